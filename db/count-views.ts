@@ -1,0 +1,103 @@
+import { type Kysely, sql } from 'kysely'
+import type { CounterTables } from './schema.ts'
+
+/** Views of one post in one quarter of an hour: as fine as time zones are, so that every zone's midnight falls on an edge. */
+export interface ViewBucket {
+  postId: string | number | bigint
+  /** Start of the quarter, in milliseconds since the epoch: see {@link quarterOf}. */
+  quarterMs: number
+  /** How many views, at least 1. */
+  views: number
+}
+
+const QUARTER_MS = 15 * 60 * 1000
+/** How long hours are kept: what `days=1` reads, and a day more. */
+const HOURS_KEPT_MS = 48 * 60 * 60 * 1000
+
+/** The start of the quarter of an hour that a moment is in, in milliseconds since the epoch. */
+export function quarterOf(timeMs: number): number {
+  return Math.floor(timeMs / QUARTER_MS) * QUARTER_MS
+}
+
+/**
+ * Counts one batch of views, exactly once however often it is called with the same `id`.
+ *
+ * One transaction: the id goes into the ledger, and only if it is new the counters grow. Buckets of posts that do not
+ * exist are left out. Rows are written in the order of their keys, so that batches running side by side cannot deadlock.
+ * @param batch.id any string that names the batch and no other.
+ * @param batch.timeZone the site's IANA time zone: decides the day that a view belongs to.
+ * @param batch.nowMs the present, in milliseconds since the epoch: hours that `days=1` can no longer see are not kept.
+ * @returns whether the batch was counted now; `false` when it had been before.
+ * @throws what PostgreSQL answered; nothing is counted then.
+ */
+export async function countBatch(
+  db: Kysely<CounterTables>,
+  batch: { id: string; timeZone: string; nowMs: number; buckets: readonly ViewBucket[] },
+): Promise<boolean> {
+  return db.transaction().execute(async (trx) => {
+    const { numInsertedOrUpdatedRows } = await trx
+      .insertInto('post_views_batch')
+      .values({ id: batch.id })
+      .onConflict((conflict) => conflict.column('id').doNothing())
+      .executeTakeFirstOrThrow()
+    if (numInsertedOrUpdatedRows !== 1n) return false
+    await addViews(trx, batch)
+    return true
+  })
+}
+
+/**
+ * Adds views to all counters: the part of {@link countBatch} inside the transaction, for callers with a ledger of their own.
+ * @param trx a transaction: the three counters must grow together.
+ */
+export async function addViews(
+  trx: Kysely<CounterTables>,
+  { timeZone, nowMs, buckets }: { timeZone: string; nowMs: number; buckets: readonly ViewBucket[] },
+): Promise<void> {
+  if (buckets.length === 0) return
+  const input = sql`
+    select b.post_id, to_timestamp(b.quarter_ms / 1000.0) as at, b.views
+    from unnest(
+      ${buckets.map((bucket) => String(bucket.postId))}::bigint[],
+      ${buckets.map((bucket) => bucket.quarterMs)}::float8[],
+      ${buckets.map((bucket) => bucket.views)}::bigint[]
+    ) as b (post_id, quarter_ms, views)
+    where exists (select from posts where posts.id = b.post_id)`
+  await sql`
+    insert into post_views_hourly as counter (hour, post_id, views)
+    select date_trunc('hour', at, 'UTC') as hour, post_id, sum(views) from (${input}) as input
+    where at >= ${new Date(nowMs - HOURS_KEPT_MS)}
+    group by 1, 2 order by 1, 2
+    on conflict (hour, post_id) do update set views = counter.views + excluded.views`.execute(trx)
+  await sql`
+    insert into post_views_daily as counter (day, post_id, views)
+    select (at at time zone ${timeZone})::date as day, post_id, sum(views) from (${input}) as input
+    group by 1, 2 order by 1, 2
+    on conflict (day, post_id) do update set views = counter.views + excluded.views`.execute(trx)
+  await sql`
+    insert into post_views_total as counter (post_id, views, heat)
+    select post_id, sum(views), ${heatOfGroup()} from (
+      select *, max(x) over (partition by post_id) as max_x
+      from (select *, ${heatExponent()} as x from (${input}) as input) as timed
+    ) as input
+    group by post_id, max_x order by post_id
+    on conflict (post_id) do update set views = counter.views + excluded.views, heat = ${heatOfBoth()}`.execute(trx)
+}
+
+/*
+ * Heat: the base-2 logarithm of the sum over all views of 2^(t / halfLife), t in days since the epoch, half-life one day.
+ * It is the exponentially decayed sum of views, up to a factor that depends on now and is the same for all posts: so the
+ * order by heat is the order by decayed views at any time, and nothing ever has to be recomputed.
+ * Sums are taken relative to the greatest exponent. PostgreSQL refuses a power() that underflows: hence the floor of
+ * -1000, which is below what a double can add.
+ */
+function heatExponent() {
+  return sql`(extract(epoch from at) / 86400)::float8`
+}
+function heatOfGroup() {
+  return sql`max_x + ln(sum(views * power(2::float8, greatest(x - max_x, -1000)))) / ln(2::float8)`
+}
+function heatOfBoth() {
+  return sql`greatest(counter.heat, excluded.heat)
+    + ln(1 + power(2::float8, greatest(-abs(counter.heat - excluded.heat), -1000))) / ln(2::float8)`
+}

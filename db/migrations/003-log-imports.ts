@@ -1,0 +1,21 @@
+import { type Kysely, sql } from 'kysely'
+import type { Migration } from 'kysely/migration'
+
+/** The ledger of `popular-posts import-log` (see `LogImportTables`). It never expires: an old log stays counted. */
+export const logImports: Migration = {
+  async up(db: Kysely<unknown>) {
+    await db.schema
+      .createTable('post_views_log_chunk')
+      .addColumn('id', 'bigint', (column) => column.primaryKey().generatedAlwaysAsIdentity())
+      .addColumn('before', 'text', (column) => column.notNull())
+      .addColumn('lines', 'integer', (column) => column.notNull())
+      .addColumn('digest', 'text', (column) => column.notNull())
+      .addColumn('post_ids', sql`bigint[]`, (column) => column.notNull())
+      .addColumn('imported_at', 'timestamptz', (column) => column.notNull().defaultTo(sql`now()`))
+      .execute()
+    await db.schema.createIndex('post_views_log_chunk_before_idx').on('post_views_log_chunk').column('before').execute()
+  },
+  async down(db: Kysely<unknown>) {
+    await db.schema.dropTable('post_views_log_chunk').execute()
+  },
+}

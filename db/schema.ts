@@ -1,0 +1,79 @@
+import type { ColumnType, Generated } from 'kysely'
+
+/** A `bigint` column: PostgreSQL drivers hand it out as a string, a number or a bigint, and take any of them. */
+export type BigInteger = ColumnType<string | number | bigint, string | number | bigint, string | number | bigint>
+type GeneratedBigInteger = ColumnType<string | number | bigint, never, never>
+type Timestamp = ColumnType<Date, Date | string, Date | string>
+type GeneratedTimestamp = ColumnType<Date, Date | string | undefined, Date | string>
+
+/**
+ * The counters of this package: the only tables that a host with its own blog needs.
+ * `views` columns are never indexed, so that an update of a counter stays a HOT update.
+ */
+export interface CounterTables {
+  /** Views per hour (UTC), kept for two days: what `days=1` is summed from. */
+  post_views_hourly: { hour: Timestamp; post_id: BigInteger; views: BigInteger }
+  /** Views per day of the site's time zone, `YYYY-MM-DD`: what every longer window is summed from. */
+  post_views_daily: { day: ColumnType<Date | string, string, string>; post_id: BigInteger; views: BigInteger }
+  /** All views ever, and the trending score (see `heat` in `db/count-views.ts`). */
+  post_views_total: { post_id: BigInteger; views: BigInteger; heat: number }
+  /** The ledger of applied batches: a batch whose id is here has been counted. */
+  post_views_batch: { id: string; applied_at: GeneratedTimestamp }
+}
+
+/** The ledger of `popular-posts import-log`: which stretch of which log has been counted, for which posts. */
+export interface LogImportTables {
+  post_views_log_chunk: {
+    id: GeneratedBigInteger
+    /** Digest of everything in the log before this chunk. */
+    before: string
+    /** How many lines of the chunk have been counted, and the digest of the log up to there. */
+    lines: number
+    digest: string
+    /** The posts whose views in those lines have been counted. */
+    post_ids: ColumnType<string[], readonly (string | number)[], readonly (string | number)[]>
+    imported_at: GeneratedTimestamp
+  }
+}
+
+/** The blog of the service: what the demo fills and `import-log --create-posts` adds to. */
+export interface BlogTables {
+  authors: { id: GeneratedBigInteger; slug: string; name: string }
+  posts: {
+    id: GeneratedBigInteger
+    slug: string
+    title: string
+    url: string
+    excerpt: Generated<string>
+    author_id: ColumnType<
+      BigInteger['__select__'] | null,
+      BigInteger['__insert__'] | null | undefined,
+      BigInteger['__update__'] | null
+    >
+    /** `null`: a draft. In the future: scheduled. */
+    published_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>
+    /** A private post is never listed. */
+    is_private: Generated<boolean>
+    image_url: ColumnType<string | null, string | null | undefined, string | null>
+    image_width: ColumnType<number | null, number | null | undefined, number | null>
+    image_height: ColumnType<number | null, number | null | undefined, number | null>
+    image_alt: Generated<string>
+    reading_minutes: Generated<number>
+  }
+  categories: { id: GeneratedBigInteger; slug: string; name: string }
+  post_categories: { post_id: BigInteger; category_id: BigInteger }
+  tags: { id: GeneratedBigInteger; slug: string; name: string }
+  post_tags: { post_id: BigInteger; tag_id: BigInteger }
+  comments: {
+    id: GeneratedBigInteger
+    post_id: BigInteger
+    author_name: string
+    body: string
+    is_approved: Generated<boolean>
+    created_at: GeneratedTimestamp
+  }
+  /** Facts about the database itself, such as whether the demo blog was filled in. */
+  site_facts: { name: string; value: string }
+}
+
+export interface Database extends CounterTables, LogImportTables, BlogTables {}
