@@ -1,0 +1,35 @@
+import createError from '@fastify/error'
+
+const LoadFailed = createError<[string]>('PP_LOAD_FAILED', 'Expected the list to load, but %s.', 503)
+const Unsettled = createError(
+  'PP_UNSETTLED',
+  'Expected the list to settle, but it was invalidated each time it had been loaded.',
+  503,
+)
+
+/** `PP_LOAD_FAILED`, 503: loading failed now or a moment ago, and there is no older value to serve. */
+export class LoadFailedError extends LoadFailed {
+  /** When asking again makes sense, in milliseconds. */
+  readonly retryAfterMs: number
+
+  /** @param cause what the load threw; left out for those who came during the cool-down. */
+  constructor(retryAfterMs: number, cause?: unknown) {
+    super(cause === undefined ? 'it failed a moment ago and is not tried again yet' : 'loading it failed')
+    this.retryAfterMs = retryAfterMs
+    if (cause !== undefined) this.cause = cause
+  }
+}
+
+/** `PP_UNSETTLED`, 503: three loads in a row were overtaken by a hard invalidation, so none of them may be answered. */
+export class UnsettledError extends Unsettled {
+  readonly retryAfterMs = 1000
+}
+
+/** The cause of a `PP_LOAD_FAILED` whose load did not end in time. */
+export class LoadTimeoutError extends Error {
+  override readonly name = 'LoadTimeoutError'
+
+  constructor(afterMs: number) {
+    super(`Expected the load to end within ${afterMs} ms.`)
+  }
+}

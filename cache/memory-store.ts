@@ -1,0 +1,143 @@
+import { LRUCache } from 'lru-cache'
+import type { Clock } from './clock.ts'
+import type { Acquired, Lease, Store, StoredValue } from './store.ts'
+
+interface Generation {
+  hard: string
+  soft: string
+}
+
+interface Entry {
+  value: Uint8Array
+  generation: Generation
+  committedAtMs: number
+  freshUntilMs: number
+  keptUntilMs: number
+}
+
+interface MemoryStoreOptions {
+  clock: Clock
+  /** A new random name, never the same twice. */
+  nonce: () => string
+  /** How many values are kept at most; the least recently used goes first. Default 1,000. */
+  maxEntries?: number
+  /** How many bytes the values may take together. Default 64 MiB. */
+  maxBytes?: number
+}
+
+export interface MemoryStore extends Store {
+  /** What is held now. */
+  size(): { entries: number; bytes: number }
+}
+
+/**
+ * A store in this process's memory: for one process, or as the model that the store on Redis is compared with.
+ * Values are capped in number and bytes. Leases and cool-downs are not evicted, but there is never more than one for
+ * each load under way or recently failed, and those that ran out are dropped as others come.
+ */
+export function createMemoryStore({
+  clock,
+  nonce,
+  maxEntries = 1000,
+  maxBytes = 64 * 2 ** 20,
+}: MemoryStoreOptions): MemoryStore {
+  const entries = new LRUCache<string, Entry>({
+    max: maxEntries,
+    maxSize: maxBytes,
+    sizeCalculation: (entry) => Math.max(1, entry.value.byteLength),
+  })
+  const leases = new Map<string, Lease & { untilMs: number }>()
+  const coolDowns = new Map<string, { untilMs: number; forgetAtMs: number; failures: number }>()
+  let generation: Generation = { hard: nonce(), soft: nonce() }
+
+  const nameOf = ({ hard, soft }: Generation) => `${hard}.${soft}`
+
+  /** The lease of a key, if somebody holds it now. (Those of older generations are gone: see `invalidate`.) */
+  function currentLease(key: string, now: number): (Lease & { untilMs: number }) | undefined {
+    const lease = leases.get(key)
+    return lease !== undefined && lease.untilMs > now ? lease : undefined
+  }
+
+  function isHeld(key: string, lease: Lease, now: number): boolean {
+    return currentLease(key, now)?.token === lease.token
+  }
+
+  function find(key: string, now: number): StoredValue | undefined {
+    const entry = entries.get(key)
+    if (entry === undefined) return undefined
+    if (entry.generation.hard !== generation.hard || entry.keptUntilMs <= now) {
+      entries.delete(key)
+      return undefined
+    }
+    const isSoftlyOutdated = entry.generation.soft !== generation.soft
+    const freshForMs = isSoftlyOutdated ? Math.min(0, entry.freshUntilMs - now) : entry.freshUntilMs - now
+    return { value: entry.value, ageMs: now - entry.committedAtMs, freshForMs }
+  }
+
+  function acquire(
+    key: string,
+    { token, leaseMs, force = false }: { token: string; leaseMs: number; force?: boolean },
+  ): Acquired {
+    const now = clock.now()
+    const found = find(key, now)
+    if (found !== undefined && found.freshForMs > 0 && !force) return { state: 'hit', found }
+    const held = currentLease(key, now)
+    if (held !== undefined) return { state: 'wait', retryAfterMs: held.untilMs - now, found }
+    const coolDown = coolDowns.get(key)
+    if (coolDown !== undefined && coolDown.untilMs > now)
+      return { state: 'cooling', retryAfterMs: coolDown.untilMs - now, found }
+    const lease = { token, generation: nameOf(generation) }
+    leases.set(key, { ...lease, untilMs: now + leaseMs })
+    return { state: 'lease', lease, found }
+  }
+
+  return {
+    acquire: async (key, request) => acquire(key, request),
+
+    async commit(key, lease, value, { freshForMs, keepForMs }) {
+      const now = clock.now()
+      if (lease.generation !== nameOf(generation)) {
+        return lease.generation.startsWith(`${generation.hard}.`) ? 'outdated' : 'outdated-hard'
+      }
+      const held = currentLease(key, now)
+      if (held !== undefined && held.token !== lease.token) return 'lost'
+      leases.delete(key)
+      coolDowns.delete(key)
+      entries.set(key, {
+        value,
+        generation,
+        committedAtMs: now,
+        freshUntilMs: now + freshForMs,
+        keptUntilMs: now + keepForMs,
+      })
+      return 'stored'
+    },
+
+    async renew(key, lease, leaseMs) {
+      const now = clock.now()
+      if (!isHeld(key, lease, now)) return false
+      leases.set(key, { ...lease, untilMs: now + leaseMs })
+      return true
+    },
+
+    async fail(key, lease, { firstMs, maxMs }) {
+      const now = clock.now()
+      const found = find(key, now)
+      if (!isHeld(key, lease, now)) return { coolDownMs: 0, found }
+      leases.delete(key)
+      for (const [other, { forgetAtMs }] of coolDowns) if (forgetAtMs <= now) coolDowns.delete(other)
+      const failures = (coolDowns.get(key)?.failures ?? 0) + 1
+      const coolDownMs = Math.min(firstMs * 2 ** (failures - 1), maxMs)
+      coolDowns.set(key, { failures, untilMs: now + coolDownMs, forgetAtMs: now + coolDownMs + 2 * maxMs })
+      return { coolDownMs, found }
+    },
+
+    async invalidate(mode) {
+      generation = { hard: mode === 'hard' ? nonce() : generation.hard, soft: nonce() }
+      leases.clear()
+      if (mode === 'hard') entries.clear()
+    },
+
+    size: () => ({ entries: entries.size, bytes: entries.calculatedSize }),
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * Where entries live: one interface for the process's own memory and for Redis. Every operation is atomic.
+ *
+ * A store holds a **generation** (two random nonces, hard and soft, compared by equality only) and for each key at most
+ * one **value**, one **lease** (who may load it now) and one **cool-down** (nobody may, after a failed load).
+ * All times are durations by the store's own clock: callers' clocks are never compared with each other.
+ */
+export interface Store {
+  /**
+   * Asks for an entry: its value where that is fresh, else what to do about it.
+   * @param request.token names the caller's load, should it get the lease; a new one for each load.
+   * @param request.leaseMs how long a lease is held without a renewal.
+   * @param request.force takes no value for fresh.
+   */
+  acquire(key: string, request: { token: string; leaseMs: number; force?: boolean }): Promise<Acquired>
+  /**
+   * Stores what a lease's holder loaded, and gives the lease back: in one step, and only if the generation is still the
+   * lease's and nobody else has taken the lease over. Otherwise nothing is written.
+   */
+  commit(key: string, lease: Lease, value: Uint8Array, times: Lifetime): Promise<Committed>
+  /** Extends a lease that is still held under the current generation; answers whether it is. */
+  renew(key: string, lease: Lease, leaseMs: number): Promise<boolean>
+  /**
+   * Gives a lease back after a failed load: it becomes a cool-down of `firstMs`, twice that after the next failure, up to
+   * `maxMs`; a commit ends the series. A lease that is not held any more changes nothing.
+   */
+  fail(key: string, lease: Lease, coolDown: CoolDown): Promise<Failed>
+  /**
+   * Ends a generation. `hard`: no value committed or being loaded before this is ever handed out again. `soft`: they are
+   * stale from now on.
+   */
+  invalidate(mode: InvalidateMode): Promise<void>
+}
+
+export type InvalidateMode = 'hard' | 'soft'
+
+/** The right to load one entry, as the store handed it out. */
+export interface Lease {
+  token: string
+  /** The generation it was handed out in: opaque. */
+  generation: string
+}
+
+export interface Lifetime {
+  /** Fresh for so long. */
+  freshForMs: number
+  /** Kept for so long in all, to be served stale. At least `freshForMs`. */
+  keepForMs: number
+}
+
+export interface CoolDown {
+  firstMs: number
+  maxMs: number
+}
+
+/** A value in the store. Its bytes are shared with every reader: never written to. */
+export interface StoredValue {
+  value: Uint8Array
+  /** Since it was committed. */
+  ageMs: number
+  /** Until it is stale; 0 or less when it is. */
+  freshForMs: number
+}
+
+export type Acquired =
+  /** Fresh: serve it. */
+  | { state: 'hit'; found: StoredValue }
+  /** The caller is to load it, and then to `commit` or to `fail`. */
+  | { state: 'lease'; lease: Lease; found: StoredValue | undefined }
+  /** Somebody is loading it; ask again, in `retryAfterMs` at the latest. */
+  | { state: 'wait'; retryAfterMs: number; found: StoredValue | undefined }
+  /** The last load failed; nobody may load for `retryAfterMs`. */
+  | { state: 'cooling'; retryAfterMs: number; found: StoredValue | undefined }
+
+/** How long nobody will load the entry (0 when the lease was not held), and what may be served meanwhile. */
+export interface Failed {
+  coolDownMs: number
+  found: StoredValue | undefined
+}
+
+/**
+ * `stored`; or not written: `lost` (the lease ran out and is somebody else's; the value is good all the same),
+ * `outdated` and `outdated-hard` (the generation ended meanwhile, softly or hard).
+ */
+export type Committed = 'stored' | 'lost' | 'outdated' | 'outdated-hard'
