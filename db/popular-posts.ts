@@ -1,0 +1,160 @@
+import { type Kysely, sql } from 'kysely'
+import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres'
+import type { BlogTables, CounterTables } from './schema.ts'
+import { isLive, type Moment, viewsInWindow } from './window.ts'
+
+export type Tables = BlogTables & CounterTables
+
+/** What a popular posts list is of. Slugs that name nothing give an empty list. */
+export interface PopularPostsQuery extends Moment {
+  /** `views`: by views in the window. `trending`: by heat, the views of about the last day weighing most. */
+  sort: 'views' | 'trending'
+  /** At most so many posts. */
+  limit: number
+  category?: string | undefined
+  tag?: string | undefined
+  author?: string | undefined
+}
+
+/** A post of a list, ready to be sent. */
+export interface PopularPost {
+  id: number
+  slug: string
+  title: string
+  url: string
+  excerpt: string
+  /** ISO 8601, UTC. */
+  publishedAt: string
+  author: { name: string; slug: string } | null
+  categories: { name: string; slug: string }[]
+  tags: string[]
+  image: { url: string; width: number | null; height: number | null; alt: string } | null
+  readingMinutes: number
+  /** Approved comments. */
+  commentCount: number
+  /** Views in the window. */
+  views: number
+  totalViews: number
+}
+
+/**
+ * The most popular live posts, in one statement: ranked first, then filled in for just those that made it.
+ *
+ * Order: views in the window (`trending`: heat), total views, publication, id, all descending, so that it is total.
+ * Posts without a view come last; the list is shorter than `limit` only when there are no more live posts.
+ * Views and comments are counted apart from each other: two one-to-many joins in one sum would multiply them.
+ */
+export async function findPopularPosts(db: Kysely<Tables>, query: PopularPostsQuery): Promise<PopularPost[]> {
+  const rows = await db
+    // A host's Kysely may rename columns; what we select is named as we read it.
+    .withoutPlugins()
+    .with('windowed', (cte) => viewsInWindow(cte, query))
+    .with('ranked', (cte) => {
+      const posts = cte
+        .selectFrom('posts')
+        .where(isLive(query))
+        .where(carries(query))
+        .leftJoin('windowed', 'windowed.post_id', 'posts.id')
+        .leftJoin('post_views_total as total', 'total.post_id', 'posts.id')
+      const score = query.sort === 'trending' ? sql`total.heat desc nulls last` : sql`coalesce(windowed.views, 0) desc`
+      return posts
+        .select([
+          'posts.id as post_id',
+          sql<string>`coalesce(windowed.views, 0)`.as('views'),
+          sql<string>`coalesce(total.views, 0)`.as('total_views'),
+          sql<string>`row_number() over (
+            order by ${score}, coalesce(total.views, 0) desc, posts.published_at desc, posts.id desc
+          )`.as('position'),
+        ])
+        .orderBy('position')
+        .limit(query.limit)
+    })
+    .selectFrom('ranked')
+    .innerJoin('posts', 'posts.id', 'ranked.post_id')
+    .select((post) => [
+      'posts.id',
+      'posts.slug',
+      'posts.title',
+      'posts.url',
+      'posts.excerpt',
+      'posts.published_at',
+      'posts.image_url',
+      'posts.image_width',
+      'posts.image_height',
+      'posts.image_alt',
+      'posts.reading_minutes',
+      'ranked.views',
+      'ranked.total_views',
+      jsonObjectFrom(
+        post
+          .selectFrom('authors')
+          .whereRef('authors.id', '=', 'posts.author_id')
+          .select(['authors.name', 'authors.slug']),
+      ).as('author'),
+      jsonArrayFrom(
+        post
+          .selectFrom('categories')
+          .innerJoin('post_categories as link', 'link.category_id', 'categories.id')
+          .whereRef('link.post_id', '=', 'posts.id')
+          .select(['categories.name', 'categories.slug'])
+          .orderBy('categories.name')
+          .orderBy('categories.id'),
+      ).as('categories'),
+      jsonArrayFrom(
+        post
+          .selectFrom('tags')
+          .innerJoin('post_tags as link', 'link.tag_id', 'tags.id')
+          .whereRef('link.post_id', '=', 'posts.id')
+          .select('tags.name')
+          .orderBy('tags.name')
+          .orderBy('tags.id'),
+      ).as('tags'),
+      post
+        .selectFrom('comments')
+        .whereRef('comments.post_id', '=', 'posts.id')
+        .where('comments.is_approved', '=', true)
+        .select((comment) => comment.fn.countAll().as('count'))
+        .as('comment_count'),
+    ])
+    .orderBy('ranked.position')
+    .execute()
+
+  return rows.map((row) => ({
+    id: Number(row.id),
+    slug: row.slug,
+    title: row.title,
+    url: row.url,
+    excerpt: row.excerpt,
+    publishedAt: new Date(row.published_at ?? 0).toISOString(),
+    author: row.author,
+    categories: row.categories,
+    tags: row.tags.map((tag) => tag.name),
+    image:
+      row.image_url === null
+        ? null
+        : { url: row.image_url, width: row.image_width, height: row.image_height, alt: row.image_alt },
+    readingMinutes: row.reading_minutes,
+    commentCount: Number(row.comment_count),
+    views: Number(row.views),
+    totalViews: Number(row.total_views),
+  }))
+}
+
+/** True of the posts that carry the category, the tag and the author that were asked for. */
+function carries({ category, tag, author }: PopularPostsQuery) {
+  const conditions = [sql<boolean>`true`]
+  if (category !== undefined) {
+    conditions.push(sql`exists (
+      select from post_categories link join categories on categories.id = link.category_id
+      where link.post_id = posts.id and categories.slug = ${category})`)
+  }
+  if (tag !== undefined) {
+    conditions.push(sql`exists (
+      select from post_tags link join tags on tags.id = link.tag_id
+      where link.post_id = posts.id and tags.slug = ${tag})`)
+  }
+  if (author !== undefined) {
+    conditions.push(sql`posts.author_id = (select id from authors where authors.slug = ${author})`)
+  }
+  return sql<boolean>`(${sql.join(conditions, sql` and `)})`
+}

@@ -1,0 +1,42 @@
+import { type Kysely, sql } from 'kysely'
+import type { CounterTables } from './schema.ts'
+
+/** A stretch of time, seen from a present moment. */
+export interface Moment {
+  /**
+   * 0: all time. 1: the last 24 hours, to the hour: this hour so far and the 24 before.
+   * From 2 on, whole days of the site's time zone: today so far and the `days` days before.
+   */
+  days: number
+  /** The present, in milliseconds since the epoch. */
+  nowMs: number
+  /** The site's IANA time zone. */
+  timeZone: string
+}
+
+/** `{post_id, views}`: the views of each post in the window; posts without any are not in it. */
+export function viewsInWindow(db: Pick<Kysely<CounterTables>, 'selectFrom'>, { days, nowMs, timeZone }: Moment) {
+  const now = sql`${new Date(nowMs)}::timestamptz`
+  if (days === 0) return db.selectFrom('post_views_total').select(['post_id', 'views'])
+  if (days === 1) {
+    const hour = sql<Date>`date_trunc('hour', ${now}, 'UTC')`
+    return db
+      .selectFrom('post_views_hourly')
+      .where('hour', '>=', sql<Date>`${hour} - interval '24 hours'`)
+      .where('hour', '<=', hour)
+      .groupBy('post_id')
+      .select((counter) => ['post_id', counter.fn.sum<string>('views').as('views')])
+  }
+  const today = sql<string>`(${now} at time zone ${timeZone})::date`
+  return db
+    .selectFrom('post_views_daily')
+    .where('day', '>=', sql<string>`${today} - ${days}::integer`)
+    .where('day', '<=', today)
+    .groupBy('post_id')
+    .select((counter) => ['post_id', counter.fn.sum<string>('views').as('views')])
+}
+
+/** True of the posts that everybody may see now: published, not scheduled, not private. */
+export function isLive({ nowMs }: Pick<Moment, 'nowMs'>) {
+  return sql<boolean>`(posts.published_at <= ${new Date(nowMs)} and not posts.is_private)`
+}
