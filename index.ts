@@ -1,1 +1,41 @@
-export const x = 1
+import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import database from './plugins/database.ts'
+import { checkOptions, type PopularPostsOptions } from './plugins/options.ts'
+import cache from './plugins/popular-posts.ts'
+import categoriesRoute from './routes/categories.ts'
+import { handleError } from './routes/errors.ts'
+import popularPostsRoute from './routes/popular-posts.ts'
+
+export type { CacheCounts } from './cache/events.ts'
+export type { InvalidateMode } from './cache/store.ts'
+export type { PopularCategory } from './db/categories.ts'
+export type { Filters } from './db/filters.ts'
+export type { PopularPost } from './db/popular-posts.ts'
+export type { ListQuery, PopularPostsOptions } from './plugins/options.ts'
+export type { ListAnswer, PopularPosts, PopularPostsStats } from './plugins/popular-posts.ts'
+export type { PopularPostsQuery } from './query.ts'
+
+/**
+ * The plugin: decorates the app with `app.popularPosts` and, unless `routes` is false, adds `GET /posts/popular` and
+ * `GET /categories`.
+ * @throws `PP_INVALID_OPTIONS` at registration that lists every option that is wrong.
+ */
+const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => {
+  const settings = checkOptions(options)
+  const { databaseUrl, routes } = settings
+  if (databaseUrl !== undefined) await app.register(database, { databaseUrl })
+  await app.register(cache, { settings })
+  if (routes === false) return
+  await app.register(
+    async (scope) => {
+      scope.setErrorHandler(handleError)
+      await scope.register(popularPostsRoute)
+      await scope.register(categoriesRoute)
+    },
+    { prefix: routes },
+  )
+}
+
+export const popularPosts = fp(plugin, { name: 'fastify-popular-posts', fastify: '5.x' })
+export default popularPosts

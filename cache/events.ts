@@ -3,11 +3,11 @@ import type { Committed, InvalidateMode } from './store.ts'
 /** What happens in a cache, told as it happens. Durations in milliseconds. */
 export type CacheEvent =
   /** A read was answered from a fresh value. */
-  | { type: 'hit'; key: string }
+  | { type: 'hit'; key: string; durationMs: number }
   /** A read was answered from a value past its time. */
-  | { type: 'stale-hit'; key: string }
+  | { type: 'stale-hit'; key: string; durationMs: number }
   /** A read was answered after a load: its own, or one that it waited for. */
-  | { type: 'miss'; key: string }
+  | { type: 'miss'; key: string; durationMs: number }
   /** A load ended well. `load`: somebody waits for it; `refresh`: nobody has to. */
   | { type: 'loaded'; key: string; why: LoadReason; durationMs: number; bytes: number; committed: Committed }
   /** A load failed; `isServedStale` tells whether its callers get an older value. */

@@ -73,25 +73,24 @@ export function createReadThroughCache({
   const flights = new Map<string, Promise<Answer>>()
   const background = new Set<Promise<void>>()
 
-  function read(key: string, load: Load): Promise<Answer> {
+  async function read(key: string, load: Load): Promise<Answer> {
+    const startedAtMs = clock.now()
     const underWay = flights.get(key)
-    if (underWay !== undefined) {
-      return underWay.then((answer) =>
-        counted(key, answer.outcome === 'loaded' ? { ...answer, outcome: 'collapsed' } : answer),
-      )
-    }
+    const answer = await (underWay ?? takeOff(key, load))
+    const outcome = underWay !== undefined && answer.outcome === 'loaded' ? 'collapsed' : answer.outcome
+    const type = outcome === 'hit' ? 'hit' : outcome === 'stale' ? 'stale-hit' : 'miss'
+    observe({ type, key, durationMs: clock.now() - startedAtMs })
+    return { ...answer, outcome }
+  }
+
+  /** Begins a flight, which everybody joins who asks for the same entry before it has landed. */
+  function takeOff(key: string, load: Load): Promise<Answer> {
     const flight = answer(key, load).finally(() => {
       // After an invalidation the place may be another's, of a flight that began later.
       if (flights.get(key) === flight) flights.delete(key)
     })
     flights.set(key, flight)
-    return flight.then((answer) => counted(key, answer))
-  }
-
-  function counted(key: string, answer: Answer): Answer {
-    const type = answer.outcome === 'hit' ? 'hit' : answer.outcome === 'stale' ? 'stale-hit' : 'miss'
-    observe({ type, key })
-    return answer
+    return flight
   }
 
   async function answer(key: string, load: Load): Promise<Answer> {

@@ -1,0 +1,35 @@
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
+import type { Config } from './config.ts'
+import popularPosts from './index.ts'
+import { handleError, handleNotFound } from './routes/errors.ts'
+import health from './routes/health.ts'
+
+/** The service: everything it is made of, put together. Not listening yet. */
+export async function buildApp(config: Config, databaseUrl: string): Promise<FastifyInstance> {
+  const app = Fastify({
+    logger: { level: config.logLevel, serializers: { req: withoutAddress } },
+    logController: new RequestsAtDebug(),
+  })
+  app.setErrorHandler(handleError)
+  app.setNotFoundHandler(handleNotFound)
+  await app.register(popularPosts, { ...config.cache, timeZone: config.siteTimeZone, databaseUrl })
+  await app.register(health)
+  return app
+}
+
+/** Requests are logged at debug: a cache answers thousands in a second. */
+class RequestsAtDebug extends LogController {
+  override incomingRequest(): void {}
+  override requestCompleted(_error: Error | null | undefined, request: FastifyRequest, reply: FastifyReply): void {
+    request.log.debug(
+      { req: request, statusCode: reply.statusCode, durationMs: reply.elapsedTime },
+      'request completed',
+    )
+  }
+  override routeNotFound(): void {}
+}
+
+/** A request as it is logged: no client's address. */
+function withoutAddress({ method, url }: FastifyRequest) {
+  return { method, url }
+}

@@ -1,0 +1,109 @@
+import { type Static, Type } from 'typebox'
+import { createValidator, type SettingsSchema } from './validate.ts'
+
+const seconds = (byDefault: number, description: string, minimum = 0) =>
+  Type.Integer({ minimum, maximum: 31_536_000, default: byDefault, description })
+
+const environment = Type.Object({
+  HOST: Type.String({ default: '127.0.0.1', description: 'Address to listen on.' }),
+  PORT: Type.Integer({
+    minimum: 0,
+    maximum: 65_535,
+    default: 3000,
+    description: 'Port to listen on; 0 takes a free one.',
+  }),
+  LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+    default: 'info',
+    description: 'How much is logged: cache hits and requests at debug, loads and invalidations at info.',
+    expected: 'fatal, error, warn, info, debug, trace or silent',
+  }),
+  DATABASE_URL: Type.Optional(
+    Type.String({
+      pattern: '^postgres(ql)?://',
+      description: 'The PostgreSQL server; without it, an embedded one is started.',
+      expected: 'a URL that begins with postgres:// or postgresql://',
+      isSecret: true,
+    }),
+  ),
+  DATA_DIR: Type.String({ default: './data', description: "The embedded database's folder." }),
+  SITE_TIME_ZONE: Type.String({
+    default: 'UTC',
+    format: 'time-zone',
+    description: 'The IANA time zone whose midnight ends a day of views.',
+    expected: 'the name of an IANA time zone, such as Europe/Berlin',
+  }),
+  CACHE_PREFIX: Type.String({
+    default: 'blog:popular',
+    pattern: '^[^{}\\s]{1,100}$',
+    description: 'What the keys of the cache begin with.',
+    expected: '1 to 100 characters without spaces and braces',
+  }),
+  CACHE_TTL_SECONDS: seconds(1800, 'How long a list is fresh.', 1),
+  CACHE_STALE_SECONDS: seconds(3600, 'For how long after that it is still served at once, while one refresh runs.'),
+  CACHE_FAIL_SAFE_SECONDS: seconds(86_400, 'For how long after its expiry it is served when the database fails.'),
+  VIEW_DEDUP_SECONDS: seconds(900, 'A visitor counts once a post in this time.', 1),
+})
+
+const validate = createValidator(environment as SettingsSchema)
+
+/** The environment variables that the service and the command line read: names, types, defaults, descriptions. */
+export const environmentSchema = environment
+
+export interface Config {
+  readonly host: string
+  readonly port: number
+  readonly logLevel: string
+  /** Without it, an embedded database in `dataDir`. */
+  readonly databaseUrl: string | undefined
+  readonly dataDir: string
+  readonly siteTimeZone: string
+  readonly viewDedupSeconds: number
+  readonly cache: {
+    readonly prefix: string
+    readonly ttlSeconds: number
+    readonly staleSeconds: number
+    readonly failSafeSeconds: number
+  }
+}
+
+/** The environment cannot be used; the message names every variable that is wrong, and no secret. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+/**
+ * Reads the configuration from environment variables. Empty ones count as not set.
+ * @throws ConfigError that lists all that is wrong.
+ */
+export function readConfig(variables: NodeJS.ProcessEnv): Config {
+  const names = Object.keys(environment.properties)
+  const settings = Object.fromEntries(
+    Object.entries(variables)
+      .filter(([name, value]) => names.includes(name) && value !== undefined && value !== '')
+      .map(([name, value]) => [name, typed(name, String(value))]),
+  )
+  const problems = validate(settings)
+  const checked = settings as Static<typeof environment>
+  if (problems.length > 0) throw new ConfigError(`The environment is not usable:\n  ${problems.join('\n  ')}`)
+  return Object.freeze({
+    host: checked.HOST,
+    port: checked.PORT,
+    logLevel: checked.LOG_LEVEL,
+    databaseUrl: checked.DATABASE_URL,
+    dataDir: checked.DATA_DIR,
+    siteTimeZone: checked.SITE_TIME_ZONE,
+    viewDedupSeconds: checked.VIEW_DEDUP_SECONDS,
+    cache: Object.freeze({
+      prefix: checked.CACHE_PREFIX,
+      ttlSeconds: checked.CACHE_TTL_SECONDS,
+      staleSeconds: checked.CACHE_STALE_SECONDS,
+      failSafeSeconds: checked.CACHE_FAIL_SAFE_SECONDS,
+    }),
+  })
+}
+
+/** Digits become a number where one is expected; everything else stays as it is, and is refused if it does not fit. */
+function typed(name: string, value: string): string | number {
+  const schema = (environment.properties as Record<string, { type?: string }>)[name]
+  return schema?.type === 'integer' && /^[0-9]{1,15}$/.test(value) ? Number(value) : value
+}

@@ -1,0 +1,40 @@
+import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import { Kysely, PostgresDialect } from 'kysely'
+import pg from 'pg'
+import type { Database } from '../db/schema.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Our connection pool, made from `databaseUrl`. */
+    popularPostsDatabase: Kysely<Database>
+  }
+}
+
+/** Opens a pool of connections to PostgreSQL. `onError` is told when a connection breaks that nobody is using. */
+export function openDatabase(connectionString: string, onError: (error: Error) => void): Kysely<Database> {
+  const pool = new pg.Pool({
+    connectionString,
+    application_name: 'popular-posts',
+    max: 10,
+    // A server that does not answer must not keep a request waiting for ever.
+    connectionTimeoutMillis: 5_000,
+    query_timeout: 30_000,
+    statement_timeout: 30_000,
+  })
+  pool.on('error', onError)
+  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+}
+
+const database: FastifyPluginAsync<{ databaseUrl: string }> = async (app, { databaseUrl }) => {
+  const db = openDatabase(databaseUrl, (error) => app.log.warn({ code: codeOf(error) }, 'a database connection broke'))
+  app.decorate('popularPostsDatabase', db)
+  app.addHook('onClose', () => db.destroy())
+}
+
+/** The code of a system or database error. Its message may hold addresses, and stays out of the log. */
+function codeOf(error: Error): string {
+  return 'code' in error ? String(error.code) : error.name
+}
+
+export default fp(database, { name: 'popular-posts-database', fastify: '5.x' })

@@ -1,0 +1,149 @@
+import createError from '@fastify/error'
+import type { Kysely } from 'kysely'
+import { Type } from 'typebox'
+import type { Filters } from '../db/filters.ts'
+import type { Tables } from '../db/popular-posts.ts'
+import { createValidator, type SettingsSchema, shown } from '../validate.ts'
+
+const InvalidOptions = createError<[string]>(
+  'PP_INVALID_OPTIONS',
+  'The options of fastify-popular-posts are not usable: %s.',
+  500,
+)
+
+const DAY_SECONDS = 86_400
+const seconds = (byDefault: number, minimum = 0) =>
+  Type.Integer({ minimum, maximum: 365 * DAY_SECONDS, default: byDefault })
+
+const schema = Type.Object({
+  ttlSeconds: seconds(1800, 1),
+  staleSeconds: seconds(3600),
+  failSafeSeconds: seconds(DAY_SECONDS),
+  defaultLimit: Type.Integer({ minimum: 1, maximum: 1000, default: 10 }),
+  maxLimit: Type.Integer({ minimum: 1, maximum: 1000, default: 50 }),
+  defaultDays: Type.Integer({ minimum: 0, maximum: 3650, default: 30 }),
+  maxDays: Type.Integer({ minimum: 1, maximum: 3650, default: 365 }),
+  timeZone: Type.String({
+    default: 'UTC',
+    format: 'time-zone',
+    expected: 'the name of an IANA time zone, such as Europe/Berlin',
+  }),
+  prefix: Type.String({
+    default: 'blog:popular',
+    pattern: '^[^{}\\s]{1,100}$',
+    expected: '1 to 100 characters without spaces and braces',
+  }),
+  maxAgeSeconds: seconds(60),
+  staleWhileRevalidateSeconds: seconds(300),
+  staleIfErrorSeconds: seconds(DAY_SECONDS),
+  routes: Type.Union([Type.Literal(false), Type.String({ pattern: '^(/[^/]+)*$' })], {
+    default: '',
+    expected: 'false or a prefix such as /api',
+  }),
+  databaseUrl: Type.Optional(
+    Type.String({
+      pattern: '^postgres(ql)?://',
+      expected: 'a URL that begins with postgres:// or postgresql://',
+      isSecret: true,
+    }),
+  ),
+  db: Type.Optional(Type.Object({}, { expected: 'a Kysely instance', isSecret: true })),
+  load: Type.Optional(Type.Unknown()),
+  loadCategories: Type.Optional(Type.Unknown()),
+  loadFilters: Type.Optional(Type.Unknown()),
+})
+const validate = createValidator(schema as SettingsSchema)
+
+/** What a list is of: the arguments of your own `load`. */
+export interface ListQuery {
+  sort: 'views' | 'trending'
+  /** The window in days; 0 is all time. */
+  days: number
+  /** How many items are wanted: always `maxLimit`, from which every shorter list is cut. */
+  limit: number
+  category?: string
+  tag?: string
+  author?: string
+}
+
+/** Options of the plugin. Each has a default but the source of posts: one of `db`, `databaseUrl` and `load` is needed. */
+export interface PopularPostsOptions {
+  /** How long a list is fresh. Default 1800; 900 where freshness matters, 3600 a good balance, 86400 for viral traffic. */
+  ttlSeconds?: number
+  /** For how long after that it is still served at once, while one refresh runs. Default 3600. */
+  staleSeconds?: number
+  /** For how long after its expiry it is served when loading fails. Default 86400. */
+  failSafeSeconds?: number
+  /** How many posts a list has. Default 10. */
+  defaultLimit?: number
+  /** How many it has at most; more is cut to this. Default 50. */
+  maxLimit?: number
+  /** The window in days; 0 is all time. Default 30. */
+  defaultDays?: number
+  /** The longest window. Default 365. */
+  maxDays?: number
+  /** The IANA time zone whose midnight ends a day of views. Default `UTC`. */
+  timeZone?: string
+  /** What the keys of the cache begin with. Default `blog:popular`. */
+  prefix?: string
+  /** Cache-Control max-age of a list, for browsers and CDNs. Default 60. */
+  maxAgeSeconds?: number
+  /** Cache-Control stale-while-revalidate of a list. Default 300. */
+  staleWhileRevalidateSeconds?: number
+  /** Cache-Control stale-if-error of a list. Default 86400. */
+  staleIfErrorSeconds?: number
+  /** Prefix of the routes, such as `/api`; `false` registers none. Default none: `/posts/popular` and `/categories`. */
+  routes?: string | false
+  /** The Kysely instance to query. It stays yours: it is not closed with the app. */
+  db?: Kysely<never>
+  /** The PostgreSQL server, where no `db` is given. The pool is ours, and closed with the app. */
+  databaseUrl?: string
+  /** Your own query for posts instead of ours. Items are sent as they are; `exclude` compares their `slug`. */
+  load?: (query: ListQuery) => Promise<readonly object[]>
+  /** Your own query for the categories list. With `load` and without `db`, there is no list without it. */
+  loadCategories?: (query: { days: number }) => Promise<readonly object[]>
+  /** The slugs that your `load` can filter by. Without it, and without `db`, every filtered list is empty. */
+  loadFilters?: () => Promise<Filters>
+}
+
+type Checked = Required<Omit<PopularPostsOptions, 'db' | 'databaseUrl' | 'load' | 'loadCategories' | 'loadFilters'>>
+
+/** The options as the plugin works with them: checked, and filled in with the defaults. */
+export interface Settings
+  extends Checked,
+    Pick<PopularPostsOptions, 'databaseUrl' | 'load' | 'loadCategories' | 'loadFilters'> {
+  db?: Kysely<Tables>
+}
+
+/**
+ * Checks the options and fills in the defaults; what was passed is not changed.
+ * @throws `PP_INVALID_OPTIONS` that lists every option that is wrong, what was expected and what came.
+ */
+export function checkOptions(options: PopularPostsOptions): Settings {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  const settings = Object.fromEntries(given) as unknown as Settings
+  const problems = validate(settings)
+  if (problems.length === 0) problems.push(...contradictions(settings))
+  if (problems.length > 0) throw new InvalidOptions(problems.join('; '))
+  return settings
+}
+
+function contradictions(settings: Settings): string[] {
+  const problems: string[] = []
+  const { defaultLimit, maxLimit, defaultDays, maxDays, db, databaseUrl, load } = settings
+  for (const name of ['load', 'loadCategories', 'loadFilters'] as const) {
+    const value: unknown = settings[name]
+    if (value !== undefined && typeof value !== 'function')
+      problems.push(`${name}: expected a function, got ${shown(value)}`)
+  }
+  if (db !== undefined && typeof db.selectFrom !== 'function')
+    problems.push('db: expected a Kysely instance, got something else')
+  if (db !== undefined && databaseUrl !== undefined) problems.push('databaseUrl: expected none beside db, got both')
+  if (db === undefined && databaseUrl === undefined && load === undefined) {
+    problems.push('db: expected a Kysely instance, or a databaseUrl, or a load function, got none of them')
+  }
+  if (defaultLimit > maxLimit)
+    problems.push(`defaultLimit: expected at most maxLimit (${maxLimit}), got ${defaultLimit}`)
+  if (defaultDays > maxDays) problems.push(`defaultDays: expected at most maxDays (${maxDays}), got ${defaultDays}`)
+  return problems
+}

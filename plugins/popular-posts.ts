@@ -1,0 +1,172 @@
+import { randomBytes } from 'node:crypto'
+import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Kysely } from 'kysely'
+import { systemClock } from '../cache/clock.ts'
+import { type CacheCounts, type CacheEvent, createCounts } from '../cache/events.ts'
+import { entryKey } from '../cache/key.ts'
+import { createMemoryStore } from '../cache/memory-store.ts'
+import { type Answer, type CachePolicy, createReadThroughCache } from '../cache/read-through-cache.ts'
+import type { InvalidateMode } from '../cache/store.ts'
+import type { Filters } from '../db/filters.ts'
+import type { PopularPost, Tables } from '../db/popular-posts.ts'
+import type { PopularPostsQuery } from '../query.ts'
+import { DecodedList, encodeList, type ListBody } from './list.ts'
+import { type Logger, logEvent } from './log-event.ts'
+import type { Settings } from './options.ts'
+import { daysOf, FILTERS, planOf } from './plan.ts'
+import { createSource, type Source } from './source.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    popularPosts: PopularPosts
+  }
+}
+
+/** A list as the cache answers it: its bytes, and how it came about. */
+export interface ListAnswer extends ListBody {
+  /** As of the cache's `Answer`; `bypass`: the filter names nothing, so there was nothing to look up. */
+  outcome: Answer['outcome'] | 'bypass'
+  /** Since the list was loaded. */
+  ageSeconds: number
+  /** Until the list is stale; negative when it is. */
+  ttlSeconds: number
+}
+
+/** Counts since the start (see `CacheCounts`), and what is held now. */
+export interface PopularPostsStats extends CacheCounts {
+  entries: number
+  bytes: number
+}
+
+export type PopularPosts = ReturnType<typeof createPopularPosts>
+
+/** The cache of popular posts lists and of the list of categories, over a source of them. */
+export function createPopularPosts(settings: Settings, source: Source, log: Logger) {
+  const store = createMemoryStore({ clock: systemClock, nonce })
+  const counts = createCounts()
+  const cache = createReadThroughCache({
+    store,
+    clock: systemClock,
+    random: Math.random,
+    nonce,
+    policy: policyOf(settings),
+    observe(event: CacheEvent) {
+      counts.count(event)
+      logEvent(log, event)
+    },
+  })
+  const filtersKey = entryKey(settings.prefix, 'filters')
+  const decodedLists = new WeakMap<Uint8Array, DecodedList>()
+  const decodedFilters = new WeakMap<Uint8Array, Record<(typeof FILTERS)[number], Set<string>>>()
+
+  /**
+   * A list as bytes, for a route.
+   * @throws `PP_BAD_QUERY` (400) when a parameter is not what it must be; `PP_LOAD_FAILED` and `PP_UNSETTLED` (503, with
+   * `retryAfterMs`) when there is nothing to serve.
+   */
+  async function read(query: PopularPostsQuery = {}): Promise<ListAnswer> {
+    const { key, list, limit, exclude } = planOf(query, settings)
+    if (!(await areFiltersKnown(list))) return nothing()
+    return cut(await cache.read(key, async () => encodeList(await source.posts(list))), limit, exclude)
+  }
+
+  /** A list as posts. A new array each time: the caller's own. Throws as `read`. */
+  async function get(query: PopularPostsQuery = {}): Promise<PopularPost[]> {
+    const { body } = await read(query)
+    return JSON.parse(body.toString()) as PopularPost[]
+  }
+
+  /** The list of categories as bytes; `undefined` where the host's own source has none. Throws as `read`. */
+  async function readCategories(query: { days?: number | undefined } = {}): Promise<ListAnswer | undefined> {
+    const { categories } = source
+    if (categories === undefined) return undefined
+    const days = daysOf(query, settings)
+    const key = entryKey(settings.prefix, 'categories', days)
+    return cut(await cache.read(key, async () => encodeList(await categories({ days }))))
+  }
+
+  /** Loads a list anew, unless somebody is at it already, and answers it. Throws as `read`. */
+  async function refresh(query: PopularPostsQuery = {}): Promise<PopularPost[]> {
+    const { key, list, limit, exclude } = planOf(query, settings)
+    if (!(await areFiltersKnown(list))) return []
+    const answer = await cache.refresh(key, async () => encodeList(await source.posts(list)))
+    return JSON.parse(cut(answer, limit, exclude).body.toString()) as PopularPost[]
+  }
+
+  /** Callers cannot mint keys: a filter that names nothing is answered before anything is looked up under it. */
+  async function areFiltersKnown(list: PopularPostsQuery): Promise<boolean> {
+    if (FILTERS.every((name) => list[name] === undefined)) return true
+    const { value } = await cache.read(filtersKey, async () => encodeList([await source.filters()]))
+    let known = decodedFilters.get(value)
+    if (known === undefined) {
+      const { categories, tags, authors } = JSON.parse(Buffer.from(value).toString()) as Filters
+      known = { category: new Set(categories), tag: new Set(tags), author: new Set(authors) }
+      decodedFilters.set(value, known)
+    }
+    const { category, tag, author } = known
+    const isIn = (slugs: Set<string>, slug: string | undefined) => slug === undefined || slugs.has(slug)
+    return isIn(category, list.category) && isIn(tag, list.tag) && isIn(author, list.author)
+  }
+
+  function cut(answer: Answer, limit?: number, exclude?: readonly string[]): ListAnswer {
+    let list = decodedLists.get(answer.value)
+    if (list === undefined) {
+      list = new DecodedList(answer.value)
+      decodedLists.set(answer.value, list)
+    }
+    return {
+      ...list.body(limit, exclude),
+      outcome: answer.outcome,
+      ageSeconds: Math.floor(answer.ageMs / 1000),
+      ttlSeconds: Math.floor(answer.freshForMs / 1000),
+    }
+  }
+
+  return {
+    settings,
+    read,
+    get,
+    readCategories,
+    refresh,
+    /**
+     * Makes every list outdated. `hard`: nothing loaded before this is answered any more. `soft`: it is answered once
+     * more, while a refresh runs.
+     */
+    invalidate: (mode: InvalidateMode = 'hard'): Promise<void> => cache.invalidate(mode),
+    /** Whether the database answers; `undefined` where the lists come from the host's own `load`. */
+    isDatabaseUp: source.isUp,
+    stats: (): PopularPostsStats => ({ ...counts.read(), ...store.size() }),
+    close: (): Promise<void> => cache.close(),
+  }
+}
+
+function nothing(): ListAnswer {
+  return { ...new DecodedList(new Uint8Array()).body(), outcome: 'bypass', ageSeconds: 0, ttlSeconds: 0 }
+}
+
+function nonce(): string {
+  return randomBytes(9).toString('base64url')
+}
+
+function policyOf({ ttlSeconds, staleSeconds, failSafeSeconds }: Settings): CachePolicy {
+  return {
+    ttlMs: ttlSeconds * 1000,
+    staleMs: staleSeconds * 1000,
+    failSafeMs: failSafeSeconds * 1000,
+    leaseMs: 3_000,
+    loadTimeoutMs: 30_000,
+    coolDown: { firstMs: 500, maxMs: 5_000 },
+    poll: { firstMs: 25, longestMs: 250 },
+  }
+}
+
+const popularPosts: FastifyPluginAsync<{ settings: Settings }> = async (app, { settings }) => {
+  const db: Kysely<Tables> | undefined =
+    settings.db ?? (settings.databaseUrl === undefined ? undefined : app.popularPostsDatabase)
+  const service = createPopularPosts(settings, createSource(settings, db), app.log)
+  app.decorate('popularPosts', service)
+  app.addHook('onClose', () => service.close())
+}
+
+export default fp(popularPosts, { name: 'popular-posts-cache', fastify: '5.x' })

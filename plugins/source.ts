@@ -1,0 +1,50 @@
+import { type Kysely, sql } from 'kysely'
+import { systemClock } from '../cache/clock.ts'
+import { findCategories } from '../db/categories.ts'
+import { type Filters, findFilters } from '../db/filters.ts'
+import { findPopularPosts, type Tables } from '../db/popular-posts.ts'
+import type { ListQuery, Settings } from './options.ts'
+
+/** Where lists come from when the cache has none: the expensive side. */
+export interface Source {
+  posts(query: ListQuery): Promise<readonly object[]>
+  /** `undefined`: there is no list of categories. */
+  categories: ((query: { days: number }) => Promise<readonly object[]>) | undefined
+  filters(): Promise<Filters>
+  /** Whether the database answers, in a second at the latest; `undefined`: there is none that we know of. */
+  isUp: (() => Promise<boolean>) | undefined
+}
+
+/** The host's own loaders where it brings them, else our queries on `db`. */
+export function createSource(settings: Settings, db: Kysely<Tables> | undefined): Source {
+  const { load, loadCategories, loadFilters, timeZone } = settings
+  const ours = db === undefined ? undefined : queriesOn(db, timeZone)
+  const posts = load ?? ours?.posts
+  if (posts === undefined) throw new TypeError('Expected a load function or a database, got neither.')
+  const nothing: Filters = { categories: [], tags: [], authors: [] }
+  return {
+    posts,
+    categories: loadCategories ?? ours?.categories,
+    filters: loadFilters ?? ours?.filters ?? (async () => nothing),
+    isUp: ours?.isUp,
+  }
+}
+
+function queriesOn(db: Kysely<Tables>, timeZone: string) {
+  return {
+    posts: (query: ListQuery) => findPopularPosts(db, { ...query, nowMs: Date.now(), timeZone }),
+    categories: ({ days }: { days: number }) => findCategories(db, { days, nowMs: Date.now(), timeZone }),
+    filters: () => findFilters(db),
+    async isUp() {
+      let cancel = () => {}
+      const tooLate = new Promise<boolean>((resolve) => {
+        cancel = systemClock.schedule(1000, () => resolve(false))
+      })
+      const answer = sql`select 1`.execute(db).then(
+        () => true,
+        () => false,
+      )
+      return Promise.race([answer, tooLate]).finally(cancel)
+    },
+  }
+}

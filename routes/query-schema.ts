@@ -1,0 +1,49 @@
+import type { FastifyRequest, HookHandlerDoneFunction } from 'fastify'
+import { type TProperties, Type } from 'typebox'
+import type { PopularPosts } from '../plugins/popular-posts.ts'
+import { badQuery, expectations, type Parameter } from '../query.ts'
+
+type Settings = PopularPosts['settings']
+
+/** The query parameters of lists, with what each must be in words. */
+export function querySchema(settings: Settings) {
+  const { maxDays, defaultDays, defaultLimit } = settings
+  const words = expectations(settings)
+  const slug = { minLength: 1, maxLength: 200 }
+  return {
+    limit: Type.Optional(Type.Integer({ minimum: 1, description: words.limit, default: defaultLimit })),
+    days: Type.Optional(Type.Integer({ minimum: 0, maximum: maxDays, description: words.days, default: defaultDays })),
+    sort: Type.Optional(Type.Enum(['views', 'trending'], { description: words.sort, default: 'views' })),
+    category: Type.Optional(Type.String({ ...slug, description: words.category })),
+    tag: Type.Optional(Type.String({ ...slug, description: words.tag })),
+    author: Type.Optional(Type.String({ ...slug, description: words.author })),
+    exclude: Type.Optional(Type.Array(Type.String({ maxLength: 200 }), { maxItems: 50, description: words.exclude })),
+  }
+}
+
+/**
+ * Route options that check the query. What Fastify's coercion would let pass as an integer (`1e3`, ` 7 `, `+5`) is refused
+ * before it, and every refusal names the parameter, what it must be, and what came.
+ */
+export function checkedQuery<P extends TProperties>(properties: P, settings: Settings) {
+  return {
+    schema: { querystring: Type.Object(properties) },
+    attachValidation: true,
+    preValidation(request: FastifyRequest, _reply: unknown, done: HookHandlerDoneFunction) {
+      const query = request.query as Partial<Record<Parameter, unknown>>
+      for (const name of ['limit', 'days'] as const) {
+        const value = query[name]
+        if (name in properties && value !== undefined && !(typeof value === 'string' && /^[0-9]+$/.test(value))) {
+          return done(badQuery(name, value, settings))
+        }
+      }
+      done()
+    },
+    preHandler(request: FastifyRequest, _reply: unknown, done: HookHandlerDoneFunction) {
+      const problem = request.validationError?.validation?.[0]
+      if (problem === undefined) return done()
+      const name = problem.instancePath.split('/')[1] as Parameter
+      done(badQuery(name, (request.query as Partial<Record<Parameter, unknown>>)[name], settings))
+    },
+  }
+}

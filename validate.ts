@@ -1,0 +1,66 @@
+import { Ajv } from 'ajv'
+
+/** A property of a flat settings object, as JSON Schema. `expected` says in words what a value must be. */
+interface PropertySchema {
+  type?: string
+  minimum?: number
+  maximum?: number
+  expected?: string
+  /** A value that must not be shown, not even in an error. */
+  isSecret?: boolean
+}
+
+/** The schema of a flat settings object. */
+export interface SettingsSchema {
+  type: 'object'
+  properties: Record<string, PropertySchema>
+}
+
+/**
+ * Makes a function that lists what is wrong with a settings object, a sentence each; none when all is well. It fills in
+ * the defaults of what is not set. The format `time-zone` is the name of an IANA time zone.
+ */
+export function createValidator(schema: SettingsSchema): (settings: object) => string[] {
+  const check = new Ajv({ allErrors: true, strictSchema: false, useDefaults: true })
+    .addFormat('time-zone', isTimeZone)
+    .compile(schema)
+  return (settings) => {
+    if (check(settings)) return []
+    const values = new Map(Object.entries(settings))
+    const problems = (check.errors ?? []).map((error) => {
+      const name = error.instancePath.split('/')[1] ?? String(error.params['additionalProperty'])
+      const property = schema.properties[name]
+      if (property === undefined)
+        return `${name}: expected no such name; there are ${Object.keys(schema.properties).join(', ')}`
+      return `${name}: expected ${inWords(property)}, got ${property.isSecret ? 'something else' : shown(values.get(name))}`
+    })
+    return [...new Set(problems)]
+  }
+}
+
+function inWords({ type, minimum, maximum, expected }: PropertySchema): string {
+  if (expected !== undefined) return expected
+  return type === 'integer' ? `an integer from ${minimum} to ${maximum}` : `a ${type}`
+}
+
+/** A value as it may stand in an error: short, on one line. */
+export function shown(value: unknown): string {
+  if (typeof value === 'function') return 'a function'
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text
+}
+
+/**
+ * Whether PostgreSQL and JavaScript agree on a name. Bare offsets are refused: PostgreSQL reads `+05:30` the POSIX way,
+ * as west of Greenwich.
+ */
+function isTimeZone(name: string): boolean {
+  if (!/^[A-Za-z]/.test(name)) return false
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name })
+    return true
+  } catch (error) {
+    if (error instanceof RangeError) return false
+    throw error
+  }
+}
