@@ -37,6 +37,8 @@ export function checkedQuery<P extends TProperties>(properties: P, settings: Set
           return done(badQuery(name, value, settings))
         }
       }
+      // More digits than a number holds are too many posts all the same, and cut like any other number of them.
+      if (typeof query.limit === 'string' && query.limit.length > 15) query.limit = Number.MAX_SAFE_INTEGER
       done()
     },
     preHandler(request: FastifyRequest, _reply: unknown, done: HookHandlerDoneFunction) {
