@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import database from './plugins/database.ts'
 import { checkOptions, type PopularPostsOptions } from './plugins/options.ts'
 import cache from './plugins/popular-posts.ts'
+import signals from './plugins/signals.ts'
 import categoriesRoute from './routes/categories.ts'
 import { handleError } from './routes/errors.ts'
 import popularPostsRoute from './routes/popular-posts.ts'
@@ -26,6 +27,7 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
   const { databaseUrl, routes } = settings
   if (databaseUrl !== undefined) await app.register(database, { databaseUrl })
   await app.register(cache, { settings })
+  if (databaseUrl !== undefined) await app.register(signals, { databaseUrl })
   if (routes === false) return
   await app.register(
     async (scope) => {

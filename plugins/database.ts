@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import type { Database } from '../db/schema.ts'
+import { codeOf } from '../db/startup-error.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -30,11 +31,6 @@ const database: FastifyPluginAsync<{ databaseUrl: string }> = async (app, { data
   const db = openDatabase(databaseUrl, (error) => app.log.warn({ code: codeOf(error) }, 'a database connection broke'))
   app.decorate('popularPostsDatabase', db)
   app.addHook('onClose', () => db.destroy())
-}
-
-/** The code of a system or database error. Its message may hold addresses, and stays out of the log. */
-function codeOf(error: Error): string {
-  return 'code' in error ? String(error.code) : error.name
 }
 
 export default fp(database, { name: 'popular-posts-database', fastify: '5.x' })

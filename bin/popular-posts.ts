@@ -1,0 +1,89 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { type Config, readConfig } from '../config.ts'
+import { fillDemo, removeDemo } from '../db/demo/fill.ts'
+import { announceChange } from '../db/signals.ts'
+import { run } from '../run.ts'
+import { openServiceDatabase, type ServiceDatabase } from '../service-database.ts'
+import { importLogCommand } from './import-log-command.ts'
+
+const { version } = JSON.parse(
+  readFileSync(new URL(import.meta.resolve('fastify-popular-posts/package.json')), 'utf8'),
+) as { version: string }
+
+const program = new Command('popular-posts')
+  .description(
+    'The popular posts of a blog: its database and its views. Configured by the same environment variables as the service.',
+  )
+  .version(version)
+  .showHelpAfterError()
+
+program
+  .command('migrate')
+  .description('makes or updates the tables in DATABASE_URL')
+  .action(() =>
+    withDatabase({ migrate: true }, async () => {
+      say('The tables are up to date.')
+    }),
+  )
+
+program
+  .command('demo')
+  .description('fills an empty database with the demo blog')
+  .action(() =>
+    withDatabase({}, async ({ db }, { siteTimeZone: timeZone }) => {
+      const isFilled = await fillDemo(db, { nowMs: Date.now(), timeZone })
+      say(
+        isFilled
+          ? 'The demo blog is in.'
+          : 'Nothing was changed: there are posts already, or the demo blog has been here before.',
+      )
+    }),
+  )
+
+program.addCommand(
+  importLogCommand({
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    nowMs: Date.now,
+    async openDatabase() {
+      const config = readConfig(process.env)
+      const { db, close } = await openServiceDatabase(config)
+      return {
+        ...{ db, timeZone: config.siteTimeZone, dedupSeconds: config.viewDedupSeconds },
+        async close() {
+          // Services that run on this database show the new counts at once.
+          await announceChange(db, 'hard').finally(close)
+        },
+        // A real blog takes the place of the demo.
+        async beforeCreatingPosts(trx) {
+          const removed = await removeDemo(trx)
+          if (removed > 0) process.stderr.write(`The demo blog (${removed} posts) makes room for yours.\n`)
+        },
+      }
+    },
+  }),
+)
+
+await run(async () => {
+  await program.parseAsync()
+})
+
+async function withDatabase(
+  options: { migrate?: boolean },
+  work: (database: ServiceDatabase, config: Config) => Promise<void>,
+): Promise<void> {
+  const config = readConfig(process.env)
+  const database = await openServiceDatabase(config, options)
+  try {
+    await work(database, config)
+  } finally {
+    await database.close()
+  }
+}
+
+function say(sentence: string): void {
+  process.stdout.write(`${sentence}\n`)
+}

@@ -1,0 +1,67 @@
+import type { Kysely } from 'kysely'
+import type { Config } from './config.ts'
+import { migrateToLatest, pendingMigrations } from './db/migrate.ts'
+import type { Database } from './db/schema.ts'
+import { codeOf, StartupError } from './db/startup-error.ts'
+import { openDatabase } from './plugins/database.ts'
+
+/** The database of the service and of the command line, reachable and with all tables. */
+export interface ServiceDatabase {
+  db: Kysely<Database>
+  /** Holds a password: not for logs. */
+  connectionString: string
+  isEmbedded: boolean
+  close(): Promise<void>
+}
+
+/**
+ * Opens what the configuration names: `DATABASE_URL`, or else the embedded database in `DATA_DIR`.
+ *
+ * The embedded one is migrated. Somebody's server is not, unless `migrate` says so: tables are made there by command only.
+ * @throws StartupError when it cannot be reached, its folder cannot be used, or tables are missing.
+ */
+export async function openServiceDatabase(config: Config, { migrate = false } = {}): Promise<ServiceDatabase> {
+  const isEmbedded = config.databaseUrl === undefined
+  const server = await openServer(config)
+  // A connection that breaks between two queries is replaced by the pool; queries tell of what concerns them.
+  const db = openDatabase(server.connectionString, () => {})
+  const close = async () => {
+    await db.destroy()
+    await server.close()
+  }
+  try {
+    if (isEmbedded || migrate) await migrateToLatest(db)
+    else await expectTables(db)
+  } catch (error) {
+    await close()
+    throw isEmbedded || error instanceof StartupError ? error : unreachable(error)
+  }
+  return { db, connectionString: server.connectionString, isEmbedded, close }
+}
+
+async function openServer({
+  databaseUrl,
+  dataDir,
+}: Config): Promise<{ connectionString: string; close(): Promise<void> }> {
+  if (databaseUrl !== undefined) return { connectionString: databaseUrl, close: async () => {} }
+  // Not loaded where there is a server: an installation for production does without it.
+  const { openEmbeddedDatabase } = await import('./db/embedded.ts')
+  return openEmbeddedDatabase({ directory: dataDir })
+}
+
+async function expectTables(db: Kysely<Database>): Promise<void> {
+  const pending = await pendingMigrations(db)
+  if (pending.length === 0) return
+  throw new StartupError(
+    `The database in DATABASE_URL lacks tables of this version (${pending.join(', ')}): run "npx popular-posts migrate", then start again.`,
+  )
+}
+
+/** In words, without the address and the user that the driver's own message names. */
+function unreachable(error: unknown): StartupError {
+  const code = codeOf(error)
+  return new StartupError(
+    `The database in DATABASE_URL could not be used (${code === '' ? 'no answer' : code}): check that the server runs, that the address and the password in DATABASE_URL are right, and that its user may use it.`,
+    { cause: error },
+  )
+}
