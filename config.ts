@@ -75,7 +75,7 @@ export class ConfigError extends Error {
  * Reads the configuration from environment variables. Empty ones count as not set.
  * @throws ConfigError that lists all that is wrong.
  */
-export function readConfig(variables: NodeJS.ProcessEnv): Config {
+export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
   const names = Object.keys(environment.properties)
   const settings = Object.fromEntries(
     Object.entries(variables)

@@ -8,7 +8,7 @@ import { run } from './run.ts'
 import { openServiceDatabase, type ServiceDatabase } from './service-database.ts'
 
 await run(async () => {
-  const config = readConfig(process.env)
+  const config = readConfig()
   const database = await openServiceDatabase(config)
   let app: FastifyInstance | undefined
   try {

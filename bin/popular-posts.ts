@@ -49,7 +49,7 @@ program.addCommand(
     stderr: process.stderr,
     nowMs: Date.now,
     async openDatabase() {
-      const config = readConfig(process.env)
+      const config = readConfig()
       const { db, close } = await openServiceDatabase(config)
       return {
         ...{ db, timeZone: config.siteTimeZone, dedupSeconds: config.viewDedupSeconds },
@@ -75,7 +75,7 @@ async function withDatabase(
   options: { migrate?: boolean },
   work: (database: ServiceDatabase, config: Config) => Promise<void>,
 ): Promise<void> {
-  const config = readConfig(process.env)
+  const config = readConfig()
   const database = await openServiceDatabase(config, options)
   try {
     await work(database, config)

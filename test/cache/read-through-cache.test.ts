@@ -1,0 +1,364 @@
+import t, { type Test } from 'tap'
+import type { CacheEvent } from '../../cache/events.ts'
+import { createCounts } from '../../cache/events.ts'
+import { createMemoryStore } from '../../cache/memory-store.ts'
+import { createReadThroughCache } from '../../cache/read-through-cache.ts'
+import type { Store } from '../../cache/store.ts'
+import { createNames, createVirtualClock, deferred } from '../helpers/virtual-clock.ts'
+
+const policy = {
+  ttlMs: 10_000,
+  staleMs: 20_000,
+  failSafeMs: 100_000,
+  leaseMs: 3_000,
+  loadTimeoutMs: 30_000,
+  coolDown: { firstMs: 500, maxMs: 5_000 },
+  poll: { firstMs: 25, longestMs: 250 },
+}
+
+/** One or more processes over one store, with a virtual clock and no jitter (random is 0.5). */
+function setUp(t: Test, { random = (): number => 0.5, wrap = (store: Store): Store => store } = {}) {
+  const clock = createVirtualClock()
+  const nonce = createNames()
+  const store = wrap(createMemoryStore({ clock, nonce }))
+  const events: CacheEvent[] = []
+  const counts = createCounts()
+  const createProcess = () =>
+    createReadThroughCache({
+      ...{ store, clock, random, nonce, policy },
+      observe(event) {
+        events.push(event)
+        counts.count(event)
+      },
+    })
+  const cache = createProcess()
+  t.teardown(() => cache.close())
+  let version = 0
+  /** Answers v1, v2, … */
+  const load = async () => {
+    version += 1
+    return Buffer.from(`v${version}`)
+  }
+  const text = async (answer: Promise<{ value: Uint8Array }>) => Buffer.from((await answer).value).toString()
+  return { clock, store, cache, createProcess, events, counts, load, text, loads: () => version }
+}
+
+t.test('1,000 callers of a cold entry make one load, and all get what it loaded', async (t) => {
+  const { cache, counts } = setUp(t)
+  const loading = deferred<Uint8Array>()
+  let loads = 0
+  const answers = Promise.all(
+    Array.from({ length: 1000 }, () =>
+      cache.read('a', () => {
+        loads += 1
+        return loading.promise
+      }),
+    ),
+  )
+  loading.resolve(Buffer.from('list'))
+  const all = await answers
+  t.equal(loads, 1)
+  t.equal(new Set(all.map((answer) => answer.value)).size, 1)
+  t.equal(all[0]?.outcome, 'loaded')
+  t.equal(all.filter((answer) => answer.outcome === 'collapsed').length, 999)
+  t.match(counts.read(), { hits: 0, misses: 1000, loads: 1 })
+})
+
+t.test('an entry is a hit while it is fresh, with its age and what is left', async (t) => {
+  const { cache, clock, load } = setUp(t)
+  t.match(await cache.read('a', load), { outcome: 'loaded', ageMs: 0, freshForMs: 10_000 })
+  await clock.advance(4_000)
+  t.match(await cache.read('a', load), { outcome: 'hit', ageMs: 4_000, freshForMs: 6_000 })
+})
+
+t.test('an expired entry is served at once, and refreshed once', async (t) => {
+  const { cache, clock, events, text, createProcess, load } = setUp(t)
+  await cache.read('a', load)
+  await clock.advance(10_001)
+  const refreshing = deferred<Uint8Array>()
+  let refreshes = 0
+  const refresh = () => {
+    refreshes += 1
+    return refreshing.promise
+  }
+  const others = [createProcess(), createProcess()]
+  for (const process of [cache, ...others, cache]) {
+    const answer = await process.read('a', refresh)
+    t.match(answer, { outcome: 'stale', freshForMs: -1, ageMs: 10_001 })
+    t.equal(Buffer.from(answer.value).toString(), 'v1')
+  }
+  t.equal(refreshes, 1)
+  refreshing.resolve(Buffer.from('v2'))
+  await cache.close()
+  t.equal(await text(cache.read('a', load)), 'v2')
+  t.match(
+    events.filter((event) => event.type === 'loaded').map((event) => event.why),
+    ['load', 'refresh'],
+  )
+})
+
+t.test('past its stale time an entry is waited for again', async (t) => {
+  const { cache, clock, load, text } = setUp(t)
+  await cache.read('a', load)
+  await clock.advance(30_001)
+  t.equal(await text(cache.read('a', load)), 'v2')
+})
+
+t.test('the time to live is spread by ten percent either way', async (t) => {
+  for (const [random, freshForMs] of [
+    [0, 9_000],
+    [0.5, 10_000],
+    [1, 11_000],
+  ] as const) {
+    const { cache, load } = setUp(t, { random: () => random })
+    t.equal(Math.round((await cache.read('a', load)).freshForMs), freshForMs)
+  }
+})
+
+t.test('a failed load is an error for all who waited, and nobody loads until the cool-down is over', async (t) => {
+  const { cache, clock, events, load, text } = setUp(t)
+  const loading = deferred<Uint8Array>()
+  let loads = 0
+  const failing = () => {
+    loads += 1
+    return loading.promise
+  }
+  const all = Promise.allSettled(Array.from({ length: 100 }, () => cache.read('a', failing)))
+  const cause = new Error('no connection')
+  loading.reject(cause)
+  const reasons = new Set((await all).map((one) => (one.status === 'rejected' ? one.reason : undefined)))
+  t.equal(reasons.size, 1, 'the same error for all')
+  t.match([...reasons][0], { code: 'PP_LOAD_FAILED', statusCode: 503, cause, retryAfterMs: 500 })
+  t.equal(loads, 1)
+  await clock.advance(400)
+  await t.rejects(cache.read('a', failing), {
+    code: 'PP_LOAD_FAILED',
+    statusCode: 503,
+    retryAfterMs: 100,
+    cause: undefined,
+  })
+  t.equal(loads, 1)
+  t.match(
+    events.find((event) => event.type === 'load-failed'),
+    { error: cause, isServedStale: false, why: 'load' },
+  )
+  await clock.advance(101)
+  t.equal(await text(cache.read('a', load)), 'v1')
+})
+
+t.test('a load that throws at once is a failed load', async (t) => {
+  const { cache } = setUp(t)
+  const broken = () => {
+    throw new Error('at once')
+  }
+  await t.rejects(cache.read('a', broken), { code: 'PP_LOAD_FAILED' })
+})
+
+t.test('when loading fails the last good value is served, for the fail-safe time', async (t) => {
+  const { cache, clock, counts, load } = setUp(t)
+  await cache.read('a', load)
+  const failing = () => Promise.reject(new Error('down'))
+  await clock.advance(40_000)
+  t.match(await cache.read('a', failing), { outcome: 'stale', ageMs: 40_000 }, 'the caller whose load failed')
+  t.match(await cache.read('a', failing), { outcome: 'stale' }, 'a caller during the cool-down')
+  t.match(counts.read(), { loadsFailed: 1, failSafeServed: 2 })
+  await clock.advance(70_001)
+  await t.rejects(cache.read('a', failing), { code: 'PP_LOAD_FAILED' }, 'past the fail-safe time')
+})
+
+t.test('a refresh that fails in the background is told, and the stale value goes on being served', async (t) => {
+  const { cache, clock, counts, events, load } = setUp(t)
+  await cache.read('a', load)
+  await clock.advance(10_001)
+  const failing = () => Promise.reject(new Error('down'))
+  t.match(await cache.read('a', failing), { outcome: 'stale' })
+  await cache.close()
+  t.match(
+    events.find((event) => event.type === 'load-failed'),
+    { why: 'refresh', isServedStale: true },
+  )
+  t.match(await cache.read('a', failing), { outcome: 'stale' })
+  t.equal(counts.read().loadsFailed, 1, 'once a cool-down')
+})
+
+t.test('a hard invalidation during a load: its value is refused, and the callers get a newer one', async (t) => {
+  const { cache, events, load, text } = setUp(t)
+  const early = deferred<Uint8Array>()
+  let loads = 0
+  const loadOldThenNew = () => {
+    loads += 1
+    return loads === 1 ? early.promise : load()
+  }
+  const waiting = text(cache.read('a', loadOldThenNew))
+  await cache.invalidate('hard')
+  early.resolve(Buffer.from('from before'))
+  t.equal(await waiting, 'v1')
+  t.match(
+    events.filter((event) => event.type === 'loaded').map((event) => event.committed),
+    ['outdated-hard', 'stored'],
+  )
+  t.match(await cache.read('a', load), { outcome: 'hit' })
+})
+
+t.test('whoever comes after an invalidation does not join a load from before', async (t) => {
+  const { cache, text } = setUp(t)
+  const early = deferred<Uint8Array>()
+  const first = text(cache.read('a', () => early.promise).catch(() => ({ value: Buffer.from('failed') })))
+  await cache.invalidate('soft')
+  t.equal(await text(cache.read('a', async () => Buffer.from('new'))), 'new')
+  early.resolve(Buffer.from('old'))
+  t.equal(await first, 'new', 'the early caller is answered from what is stored by then')
+})
+
+t.test('a soft invalidation: the list is served once more while one refresh runs', async (t) => {
+  const { cache, load, text, loads } = setUp(t)
+  await cache.read('a', load)
+  await cache.invalidate('soft')
+  t.equal(await text(cache.read('a', load)), 'v1')
+  await cache.close()
+  t.equal(loads(), 2)
+  t.equal(await text(cache.read('a', load)), 'v2')
+})
+
+t.test('a hard invalidation: nothing older is ever served, not even when loading fails', async (t) => {
+  const { cache, load } = setUp(t)
+  await cache.read('a', load)
+  await cache.invalidate('hard')
+  await t.rejects(
+    cache.read('a', () => Promise.reject(new Error('down'))),
+    { code: 'PP_LOAD_FAILED' },
+  )
+})
+
+t.test('a hard invalidation while a refresh fails: the value from before is not served instead', async (t) => {
+  const { cache, clock, load } = setUp(t)
+  await cache.read('a', load)
+  await clock.advance(40_000)
+  const loading = deferred<Uint8Array>()
+  const waiting = cache.read('a', () => loading.promise)
+  await clock.advance(0)
+  await cache.invalidate('hard')
+  loading.reject(new Error('down'))
+  await t.rejects(waiting, { code: 'PP_LOAD_FAILED' })
+})
+
+t.test('a load overtaken three times: hard answers an error, soft answers the list but does not keep it', async (t) => {
+  for (const mode of ['hard', 'soft'] as const) {
+    const { cache, counts } = setUp(t)
+    let loads = 0
+    const overtaken = async () => {
+      loads += 1
+      await cache.invalidate(mode)
+      return Buffer.from(`v${loads}`)
+    }
+    const answer = cache.read('a', overtaken)
+    if (mode === 'hard') await t.rejects(answer, { code: 'PP_UNSETTLED', statusCode: 503, retryAfterMs: 1000 })
+    else t.match(await answer, { outcome: 'loaded', freshForMs: 0 })
+    t.equal(loads, 3)
+    t.equal(counts.read().commitsRefused, 3)
+    await cache.read('a', async () => Buffer.from('settled'))
+    t.equal(counts.read().loads, 4)
+  }
+})
+
+t.test('another process waits for the load, and is answered when it is done', async (t) => {
+  const { cache, clock, createProcess, counts, text } = setUp(t)
+  const loading = deferred<Uint8Array>()
+  const first = text(cache.read('a', () => loading.promise))
+  const other = createProcess().read('a', () => Promise.reject(new Error('must not load')))
+  await clock.advance(2_000)
+  loading.resolve(Buffer.from('list'))
+  t.equal(await first, 'list')
+  await clock.advance(250)
+  t.match(await other, { outcome: 'collapsed' })
+  t.match(counts.read(), { loads: 1, waits: 1, takeovers: 0, misses: 2 })
+})
+
+t.test('a holder that dies costs one lease: then a waiter takes over', async (t) => {
+  const dead = { is: false }
+  const { cache, clock, createProcess, counts, text } = setUp(t, {
+    // A process that is killed renews nothing more.
+    wrap: (store) => ({ ...store, renew: async (...all) => !dead.is && store.renew(...all) }),
+  })
+  const stuck = cache.read('a', () => new Promise<never>(() => {}))
+  stuck.catch(() => {})
+  await clock.advance(5_000)
+  dead.is = true
+  const answer = text(createProcess().read('a', async () => Buffer.from('taken over')))
+  await clock.advance(3_250)
+  t.equal(await answer, 'taken over')
+  t.match(counts.read(), { takeovers: 1, loads: 1 })
+})
+
+t.test('a slow load keeps its lease by renewing it, until it takes too long', async (t) => {
+  const { cache, clock, counts, createProcess } = setUp(t)
+  const slow = cache.read('a', () => new Promise<never>(() => {}))
+  const slowFails = t.rejects(slow, { code: 'PP_LOAD_FAILED', cause: { name: 'LoadTimeoutError' } })
+  const other = createProcess().read('a', () => Promise.reject(new Error('must not load')))
+  const otherFails = t.rejects(other, { code: 'PP_LOAD_FAILED', cause: undefined }, 'the waiter meets the cool-down')
+  await clock.advance(30_000)
+  await slowFails
+  await clock.advance(250)
+  await otherFails
+  t.match(counts.read(), { takeovers: 0, loadsFailed: 1 })
+})
+
+t.test('a load that outlived its lease, and lost it to another, still answers its own callers', async (t) => {
+  const { cache, clock, createProcess, counts, text } = setUp(t, {
+    wrap: (store) => ({ ...store, renew: async () => false }),
+  })
+  const slow = deferred<Uint8Array>()
+  const first = text(cache.read('a', () => slow.promise))
+  await clock.advance(3_001)
+  const fast = deferred<Uint8Array>()
+  const second = text(createProcess().read('a', () => fast.promise))
+  await clock.advance(0)
+  slow.resolve(Buffer.from('slow'))
+  t.equal(await first, 'slow')
+  fast.resolve(Buffer.from('fast'))
+  t.equal(await second, 'fast')
+  t.match(counts.read(), { commitsRefused: 1, loads: 2 })
+})
+
+t.test('refresh loads a fresh entry anew, and joins a load under way', async (t) => {
+  const { cache, clock, createProcess, load, loads, text } = setUp(t)
+  await cache.read('a', load)
+  t.equal(await text(cache.refresh('a', load)), 'v2')
+  t.match(await cache.read('a', load), { outcome: 'hit' })
+  const loading = deferred<Uint8Array>()
+  const first = cache.refresh('a', () => loading.promise)
+  t.equal(await text(createProcess().refresh('a', load)), 'v2', 'the other keeps to the fresh value')
+  loading.resolve(Buffer.from('v3'))
+  t.equal(await text(first), 'v3')
+  await clock.advance(0)
+  t.equal(loads(), 2)
+})
+
+t.test('what fails in the store behind the scenes is told', async (t) => {
+  const { cache, clock, events, load } = setUp(t, {
+    wrap: (store) => ({ ...store, renew: () => Promise.reject(new Error('store is gone')) }),
+  })
+  const loading = deferred<Uint8Array>()
+  const answer = cache.read('a', () => loading.promise)
+  await clock.advance(1_500)
+  t.match(events.at(-1), { type: 'background-failed', error: { message: 'store is gone' } })
+  loading.resolve(await load())
+  await answer
+})
+
+t.test('close waits for a refresh in the background', async (t) => {
+  const { cache, clock, load } = setUp(t)
+  await cache.read('a', load)
+  await clock.advance(10_001)
+  const refreshing = deferred<Uint8Array>()
+  await cache.read('a', () => refreshing.promise)
+  let isClosed = false
+  const closing = cache.close().then(() => {
+    isClosed = true
+  })
+  await clock.advance(0)
+  t.equal(isClosed, false)
+  refreshing.resolve(Buffer.from('v2'))
+  await closing
+  t.equal(isClosed, true)
+})

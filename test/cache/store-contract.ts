@@ -1,0 +1,152 @@
+import type { Test } from 'tap'
+import type { Lease, Store } from '../../cache/store.ts'
+
+/** A store under test, and the way to let its time pass. */
+export interface StoreUnderTest {
+  store: Store
+  advance(ms: number): Promise<void>
+}
+
+const bytes = (text: string) => Buffer.from(text)
+const LIFETIME = { freshForMs: 1000, keepForMs: 5000 }
+const COOL_DOWN = { firstMs: 100, maxMs: 350 }
+const LEASE_MS = 300
+
+/** What every store promises: see `cache/store.ts`. */
+export async function testStoreContract(t: Test, createStore: (t: Test) => Promise<StoreUnderTest>): Promise<void> {
+  let tokens = 0
+  const acquire = (store: Store, options: { force?: boolean } = {}) => {
+    tokens += 1
+    return store.acquire('a', { token: `t${tokens}`, leaseMs: LEASE_MS, ...options })
+  }
+  const takeLease = async (store: Store, options = {}): Promise<Lease> => {
+    const acquired = await acquire(store, options)
+    if (acquired.state !== 'lease') throw new Error(`expected a lease, got ${acquired.state}`)
+    return acquired.lease
+  }
+  const put = async (store: Store, text: string) => store.commit('a', await takeLease(store), bytes(text), LIFETIME)
+
+  await t.test('an entry that nobody has loaded is leased to one, and the others wait', async (t) => {
+    const { store } = await createStore(t)
+    await takeLease(store)
+    const second = await acquire(store)
+    t.match(second, { state: 'wait', found: undefined })
+    t.ok(second.state === 'wait' && second.retryAfterMs > 0 && second.retryAfterMs <= LEASE_MS)
+    t.match(await store.acquire('b', { token: 'other', leaseMs: LEASE_MS }), { state: 'lease' }, 'keys are apart')
+  })
+
+  await t.test('what was committed is a hit for its time, then stale, then gone', async (t) => {
+    const { store, advance } = await createStore(t)
+    t.equal(await put(store, 'one'), 'stored')
+    const hit = await acquire(store)
+    t.ok(hit.state === 'hit')
+    t.same(Buffer.from(hit.found?.value ?? []).toString(), 'one')
+    t.ok((hit.found?.freshForMs ?? 0) > 0 && (hit.found?.freshForMs ?? 0) <= 1000)
+    await advance(1100)
+    const stale = await acquire(store)
+    t.equal(stale.state, 'lease')
+    t.ok((stale.found?.freshForMs ?? 1) <= 0)
+    t.ok((stale.found?.ageMs ?? 0) >= 1100)
+    t.match(await acquire(store), { state: 'wait', found: { freshForMs: Number } }, 'a waiter sees the stale value too')
+    await advance(4000)
+    t.match(await acquire(store), { state: 'lease', found: undefined })
+  })
+
+  await t.test('force takes no value for fresh, and still respects a lease', async (t) => {
+    const { store } = await createStore(t)
+    await put(store, 'one')
+    t.match(await acquire(store, { force: true }), { state: 'lease', found: { freshForMs: Number } })
+    t.match(await acquire(store, { force: true }), { state: 'wait' })
+    t.match(await acquire(store), { state: 'hit' }, 'readers are not bothered')
+  })
+
+  await t.test('a lease that is not renewed is free for the next; the late commit of the first is lost', async (t) => {
+    const { store, advance } = await createStore(t)
+    const dead = await takeLease(store)
+    await advance(LEASE_MS + 50)
+    const next = await takeLease(store)
+    t.equal(await store.commit('a', dead, bytes('late'), LIFETIME), 'lost')
+    t.equal(await store.renew('a', dead, LEASE_MS), false)
+    t.match(await store.fail('a', dead, COOL_DOWN), { coolDownMs: 0 }, 'nor can it fail for the other')
+    t.equal(await store.commit('a', next, bytes('next'), LIFETIME), 'stored')
+  })
+
+  await t.test('a late commit whose lease nobody took over is stored', async (t) => {
+    const { store, advance } = await createStore(t)
+    const late = await takeLease(store)
+    await advance(LEASE_MS + 50)
+    t.equal(await store.commit('a', late, bytes('late'), LIFETIME), 'stored')
+  })
+
+  await t.test('a renewed lease holds', async (t) => {
+    const { store, advance } = await createStore(t)
+    const lease = await takeLease(store)
+    for (let i = 0; i < 4; i += 1) {
+      await advance(LEASE_MS / 2)
+      t.equal(await store.renew('a', lease, LEASE_MS), true)
+    }
+    t.match(await acquire(store), { state: 'wait' })
+  })
+
+  await t.test('a failed load cools down, twice as long each time up to the longest, until a commit', async (t) => {
+    const { store, advance } = await createStore(t)
+    for (const coolDownMs of [100, 200, 350, 350]) {
+      t.match(await store.fail('a', await takeLease(store), COOL_DOWN), { coolDownMs, found: undefined })
+      const cooling = await acquire(store)
+      t.ok(cooling.state === 'cooling' && cooling.retryAfterMs > 0 && cooling.retryAfterMs <= coolDownMs)
+      await advance(coolDownMs + 20)
+    }
+    await put(store, 'one')
+    t.match(await store.fail('a', await takeLease(store, { force: true }), COOL_DOWN), {
+      coolDownMs: 100,
+      found: { freshForMs: Number },
+    })
+  })
+
+  await t.test('a series of failures is forgotten after a while', async (t) => {
+    const { store, advance } = await createStore(t)
+    await store.fail('a', await takeLease(store), COOL_DOWN)
+    await advance(2000)
+    t.match(await store.fail('a', await takeLease(store), COOL_DOWN), { coolDownMs: 100 })
+  })
+
+  await t.test('after a hard invalidation nothing from before is handed out or taken in', async (t) => {
+    const { store } = await createStore(t)
+    await put(store, 'old')
+    const lease = await takeLease(store, { force: true })
+    await store.invalidate('hard')
+    t.equal(await store.renew('a', lease, LEASE_MS), false)
+    t.equal(await store.commit('a', lease, bytes('old'), LIFETIME), 'outdated-hard')
+    t.match(await store.fail('a', lease, COOL_DOWN), { coolDownMs: 0, found: undefined })
+    t.match(await acquire(store), { state: 'lease', found: undefined }, 'the lease of the old generation is free')
+  })
+
+  await t.test('after a soft invalidation values are stale, and loads under way are not taken in', async (t) => {
+    const { store } = await createStore(t)
+    await put(store, 'old')
+    const lease = await takeLease(store, { force: true })
+    await store.invalidate('soft')
+    t.equal(await store.commit('a', lease, bytes('old'), LIFETIME), 'outdated')
+    const acquired = await acquire(store)
+    t.equal(acquired.state, 'lease')
+    t.same(Buffer.from(acquired.found?.value ?? []).toString(), 'old')
+    t.ok((acquired.found?.freshForMs ?? 1) <= 0)
+    await store.invalidate('hard')
+    t.match(await acquire(store), { found: undefined }, 'hard after soft')
+    t.equal(await put(store, 'new').catch(() => 'leased'), 'leased')
+  })
+
+  await t.test('a lease from before a hard and a soft invalidation is outdated hard', async (t) => {
+    const { store } = await createStore(t)
+    const lease = await takeLease(store)
+    await store.invalidate('hard')
+    await store.invalidate('soft')
+    t.equal(await store.commit('a', lease, bytes('old'), LIFETIME), 'outdated-hard')
+  })
+
+  await t.test('an empty value is a value', async (t) => {
+    const { store } = await createStore(t)
+    await put(store, '')
+    t.match(await acquire(store), { state: 'hit' })
+  })
+}

@@ -1,0 +1,72 @@
+import t from 'tap'
+import { type ConfigError, readConfig } from '../config.ts'
+
+t.test('without any variable the defaults hold, frozen', async (t) => {
+  const config = readConfig({})
+  t.same(config, {
+    host: '127.0.0.1',
+    port: 3000,
+    logLevel: 'info',
+    databaseUrl: undefined,
+    dataDir: './data',
+    siteTimeZone: 'UTC',
+    viewDedupSeconds: 900,
+    cache: { prefix: 'blog:popular', ttlSeconds: 1800, staleSeconds: 3600, failSafeSeconds: 86_400 },
+  })
+  t.ok(Object.isFrozen(config) && Object.isFrozen(config.cache))
+  t.type(readConfig().port, 'number', 'the process is the default source')
+})
+
+t.test('variables are read by their types; empty ones and others are passed over', async (t) => {
+  const config = readConfig({
+    PORT: '0',
+    LOG_LEVEL: '',
+    DATABASE_URL: 'postgresql://user:secret@db.example/blog',
+    SITE_TIME_ZONE: 'Asia/Kolkata',
+    CACHE_TTL_SECONDS: '900',
+    SOMETHING_ELSE: 'x',
+  })
+  t.match(config, {
+    port: 0,
+    logLevel: 'info',
+    databaseUrl: 'postgresql://user:secret@db.example/blog',
+    siteTimeZone: 'Asia/Kolkata',
+    cache: { ttlSeconds: 900 },
+  })
+})
+
+t.test('each wrong value is refused by name', async (t) => {
+  const wrong: [string, string, RegExp][] = [
+    ['PORT', '1e3', /PORT: expected an integer from 0 to 65535, got "1e3"/],
+    ['PORT', '65536', /PORT: expected an integer from 0 to 65535, got 65536/],
+    ['PORT', ' 7', /got " 7"/],
+    ['LOG_LEVEL', 'loud', /LOG_LEVEL: expected fatal, error, warn, info, debug, trace or silent, got "loud"/],
+    ['SITE_TIME_ZONE', 'Mars/Olympus', /SITE_TIME_ZONE: expected the name of an IANA time zone/],
+    ['SITE_TIME_ZONE', '+05:30', /IANA/],
+    ['CACHE_PREFIX', 'a{b', /CACHE_PREFIX: expected 1 to 100 characters without spaces and braces/],
+    ['CACHE_TTL_SECONDS', '0', /CACHE_TTL_SECONDS: expected an integer from 1 to 31536000, got 0/],
+    ['CACHE_STALE_SECONDS', '-1', /CACHE_STALE_SECONDS/],
+    ['VIEW_DEDUP_SECONDS', '15m', /VIEW_DEDUP_SECONDS/],
+  ]
+  for (const [name, value, message] of wrong) {
+    t.throws(() => readConfig({ [name]: value }), { name: 'ConfigError', message }, `${name}=${value}`)
+  }
+})
+
+t.test('all that is wrong is told at once, and no secret', async (t) => {
+  try {
+    readConfig({
+      PORT: 'x',
+      LOG_LEVEL: 'y',
+      DATABASE_URL: 'mysql://user:secret@host/db',
+      CACHE_PREFIX: 'p'.repeat(101),
+    })
+    t.fail('expected a refusal')
+  } catch (error) {
+    const { message } = error as ConfigError
+    t.equal(message.split('\n').length, 5)
+    t.match(message, /DATABASE_URL: expected a URL that begins with postgres:\/\/ or postgresql:\/\//)
+    t.notMatch(message, /secret|host\/db/)
+    t.match(message, /"p{59}…/, 'long values are cut')
+  }
+})

@@ -1,0 +1,93 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** Which parts a part may import values from; types may come from anywhere below `app`. */
+const arrows: Record<string, string[]> = {
+  cache: ['cache'],
+  db: ['db'],
+  'validate.ts': [],
+  'query.ts': ['validate.ts'],
+  'config.ts': ['validate.ts'],
+  plugins: ['plugins', 'cache', 'db', 'query.ts', 'validate.ts'],
+  routes: ['routes', 'query.ts'],
+  'index.ts': ['plugins', 'routes'],
+  'app.ts': ['index.ts', 'routes'],
+  'run.ts': ['config.ts', 'db'],
+  'service-database.ts': ['db', 'plugins'],
+  'server.ts': ['app.ts', 'config.ts', 'db', 'run.ts', 'service-database.ts'],
+  bin: ['bin', 'config.ts', 'db', 'run.ts', 'service-database.ts'],
+}
+
+const folders = ['cache', 'db', 'plugins', 'routes', 'bin']
+const files = [
+  ...readdirSync(root).filter((name) => name.endsWith('.ts')),
+  ...folders.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => join(folder, name)),
+  ),
+]
+
+const partOf = (file: string) => (file.includes('/') ? (file.split('/')[0] ?? '') : file)
+
+function importsOf(file: string): { from: string; isType: boolean }[] {
+  const text = readFileSync(join(root, file), 'utf8')
+  const found = text.matchAll(
+    /^(?:import|export)(?<type> type)?[^'"]*?from '(?<from>[^']+)'|import\('(?<dynamic>[^']+)'\)/gm,
+  )
+  return [...found].map(({ groups }) => ({
+    from: groups?.['from'] ?? groups?.['dynamic'] ?? '',
+    isType: groups?.['type'] !== undefined,
+  }))
+}
+
+t.test('imports follow the arrows of the architecture', async (t) => {
+  t.ok(files.length > 30, 'the files are found')
+  for (const file of files) {
+    const part = partOf(file)
+    const allowed = arrows[part]
+    if (allowed === undefined) {
+      t.fail(`${file}: expected arrows for ${part} in this test`)
+      continue
+    }
+    for (const { from, isType } of importsOf(file)) {
+      if (!from.startsWith('.')) continue
+      const target = partOf(normalize(join(dirname(file), from)))
+      const isBelowApp = target !== 'app.ts' && target !== 'server.ts' && target !== 'bin'
+      t.ok(
+        allowed.includes(target) || (isType && isBelowApp && part !== 'cache' && part !== 'db'),
+        `${file} imports ${from}`,
+      )
+    }
+  }
+})
+
+t.test('the cache and the database know no Fastify', async (t) => {
+  for (const file of files.filter((name) => ['cache', 'db'].includes(partOf(name)))) {
+    for (const { from } of importsOf(file))
+      t.notMatch(from, /^(?:fastify|@fastify\/(?!error))/, `${file} imports ${from}`)
+  }
+  for (const file of files.filter((name) => partOf(name) === 'cache')) {
+    for (const { from } of importsOf(file)) t.notMatch(from, /^(?:kysely|pg)$/, `${file} imports ${from}`)
+  }
+})
+
+t.test('only config.ts reads the environment, and only routes and plugins know requests', async (t) => {
+  for (const file of files) {
+    const text = readFileSync(join(root, file), 'utf8')
+    if (file !== 'config.ts') t.notMatch(text, /process\.env/, file)
+    if (partOf(file) === 'routes')
+      t.notMatch(text, /\bsql`|from 'kysely|from 'pg'|ioredis/, `${file} has no SQL and no Redis`)
+  }
+})
+
+t.test('no file is longer than its idea', async (t) => {
+  for (const file of files.filter((name) => name !== 'db/demo/posts.ts')) {
+    const lines = readFileSync(join(root, file), 'utf8').split('\n').length
+    t.ok(lines <= 300, `${file} has ${lines} lines`)
+  }
+})
