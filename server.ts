@@ -4,6 +4,7 @@ import { buildApp } from './app.ts'
 import { type Config, readConfig } from './config.ts'
 import { fillDemo } from './db/demo/fill.ts'
 import { codeOf, StartupError } from './db/startup-error.ts'
+import { isLive } from './db/window.ts'
 import { run } from './run.ts'
 import { openServiceDatabase, type ServiceDatabase } from './service-database.ts'
 
@@ -15,8 +16,7 @@ await run(async () => {
     const { siteTimeZone: timeZone } = config
     if (database.isEmbedded) await fillDemo(database.db, { nowMs: Date.now(), timeZone })
     app = await buildApp(config, database.connectionString)
-    const address = await listen(app, config)
-    process.stdout.write(await greeting(database, config, address))
+    await listen(app, config, database)
   } catch (error) {
     await app?.close()
     await database.close()
@@ -29,23 +29,24 @@ await run(async () => {
   })
 })
 
-async function listen(app: FastifyInstance, { host, port }: Config): Promise<string> {
+/** Listens, and says so: to people in words, to a log in a line. */
+async function listen(app: FastifyInstance, config: Config, database: ServiceDatabase): Promise<void> {
+  const { host, port, logLevel } = config
+  const isForPeople = database.isEmbedded || process.stdout.isTTY
+  // Fastify's own line would come before anything we could say.
+  if (isForPeople) app.log.level = 'silent'
   try {
-    return await app.listen({ host, port, listenTextResolver: (address) => `listening on ${address}` })
+    const address = await app.listen({ host, port })
+    if (isForPeople) process.stdout.write(await greeting(database, config, address))
+    app.log.level = logLevel
   } catch (error) {
-    const code = codeOf(error)
-    if (code === 'EADDRINUSE') {
-      throw new StartupError(
-        `Port ${port} on ${host} is taken by another program: end that one, or choose another port, such as PORT=${port + 1} npm start.`,
-      )
-    }
-    if (code === 'EACCES')
-      throw new StartupError(
-        `Port ${port} needs more rights than this user has: choose one above 1023, such as PORT=3000.`,
-      )
-    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
-      throw new StartupError(`HOST ${host} is not an address of this machine: try HOST=127.0.0.1.`)
-    throw error
+    const sentence = {
+      EADDRINUSE: `Port ${port} on ${host} is taken by another program: end that one, or choose another port, such as PORT=${port + 1} npm start.`,
+      EACCES: `Port ${port} needs more rights than this user has: choose one above 1023, such as PORT=3000 npm start.`,
+      EADDRNOTAVAIL: `HOST ${host} is not an address of this machine: try HOST=127.0.0.1 npm start.`,
+      ENOTFOUND: `HOST ${host} is not known: try HOST=127.0.0.1 npm start.`,
+    }[codeOf(error)]
+    throw sentence === undefined ? error : new StartupError(sentence, { cause: error })
   }
 }
 
@@ -53,6 +54,7 @@ async function listen(app: FastifyInstance, { host, port }: Config): Promise<str
 async function greeting({ db, isEmbedded }: ServiceDatabase, { dataDir }: Config, address: string): Promise<string> {
   const { posts } = await db
     .selectFrom('posts')
+    .where(isLive({ nowMs: Date.now() }))
     .select((post) => post.fn.countAll().as('posts'))
     .executeTakeFirstOrThrow()
   const demo = await db.selectFrom('site_facts').where('name', '=', 'demo').select('value').executeTakeFirst()

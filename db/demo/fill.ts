@@ -120,7 +120,7 @@ async function insertPosts(trx: Kysely<Database>, calendar: Calendar): Promise<F
         slug: post.slug,
         title: post.title,
         // The demo is one page: a post is a place on it.
-        url: `/#${post.slug}`,
+        url: `/posts/${post.slug}`,
         excerpt: post.excerpt,
         author_id: eb.selectFrom('authors').select('id').where('slug', '=', post.by),
         published_at: isDated(post) ? new Date(publishedAtMs(post, calendar)) : null,

@@ -1,0 +1,268 @@
+import fc from 'fast-check'
+import { DateTime } from 'luxon'
+import t from 'tap'
+import { findCategories } from '../../db/categories.ts'
+import { countBatch, quarterOf, type ViewBucket } from '../../db/count-views.ts'
+import { findPopularPosts } from '../../db/popular-posts.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+const zones = [
+  'UTC',
+  'Europe/Berlin',
+  'America/New_York',
+  'Asia/Kolkata',
+  'Asia/Kathmandu',
+  'Pacific/Chatham',
+  'Pacific/Apia',
+]
+/** Moments where days begin, end, or have 23 or 25 hours somewhere. */
+const edges = [
+  '2026-03-29T01:00:00Z',
+  '2026-10-25T01:00:00Z',
+  '2026-03-08T07:00:00Z',
+  '2026-11-01T06:00:00Z',
+  '2026-06-15T18:30:00Z',
+  '2026-06-15T00:00:00Z',
+  '2024-02-29T12:00:00Z',
+].map((moment) => Date.parse(moment))
+
+interface Post {
+  publishedAtMs: number | null
+  isPrivate: boolean
+  author: number | null
+  categories: number[]
+  tags: number[]
+  comments: number
+}
+interface Blog {
+  nowMs: number
+  timeZone: string
+  posts: Post[]
+  /** Raw views: which post, and how long before now (a little after, too). */
+  views: { post: number; atMs: number }[]
+}
+
+const post: fc.Arbitrary<Post> = fc.record({
+  publishedAtMs: fc.oneof(
+    { weight: 8, arbitrary: fc.integer({ min: -400, max: -1 }) },
+    { weight: 1, arbitrary: fc.constant(1) },
+    { weight: 1, arbitrary: fc.constant(null) },
+  ),
+  isPrivate: fc
+    .boolean()
+    .map((isPublic) => !isPublic)
+    .chain((isPrivate) => fc.integer({ min: 0, max: 4 }).map((dice) => isPrivate && dice === 0)),
+  author: fc.option(fc.integer({ min: 0, max: 1 })),
+  categories: fc.uniqueArray(fc.integer({ min: 0, max: 2 }), { maxLength: 3 }),
+  tags: fc.uniqueArray(fc.integer({ min: 0, max: 2 }), { maxLength: 3 }),
+  comments: fc.integer({ min: 0, max: 3 }),
+})
+
+const blog: fc.Arbitrary<Blog> = fc
+  .record({
+    nowMs: fc
+      .tuple(fc.constantFrom(...edges), fc.integer({ min: -2 * DAY_MS, max: 2 * DAY_MS }))
+      .map(([edge, offset]) => edge + offset),
+    timeZone: fc.constantFrom(...zones),
+    posts: fc.array(post, { minLength: 1, maxLength: 8 }),
+  })
+  .chain(({ nowMs, timeZone, posts }) =>
+    fc
+      .array(
+        fc.record({
+          post: fc.integer({ min: 0, max: posts.length - 1 }),
+          // Mostly around the edges of the windows: hours, one day, a few days, a month, a year.
+          atMs: fc
+            .tuple(
+              fc.constantFrom(0, 1, 2, 3, 7, 8, 30, 31, 364, 365, 366),
+              fc.integer({ min: -30 * HOUR_MS, max: 30 * HOUR_MS }),
+            )
+            .map(([days, offset]) => Math.min(nowMs + 2 * HOUR_MS, nowMs - days * DAY_MS + offset)),
+        }),
+        { maxLength: 60 },
+      )
+      .map((views) => ({
+        nowMs,
+        timeZone,
+        posts: posts.map((one) => ({ ...one, publishedAtMs: one.publishedAtMs && nowMs + one.publishedAtMs * DAY_MS })),
+        views,
+      })),
+  )
+
+/** Whether a view is in a window, decided for each raw view by the calendar, not by counters. */
+function isInWindow(atMs: number, days: number, { nowMs, timeZone }: Blog): boolean {
+  if (days === 0) return true
+  if (days === 1) {
+    const hours = Math.floor(nowMs / HOUR_MS) - Math.floor(atMs / HOUR_MS)
+    return hours >= 0 && hours <= 24
+  }
+  const dateOf = (ms: number) => DateTime.fromMillis(ms, { zone: timeZone }).toISODate() ?? ''
+  const today = DateTime.fromMillis(nowMs, { zone: timeZone })
+  const first =
+    DateTime.fromObject({ year: today.year, month: today.month, day: today.day }, { zone: 'UTC' })
+      .minus({ days })
+      .toISODate() ?? ''
+  return dateOf(atMs) >= first && dateOf(atMs) <= dateOf(nowMs)
+}
+
+t.test('lists are what counting raw views by the calendar gives', async (t) => {
+  const { db } = await createTestDatabase(t)
+  const named = (kind: string) => [0, 1, 2].map((index) => ({ slug: `${kind}-${index}`, name: `${kind} ${index}` }))
+  await db.insertInto('authors').values(named('author').slice(0, 2)).execute()
+  await db.insertInto('categories').values(named('category')).execute()
+  await db.insertInto('tags').values(named('tag')).execute()
+  const idsOf = async (table: 'authors' | 'categories' | 'tags') =>
+    (await db.selectFrom(table).select('id').orderBy('slug').execute()).map(({ id }) => String(id))
+  const [authors, categories, tags] = [await idsOf('authors'), await idsOf('categories'), await idsOf('tags')]
+  const counters = db.$pickTables<'post_views_hourly' | 'post_views_daily' | 'post_views_total' | 'post_views_batch'>()
+
+  /** Fills the database; answers the posts' ids in the order of the blog. */
+  async function fill({ posts, views, timeZone, nowMs }: Blog): Promise<number[]> {
+    for (const table of ['posts', 'post_views_hourly', 'post_views_daily', 'post_views_total'] as const) {
+      await db.deleteFrom(table).execute()
+    }
+    const rows = posts.map((one, index) => ({
+      slug: `post-${index}`,
+      title: `Post ${index}`,
+      url: `/post-${index}`,
+      author_id: one.author === null ? null : (authors[one.author] ?? null),
+      published_at: one.publishedAtMs === null ? null : new Date(one.publishedAtMs),
+      is_private: one.isPrivate,
+    }))
+    const inserted = await db.insertInto('posts').values(rows).returning(['id', 'slug']).execute()
+    const ids = posts.map((_one, index) => Number(inserted.find(({ slug }) => slug === `post-${index}`)?.id))
+    const links = <T>(pick: (one: Post) => number[], all: string[], row: (post: number, id: string) => T) =>
+      posts.flatMap((one, index) => pick(one).map((link) => row(Number(ids[index]), String(all[link]))))
+    const inCategories = links(
+      (one) => one.categories,
+      categories,
+      (post_id, category_id) => ({ post_id, category_id }),
+    )
+    const withTags = links(
+      (one) => one.tags,
+      tags,
+      (post_id, tag_id) => ({ post_id, tag_id }),
+    )
+    const comments = posts.flatMap((one, index) =>
+      Array.from({ length: one.comments }, (_none, nth) => ({
+        post_id: Number(ids[index]),
+        author_name: 'A',
+        body: 'B',
+        is_approved: nth !== 1,
+      })),
+    )
+    if (inCategories.length > 0) await db.insertInto('post_categories').values(inCategories).execute()
+    if (withTags.length > 0) await db.insertInto('post_tags').values(withTags).execute()
+    if (comments.length > 0) await db.insertInto('comments').values(comments).execute()
+    const buckets: ViewBucket[] = views.map(({ post, atMs }) => ({
+      postId: Number(ids[post]),
+      quarterMs: quarterOf(atMs),
+      views: 1,
+    }))
+    // In two batches, so that counters are inserted and updated.
+    const middle = Math.floor(buckets.length / 2)
+    for (const part of [buckets.slice(0, middle), buckets.slice(middle)]) {
+      await countBatch(counters, { id: String(Math.random()), timeZone, nowMs, buckets: part })
+    }
+    return ids
+  }
+
+  await fc.assert(
+    fc.asyncProperty(
+      blog,
+      fc.constantFrom(0, 1, 2, 7, 30, 365),
+      fc.record(
+        {
+          category: fc.option(fc.integer({ min: 0, max: 2 })),
+          tag: fc.option(fc.integer({ min: 0, max: 2 })),
+          author: fc.option(fc.integer({ min: 0, max: 1 })),
+        },
+        { requiredKeys: [] },
+      ),
+      async (blog, days, filter) => {
+        const ids = await fill(blog)
+        const viewsOf = (index: number, window: number) =>
+          blog.views.filter((view) => view.post === index && isInWindow(view.atMs, window, blog)).length
+        const expected = blog.posts
+          .map((one, index) => ({
+            ...one,
+            id: Number(ids[index]),
+            index,
+            views: viewsOf(index, days),
+            totalViews: viewsOf(index, 0),
+          }))
+          .filter((one) => one.publishedAtMs !== null && one.publishedAtMs <= blog.nowMs && !one.isPrivate)
+          .filter((one) => filter.category == null || one.categories.includes(filter.category))
+          .filter((one) => filter.tag == null || one.tags.includes(filter.tag))
+          .filter((one) => filter.author == null || one.author === filter.author)
+          .sort(
+            (a, b) =>
+              b.views - a.views ||
+              b.totalViews - a.totalViews ||
+              Number(b.publishedAtMs) - Number(a.publishedAtMs) ||
+              b.id - a.id,
+          )
+        const query = {
+          ...{ days, nowMs: blog.nowMs, timeZone: blog.timeZone, limit: 50 },
+          category: filter.category == null ? undefined : `category-${filter.category}`,
+          tag: filter.tag == null ? undefined : `tag-${filter.tag}`,
+          author: filter.author == null ? undefined : `author-${filter.author}`,
+        }
+        const found = await findPopularPosts(db, { ...query, sort: 'views' })
+        const seen = ({ id, views, totalViews, commentCount, tags, categories, author }: (typeof found)[number]) =>
+          JSON.stringify([
+            id,
+            views,
+            totalViews,
+            commentCount,
+            tags,
+            categories.map(({ slug }) => slug),
+            author?.slug ?? null,
+          ])
+        const wanted = expected.map((one) =>
+          JSON.stringify([
+            ...[one.id, one.views, one.totalViews, one.comments - (one.comments > 1 ? 1 : 0)],
+            one.tags.toSorted().map((tag) => `tag ${tag}`),
+            one.categories.toSorted().map((category) => `category-${category}`),
+            one.author === null ? null : `author-${one.author}`,
+          ]),
+        )
+        if (found.map(seen).join() !== wanted.join())
+          throw new Error(`expected\n${wanted.join('\n')}\ngot\n${found.map(seen).join('\n')}`)
+
+        const trending = await findPopularPosts(db, { ...query, sort: 'trending' })
+        const heatOf = (id: number) =>
+          blog.views
+            .filter((view) => ids[view.post] === id)
+            .reduce((sum, { atMs }) => sum + 2 ** ((quarterOf(atMs) - blog.nowMs) / DAY_MS), 0)
+        const heats = trending.map(({ id }) => heatOf(id))
+        heats.forEach((heat, index) => {
+          const next = heats[index + 1] ?? 0
+          if (next > heat * (1 + 1e-9)) throw new Error(`trending is out of order at ${index}: ${heats.join(', ')}`)
+        })
+        if (trending.length !== expected.length) throw new Error('trending has other posts')
+
+        const listed = await findCategories(db, query)
+        for (const { slug, postCount, views } of listed) {
+          const live = blog.posts
+            .map((one, index) => ({ ...one, index }))
+            .filter(
+              (one) =>
+                one.publishedAtMs !== null &&
+                one.publishedAtMs <= blog.nowMs &&
+                !one.isPrivate &&
+                one.categories.includes(Number(slug.at(-1))),
+            )
+          const total = live.reduce((sum, one) => sum + viewsOf(one.index, days), 0)
+          if (live.length !== postCount || total !== views)
+            throw new Error(`${slug}: expected ${live.length} posts, ${total} views, got ${postCount}, ${views}`)
+        }
+        if (listed.length !== 3) throw new Error('every category is listed')
+      },
+    ),
+    { numRuns: 150 },
+  )
+  t.pass('150 blogs')
+})

@@ -1,0 +1,263 @@
+import t from 'tap'
+import type { PopularPost } from '../../index.ts'
+import { createService, fillBlog } from '../helpers/blog.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+
+const CACHEABLE = 'public, max-age=60, stale-while-revalidate=300, stale-if-error=86400'
+
+t.test('GET /posts/popular', async (t) => {
+  const { db, url, countStatements } = await createTestDatabase(t)
+  await fillBlog(db, 60)
+  const app = await createService(t, url)
+  const get = (path: string, headers: Record<string, string> = {}) => app.inject({ url: path, headers })
+  const slugs = async (path: string) => (await get(path)).json<PopularPost[]>().map((post) => post.slug)
+
+  await t.test('answers the ten most popular posts of 30 days, whole', async (t) => {
+    const response = await get('/posts/popular')
+    t.equal(response.statusCode, 200)
+    t.equal(response.headers['content-type'], 'application/json; charset=utf-8')
+    const posts = response.json<PopularPost[]>()
+    t.equal(posts.length, 10)
+    t.match(posts[0], {
+      id: Number,
+      slug: 'post-1',
+      title: 'Post 1',
+      url: '/posts/post-1',
+      excerpt: '',
+      publishedAt: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/,
+      author: { name: 'Ann Ω', slug: 'ann' },
+      categories: [{ name: 'Odd', slug: 'odd' }],
+      tags: ['Start'],
+      image: null,
+      readingMinutes: 1,
+      commentCount: 0,
+      views: 999,
+      totalViews: 999,
+    })
+  })
+
+  await t.test('every shorter list is the beginning of the longest, byte for byte', async (t) => {
+    const longest = (await get('/posts/popular?limit=50')).rawPayload
+    for (let limit = 1; limit < 50; limit += 1) {
+      const shorter = (await get(`/posts/popular?limit=${limit}`)).rawPayload
+      const beginning = shorter.subarray(0, -1)
+      t.ok(
+        longest.subarray(0, beginning.length).equals(beginning) && longest[beginning.length] === 0x2c,
+        `limit=${limit}`,
+      )
+      t.equal(JSON.parse(shorter.toString()).length, limit)
+    }
+    t.equal(await countStatements(/row_number\(\)/), 1, 'all of them from one query')
+  })
+
+  await t.test('more than 50 is cut to 50, however much it is', async (t) => {
+    for (const limit of ['51', '1000', '9'.repeat(30), '9'.repeat(400), '0050']) {
+      t.equal((await slugs(`/posts/popular?limit=${limit}`)).length, 50, limit)
+    }
+  })
+
+  await t.test('filters by category, tag and author, together too', async (t) => {
+    t.same(await slugs('/posts/popular?category=odd&limit=3'), ['post-1', 'post-3', 'post-5'])
+    t.same(await slugs('/posts/popular?tag=start'), ['post-1', 'post-2', 'post-3'])
+    t.same(await slugs('/posts/popular?author=ann&category=odd&tag=start'), ['post-1', 'post-3'])
+  })
+
+  await t.test('an unknown filter is an empty list, never stored, and asks the database nothing', async (t) => {
+    const { entries } = app.popularPosts.stats()
+    const before = await countStatements(/row_number\(\)/)
+    for (const filter of [
+      'category=nix',
+      'tag=nix',
+      'author=nix',
+      'category=odd&tag=nix',
+      'category=%00',
+      'tag=__proto__',
+    ]) {
+      const response = await get(`/posts/popular?${filter}`)
+      t.match(
+        response,
+        { statusCode: 200, body: '[]', headers: { 'cache-status': /^popular-posts; fwd=bypass/ } },
+        filter,
+      )
+    }
+    t.equal(app.popularPosts.stats().entries, entries)
+    t.equal(await countStatements(/row_number\(\)/), before)
+  })
+
+  await t.test('leaves out the posts that are excluded, and is no shorter for it', async (t) => {
+    t.same(await slugs('/posts/popular?limit=3&exclude=post-2'), ['post-1', 'post-3', 'post-4'])
+    t.same(await slugs('/posts/popular?limit=2&exclude=post-1&exclude=post-3&exclude=nix'), ['post-2', 'post-4'])
+    const excluded = Array.from({ length: 50 }, (_none, index) => `exclude=post-${index + 1}`).join('&')
+    t.same(await slugs(`/posts/popular?limit=50&${excluded}`), [])
+  })
+
+  await t.test('sorts by trend on demand', async (t) => {
+    t.equal((await slugs('/posts/popular?sort=trending'))[0], 'post-1')
+  })
+
+  await t.test('unknown parameters change nothing and mint no key', async (t) => {
+    const { entries } = app.popularPosts.stats()
+    t.equal(
+      (await get('/posts/popular?limit=10&utm_source=x&limit[]=3&__proto__=1')).body,
+      (await get('/posts/popular')).body,
+    )
+    t.equal(app.popularPosts.stats().entries, entries)
+  })
+
+  await t.test('carries what HTTP caches need, and answers 304', async (t) => {
+    const { headers, body } = await get('/posts/popular')
+    t.match(headers, {
+      etag: /^"[\w-]{27}"$/,
+      'cache-control': /^public, max-age=\d+, stale-while-revalidate=300, stale-if-error=86400$/,
+    })
+    t.match(headers['cache-status'], /^popular-posts; hit; ttl=\d+$/)
+    t.match(headers['age'], /^\d+$/)
+    const etag = String(headers['etag'])
+    for (const condition of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
+      const response = await get('/posts/popular', { 'if-none-match': condition })
+      t.equal(response.statusCode, 304, condition)
+      t.equal(response.body, '')
+      t.equal(response.headers['etag'], etag)
+    }
+    t.equal((await get('/posts/popular', { 'if-none-match': '"other"' })).statusCode, 200)
+    t.not((await get('/posts/popular?limit=9')).headers['etag'], etag, 'another list, another tag')
+    const head = await app.inject({ method: 'HEAD', url: '/posts/popular' })
+    t.match(head, { statusCode: 200, body: '', headers: { etag, 'content-length': String(Buffer.byteLength(body)) } })
+  })
+
+  await t.test('tells how the cache came by the list', async (t) => {
+    const status = async () => (await get('/posts/popular?days=77')).headers['cache-status']
+    t.equal(await status(), 'popular-posts; fwd=miss; stored')
+    t.match(await status(), /^popular-posts; hit; ttl=\d+$/)
+    await app.popularPosts.invalidate('soft')
+    t.equal(await status(), 'popular-posts; hit; ttl=0', 'the older list, once more')
+    await app.popularPosts.invalidate('hard')
+    const [first, second] = await Promise.all([status(), status()])
+    t.equal(first, 'popular-posts; fwd=miss; stored')
+    t.equal(second, 'popular-posts; fwd=miss; stored; collapsed')
+  })
+
+  await t.test('bad input is a 400 that names the parameter and what is allowed', async (t) => {
+    const integers = [
+      '1.5',
+      '1e3',
+      '%2B5',
+      '%207%20',
+      '1_0',
+      '%D9%A3',
+      '',
+      '-1',
+      '0x10',
+      'NaN',
+      'null',
+      'true',
+      '1&NAME=2',
+    ]
+    for (const [name, allowed, more] of [
+      ['limit', 'an integer of 1 or more', ['0']],
+      ['days', 'an integer from 0 to 365', ['366', '9'.repeat(30), '9'.repeat(400)]],
+    ] as const) {
+      for (const value of [...integers, ...more]) {
+        const response = await get(`/posts/popular?${name}=${value.replace('NAME', name)}`)
+        t.match(
+          response.json(),
+          {
+            statusCode: 400,
+            code: 'PP_BAD_QUERY',
+            error: 'Bad Request',
+            message: new RegExp(`^Expected ${name} to be ${allowed}`),
+          },
+          `${name}=${value.slice(0, 20)}`,
+        )
+        t.equal(response.statusCode, 400)
+        t.equal(response.headers['cache-control'], 'no-store')
+      }
+    }
+    const excluded = Array.from({ length: 51 }, (_none, index) => `exclude=${index}`).join('&')
+    for (const query of [
+      'sort=popular',
+      'sort=views&sort=views',
+      'category=',
+      'category=a&category=b',
+      'tag=a&tag=b',
+      excluded,
+    ]) {
+      const name = query.split('=')[0]
+      t.match(
+        (await get(`/posts/popular?${query}`)).json(),
+        { statusCode: 400, message: new RegExp(`^Expected ${name} to be`) },
+        query,
+      )
+    }
+    t.match((await get('/posts/popular?limit=%3Cscript%3E')).json().message, 'got "<script>".')
+  })
+})
+
+t.test('a blog without posts has an empty list, cached like any other', async (t) => {
+  const { url, countStatements } = await createTestDatabase(t)
+  const app = await createService(t, url)
+  for (const status of ['popular-posts; fwd=miss; stored', /hit/]) {
+    const { body, headers, statusCode } = await app.inject('/posts/popular')
+    t.match(
+      { body, statusCode, status: headers['cache-status'], caching: headers['cache-control'] },
+      { body: '[]', statusCode: 200, status, caching: CACHEABLE },
+    )
+  }
+  t.equal(await countStatements(/row_number\(\)/), 1)
+})
+
+t.test('GET /categories counts live posts and their views in the window', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  await fillBlog(db, 5)
+  await db.insertInto('categories').values({ slug: 'empty', name: 'Empty' }).execute()
+  const app = await createService(t, url)
+  const response = await app.inject('/categories')
+  t.same(response.json(), [
+    { name: 'Odd', slug: 'odd', postCount: 3, views: 999 + 997 + 995 },
+    { name: 'Empty', slug: 'empty', postCount: 0, views: 0 },
+  ])
+  t.match(response.headers, {
+    etag: String,
+    'cache-control': CACHEABLE,
+    'cache-status': 'popular-posts; fwd=miss; stored',
+  })
+  t.match((await app.inject('/categories?days=0&limit=abc')).json()[0], { postCount: 3 }, 'it has no limit to be wrong')
+  t.match((await app.inject('/categories?days=x')).json(), { statusCode: 400, message: /^Expected days to be/ })
+})
+
+t.test('1,000 requests at once for a cold list run one ranking statement', async (t) => {
+  const { db, url, countStatements } = await createTestDatabase(t)
+  await fillBlog(db, 60)
+  const app = await createService(t, url)
+  const address = await app.listen({ host: '127.0.0.1', port: 0 })
+  const answers = await Promise.all(
+    Array.from({ length: 1000 }, async (_none, index) => {
+      const response = await fetch(`${address}/posts/popular?limit=${(index % 50) + 1}`)
+      return { status: response.status, posts: ((await response.json()) as PopularPost[]).length - (index % 50) }
+    }),
+  )
+  t.same(new Set(answers.map((answer) => JSON.stringify(answer))), new Set(['{"status":200,"posts":1}']))
+  t.equal(await countStatements(/row_number\(\)/), 1)
+  t.match(app.popularPosts.stats(), { loads: 1, misses: Number })
+})
+
+t.test('the program invalidates, refreshes and reads what the routes serve', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  await fillBlog(db, 2)
+  const app = await createService(t, url)
+  const titles = async () => (await app.inject('/posts/popular')).json<PopularPost[]>().map((post) => post.title)
+  t.same(await titles(), ['Post 1', 'Post 2'])
+  await db.updateTable('posts').set({ title: 'News' }).where('slug', '=', 'post-1').execute()
+  t.same(await titles(), ['Post 1', 'Post 2'], 'cached')
+  await app.popularPosts.invalidate()
+  t.same(await titles(), ['News', 'Post 2'])
+  t.same(
+    (await app.popularPosts.refresh({ limit: 1 })).map((post) => post.title),
+    ['News'],
+  )
+  t.same(
+    (await app.popularPosts.get({ limit: 1, exclude: ['post-1'] })).map((post) => post.title),
+    ['Post 2'],
+  )
+  t.same(await app.popularPosts.refresh({ category: 'nix' }), [])
+})
