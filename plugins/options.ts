@@ -1,5 +1,5 @@
 import createError from '@fastify/error'
-import type { Kysely } from 'kysely'
+import type { Kysely, QueryExecutor } from 'kysely'
 import { Type } from 'typebox'
 import type { Filters } from '../db/filters.ts'
 import type { Tables } from '../db/popular-posts.ts'
@@ -15,43 +15,46 @@ const DAY_SECONDS = 86_400
 const seconds = (byDefault: number, minimum = 0) =>
   Type.Integer({ minimum, maximum: 365 * DAY_SECONDS, default: byDefault })
 
-const schema = Type.Object({
-  ttlSeconds: seconds(1800, 1),
-  staleSeconds: seconds(3600),
-  failSafeSeconds: seconds(DAY_SECONDS),
-  defaultLimit: Type.Integer({ minimum: 1, maximum: 1000, default: 10 }),
-  maxLimit: Type.Integer({ minimum: 1, maximum: 1000, default: 50 }),
-  defaultDays: Type.Integer({ minimum: 0, maximum: 3650, default: 30 }),
-  maxDays: Type.Integer({ minimum: 1, maximum: 3650, default: 365 }),
-  timeZone: Type.String({
-    default: 'UTC',
-    format: 'time-zone',
-    expected: 'the name of an IANA time zone, such as Europe/Berlin',
-  }),
-  prefix: Type.String({
-    default: 'blog:popular',
-    pattern: '^[^{}\\s]{1,100}$',
-    expected: '1 to 100 characters without spaces and braces',
-  }),
-  maxAgeSeconds: seconds(60),
-  staleWhileRevalidateSeconds: seconds(300),
-  staleIfErrorSeconds: seconds(DAY_SECONDS),
-  routes: Type.Union([Type.Literal(false), Type.String({ pattern: '^(/[^/]+)*$' })], {
-    default: '',
-    expected: 'false or a prefix such as /api',
-  }),
-  databaseUrl: Type.Optional(
-    Type.String({
-      pattern: '^postgres(ql)?://',
-      expected: 'a URL that begins with postgres:// or postgresql://',
-      isSecret: true,
+const schema = Type.Object(
+  {
+    ttlSeconds: seconds(1800, 1),
+    staleSeconds: seconds(3600),
+    failSafeSeconds: seconds(DAY_SECONDS),
+    defaultLimit: Type.Integer({ minimum: 1, maximum: 1000, default: 10 }),
+    maxLimit: Type.Integer({ minimum: 1, maximum: 1000, default: 50 }),
+    defaultDays: Type.Integer({ minimum: 0, maximum: 3650, default: 30 }),
+    maxDays: Type.Integer({ minimum: 1, maximum: 3650, default: 365 }),
+    timeZone: Type.String({
+      default: 'UTC',
+      format: 'time-zone',
+      expected: 'the name of an IANA time zone, such as Europe/Berlin',
     }),
-  ),
-  db: Type.Optional(Type.Object({}, { expected: 'a Kysely instance', isSecret: true })),
-  load: Type.Optional(Type.Unknown()),
-  loadCategories: Type.Optional(Type.Unknown()),
-  loadFilters: Type.Optional(Type.Unknown()),
-})
+    prefix: Type.String({
+      default: 'blog:popular',
+      pattern: '^[^{}\\s]{1,100}$',
+      expected: '1 to 100 characters without spaces and braces',
+    }),
+    maxAgeSeconds: seconds(60),
+    staleWhileRevalidateSeconds: seconds(300),
+    staleIfErrorSeconds: seconds(DAY_SECONDS),
+    routes: Type.Union([Type.Literal(false), Type.String({ pattern: '^(/[^/]+)*$' })], {
+      default: '',
+      expected: 'false or a prefix such as /api',
+    }),
+    databaseUrl: Type.Optional(
+      Type.String({
+        pattern: '^postgres(ql)?://',
+        expected: 'a URL that begins with postgres:// or postgresql://',
+        isSecret: true,
+      }),
+    ),
+    db: Type.Optional(Type.Object({}, { expected: 'a Kysely instance', isSecret: true })),
+    load: Type.Optional(Type.Unknown()),
+    loadCategories: Type.Optional(Type.Unknown()),
+    loadFilters: Type.Optional(Type.Unknown()),
+  },
+  { additionalProperties: false },
+)
 const validate = createValidator(schema as SettingsSchema)
 
 /** What a list is of: the arguments of your own `load`. */
@@ -64,6 +67,12 @@ export interface ListQuery {
   category?: string
   tag?: string
   author?: string
+}
+
+/** Any Kysely instance, whatever its tables: the least that tells one from other objects. */
+export interface AnyKysely {
+  readonly isTransaction: boolean
+  getExecutor(): QueryExecutor
 }
 
 /** Options of the plugin. Each has a default but the source of posts: one of `db`, `databaseUrl` and `load` is needed. */
@@ -95,7 +104,7 @@ export interface PopularPostsOptions {
   /** Prefix of the routes, such as `/api`; `false` registers none. Default none: `/posts/popular` and `/categories`. */
   routes?: string | false
   /** The Kysely instance to query. It stays yours: it is not closed with the app. */
-  db?: Kysely<never>
+  db?: AnyKysely
   /** The PostgreSQL server, where no `db` is given. The pool is ours, and closed with the app. */
   databaseUrl?: string
   /** Your own query for posts instead of ours. Items are sent as they are; `exclude` compares their `slug`. */
@@ -136,7 +145,7 @@ function contradictions(settings: Settings): string[] {
     if (value !== undefined && typeof value !== 'function')
       problems.push(`${name}: expected a function, got ${shown(value)}`)
   }
-  if (db !== undefined && typeof db.selectFrom !== 'function')
+  if (db !== undefined && typeof db.getExecutor !== 'function')
     problems.push('db: expected a Kysely instance, got something else')
   if (db !== undefined && databaseUrl !== undefined) problems.push('databaseUrl: expected none beside db, got both')
   if (db === undefined && databaseUrl === undefined && load === undefined) {

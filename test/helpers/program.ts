@@ -1,0 +1,63 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import { until } from './services/until.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+export interface Program {
+  child: ChildProcess
+  /** What it has said so far. */
+  stdout(): string
+  stderr(): string
+  /** Waits until it has said something on stdout; answers what matched. */
+  says(pattern: RegExp): Promise<string[]>
+  /** Waits for its end; answers its exit code. */
+  ended(): Promise<number | null>
+  /** Asks it to end, and waits. */
+  stop(): Promise<number | null>
+}
+
+/** Runs one of the project's programs from its source, such as `server.ts`; it ends with the test. */
+export function runProgram(
+  t: Test,
+  file: string,
+  { args = [], env = {}, input }: { args?: string[]; env?: NodeJS.ProcessEnv; input?: string } = {},
+): Program {
+  const { TEST_DATABASE_URL: _database, TEST_REDIS_URL: _redis, DATABASE_URL: _ambient, ...inherited } = process.env
+  const child = spawn(process.execPath, ['--import=tsx', file, ...args], {
+    cwd: root,
+    env: { ...inherited, ...env },
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+  })
+  child.stdin?.end(input)
+  const said = { stdout: '', stderr: '' }
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream]?.setEncoding('utf8').on('data', (text: string) => {
+      said[stream] += text
+    })
+  }
+  const end = once(child, 'close').then(([code]) => code as number | null)
+  const stop = async () => {
+    if (child.exitCode === null) child.kill('SIGTERM')
+    return end
+  }
+  t.teardown(stop)
+  return {
+    child,
+    stdout: () => said.stdout,
+    stderr: () => said.stderr,
+    async says(pattern) {
+      let match: string[] | null = null
+      await until(() => {
+        match = pattern.exec(said.stdout)
+        if (match === null && child.exitCode !== null) throw new Error(`${file} ended: ${said.stdout}${said.stderr}`)
+        return match !== null
+      }, `${file} says ${pattern}`)
+      return match ?? []
+    },
+    ended: () => end,
+    stop,
+  }
+}
