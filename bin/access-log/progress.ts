@@ -1,0 +1,29 @@
+import type { Writable } from 'node:stream'
+import cliProgress from 'cli-progress'
+
+export interface Progress {
+  update(progress: { bytes: number; lines: number }): void
+  /** Takes the bar off the screen. */
+  stop(): void
+}
+
+/**
+ * A progress bar, on a terminal; nothing anywhere else.
+ * @param totalBytes the size of the log; when it is not known, the lines are counted instead.
+ */
+export function createProgress(stream: Writable & { isTTY?: boolean }, totalBytes: number | undefined): Progress {
+  if (stream.isTTY !== true) return { update() {}, stop() {} }
+  const bar = new cliProgress.SingleBar({
+    stream,
+    format: totalBytes === undefined ? '{lines} lines' : '{bar} {percentage}% | {lines} lines | {eta_formatted} left',
+    barCompleteChar: '█',
+    barIncompleteChar: '░',
+    clearOnComplete: true,
+    hideCursor: true,
+  })
+  bar.start(totalBytes ?? 0, 0, { lines: '0' })
+  return {
+    update: ({ bytes, lines }) => bar.update(bytes, { lines: lines.toLocaleString('en-US') }),
+    stop: () => bar.stop(),
+  }
+}
