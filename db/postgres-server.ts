@@ -1,0 +1,143 @@
+import { execFile, spawn } from 'node:child_process'
+import { open, readFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { commandAs, type PostgresAccount } from './postgres-account.ts'
+import type { PostgresBinaries } from './postgres-binaries.ts'
+import { isAlive, readPostmaster } from './postmaster-pid.ts'
+import { messageOf, StartupError } from './startup-error.ts'
+
+/** A program of PostgreSQL, and who runs it. */
+export interface PostgresProgram {
+  binaries: PostgresBinaries
+  account: PostgresAccount
+}
+
+export interface InitOptions extends PostgresProgram {
+  /** The data folder to make. Its parent belongs to the account. */
+  dataDirectory: string
+  /** A file with the password of the user `postgres`; without one nobody is asked for a password. */
+  passwordFile?: string
+  /** Wait until all is on the disk: what a test can do without. */
+  isDurable?: boolean
+}
+
+/** Makes a data folder, UTF-8 and sorted by code point, so that it behaves the same on every machine. */
+export async function initPostgres(options: InitOptions): Promise<void> {
+  const { binaries, account, dataDirectory, passwordFile, isDurable = true } = options
+  const args = ['-D', dataDirectory, '-U', 'postgres', '-E', 'UTF8', '--locale=C']
+  if (passwordFile === undefined) args.push('-A', 'trust')
+  else args.push('-A', 'scram-sha-256', `--pwfile=${passwordFile}`)
+  if (!isDurable) args.push('--no-sync')
+  const command = commandAs(account, binaries.initdb, args)
+  await promisify(execFile)(command.file, command.args, command.options).catch((cause: unknown) => {
+    const output = typeof cause === 'object' && cause !== null && 'stderr' in cause ? String(cause.stderr) : ''
+    throw new StartupError(`cannot make a database in ${dataDirectory}: ${reasonIn(output) || messageOf(cause)}`, {
+      cause,
+    })
+  })
+}
+
+export interface StartOptions extends PostgresProgram {
+  dataDirectory: string
+  /** Where the server writes what it has to say; appended to. */
+  logFile: string
+  /** Default: a free one. */
+  port?: number
+  /** Settings of postgresql.conf. */
+  settings?: Readonly<Record<string, string | number>>
+  /** How long it may take, the recovery after a crash included. Default 120,000. */
+  timeoutMs?: number
+}
+
+/**
+ * Starts a server on 127.0.0.1 that outlives this process, and waits until it takes connections.
+ * @throws StartupError with the reason that the server gave; it is not running then.
+ */
+export async function startPostgres(options: StartOptions): Promise<{ pid: number; port: number }> {
+  for (let attempt = 1; ; attempt++) {
+    const port = options.port ?? (await freePort())
+    try {
+      return { pid: await launch(options, port), port }
+    } catch (error) {
+      // The port was free when we looked, and somebody else's a moment later.
+      if (options.port === undefined && attempt < 3 && /could not create any TCP/.test(messageOf(error))) continue
+      throw error
+    }
+  }
+}
+
+async function launch(options: StartOptions, port: number): Promise<number> {
+  const { binaries, account, dataDirectory, logFile, settings = {}, timeoutMs = 120_000 } = options
+  const all = { listen_addresses: '127.0.0.1', unix_socket_directories: '', timezone: 'UTC', ...settings }
+  const args = ['-D', dataDirectory, '-p', String(port)]
+  for (const [name, value] of Object.entries(all)) args.push('-c', `${name}=${value}`)
+  const command = commandAs(account, binaries.postgres, args)
+  const log = await open(logFile, 'a', 0o600)
+  const { size } = await log.stat()
+  const child = spawn(command.file, command.args, { ...command.options, stdio: ['ignore', log.fd, log.fd] })
+  let ending = ''
+  child.once('error', (error) => (ending ||= error.message))
+  child.once('exit', (code, signal) => (ending ||= `it ended with ${signal ?? code}`))
+  child.unref()
+  await log.close()
+
+  const deadlineMs = Date.now() + timeoutMs
+  for (;;) {
+    const postmaster = readPostmaster(dataDirectory)
+    if (postmaster !== undefined && postmaster.pid === child.pid && postmaster.isReady) return postmaster.pid
+    if (ending === '' && Date.now() > deadlineMs) {
+      child.kill('SIGKILL')
+      ending = `not ready after ${timeoutMs} ms`
+    }
+    if (ending !== '') {
+      const said = (await readFile(logFile)).subarray(size).toString()
+      throw new StartupError(`PostgreSQL does not start in ${dataDirectory}: ${reasonIn(said) || ending}`)
+    }
+    await sleep(10)
+  }
+}
+
+/**
+ * Stops the server of a data folder: its clients are disconnected, everything is on the disk when this resolves.
+ * Does nothing when none is running.
+ * @param timeoutMs after this it is killed, and recovers from its log at the next start. Default 30,000.
+ */
+export async function stopPostgres(dataDirectory: string, { timeoutMs = 30_000 } = {}): Promise<void> {
+  const postmaster = readPostmaster(dataDirectory)
+  if (postmaster === undefined || !isAlive(postmaster.pid)) return
+  const isGone = () => !isAlive(postmaster.pid)
+  const hasStopped = () => isGone() || readPostmaster(dataDirectory)?.identity !== postmaster.identity
+  process.kill(postmaster.pid, 'SIGINT')
+  if (!(await until(hasStopped, timeoutMs))) process.kill(postmaster.pid, 'SIGKILL')
+  // Not for ever: in a container there may be nobody to reap it, and the pid stays.
+  await until(isGone, 2_000)
+}
+
+/** A TCP port of 127.0.0.1 that nobody is listening on. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+async function until(isTrue: () => boolean, timeoutMs: number): Promise<boolean> {
+  const deadlineMs = Date.now() + timeoutMs
+  while (!isTrue()) {
+    if (Date.now() > deadlineMs) return false
+    await sleep(10)
+  }
+  return true
+}
+
+/** Of what PostgreSQL printed, the line with the reason: the last error, else the last line. */
+function reasonIn(output: string): string {
+  const lines = output.split('\n').filter((line) => line.trim() !== '')
+  const error = lines.findLast((line) => /(error|FATAL|PANIC):/.test(line)) ?? lines.at(-1) ?? ''
+  return error.replace(/^.*?(error|FATAL|PANIC): */, '').trim()
+}

@@ -1,0 +1,33 @@
+import { join } from 'node:path'
+import { Client } from 'pg'
+import type { Test } from 'tap'
+import { type EmbeddedDatabase, type EmbeddedOptions, openEmbeddedDatabase } from '../../db/embedded.ts'
+import { readPostmaster } from '../../db/postmaster-pid.ts'
+import { endWithUs } from './services/reaper.ts'
+
+/** The data folder of the embedded database in a folder. */
+export const dataOf = (directory: string) => join(directory, 'postgres', 'data')
+
+/** The process id of its server; 0 when none is running. */
+export const pidOf = (directory: string) => readPostmaster(dataOf(directory))?.pid ?? 0
+
+/** Opens it, and makes sure that no server outlives the test. */
+export async function open(
+  t: Test,
+  directory: string,
+  options: Partial<EmbeddedOptions> = {},
+): Promise<EmbeddedDatabase> {
+  const database = await openEmbeddedDatabase({ directory, ...options })
+  endWithUs(pidOf(directory))
+  t.teardown(() => database.close())
+  return database
+}
+
+/** The first value of the first row, as text. */
+export async function query(database: EmbeddedDatabase, text: string): Promise<string> {
+  const client = new Client({ connectionString: database.connectionString })
+  await client.connect()
+  const { rows } = await client.query({ text, rowMode: 'array' })
+  await client.end()
+  return String(rows[0]?.[0])
+}
