@@ -10,11 +10,11 @@ export async function run(main: () => Promise<void>): Promise<void> {
     await main()
   } catch (error) {
     const isTheirs = error instanceof ConfigError || error instanceof StartupError
-    process.stderr.write(`${isTheirs ? error.message : describe(error)}\n`)
+    process.stderr.write(`${isTheirs ? error.message : inFull(error)}\n`)
     process.exitCode = 1
   }
 }
 
-function describe(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+function inFull(error: unknown): string {
+  return (error instanceof Error && error.stack) || String(error)
 }

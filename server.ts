@@ -40,13 +40,14 @@ async function listen(app: FastifyInstance, config: Config, database: ServiceDat
     if (isForPeople) process.stdout.write(await greeting(database, config, address))
     app.log.level = logLevel
   } catch (error) {
-    const sentence = {
+    const code = codeOf(error)
+    const sentences: Record<string, string> = {
       EADDRINUSE: `Port ${port} on ${host} is taken by another program: end that one, or choose another port, such as PORT=${port + 1} npm start.`,
       EACCES: `Port ${port} needs more rights than this user has: choose one above 1023, such as PORT=3000 npm start.`,
-      EADDRNOTAVAIL: `HOST ${host} is not an address of this machine: try HOST=127.0.0.1 npm start.`,
-      ENOTFOUND: `HOST ${host} is not known: try HOST=127.0.0.1 npm start.`,
-    }[codeOf(error)]
-    throw sentence === undefined ? error : new StartupError(sentence, { cause: error })
+    }
+    const sentence =
+      sentences[code] ?? `HOST ${host} is not an address of this machine (${code}): try HOST=127.0.0.1 npm start.`
+    throw new StartupError(sentence, { cause: error })
   }
 }
 

@@ -34,7 +34,7 @@ export async function openServiceDatabase(config: Config, { migrate = false } = 
     else await expectTables(db)
   } catch (error) {
     await close()
-    throw isEmbedded || error instanceof StartupError ? error : unreachable(error)
+    throw error instanceof StartupError ? error : unusable(isEmbedded, error)
   }
   return { db, connectionString: server.connectionString, isEmbedded, close }
 }
@@ -58,10 +58,12 @@ async function expectTables(db: Kysely<Database>): Promise<void> {
 }
 
 /** In words, without the address and the user that the driver's own message names. */
-function unreachable(error: unknown): StartupError {
-  const code = codeOf(error)
+function unusable(isEmbedded: boolean, cause: unknown): StartupError {
+  const code = codeOf(cause) || 'the connection ended'
   return new StartupError(
-    `The database in DATABASE_URL could not be used (${code === '' ? 'no answer' : code}): check that the server runs, that the address and the password in DATABASE_URL are right, and that its user may use it.`,
-    { cause: error },
+    isEmbedded
+      ? `The embedded database in DATA_DIR could not be used (${code}): see postgres/postgres.log in that folder.`
+      : `The database in DATABASE_URL could not be used (${code}): check that the server runs, that the address and the password in DATABASE_URL are right, and that its user may use it.`,
+    { cause },
   )
 }

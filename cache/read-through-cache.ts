@@ -155,12 +155,13 @@ export function createReadThroughCache({
   }
 
   async function whileRenewing(key: string, lease: Lease, load: Load): Promise<Uint8Array> {
-    let cancelTimeout = () => {}
-    const tooLate = new Promise<never>((_resolve, reject) => {
-      cancelTimeout = clock.schedule(policy.loadTimeoutMs, () => reject(new LoadTimeoutError(policy.loadTimeoutMs)))
-    })
     let isLoading = true
     let cancelRenewal = renewLater()
+    let giveUp: (error: Error) => void
+    const tooLate = new Promise<never>((_resolve, reject) => {
+      giveUp = reject
+    })
+    const cancelTimeout = clock.schedule(policy.loadTimeoutMs, () => giveUp(new LoadTimeoutError(policy.loadTimeoutMs)))
     try {
       return await Promise.race([load(), tooLate])
     } finally {

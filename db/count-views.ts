@@ -1,5 +1,4 @@
-import { type Kysely, sql } from 'kysely'
-import type { CounterTables } from './schema.ts'
+import { type Kysely, type QueryExecutorProvider, sql } from 'kysely'
 
 /** Views of one post in one quarter of an hour: as fine as time zones are, so that every zone's midnight falls on an edge. */
 export interface ViewBucket {
@@ -30,17 +29,14 @@ export function quarterOf(timeMs: number): number {
  * @returns whether the batch was counted now; `false` when it had been before.
  * @throws what PostgreSQL answered; nothing is counted then.
  */
-export async function countBatch(
-  db: Kysely<CounterTables>,
+export async function countBatch<DB>(
+  db: Kysely<DB>,
   batch: { id: string; timeZone: string; nowMs: number; buckets: readonly ViewBucket[] },
 ): Promise<boolean> {
   return db.transaction().execute(async (trx) => {
-    const { numInsertedOrUpdatedRows } = await trx
-      .insertInto('post_views_batch')
-      .values({ id: batch.id })
-      .onConflict((conflict) => conflict.column('id').doNothing())
-      .executeTakeFirstOrThrow()
-    if (numInsertedOrUpdatedRows !== 1n) return false
+    const { numAffectedRows } = await sql`
+      insert into post_views_batch (id) values (${batch.id}) on conflict (id) do nothing`.execute(trx)
+    if (numAffectedRows !== 1n) return false
     await addViews(trx, batch)
     return true
   })
@@ -51,7 +47,7 @@ export async function countBatch(
  * @param trx a transaction: the three counters must grow together.
  */
 export async function addViews(
-  trx: Kysely<CounterTables>,
+  trx: QueryExecutorProvider,
   { timeZone, nowMs, buckets }: { timeZone: string; nowMs: number; buckets: readonly ViewBucket[] },
 ): Promise<void> {
   if (buckets.length === 0) return

@@ -1,7 +1,7 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
 import { addViews, quarterOf, type ViewBucket } from './count-views.ts'
 import { canBeSlug, createPosts, findPosts } from './logged-posts.ts'
-import type { CounterTables, Database } from './schema.ts'
+import type { Database } from './schema.ts'
 
 /** A stretch of lines of a log. Digests are running ones: of the whole log up to a line, line ends aside. */
 export interface LogChunk {
@@ -76,7 +76,7 @@ export async function importChunk(db: Kysely<Database>, batch: ChunkImport): Pro
     }
     if (buckets.size === 0) return outcome
     const { timeZone, nowMs } = batch
-    await addViews(trx.$pickTables<keyof CounterTables>(), { timeZone, nowMs, buckets: [...buckets.values()] })
+    await addViews(trx, { timeZone, nowMs, buckets: [...buckets.values()] })
     await ledger.write(new Set([...buckets.values()].map((bucket) => String(bucket.postId))))
     return outcome
   })

@@ -77,7 +77,8 @@ export async function findPopularPosts(db: Kysely<Tables>, query: PopularPostsQu
       'posts.title',
       'posts.url',
       'posts.excerpt',
-      'posts.published_at',
+      // Live posts have one.
+      sql<Date>`posts.published_at`.as('published_at'),
       'posts.image_url',
       'posts.image_width',
       'posts.image_height',
@@ -125,7 +126,7 @@ export async function findPopularPosts(db: Kysely<Tables>, query: PopularPostsQu
     title: row.title,
     url: row.url,
     excerpt: row.excerpt,
-    publishedAt: new Date(row.published_at ?? 0).toISOString(),
+    publishedAt: new Date(row.published_at).toISOString(),
     author: row.author,
     categories: row.categories,
     tags: row.tags.map((tag) => tag.name),

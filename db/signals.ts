@@ -16,7 +16,7 @@ interface ListenOptions {
   connectionString: string
   onChange: (change: Change) => void
   /** Told when the connection is lost or cannot be made; it is tried again until `close`. */
-  onLost: (error: Error) => void
+  onLost: (error: unknown) => void
 }
 
 /**
@@ -35,7 +35,7 @@ export function listenForChanges({ connectionString, onChange, onLost }: ListenO
     const connection = new pg.Client({ connectionString, application_name: 'popular-posts listener', keepAlive: true })
     client = connection
     let isLost = false
-    const lost = (error: Error) => {
+    const lost = (error: unknown) => {
       if (isLost || isClosed) return
       isLost = true
       onLost(error)
@@ -53,7 +53,7 @@ export function listenForChanges({ connectionString, onChange, onLost }: ListenO
       await connection.connect()
       await connection.query(`listen ${CHANNEL}`)
     } catch (error) {
-      lost(error instanceof Error ? error : new Error(String(error)))
+      lost(error)
       return
     }
     failures = 0

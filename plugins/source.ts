@@ -1,5 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
-import { systemClock } from '../cache/clock.ts'
 import { findCategories } from '../db/categories.ts'
 import { type Filters, findFilters } from '../db/filters.ts'
 import { findPopularPosts, type Tables } from '../db/popular-posts.ts'
@@ -36,15 +36,11 @@ function queriesOn(db: Kysely<Tables>, timeZone: string) {
     categories: ({ days }: { days: number }) => findCategories(db, { days, nowMs: Date.now(), timeZone }),
     filters: () => findFilters(db),
     async isUp() {
-      let cancel = () => {}
-      const tooLate = new Promise<boolean>((resolve) => {
-        cancel = systemClock.schedule(1000, () => resolve(false))
-      })
       const answer = sql`select 1`.execute(db).then(
         () => true,
         () => false,
       )
-      return Promise.race([answer, tooLate]).finally(cancel)
+      return Promise.race([answer, sleep(1000, false, { ref: false })])
     },
   }
 }

@@ -1,9 +1,15 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import { CamelCasePlugin, Kysely, PostgresDialect } from 'kysely'
 import t, { type Test } from 'tap'
+import { announceChange } from '../db/signals.ts'
 import popularPosts, { type ListQuery, popularPosts as named, type PopularPostsOptions } from '../index.ts'
+import { checkOptions } from '../plugins/options.ts'
+import signals from '../plugins/signals.ts'
+import { createSource } from '../plugins/source.ts'
+import health from '../routes/health.ts'
 import { fillBlog } from './helpers/blog.ts'
 import { createTestDatabase } from './helpers/postgres.ts'
+import { until } from './helpers/services/until.ts'
 
 /** A host's app with the plugin in it, and what it logs. */
 async function createHost(t: Test, options: PopularPostsOptions) {
@@ -184,6 +190,33 @@ t.test(
     t.notMatch(JSON.stringify(lines), /10\.0\.0\.1|admin/)
   },
 )
+
+t.test('an app without a database of ours is as ready as its lists', async (t) => {
+  let isDown = true
+  const { app } = await createHost(t, {
+    load: async () => (isDown ? Promise.reject(new Error('down')) : []),
+  })
+  await app.register(health)
+  t.match((await app.inject('/health/ready')).json(), { status: 'unavailable' })
+  isDown = false
+  await until(async () => (await app.inject('/health/ready')).json().status === 'ok', 'it is ready')
+})
+
+t.test('a change that cannot be applied to the cache is told', async (t) => {
+  const { url, db } = await createTestDatabase(t)
+  const { app, lines } = await createHost(t, { load: async () => [] })
+  app.popularPosts.invalidate = () => Promise.reject(Object.assign(new Error('no store'), { code: 'ESTORE' }))
+  await app.register(signals, { databaseUrl: url })
+  await until(async () => {
+    await announceChange(db, 'soft')
+    return lines.some(({ level, code }) => level === 40 && code === 'ESTORE')
+  }, 'a warning')
+  t.pass()
+})
+
+t.test('there is no source without a loader or a database', async (t) => {
+  t.throws(() => createSource(checkOptions({ databaseUrl: 'postgres://localhost' }), undefined), TypeError)
+})
 
 t.test('what is not an error is logged by its type', async (t) => {
   const { app, logged } = await createHost(t, { load: () => Promise.reject('a string') })

@@ -90,9 +90,14 @@ t.test('on a real server: tables by command, no demo unless asked for', async (t
   t.equal(await migrate.ended(), 0, migrate.stderr())
   t.equal(migrate.stdout(), 'The tables are up to date.\n')
 
-  const service = await startService(t, env)
+  const service = await startService(t, { ...env, LOG_LEVEL: 'debug' })
   t.match(service.stdout(), /^\{.*"msg":"Server listening at/, 'a log in lines, not a greeting')
   t.same(await getPosts(service.address), [])
+  t.equal((await fetch(`${service.address}/nowhere`)).status, 404)
+  await service.says(
+    /"req":\{"method":"GET","url":"\/nowhere"\},"statusCode":404,"durationMs":[\d.]+,"msg":"request completed"/,
+  )
+  t.notMatch(service.stdout(), /remoteAddress|postgres:\/\//, 'no client is named, no secret told')
   for (const said of ['The demo blog is in.\n', /^Nothing was changed/]) {
     const demo = command(t, ['demo'], env)
     t.equal(await demo.ended(), 0, demo.stderr())
@@ -121,7 +126,7 @@ t.test('what keeps the service from starting is one sentence', async (t) => {
   await failsWith(
     t,
     runProgram(t, 'server.ts', { env: { ...env, HOST: 'nowhere.invalid' } }),
-    /^HOST nowhere\.invalid is not known/,
+    /^HOST nowhere\.invalid is not an address of this machine/,
   )
   const file = join(directory, 'file')
   await writeFile(file, '')
@@ -129,6 +134,15 @@ t.test('what keeps the service from starting is one sentence', async (t) => {
   const unreachable = runProgram(t, 'server.ts', { env: { DATABASE_URL: 'postgres://admin:secret@127.0.0.1:9/blog' } })
   await failsWith(t, unreachable, /^The database in DATABASE_URL could not be used \(ECONNREFUSED\)/)
   t.notMatch(unreachable.stderr(), /secret|admin|127\.0\.0\.1:9/)
+  const silent = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  t.teardown(() => silent.close())
+  const { port: silentPort } = silent.address() as { port: number }
+  await failsWith(
+    t,
+    runProgram(t, 'server.ts', { env: { DATABASE_URL: `postgres://127.0.0.1:${silentPort}/blog` } }),
+    /^The database in DATABASE_URL could not be used \((the connection ended|ECONNRESET)\)/,
+  )
 })
 
 t.test('all that is wrong with the environment is told at once', async (t) => {

@@ -1,6 +1,6 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { addViews } from '../count-views.ts'
-import type { CounterTables, Database } from '../schema.ts'
+import type { Database } from '../schema.ts'
 import { type Calendar, createCalendar, isDated, publishedAtMs } from './calendar.ts'
 import { demoComments } from './comments.ts'
 import { demoAuthors, demoCategories, demoTags } from './content.ts'
@@ -41,7 +41,7 @@ export async function fillDemo(
       const buckets = filled.flatMap(({ id, post }) =>
         demoViews(post, calendar).map((views) => ({ postId: id, ...views })),
       )
-      await addViews(trx.$pickTables<keyof CounterTables>(), { timeZone, nowMs, buckets })
+      await addViews(trx, { timeZone, nowMs, buckets })
       await trx.insertInto('site_facts').values({ name: 'demo', value: 'filled' }).execute()
       return true
     })

@@ -39,7 +39,7 @@ export async function fillBlog(db: Kysely<Database>, posts: number): Promise<voi
     .values(numbers.slice(0, 3).map((number) => ({ post_id: idOf(number), tag_id: start.id })))
     .execute()
   const buckets = numbers.map((number) => ({ postId: idOf(number), quarterMs: quarterOf(nowMs), views: 1000 - number }))
-  await addViews(db.$pickTables<'post_views_hourly' | 'post_views_daily' | 'post_views_total' | 'post_views_batch'>(), {
+  await addViews(db, {
     ...{ timeZone: 'UTC', nowMs, buckets },
   })
 }

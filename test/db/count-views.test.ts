@@ -1,0 +1,138 @@
+import t from 'tap'
+import { countBatch, quarterOf, type ViewBucket } from '../../db/count-views.ts'
+import { findPopularPosts } from '../../db/popular-posts.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+
+const nowMs = Date.parse('2026-03-29T12:34:56Z')
+const HOUR_MS = 3_600_000
+
+async function setUp(t: Parameters<typeof createTestDatabase>[0]) {
+  const { db } = await createTestDatabase(t)
+  const rows = [1, 2, 3].map((number) => ({
+    slug: `p${number}`,
+    title: `P${number}`,
+    url: `/p${number}`,
+    published_at: new Date(0),
+    ...(number === 1 ? { image_url: '/p1.svg', image_width: 4, image_height: 3, image_alt: 'a hat' } : {}),
+  }))
+  const ids = await db.insertInto('posts').values(rows).returning('id').execute()
+  const [first = 0, second = 0, third = 0] = ids.map(({ id }) => Number(id))
+  const count = (id: string, buckets: ViewBucket[], timeZone = 'UTC') =>
+    countBatch(db, { id, timeZone, nowMs, buckets })
+  const totals = async () =>
+    (await db.selectFrom('post_views_total').select(['post_id', 'views']).orderBy('post_id').execute()).map((row) => [
+      Number(row.post_id),
+      Number(row.views),
+    ])
+  const days = async () =>
+    (
+      await db
+        .selectFrom('post_views_daily')
+        .select((row) => [row.cast<string>('day', 'text').as('day'), 'views'])
+        .orderBy('day')
+        .execute()
+    ).map((row) => [row.day, Number(row.views)])
+  return { db, first, second, third, count, totals, days }
+}
+
+t.test('a batch counts once, however often it is sent, also by many at once', async (t) => {
+  const { first, second, count, totals } = await setUp(t)
+  const buckets = [
+    { postId: second, quarterMs: quarterOf(nowMs), views: 2 },
+    { postId: first, quarterMs: quarterOf(nowMs), views: 1 },
+  ]
+  const counted = await Promise.all(Array.from({ length: 10 }, () => count('batch', buckets)))
+  t.equal(counted.filter(Boolean).length, 1)
+  t.equal(await count('batch', buckets), false)
+  t.equal(await count('empty', []), true)
+  t.same(await totals(), [
+    [first, 1],
+    [second, 2],
+  ])
+})
+
+t.test('batches in any order of posts and hours do not block each other for ever', async (t) => {
+  const { first, second, third, count, totals } = await setUp(t)
+  const posts = [first, second, third]
+  await Promise.all(
+    Array.from({ length: 40 }, (_none, nth) =>
+      count(
+        `batch ${nth}`,
+        (nth % 2 === 0 ? posts : posts.toReversed()).map((postId) => ({
+          postId,
+          quarterMs: quarterOf(nowMs - (nth % 3) * HOUR_MS),
+          views: 1,
+        })),
+      ),
+    ),
+  )
+  t.same(
+    await totals(),
+    posts.map((postId) => [postId, 40]),
+  )
+})
+
+t.test('views of posts that do not exist are left out, the others count', async (t) => {
+  const { first, count, totals } = await setUp(t)
+  t.equal(
+    await count(
+      'mixed',
+      [first, 999_999].map((postId) => ({ postId, quarterMs: 0, views: 5 })),
+    ),
+    true,
+  )
+  t.same(await totals(), [[first, 5]])
+})
+
+t.test('a view belongs to the day of its quarter of an hour, in the time zone of the site', async (t) => {
+  for (const [timeZone, moments] of [
+    ['UTC', ['2026-03-28T23:59:59Z', '2026-03-29T00:00:00Z']],
+    ['Asia/Kolkata', ['2026-03-28T18:29:59Z', '2026-03-28T18:30:00Z']],
+    ['Asia/Kathmandu', ['2026-03-28T18:14:59Z', '2026-03-28T18:15:00Z']],
+    ['America/New_York', ['2026-03-29T03:59:59Z', '2026-03-29T04:00:00Z']],
+    ['Europe/Berlin', ['2026-03-28T22:59:59Z', '2026-03-28T23:00:00Z']],
+  ] as const) {
+    const { first, count, days } = await setUp(t)
+    await count(
+      'b',
+      moments.map((moment) => ({ postId: first, quarterMs: quarterOf(Date.parse(moment)), views: 1 })),
+      timeZone,
+    )
+    t.same(
+      await days(),
+      [
+        ['2026-03-28', 1],
+        ['2026-03-29', 1],
+      ],
+      timeZone,
+    )
+  }
+})
+
+t.test('hours are kept for views of the last two days only', async (t) => {
+  const { db, first, count } = await setUp(t)
+  await count(
+    'b',
+    [0, 24, 47, 49, 5000].map((hours) => ({ postId: first, quarterMs: quarterOf(nowMs - hours * HOUR_MS), views: 1 })),
+  )
+  t.equal((await db.selectFrom('post_views_hourly').selectAll().execute()).length, 3)
+})
+
+t.test('heat follows the decayed views, over any distance in time', async (t) => {
+  const { db, first, second, third, count } = await setUp(t)
+  await count('old', [
+    { postId: first, quarterMs: 0, views: 1_000_000 },
+    { postId: second, quarterMs: quarterOf(nowMs - 24 * HOUR_MS), views: 10 },
+  ])
+  await count('new', [
+    { postId: third, quarterMs: quarterOf(nowMs), views: 6 },
+    { postId: first, quarterMs: quarterOf(nowMs - 48 * HOUR_MS), views: 12 },
+  ])
+  const posts = await findPopularPosts(db, { sort: 'trending', days: 0, limit: 3, nowMs, timeZone: 'UTC' })
+  t.same(
+    posts.map(({ slug }) => slug),
+    ['p3', 'p2', 'p1'],
+    '6 of now, 5 of yesterday’s 10, 3 of 12',
+  )
+  t.same(posts[2]?.image, { url: '/p1.svg', width: 4, height: 3, alt: 'a hat' })
+})

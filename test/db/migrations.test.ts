@@ -1,0 +1,56 @@
+import { Kysely, PostgresDialect } from 'kysely'
+import { Pool } from 'pg'
+import t from 'tap'
+import { migrateToLatest, migrateToNothing, pendingMigrations } from '../../db/migrate.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+
+const ALL = ['001-view-counters', '002-blog', '003-log-imports']
+
+t.test('migrations go up, down without a trace, and up again', async (t) => {
+  const { db } = await createTestDatabase(t, { migrate: false })
+  const tables = async () =>
+    (await db.introspection.getTables()).map(({ name }) => name).filter((name) => !name.startsWith('popular_posts_'))
+  t.same(await pendingMigrations(db), ALL)
+  t.same(await tables(), [])
+  t.same(await migrateToLatest(db), ALL)
+  t.same(await pendingMigrations(db), [])
+  t.same((await tables()).toSorted(), [
+    ...['authors', 'categories', 'comments', 'post_categories', 'post_tags', 'post_views_batch', 'post_views_daily'],
+    ...['post_views_hourly', 'post_views_log_chunk', 'post_views_total', 'posts', 'site_facts', 'tags'],
+  ])
+  t.same(await migrateToLatest(db), [], 'nothing to do')
+  t.same(await migrateToNothing(db), ALL.toReversed())
+  t.same(await tables(), [])
+  t.same(await migrateToLatest(db), ALL)
+})
+
+t.test('processes that migrate at once take turns', async (t) => {
+  const { url } = await createTestDatabase(t, { migrate: false })
+  const processes = Array.from({ length: 5 }, () => {
+    const pool = new Pool({ connectionString: url, max: 1 })
+    pool.on('error', () => {})
+    return new Kysely({ dialect: new PostgresDialect({ pool }) })
+  })
+  t.teardown(() => Promise.all(processes.map((db) => db.destroy())))
+  const ran = await Promise.all(processes.map((db) => migrateToLatest(db)))
+  t.same(ran.flat(), ALL, 'each ran once')
+})
+
+t.test('a migration that fails leaves the database as it was', async (t) => {
+  const { db } = await createTestDatabase(t, { migrate: false })
+  await db.schema.createTable('comments').addColumn('mine', 'text').execute()
+  await t.rejects(migrateToLatest(db), { code: '42P07' })
+  t.same(await pendingMigrations(db), ALL)
+})
+
+t.test('counters are updated in place: hot updates, as no counter is in an index', async (t) => {
+  const { pool } = await createTestDatabase(t)
+  const { rows } = await pool.query(`
+    select c.relname, c.reloptions, i.indexdef from pg_class c join pg_indexes i on i.tablename = c.relname
+    where c.relname like 'post_views_%' and c.relkind = 'r' and c.reloptions is not null order by c.relname`)
+  t.equal(rows.length, 3)
+  for (const { relname, reloptions, indexdef } of rows) {
+    t.same(reloptions, ['fillfactor=80'], relname)
+    t.notMatch(indexdef, /\bviews\b[,)]/, relname)
+  }
+})
