@@ -41,3 +41,5 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
 
 export const popularPosts = fp(plugin, { name: 'fastify-popular-posts', fastify: '5.x' })
 export default popularPosts
+// What `require('fastify-popular-posts')` gives.
+export { popularPosts as 'module.exports' }
