@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto'
+import { Kysely, PostgresDialect } from 'kysely'
+import { Pool } from 'pg'
+import type { Database } from '../../db/schema.ts'
+import { messageOf } from '../../db/startup-error.ts'
+import { startPostgres } from './private-postgres.ts'
+import { prepareServer, withDatabase } from './services/template-database.ts'
+
+export interface TestDatabase {
+  db: Kysely<Database>
+  /** What `db` runs on. */
+  pool: Pool
+  url: string
+  /** How often statements that match have run here since the last reset; their texts have `$1` for constants. */
+  countStatements(pattern: RegExp): Promise<number>
+  resetStatements(): Promise<void>
+}
+
+/** All we need of a tap test. */
+interface Teardown {
+  teardown(end: () => Promise<void>): unknown
+}
+
+/** For all test files at once. */
+const ROOM = { max_connections: 300 }
+const COUNTING = {
+  shared_preload_libraries: 'pg_stat_statements',
+  'pg_stat_statements.track': 'top',
+  'pg_stat_statements.max': 20_000,
+}
+
+let shared: Promise<{ admin: Pool; url: string; template: string }> | undefined
+
+/**
+ * A database of the caller's own, on the server that all tests share; dropped when the test ends.
+ * The server is the one of the test run, else `DATABASE_URL`, else one that this process starts.
+ * @param options.migrate whether the tables are there (default), or nothing is.
+ */
+export async function createTestDatabase(t: Teardown, { migrate = true } = {}): Promise<TestDatabase> {
+  shared ??= providePostgres().then(async ({ url }) => {
+    const admin = new Pool({ connectionString: url, max: 4, allowExitOnIdle: true })
+    return { admin, url, template: await prepareServer(admin, url) }
+  })
+  const { admin, url: serverUrl, template } = await shared
+  const name = `popular_posts_test_${randomBytes(8).toString('hex')}`
+  await admin.query(`create database ${name} template ${migrate ? template : 'template0'}`)
+  const url = withDatabase(serverUrl, name)
+  const pool = new Pool({ connectionString: url, max: 10 })
+  // Idle connections that are cut: by a test that does so, or by the drop below while they are still saying goodbye.
+  pool.on('error', () => undefined)
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+  t.teardown(async () => {
+    await db.destroy()
+    await admin.query(`drop database ${name} with (force)`)
+  })
+  const inThisDatabase = `dbid = (select oid from pg_database where datname = '${name}')`
+  return {
+    db,
+    pool,
+    url,
+    async countStatements(pattern) {
+      const { rows } = await admin.query<{ query: string; calls: string }>(
+        `select query, calls from pg_stat_statements where ${inThisDatabase}`,
+      )
+      const matching = rows.filter((row) => row.query.search(pattern) !== -1)
+      return matching.reduce((sum, row) => sum + Number(row.calls), 0)
+    },
+    async resetStatements() {
+      await admin.query(`select pg_stat_statements_reset(0, oid, 0) from pg_database where datname = '${name}'`)
+    },
+  }
+}
+
+/** The PostgreSQL to test with: a given one, else one that is started now. */
+export async function providePostgres(env = process.env): Promise<{ url: string; description: string }> {
+  const given = env['TEST_DATABASE_URL'] ?? env['DATABASE_URL']
+  if (given !== undefined) return { url: given, description: 'the PostgreSQL of DATABASE_URL' }
+  return startPostgres({ settings: { ...ROOM, ...COUNTING } }).catch((error: unknown) => {
+    // Some systems pack it separately. Then only the tests that count statements fail.
+    if (messageOf(error).includes('pg_stat_statements')) return startPostgres({ settings: ROOM })
+    throw error
+  })
+}

@@ -1,0 +1,94 @@
+import { execFile } from 'node:child_process'
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { chooseAccount, handOver, reachableBinaries } from '../../db/postgres-account.ts'
+import { freePort, initPostgres, startPostgres as launch, stopPostgres } from '../../db/postgres-server.ts'
+import { isAlive } from '../../db/postmaster-pid.ts'
+import { findPostgres } from './services/find-postgres.ts'
+import { endWithUs, forgetPid, removeWithUs } from './services/reaper.ts'
+import { until } from './services/until.ts'
+
+export interface PrivatePostgresOptions {
+  port?: number
+  /** Settings of postgresql.conf, over those of every test server. */
+  settings?: Readonly<Record<string, string | number>>
+}
+
+export type PrivatePostgres = Awaited<ReturnType<typeof startPostgres>>
+
+const SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', jit: 'off' }
+
+/** A PostgreSQL server of the caller's own, to stop, freeze, kill and restart. It ends with this process at the latest. */
+export async function startPostgres({ port: wanted, settings = {} }: PrivatePostgresOptions = {}) {
+  const { binaries: found, from } = await findPostgres()
+  const account = await chooseAccount()
+  const directory = await mkdtemp(join(tmpdir(), 'popular-posts-pg-'))
+  removeWithUs(directory)
+  await chmod(directory, 0o755)
+  const binaries = await reachableBinaries(account, found, directory)
+  await handOver(account, directory)
+  const dataDirectory = join(directory, 'data')
+  await initPostgres({ binaries, account, dataDirectory, isDurable: false })
+  const port = wanted ?? (await freePort())
+  let pid = 0
+
+  const start = async () => {
+    const logFile = join(directory, 'postgres.log')
+    const all = { ...SETTINGS, ...settings }
+    const server = await launch({ binaries, account, dataDirectory, logFile, port, settings: all })
+    pid = server.pid
+    endWithUs(pid)
+  }
+  const end = async () => {
+    for (const process of await familyOf(pid)) signal(process, 'SIGCONT')
+    await stopPostgres(dataDirectory)
+    forgetPid(pid)
+  }
+  await start()
+
+  return {
+    url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+    port,
+    /** For people: which it is. */
+    description: `PostgreSQL ${binaries.version} (${from})`,
+    /** Stops it, and keeps its data. */
+    stop: end,
+    /** Starts it again with its data on the same port, whatever has become of it. */
+    async restart() {
+      await end()
+      await start()
+    },
+    /** Sends a signal to the server and all its processes: SIGSTOP freezes it, SIGCONT wakes it up, SIGKILL crashes it. */
+    async kill(name: NodeJS.Signals = 'SIGKILL') {
+      const family = await familyOf(pid)
+      for (const process of family) signal(process, name)
+      if (name === 'SIGSTOP') for (const process of family) endWithUs(process)
+      if (name === 'SIGKILL') await until(() => !family.some(isAlive), 'the processes of PostgreSQL are gone')
+    },
+    /** Stops it and removes its data. */
+    async remove() {
+      await end()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The server first: a frozen one starts no more processes. Each of PostgreSQL's processes is a group of its own. */
+async function familyOf(pid: number): Promise<number[]> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => childrenByPs(pid))
+  return [pid, ...children.split(/\s+/).filter(Boolean).map(Number)].filter(isAlive)
+}
+
+async function childrenByPs(pid: number): Promise<string> {
+  const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'ppid=,pid=']).catch(() => ({ stdout: '' }))
+  return [...stdout.matchAll(/^ *(\d+) +(\d+)/gm)]
+    .filter((match) => match[1] === String(pid))
+    .map((match) => match[2])
+    .join(' ')
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  if (isAlive(pid)) process.kill(pid, name)
+}

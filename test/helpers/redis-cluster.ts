@@ -1,0 +1,51 @@
+import { freePort } from '../../db/postgres-server.ts'
+import { type RedisServer, startRedis } from './redis.ts'
+import { redisCommand } from './redis-command.ts'
+import { until } from './services/until.ts'
+
+const SLOTS = 16_384
+
+export type RedisCluster = Awaited<ReturnType<typeof startRedisCluster>>
+
+/** A Redis Cluster of masters on 127.0.0.1, its slots shared out evenly; ready when this resolves. */
+export async function startRedisCluster({ masters = 3 } = {}) {
+  const nodes = await Promise.all(Array.from({ length: masters }, startNode))
+  const share = Math.ceil(SLOTS / masters)
+  await Promise.all(
+    nodes.map(async ({ server }, index) => {
+      const last = Math.min(SLOTS, (index + 1) * share) - 1
+      // Epochs of their own, or the nodes take turns in settling who is right.
+      await redisCommand(server.port, 'CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1))
+      await redisCommand(server.port, 'CLUSTER', 'ADDSLOTSRANGE', String(index * share), String(last))
+    }),
+  )
+  const servers = nodes.map((node) => node.server)
+  const meeting = servers.flatMap((from) => nodes.filter((to) => to.server !== from).map((to) => ({ from, to })))
+  for (const { from, to } of meeting) {
+    await redisCommand(from.port, 'CLUSTER', 'MEET', '127.0.0.1', String(to.server.port), String(to.busPort))
+  }
+  await until(
+    async () => (await Promise.all(servers.map((server) => isFormed(server, masters)))).every(Boolean),
+    'the cluster has formed',
+  )
+  return {
+    /** Each with its `port`, `kill` and `stop`. */
+    nodes: servers,
+    stop: async () => {
+      await Promise.all(servers.map((server) => server.stop()))
+    },
+  }
+}
+
+async function startNode(): Promise<{ server: RedisServer; busPort: number }> {
+  // The bus port is by default the port + 10,000, which may be somebody else's, or no port at all.
+  const busPort = await freePort()
+  const cluster = ['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--cluster-node-timeout', '2000']
+  return { server: await startRedis({ args: [...cluster, '--cluster-announce-ip', '127.0.0.1'] }), busPort }
+}
+
+async function isFormed(server: RedisServer, masters: number): Promise<boolean> {
+  const info = await redisCommand(server.port, 'CLUSTER', 'INFO')
+  const wanted = ['cluster_state:ok', `cluster_known_nodes:${masters}`, `cluster_size:${masters}`]
+  return wanted.every((line) => info.includes(`${line}\r\n`))
+}

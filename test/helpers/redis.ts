@@ -1,0 +1,88 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { freePort } from '../../db/postgres-server.ts'
+import { redisCommand } from './redis-command.ts'
+import { findRedis } from './services/find-redis.ts'
+import { endWithUs, forgetPid, removeWithUs } from './services/reaper.ts'
+import { until } from './services/until.ts'
+
+export interface RedisOptions {
+  /** Default: a free one. Give the port of one that has ended to bring it back. */
+  port?: number
+  /** Further arguments of redis-server, as in `['--maxmemory', '10mb']`. */
+  args?: readonly string[]
+}
+
+export type RedisServer = Awaited<ReturnType<typeof startRedis>>
+
+/** A Redis of the caller's own, empty, to stop, freeze and kill. It ends with this process at the latest. */
+export async function startRedis({ port: wanted, args = [] }: RedisOptions = {}) {
+  const { program, env, version, from } = await findRedis()
+  const port = wanted ?? (await freePort())
+  const directory = await mkdtemp(join(tmpdir(), 'popular-posts-redis-'))
+  removeWithUs(directory)
+  const log = await open(join(directory, 'redis.log'), 'w')
+  const all = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'no']
+  const child = spawn(program, [...all, ...args], {
+    detached: true, // A Ctrl-C is for the tests, which still need it while they end.
+    env: { ...process.env, ...env },
+    stdio: ['ignore', log.fd, log.fd],
+  })
+  const pid = child.pid ?? 0
+  endWithUs(pid)
+  const exit = once(child, 'exit')
+  exit.then(() => forgetPid(pid))
+  await Promise.all([once(child, 'spawn'), log.close()])
+  child.unref()
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null
+  await until(async () => {
+    if (hasEnded()) throw new Error(`Redis ended: ${await readFile(join(directory, 'redis.log'), 'utf8')}`)
+    // Ours, and not one that holds the port already.
+    return redisCommand(port, 'INFO', 'server').then(
+      (reply) => reply.includes(`\nprocess_id:${pid}\r`),
+      () => false,
+    )
+  }, 'Redis answers')
+
+  /** Sends a signal: SIGSTOP freezes it, SIGCONT wakes it up, SIGKILL ends it at once (and is waited for). */
+  const kill = async (signal: NodeJS.Signals = 'SIGKILL') => {
+    if (hasEnded()) return
+    child.ref()
+    child.kill(signal)
+    if (signal === 'SIGKILL') await exit
+    child.unref()
+  }
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    pid,
+    /** For people: which it is. */
+    description: `Redis ${version} (${from})`,
+    kill,
+    /** Ends it and removes its folder. */
+    async stop() {
+      await kill()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+let shared: Promise<string> | undefined
+
+/**
+ * The Redis that all tests share: take a prefix of your own, and never flush it.
+ * It is the one of the test run, else `REDIS_URL`, else one that this process starts.
+ */
+export function redisUrl(): Promise<string> {
+  shared ??= provideRedis().then((service) => service.url)
+  return shared
+}
+
+/** The Redis to test with: a given one, else one that is started now. */
+export async function provideRedis(env = process.env): Promise<{ url: string; description: string }> {
+  const given = env['TEST_REDIS_URL'] ?? env['REDIS_URL']
+  return given === undefined ? startRedis() : { url: given, description: 'the Redis of REDIS_URL' }
+}

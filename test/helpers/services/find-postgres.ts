@@ -1,0 +1,23 @@
+import { readdir } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { describeBinaries, findEmbeddedPostgres, type PostgresBinaries } from '../../../db/postgres-binaries.ts'
+import { folderWith } from './find-program.ts'
+
+export interface FoundPostgres {
+  binaries: PostgresBinaries
+  /** For people: where it is from. */
+  from: string
+}
+
+/** The PostgreSQL to test with: of this machine (Debian keeps it off the PATH), newest first, else the one from npm. */
+export async function findPostgres(
+  path = process.env['PATH'] ?? '',
+  debian = '/usr/lib/postgresql',
+): Promise<FoundPostgres> {
+  const versions = await readdir(debian).catch(() => [])
+  const debianPath = versions.sort((a, b) => Number(b) - Number(a)).map((version) => join(debian, version, 'bin'))
+  const folder = await folderWith(['postgres', 'initdb'], [path, ...debianPath].join(delimiter))
+  if (folder === undefined) return { binaries: await findEmbeddedPostgres(), from: 'npm' }
+  const programs = { postgres: join(folder, 'postgres'), initdb: join(folder, 'initdb') }
+  return { binaries: await describeBinaries(programs), from: folder }
+}

@@ -1,0 +1,31 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { isAlive } from '../../../db/postmaster-pid.ts'
+import { until } from './until.ts'
+
+const fixture = fileURLToPath(new URL('../../fixtures/use-servers.ts', import.meta.url))
+
+t.test('servers and their folders are gone after the process that started them, however it ends', async (t) => {
+  await Promise.all(
+    (['SIGKILL', 'SIGTERM', 'SIGINT', 'exit', 'throw'] as const).map(async (ending) => {
+      const child = spawn(process.execPath, ['--import=tsx', fixture, ending], { stdio: ['ignore', 'pipe', 'ignore'] })
+      const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string]
+      const { pids, directory } = JSON.parse(line) as { pids: number[]; directory: string }
+      t.equal(pids.every(isAlive), true, `${ending}: they run`)
+      if (ending.startsWith('SIG')) child.kill(ending as NodeJS.Signals)
+      else child.kill('SIGUSR2')
+      await once(child, 'close')
+      await until(() => !pids.some(isAlive) && !existsSync(directory), `${ending}: they are gone`)
+    }),
+  )
+})
+
+t.test('waiting in vain says for what', async (t) => {
+  await t.rejects(
+    until(() => false, 'the moon falls', 20),
+    { message: 'waited 20 ms in vain until the moon falls' },
+  )
+})

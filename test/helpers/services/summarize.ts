@@ -1,0 +1,9 @@
+/** The closing line of a test run, as in `12 passed, 0 failed, 1 skipped`, from what tap wrote. */
+export function summarize(results: string): string {
+  const last = [...results.matchAll(/^# \{ (.*) \}$/gm)].at(-1)?.[1]
+  // No closing words: tap did not come to its end.
+  if (last === undefined) return '0 passed, 1 failed'
+  const count = (name: string) => Number(new RegExp(`\\b${name}: (\\d+)`).exec(last)?.[1] ?? 0)
+  const skipped = count('skip') + count('todo')
+  return `${count('pass')} passed, ${count('fail')} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
+}
