@@ -93,9 +93,11 @@ function succeedsAs(account: PostgresAccount, program: string, args: readonly st
   return succeeds(command.file, command.args, command.options)
 }
 
-function succeeds(file: string, args: readonly string[], options = {}): Promise<boolean> {
-  return run(file, args, options).then(
-    () => true,
-    () => false,
-  )
+async function succeeds(file: string, args: readonly string[], options = {}): Promise<boolean> {
+  try {
+    await run(file, args, options)
+    return true
+  } catch {
+    return false
+  }
 }
