@@ -51,9 +51,9 @@ export async function handOver(account: PostgresAccount, directory: string): Pro
  * Makes sure that the account can enter a folder.
  * @throws StartupError saying what to do when a folder above keeps it out.
  */
-export async function checkReach(account: PostgresAccount, directory: string): Promise<void> {
+export async function checkReach(account: PostgresAccount, directory: string, canRun = succeedsAs): Promise<void> {
   if (account === 'self') return
-  if (await succeedsAs(account, '/bin/sh', ['-c', 'cd "$0"', directory])) return
+  if (await canRun(account, '/bin/sh', ['-c', 'cd "$0"', directory])) return
   throw new StartupError(
     `PostgreSQL does not run as root, and other users may not enter ${directory}: start as the user who owns it, set DATA_DIR to a folder that everybody may enter, or set DATABASE_URL to a PostgreSQL server`,
   )
@@ -67,11 +67,12 @@ export async function reachableBinaries(
   account: PostgresAccount,
   binaries: PostgresBinaries,
   directory: string,
+  canRun = succeedsAs,
 ): Promise<PostgresBinaries> {
-  if (account === 'self' || (await succeedsAs(account, binaries.postgres, ['--version']))) return binaries
+  if (account === 'self' || (await canRun(account, binaries.postgres, ['--version']))) return binaries
   const copy = join(directory, `postgresql-${binaries.version}`)
   const copied = { ...binaries, postgres: join(copy, 'bin', 'postgres'), initdb: join(copy, 'bin', 'initdb') }
-  if (await succeedsAs(account, copied.postgres, ['--version'])) return copied
+  if (await canRun(account, copied.postgres, ['--version'])) return copied
   const unfinished = await mkdtemp(`${copy}.new-`)
   try {
     await cp(dirname(dirname(binaries.postgres)), unfinished, { recursive: true, verbatimSymlinks: true })
@@ -81,7 +82,7 @@ export async function reachableBinaries(
   } catch (cause) {
     await rm(unfinished, { recursive: true, force: true })
     // Another process may have put its copy there first, which is as good.
-    if (await succeedsAs(account, copied.postgres, ['--version'])) return copied
+    if (await canRun(account, copied.postgres, ['--version'])) return copied
     throw new StartupError(`cannot copy PostgreSQL to ${copy}: ${messageOf(cause)}`, { cause })
   }
   return copied
@@ -92,9 +93,11 @@ function succeedsAs(account: PostgresAccount, program: string, args: readonly st
   return succeeds(command.file, command.args, command.options)
 }
 
-function succeeds(file: string, args: readonly string[], options = {}): Promise<boolean> {
-  return run(file, args, options).then(
-    () => true,
-    () => false,
-  )
+async function succeeds(file: string, args: readonly string[], options = {}): Promise<boolean> {
+  try {
+    await run(file, args, options)
+    return true
+  } catch {
+    return false
+  }
 }

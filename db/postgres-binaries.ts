@@ -55,13 +55,18 @@ export async function findEmbeddedPostgres(options: FindOptions = {}): Promise<P
  * @throws StartupError when it does not run on this machine (another C library, missing libraries).
  */
 export async function describeBinaries(programs: { postgres: string; initdb: string }): Promise<PostgresBinaries> {
-  const { stdout } = await promisify(execFile)(programs.postgres, ['--version']).catch((cause: unknown) => {
-    throw new StartupError(`PostgreSQL does not run on this machine (${messageOf(cause).trim()}): ${OR_ELSE}`, {
-      cause,
-    })
-  })
+  const stdout = await versionOf(programs.postgres)
   const [, version = '', majorVersion = ''] = /\(PostgreSQL\) ((\d+)\S*)/.exec(stdout) ?? []
   return { ...programs, version, majorVersion }
+}
+
+async function versionOf(program: string): Promise<string> {
+  try {
+    return (await promisify(execFile)(program, ['--version'])).stdout
+  } catch (cause) {
+    const reason = messageOf(cause).trim()
+    throw new StartupError(`PostgreSQL does not run on this machine (${reason}): ${OR_ELSE}`, { cause })
+  }
 }
 
 /** The path of a package's entry as seen from a file, without loading it. */

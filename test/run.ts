@@ -1,7 +1,7 @@
 // What `npm test` runs: one PostgreSQL and one Redis for all test files, then tap with the arguments given.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -17,6 +17,8 @@ async function main(args: string[]): Promise<number> {
   const directory = await mkdtemp(join(tmpdir(), 'popular-posts-results-'))
   removeWithUs(directory)
   const results = join(directory, 'results.tap')
+  // Some tests run programs as other users, who write there too.
+  await chmod(directory, 0o777)
   const { DATABASE_URL: _database, REDIS_URL: _redis, ...env } = process.env
   const tap = spawn(process.execPath, [tapProgram(), `--output-file=${results}`, ...reporter(args), ...args], {
     stdio: 'inherit',

@@ -14,8 +14,12 @@ import { temporaryDirectory } from '../helpers/temporary-directory.ts'
 
 const fixture = fileURLToPath(new URL('../fixtures/open-embedded.ts', import.meta.url))
 const asRoot = { skip: process.getuid?.() === 0 ? false : 'needs root' }
-const canRead = process.getuid?.() === 0 && spawnSync('test', ['-r', fixture], { uid: 1000, gid: 1000 }).status === 0
-const asUser = { skip: canRead ? false : 'needs root, to become another user, and a project that he may read' }
+const read = `require('node:fs').accessSync(${JSON.stringify(fixture)})`
+const canRead =
+  process.getuid?.() === 0 && spawnSync(process.execPath, ['-e', read], { uid: 1000, gid: 1000, env: {} }).status === 0
+const asUser = {
+  skip: canRead ? false : 'needs root, to become another user, who may read this project and run this Node.js',
+}
 
 t.test('processes share a server; the one that a kill -9 leaves alone is joined and stopped by the next', async (t) => {
   const directory = await temporaryDirectory(t)
@@ -119,7 +123,10 @@ async function openInProcess(t: Test, directory: string, uid?: number) {
   })
   t.teardown(() => child.kill('SIGKILL'))
   const exitCode = once(child, 'close').then(([code]) => code as number | null)
-  const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string]
+  const line = await Promise.race([
+    once(child.stdout.setEncoding('utf8'), 'data').then(([text]) => text as string),
+    exitCode.then((code) => Promise.reject(new Error(`the process ended with ${code}, and said nothing`))),
+  ])
   const output = JSON.parse(line) as { connectionString?: string; created?: boolean; error?: string }
   return { child, exitCode, output }
 }
