@@ -13,12 +13,14 @@ t.test('servers and their folders are gone after the process that started them, 
     (['SIGKILL', 'SIGTERM', 'SIGINT', 'exit', 'throw'] as const).map(async (ending) => {
       const child = spawn(process.execPath, ['--import=tsx', fixture, ending], { stdio: ['ignore', 'pipe', 'ignore'] })
       const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string]
-      const { pids, directory } = JSON.parse(line) as { pids: number[]; directory: string }
+      const { pids, stranger, directory } = JSON.parse(line) as { pids: number[]; stranger: number; directory: string }
       t.equal(pids.every(isAlive), true, `${ending}: they run`)
       if (ending.startsWith('SIG')) child.kill(ending as NodeJS.Signals)
       else child.kill('SIGUSR2')
       await once(child, 'close')
       await until(() => !pids.some(isAlive) && !existsSync(directory), `${ending}: they are gone`)
+      t.equal(isAlive(stranger), true, `${ending}: a process that a stale file names is left alone`)
+      process.kill(-stranger, 'SIGKILL')
     }),
   )
 })

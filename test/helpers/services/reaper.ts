@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 
 // Reads what to end and what to remove until its input ends, which the kernel sees to however we die, kill -9 included.
-// CONT first: a frozen server does not hear QUIT, by which PostgreSQL gives its shared memory back.
+// CONT first: a frozen server does not hear QUIT, by which PostgreSQL gives its shared memory back. A server that was
+// started in our last moment has not been told of: it is found in the folders, and checked to be theirs.
 const script = `
 pids=' '
 while read -r verb value; do
@@ -10,6 +11,14 @@ while read -r verb value; do
     forget) case "$pids" in *" $value "*) pids="\${pids%% $value *} \${pids#* $value }" ;; esac ;;
     remove) set -- "$@" "$value" ;;
   esac
+done
+for folder; do
+  for file in "$folder"/postmaster.pid "$folder"/*/postmaster.pid "$folder"/*/*/postmaster.pid; do
+    [ -f "$file" ] && read -r pid < "$file" || continue
+    case "$(tr '\\0' ' ' < "/proc/$pid/cmdline" || ps -o args= -p "$pid")" in
+      *"$folder"*) pids="$pids$pid " ;;
+    esac
+  done
 done
 if [ "$pids" != ' ' ]; then
   for signal in CONT QUIT; do kill -$signal $pids; done
