@@ -26,7 +26,6 @@ class RequestsAtDebug extends LogController {
       'request completed',
     )
   }
-  override routeNotFound(): void {}
 }
 
 /** A request as it is logged: no client's address. */

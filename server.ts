@@ -29,15 +29,14 @@ await run(async () => {
   })
 })
 
-/** Listens, and says so: to people in words, to a log in a line. */
+/** Listens, and says so. */
 async function listen(app: FastifyInstance, config: Config, database: ServiceDatabase): Promise<void> {
   const { host, port, logLevel } = config
-  const isForPeople = database.isEmbedded || process.stdout.isTTY
   // Fastify's own line would come before anything we could say.
-  if (isForPeople) app.log.level = 'silent'
+  app.log.level = 'silent'
   try {
     const address = await app.listen({ host, port })
-    if (isForPeople) process.stdout.write(await greeting(database, config, address))
+    process.stdout.write(await greeting(database, config, address))
     app.log.level = logLevel
   } catch (error) {
     const code = codeOf(error)

@@ -45,7 +45,7 @@ async function openServer({
 }: Config): Promise<{ connectionString: string; close(): Promise<void> }> {
   if (databaseUrl !== undefined) return { connectionString: databaseUrl, close: async () => {} }
   // Not loaded where there is a server: an installation for production does without it.
-  const { openEmbeddedDatabase } = await import('./db/embedded.ts')
+  const { openEmbeddedDatabase } = await import('./db/embedded/database.ts')
   return openEmbeddedDatabase({ directory: dataDir })
 }
 

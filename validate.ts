@@ -1,8 +1,8 @@
+import { inspect } from 'node:util'
 import { Ajv } from 'ajv'
 
-/** A property of a flat settings object, as JSON Schema. `expected` says in words what a value must be. */
+/** A property of a flat settings object, as JSON Schema. `expected` says in words what a value must be; integers have a range. */
 interface PropertySchema {
-  type?: string
   minimum?: number
   maximum?: number
   expected?: string
@@ -25,7 +25,7 @@ export function createValidator(schema: SettingsSchema): (settings: object) => s
     .addFormat('time-zone', isTimeZone)
     .compile(schema)
   return (settings) => {
-    if (check(settings)) return []
+    check(settings)
     const values = new Map(Object.entries(settings))
     const problems = (check.errors ?? []).map((error) => {
       const name = error.instancePath.split('/')[1] ?? String(error.params['additionalProperty'])
@@ -38,15 +38,13 @@ export function createValidator(schema: SettingsSchema): (settings: object) => s
   }
 }
 
-function inWords({ type, minimum, maximum, expected }: PropertySchema): string {
-  if (expected !== undefined) return expected
-  return type === 'integer' ? `an integer from ${minimum} to ${maximum}` : `a ${type}`
+function inWords({ minimum, maximum, expected }: PropertySchema): string {
+  return expected ?? `an integer from ${minimum} to ${maximum}`
 }
 
 /** A value as it may stand in an error: short, on one line. */
 export function shown(value: unknown): string {
-  if (typeof value === 'function') return 'a function'
-  const text = JSON.stringify(value) ?? String(value)
+  const text = typeof value === 'string' ? JSON.stringify(value) : inspect(value, { depth: 1, breakLength: Infinity })
   return text.length > 60 ? `${text.slice(0, 60)}…` : text
 }
 

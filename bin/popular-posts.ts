@@ -6,7 +6,7 @@ import { fillDemo, removeDemo } from '../db/demo/fill.ts'
 import { announceChange } from '../db/signals.ts'
 import { run } from '../run.ts'
 import { openServiceDatabase, type ServiceDatabase } from '../service-database.ts'
-import { importLogCommand } from './import-log-command.ts'
+import { importLogCommand } from './import-log/command.ts'
 
 const { version } = JSON.parse(
   readFileSync(new URL(import.meta.resolve('fastify-popular-posts/package.json')), 'utf8'),

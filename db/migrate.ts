@@ -40,7 +40,7 @@ export async function pendingMigrations<DB>(db: Kysely<DB>): Promise<string[]> {
   return all.filter((migration) => migration.executedAt === undefined).map((migration) => migration.name)
 }
 
-function namesOf(outcome: Awaited<ReturnType<Migrator['migrateToLatest']>>): string[] {
-  if (outcome.error !== undefined) throw outcome.error
-  return (outcome.results ?? []).map((result) => result.migrationName)
+function namesOf({ error, results = [] }: Awaited<ReturnType<Migrator['migrateToLatest']>>): string[] {
+  if (error !== undefined) throw error
+  return results.map((result) => result.migrationName)
 }

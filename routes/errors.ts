@@ -18,7 +18,7 @@ export function handleError(error: FastifyError, request: FastifyRequest, reply:
 
 /** Answers for paths that no route has. */
 export function handleNotFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const path = request.url.split('?', 1)[0] ?? ''
+  const path = request.url.replace(/\?.*/s, '')
   return send(
     reply,
     404,

@@ -80,7 +80,7 @@ t.test('only config.ts reads the environment, and only routes and plugins know r
   for (const file of files) {
     const text = readFileSync(join(root, file), 'utf8')
     // Programs that are started inherit their PATH and the like.
-    const isReader = file === 'config.ts' || file === 'db/postgres-account.ts'
+    const isReader = file === 'config.ts' || file === 'db/embedded/account.ts'
     if (!isReader) t.notMatch(text, /process\.env/, file)
     if (partOf(file) === 'routes')
       t.notMatch(text, /\bsql`|from 'kysely|from 'pg'|ioredis/, `${file} has no SQL and no Redis`)

@@ -3,6 +3,7 @@ import { CamelCasePlugin, Kysely, PostgresDialect } from 'kysely'
 import t, { type Test } from 'tap'
 import { announceChange } from '../db/signals.ts'
 import popularPosts, { type ListQuery, popularPosts as named, type PopularPostsOptions } from '../index.ts'
+import { logEvent } from '../plugins/log-event.ts'
 import { checkOptions } from '../plugins/options.ts'
 import signals from '../plugins/signals.ts'
 import { createSource } from '../plugins/source.ts'
@@ -114,7 +115,7 @@ t.test('what the program asks for is checked like what clients ask for', async (
     [{ days: -1 }, 'Expected days to be an integer from 0 to 365 (0 is all time), got -1.'],
     [{ sort: 'new' }, 'Expected sort to be views or trending, got "new".'],
     [{ category: 7 }, 'Expected category to be the slug of one category, got 7.'],
-    [{ tag: ['a'] }, 'Expected tag to be the slug of one tag, got ["a"].'],
+    [{ tag: ['a'] }, "Expected tag to be the slug of one tag, got [ 'a' ]."],
   ]
   for (const [query, message] of wrong) {
     await t.rejects(app.popularPosts.get(query), {
@@ -148,7 +149,10 @@ t.test('invalid options are refused at registration, each by name, without secre
     ],
     [{ databaseUrl: 'postgres://h', db: { getExecutor() {} } }, /databaseUrl: expected none beside db, got both/],
     [{ load, ttl: 60, maxAge: 1 }, /ttl: expected no such name; .*maxAge: expected no such name/],
-    [{ load, ttlSeconds: 1.5, staleSeconds: () => 1 }, /ttlSeconds: .*got 1.5; staleSeconds: .*got a function/],
+    [
+      { load, ttlSeconds: 1.5, staleSeconds: () => 1 },
+      /ttlSeconds: .*got 1.5; staleSeconds: .*got \[Function: staleSeconds\]/,
+    ],
   ]
   for (const [options, message] of wrong) {
     const before = { ...options }
@@ -216,6 +220,18 @@ t.test('a change that cannot be applied to the cache is told', async (t) => {
 
 t.test('there is no source without a loader or a database', async (t) => {
   t.throws(() => createSource(checkOptions({ databaseUrl: 'postgres://localhost' }), undefined), TypeError)
+})
+
+t.test('what goes wrong behind the scenes is logged too', async (t) => {
+  const logged: unknown[] = []
+  const level = (name: string) => (details: object, message: string) => logged.push([name, message, details])
+  const log = { debug: level('debug'), info: level('info'), warn: level('warn') }
+  logEvent(log, { type: 'takeover', key: 'a' })
+  logEvent(log, { type: 'background-failed', error: new TypeError('secret') })
+  t.match(logged, [
+    ['info', 'popular posts: takeover', { key: 'a' }],
+    ['warn', 'popular posts: background-failed', { error: 'TypeError' }],
+  ])
 })
 
 t.test('what is not an error is logged by its type', async (t) => {

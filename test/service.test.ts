@@ -2,7 +2,9 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { Client } from 'pg'
 import t, { type Test } from 'tap'
+import { openEmbeddedDatabase } from '../db/embedded/database.ts'
 import type { PopularPost } from '../index.ts'
 import { createTestDatabase } from './helpers/postgres.ts'
 import { type Program, runProgram } from './helpers/program.ts'
@@ -91,7 +93,7 @@ t.test('on a real server: tables by command, no demo unless asked for', async (t
   t.equal(migrate.stdout(), 'The tables are up to date.\n')
 
   const service = await startService(t, { ...env, LOG_LEVEL: 'debug' })
-  t.match(service.stdout(), /^\{.*"msg":"Server listening at/, 'a log in lines, not a greeting')
+  t.match(service.stdout(), 'Data: 0 posts in the PostgreSQL in DATABASE_URL')
   t.same(await getPosts(service.address), [])
   t.equal((await fetch(`${service.address}/nowhere`)).status, 404)
   await service.says(
@@ -143,6 +145,21 @@ t.test('what keeps the service from starting is one sentence', async (t) => {
     runProgram(t, 'server.ts', { env: { DATABASE_URL: `postgres://127.0.0.1:${silentPort}/blog` } }),
     /^The database in DATABASE_URL could not be used \((the connection ended|ECONNRESET)\)/,
   )
+})
+
+t.test('an embedded database that holds something else is left alone', async (t) => {
+  const env = { DATA_DIR: join(await temporaryDirectory(t), 'data'), PORT: '0' }
+  const { connectionString, close } = await openEmbeddedDatabase({ directory: env.DATA_DIR })
+  const client = new Client({ connectionString })
+  await client.connect()
+  await client.query('create table posts (mine text)')
+  await client.end()
+  await failsWith(
+    t,
+    runProgram(t, 'server.ts', { env }),
+    /^The embedded database in DATA_DIR could not be used \(42P07\)/,
+  )
+  await close()
 })
 
 t.test('all that is wrong with the environment is told at once', async (t) => {

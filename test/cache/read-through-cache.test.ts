@@ -320,6 +320,28 @@ t.test('a load that outlived its lease, and lost it to another, still answers it
   t.match(counts.read(), { commitsRefused: 1, loads: 2 })
 })
 
+t.test('a renewal that is answered after the load has ended is the last', async (t) => {
+  const renewing = deferred<boolean>()
+  let renewals = 0
+  const { cache, clock, text } = setUp(t, {
+    wrap: (store) => ({
+      ...store,
+      renew: () => {
+        renewals += 1
+        return renewing.promise
+      },
+    }),
+  })
+  const loading = deferred<Uint8Array>()
+  const answer = text(cache.read('a', () => loading.promise))
+  await clock.advance(1_000)
+  loading.resolve(Buffer.from('list'))
+  t.equal(await answer, 'list')
+  renewing.resolve(true)
+  await clock.advance(10_000)
+  t.equal(renewals, 1)
+})
+
 t.test('refresh loads a fresh entry anew, and joins a load under way', async (t) => {
   const { cache, clock, createProcess, load, loads, text } = setUp(t)
   await cache.read('a', load)

@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect } from 'kysely'
 import { Pool } from 'pg'
 import t from 'tap'
 import { migrateToLatest, migrateToNothing, pendingMigrations } from '../../db/migrate.ts'
+import { openDatabase } from '../../plugins/database.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
 const ALL = ['001-view-counters', '002-blog', '003-log-imports']
@@ -41,6 +42,12 @@ t.test('a migration that fails leaves the database as it was', async (t) => {
   await db.schema.createTable('comments').addColumn('mine', 'text').execute()
   await t.rejects(migrateToLatest(db), { code: '42P07' })
   t.same(await pendingMigrations(db), ALL)
+})
+
+t.test('a database that does not answer is an error', async (t) => {
+  const db = openDatabase('postgres://127.0.0.1:9/nobody', () => {})
+  t.teardown(() => db.destroy())
+  await t.rejects(migrateToLatest(db), { code: 'ECONNREFUSED' })
 })
 
 t.test('counters are updated in place: hot updates, as no counter is in an index', async (t) => {

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { Client } from 'pg'
 import type { Test } from 'tap'
-import { type EmbeddedDatabase, type EmbeddedOptions, openEmbeddedDatabase } from '../../db/embedded.ts'
-import { readPostmaster } from '../../db/postmaster-pid.ts'
+import { type EmbeddedDatabase, type EmbeddedOptions, openEmbeddedDatabase } from '../../db/embedded/database.ts'
+import { readPostmaster } from '../../db/embedded/postmaster-pid.ts'
 import { endWithUs } from './services/reaper.ts'
 
 /** The data folder of the embedded database in a folder. */

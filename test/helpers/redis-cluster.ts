@@ -1,4 +1,4 @@
-import { freePort } from '../../db/postgres-server.ts'
+import { freePort } from '../../db/embedded/server.ts'
 import { type RedisServer, startRedis } from './redis.ts'
 import { redisCommand } from './redis-command.ts'
 import { until } from './services/until.ts'

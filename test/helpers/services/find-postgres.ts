@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
-import { describeBinaries, findEmbeddedPostgres, type PostgresBinaries } from '../../../db/postgres-binaries.ts'
+import { describeBinaries, findEmbeddedPostgres, type PostgresBinaries } from '../../../db/embedded/binaries.ts'
 import { folderWith } from './find-program.ts'
 
 export interface FoundPostgres {

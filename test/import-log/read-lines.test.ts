@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import t from 'tap'
-import { MAX_LINE_BYTES, readLines } from '../bin/access-log/read-lines.ts'
+import { MAX_LINE_BYTES, readLines } from '../../bin/import-log/read-lines.ts'
 
 type Source = AsyncIterable<Uint8Array | string>
 

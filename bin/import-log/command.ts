@@ -3,12 +3,12 @@ import { type FileHandle, open } from 'node:fs/promises'
 import type { Readable, Writable } from 'node:stream'
 import { Command } from 'commander'
 import type { Kysely, Transaction } from 'kysely'
-import type { Database } from '../db/schema.ts'
-import { formatSummary } from './access-log/format-summary.ts'
-import { createProgress } from './access-log/progress.ts'
-import { compilePostPattern } from './access-log/slug.ts'
+import type { Database } from '../../db/schema.ts'
 import { asError } from './as-error.ts'
+import { formatSummary } from './format-summary.ts'
 import { importLog } from './import-log.ts'
+import { createProgress } from './progress.ts'
+import { compilePostPattern } from './slug.ts'
 
 /** What the command needs of the program around it. */
 export interface ImportLogContext {

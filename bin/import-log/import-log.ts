@@ -1,13 +1,13 @@
 import type { Kysely, Transaction } from 'kysely'
-import { type ChunkOutcome, importChunk, type LoggedView } from '../db/log-imports.ts'
-import { findTitles } from '../db/logged-posts.ts'
-import type { Database } from '../db/schema.ts'
-import { firstChunk } from './access-log/chunks.ts'
-import { isClosedLine, parseLine } from './access-log/parse-line.ts'
-import { type LogLine, readLines } from './access-log/read-lines.ts'
-import { urlOfPath } from './access-log/slug.ts'
-import { createVisits } from './access-log/visits.ts'
+import { type ChunkOutcome, importChunk, type LoggedView } from '../../db/log-imports.ts'
+import { findTitles } from '../../db/logged-posts.ts'
+import type { Database } from '../../db/schema.ts'
 import { asError } from './as-error.ts'
+import { firstChunk } from './chunks.ts'
+import { isClosedLine, parseLine } from './parse-line.ts'
+import { type LogLine, readLines } from './read-lines.ts'
+import { urlOfPath } from './slug.ts'
+import { createVisits } from './visits.ts'
 
 export interface ImportLogOptions {
   db: Kysely<Database>

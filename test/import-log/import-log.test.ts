@@ -8,8 +8,8 @@ import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import type { Kysely } from 'kysely'
 import t from 'tap'
-import { type ImportLogOptions, importLog } from '../bin/import-log.ts'
-import type { Database } from '../db/schema.ts'
+import { type ImportLogOptions, importLog } from '../../bin/import-log/import-log.ts'
+import type { Database } from '../../db/schema.ts'
 import {
   addPosts,
   bruteForce,
@@ -21,8 +21,8 @@ import {
   logLine,
   logOf,
   POST,
-} from './helpers/access-log.ts'
-import { createTestDatabase } from './helpers/postgres.ts'
+} from '../helpers/access-log.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
 
 function importText(db: Kysely<Database>, log: string | Buffer, options: Partial<ImportLogOptions> = {}) {
   const input = Readable.from([Buffer.from(log)])
@@ -189,7 +189,7 @@ t.test('an import killed at any moment and run again ends with the right counts'
   await writeFile(file, logOf(hits))
   const seen: number[] = []
   for (const killAt of [300, 1300, 2500, 3700, Number.POSITIVE_INFINITY]) {
-    const fixture = new URL('fixtures/import-log-process.ts', import.meta.url).pathname
+    const fixture = new URL('../fixtures/import-log-process.ts', import.meta.url).pathname
     const child = spawn(process.execPath, ['--import=tsx', fixture, url, file, '100'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })

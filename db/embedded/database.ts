@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ClusterOptions, type EmbeddedCluster, openCluster } from './embedded-cluster.ts'
-import { enter, NotEntered, type Presence } from './embedded-presence.ts'
-import { startPostgres, stopPostgres } from './postgres-server.ts'
+import { messageOf, StartupError } from '../startup-error.ts'
+import { type ClusterOptions, type EmbeddedCluster, openCluster } from './cluster.ts'
 import { isAlive, type Postmaster, readPostmaster, removeStale } from './postmaster-pid.ts'
-import { messageOf, StartupError } from './startup-error.ts'
+import { enter, NotEntered, type Presence } from './presence.ts'
+import { startPostgres, stopPostgres } from './server.ts'
 
 /** A PostgreSQL server of our own, shared by all processes that opened the same folder. */
 export interface EmbeddedDatabase {

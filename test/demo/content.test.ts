@@ -1,10 +1,10 @@
 import { type Kysely, sql } from 'kysely'
 import { test } from 'tap'
-import { demoAuthors, demoCategories, demoTags } from '../db/demo/content.ts'
-import { fillDemo } from '../db/demo/fill.ts'
-import { demoPosts } from '../db/demo/posts.ts'
-import type { Database } from '../db/schema.ts'
-import { createTestDatabase } from './helpers/postgres.ts'
+import { demoAuthors, demoCategories, demoTags } from '../../db/demo/content.ts'
+import { fillDemo } from '../../db/demo/fill.ts'
+import { demoPosts } from '../../db/demo/posts.ts'
+import type { Database } from '../../db/schema.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
 
 const nowMs = Date.parse('2026-05-14T15:07:31.250Z')
 const now = { nowMs, timeZone: 'UTC' }

@@ -1,9 +1,9 @@
 import { createReadStream, existsSync } from 'node:fs'
 import t from 'tap'
-import { compilePostPattern } from '../bin/access-log/slug.ts'
-import { importLog } from '../bin/import-log.ts'
-import { countedInAll } from './helpers/access-log.ts'
-import { createTestDatabase } from './helpers/postgres.ts'
+import { importLog } from '../../bin/import-log/import-log.ts'
+import { compilePostPattern } from '../../bin/import-log/slug.ts'
+import { countedInAll } from '../helpers/access-log.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
 
 const FILE = '../shared/data/semicomplete-access.log'
 const skip = existsSync(FILE) ? false : `${FILE} is not there: see its source, github.com/elastic/examples`

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { LoggedRequest } from '../bin/access-log/parse-line.ts'
-import { createVisits } from '../bin/access-log/visits.ts'
+import type { LoggedRequest } from '../../bin/import-log/parse-line.ts'
+import { createVisits } from '../../bin/import-log/visits.ts'
 
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0'
 const REQUEST: LoggedRequest = {

@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 import { test } from 'tap'
-import { fillDemo, removeDemo } from '../db/demo/fill.ts'
-import type { Database } from '../db/schema.ts'
-import { createTestDatabase } from './helpers/postgres.ts'
+import { fillDemo, removeDemo } from '../../db/demo/fill.ts'
+import type { Database } from '../../db/schema.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
 
 const nowMs = Date.parse('2026-05-14T15:07:31.250Z')
 const now = { nowMs, timeZone: 'UTC' }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { DateTime } from 'luxon'
 import t from 'tap'
-import { isClosedLine, parseLine } from '../bin/access-log/parse-line.ts'
+import { isClosedLine, parseLine } from '../../bin/import-log/parse-line.ts'
 
 const LINE = '1.2.3.4 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 12 "-" "Firefox"'
 const GET_A = {

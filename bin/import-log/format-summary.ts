@@ -1,4 +1,4 @@
-import type { Summary } from '../import-log.ts'
+import type { Summary } from './import-log.ts'
 
 /** A summary as plain text of aligned columns, ending in a line end. */
 export function formatSummary(summary: Summary, { hasPattern = false, createsPosts = false } = {}): string {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { compilePostPattern, pathOf, requestedPost, urlOfPath } from '../bin/access-log/slug.ts'
+import { compilePostPattern, pathOf, requestedPost, urlOfPath } from '../../bin/import-log/slug.ts'
 
 t.test('the path of a target is decoded, without query, fragment and origin', async (t) => {
   const cases = {

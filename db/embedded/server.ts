@@ -3,10 +3,10 @@ import { open, readFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { commandAs, type PostgresAccount } from './postgres-account.ts'
-import type { PostgresBinaries } from './postgres-binaries.ts'
+import { messageOf, StartupError } from '../startup-error.ts'
+import { commandAs, type PostgresAccount } from './account.ts'
+import type { PostgresBinaries } from './binaries.ts'
 import { isAlive, readPostmaster } from './postmaster-pid.ts'
-import { messageOf, StartupError } from './startup-error.ts'
 
 /** A program of PostgreSQL, and who runs it. */
 export interface PostgresProgram {

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { checkReach, chooseAccount, handOver, type PostgresAccount, reachableBinaries } from './postgres-account.ts'
-import { findEmbeddedPostgres, type PostgresBinaries } from './postgres-binaries.ts'
-import { initPostgres, type PostgresProgram } from './postgres-server.ts'
+import { codeOf, messageOf, StartupError } from '../startup-error.ts'
+import { checkReach, chooseAccount, handOver, type PostgresAccount, reachableBinaries } from './account.ts'
+import { findEmbeddedPostgres, type PostgresBinaries } from './binaries.ts'
 import { isAlive } from './postmaster-pid.ts'
-import { codeOf, messageOf, StartupError } from './startup-error.ts'
+import { initPostgres, type PostgresProgram } from './server.ts'
 
 /** The files of an embedded database, and the programs that work on them. */
 export interface EmbeddedCluster extends PostgresProgram {
