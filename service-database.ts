@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Config } from './config.ts'
+import { openEmbeddedDatabase } from './db/embedded/database.ts'
 import { migrateToLatest, pendingMigrations } from './db/migrate.ts'
 import type { Database } from './db/schema.ts'
 import { codeOf, StartupError } from './db/startup-error.ts'
@@ -44,8 +45,6 @@ async function openServer({
   dataDir,
 }: Config): Promise<{ connectionString: string; close(): Promise<void> }> {
   if (databaseUrl !== undefined) return { connectionString: databaseUrl, close: async () => {} }
-  // Not loaded where there is a server: an installation for production does without it.
-  const { openEmbeddedDatabase } = await import('./db/embedded/database.ts')
   return openEmbeddedDatabase({ directory: dataDir })
 }
 

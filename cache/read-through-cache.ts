@@ -156,6 +156,11 @@ export function createReadThroughCache({
 
   async function whileRenewing(key: string, lease: Lease, load: Load): Promise<Uint8Array> {
     let isLoading = true
+    const renewLater = () => clock.schedule(policy.leaseMs / 3, () => inBackground(renew()))
+    const renew = async () => {
+      const isHeld = await store.renew(key, lease, policy.leaseMs)
+      if (isHeld && isLoading) cancelRenewal = renewLater()
+    }
     let cancelRenewal = renewLater()
     let giveUp: (error: Error) => void
     const tooLate = new Promise<never>((_resolve, reject) => {
@@ -168,14 +173,6 @@ export function createReadThroughCache({
       isLoading = false
       cancelRenewal()
       cancelTimeout()
-    }
-
-    function renewLater(): () => void {
-      return clock.schedule(policy.leaseMs / 3, () => inBackground(renew()))
-    }
-    async function renew(): Promise<void> {
-      const isHeld = await store.renew(key, lease, policy.leaseMs)
-      if (isHeld && isLoading) cancelRenewal = renewLater()
     }
   }
 

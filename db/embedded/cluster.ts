@@ -94,7 +94,8 @@ function hasCluster(home: string): Promise<boolean> {
   )
 }
 
-function explain(error: unknown): string {
+/** Why the folder cannot be used, in words. */
+export function explain(error: unknown): string {
   const code = codeOf(error)
   if (code === 'EEXIST' || code === 'ENOTDIR') return 'there is a file of that name, and a folder is needed'
   if (code === 'ENOTEMPTY') return 'its folder postgres holds something else, move that away'

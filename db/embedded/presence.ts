@@ -47,6 +47,7 @@ export async function enter(options: PresenceOptions): Promise<Presence> {
   let client = await connect(options)
   let hasLeft = false
   let timer: NodeJS.Timeout | undefined
+  let returning: Promise<void> | undefined
 
   const watch = (connected: Client) => {
     client = connected
@@ -57,9 +58,9 @@ export async function enter(options: PresenceOptions): Promise<Presence> {
   const scheduleReturn = () => {
     if (!hasLeft) timer ??= setTimeout(comeBack, RETRY_MS).unref()
   }
-  const comeBack = async () => {
+  const comeBack = () => {
     timer = undefined
-    await connect(options).then((connected) => (hasLeft ? connected.end() : watch(connected)), scheduleReturn)
+    returning = connect(options).then(watch, scheduleReturn)
   }
   watch(client)
 
@@ -67,6 +68,7 @@ export async function enter(options: PresenceOptions): Promise<Presence> {
     async leave() {
       hasLeft = true
       clearTimeout(timer)
+      await returning
       const again = async () => {
         client = await connect(options)
         return isLast(client)
@@ -107,10 +109,10 @@ async function connect({ port, password, dataDirectory }: PresenceOptions): Prom
     const { rows } = await client.query<{ directory: string; entered: boolean }>(
       `select current_setting('data_directory') as directory, pg_try_advisory_lock_shared(${LOCK}) as entered`,
     )
-    if (rows[0]?.directory !== dataDirectory)
-      throw new NotEntered('absent', 'another PostgreSQL server is on that port')
-    if (!rows[0].entered) throw new NotEntered('busy', 'the server is being stopped')
-    return client
+    const isThere = rows.some(({ directory }) => directory === dataDirectory)
+    if (!isThere) throw new NotEntered('absent', 'another PostgreSQL server is on that port')
+    if (rows.some(({ entered }) => entered)) return client
+    throw new NotEntered('busy', 'the server is being stopped')
   } catch (error) {
     await client.end()
     throw error instanceof NotEntered ? error : new NotEntered(isOurs(error) ? 'busy' : 'absent', error)

@@ -32,7 +32,8 @@ export async function initPostgres(options: InitOptions): Promise<void> {
   if (!isDurable) args.push('--no-sync')
   const command = commandAs(account, binaries.initdb, args)
   await promisify(execFile)(command.file, command.args, command.options).catch((cause: unknown) => {
-    const output = typeof cause === 'object' && cause !== null && 'stderr' in cause ? String(cause.stderr) : ''
+    // Errors of execFile come with what the program has said.
+    const output = String((cause as { stderr?: unknown }).stderr)
     throw new StartupError(`cannot make a database in ${dataDirectory}: ${reasonIn(output) || messageOf(cause)}`, {
       cause,
     })

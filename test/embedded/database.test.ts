@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
@@ -148,4 +148,18 @@ t.test('what a killed process left half made is removed', async (t) => {
   await mkdir(join(directory, `postgres.new-${process.pid}-abcdef`))
   await open(t, directory)
   t.same((await readdir(directory)).sort(), ['postgres', `postgres.new-${process.pid}-abcdef`])
+})
+
+t.test('a copy of the folder of a running server is a database of its own', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const [original, copy] = [join(directory, 'original'), join(directory, 'copy')]
+  const first = await open(t, original)
+  await query(first, 'create table kept as select 7 as n')
+  await query(first, 'checkpoint')
+  await cp(original, copy, { recursive: true })
+  const second = await open(t, copy)
+  t.not(second.connectionString, first.connectionString)
+  t.equal(await query(second, 'select n from kept'), '7')
+  await query(second, 'drop table kept')
+  t.equal(await query(first, 'select n from kept'), '7')
 })

@@ -2,6 +2,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { findEmbeddedPostgres } from '../../db/embedded/binaries.ts'
+import { explain } from '../../db/embedded/cluster.ts'
 import { openEmbeddedDatabase } from '../../db/embedded/database.ts'
 import { isAlive } from '../../db/embedded/postmaster-pid.ts'
 import { StartupError } from '../../db/startup-error.ts'
@@ -33,6 +34,18 @@ t.test('a folder that cannot be used is one sentence', async (t) => {
     new StartupError(`cannot keep the database in ${file}: there is a file of that name, and a folder is needed`),
   )
   await t.rejects(openEmbeddedDatabase({ directory: join(file, 'below') }), StartupError)
+  const odd = join(directory, 'odd')
+  await mkdir(join(odd, 'postgres'), { recursive: true })
+  await writeFile(join(odd, 'postgres', 'data'), '')
+  await t.rejects(openEmbeddedDatabase({ directory: odd }), { message: /a folder is needed$/ })
+  for (const [code, words] of [
+    ['EACCES', 'this user may not read and write there (EACCES)'],
+    ['ENOTEMPTY', 'its folder postgres holds something else, move that away'],
+    ['ENOSPC', 'the disk is full'],
+    ['EMFILE', 'text of the system'],
+  ]) {
+    t.equal(explain(Object.assign(new Error('text of the system'), { code })), words)
+  }
   await t.rejects(openEmbeddedDatabase({ directory: '/sys/nowhere' }), {
     name: 'StartupError',
     message: /^cannot keep the database in \/sys\/nowhere: /,
