@@ -19,5 +19,5 @@ t.test('once the last one has left nobody enters, until it is known what becomes
   const third = await enter(options)
   t.equal(await third.leave(), true)
   await third.release()
-  await t.rejects(enter({ ...options, dataDirectory: '/elsewhere' }), { state: 'absent' })
+  await t.rejects(enter({ ...options, dataDirectory: '/elsewhere' }), { name: 'Error', state: 'absent' })
 })
