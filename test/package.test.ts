@@ -1,18 +1,11 @@
-import { execFile } from 'node:child_process'
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t from 'tap'
+import { checkOut, run } from './helpers/checkout.ts'
 import { temporaryDirectory } from './helpers/temporary-directory.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-/** Runs a program as a terminal would: without what tap has put into the environment to follow its own processes. */
-async function run(cwd: string, file: string, ...args: string[]): Promise<string> {
-  const kept = Object.entries(process.env).filter(([name]) => /^(?:PATH|HOME|TMPDIR|npm_config_.*)$/.test(name))
-  const environment = kept.map(([name, value]) => `${name}=${value}`)
-  return (await promisify(execFile)('env', ['-i', ...environment, file, ...args], { cwd })).stdout
-}
 
 const PROGRAM = `
   const app = Fastify()
@@ -21,7 +14,7 @@ const PROGRAM = `
 
 t.test('the packed package installs into an empty project, and works there', async (t) => {
   const directory = await temporaryDirectory(t)
-  await run(root, 'npm', 'pack', '--pack-destination', directory)
+  await run(await checkOut(t), 'npm', 'pack', '--pack-destination', directory)
   const tarball = (await readdir(directory)).find((name) => name.endsWith('.tgz')) ?? ''
 
   const files = (await run(directory, 'tar', '-tzf', tarball))

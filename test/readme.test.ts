@@ -1,0 +1,94 @@
+import { spawn } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { checkOut, plainEnvironment, run } from './helpers/checkout.ts'
+import { createTestDatabase } from './helpers/postgres.ts'
+import { until } from './helpers/services/until.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const documents = ['README.md', 'CONTRIBUTING.md', 'docs/decisions.md', 'CHANGELOG.md']
+const readme = readFileSync(join(root, 'README.md'), 'utf8')
+const blocks = (text: string, language: string) =>
+  [...text.matchAll(/```(\w+)\n([\s\S]*?)```/g)].filter(([, name]) => name === language).map(([, , code = '']) => code)
+const commands = (text: string) => blocks(text, 'sh').flatMap((block) => block.trim().split('\n'))
+
+async function getList(url: string): Promise<{ slug: string }[]> {
+  return (await (await fetch(url)).json()) as { slug: string }[]
+}
+
+t.test('the commands of the README do what it says, in a checkout', async (t) => {
+  const checkout = await checkOut(t)
+  const [install, start, ...others] = commands(readme)
+  t.same([install, start], ['npm install', 'npm start'], 'these two come first')
+  t.ok(existsSync(join(checkout, 'node_modules')), 'installed')
+
+  const line = (slug: string) =>
+    `192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET /blog/${slug} HTTP/1.1" 200 1 "-" "Mozilla/5.0 (X11; Linux) Firefox/129.0"\n`
+  await writeFile(join(checkout, 'access.log'), line('hello') + line('world'))
+  const service = spawn('env', [...plainEnvironment({ PORT: '0' }), 'npm', 'start'], {
+    cwd: checkout,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
+  })
+  t.teardown(async () => {
+    // npm and what it has started.
+    process.kill(-Number(service.pid), 'SIGTERM')
+    await until(() => service.exitCode !== null || service.signalCode !== null, 'the service ended')
+  })
+  let said = ''
+  service.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  await until(() => /on (http:\/\/127\.0\.0\.1:\d+)/.test(said), 'the service greets', 60_000)
+  const address = /on (http:\/\/127\.0\.0\.1:\d+)/.exec(said)?.[1] ?? ''
+  t.match(said, 'Data: 60 posts in an embedded PostgreSQL in ./data')
+
+  const tried = []
+  for (const command of others) {
+    const test = /^npm test -- (\S+) --disable-coverage$/.exec(command)
+    if (test !== null) {
+      t.ok(existsSync(join(root, String(test[1]))), `${command}: this suite runs it`)
+      continue
+    }
+    tried.push(command.split(' ')[0])
+    const [, url] = /^curl '([^']+)'$/.exec(command) ?? []
+    // Not every machine has curl.
+    if (url !== undefined) t.ok((await getList(url.replace('http://127.0.0.1:3000', address))).length > 0, command)
+    else t.match(await run(checkout, 'sh', '-c', command), /views counted +2 /, command)
+  }
+  t.same(tried, ['curl', 'curl', 'npx'])
+  await until(
+    async () => (await getList(`${address}/posts/popular?days=0`)).some(({ slug }) => slug === 'world'),
+    'the imported posts are served',
+  )
+})
+
+t.test('the program in the README works', async (t) => {
+  const checkout = await checkOut(t)
+  await run(checkout, 'npm', 'run', 'build')
+  const { url } = await createTestDatabase(t)
+  const [code = ''] = blocks(readme, 'js')
+  await writeFile(
+    join(checkout, 'example.mjs'),
+    `${code.replace('port: 3000', 'port: 0')}\nconsole.log((await app.inject('/')).body)\nawait app.close()\nawait pool.end()\n`,
+  )
+  t.equal(await run(checkout, 'env', `DATABASE_URL=${url}`, process.execPath, 'example.mjs'), '[]\n')
+  t.ok(code.trim().split('\n').length <= 15, 'in 15 lines')
+})
+
+t.test('what documents point at is there', async (t) => {
+  for (const document of documents) {
+    const text = readFileSync(join(root, document), 'utf8')
+    for (const [, target = ''] of text.matchAll(/\]\((?!https?:)([^)#]+)\)/g)) {
+      t.ok(existsSync(join(root, document, '..', target)), `${document}: ${target}`)
+    }
+    for (const command of commands(text)) {
+      const [, script] = /^npm (?:run )?([\w:]+)/.exec(command) ?? []
+      const scripts = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).scripts as Record<string, string>
+      if (script !== undefined) t.ok(script === 'install' || script in scripts, `${document}: ${command}`)
+    }
+  }
+})
