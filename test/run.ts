@@ -1,7 +1,7 @@
 // What `npm test` runs: one PostgreSQL and one Redis for all test files, then tap with the arguments given.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, readFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -17,15 +17,17 @@ async function main(args: string[]): Promise<number> {
   const directory = await mkdtemp(join(tmpdir(), 'popular-posts-results-'))
   removeWithUs(directory)
   const results = join(directory, 'results.tap')
+  const coverage = join(directory, 'coverage')
+  await mkdir(coverage)
   // Some tests run programs as other users, who write there too.
-  await chmod(directory, 0o777)
+  for (const folder of [directory, coverage]) await chmod(folder, 0o777)
   const { DATABASE_URL: _database, REDIS_URL: _redis, ...env } = process.env
   const tap = spawn(process.execPath, [tapProgram(), `--output-file=${results}`, ...reporter(args), ...args], {
     stdio: 'inherit',
     env: {
       ...{ ...env, TEST_DATABASE_URL: postgres.url, TEST_REDIS_URL: redis.url },
       // Without it tsx leaves the source out of its source maps, and every file of tap's coverage is at 100 %.
-      NODE_V8_COVERAGE: join(directory, 'coverage'),
+      NODE_V8_COVERAGE: coverage,
     },
   })
   // Ctrl-C reaches tap from the terminal itself. The servers stay until tap has ended, and end with us.
