@@ -136,14 +136,14 @@ t.test('what keeps the service from starting is one sentence', async (t) => {
   const unreachable = runProgram(t, 'server.ts', { env: { DATABASE_URL: 'postgres://admin:secret@127.0.0.1:9/blog' } })
   await failsWith(t, unreachable, /^The database in DATABASE_URL could not be used \(ECONNREFUSED\)/)
   t.notMatch(unreachable.stderr(), /secret|admin|127\.0\.0\.1:9/)
-  const silent = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1')
+  const silent = createServer((socket) => socket.on('data', () => socket.end())).listen(0, '127.0.0.1')
   await once(silent, 'listening')
   t.teardown(() => silent.close())
   const { port: silentPort } = silent.address() as { port: number }
   await failsWith(
     t,
     runProgram(t, 'server.ts', { env: { DATABASE_URL: `postgres://127.0.0.1:${silentPort}/blog` } }),
-    /^The database in DATABASE_URL could not be used \((the connection ended|ECONNRESET)\)/,
+    /^The database in DATABASE_URL could not be used \(the connection ended\)/,
   )
 })
 
