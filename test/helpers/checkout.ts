@@ -12,7 +12,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
  * its own processes.
  */
 export function plainEnvironment(more: Record<string, string> = {}): string[] {
-  const kept = Object.entries(process.env).filter(([name]) => /^(?:PATH|HOME|TMPDIR|npm_config_.*)$/.test(name))
+  const kept = Object.entries(process.env).filter(([name]) =>
+    /^(?:PATH|HOME|TMPDIR|npm_config_(?:userconfig|globalconfig|cache))$/.test(name),
+  )
   return ['-i', ...[...kept, ...Object.entries(more)].map(([name, value]) => `${name}=${value}`)]
 }
 
