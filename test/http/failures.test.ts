@@ -1,24 +1,26 @@
 import Fastify from 'fastify'
-import { Kysely, PostgresDialect } from 'kysely'
-import { Pool } from 'pg'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { migrateToLatest } from '../../db/migrate.ts'
-import type { Database } from '../../db/schema.ts'
 import { announceChange } from '../../db/signals.ts'
 import popularPosts, { type PopularPost } from '../../index.ts'
+import { openDatabase } from '../../plugins/database.ts'
 import { createService, fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { startPostgres } from '../helpers/private-postgres.ts'
 import { until } from '../helpers/services/until.ts'
 
-t.test('PostgreSQL goes and comes back', async (t) => {
+/** A migrated database on a server of the test's own, to stop and to freeze. */
+async function startPrivateDatabase(t: Test) {
   const server = await startPostgres()
   t.teardown(() => server.remove())
-  const pool = new Pool({ connectionString: server.url })
-  pool.on('error', () => {})
-  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+  const db = openDatabase(server.url, () => {})
   t.teardown(() => db.destroy())
   await migrateToLatest(db)
+  return { server, db }
+}
+
+t.test('PostgreSQL goes and comes back', async (t) => {
+  const { server, db } = await startPrivateDatabase(t)
   await fillBlog(db, 3)
   const app = await createService(t, server.url)
   const ready = async () => {
@@ -61,13 +63,7 @@ t.test('a database that does not answer is down, and readiness does not wait for
 })
 
 t.test('the plugin boots while its database is down, and works when that comes', async (t) => {
-  const server = await startPostgres()
-  t.teardown(() => server.remove())
-  const pool = new Pool({ connectionString: server.url })
-  pool.on('error', () => {})
-  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
-  t.teardown(() => db.destroy())
-  await migrateToLatest(db)
+  const { server } = await startPrivateDatabase(t)
   await server.stop()
   const app = Fastify()
   t.teardown(() => app.close())
