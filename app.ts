@@ -12,7 +12,8 @@ export async function buildApp(config: Config, databaseUrl: string): Promise<Fas
   })
   app.setErrorHandler(handleError)
   app.setNotFoundHandler(handleNotFound)
-  await app.register(popularPosts, { ...config.cache, timeZone: config.siteTimeZone, databaseUrl })
+  const { siteTimeZone: timeZone, redisCluster, redisUrl, adminToken } = config
+  await app.register(popularPosts, { ...config.cache, timeZone, databaseUrl, redisUrl, redisCluster, adminToken })
   await app.register(health)
   return app
 }

@@ -32,6 +32,28 @@ const environment = Type.Object({
     description: 'The IANA time zone whose midnight ends a day of views.',
     expected: 'the name of an IANA time zone, such as Europe/Berlin',
   }),
+  REDIS_URL: Type.Optional(
+    Type.String({
+      pattern: '^rediss?://[^,]+(,\\s*rediss?://[^,]+)*$',
+      description:
+        'The Redis or Valkey server that all processes share; several URLs with commas between them are a Cluster.',
+      expected: 'a URL that begins with redis:// or rediss://, or several with commas between them',
+      isSecret: true,
+    }),
+  ),
+  REDIS_CLUSTER: Type.Boolean({
+    default: false,
+    description: 'Whether one URL is a Cluster.',
+    expected: 'true or false',
+  }),
+  ADMIN_TOKEN: Type.Optional(
+    Type.String({
+      minLength: 16,
+      description: 'Bearer token for POST /posts/popular/invalidate; without it that route does not exist.',
+      expected: 'at least 16 characters',
+      isSecret: true,
+    }),
+  ),
   CACHE_PREFIX: Type.String({
     default: 'blog:popular',
     pattern: '^[^{}\\s]{1,100}$',
@@ -56,6 +78,11 @@ export interface Config {
   /** Without it, an embedded database in `dataDir`. */
   readonly databaseUrl: string | undefined
   readonly dataDir: string
+  /** Without it, each process has its own cache. */
+  readonly redisUrl: string | undefined
+  readonly redisCluster: boolean
+  /** Without it, nobody can invalidate over HTTP. */
+  readonly adminToken: string | undefined
   readonly siteTimeZone: string
   readonly viewDedupSeconds: number
   readonly cache: {
@@ -91,6 +118,9 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     logLevel: checked.LOG_LEVEL,
     databaseUrl: checked.DATABASE_URL,
     dataDir: checked.DATA_DIR,
+    redisUrl: checked.REDIS_URL,
+    redisCluster: checked.REDIS_CLUSTER,
+    adminToken: checked.ADMIN_TOKEN,
     siteTimeZone: checked.SITE_TIME_ZONE,
     viewDedupSeconds: checked.VIEW_DEDUP_SECONDS,
     cache: Object.freeze({
@@ -102,8 +132,9 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
   })
 }
 
-/** Digits become a number where one is expected; everything else stays as it is, and is refused if it does not fit. */
-function typed(name: string, value: string): string | number {
+/** Digits become a number where one is expected, and true and false what they say; everything else is left for the check. */
+function typed(name: string, value: string): string | number | boolean {
   const schema = (environment.properties as Record<string, { type?: string }>)[name]
+  if (schema?.type === 'boolean' && (value === 'true' || value === 'false')) return value === 'true'
   return schema?.type === 'integer' && /^[0-9]{1,15}$/.test(value) ? Number(value) : value
 }

@@ -3,12 +3,14 @@ import fp from 'fastify-plugin'
 import database from './plugins/database.ts'
 import { checkOptions, type PopularPostsOptions } from './plugins/options.ts'
 import cache from './plugins/popular-posts.ts'
+import redisPlugin from './plugins/redis.ts'
 import signals from './plugins/signals.ts'
 import categoriesRoute from './routes/categories.ts'
 import { handleError } from './routes/errors.ts'
+import invalidateRoute from './routes/invalidate.ts'
 import popularPostsRoute from './routes/popular-posts.ts'
 
-export type { CacheCounts } from './cache/events.ts'
+export type { CacheCounts, CacheEvent } from './cache/events.ts'
 export type { InvalidateMode } from './cache/store.ts'
 export type { PopularCategory } from './db/categories.ts'
 export type { Filters } from './db/filters.ts'
@@ -24,8 +26,10 @@ export type { PopularPostsQuery } from './query.ts'
  */
 const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => {
   const settings = checkOptions(options)
-  const { databaseUrl, routes } = settings
+  const { databaseUrl, redis, redisUrl, routes, adminToken } = settings
   if (databaseUrl !== undefined) await app.register(database, { databaseUrl })
+  if (redis !== undefined || redisUrl !== undefined)
+    await app.register(redisPlugin, { redis, redisUrl, isCluster: settings.redisCluster })
   await app.register(cache, { settings })
   if (databaseUrl !== undefined) await app.register(signals, { databaseUrl })
   if (routes === false) return
@@ -34,6 +38,7 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
       scope.setErrorHandler(handleError)
       await scope.register(popularPostsRoute)
       await scope.register(categoriesRoute)
+      if (adminToken !== undefined) await scope.register(invalidateRoute, { token: adminToken })
     },
     { prefix: routes },
   )

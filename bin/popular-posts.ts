@@ -7,6 +7,7 @@ import { announceChange } from '../db/signals.ts'
 import { run } from '../run.ts'
 import { openServiceDatabase, type ServiceDatabase } from '../service-database.ts'
 import { importLogCommand } from './import-log/command.ts'
+import { invalidateInRedis } from './invalidate.ts'
 
 const { version } = JSON.parse(
   readFileSync(new URL(import.meta.resolve('fastify-popular-posts/package.json')), 'utf8'),
@@ -41,6 +42,18 @@ program
       )
     }),
   )
+
+program
+  .command('invalidate')
+  .description('makes every cached list outdated: in REDIS_URL, or in all services that listen on the database')
+  .option('--soft', 'serve the old lists once more, while they are refreshed')
+  .action(async ({ soft }: { soft?: boolean }) => {
+    const config = readConfig()
+    const mode = soft === true ? 'soft' : 'hard'
+    if (config.redisUrl === undefined) await withDatabase({}, ({ db }) => announceChange(db, mode))
+    else await invalidateInRedis(config.redisUrl, config.redisCluster, config.cache.prefix, mode)
+    say(`All lists are outdated (${mode}).`)
+  })
 
 program.addCommand(
   importLogCommand({

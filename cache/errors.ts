@@ -7,6 +7,12 @@ const Unsettled = createError(
   503,
 )
 
+const Unconfirmed = createError(
+  'PP_UNCONFIRMED',
+  'Expected Redis to confirm the invalidation, but it could not be asked. Try again.',
+  503,
+)
+
 /** `PP_LOAD_FAILED`, 503: loading failed now or a moment ago, and there is no older value to serve. */
 export class LoadFailedError extends LoadFailed {
   /** When asking again makes sense, in milliseconds. */
@@ -31,5 +37,15 @@ export class LoadTimeoutError extends Error {
 
   constructor(afterMs: number) {
     super(`Expected the load to end within ${afterMs} ms.`)
+  }
+}
+
+/** `PP_UNCONFIRMED`, 503: Redis did not confirm an invalidation. It may have been made all the same; ask again. */
+export class UnconfirmedError extends Unconfirmed {
+  readonly retryAfterMs = 1000
+
+  constructor(cause: unknown) {
+    super()
+    this.cause = cause
   }
 }

@@ -20,6 +20,10 @@ export type CacheEvent =
   | { type: 'takeover'; key: string }
   /** An invalidation was confirmed by the store. */
   | { type: 'invalidated'; mode: InvalidateMode; durationMs: number }
+  /** The shared store is out of reach: from here on the process keeps to itself. */
+  | { type: 'store-down'; error: unknown }
+  /** The shared store is back. */
+  | { type: 'store-up' }
   /** Something that nobody waited for went wrong in the store. */
   | { type: 'background-failed'; error: unknown }
 
@@ -47,6 +51,8 @@ export interface CacheCounts {
   takeovers: number
   /** Invalidations confirmed. */
   invalidations: number
+  /** How often the shared store went out of reach. */
+  storeFailures: number
 }
 
 /** Counts events. */
@@ -62,6 +68,7 @@ export function createCounts(): { count(event: CacheEvent): void; read(): CacheC
     waits: 0,
     takeovers: 0,
     invalidations: 0,
+    storeFailures: 0,
   }
   return {
     count(event) {
@@ -95,6 +102,10 @@ export function createCounts(): { count(event: CacheEvent): void; read(): CacheC
         case 'invalidated':
           counts.invalidations += 1
           break
+        case 'store-down':
+          counts.storeFailures += 1
+          break
+        case 'store-up':
         case 'background-failed':
           break
       }

@@ -80,15 +80,15 @@ export function createMemoryStore({
   ): Acquired {
     const now = clock.now()
     const found = find(key, now)
-    if (found !== undefined && found.freshForMs > 0 && !force) return { state: 'hit', found }
+    const current = nameOf(generation)
+    if (found !== undefined && found.freshForMs > 0 && !force) return { state: 'hit', generation: current, found }
     const held = currentLease(key, now)
-    if (held !== undefined) return { state: 'wait', retryAfterMs: held.untilMs - now, found }
-    const coolDown = coolDowns.get(key)
-    if (coolDown !== undefined && coolDown.untilMs > now)
-      return { state: 'cooling', retryAfterMs: coolDown.untilMs - now, found }
-    const lease = { token, generation: nameOf(generation) }
+    if (held !== undefined) return { state: 'wait', generation: current, retryAfterMs: held.untilMs - now, found }
+    const coolUntilMs = coolDowns.get(key)?.untilMs ?? 0
+    if (coolUntilMs > now) return { state: 'cooling', generation: current, retryAfterMs: coolUntilMs - now, found }
+    const lease = { token, generation: current }
     leases.set(key, { ...lease, untilMs: now + leaseMs })
-    return { state: 'lease', lease, found }
+    return { state: 'lease', generation: current, lease, found }
   }
 
   return {
@@ -138,6 +138,7 @@ export function createMemoryStore({
       if (mode === 'hard') entries.clear()
     },
 
+    generation: async () => nameOf(generation),
     size: () => ({ entries: entries.size, bytes: entries.calculatedSize }),
   }
 }

@@ -1,7 +1,9 @@
 import type { Clock } from './clock.ts'
 import { LoadFailedError, LoadTimeoutError, UnsettledError } from './errors.ts'
 import type { CacheEvent, LoadReason } from './events.ts'
-import type { CoolDown, InvalidateMode, Lease, Store, StoredValue } from './store.ts'
+import { createNearCache } from './near-cache.ts'
+import type { Acquired, CoolDown, InvalidateMode, Lease, Store, StoredValue } from './store.ts'
+import { createWaiters } from './waiters.ts'
 
 /** Makes the bytes of one entry, by the expensive way. */
 export type Load = () => Promise<Uint8Array>
@@ -31,6 +33,8 @@ export interface CacheOptions {
   /** A new random name, never the same twice: for leases. */
   nonce: () => string
   policy: CachePolicy
+  /** Copies in this process, in front of a store that others share; default: none. */
+  near?: { maxStaleMs: number } | undefined
   /** Told of everything that happens; must not throw. */
   observe: (event: CacheEvent) => void
 }
@@ -52,10 +56,24 @@ export interface ReadThroughCache {
   read(key: string, load: Load): Promise<Answer>
   /** Loads the entry anew, fresh or not, unless somebody is at it already. Throws as `read`. */
   refresh(key: string, load: Load): Promise<Answer>
-  /** See `Store.invalidate`. A `read` that comes later never joins a load that began before. */
-  invalidate(mode: InvalidateMode): Promise<void>
+  /**
+   * See `Store.invalidate`. A `read` that comes later never joins a load that began before. With copies in processes a hard
+   * one resolves when the last of them has run out, `near.maxStaleMs` after the store's confirmation.
+   * @param options.wait false: resolve at the confirmation, when copies in other processes may still be served so long.
+   * @throws UnconfirmedError when the store could not confirm it.
+   */
+  invalidate(mode: InvalidateMode, options?: { wait?: boolean }): Promise<void>
+  /** What the store's channel says (see `channelOf`): makes things faster, and is needed for nothing. */
+  hear(message: string): void
   /** Waits for what runs in the background. */
   close(): Promise<void>
+}
+
+/** What a flight brings back. */
+interface Landed {
+  answer: Answer
+  /** No invalidation before this moment can have been missed. */
+  asOfMs: number
 }
 
 /** A value overtaken by an invalidation is loaded again so many times. */
@@ -68,24 +86,39 @@ export function createReadThroughCache({
   random,
   nonce,
   policy,
+  near,
   observe,
 }: CacheOptions): ReadThroughCache {
-  const flights = new Map<string, Promise<Answer>>()
+  const flights = new Map<string, Promise<Landed>>()
+  const copies = near && createNearCache({ clock, generation: store.generation, maxStaleMs: near.maxStaleMs })
+  const maxStaleMs = near?.maxStaleMs ?? 0
+  const waiters = createWaiters(clock)
   const background = new Set<Promise<void>>()
 
   async function read(key: string, load: Load): Promise<Answer> {
     const startedAtMs = clock.now()
-    const underWay = flights.get(key)
-    const answer = await (underWay ?? takeOff(key, load))
-    const outcome = underWay !== undefined && answer.outcome === 'loaded' ? 'collapsed' : answer.outcome
+    const { answer, hasWaited } = await find(key, load, startedAtMs)
+    const outcome = hasWaited && answer.outcome === 'loaded' ? 'collapsed' : answer.outcome
     const type = outcome === 'hit' ? 'hit' : outcome === 'stale' ? 'stale-hit' : 'miss'
     observe({ type, key, durationMs: clock.now() - startedAtMs })
     return { ...answer, outcome }
   }
 
+  async function find(key: string, load: Load, sinceMs: number): Promise<{ answer: Answer; hasWaited: boolean }> {
+    const copy = copies?.find(key)
+    if (copy !== undefined) return { answer: { ...copy, outcome: 'hit' }, hasWaited: false }
+    const underWay = flights.get(key)
+    if (underWay === undefined) return { answer: (await takeOff(key, load)).answer, hasWaited: false }
+    const { answer, asOfMs } = await underWay
+    // 1. A flight asks the store. 2. This process is frozen. 3. Elsewhere a hard invalidation is made, and confirmed.
+    // 4. It thaws; a read joins the flight. 5. The answer of 1 is taken in. It will do for who came before 3, not for 4.
+    const isTooOld = sinceMs > asOfMs && sinceMs - asOfMs >= maxStaleMs
+    return isTooOld ? find(key, load, sinceMs) : { answer, hasWaited: true }
+  }
+
   /** Begins a flight, which everybody joins who asks for the same entry before it has landed. */
-  function takeOff(key: string, load: Load): Promise<Answer> {
-    const flight = answer(key, load).finally(() => {
+  function takeOff(key: string, load: Load): Promise<Landed> {
+    const flight = fly(key, load).finally(() => {
       // After an invalidation the place may be another's, of a flight that began later.
       if (flights.get(key) === flight) flights.delete(key)
     })
@@ -93,36 +126,58 @@ export function createReadThroughCache({
     return flight
   }
 
-  async function answer(key: string, load: Load): Promise<Answer> {
+  async function fly(key: string, load: Load): Promise<Landed> {
+    if (copies !== undefined) {
+      await copies.revalidate(key)
+      const copy = copies.find(key)
+      if (copy !== undefined) return { answer: { ...copy, outcome: 'hit' }, asOfMs: clock.now() }
+    }
     for (let polls = 0; ; polls += 1) {
-      const acquired = await store.acquire(key, { token: nonce(), leaseMs: policy.leaseMs })
+      const asOfMs = clock.now()
+      const acquired = await acquire(key)
       const { found } = acquired
-      if (acquired.state === 'hit') return { ...acquired.found, outcome: polls === 0 ? 'hit' : 'collapsed' }
+      if (acquired.state === 'hit')
+        return { answer: { ...acquired.found, outcome: polls === 0 ? 'hit' : 'collapsed' }, asOfMs }
       if (acquired.state === 'cooling') {
         if (found === undefined) throw new LoadFailedError(acquired.retryAfterMs)
         observe({ type: 'fail-safe', key })
-        return { ...found, outcome: 'stale' }
+        return { answer: { ...found, outcome: 'stale' }, asOfMs }
       }
       const stale = found !== undefined && -found.freshForMs <= policy.staleMs ? found : undefined
       if (acquired.state === 'lease') {
         if (polls > 0) observe({ type: 'takeover', key })
         if (stale === undefined) return loadUnder(key, acquired.lease, load, 'load')
         inBackground(loadUnder(key, acquired.lease, load, 'refresh'))
-        return { ...stale, outcome: 'stale' }
+        return { answer: { ...stale, outcome: 'stale' }, asOfMs }
       }
-      if (stale !== undefined) return { ...stale, outcome: 'stale' }
+      if (stale !== undefined) return { answer: { ...stale, outcome: 'stale' }, asOfMs }
       if (polls === 0) observe({ type: 'wait', key })
-      await pause(acquired.retryAfterMs, polls)
+      await pause(key, acquired.retryAfterMs, polls)
     }
   }
 
+  async function acquire(key: string, { force = false } = {}): Promise<Acquired> {
+    const askedAtMs = clock.now()
+    const acquired = await store.acquire(key, { token: nonce(), leaseMs: policy.leaseMs, force })
+    if (acquired.generation === undefined) return acquired
+    if (acquired.state === 'hit') keepCopy(key, acquired.found, acquired.generation, askedAtMs)
+    else copies?.confirm(acquired.generation, askedAtMs)
+    return acquired
+  }
+
+  function keepCopy(key: string, value: StoredValue, generation: string, askedAtMs: number): void {
+    copies?.put(key, value, generation, askedAtMs)
+    copies?.confirm(generation, askedAtMs)
+  }
+
   async function refresh(key: string, load: Load): Promise<Answer> {
-    const acquired = await store.acquire(key, { token: nonce(), leaseMs: policy.leaseMs, force: true })
-    return acquired.state === 'lease' ? loadUnder(key, acquired.lease, load, 'refresh') : answer(key, load)
+    const acquired = await acquire(key, { force: true })
+    const landed = acquired.state === 'lease' ? loadUnder(key, acquired.lease, load, 'refresh') : fly(key, load)
+    return (await landed).answer
   }
 
   /** Loads under a lease, and again where an invalidation overtook the load. Ends the lease in any case. */
-  async function loadUnder(key: string, firstLease: Lease, load: Load, why: LoadReason): Promise<Answer> {
+  async function loadUnder(key: string, firstLease: Lease, load: Load, why: LoadReason): Promise<Landed> {
     let lease = firstLease
     for (let reloads = 0; ; reloads += 1) {
       const startedAtMs = clock.now()
@@ -130,26 +185,33 @@ export function createReadThroughCache({
       try {
         value = await whileRenewing(key, lease, load)
       } catch (error) {
+        const asOfMs = clock.now()
         const { coolDownMs, found } = await store.fail(key, lease, policy.coolDown)
         const durationMs = clock.now() - startedAtMs
         observe({ type: 'load-failed', key, why, error, durationMs, isServedStale: found !== undefined })
         if (found === undefined) throw new LoadFailedError(coolDownMs, error)
-        return { ...found, outcome: 'stale' }
+        return { answer: { ...found, outcome: 'stale' }, asOfMs }
       }
       const freshForMs = policy.ttlMs * (0.9 + 0.2 * random())
       const keepForMs = freshForMs + Math.max(policy.staleMs, policy.failSafeMs)
+      const askedAtMs = clock.now()
       const committed = await store.commit(key, lease, value, { freshForMs, keepForMs })
+      if (committed === 'stored' && !lease.isLocal)
+        keepCopy(key, { value, ageMs: 0, freshForMs }, lease.generation, askedAtMs)
       const durationMs = clock.now() - startedAtMs
       observe({ type: 'loaded', key, why, durationMs, bytes: value.byteLength, committed })
-      if (committed === 'stored' || committed === 'lost') return { value, outcome: 'loaded', ageMs: 0, freshForMs }
+      // What the shared store has not been asked about is as good as when it began to be loaded.
+      const asOfMs = lease.isLocal || committed === 'unconfirmed' ? startedAtMs : askedAtMs
+      if (!committed.startsWith('outdated'))
+        return { answer: { value, outcome: 'loaded', ageMs: 0, freshForMs }, asOfMs }
       if (reloads === RELOADS) {
         // A soft invalidation allows an older list once more; a hard one never does.
-        if (committed === 'outdated') return { value, outcome: 'loaded', ageMs: 0, freshForMs: 0 }
+        if (committed === 'outdated') return { answer: { value, outcome: 'loaded', ageMs: 0, freshForMs: 0 }, asOfMs }
         throw new UnsettledError()
       }
-      const next = await store.acquire(key, { token: nonce(), leaseMs: policy.leaseMs })
+      const next = await acquire(key)
       // Another process is at it already, or done.
-      if (next.state !== 'lease') return answer(key, load)
+      if (next.state !== 'lease') return fly(key, load)
       lease = next.lease
     }
   }
@@ -190,25 +252,42 @@ export function createReadThroughCache({
     background.add(tracked)
   }
 
-  function pause(longestMs: number, polls: number): Promise<void> {
+  /** Waits before the next look at an entry that another process is loading. */
+  function pause(key: string, longestMs: number, polls: number): Promise<void> {
     const backoffMs = Math.min(policy.poll.firstMs * 2 ** polls, policy.poll.longestMs) * (0.5 + 0.5 * random())
-    return new Promise((resolve) => clock.schedule(Math.max(1, Math.min(longestMs, backoffMs)), resolve))
+    return waiters.pause(key, Math.max(1, Math.min(longestMs, backoffMs)))
   }
 
-  async function invalidate(mode: InvalidateMode): Promise<void> {
+  function hear(message: string): void {
+    const [what, key = ''] = message.split(' ', 2)
+    if (what === 'invalidated') copies?.doubt()
+    else waiters.wake(key)
+  }
+
+  async function invalidate(mode: InvalidateMode, { wait = true } = {}): Promise<void> {
     const startedAtMs = clock.now()
     // 1. Whoever comes from here on may not join a load that began before. 2. The store ends the generation. 3. Nor may
     // they join one that began between 1 and 2: it may have been handed a lease of the old generation.
-    flights.clear()
+    forgetAll()
     await store.invalidate(mode)
-    flights.clear()
+    forgetAll()
+    if (wait && near !== undefined && mode === 'hard') {
+      await new Promise<void>((resolve) => clock.schedule(near.maxStaleMs, resolve))
+    }
     observe({ type: 'invalidated', mode, durationMs: clock.now() - startedAtMs })
+  }
+
+  function forgetAll(): void {
+    flights.clear()
+    copies?.clear()
+    copies?.doubt()
   }
 
   return {
     read,
     refresh,
     invalidate,
+    hear,
     async close() {
       while (background.size > 0) await Promise.all(background)
     },

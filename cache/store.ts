@@ -30,6 +30,8 @@ export interface Store {
    * stale from now on.
    */
   invalidate(mode: InvalidateMode): Promise<void>
+  /** The current generation; `undefined`: it is lost, and nothing is current. */
+  generation(): Promise<string | undefined>
 }
 
 export type InvalidateMode = 'hard' | 'soft'
@@ -39,6 +41,8 @@ export interface Lease {
   token: string
   /** The generation it was handed out in: opaque. */
   generation: string
+  /** Handed out by the process's own store, while the shared one was out of reach. */
+  isLocal?: true
 }
 
 export interface Lifetime {
@@ -62,15 +66,25 @@ export interface StoredValue {
   freshForMs: number
 }
 
-export type Acquired =
-  /** Fresh: serve it. */
-  | { state: 'hit'; found: StoredValue }
-  /** The caller is to load it, and then to `commit` or to `fail`. */
-  | { state: 'lease'; lease: Lease; found: StoredValue | undefined }
-  /** Somebody is loading it; ask again, in `retryAfterMs` at the latest. */
-  | { state: 'wait'; retryAfterMs: number; found: StoredValue | undefined }
-  /** The last load failed; nobody may load for `retryAfterMs`. */
-  | { state: 'cooling'; retryAfterMs: number; found: StoredValue | undefined }
+/** What is to be done, and in which generation it was said: `undefined` by a store that nobody else shares. */
+export type Acquired = { generation: string | undefined } & (
+  | /** Fresh: serve it. */ { state: 'hit'; found: StoredValue }
+  | /** The caller is to load it, and then to `commit` or to `fail`. */ {
+      state: 'lease'
+      lease: Lease
+      found: StoredValue | undefined
+    }
+  | /** Somebody is loading it; ask again, in `retryAfterMs` at the latest. */ {
+      state: 'wait'
+      retryAfterMs: number
+      found: StoredValue | undefined
+    }
+  | /** The last load failed; nobody may load for `retryAfterMs`. */ {
+      state: 'cooling'
+      retryAfterMs: number
+      found: StoredValue | undefined
+    }
+)
 
 /** How long nobody will load the entry (0 when the lease was not held), and what may be served meanwhile. */
 export interface Failed {
@@ -80,6 +94,7 @@ export interface Failed {
 
 /**
  * `stored`; or not written: `lost` (the lease ran out and is somebody else's; the value is good all the same),
- * `outdated` and `outdated-hard` (the generation ended meanwhile, softly or hard).
+ * `outdated` and `outdated-hard` (the generation ended meanwhile, softly or hard), `unconfirmed` (the store could not be
+ * asked).
  */
-export type Committed = 'stored' | 'lost' | 'outdated' | 'outdated-hard'
+export type Committed = 'stored' | 'lost' | 'outdated' | 'outdated-hard' | 'unconfirmed'

@@ -20,9 +20,11 @@ export function logEvent(log: Logger, event: CacheEvent): void {
     case 'loaded':
     case 'takeover':
     case 'invalidated':
+    case 'store-up':
       log.info(inWholeMs(event), `popular posts: ${event.type}`)
       return
     case 'load-failed':
+    case 'store-down':
     case 'background-failed':
       log.warn({ ...inWholeMs(event), error: nameOf(event.error) }, `popular posts: ${event.type}`)
   }

@@ -4,6 +4,7 @@ import { Type } from 'typebox'
 import type { Filters } from '../db/filters.ts'
 import type { Tables } from '../db/popular-posts.ts'
 import { createValidator, type SettingsSchema, shown } from '../validate.ts'
+import type { HostRedis } from './redis.ts'
 
 const InvalidOptions = createError<[string]>(
   'PP_INVALID_OPTIONS',
@@ -48,6 +49,21 @@ const schema = Type.Object(
         isSecret: true,
       }),
     ),
+    redis: Type.Optional(
+      Type.Union([Type.String(), Type.Object({})], {
+        expected: 'an ioredis client, or the namespace of a registered @fastify/redis',
+        isSecret: true,
+      }),
+    ),
+    redisUrl: Type.Optional(
+      Type.String({
+        pattern: '^rediss?://[^,]+(,\\s*rediss?://[^,]+)*$',
+        expected: 'a URL that begins with redis:// or rediss://, or several with commas between them',
+        isSecret: true,
+      }),
+    ),
+    redisCluster: Type.Boolean({ default: false, expected: 'true or false' }),
+    adminToken: Type.Optional(Type.String({ minLength: 16, expected: 'at least 16 characters', isSecret: true })),
     db: Type.Optional(Type.Object({}, { expected: 'a Kysely instance', isSecret: true })),
     load: Type.Optional(Type.Unknown()),
     loadCategories: Type.Optional(Type.Unknown()),
@@ -78,49 +94,62 @@ export interface AnyKysely {
 /** Options of the plugin. Each has a default but the source of posts: one of `db`, `databaseUrl` and `load` is needed. */
 export interface PopularPostsOptions {
   /** How long a list is fresh. Default 1800; 900 where freshness matters, 3600 a good balance, 86400 for viral traffic. */
-  ttlSeconds?: number
+  ttlSeconds?: number | undefined
   /** For how long after that it is still served at once, while one refresh runs. Default 3600. */
-  staleSeconds?: number
+  staleSeconds?: number | undefined
   /** For how long after its expiry it is served when loading fails. Default 86400. */
-  failSafeSeconds?: number
+  failSafeSeconds?: number | undefined
   /** How many posts a list has. Default 10. */
-  defaultLimit?: number
+  defaultLimit?: number | undefined
   /** How many it has at most; more is cut to this. Default 50. */
-  maxLimit?: number
+  maxLimit?: number | undefined
   /** The window in days; 0 is all time. Default 30. */
-  defaultDays?: number
+  defaultDays?: number | undefined
   /** The longest window. Default 365. */
-  maxDays?: number
+  maxDays?: number | undefined
   /** The IANA time zone whose midnight ends a day of views. Default `UTC`. */
-  timeZone?: string
+  timeZone?: string | undefined
   /** What the keys of the cache begin with. Default `blog:popular`. */
   prefix?: string
   /** Cache-Control max-age of a list, for browsers and CDNs. Default 60. */
-  maxAgeSeconds?: number
+  maxAgeSeconds?: number | undefined
   /** Cache-Control stale-while-revalidate of a list. Default 300. */
-  staleWhileRevalidateSeconds?: number
+  staleWhileRevalidateSeconds?: number | undefined
   /** Cache-Control stale-if-error of a list. Default 86400. */
-  staleIfErrorSeconds?: number
+  staleIfErrorSeconds?: number | undefined
   /** Prefix of the routes, such as `/api`; `false` registers none. Default none: `/posts/popular` and `/categories`. */
-  routes?: string | false
+  routes?: string | false | undefined
   /** The Kysely instance to query. It stays yours: it is not closed with the app. */
-  db?: AnyKysely
+  db?: AnyKysely | undefined
   /** The PostgreSQL server, where no `db` is given. The pool is ours, and closed with the app. */
-  databaseUrl?: string
+  databaseUrl?: string | undefined
+  /**
+   * Where the lists are shared by all processes: an ioredis client or Cluster, or the namespace of a registered @fastify/redis
+   * (`''` for the one without). It stays yours. Without `redis` and `redisUrl`, each process has its own.
+   */
+  redis?: HostRedis | string | undefined
+  /** The Redis or Valkey server, where no `redis` is given; several URLs with commas between them are a Cluster. */
+  redisUrl?: string | undefined
+  /** Whether a `redisUrl` of one node is a Cluster. Default false. */
+  redisCluster?: boolean | undefined
+  /** Bearer token for `POST /posts/popular/invalidate`; without it that route does not exist. */
+  adminToken?: string | undefined
   /** Your own query for posts instead of ours. Items are sent as they are; `exclude` compares their `slug`. */
-  load?: (query: ListQuery) => Promise<readonly object[]>
+  load?: ((query: ListQuery) => Promise<readonly object[]>) | undefined
   /** Your own query for the categories list. With `load` and without `db`, there is no list without it. */
-  loadCategories?: (query: { days: number }) => Promise<readonly object[]>
+  loadCategories?: ((query: { days: number }) => Promise<readonly object[]>) | undefined
   /** The slugs that your `load` can filter by. Without it, and without `db`, every filtered list is empty. */
-  loadFilters?: () => Promise<Filters>
+  loadFilters?: (() => Promise<Filters>) | undefined
 }
 
-type Checked = Required<Omit<PopularPostsOptions, 'db' | 'databaseUrl' | 'load' | 'loadCategories' | 'loadFilters'>>
+/** Options without a default. */
+type Bare = 'databaseUrl' | 'load' | 'loadCategories' | 'loadFilters' | 'redis' | 'redisUrl' | 'adminToken'
+type Checked = {
+  [Name in keyof Omit<PopularPostsOptions, Bare | 'db'>]-?: Exclude<PopularPostsOptions[Name], undefined>
+}
 
 /** The options as the plugin works with them: checked, and filled in with the defaults. */
-export interface Settings
-  extends Checked,
-    Pick<PopularPostsOptions, 'databaseUrl' | 'load' | 'loadCategories' | 'loadFilters'> {
+export interface Settings extends Checked, Pick<PopularPostsOptions, Bare> {
   db?: Kysely<Tables>
 }
 
@@ -148,6 +177,8 @@ function contradictions(settings: Settings): string[] {
   if (db !== undefined && typeof db.getExecutor !== 'function')
     problems.push('db: expected a Kysely instance, got something else')
   if (db !== undefined && databaseUrl !== undefined) problems.push('databaseUrl: expected none beside db, got both')
+  if (settings.redis !== undefined && settings.redisUrl !== undefined)
+    problems.push('redisUrl: expected none beside redis, got both')
   if (db === undefined && databaseUrl === undefined && load === undefined) {
     problems.push('db: expected a Kysely instance, or a databaseUrl, or a load function, got none of them')
   }

@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto'
-import type { FastifyPluginAsync } from 'fastify'
+import { channel } from 'node:diagnostics_channel'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Kysely } from 'kysely'
 import { systemClock } from '../cache/clock.ts'
 import { type CacheCounts, type CacheEvent, createCounts } from '../cache/events.ts'
 import { entryKey } from '../cache/key.ts'
-import { createMemoryStore } from '../cache/memory-store.ts'
 import { type Answer, type CachePolicy, createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode } from '../cache/store.ts'
 import type { Filters } from '../db/filters.ts'
 import type { PopularPost, Tables } from '../db/popular-posts.ts'
 import type { PopularPostsQuery } from '../query.ts'
+import { createBackend } from './fleet.ts'
 import { DecodedList, encodeList, type ListBody } from './list.ts'
 import { type Logger, logEvent } from './log-event.ts'
 import type { Settings } from './options.ts'
@@ -33,29 +34,38 @@ export interface ListAnswer extends ListBody {
   ttlSeconds: number
 }
 
+/** Where every `CacheEvent` is published, for whatever watches the process. */
+const events = channel('fastify-popular-posts')
+
 /** Counts since the start (see `CacheCounts`), and what is held now. */
 export interface PopularPostsStats extends CacheCounts {
   entries: number
   bytes: number
+  /** Redis is out of reach: this process keeps to itself. */
+  isStoreDown: boolean
 }
+
+type Redis = FastifyInstance['popularPostsRedis']
 
 export type PopularPosts = ReturnType<typeof createPopularPosts>
 
 /** The cache of popular posts lists and of the list of categories, over a source of them. */
-export function createPopularPosts(settings: Settings, source: Source, log: Logger) {
-  const store = createMemoryStore({ clock: systemClock, nonce })
+export function createPopularPosts(settings: Settings, source: Source, log: Logger, redis?: Redis) {
   const counts = createCounts()
+  const observe = (event: CacheEvent) => {
+    counts.count(event)
+    logEvent(log, event)
+    if (events.hasSubscribers) events.publish(event)
+  }
+  const backend = createBackend({ prefix: settings.prefix, nonce, redis, observe })
   const cache = createReadThroughCache({
-    store,
+    ...{ store: backend.store, near: backend.near, observe },
     clock: systemClock,
     random: Math.random,
     nonce,
     policy: policyOf(settings),
-    observe(event: CacheEvent) {
-      counts.count(event)
-      logEvent(log, event)
-    },
   })
+  backend.listen(cache.hear)
   const filtersKey = entryKey(settings.prefix, 'filters')
   const decodedLists = new WeakMap<Uint8Array, DecodedList>()
   const decodedFilters = new WeakMap<Uint8Array, Record<(typeof FILTERS)[number], Set<string>>>()
@@ -131,12 +141,18 @@ export function createPopularPosts(settings: Settings, source: Source, log: Logg
     refresh,
     /**
      * Makes every list outdated. `hard`: nothing loaded before this is answered any more. `soft`: it is answered once
-     * more, while a refresh runs.
+     * more, while a refresh runs. With Redis a hard one resolves when it is final: a second after Redis' confirmation, when the
+     * last copy in any process has run out.
+     * @param options.wait false: resolve at Redis' confirmation, when only copies under a second old can still be out.
+     * @throws `PP_UNCONFIRMED` (503) when Redis did not confirm it.
      */
-    invalidate: (mode: InvalidateMode = 'hard'): Promise<void> => cache.invalidate(mode),
+    invalidate: (mode: InvalidateMode = 'hard', options: { wait?: boolean } = {}): Promise<void> =>
+      cache.invalidate(mode, options),
+    /** Where the lists are, and whether that can be reached. */
+    backend: backend.state,
     /** Whether the database answers; `undefined` where the lists come from the host's own `load`. */
     isDatabaseUp: source.isUp,
-    stats: (): PopularPostsStats => ({ ...counts.read(), ...store.size() }),
+    stats: (): PopularPostsStats => ({ ...counts.read(), ...backend.size(), isStoreDown: backend.state().isDown }),
     close: (): Promise<void> => cache.close(),
   }
 }
@@ -164,7 +180,9 @@ function policyOf({ ttlSeconds, staleSeconds, failSafeSeconds }: Settings): Cach
 const popularPosts: FastifyPluginAsync<{ settings: Settings }> = async (app, { settings }) => {
   const db: Kysely<Tables> | undefined =
     settings.db ?? (settings.databaseUrl === undefined ? undefined : app.popularPostsDatabase)
-  const service = createPopularPosts(settings, createSource(settings, db), app.log)
+  const usesRedis = settings.redis !== undefined || settings.redisUrl !== undefined
+  const redis = usesRedis ? app.popularPostsRedis : undefined
+  const service = createPopularPosts(settings, createSource(settings, db), app.log, redis)
   app.decorate('popularPosts', service)
   app.addHook('onClose', () => service.close())
 }

@@ -8,7 +8,7 @@ const signals: FastifyPluginAsync<{ databaseUrl: string }> = async (app, { datab
   const listener = listenForChanges({
     connectionString: databaseUrl,
     onChange(change) {
-      app.popularPosts.invalidate(change).catch((error: unknown) => {
+      app.popularPosts.invalidate(change, { wait: false }).catch((error: unknown) => {
         app.log.warn({ code: codeOf(error) }, 'popular posts: a change could not be applied to the cache')
       })
     },

@@ -21,10 +21,11 @@ const health: FastifyPluginAsync = async (app) => {
         () => false,
       ),
     ])
-    const status = !canServe ? 'unavailable' : isUp ? 'ok' : 'degraded'
+    const { kind, isDown } = app.popularPosts.backend()
+    const status = !canServe ? 'unavailable' : isUp && !isDown ? 'ok' : 'degraded'
     return reply.code(canServe ? 200 : 503).send({
       status,
-      checks: { database: { status: isUp ? 'up' : 'down' }, cache: { status: 'up', kind: 'memory' } },
+      checks: { database: { status: isUp ? 'up' : 'down' }, cache: { status: isDown ? 'down' : 'up', kind } },
     })
   })
 }

@@ -9,6 +9,9 @@ t.test('without any variable the defaults hold, frozen', async (t) => {
     logLevel: 'info',
     databaseUrl: undefined,
     dataDir: './data',
+    redisUrl: undefined,
+    redisCluster: false,
+    adminToken: undefined,
     siteTimeZone: 'UTC',
     viewDedupSeconds: 900,
     cache: { prefix: 'blog:popular', ttlSeconds: 1800, staleSeconds: 3600, failSafeSeconds: 86_400 },
@@ -24,6 +27,9 @@ t.test('variables are read by their types; empty ones and others are passed over
     DATABASE_URL: 'postgresql://user:secret@db.example/blog',
     SITE_TIME_ZONE: 'Asia/Kolkata',
     CACHE_TTL_SECONDS: '900',
+    REDIS_URL: 'rediss://a.example:7001, rediss://b.example:7002',
+    REDIS_CLUSTER: 'true',
+    ADMIN_TOKEN: '0123456789abcdef',
     SOMETHING_ELSE: 'x',
   })
   t.match(config, {
@@ -31,6 +37,9 @@ t.test('variables are read by their types; empty ones and others are passed over
     logLevel: 'info',
     databaseUrl: 'postgresql://user:secret@db.example/blog',
     siteTimeZone: 'Asia/Kolkata',
+    redisUrl: 'rediss://a.example:7001, rediss://b.example:7002',
+    redisCluster: true,
+    adminToken: '0123456789abcdef',
     cache: { ttlSeconds: 900 },
   })
 })
@@ -47,6 +56,9 @@ t.test('each wrong value is refused by name', async (t) => {
     ['CACHE_TTL_SECONDS', '0', /CACHE_TTL_SECONDS: expected an integer from 1 to 31536000, got 0/],
     ['CACHE_STALE_SECONDS', '-1', /CACHE_STALE_SECONDS/],
     ['VIEW_DEDUP_SECONDS', '15m', /VIEW_DEDUP_SECONDS/],
+    ['REDIS_URL', 'http://a', /REDIS_URL: expected a URL that begins with redis:.*, got something else/],
+    ['REDIS_CLUSTER', 'yes', /REDIS_CLUSTER: expected true or false, got "yes"/],
+    ['ADMIN_TOKEN', 'short', /ADMIN_TOKEN: expected at least 16 characters, got something else/],
   ]
   for (const [name, value, message] of wrong) {
     t.throws(() => readConfig({ [name]: value }), { name: 'ConfigError', message }, `${name}=${value}`)

@@ -19,7 +19,7 @@ const arrows: Record<string, string[]> = {
   'run.ts': ['config.ts', 'db'],
   'service-database.ts': ['db', 'plugins'],
   'server.ts': ['app.ts', 'config.ts', 'db', 'run.ts', 'service-database.ts'],
-  bin: ['bin', 'config.ts', 'db', 'run.ts', 'service-database.ts'],
+  bin: ['bin', 'cache', 'config.ts', 'db', 'plugins', 'run.ts', 'service-database.ts'],
 }
 
 const folders = ['cache', 'db', 'plugins', 'routes', 'bin']

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { CamelCasePlugin, Kysely, PostgresDialect } from 'kysely'
 import t, { type Test } from 'tap'
@@ -148,6 +149,9 @@ t.test('invalid options are refused at registration, each by name, without secre
       /databaseUrl: expected a URL that begins with postgres:\/\/ or postgresql:\/\/, got something else/,
     ],
     [{ databaseUrl: 'postgres://h', db: { getExecutor() {} } }, /databaseUrl: expected none beside db, got both/],
+    [{ load, redis: '', redisUrl: 'redis://h' }, /redisUrl: expected none beside redis, got both/],
+    [{ load, redisUrl: 'h:6379' }, /redisUrl: expected a URL that begins with redis:/],
+    [{ load, adminToken: 'secret' }, /adminToken: expected at least 16 characters, got something else/],
     [{ load, ttl: 60, maxAge: 1 }, /ttl: expected no such name; .*maxAge: expected no such name/],
     [
       { load, ttlSeconds: 1.5, staleSeconds: () => 1 },
@@ -220,6 +224,19 @@ t.test('a change that cannot be applied to the cache is told', async (t) => {
 
 t.test('there is no source without a loader or a database', async (t) => {
   t.throws(() => createSource(checkOptions({ databaseUrl: 'postgres://localhost' }), undefined), TypeError)
+})
+
+t.test('every event is published for whatever watches the process', async (t) => {
+  const seen: unknown[] = []
+  const watch = (event: unknown) => seen.push(event)
+  subscribe('fastify-popular-posts', watch)
+  t.teardown(() => unsubscribe('fastify-popular-posts', watch))
+  const { app } = await createHost(t, { load: async () => [] })
+  await app.popularPosts.get()
+  t.match(seen, [
+    { type: 'loaded', key: '{blog:popular}:50:30', committed: 'stored' },
+    { type: 'miss', durationMs: Number },
+  ])
 })
 
 t.test('what goes wrong behind the scenes is logged too', async (t) => {

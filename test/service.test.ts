@@ -175,7 +175,7 @@ t.test('all that is wrong with the environment is told at once', async (t) => {
 t.test('the command line explains itself', async (t) => {
   const help = command(t, ['--help'], {})
   t.equal(await help.ended(), 0)
-  t.match(help.stdout(), /migrate.*\n.*demo.*\n.*import-log/)
+  t.match(help.stdout(), /migrate[\s\S]*demo[\s\S]*invalidate[\s\S]*import-log/)
   const version = command(t, ['--version'], {})
   t.equal(await version.ended(), 0)
   t.match(version.stdout(), /^\d+\.\d+\.\d+\n$/)

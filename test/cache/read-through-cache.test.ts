@@ -384,3 +384,34 @@ t.test('close waits for a refresh in the background', async (t) => {
   await closing
   t.equal(isClosed, true)
 })
+
+t.test('a process that was frozen joins nobody to what it had asked before', async (t) => {
+  const { clock, store, load, text } = setUp(t)
+  const nonce = createNames()
+  const held: (() => void)[] = []
+  let isFrozen = false
+  const reply: Store['acquire'] = async (key, request) => {
+    const acquired = await store.acquire(key, { ...request, token: `frozen ${request.token}` })
+    if (isFrozen) await new Promise<void>((resolve) => held.push(resolve))
+    return acquired
+  }
+  const createProcess = (acquire: Store['acquire']) =>
+    createReadThroughCache({
+      ...{ store: { ...store, acquire }, clock, random: () => 0.5, nonce, policy, near: { maxStaleMs: 1000 } },
+      observe: () => {},
+    })
+  const [frozen, other] = [createProcess(reply), createProcess(store.acquire)]
+  t.equal(await text(other.read('a', load)), 'v1')
+  isFrozen = true
+  const before = frozen.read('a', load)
+  await clock.advance(0)
+  const confirmed = other.invalidate('hard')
+  await clock.advance(1000)
+  await confirmed
+  t.equal(await text(other.read('a', load)), 'v2')
+  isFrozen = false
+  const after = frozen.read('a', load)
+  for (const thaw of held) thaw()
+  t.equal(await text(before), 'v1', 'asked before the invalidation')
+  t.equal(await text(after), 'v2')
+})

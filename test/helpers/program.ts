@@ -1,10 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { Test } from 'tap'
 import { until } from './services/until.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** All we need of a tap test. */
+export interface Teardown {
+  teardown(end: () => Promise<unknown>): unknown
+}
 
 export interface Program {
   child: ChildProcess
@@ -21,7 +25,7 @@ export interface Program {
 
 /** Runs one of the project's programs from its source, such as `server.ts`; it ends with the test. */
 export function runProgram(
-  t: Test,
+  t: Teardown,
   file: string,
   { args = [], env = {}, input }: { args?: string[]; env?: NodeJS.ProcessEnv; input?: string } = {},
 ): Program {

@@ -1,0 +1,140 @@
+import type { Clock } from './clock.ts'
+import { UnconfirmedError } from './errors.ts'
+import type { CacheEvent } from './events.ts'
+import type { Store } from './store.ts'
+
+interface FailoverOptions {
+  /** The shared store. */
+  primary: Store
+  /** The process's own, for while the shared one is out of reach. */
+  backup: Store
+  clock: Clock
+  /** How long a command may take before the shared store counts as out of reach. */
+  deadlineMs: number
+  /** For how long it is not asked again then. */
+  retryAfterMs: number
+  /** For how long what is loaded meanwhile may be served. */
+  localMs: number
+  observe: (event: CacheEvent) => void
+}
+
+export interface FailoverStore extends Store {
+  isDown(): boolean
+  /** The connection is back: ask again at once. */
+  heal(): void
+}
+
+/**
+ * A shared store that may go away. While it is out of reach each process keeps to itself: one load at a time for each
+ * entry, served for `localMs`. Nothing fails, and only who notices first waits, for `deadlineMs`: it is a circuit breaker,
+ * whose half-open state asks behind the scenes, `retryAfterMs` later, whether the store is back.
+ *
+ * Only an invalidation cannot be made alone: it rejects with `PP_UNCONFIRMED`.
+ */
+export function createFailoverStore(options: FailoverOptions): FailoverStore {
+  const { primary, backup, clock, deadlineMs, retryAfterMs, localMs, observe } = options
+  let isOpen = false
+  let retryAtMs = 0
+  let isProbing = false
+  let lastAnsweredMs = Number.NEGATIVE_INFINITY
+
+  /** Asks the shared store, unless it is known to be out of reach: then it is asked behind the scenes, now and then. */
+  async function ask<T>(work: () => Promise<T>): Promise<T> {
+    if (!isOpen) return attempt(work)
+    if (clock.now() >= retryAtMs) probe()
+    throw new Error('the shared store is out of reach')
+  }
+
+  function probe(): void {
+    if (isProbing) return
+    isProbing = true
+    const end = () => {
+      isProbing = false
+    }
+    // What its answer means has been noted where it came.
+    attempt(() => primary.generation()).then(end, end)
+  }
+
+  async function attempt<T>(work: () => Promise<T>): Promise<T> {
+    const askedAtMs = clock.now()
+    try {
+      const answer = await withinDeadline(work())
+      if (isOpen) observe({ type: 'store-up' })
+      isOpen = false
+      lastAnsweredMs = Math.max(lastAnsweredMs, askedAtMs)
+      return answer
+    } catch (error) {
+      // What was lost with an old connection says nothing of the store that has answered a later question.
+      if (askedAtMs < lastAnsweredMs) throw error
+      if (!isOpen) observe({ type: 'store-down', error })
+      isOpen = true
+      retryAtMs = clock.now() + retryAfterMs
+      throw error
+    }
+  }
+
+  function withinDeadline<T>(work: Promise<T>): Promise<T> {
+    let cancel: () => void
+    const tooLate = new Promise<never>((_resolve, reject) => {
+      cancel = clock.schedule(deadlineMs, () => reject(new Error(`expected an answer within ${deadlineMs} ms`)))
+    })
+    return Promise.race([work, tooLate]).finally(() => cancel())
+  }
+
+  const orElse = <T>(work: () => Promise<T>, instead: () => T | Promise<T>): Promise<T> => ask(work).catch(instead)
+
+  return {
+    isDown: () => isOpen,
+    heal() {
+      if (isOpen) probe()
+    },
+
+    acquire: (key, request) =>
+      orElse(
+        () => primary.acquire(key, request),
+        async () => {
+          const acquired = await backup.acquire(key, request)
+          // Of no generation that anybody else knows: such values are not copied.
+          if (acquired.state !== 'lease') return { ...acquired, generation: undefined }
+          return { ...acquired, generation: undefined, lease: { ...acquired.lease, isLocal: true } }
+        },
+      ),
+
+    async commit(key, lease, value, lifetime) {
+      if (lease.isLocal) return backup.commit(key, lease, value, { freshForMs: localMs, keepForMs: localMs })
+      return orElse(
+        () => primary.commit(key, lease, value, lifetime),
+        () => 'unconfirmed',
+      )
+    },
+
+    async renew(key, lease, leaseMs) {
+      if (lease.isLocal) return backup.renew(key, lease, leaseMs)
+      // Not known: it may hold again a third of a lease later.
+      return orElse(
+        () => primary.renew(key, lease, leaseMs),
+        () => true,
+      )
+    },
+
+    async fail(key, lease, coolDown) {
+      if (lease.isLocal) return backup.fail(key, lease, coolDown)
+      return orElse(
+        () => primary.fail(key, lease, coolDown),
+        () => ({ coolDownMs: coolDown.firstMs, found: undefined }),
+      )
+    },
+
+    async invalidate(mode) {
+      await backup.invalidate('hard')
+      try {
+        // Worth a try also while the store seems to be out of reach: there is nothing else to do.
+        await attempt(() => primary.invalidate(mode))
+      } catch (error) {
+        throw new UnconfirmedError(error)
+      }
+    },
+
+    generation: () => ask(() => primary.generation()),
+  }
+}

@@ -1,0 +1,113 @@
+import { LRUCache } from 'lru-cache'
+import type { Clock } from './clock.ts'
+import type { StoredValue } from './store.ts'
+
+/** Copies of a shared store's values in this process. */
+export interface NearCache {
+  /** A copy that is fresh, and of a generation that was current less than the bound ago. */
+  find(key: string): StoredValue | undefined
+  /** Looks at the generation where a copy only lacks that; one look for all who ask meanwhile. Never rejects. */
+  revalidate(key: string): Promise<void>
+  /** The store has said, to a question of `askedAtMs`, that this generation is current. */
+  confirm(generation: string, askedAtMs: number): void
+  /** Keeps a copy of a value of that generation, which the store gave to a question of `askedAtMs`. */
+  put(key: string, value: StoredValue, generation: string, askedAtMs: number): void
+  /** Something may have been invalidated: no copy is served before the next look. */
+  doubt(): void
+  clear(): void
+}
+
+interface NearCacheOptions {
+  clock: Clock
+  /** The current generation, from the shared store. */
+  generation: () => Promise<string | undefined>
+  /** For how long after the store was last asked a copy is served without asking it. */
+  maxStaleMs: number
+  maxEntries?: number
+  maxBytes?: number
+}
+
+interface Copy {
+  value: Uint8Array
+  generation: string
+  committedAtMs: number
+  freshUntilMs: number
+}
+
+/**
+ * A cache in the process, in front of a shared store.
+ *
+ * No copy is served on the word of a message that might be lost: what counts is when the store was last *asked* for the
+ * generation. It answered later than that, so a copy is served for at most `maxStaleMs` after an invalidation, whatever
+ * happens to pub/sub, and to this process in between. One look covers all copies at once.
+ */
+export function createNearCache({
+  clock,
+  generation,
+  maxStaleMs,
+  maxEntries = 500,
+  maxBytes = 32 * 2 ** 20,
+}: NearCacheOptions): NearCache {
+  const copies = new LRUCache<string, Copy>({
+    max: maxEntries,
+    maxSize: maxBytes,
+    sizeCalculation: ({ value }) => Math.max(1, value.byteLength),
+  })
+  const UNKNOWN = { generation: '', askedAtMs: Number.NEGATIVE_INFINITY }
+  let confirmed = UNKNOWN
+  let doubtedAtMs = Number.NEGATIVE_INFINITY
+  let look: Promise<void> | undefined
+
+  const isRecent = () => clock.now() - confirmed.askedAtMs < maxStaleMs
+
+  function confirm(current: string, askedAtMs: number): void {
+    // Answers come in any order. One to a question from before a doubt says nothing about what came in between.
+    if (askedAtMs >= confirmed.askedAtMs && askedAtMs >= doubtedAtMs) confirmed = { generation: current, askedAtMs }
+  }
+
+  async function lookOnce(): Promise<void> {
+    const askedAtMs = clock.now()
+    try {
+      confirm((await generation()) ?? '', askedAtMs)
+    } catch {
+      // The store is out of reach: copies stay unserved, and whoever asks for the entry is told by the store itself.
+    }
+  }
+
+  function shareLook(): Promise<void> {
+    const shared = lookOnce().finally(() => {
+      // After a doubt the place may be another's.
+      if (look === shared) look = undefined
+    })
+    return shared
+  }
+
+  return {
+    find(key) {
+      const copy = copies.get(key)
+      if (copy === undefined || copy.generation !== confirmed.generation || !isRecent()) return undefined
+      const now = clock.now()
+      if (copy.freshUntilMs <= now) return undefined
+      return { value: copy.value, ageMs: now - copy.committedAtMs, freshForMs: copy.freshUntilMs - now }
+    },
+    async revalidate(key) {
+      if (isRecent() || !copies.has(key)) return
+      look ??= shareLook()
+      await look
+    },
+    confirm,
+    put(key, { value, ageMs, freshForMs }, ofGeneration, askedAtMs) {
+      // Counted from the question: the answer may have lain about, and this process slept, before it came here.
+      const [committedAtMs, freshUntilMs] = [askedAtMs - ageMs, askedAtMs + freshForMs]
+      copies.set(key, { value, generation: ofGeneration, committedAtMs, freshUntilMs })
+    },
+    doubt() {
+      confirmed = UNKNOWN
+      doubtedAtMs = clock.now()
+      look = undefined
+    },
+    clear() {
+      copies.clear()
+    },
+  }
+}

@@ -1,0 +1,102 @@
+import { createScripts, type Script, type Scripts } from './redis-scripts.ts'
+import type { Acquired, Committed, Store, StoredValue } from './store.ts'
+
+type Argument = string | Buffer | number
+type Evaluate = (script: string, keys: number, ...rest: Argument[]) => Promise<unknown>
+
+/**
+ * What we need of a Redis client: ioredis and its Cluster have it. The first three are in its types only in part, and
+ * made by `callBuffer` where they are missing. They come first because with `enableAutoPipelining` ioredis' `callBuffer`
+ * drops the name of the command (6.0.0: `ERR unknown command '<sha>'`).
+ */
+export interface RedisClient {
+  evalshaBuffer?: Evaluate
+  evalBuffer?: Evaluate
+  getBuffer?: (key: string) => Promise<unknown>
+  callBuffer(command: string, ...args: Argument[]): Promise<unknown>
+}
+
+export interface RedisStoreOptions {
+  client: RedisClient
+  /** What all keys begin with, in braces: one slot of a Cluster. */
+  prefix: string
+  /** A new random name, never the same twice; without a dot. */
+  nonce: () => string
+  /** For tests that move time themselves. */
+  scripts?: Scripts
+}
+
+type Reply = (Buffer | number | null)[]
+
+/** A store on Redis 6.2 or newer, or Valkey: one for all processes. Each operation is one script. */
+export function createRedisStore({ client, prefix, nonce, scripts = createScripts() }: RedisStoreOptions): Store {
+  const generationKey = `{${prefix}}:gen`
+  const channel = channelOf(prefix)
+  const keysOf = (key: string) => [generationKey, key, `${key}:lease`, `${key}:cool`]
+
+  const evalsha: Evaluate = client.evalshaBuffer?.bind(client) ?? ((...all) => client.callBuffer('EVALSHA', ...all))
+  const evaluate: Evaluate = client.evalBuffer?.bind(client) ?? ((...all) => client.callBuffer('EVAL', ...all))
+  const get = client.getBuffer?.bind(client) ?? ((key: string) => client.callBuffer('GET', key))
+
+  async function run({ sha, lua }: Script, keys: string[], ...args: Argument[]): Promise<unknown> {
+    try {
+      return await evalsha(sha, keys.length, ...keys, ...args)
+    } catch (error) {
+      // Redis was restarted, or has never seen it.
+      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
+      return evaluate(lua, keys.length, ...keys, ...args)
+    }
+  }
+
+  return {
+    async acquire(key, { token, leaseMs, force = false }): Promise<Acquired> {
+      const reply = await run(scripts.acquire, keysOf(key), nonce(), token, Math.ceil(leaseMs), force ? 1 : 0)
+      const [state, generationBytes, bytes, ageMs, freshForMs, retryAfterMs] = reply as Reply
+      const generation = String(generationBytes)
+      const found = storedValue(bytes, ageMs, freshForMs)
+      const said = String(state)
+      if (said === 'hit' && found !== undefined) return { state: said, generation, found }
+      if (said === 'lease') return { state: said, generation, lease: { token, generation }, found }
+      return { state: said as 'wait' | 'cooling', generation, retryAfterMs: Number(retryAfterMs), found }
+    },
+
+    async commit(key, { token, generation }, value, { freshForMs, keepForMs }) {
+      const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+      const [fresh, keep] = [Math.ceil(freshForMs), Math.ceil(keepForMs)]
+      return String(await run(scripts.commit, keysOf(key), token, generation, bytes, fresh, keep, channel)) as Committed
+    },
+
+    async renew(key, { token }, leaseMs) {
+      return (await run(scripts.renew, keysOf(key), token, Math.ceil(leaseMs))) === 1
+    },
+
+    async fail(key, { token }, { firstMs, maxMs }) {
+      const [coolDownMs, bytes, ageMs, freshForMs] = (await run(
+        scripts.fail,
+        keysOf(key),
+        token,
+        firstMs,
+        maxMs,
+      )) as Reply
+      return { coolDownMs: Number(coolDownMs), found: storedValue(bytes, ageMs, freshForMs) }
+    },
+
+    async invalidate(mode) {
+      await run(scripts.invalidate, [generationKey], mode, nonce(), nonce(), channel)
+    },
+
+    async generation() {
+      const generation = await get(generationKey)
+      return generation instanceof Buffer ? generation.toString() : undefined
+    },
+  }
+}
+
+/** The channel on which a store tells of commits (`committed KEY`) and invalidations (`invalidated`). */
+export function channelOf(prefix: string): string {
+  return `{${prefix}}:events`
+}
+
+function storedValue(bytes: Reply[number] | undefined, ageMs: unknown, freshForMs: unknown): StoredValue | undefined {
+  return bytes instanceof Buffer ? { value: bytes, ageMs: Number(ageMs), freshForMs: Number(freshForMs) } : undefined
+}

@@ -1,0 +1,33 @@
+import type { Clock } from './clock.ts'
+
+/** Those in this process who wait for an entry that another process is loading. */
+export interface Waiters {
+  /** Waits for `ms`, or until the entry is said to be done. */
+  pause(key: string, ms: number): Promise<void>
+  /** The entry is done: nobody waits for it any longer. */
+  wake(key: string): void
+}
+
+export function createWaiters(clock: Clock): Waiters {
+  const waiting = new Map<string, Set<() => void>>()
+
+  return {
+    pause(key, ms) {
+      const others = waiting.get(key) ?? new Set()
+      waiting.set(key, others)
+      return new Promise((resolve) => {
+        const goOn = () => {
+          cancel()
+          others.delete(goOn)
+          if (others.size === 0) waiting.delete(key)
+          resolve()
+        }
+        const cancel = clock.schedule(ms, goOn)
+        others.add(goOn)
+      })
+    },
+    wake(key) {
+      for (const goOn of waiting.get(key) ?? []) goOn()
+    },
+  }
+}

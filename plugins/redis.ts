@@ -1,0 +1,129 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import createError from '@fastify/error'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import { Cluster, Redis } from 'ioredis'
+import type { RedisClient } from '../cache/redis-store.ts'
+import { codeOf } from '../db/startup-error.ts'
+
+/** What we need of a host's client: ioredis' `Redis` and `Cluster` have it. */
+export interface HostRedis extends RedisClient {
+  readonly status: string
+  readonly isCluster: boolean
+  duplicate(options?: object): HostRedis
+  subscribe(channel: string): Promise<unknown>
+  on(event: string, listener: (...args: unknown[]) => void): unknown
+  quit(): Promise<unknown>
+  disconnect(): void
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The connection that the lists are shared over, and one that listens. */
+    popularPostsRedis: { client: HostRedis; subscriber: HostRedis }
+  }
+}
+
+export interface RedisPluginOptions {
+  /** A client, or the namespace of a registered @fastify/redis (`''`: the one without). It stays the host's. */
+  redis?: HostRedis | string | undefined
+  /** `redis://` or `rediss://`; several, separated by commas, for a Cluster. */
+  redisUrl?: string | undefined
+  /** Whether `redisUrl` names a Cluster, although it is one node only. */
+  isCluster?: boolean | undefined
+}
+
+const NoSuchRedis = createError<[string]>(
+  'PP_NO_SUCH_REDIS',
+  'Expected redis to be a client, or a namespace of @fastify/redis registered before this plugin, got "%s".',
+  500,
+)
+
+/** How long the boot waits for Redis; after that the app starts without, and takes it up when it comes. */
+const BOOT_BUDGET_MS = 500
+
+/*
+ * With these a connection that broke while the process was frozen heals within the command that finds out: about 10 ms
+ * after a reset, 155 ms when it is half open. With ioredis' defaults a half-open one hangs for ever.
+ */
+const HEALING = {
+  lazyConnect: true,
+  connectTimeout: 500,
+  socketTimeout: 150,
+  commandTimeout: 500,
+  maxRetriesPerRequest: 1,
+  enableReadyCheck: false,
+} as const
+const retryDelayMs = (attempt: number) => (attempt === 1 ? 1 : Math.min(25 * 2 ** attempt, 1000))
+
+/** Makes a client for `redisUrl`. It does not connect before it is told to. */
+export function createRedisClient(urls: string, isCluster = false): Redis | Cluster {
+  const nodes = urls.split(',').map((url) => new URL(url.trim()))
+  const first = new URL(urls.replace(/,.*/s, ''))
+  const options = {
+    ...HEALING,
+    retryStrategy: retryDelayMs,
+    ...(first.username === '' ? {} : { username: decodeURIComponent(first.username) }),
+    ...(first.password === '' ? {} : { password: decodeURIComponent(first.password) }),
+    ...(first.protocol === 'rediss:' ? { tls: { servername: first.hostname } } : {}),
+  }
+  const addressOf = (url: URL) => ({ host: url.hostname, port: Number(url.port || 6379) })
+  if (nodes.length === 1 && !isCluster) {
+    return new Redis({ ...options, ...addressOf(first), db: Number(first.pathname.slice(1) || 0) })
+  }
+  return new Cluster(nodes.map(addressOf), {
+    lazyConnect: true,
+    enableReadyCheck: false,
+    redisOptions: options,
+    // Certificates name hosts, not the addresses that they resolve to.
+    dnsLookup: (address, callback) => callback(null, address),
+    clusterRetryStrategy: retryDelayMs,
+    slotsRefreshTimeout: 500,
+  })
+}
+
+const redis: FastifyPluginAsync<RedisPluginOptions> = async (app, { redis, redisUrl, isCluster }) => {
+  const own = redisUrl === undefined ? undefined : createRedisClient(redisUrl, isCluster)
+  const client: HostRedis = own ?? hostClient(app, redis)
+  const subscriber = createSubscriber(client)
+  const ours = own === undefined ? [subscriber] : [own, subscriber]
+  for (const connection of ours) {
+    connection.on('error', (error: unknown) => app.log.debug({ code: codeOf(error) }, 'popular posts: Redis'))
+  }
+  app.decorate('popularPostsRedis', { client, subscriber })
+  app.addHook('onClose', async () => {
+    await Promise.all(ours.map(end))
+  })
+  if (own !== undefined)
+    await Promise.race([own.connect().catch(() => {}), sleep(BOOT_BUDGET_MS, undefined, { ref: false })])
+}
+
+/**
+ * A connection that listens. ioredis subscribes again by itself after a reconnect, but nobody holds that promise: when it
+ * fails (Redis freezes in this moment, or does not allow it any more), the rejection ends the process. So we do it on
+ * `ready`, where it is caught. Its Cluster catches its own.
+ */
+function createSubscriber(client: HostRedis): HostRedis {
+  return client.isCluster ? client.duplicate() : client.duplicate({ autoResubscribe: false })
+}
+
+function hostClient(app: FastifyInstance, redis: HostRedis | string | undefined): HostRedis {
+  const registered = (app as { redis?: Record<string, unknown> }).redis
+  const client =
+    typeof redis === 'object' ? redis : redis === '' || redis === undefined ? registered : registered?.[redis]
+  if (!isClient(client)) throw new NoSuchRedis(typeof redis === 'string' ? redis : 'something else')
+  return client
+}
+
+/** With namespaces only, `app.redis` is an object of clients; and a client has properties that are none. */
+function isClient(value: unknown): value is HostRedis {
+  return typeof value === 'object' && value !== null && 'callBuffer' in value && 'duplicate' in value
+}
+
+/** A connection that is not up cannot say goodbye, and would wait for it for ever. */
+async function end(connection: HostRedis): Promise<void> {
+  if (connection.status === 'ready') await connection.quit().catch(() => connection.disconnect())
+  else connection.disconnect()
+}
+
+export default fp(redis, { name: 'popular-posts-redis', fastify: '5.x' })

@@ -1,0 +1,228 @@
+import t from 'tap'
+import type { CacheEvent } from '../../cache/events.ts'
+import { createFailoverStore } from '../../cache/failover-store.ts'
+import { createMemoryStore } from '../../cache/memory-store.ts'
+import type { Lease, Store } from '../../cache/store.ts'
+import { createNames, createVirtualClock } from '../helpers/virtual-clock.ts'
+
+const LIFETIME = { freshForMs: 60_000, keepForMs: 120_000 }
+const COOL_DOWN = { firstMs: 500, maxMs: 5000 }
+const bytes = (text: string) => Buffer.from(text)
+
+type Reach = 'up' | 'silent' | 'refusing'
+
+/** A failover store over a shared one that answers, keeps silent, or refuses. */
+function setUp() {
+  const clock = createVirtualClock()
+  const nonce = createNames()
+  const shared = createMemoryStore({ clock, nonce })
+  const events: string[] = []
+  let reach: Reach = 'up'
+  let asked = 0
+  const gate = <T>(work: () => Promise<T>): Promise<T> => {
+    asked += 1
+    if (reach === 'up') return work()
+    return reach === 'silent' ? new Promise(() => {}) : Promise.reject(new Error('ECONNREFUSED'))
+  }
+  const primary: Store = {
+    acquire: (key, request) => gate(() => shared.acquire(key, request)),
+    commit: (key, lease, value, lifetime) => gate(() => shared.commit(key, lease, value, lifetime)),
+    renew: (key, lease, leaseMs) => gate(() => shared.renew(key, lease, leaseMs)),
+    fail: (key, lease, coolDown) => gate(() => shared.fail(key, lease, coolDown)),
+    invalidate: (mode) => gate(() => shared.invalidate(mode)),
+    generation: () => gate(() => shared.generation()),
+  }
+  const store = createFailoverStore({
+    ...{ primary, backup: createMemoryStore({ clock, nonce }), clock },
+    ...{ deadlineMs: 150, retryAfterMs: 1000, localMs: 5000 },
+    observe: (event: CacheEvent) => events.push(event.type),
+  })
+  const acquire = (key = 'a') => store.acquire(key, { token: nonce(), leaseMs: 3000 })
+  async function takeLease(key = 'a'): Promise<Lease> {
+    const acquired = await acquire(key)
+    if (acquired.state !== 'lease') throw new Error(`expected a lease, got ${acquired.state}`)
+    return acquired.lease
+  }
+  /** Waits for `work`, moving time on; how long it took. */
+  async function duration(work: Promise<unknown>): Promise<number> {
+    const startedAtMs = clock.now()
+    let tookMs: number | undefined
+    const end = () => {
+      tookMs = clock.now() - startedAtMs
+    }
+    work.then(end, end)
+    for (let i = 0; tookMs === undefined && i < 1000; i += 1) await clock.advance(1)
+    return tookMs ?? Number.POSITIVE_INFINITY
+  }
+  return {
+    ...{ clock, store, shared, events, acquire, takeLease, duration },
+    asked: () => asked,
+    set(next: Reach) {
+      reach = next
+    },
+  }
+}
+
+t.test('while the shared store answers, everything is its own', async (t) => {
+  const { store, shared, acquire, takeLease, events } = setUp()
+  const lease = await takeLease()
+  t.equal(lease.isLocal, undefined)
+  t.equal(await store.renew('a', lease, 3000), true)
+  t.equal(await store.commit('a', lease, bytes('one'), LIFETIME), 'stored')
+  t.match(await acquire(), { state: 'hit', generation: await shared.generation() })
+  t.match(await store.fail('a', lease, COOL_DOWN), { coolDownMs: 0, found: {} })
+  t.equal(await store.generation(), await shared.generation())
+  await store.invalidate('hard')
+  t.match(await acquire(), { state: 'lease', found: undefined })
+  t.equal(store.isDown(), false)
+  t.strictSame(events, [])
+})
+
+t.test('only the first to find the store silent waits, for deadlineMs; it is told once', async (t) => {
+  const { set, store, acquire, duration, events, asked } = setUp()
+  set('silent')
+  const first = acquire()
+  t.equal(await duration(first), 150)
+  t.match(await first, { state: 'lease', generation: undefined, lease: { isLocal: true } })
+  t.equal(store.isDown(), true)
+  t.equal(await duration(acquire('b')), 0)
+  t.match(await acquire(), { state: 'wait', generation: undefined }, 'one load at a time here, too')
+  await t.rejects(store.generation(), /out of reach/)
+  t.equal(asked(), 1)
+  t.strictSame(events, ['store-down'])
+})
+
+t.test('after retryAfterMs one command asks whether it is back; the others go on alone', async (t) => {
+  const { set, clock, store, acquire, duration, events, asked } = setUp()
+  set('refusing')
+  await acquire()
+  await clock.advance(999)
+  await acquire()
+  t.equal(asked(), 1)
+  await clock.advance(1)
+  set('silent')
+  t.equal(await duration(acquire('b')), 0, 'nobody waits for the probe')
+  t.match(await acquire('c'), { lease: { isLocal: true } }, 'while the probe is out')
+  t.equal(asked(), 2)
+  await clock.advance(150)
+  await acquire()
+  t.equal(asked(), 2, 'and again not for a while')
+  await clock.advance(1000)
+  set('up')
+  t.match(await acquire('d'), { lease: { isLocal: true } }, 'the one that sets the probe off')
+  await clock.advance(0)
+  t.match(await acquire('e'), { generation: String, lease: { isLocal: undefined } })
+  t.equal(store.isDown(), false)
+  t.strictSame(events, ['store-down', 'store-up'])
+})
+
+t.test('a command from before does not let a second probe out', async (t) => {
+  const { set, clock, store, acquire, asked } = setUp()
+  set('silent')
+  const slow = acquire('a')
+  await clock.advance(100)
+  set('refusing')
+  await acquire('b')
+  set('silent')
+  store.heal()
+  await acquire('c')
+  t.equal(asked(), 3)
+  await clock.advance(50)
+  await slow
+  store.heal()
+  await acquire('d')
+  t.equal(asked(), 3)
+  await clock.advance(100)
+})
+
+t.test('heal asks again at once; what was lost before does not close it again', async (t) => {
+  const { set, clock, store, acquire, events } = setUp()
+  set('silent')
+  const lost = acquire('a')
+  await clock.advance(100)
+  set('refusing')
+  await acquire('b')
+  t.equal(store.isDown(), true)
+  set('up')
+  t.match(await acquire('c'), { lease: { isLocal: true } })
+  store.heal()
+  await clock.advance(0)
+  t.match(await acquire('d'), { lease: { isLocal: undefined } })
+  await clock.advance(50)
+  t.match(await lost, { lease: { isLocal: true } }, 'itself it is answered')
+  t.equal(store.isDown(), false)
+  t.strictSame(events, ['store-down', 'store-up'])
+})
+
+t.test('what is loaded meanwhile is served for localMs, and not when the store is back', async (t) => {
+  const { set, clock, store, acquire, takeLease } = setUp()
+  set('refusing')
+  const lease = await takeLease()
+  t.equal(await store.renew('a', lease, 3000), true)
+  t.equal(await store.commit('a', lease, bytes('local'), LIFETIME), 'stored')
+  const hit = await acquire()
+  t.match(hit, { state: 'hit', generation: undefined, found: { freshForMs: 5000 } })
+  await clock.advance(4999)
+  t.match(await acquire(), { state: 'hit' })
+  await clock.advance(1)
+  t.match(await acquire(), { state: 'lease', found: undefined })
+  const again = await takeLease('b')
+  await store.commit('b', again, bytes('local'), LIFETIME)
+  set('up')
+  store.heal()
+  await clock.advance(0)
+  t.match(await acquire('b'), { state: 'lease', lease: { isLocal: undefined }, found: undefined })
+})
+
+t.test('a lease of its own stays its own when the store is back', async (t) => {
+  const { set, clock, store, takeLease, asked } = setUp()
+  set('refusing')
+  const [committing, failing] = [await takeLease('a'), await takeLease('b')]
+  set('up')
+  store.heal()
+  await clock.advance(0)
+  const before = asked()
+  t.equal(await store.renew('a', committing, 3000), true)
+  t.equal(await store.commit('a', committing, bytes('local'), LIFETIME), 'stored')
+  t.match(await store.fail('b', failing, COOL_DOWN), { coolDownMs: 500 })
+  t.equal(asked(), before)
+})
+
+t.test('a lease of the shared store, while that is out of reach: held as far as one knows', async (t) => {
+  const { set, clock, store, takeLease, acquire } = setUp()
+  const lease = await takeLease()
+  set('refusing')
+  t.equal(await store.renew('a', lease, 3000), true)
+  t.equal(await store.commit('a', lease, bytes('one'), LIFETIME), 'unconfirmed')
+  t.match(await store.fail('a', lease, COOL_DOWN), { coolDownMs: 500, found: undefined })
+  set('up')
+  await clock.advance(1000)
+  store.heal()
+  await clock.advance(0)
+  t.match(await acquire(), { state: 'wait' }, 'the others wait for it to run out')
+})
+
+t.test('an invalidation is confirmed by the shared store, or rejects; own values go in any case', async (t) => {
+  const { set, clock, store, acquire, takeLease, duration, events } = setUp()
+  set('refusing')
+  const under = await takeLease('b')
+  await store.commit('a', await takeLease('a'), bytes('local'), LIFETIME)
+  await t.rejects(store.invalidate('soft'), {
+    code: 'PP_UNCONFIRMED',
+    statusCode: 503,
+    cause: Error,
+    retryAfterMs: 1000,
+  })
+  t.equal(await store.commit('b', under, bytes('old'), LIFETIME), 'outdated-hard')
+  t.match(await acquire('a'), { state: 'lease', found: undefined })
+  await clock.advance(1000)
+  set('silent')
+  const silent = store.invalidate('hard')
+  silent.catch(() => {})
+  t.equal(await duration(silent), 150)
+  await t.rejects(silent, { code: 'PP_UNCONFIRMED' })
+  await clock.advance(1000)
+  set('up')
+  await store.invalidate('hard')
+  t.strictSame(events, ['store-down', 'store-up'])
+})

@@ -1,0 +1,167 @@
+import t from 'tap'
+import { createNearCache } from '../../cache/near-cache.ts'
+import { createVirtualClock, deferred } from '../helpers/virtual-clock.ts'
+
+const stored = (text: string, freshForMs = 60_000) => ({ value: Buffer.from(text), ageMs: 0, freshForMs })
+
+/** A near cache, and a store that answers each look when the test says so. */
+function setUp({ maxEntries = 500, maxBytes = 1000 } = {}) {
+  const clock = createVirtualClock()
+  const looks: ReturnType<typeof deferred<string | undefined>>[] = []
+  const generation = () => {
+    const look = deferred<string | undefined>()
+    looks.push(look)
+    return look.promise
+  }
+  const near = createNearCache({ clock, generation, maxStaleMs: 1000, maxEntries, maxBytes })
+  const text = (key: string) => {
+    const found = near.find(key)
+    return found && Buffer.from(found.value).toString()
+  }
+  /** What a hit of the store at this moment leaves behind. */
+  const keep = (key: string, value = stored(key), generation = 'g1', askedAtMs = clock.now()) => {
+    near.put(key, value, generation, askedAtMs)
+    near.confirm(generation, askedAtMs)
+  }
+  return { clock, near, looks, text, keep }
+}
+
+t.test('a copy is served until maxStaleMs after the store was last asked, whenever it answered', async (t) => {
+  const { clock, text, keep } = setUp()
+  const askedAtMs = clock.now()
+  await clock.advance(400)
+  keep('a', stored('a'), 'g1', askedAtMs)
+  t.equal(text('a'), 'a')
+  await clock.advance(599)
+  t.equal(text('a'), 'a')
+  await clock.advance(1)
+  t.equal(text('a'), undefined)
+  t.equal(text('b'), undefined, 'never copied')
+})
+
+t.test('a copy is served no longer than it is fresh, counted from the question', async (t) => {
+  const { clock, near, text, keep } = setUp()
+  const askedAtMs = clock.now()
+  await clock.advance(100)
+  keep('a', { value: Buffer.from('a'), ageMs: 50, freshForMs: 300 }, 'g1', askedAtMs)
+  t.match(near.find('a'), { ageMs: 150, freshForMs: 200 })
+  await clock.advance(199)
+  t.equal(text('a'), 'a')
+  await clock.advance(1)
+  t.equal(text('a'), undefined)
+})
+
+t.test('one look at the generation, shared by all who ask, makes every copy good again', async (t) => {
+  const { clock, near, looks, text, keep } = setUp()
+  keep('a')
+  keep('b')
+  await near.revalidate('a')
+  t.equal(looks.length, 0, 'no look while it is confirmed')
+  await clock.advance(1000)
+  await near.revalidate('c')
+  t.equal(looks.length, 0, 'nor for what there is no copy of')
+  const all = Promise.all([near.revalidate('a'), near.revalidate('a'), near.revalidate('b')])
+  t.equal(looks.length, 1)
+  await clock.advance(300)
+  looks[0]?.resolve('g1')
+  await all
+  t.equal(text('a'), 'a')
+  t.equal(text('b'), 'b')
+  await clock.advance(700)
+  t.equal(text('a'), undefined, 'counted from the question')
+  const again = near.revalidate('a')
+  t.equal(looks.length, 2)
+  looks[1]?.resolve('g2')
+  await again
+  t.equal(text('a'), undefined, 'of a generation that has ended')
+})
+
+t.test('a look that fails, or finds no generation, serves nothing and is made again', async (t) => {
+  const { clock, near, looks, text, keep } = setUp()
+  keep('a')
+  await clock.advance(1000)
+  const failing = near.revalidate('a')
+  looks[0]?.reject(new Error('out of reach'))
+  await failing
+  t.equal(text('a'), undefined)
+  const lost = near.revalidate('a')
+  looks[1]?.resolve(undefined)
+  await lost
+  t.equal(text('a'), undefined)
+  await clock.advance(1000)
+  const third = near.revalidate('a')
+  looks[2]?.resolve('g1')
+  await third
+  t.equal(text('a'), 'a')
+})
+
+t.test('an answer to an older question does not undo a newer one', async (t) => {
+  const { clock, near, text, keep } = setUp()
+  const askedAtMs = clock.now()
+  await clock.advance(10)
+  keep('a', stored('new'), 'g2')
+  near.confirm('g1', askedAtMs)
+  t.equal(text('a'), 'new')
+  near.put('b', stored('old'), 'g1', askedAtMs)
+  t.equal(text('b'), undefined)
+})
+
+t.test('in doubt nothing is served before the store was asked again, and no older question counts', async (t) => {
+  const { clock, near, looks, text, keep } = setUp()
+  keep('a')
+  const askedAtMs = clock.now()
+  const early = near.revalidate('a')
+  await early
+  await clock.advance(5)
+  near.doubt()
+  t.equal(text('a'), undefined)
+  near.confirm('g1', askedAtMs)
+  t.equal(text('a'), undefined, 'it was answered before the doubt')
+  await clock.advance(1)
+  const look = near.revalidate('a')
+  looks[0]?.resolve('g1')
+  await look
+  t.equal(text('a'), 'a')
+})
+
+t.test('a look from before a doubt is not joined after it', async (t) => {
+  const { clock, near, looks, text, keep } = setUp()
+  keep('a')
+  await clock.advance(1000)
+  const early = near.revalidate('a')
+  await clock.advance(1)
+  near.doubt()
+  await clock.advance(1)
+  const late = near.revalidate('a')
+  t.equal(looks.length, 2)
+  looks[0]?.resolve('g1')
+  await early
+  t.equal(text('a'), undefined)
+  looks[1]?.resolve('g2')
+  await late
+  keep('a', stored('new'), 'g2')
+  t.equal(text('a'), 'new')
+})
+
+t.test('copies are capped in number and bytes, and cleared', async (t) => {
+  const { near, text, keep } = setUp({ maxEntries: 2, maxBytes: 10 })
+  for (const key of ['a', 'b', 'c']) keep(key)
+  t.strictSame(['a', 'b', 'c'].map(text), [undefined, 'b', 'c'])
+  keep('d', stored('123456789'))
+  t.strictSame(['b', 'c', 'd'].map(text), [undefined, 'c', '123456789'])
+  keep('e', stored('12345678901'))
+  t.equal(text('e'), undefined, 'larger than all room')
+  keep('f', stored(''))
+  t.equal(text('f'), '')
+  near.clear()
+  t.equal(text('f'), undefined)
+})
+
+t.test('without limits of its own it takes what there is', async (t) => {
+  const clock = createVirtualClock()
+  const near = createNearCache({ clock, generation: async () => 'g1', maxStaleMs: 1000 })
+  near.put('a', stored('a'), 'g1', clock.now())
+  t.equal(near.find('a'), undefined, 'the generation is not known yet')
+  await near.revalidate('a')
+  t.match(near.find('a'), { ageMs: 0 })
+})

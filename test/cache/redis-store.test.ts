@@ -1,0 +1,184 @@
+import { randomUUID } from 'node:crypto'
+import { Cluster, Redis } from 'ioredis'
+import t from 'tap'
+import { createScripts, REDIS_TIME } from '../../cache/redis-scripts.ts'
+import { channelOf, createRedisStore, type RedisClient } from '../../cache/redis-store.ts'
+import type { Lease, Store } from '../../cache/store.ts'
+import { redisUrl } from '../helpers/redis.ts'
+import { startRedisCluster } from '../helpers/redis-cluster.ts'
+import { until } from '../helpers/services/until.ts'
+import { virtualScripts, withPrefix } from '../helpers/virtual-redis.ts'
+import { testStoreContract } from './store-contract.ts'
+
+const LIFETIME = { freshForMs: 60_000, keepForMs: 120_000 }
+const COOL_DOWN = { firstMs: 20_000, maxMs: 60_000 }
+const LEASE_MS = 30_000
+
+const single = new Redis(await redisUrl())
+const cluster = await startRedisCluster()
+const many = new Cluster(cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port })))
+t.teardown(async () => {
+  single.disconnect()
+  many.disconnect()
+  await cluster.stop()
+})
+
+const newPrefix = () => `test:${randomUUID()}`
+const storeOn = (client: RedisClient, prefix: string, scripts = createScripts()) =>
+  withPrefix(createRedisStore({ client, prefix, nonce: randomUUID, scripts }), prefix)
+
+const acquire = (store: Store, options = {}) =>
+  store.acquire('a', { token: randomUUID(), leaseMs: LEASE_MS, ...options })
+
+async function takeLease(store: Store, options = {}): Promise<Lease> {
+  const acquired = await acquire(store, options)
+  if (acquired.state !== 'lease') throw new Error(`expected a lease, got ${acquired.state}`)
+  return acquired.lease
+}
+
+for (const [where, client] of [['one Redis', single] as const, ['a Cluster of three masters', many] as const]) {
+  t.test(`on ${where}, with a clock that tests move`, (t) =>
+    testStoreContract(t, async () => {
+      const prefix = newPrefix()
+      const advance = async (ms: number) => {
+        await client.incrby(`{${prefix}}:now`, ms)
+      }
+      await advance(1_000_000)
+      return { store: storeOn(client, prefix, virtualScripts), advance }
+    }),
+  )
+
+  t.test(`on ${where}: every byte comes back as it went in`, async (t) => {
+    const store = storeOn(client, newPrefix())
+    const all = Uint8Array.from({ length: 1024 }, (_, index) => index % 256)
+    // A view into something larger: only its own bytes count.
+    const value = all.subarray(3, 900)
+    t.equal(await store.commit('a', await takeLease(store), value, LIFETIME), 'stored')
+    const { found } = await acquire(store)
+    t.same(Buffer.from(found?.value ?? []), Buffer.from(value))
+  })
+
+  t.test(`on ${where}: the scripts are sent again where they have been forgotten`, async (t) => {
+    const store = storeOn(client, newPrefix())
+    const nodes = client instanceof Cluster ? client.nodes('master') : [client]
+    // Scripts are flushed for all who share this server; they too send theirs again.
+    const forget = () => Promise.all(nodes.map((node) => node.script('FLUSH')))
+    await forget()
+    const lease = await takeLease(store)
+    await forget()
+    t.equal(await store.renew('a', lease, LEASE_MS), true)
+    await forget()
+    t.equal(await store.commit('a', lease, Buffer.from('one'), LIFETIME), 'stored')
+    await forget()
+    await store.invalidate('soft')
+    const next = await takeLease(store)
+    await forget()
+    t.match(await store.fail('a', next, COOL_DOWN), { coolDownMs: COOL_DOWN.firstMs })
+  })
+
+  t.test(`on ${where}: a generation that is lost is never current again`, async (t) => {
+    const prefix = newPrefix()
+    const store = storeOn(client, prefix)
+    await store.commit('a', await takeLease(store), Buffer.from('old'), LIFETIME)
+    const lease = await takeLease(store, { force: true })
+    await client.del(`{${prefix}}:gen`)
+    t.equal(await store.generation(), undefined)
+    t.equal(await store.renew('a', lease, LEASE_MS), false)
+    t.match(await store.fail('a', lease, COOL_DOWN), { coolDownMs: 0, found: undefined })
+    t.equal(await store.commit('a', lease, Buffer.from('old'), LIFETIME), 'outdated-hard')
+    t.match(await acquire(store), { state: 'lease', found: undefined }, 'and a new one is made')
+    t.equal(await store.commit('a', lease, Buffer.from('old'), LIFETIME), 'outdated-hard')
+    t.match(await store.generation(), /^[^.]+\.[^.]+$/)
+    await client.del(`{${prefix}}:gen`)
+    await store.invalidate('soft')
+    t.match(await acquire(store), { state: 'lease', found: undefined }, 'a soft end of a lost one is a hard one')
+  })
+
+  t.test(`on ${where}: all keys are in one slot, and only the generation stays for ever`, async (t) => {
+    const prefix = newPrefix()
+    const store = storeOn(client, prefix)
+    await store.commit('a', await takeLease(store), Buffer.from('one'), LIFETIME)
+    await store.fail('a', await takeLease(store, { force: true }), COOL_DOWN)
+    await store.acquire('b', { token: 'b', leaseMs: LEASE_MS })
+    const expiry: Record<string, number> = {}
+    for (const key of await keysOf(client, prefix)) expiry[key.slice(prefix.length + 2)] = await client.pttl(key)
+    t.strictSame(Object.keys(expiry).sort(), [':a', ':a:cool', ':b:lease', ':gen'])
+    const { ':gen': forEver, ...others } = expiry
+    t.equal(forEver, -1)
+    t.ok(Object.values(others).every((ms) => ms > 0 && ms <= COOL_DOWN.firstMs + 2 * COOL_DOWN.maxMs))
+    const slots = new Set(
+      await Promise.all(
+        Object.keys(expiry).map((key) => client.cluster('KEYSLOT', `{${prefix}}${key}`).catch(() => 0)),
+      ),
+    )
+    t.equal(slots.size, 1)
+  })
+}
+
+t.test('it works with whatever options the client of a host has', async (t) => {
+  const url = await redisUrl()
+  const nodes = cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port }))
+  const plain = new Redis(url)
+  const clients: Record<string, RedisClient & { disconnect(): void }> = {
+    'auto-pipelining': new Redis(url, { enableAutoPipelining: true }),
+    'auto-pipelining on a Cluster': new Cluster(nodes, { enableAutoPipelining: true }),
+    'a key prefix': new Redis(url, { keyPrefix: 'host:' }),
+    'nothing but callBuffer': {
+      callBuffer: (command, ...args) => plain.callBuffer(command, ...args),
+      disconnect: () => plain.disconnect(),
+    },
+  }
+  for (const [what, client] of Object.entries(clients)) {
+    t.teardown(() => client.disconnect())
+    const scripts = createScripts(`-- ${randomUUID()}\n${REDIS_TIME}`)
+    const store = storeOn(client, newPrefix(), scripts)
+    const all = await Promise.all([acquire(store), acquire(store), acquire(store)])
+    t.strictSame(all.map(({ state }) => state).sort(), ['lease', 'wait', 'wait'], what)
+    const [first] = all
+    t.equal(await store.generation(), first.generation, what)
+    await store.invalidate('hard')
+    t.equal(await store.commit('a', await takeLease(store), Buffer.from('one'), LIFETIME), 'stored', what)
+    t.match(await acquire(store), { state: 'hit' }, what)
+  }
+})
+
+t.test("by Redis' own clock things run out, and their keys go", async (t) => {
+  const prefix = newPrefix()
+  const store = storeOn(single, prefix)
+  const lease = await takeLease(store)
+  t.equal(await store.commit('a', lease, Buffer.from('one'), { freshForMs: 150.5, keepForMs: 300.5 }), 'stored')
+  const hit = await acquire(store)
+  t.match(hit, { state: 'hit', generation: lease.generation })
+  await until(async () => (await acquire(store, { force: true, leaseMs: 60.5 })).state === 'lease', 'leased by force')
+  await until(async () => (await acquire(store, { leaseMs: 60.5 })).state === 'lease', 'stale, and the lease ran out')
+  await until(async () => (await keysOf(single, prefix)).length === 1, 'all but the generation')
+  t.match(await acquire(store), { state: 'lease', found: undefined })
+})
+
+t.test('commits and invalidations are told on the channel', async (t) => {
+  const prefix = newPrefix()
+  const store = storeOn(single, prefix)
+  const subscriber = single.duplicate()
+  t.teardown(() => subscriber.disconnect())
+  const heard: string[] = []
+  subscriber.on('message', (_channel, message) => heard.push(message))
+  await subscriber.subscribe(channelOf(prefix))
+  await store.commit('a', await takeLease(store), Buffer.from('one'), LIFETIME)
+  await store.invalidate('hard')
+  await until(() => heard.length === 2, 'both are heard')
+  t.strictSame(heard, [`committed {${prefix}}:a`, 'invalidated'])
+})
+
+t.test('an error of Redis that is no forgotten script is thrown', async (t) => {
+  const prefix = newPrefix()
+  await single.set(`{${prefix}}:a`, 'not ours', 'PX', LEASE_MS)
+  await t.rejects(acquire(storeOn(single, prefix)), /WRONGTYPE/)
+  const odd: RedisClient = { callBuffer: () => Promise.reject('no error at all') }
+  await t.rejects(storeOn(odd, prefix).generation())
+  await t.rejects(acquire(storeOn(odd, prefix)))
+})
+
+async function keysOf(client: Redis | Cluster, prefix: string): Promise<string[]> {
+  const nodes = client instanceof Cluster ? client.nodes('master') : [client]
+  return (await Promise.all(nodes.map((node: Redis) => node.keys(`{${prefix}}:*`)))).flat()
+}

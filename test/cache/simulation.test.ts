@@ -1,0 +1,46 @@
+import t from 'tap'
+import { BREAKS } from './simulation/breaks.ts'
+import { search } from './simulation/search.ts'
+import { simulate } from './simulation/simulate.ts'
+
+// SEEDS=1000 for more, `npm run simulate` for many more (tap follows every promise, which is slow); SEED=17 to replay one,
+// line by line.
+const SEEDS = Number(process.env['SEEDS'] ?? 100)
+const ONE = process.env['SEED']
+/** How many seeds a broken algorithm may take to be found out. */
+const SEEDS_TO_FIND = 200
+
+if (ONE !== undefined) {
+  t.test(`seed ${ONE}`, async (t) => {
+    const { broken, hash } = await simulate(Number(ONE), {}, (line) => t.comment(line))
+    t.comment(`hash ${hash}`)
+    t.strictSame(broken, [])
+  })
+} else {
+  t.test('a seed replays exactly', async (t) => {
+    const hashes = new Set<string>()
+    for (let seed = 1; seed <= 10; seed += 1) {
+      const lines: string[] = []
+      const first = await simulate(seed, {}, (line) => lines.push(line))
+      const second = await simulate(seed, {}, (line) => lines.push(line))
+      t.ok(first.loads > 0)
+      t.same(first, second)
+      t.ok(lines.slice(0, lines.length / 2).join() === lines.slice(lines.length / 2).join(), 'line by line')
+      hashes.add(first.hash)
+    }
+    t.equal(hashes.size, 10, 'and no two are alike')
+  })
+
+  for (const [what, { says, ...broken }] of Object.entries(BREAKS)) {
+    t.test(`it finds out when ${what}`, async (t) => {
+      const found = await search(SEEDS_TO_FIND, broken)
+      t.match(found?.broken.join('\n'), says)
+      t.comment(`seed ${found?.seed}: ${found?.broken[0]}`)
+    })
+  }
+
+  t.test(`${SEEDS} bad days of four processes break no promise`, async (t) => {
+    t.equal(await search(SEEDS), undefined)
+  })
+  t.setTimeout(SEEDS * 100 + 200_000)
+}

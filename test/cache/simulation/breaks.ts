@@ -1,0 +1,107 @@
+import type { Lifetime, Store } from '../../../cache/store.ts'
+import type { Break } from './simulate.ts'
+
+const FOR_EVER: Lifetime = { freshForMs: 1e9, keepForMs: 1e9 }
+
+/** For each promise, an algorithm that does not keep it: what is wrong with it, and what the simulation says to that. */
+export const BREAKS: Record<string, Break & { says: RegExp }> = {
+  'a commit ignores the generation': {
+    says: /stores \d+, invalidated by|is answered, not|was confirmed/,
+    shared: (store) => ({
+      ...store,
+      async commit(key, lease, value, times) {
+        const committed = await store.commit(key, lease, value, times)
+        if (!committed.startsWith('outdated')) return committed
+        const token = `${lease.token} again`
+        const anew = await store.acquire(key, { token, leaseMs: 1, force: true })
+        return anew.state === 'lease' ? store.commit(key, anew.lease, value, times) : committed
+      },
+    }),
+  },
+  'a lease does not keep others out': {
+    says: /a second lease/,
+    shared: (store) => ({
+      ...store,
+      async acquire(key, request) {
+        const acquired = await store.acquire(key, request)
+        if (acquired.state !== 'wait') return acquired
+        const { generation = '', found } = acquired
+        return { state: 'lease', generation, lease: { token: request.token, generation }, found }
+      },
+    }),
+  },
+  'a lease is never renewed': {
+    says: /a second lease/,
+    shared: (store) => ({ ...store, renew: async () => true }),
+  },
+  'the lease of a dead holder never runs out': {
+    says: /has waited|in peace/,
+    shared: (store) => ({
+      ...store,
+      acquire: (key, request) => store.acquire(key, { ...request, leaseMs: 1e9 }),
+      renew: (key, lease) => store.renew(key, lease, 1e9),
+    }),
+  },
+  'a failed load keeps its lease for ever': {
+    says: /has waited|in peace/,
+    shared: (store) => ({
+      ...store,
+      async fail(key, lease) {
+        await store.renew(key, lease, 1e9)
+        return { coolDownMs: 0, found: undefined }
+      },
+    }),
+  },
+  'a hard invalidation is a soft one': {
+    says: /was confirmed/,
+    shared: (store) => ({ ...store, invalidate: () => store.invalidate('soft') }),
+  },
+  'a soft invalidation does nothing': {
+    says: /in peace|stores \d+, invalidated by/,
+    shared: (store) => ({
+      ...store,
+      invalidate: async (mode) => (mode === 'hard' ? store.invalidate(mode) : undefined),
+    }),
+  },
+  'a hard invalidation does not wait for the copies': {
+    says: /was confirmed/,
+    cache: (cache) => ({ ...cache, invalidate: (mode) => cache.invalidate(mode, { wait: false }) }),
+  },
+  'copies never expire': {
+    says: /was confirmed|is answered, not/,
+    near: { maxStaleMs: 1e9 },
+    cache: (cache, { clock }) => ({
+      ...cache,
+      async invalidate(mode) {
+        await cache.invalidate(mode, { wait: false })
+        if (mode === 'hard') await new Promise<void>((resolve) => clock.schedule(1000, resolve))
+      },
+    }),
+  },
+  'who comes after an invalidation joins a load from before': {
+    says: /was confirmed/,
+    cache(cache) {
+      const flights = new Map<string, ReturnType<typeof cache.read>>()
+      return {
+        ...cache,
+        read(key, load) {
+          const flight = flights.get(key) ?? cache.read(key, load).finally(() => flights.delete(key))
+          flights.set(key, flight)
+          return flight
+        },
+      }
+    },
+  },
+  'what was loaded alone is kept for ever': {
+    says: /cut off, answers/,
+    backup: (store) => ({ ...store, commit: (key, lease, value) => store.commit(key, lease, value, FOR_EVER) }),
+  },
+  'a command to the store has no deadline': {
+    says: /has waited|is still invalidating|in peace/,
+    failover: { deadlineMs: 1e9 },
+  },
+  'an error of the store reaches the reader': {
+    says: /a read fails with/,
+    backup: (store): Store => ({ ...store, acquire: () => Promise.reject(new Error('ECONNREFUSED')) }),
+  },
+}

@@ -1,0 +1,148 @@
+import type { Acquired, Committed, Store } from '../../../cache/store.ts'
+import type { Machine } from './machine.ts'
+import type { World } from './world.ts'
+
+/** A read that is under way. */
+export interface Reading {
+  machine: Machine
+  key: string
+  startedAtMs: number
+  /** The oldest version that it may answer: that of the last hard invalidation confirmed before it began. */
+  floor: number
+  /** The store could not be asked for it: it may be answered from what this process loaded alone. */
+  isAlone: boolean
+}
+
+/** What was loaded: its version, and where and when the load ended. */
+export const encode = (version: number, load: number) => Buffer.from(`${version} ${load}`)
+export function decode(value: Uint8Array): { version: number; load: number } {
+  const [version, load] = Buffer.from(value).toString().split(' ')
+  return { version: Number(version), load: Number(load) }
+}
+
+export type History = ReturnType<typeof createHistory>
+
+/** Watches a run, and throws where a promise is broken. */
+export function createHistory(world: World, bounds: { localMs: number; deadlineMs: number; maxStaleMs: number }) {
+  let version = 1
+  let confirmed = 1
+  let storeFloor = 1
+  const readings = new Set<Reading>()
+  const loadsEnded = new Map<number, number>()
+  const broken: string[] = []
+  const leases = new Map<string, { machine: Machine; atMs: number; isOver: boolean }>()
+  const given = new Map<string, { machine: Machine; key: string; atMs: number }>()
+
+  function breaks(promise: string): void {
+    world.trace(`BROKEN ${promise}`)
+    broken.push(`${world.now()} ms: ${promise}`)
+  }
+
+  /** (b) At most one load per generation and entry, unless its holder was in trouble, or done. */
+  function leased(key: string, generation: string, machine: Machine): void {
+    const place = `${key} ${generation}`
+    const before = leases.get(place)
+    if (before !== undefined && !before.isOver && before.machine.lastTroubleMs() < before.atMs)
+      breaks(`a second lease of ${place}: ${machine.name} while ${before.machine.name} holds it`)
+    leases.set(place, { machine, atMs: world.now(), isOver: false })
+  }
+
+  return {
+    broken,
+    readings,
+    version: () => version,
+    loadEnded: (load: number) => loadsEnded.set(load, world.now()),
+
+    /** Somebody has published something; the answer is told when its hard invalidation is confirmed. */
+    publish(): () => void {
+      version += 1
+      const published = version
+      return () => {
+        confirmed = Math.max(confirmed, published)
+      }
+    },
+
+    startReading(machine: Machine, key: string): Reading {
+      const reading = { machine, key, startedAtMs: world.now(), floor: confirmed, isAlone: false }
+      readings.add(reading)
+      return reading
+    },
+
+    /** (a) No read that began after a hard invalidation was confirmed answers what is older, unless it had to do alone. */
+    answered(reading: Reading, value: Uint8Array): void {
+      readings.delete(reading)
+      const { version: got, load } = decode(value)
+      world.trace(`${reading.machine.name} ${reading.key} answers ${got}`)
+      if (got >= reading.floor) return
+      const sinceMs = world.now() - (loadsEnded.get(load) ?? Number.NEGATIVE_INFINITY)
+      if (!reading.isAlone) breaks(`${reading.machine.name} answers ${got} after ${reading.floor} was confirmed`)
+      else if (sinceMs > bounds.localMs + bounds.deadlineMs)
+        breaks(`${reading.machine.name}, cut off, answers ${got}, loaded ${sinceMs} ms ago`)
+    },
+
+    failed(reading: Reading, error: unknown): void {
+      readings.delete(reading)
+      const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+      world.trace(`${reading.machine.name} ${reading.key} ${code}`)
+      if (!code.startsWith('PP_')) breaks(`a read fails with ${code}`)
+    },
+
+    /** The shared store, watched: `machine` is who asks. */
+    watchShared(store: Store, machine: Machine): Store {
+      return {
+        ...store,
+        async acquire(key, request) {
+          const acquired = await store.acquire(key, request)
+          if (acquired.state === 'lease') leased(key, acquired.lease.generation, machine)
+          return acquired
+        },
+        async commit(key, lease, value, lifetime) {
+          const committed = await store.commit(key, lease, value, lifetime)
+          const held = leases.get(`${key} ${lease.generation}`)
+          if (committed === 'stored' && held !== undefined) held.isOver = true
+          // (f)
+          if (committed === 'stored' && decode(value).version < storeFloor)
+            breaks(`${machine.name} stores ${decode(value).version}, invalidated by ${storeFloor}`)
+          return committed
+        },
+        async fail(key, lease, coolDown) {
+          const held = leases.get(`${key} ${lease.generation}`)
+          if (held !== undefined) held.isOver = true
+          return store.fail(key, lease, coolDown)
+        },
+      }
+    },
+    invalidatedShared: (published: number) => {
+      storeFloor = Math.max(storeFloor, published)
+    },
+
+    /** A process's own view of its stores, watched: when does it act alone? */
+    watchOwn(store: Store, machine: Machine): Store {
+      const alone = (key: string, startedBeforeMs = Number.POSITIVE_INFINITY) => {
+        for (const reading of readings)
+          if (reading.machine === machine && reading.key === key && reading.startedAtMs <= startedBeforeMs)
+            reading.isAlone = true
+      }
+      return {
+        ...store,
+        async acquire(key, request): Promise<Acquired> {
+          const acquired = await store.acquire(key, request)
+          if (acquired.generation === undefined) alone(key)
+          if (acquired.state === 'lease') given.set(acquired.lease.token, { machine, key, atMs: world.now() })
+          return acquired
+        },
+        async commit(key, lease, value, lifetime): Promise<Committed> {
+          const committed = await store.commit(key, lease, value, lifetime)
+          const leasedAtMs = given.get(lease.token)?.atMs ?? 0
+          if (lease.isLocal || committed === 'unconfirmed') alone(key, leasedAtMs + bounds.maxStaleMs)
+          return committed
+        },
+        async fail(key, lease, coolDown) {
+          if (lease.isLocal) alone(key)
+          return store.fail(key, lease, coolDown)
+        },
+      }
+    },
+    breaks,
+  }
+}

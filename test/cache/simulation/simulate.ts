@@ -1,0 +1,256 @@
+import { createFailoverStore, type FailoverStore } from '../../../cache/failover-store.ts'
+import { createMemoryStore } from '../../../cache/memory-store.ts'
+import { createReadThroughCache, type ReadThroughCache } from '../../../cache/read-through-cache.ts'
+import type { InvalidateMode, Store, StoredValue } from '../../../cache/store.ts'
+import { createNames } from '../../helpers/virtual-clock.ts'
+import { createHistory, decode, encode } from './history.ts'
+import { createMachine, type Machine } from './machine.ts'
+import { createWorld, type World } from './world.ts'
+
+const MACHINES = 4
+const KEYS = ['a', 'b', 'c'] as const
+const FAULTS_END_MS = 10_000
+const NEAR = { maxStaleMs: 1000 }
+const FAILOVER = { deadlineMs: 150, retryAfterMs: 1000, localMs: 5000 }
+const LEASE_MS = 3000
+const LOAD_TIMEOUT_MS = 6000
+const COOL_DOWN = { firstMs: 500, maxMs: 5000 }
+const POLL = { firstMs: 25, longestMs: 250 }
+
+/** One deliberate fault in the algorithm, put around its parts. */
+export interface Break {
+  shared?: (store: Store, world: World) => Store
+  backup?: (store: Store) => Store
+  cache?: (cache: ReadThroughCache, machine: Machine) => ReadThroughCache
+  near?: typeof NEAR
+  failover?: Partial<typeof FAILOVER>
+}
+
+interface Process {
+  machine: Machine
+  cache: ReadThroughCache
+  store: FailoverStore
+}
+
+/** Four processes over one store that live through ten seconds of a bad day, and then through half a minute of peace. */
+export async function simulate(seed: number, broken: Break = {}, print?: (line: string) => void) {
+  const world = createWorld(seed, print)
+  const history = createHistory(world, { ...FAILOVER, ...NEAR })
+  const nonce = createNames()
+  const worldClock = { now: world.now, schedule: world.at }
+  const newStore = () => createMemoryStore({ clock: worldClock, nonce, maxEntries: 8 })
+  const breakShared = broken.shared ?? ((store: Store) => store)
+  let shared = breakShared(newStore(), world)
+  let isStoreUp = true
+  let isPeace = false
+  const invalidating = new Set<{ machine: Machine }>()
+  let loads = 0
+  // What this day is like.
+  const ttlMs = world.pick([1500, 60_000])
+  const staleMs = world.pick([0, 2000, 20_000])
+  const slowLoads = world.pick([0.02, 0.1])
+  const failingLoads = world.pick([0, 0.05, 0.3])
+  const faults = world.pick([0.02, 0.1, 0.2])
+  const pauseMs = world.pick([40, 80])
+
+  const processes: Process[] = []
+  const check = (_answer: StoredValue): void => {}
+  const everybody = (run: (process: Process) => void) => {
+    for (const process of processes) run(process)
+  }
+
+  function tell(message: string): void {
+    everybody(({ machine, cache }) => {
+      if (world.chance(0.7)) world.at(world.between(0, 300), () => machine.enter(() => cache.hear(message)))
+    })
+  }
+
+  /** The shared store, as a machine reaches it. */
+  function reach(machine: Machine): Store {
+    const on = () => history.watchShared(shared, machine)
+    return {
+      acquire: (key, request) => machine.command(() => on().acquire(key, request)),
+      commit: (key, lease, value, times) =>
+        machine.command(async () => {
+          const committed = await on().commit(key, lease, value, times)
+          if (committed === 'stored') tell(`committed ${key}`)
+          return committed
+        }),
+      renew: (key, lease, leaseMs) => machine.command(() => on().renew(key, lease, leaseMs)),
+      fail: (key, lease, coolDown) => machine.command(() => on().fail(key, lease, coolDown)),
+      invalidate: (mode) => {
+        const published = history.version()
+        return machine.command(async () => {
+          await on().invalidate(mode)
+          history.invalidatedShared(published)
+          tell('invalidated')
+        })
+      },
+      generation: () => machine.command(() => on().generation()),
+    }
+  }
+
+  function start(index: number): void {
+    const machine = createMachine(world, `p${index}`, {
+      deadlineMs: FAILOVER.deadlineMs,
+      isStoreUp: () => isStoreUp,
+      isPeace: () => isPeace,
+    })
+    const { clock } = machine
+    const backup = createMemoryStore({ clock, nonce, maxEntries: 8 })
+    const observe = (event: { type: string }) => world.trace(`${machine.name} ${event.type}`)
+    const store = createFailoverStore({
+      ...{ primary: reach(machine), backup: broken.backup?.(backup) ?? backup, clock, observe },
+      ...{ ...FAILOVER, ...broken.failover },
+    })
+    const cache = createReadThroughCache({
+      ...{ store: history.watchOwn(store, machine), clock, random: world.random, nonce, observe },
+      near: broken.near ?? NEAR,
+      policy: {
+        ...{ ttlMs, staleMs, failSafeMs: 100_000, leaseMs: LEASE_MS, loadTimeoutMs: LOAD_TIMEOUT_MS },
+        ...{ coolDown: COOL_DOWN, poll: POLL },
+      },
+    })
+    processes[index] = { machine, store, cache: broken.cache?.(cache, machine) ?? cache }
+  }
+  for (let index = 0; index < MACHINES; index += 1) start(index)
+
+  /** The expensive query: it sees the blog as it is at its start, or at some moment within. */
+  const loadOn = (machine: Machine) => () => {
+    loads += 1
+    const load = loads
+    const isSlow = !isPeace && world.chance(slowLoads)
+    const durationMs = isSlow ? world.between(1000, 1.5 * LOAD_TIMEOUT_MS) : world.between(1, 300)
+    const isFailing = !isPeace && world.chance(failingLoads)
+    return new Promise<Uint8Array>((resolve, reject) => {
+      let seen = history.version()
+      if (world.chance(0.3)) {
+        world.at(world.random() * durationMs, () => {
+          seen = history.version()
+        })
+      }
+      const end = () => {
+        history.loadEnded(load)
+        if (isFailing) reject(new Error('the database failed'))
+        else resolve(encode(seen, load))
+      }
+      world.at(durationMs, () => machine.enter(end))
+    })
+  }
+
+  function read({ machine, cache }: Process, key: string, how: 'read' | 'refresh' = 'read', onAnswer = check) {
+    const reading = history.startReading(machine, key)
+    cache[how](key, loadOn(machine)).then(
+      (answer) => {
+        history.answered(reading, answer.value)
+        onAnswer(answer)
+      },
+      (error) => history.failed(reading, error),
+    )
+  }
+
+  function publish({ machine, cache }: Process, mode: InvalidateMode, onDone = (_isConfirmed: boolean): void => {}) {
+    const confirm = history.publish()
+    world.trace(`${machine.name} publishes ${history.version()} ${mode}`)
+    const invalidation = { machine }
+    invalidating.add(invalidation)
+    const end = (isConfirmed: boolean) => {
+      invalidating.delete(invalidation)
+      onDone(isConfirmed)
+    }
+    cache.invalidate(mode).then(
+      () => {
+        world.trace(`${machine.name} ${mode} confirmed`)
+        if (mode === 'hard') confirm()
+        end(true)
+      },
+      (error) => {
+        if (error?.code !== 'PP_UNCONFIRMED') history.breaks(`an invalidation fails with ${error}`)
+        end(false)
+      },
+    )
+  }
+
+  function fault(index: number): void {
+    const process = processes[index]
+    if (process === undefined) return
+    const { machine, store } = process
+    const lengthMs = world.pick([60, 300, 1200, 4500])
+    const kind = world.pick(['freeze', 'freeze', 'freeze', 'crash', 'cut', 'cut', 'outage', 'loss'])
+    world.trace(`${machine.name} ${kind} ${lengthMs}`)
+    if (kind === 'freeze' && !machine.isFrozen()) {
+      machine.freeze()
+      world.at(lengthMs, () => machine.isCrashed() || machine.thaw())
+    } else if (kind === 'crash') {
+      machine.crash()
+      for (const reading of history.readings) if (reading.machine === machine) history.readings.delete(reading)
+      start(index)
+    } else if (kind === 'cut') {
+      machine.cut(world.pick(['refused', 'silent']))
+      world.at(lengthMs, () => {
+        machine.cut(undefined)
+        if (world.chance(0.5)) machine.enter(store.heal)
+      })
+    } else if (kind === 'outage' && isStoreUp) {
+      isStoreUp = false
+      world.at(lengthMs, () => {
+        isStoreUp = true
+      })
+    } else if (kind === 'loss') shared = breakShared(newStore(), world)
+  }
+
+  function step(): void {
+    if (world.now() >= FAULTS_END_MS) return
+    const index = world.between(0, MACHINES - 1)
+    const process = processes[index]
+    const key = world.pick(KEYS)
+    const roll = world.random()
+    if (process === undefined) return
+    // What comes for a frozen process waits at its door.
+    if (roll < faults) fault(index)
+    else if (roll < faults + 0.1) process.machine.enter(() => publish(process, world.chance(0.6) ? 'hard' : 'soft'))
+    else if (roll < faults + 0.13) process.machine.enter(() => read(process, key, 'refresh'))
+    else for (let n = world.pick([1, 1, 3]); n > 0; n -= 1) process.machine.enter(() => read(process, key))
+    world.at(world.chance(0.2) ? 0 : world.between(0, 2 * pauseMs), step)
+  }
+
+  step()
+  await world.runUntil(FAULTS_END_MS)
+  isPeace = true
+  // Time for the longest fault, and for what was begun under it.
+  await world.runUntil(FAULTS_END_MS + 20_000)
+  // (c) Everybody is answered.
+  for (const { machine, key, startedAtMs } of history.readings)
+    history.breaks(`${machine.name} has waited for ${key} since ${startedAtMs} ms`)
+  for (const { machine } of invalidating)
+    if (!machine.isCrashed()) history.breaks(`${machine.name} is still invalidating`)
+
+  const readAll = (onAnswer = check) =>
+    everybody((process) => {
+      for (const key of KEYS) read(process, key, 'read', onAnswer)
+    })
+  // Whoever still believes the store away, asks again.
+  readAll()
+  await world.runUntil(FAULTS_END_MS + 22_000)
+  // (d), (e) One more invalidation, hard or soft: everybody comes to answer the newest, fresh.
+  let isConfirmed = false
+  const last = processes[world.between(0, MACHINES - 1)]
+  if (last !== undefined)
+    publish(last, world.pick(['hard', 'soft']), (itIs) => {
+      isConfirmed = itIs
+    })
+  await world.runUntil(FAULTS_END_MS + 25_000)
+  if (!isConfirmed) history.breaks('in peace an invalidation is not confirmed')
+  readAll()
+  let answers = 0
+  await world.runUntil(FAULTS_END_MS + 26_200)
+  readAll(({ value, freshForMs }) => {
+    answers += 1
+    const { version } = decode(value)
+    if (version !== history.version()) history.breaks(`in peace ${version} is answered, not ${history.version()}`)
+    if (freshForMs <= 0) history.breaks('in peace an answer is stale')
+  })
+  await world.runUntil(FAULTS_END_MS + 27_000)
+  if (answers !== MACHINES * KEYS.length) history.breaks('in peace not all are answered')
+  return { broken: history.broken, hash: world.hash(), loads }
+}

@@ -1,0 +1,173 @@
+import fastifyRedis from '@fastify/redis'
+import Fastify from 'fastify'
+import { Redis } from 'ioredis'
+import t from 'tap'
+import popularPosts, { type PopularPostsOptions } from '../../index.ts'
+import { redisUrl, startRedis } from '../helpers/redis.ts'
+import { startRedisCluster } from '../helpers/redis-cluster.ts'
+import { until } from '../helpers/services/until.ts'
+
+let prefixes = 0
+const load = async () => [{ slug: 'a' }]
+
+function createApp(options: PopularPostsOptions) {
+  const app = Fastify()
+  prefixes += 1
+  app.register(popularPosts, { prefix: `connections-${process.pid}-${prefixes}`, load, ...options })
+  return app
+}
+
+/** Far more than it takes, and far less than for ever. */
+async function withinSeconds(seconds: number, work: PromiseLike<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const tooLate = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, seconds * 1000, false)
+  })
+  const isDone = await Promise.race([work.then(() => true), tooLate])
+  clearTimeout(timer)
+  return isDone
+}
+
+t.test('boots while Redis is down, and takes it up when it comes', async (t) => {
+  const server = await startRedis()
+  await server.stop()
+  const app = createApp({ redisUrl: server.url })
+  const startedAtMs = performance.now()
+  await app.ready()
+  // Half a second is what it waits.
+  t.ok(performance.now() - startedAtMs < 2_000)
+  t.equal((await app.inject('/posts/popular')).statusCode, 200)
+  t.ok(app.popularPosts.stats().isStoreDown)
+  await t.rejects(app.popularPosts.invalidate(), { code: 'PP_UNCONFIRMED', statusCode: 503 })
+
+  const again = await startRedis({ port: server.port })
+  t.teardown(() => again.stop())
+  await until(async () => {
+    await app.popularPosts.read()
+    return !app.popularPosts.stats().isStoreDown
+  }, 'it is on Redis')
+  await app.popularPosts.invalidate()
+  t.ok(await withinSeconds(5, app.close()))
+})
+
+t.test('boots while Redis is frozen', async (t) => {
+  const server = await startRedis()
+  t.teardown(() => server.stop())
+  await server.kill('SIGSTOP')
+  const app = createApp({ redisUrl: server.url })
+  const startedAtMs = performance.now()
+  await app.ready()
+  t.ok(performance.now() - startedAtMs < 2_000)
+  t.equal((await app.inject('/posts/popular')).statusCode, 200)
+  t.ok(await withinSeconds(5, app.close()))
+})
+
+t.test('closes in every state', async (t) => {
+  await t.test('Redis was never reached', async (t) => {
+    const server = await startRedis()
+    await server.stop()
+    const app = createApp({ redisUrl: server.url })
+    await app.ready()
+    t.ok(await withinSeconds(5, app.close()))
+  })
+  for (const [name, signal] of Object.entries({ down: 'SIGKILL', frozen: 'SIGSTOP', up: 'SIGCONT' } as const)) {
+    for (const isUsed of [false, true]) {
+      await t.test(`Redis is ${name}${isUsed ? ', and was asked since' : ''}`, async (t) => {
+        const server = await startRedis()
+        t.teardown(() => server.stop())
+        const app = createApp({ redisUrl: server.url })
+        await app.ready()
+        await app.popularPosts.read()
+        await server.kill(signal)
+        // Under a key of its own: not from a copy.
+        if (isUsed) await app.popularPosts.read({ days: 1 })
+        t.equal(app.popularPosts.stats().isStoreDown, isUsed && name !== 'up')
+        t.ok(await withinSeconds(5, app.close()))
+      })
+    }
+  }
+  await t.test('reconnecting', async (t) => {
+    const server = await startRedis()
+    t.teardown(() => server.stop())
+    const app = createApp({ redisUrl: server.url })
+    await app.ready()
+    await server.kill()
+    const { client, subscriber } = app.popularPostsRedis
+    await until(() => client.status === 'reconnecting' && subscriber.status === 'reconnecting', 'both reconnect')
+    t.ok(await withinSeconds(5, app.close()))
+  })
+  await t.test('a Cluster: up, and down', async (t) => {
+    const cluster = await startRedisCluster()
+    t.teardown(() => cluster.stop())
+    const urls = cluster.nodes.map(({ url }) => url).join()
+    const [up, down] = [createApp({ redisUrl: urls }), createApp({ redisUrl: urls })]
+    for (const app of [up, down]) {
+      await app.ready()
+      await app.popularPosts.read()
+      t.notOk(app.popularPosts.stats().isStoreDown)
+    }
+    t.ok(await withinSeconds(5, up.close()))
+    await cluster.stop()
+    await down.popularPosts.read({ days: 1 })
+    t.ok(await withinSeconds(5, down.close()))
+  })
+})
+
+t.test("a host's own client is used, and left open", async (t) => {
+  const client = new Redis(await redisUrl())
+  t.teardown(() => client.quit())
+  const app = createApp({ redis: client })
+  await app.ready()
+  await app.popularPosts.read()
+  t.notOk(app.popularPosts.stats().isStoreDown)
+  const { subscriber } = app.popularPostsRedis
+  t.equal(app.popularPostsRedis.client, client)
+  await app.close()
+  t.equal(await client.ping(), 'PONG')
+  await until(() => subscriber.status === 'end', 'ours, which listened, is closed')
+})
+
+t.test('with @fastify/redis', async (t) => {
+  const url = await redisUrl()
+  for (const namespace of ['', 'lists']) {
+    await t.test(namespace === '' ? 'without a namespace' : 'by its namespace', async (t) => {
+      const app = Fastify()
+      await app.register(fastifyRedis, { url, closeClient: true, ...(namespace === '' ? {} : { namespace }) })
+      await app.register(popularPosts, { prefix: `registered-${process.pid}${namespace}`, load, redis: namespace })
+      await app.ready()
+      await app.popularPosts.read()
+      t.match((await app.inject('/posts/popular')).headers['cache-status'], /^popular-posts; hit; /)
+      t.notOk(app.popularPosts.stats().isStoreDown)
+      await app.popularPosts.invalidate('hard')
+      t.ok(await withinSeconds(5, app.close()))
+    })
+  }
+
+  await t.test('that is not there, or not by this name, is refused', async (t) => {
+    for (const redis of ['lists', '']) {
+      const app = createApp({ redis })
+      await t.rejects(async () => app.ready(), { code: 'PP_NO_SUCH_REDIS' }, `"${redis}", none registered`)
+    }
+    for (const redis of ['lists', '', 'constructor', 'get']) {
+      const app = Fastify()
+      t.teardown(() => app.close())
+      await app.register(fastifyRedis, { url, closeClient: true, namespace: 'sessions' })
+      await t.rejects(
+        async () => app.register(popularPosts, { load, redis }),
+        { code: 'PP_NO_SUCH_REDIS' },
+        `"${redis}"`,
+      )
+    }
+    await t.rejects(async () => createApp({ redis: {} as Redis }).ready(), { code: 'PP_NO_SUCH_REDIS' })
+    for (const redis of ['lists', 'options', 'get']) {
+      const app = Fastify()
+      t.teardown(() => app.close())
+      await app.register(fastifyRedis, { url, closeClient: true })
+      await t.rejects(
+        async () => app.register(popularPosts, { load, redis }),
+        { code: 'PP_NO_SUCH_REDIS' },
+        `"${redis}", one without`,
+      )
+    }
+  })
+})

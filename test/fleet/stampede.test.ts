@@ -1,0 +1,72 @@
+import t from 'tap'
+import { createVersions, type Member, startFleet, total, underLoad } from '../helpers/fleet.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+import { redisUrl } from '../helpers/redis.ts'
+import { startRedisCluster } from '../helpers/redis-cluster.ts'
+import { until } from '../helpers/services/until.ts'
+
+const LOADS = /pg_sleep/
+const range = (length: number) => Array.from({ length }, (_none, index) => index)
+
+async function createDatabase(t: Parameters<typeof createTestDatabase>[0], seconds: number) {
+  const database = await createTestDatabase(t, { migrate: false })
+  await createVersions(database.pool, seconds)
+  await database.resetStatements()
+  return database
+}
+
+function readAll(members: readonly Member[], each: number, path?: string) {
+  return Promise.all(members.flatMap((member) => range(each).map(() => member.read(path))))
+}
+
+t.test('4 processes x 250 requests on a cold list are one query', async (t) => {
+  const cluster = await startRedisCluster()
+  t.teardown(() => cluster.stop())
+  const servers = {
+    'a single Redis': await redisUrl(),
+    'a Cluster of three masters': cluster.nodes.map(({ url }) => url).join(),
+  }
+  for (const [name, url] of Object.entries(servers)) {
+    await t.test(name, async (t) => {
+      const { url: postgresUrl, countStatements } = await createDatabase(t, 0.5)
+      const members = await startFleet(t, 4, { postgresUrl, redisUrl: url, prefix: `stampede-${process.pid}` })
+      const answers = await readAll(members, 250)
+      t.same([...new Set(answers.map(({ status, version }) => `${status} ${version}`))], ['200 1'])
+      t.equal(answers.length, 1000)
+      t.equal(await countStatements(LOADS), 1, 'one query')
+      t.equal(await total(members, 'loads'), 1)
+      t.equal(await total(members, 'storeFailures'), 0, 'with Redis')
+      // Each list is a key of its own, all in one slot.
+      await Promise.all([7, 8, 9].map((days) => readAll(members, 5, `/posts/popular?days=${days}`)))
+      t.equal(await countStatements(LOADS), 4, 'one for each of three more lists')
+
+      for (const requests of [100, 1000]) {
+        const warm = await readAll(members, requests / members.length)
+        const hits = warm.filter(({ status, how }) => status === 200 && how.startsWith('hit;'))
+        t.ok(hits.length / requests > 0.9, `warm, ${hits.length} of ${requests} at once are hits`)
+      }
+      t.equal(await countStatements(LOADS), 4, 'and no query more')
+    })
+  }
+})
+
+t.test('an expiry under load is one refresh in the fleet, which nobody waits for', async (t) => {
+  const { url: postgresUrl, countStatements } = await createDatabase(t, 0.3)
+  const options = { postgresUrl, redisUrl: await redisUrl(), prefix: `expiry-${process.pid}`, ttlSeconds: 1 }
+  const members = await startFleet(t, 3, options)
+  await readAll(members, 1)
+  const startedAtMs = performance.now()
+  const answers = await underLoad(members, { concurrency: 10, pauseMs: 10 }, () =>
+    until(async () => (await countStatements(LOADS)) >= 4, 'three refreshes'),
+  )
+  const seconds = (performance.now() - startedAtMs) / 1000
+  t.same([...new Set(answers.map(({ status }) => status))], [200])
+  const waited = answers.filter(({ how }) => !how.startsWith('hit;'))
+  t.same(waited, [], `none of ${answers.length} requests waited for a load`)
+  // A refresh takes 0.3 s and the list is fresh for 0.9 to 1.1 s after it: no two in less than 1.2 s. The one query
+  // more is a refresh that had begun before the first of these seconds.
+  const queries = await countStatements(LOADS)
+  t.ok(queries - 1 <= seconds / 1.2 + 1, `${queries} queries in ${seconds.toFixed(1)} s`)
+  t.equal(await total(members, 'commitsRefused'), 0)
+  t.equal(await total(members, 'takeovers'), 0)
+})

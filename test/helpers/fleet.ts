@@ -1,0 +1,148 @@
+import { once } from 'node:events'
+import type { Pool } from 'pg'
+import type { PopularPostsOptions, PopularPostsStats } from '../../index.ts'
+import { runProgram, type Teardown } from './program.ts'
+import { endWithUs, forgetPid } from './services/reaper.ts'
+
+export const ADMIN_TOKEN = 'a token of the fleet'
+
+export interface FleetOptions extends PopularPostsOptions {
+  /** Where the members load from: a database with `createVersions`. */
+  postgresUrl: string
+  /** By how much the clock of each member is wrong. */
+  clockShiftsMs?: readonly number[]
+}
+
+/** What a member answered. */
+export interface Answer {
+  /** Of HTTP; 0: no answer came, because the process or the connection ended. */
+  status: number
+  /** The version of the list; 0 when there is none. */
+  version: number
+  /** Cache-Status without its name, as in `hit; ttl=3`. */
+  how: string
+  retryAfter: string | null
+  startedAtMs: number
+  durationMs: number
+}
+
+export type Member = Awaited<ReturnType<typeof startMember>>
+
+/** Several processes of one fleet; they end with the test. */
+export function startFleet(t: Teardown, count: number, options: FleetOptions): Promise<Member[]> {
+  const { clockShiftsMs = [], ...rest } = options
+  return Promise.all(Array.from({ length: count }, (_none, index) => startMember(t, rest, clockShiftsMs[index])))
+}
+
+/** One process of a fleet; see `test/fixtures/fleet-member.ts`. */
+export async function startMember(t: Teardown, options: FleetOptions, clockShiftMs = 0) {
+  const program = runProgram(t, 'test/fixtures/fleet-member.ts', {
+    args: [JSON.stringify({ adminToken: ADMIN_TOKEN, ...options })],
+    env: { CLOCK_SHIFT_MS: String(clockShiftMs) },
+  })
+  const { child } = program
+  const pid = child.pid ?? 0
+  endWithUs(pid)
+  child.once('exit', () => forgetPid(pid))
+  // A frozen process does not hear that it is to end.
+  t.teardown(async () => {
+    child.kill('SIGCONT')
+  })
+  const [url = ''] = await program.says(/http:\S+/)
+  const isGone = () => child.exitCode !== null || child.signalCode !== null
+
+  async function read(path = '/posts/popular', signal?: AbortSignal): Promise<Answer> {
+    const startedAtMs = performance.now()
+    const none = { status: 0, version: 0, how: '', retryAfter: null }
+    const answer = await fetch(url + path, signal ? { signal } : {}).then(
+      async (response) => {
+        const list = (await response.json()) as { version: number }[]
+        return {
+          status: response.status,
+          version: response.status === 200 ? (list[0]?.version ?? 0) : 0,
+          how: response.headers.get('cache-status')?.replace('popular-posts; ', '') ?? '',
+          retryAfter: response.headers.get('retry-after'),
+        }
+      },
+      () => none,
+    )
+    return { ...answer, startedAtMs, durationMs: performance.now() - startedAtMs }
+  }
+
+  return {
+    pid,
+    url,
+    read,
+    stats: async (): Promise<PopularPostsStats> => (await (await fetch(`${url}/stats`)).json()) as PopularPostsStats,
+    /** Answers the status: 200 when the invalidation is final. */
+    async invalidate(mode: 'hard' | 'soft' = 'hard'): Promise<number> {
+      const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
+      const response = await fetch(`${url}/posts/popular/invalidate?mode=${mode}`, { method: 'POST', headers })
+      await response.arrayBuffer()
+      return response.status
+    },
+    /** Sends a signal: SIGSTOP freezes it, SIGCONT wakes it up, SIGKILL ends it at once (and is waited for). */
+    async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+      if (isGone()) return
+      child.kill(signal)
+      if (signal === 'SIGKILL') await once(child, 'exit')
+    },
+    isGone,
+  }
+}
+
+/** What the members load: a version, and how many seconds it takes to load. */
+export async function createVersions(pool: Pool, seconds = 0): Promise<void> {
+  await pool.query('create table versions (version integer not null, seconds double precision not null)')
+  await pool.query('insert into versions values (1, $1)', [seconds])
+}
+
+/** Answers the new version. */
+export async function publish(pool: Pool): Promise<number> {
+  const { rows } = await pool.query<{ version: number }>('update versions set version = version + 1 returning version')
+  return rows[0]?.version ?? 0
+}
+
+export async function setSeconds(pool: Pool, seconds: number): Promise<void> {
+  await pool.query('update versions set seconds = $1', [seconds])
+}
+
+/** The processes that are loading now. */
+export async function loaders(pool: Pool): Promise<number[]> {
+  const { rows } = await pool.query<{ name: string }>(
+    `select application_name as name from pg_stat_activity
+     where datname = current_database() and state = 'active' and application_name like 'member %'`,
+  )
+  return rows.map(({ name }) => Number(name.slice('member '.length)))
+}
+
+/** Reads from all members without a pause, so many requests at a time on each, while something is done. */
+export async function underLoad(
+  members: readonly Member[],
+  { concurrency = 5, pauseMs = 5, paths = ['/posts/popular'] },
+  work: () => Promise<unknown>,
+): Promise<Answer[]> {
+  const answers: Answer[] = []
+  let isOver = false
+  const readers = members.flatMap((member) =>
+    Array.from({ length: concurrency }, async () => {
+      for (let count = 0; !isOver; count += 1) {
+        answers.push(await member.read(paths[count % paths.length]))
+        await new Promise((resolve) => setTimeout(resolve, pauseMs))
+      }
+    }),
+  )
+  try {
+    await work()
+  } finally {
+    isOver = true
+    await Promise.all(readers)
+  }
+  return answers
+}
+
+/** One counter, of all members together. */
+export async function total(members: readonly Member[], name: keyof PopularPostsStats): Promise<number> {
+  const all = await Promise.all(members.map((member) => member.stats()))
+  return all.reduce((sum, stats) => sum + Number(stats[name]), 0)
+}

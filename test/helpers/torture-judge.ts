@@ -1,0 +1,108 @@
+import type { Answer } from './fleet.ts'
+
+/** From its first moment to its last; not over while `untilMs` is infinite. */
+interface Span {
+  fromMs: number
+  untilMs: number
+}
+
+export interface Reading extends Answer {
+  slot: number
+  path: string
+  /** The newest version whose invalidation was confirmed before the read began. */
+  floor: number
+}
+
+/** A process may be late by so much: many of them share few cores. */
+const SLACK_MS = 1_000
+/** How long after Redis is back a member may still believe that it is away, and then serve what it loaded itself. */
+const CUT_OFF_MS = 1_000 + 1_000 + SLACK_MS
+/** How long after PostgreSQL is back a cool-down may last. */
+const COOL_DOWN_MS = 5_000 + SLACK_MS
+
+/**
+ * Decides what a member may answer, from when the servers were away.
+ *
+ * 1. A read that began after an invalidation was confirmed shows at least that version. Only while Redis is out of reach,
+ *    and shortly after, an older one may be answered, and for one second at most.
+ * 2. A read fails only where there was nothing to serve: PostgreSQL is away or was a cool-down ago, and the list is not in
+ *    a Redis that can be reached.
+ * 3. A connection breaks only where the process was killed.
+ */
+export function createJudge() {
+  const away = { redis: [] as Span[], postgres: [] as Span[] }
+  const kills: { slot: number; atMs: number }[] = []
+  const confirmed: { version: number; atMs: number }[] = []
+  const lists = new Map<string, number>()
+  const counts = { reads: 0, failed: 0, broken: 0, staleWhileCutOff: 0, confirmed: 0, unconfirmed: 0 }
+  const violations: string[] = []
+  let floor = 0
+  let invalidating = 0
+  let lastInvalidationMs = 0
+
+  const touches = (spans: Span[], fromMs: number, untilMs: number) =>
+    spans.some((span) => span.fromMs <= untilMs && span.untilMs >= fromMs)
+
+  function violate(what: string, reading: Reading): void {
+    violations.push(`${what}: ${JSON.stringify(reading)}`)
+  }
+
+  function judge(reading: Reading): void {
+    const { status, version, startedAtMs, durationMs, slot, path, how } = reading
+    const endedAtMs = startedAtMs + durationMs
+    counts.reads += 1
+    if (status === 0) {
+      counts.broken += 1
+      const isKilled = kills.some(
+        (kill) => kill.slot === slot && kill.atMs <= endedAtMs && kill.atMs >= startedAtMs - 1,
+      )
+      if (!isKilled) violate('no answer, though the process lives', reading)
+      return
+    }
+    const isCutOff = touches(away.redis, startedAtMs - CUT_OFF_MS, endedAtMs)
+    if (status !== 200) {
+      counts.failed += 1
+      const isLoadable = !touches(away.postgres, startedAtMs - COOL_DOWN_MS, endedAtMs)
+      const isInRedis = !isCutOff && (lists.get(path) ?? 0) > lastInvalidationMs
+      if (status !== 503 || isLoadable || isInRedis) violate(`a failure (${isLoadable ? 'loadable' : 'kept'})`, reading)
+      return
+    }
+    if (!isCutOff && how.startsWith('hit') && startedAtMs > lastInvalidationMs) lists.set(path, startedAtMs)
+    if (version >= reading.floor) return
+    const finalSinceMs = confirmed.find((one) => one.version > version)?.atMs ?? 0
+    if (isCutOff && startedAtMs - finalSinceMs < 1_000 + SLACK_MS) counts.staleWhileCutOff += 1
+    else violate(`stale for ${Math.round(startedAtMs - finalSinceMs)} ms${isCutOff ? ', Redis was away' : ''}`, reading)
+  }
+
+  return {
+    counts,
+    violations,
+    judge,
+    floor: () => floor,
+    /** Tells when a server goes away; the answer tells that it is back. */
+    goesAway(server: keyof typeof away): () => void {
+      const span = { fromMs: performance.now(), untilMs: Number.POSITIVE_INFINITY }
+      away[server].push(span)
+      if (server === 'redis') lists.clear()
+      return () => {
+        span.untilMs = performance.now()
+      }
+    },
+    isAway: (server: keyof typeof away) => away[server].some(({ untilMs }) => untilMs > performance.now()),
+    killed: (slot: number) => kills.push({ slot, atMs: performance.now() }),
+    /** An invalidation begins; the answer takes how it ended. */
+    invalidates(version: number): (isConfirmed: boolean) => void {
+      invalidating += 1
+      lastInvalidationMs = Number.POSITIVE_INFINITY
+      return (isConfirmed) => {
+        const atMs = performance.now()
+        invalidating -= 1
+        if (invalidating === 0) lastInvalidationMs = atMs
+        counts[isConfirmed ? 'confirmed' : 'unconfirmed'] += 1
+        if (!isConfirmed) return
+        confirmed.push({ version, atMs })
+        floor = Math.max(floor, version)
+      }
+    },
+  }
+}

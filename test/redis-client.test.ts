@@ -1,0 +1,76 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Cluster, Redis } from 'ioredis'
+import { generate } from 'selfsigned'
+import t from 'tap'
+import { freePort } from '../db/embedded/server.ts'
+import { createRedisClient } from '../plugins/redis.ts'
+import { runProgram } from './helpers/program.ts'
+import { startRedis } from './helpers/redis.ts'
+import { temporaryDirectory } from './helpers/temporary-directory.ts'
+
+t.test('a URL makes a client that does not connect before it is told to', async (t) => {
+  const client = createRedisClient('redis://ann:p%40ss@cache.example:6380/2')
+  t.ok(client instanceof Redis)
+  t.equal(client.status, 'wait')
+  t.match(client.options, {
+    host: 'cache.example',
+    port: 6380,
+    db: 2,
+    username: 'ann',
+    password: 'p@ss',
+    lazyConnect: true,
+  })
+  t.equal((client as Redis).options.tls, undefined)
+  t.match(createRedisClient('redis://cache.example').options, { port: 6379, db: 0 })
+  t.match(createRedisClient('rediss://cache.example').options, { tls: { servername: 'cache.example' } })
+})
+
+t.test('several URLs, or one that is said to be one, make a Cluster', async (t) => {
+  for (const client of [
+    createRedisClient('redis://:secret@a.example:7001,redis://b.example:7002'),
+    createRedisClient('rediss://:secret@a.example:7001', true),
+  ]) {
+    t.ok(client instanceof Cluster)
+    t.match((client as Cluster).options, { lazyConnect: true, redisOptions: { password: 'secret' } })
+    client.disconnect()
+  }
+})
+
+t.test('over TLS', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
+    extensions: [
+      { name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] },
+      { name: 'basicConstraints', cA: true },
+    ],
+  })
+  const [keyFile, certFile] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
+  await Promise.all([writeFile(keyFile, key), writeFile(certFile, cert)])
+  const tlsPort = await freePort()
+  const redis = await startRedis({
+    args: [
+      '--tls-port',
+      String(tlsPort),
+      '--tls-cert-file',
+      certFile,
+      '--tls-key-file',
+      keyFile,
+      '--tls-ca-cert-file',
+      certFile,
+      '--tls-auth-clients',
+      'no',
+    ],
+  })
+  t.teardown(() => redis.stop())
+  const invalidate = (env: NodeJS.ProcessEnv) =>
+    runProgram(t, 'bin/popular-posts.ts', {
+      args: ['invalidate'],
+      env: { REDIS_URL: `rediss://localhost:${tlsPort}`, ...env },
+    })
+  const trusting = invalidate({ NODE_EXTRA_CA_CERTS: certFile })
+  t.equal(await trusting.ended(), 0, trusting.stderr())
+  const wary = invalidate({})
+  t.equal(await wary.ended(), 1, 'an unknown certificate is not trusted')
+  t.match(wary.stderr(), /^Redis in REDIS_URL did not confirm the invalidation \(/)
+})
