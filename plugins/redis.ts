@@ -43,13 +43,14 @@ const NoSuchRedis = createError<[string]>(
 const BOOT_BUDGET_MS = 500
 
 /*
- * With these a connection that broke while the process was frozen heals within the command that finds out: about 10 ms
- * after a reset, 155 ms when it is half open. With ioredis' defaults a half-open one hangs for ever.
+ * With these a connection that broke while the process was frozen heals: about 10 ms after a reset, in half a second when
+ * it is half open. With ioredis' defaults a half-open one hangs for ever. Not less than half a second: the event loop may be
+ * busy for so long with a burst of requests, and ioredis would drop a connection whose answer is waiting to be read.
  */
 const HEALING = {
   lazyConnect: true,
   connectTimeout: 500,
-  socketTimeout: 150,
+  socketTimeout: 500,
   commandTimeout: 500,
   maxRetriesPerRequest: 1,
   enableReadyCheck: false,

@@ -6,6 +6,9 @@ import { endWithUs, forgetPid } from './services/reaper.ts'
 
 export const ADMIN_TOKEN = 'a token of the fleet'
 
+/** A second on a machine of one's own; many times that when all tests start processes at once. */
+const BOOT_MS = 60_000
+
 export interface FleetOptions extends PopularPostsOptions {
   /** Where the members load from: a database with `createVersions`. */
   postgresUrl: string
@@ -15,6 +18,8 @@ export interface FleetOptions extends PopularPostsOptions {
 
 /** What a member answered. */
 export interface Answer {
+  /** Who was asked. */
+  pid: number
   /** Of HTTP; 0: no answer came, because the process or the connection ended. */
   status: number
   /** The version of the list; 0 when there is none. */
@@ -48,7 +53,7 @@ export async function startMember(t: Teardown, options: FleetOptions, clockShift
   t.teardown(async () => {
     child.kill('SIGCONT')
   })
-  const [url = ''] = await program.says(/http:\S+/)
+  const [url = ''] = await program.says(/http:\S+/, BOOT_MS)
   const isGone = () => child.exitCode !== null || child.signalCode !== null
 
   async function read(path = '/posts/popular', signal?: AbortSignal): Promise<Answer> {
@@ -66,7 +71,7 @@ export async function startMember(t: Teardown, options: FleetOptions, clockShift
       },
       () => none,
     )
-    return { ...answer, startedAtMs, durationMs: performance.now() - startedAtMs }
+    return { pid, ...answer, startedAtMs, durationMs: performance.now() - startedAtMs }
   }
 
   return {

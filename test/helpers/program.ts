@@ -16,7 +16,7 @@ export interface Program {
   stdout(): string
   stderr(): string
   /** Waits until it has said something on stdout; answers what matched. */
-  says(pattern: RegExp): Promise<string[]>
+  says(pattern: RegExp, timeoutMs?: number): Promise<string[]>
   /** Waits for its end; answers its exit code. */
   ended(): Promise<number | null>
   /** Asks it to end, and waits. */
@@ -52,13 +52,17 @@ export function runProgram(
     child,
     stdout: () => said.stdout,
     stderr: () => said.stderr,
-    async says(pattern) {
+    async says(pattern, timeoutMs) {
       let match: string[] | null = null
-      await until(() => {
-        match = pattern.exec(said.stdout)
-        if (match === null && child.exitCode !== null) throw new Error(`${file} ended: ${said.stdout}${said.stderr}`)
-        return match !== null
-      }, `${file} says ${pattern}`)
+      await until(
+        () => {
+          match = pattern.exec(said.stdout)
+          if (match === null && child.exitCode !== null) throw new Error(`${file} ended: ${said.stdout}${said.stderr}`)
+          return match !== null
+        },
+        `${file} says ${pattern}`,
+        timeoutMs,
+      )
       return match ?? []
     },
     ended: () => end,
