@@ -65,7 +65,7 @@ export async function startMember(t: Teardown, options: FleetOptions, clockShift
         return {
           status: response.status,
           version: response.status === 200 ? (list[0]?.version ?? 0) : 0,
-          how: response.headers.get('cache-status')?.replace('popular-posts; ', '') ?? '',
+          how: response.headers.get('cache-status')?.replace('popular-posts; ', '') ?? codeIn(list),
           retryAfter: response.headers.get('retry-after'),
         }
       },
@@ -150,4 +150,9 @@ export async function underLoad(
 export async function total(members: readonly Member[], name: keyof PopularPostsStats): Promise<number> {
   const all = await Promise.all(members.map((member) => member.stats()))
   return all.reduce((sum, stats) => sum + Number(stats[name]), 0)
+}
+
+/** The code of an error's body. */
+function codeIn(body: unknown): string {
+  return typeof body === 'object' && body !== null && 'code' in body ? String(body.code) : ''
 }
