@@ -64,8 +64,8 @@ for (const [name, { begin, end }] of Object.entries(outages)) {
     })
     t.same(statusesOf(answers), [200], `${answers.length} requests`)
     const longestMs = Math.max(...answers.map(({ durationMs }) => durationMs))
-    // 150 ms for Redis and 50 for the query are what is promised; two cores for all tests are not.
-    t.ok(longestMs < 3_000, `the longest took ${Math.round(longestMs)} ms`)
+    // A question that a frozen Redis answers when it thaws leaves a lease that nobody holds: it runs out in 3 s.
+    t.ok(longestMs < 10_000, `the longest took ${Math.round(longestMs)} ms`)
     await checkFleet(t)
   })
 }
