@@ -1,11 +1,11 @@
 import type { Clock } from './clock.ts'
 import { UnconfirmedError } from './errors.ts'
 import type { CacheEvent } from './events.ts'
-import type { Store } from './store.ts'
+import type { Acquired, AcquireRequest, SharedStore, Store } from './store.ts'
 
 interface FailoverOptions {
   /** The shared store. */
-  primary: Store
+  primary: SharedStore
   /** The process's own, for while the shared one is out of reach. */
   backup: Store
   clock: Clock
@@ -37,6 +37,8 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
   let retryAtMs = 0
   let isProbing = false
   let lastAnsweredMs = Number.NEGATIVE_INFINITY
+  /** Leases that the shared store may hold, or may yet hand out, for nobody: token to key. */
+  const unclaimed = new Map<string, string>()
 
   /** Asks the shared store, unless it is known to be out of reach: then it is asked behind the scenes, now and then. */
   async function ask<T>(work: () => Promise<T>): Promise<T> {
@@ -62,6 +64,7 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
       if (isOpen) observe({ type: 'store-up' })
       isOpen = false
       lastAnsweredMs = Math.max(lastAnsweredMs, askedAtMs)
+      if (unclaimed.size > 0) releaseUnclaimed()
       return answer
     } catch (error) {
       // What was lost with an old connection says nothing of the store that has answered a later question.
@@ -70,6 +73,31 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
       isOpen = true
       retryAtMs = clock.now() + retryAfterMs
       throw error
+    }
+  }
+
+  /**
+   * A question given up on may be executed all the same: (1) `acquire` is sent, (2) Redis is frozen, (3) the deadline
+   * passes, (4) Redis thaws and leases the entry to a caller that has long gone; everybody waits out that lease. So such a
+   * lease is given back once the answer comes, or the store answers anything else: that was asked later.
+   */
+  async function acquireShared(key: string, request: AcquireRequest): Promise<Acquired> {
+    const asked = primary.acquire(key, request)
+    try {
+      return await attempt(() => asked)
+    } catch (error) {
+      unclaimed.set(request.token, key)
+      // Answered after all; or lost, and then the next answer is waited for.
+      asked.then(releaseUnclaimed, () => undefined)
+      throw error
+    }
+  }
+
+  function releaseUnclaimed(): void {
+    for (const [token, key] of unclaimed) {
+      unclaimed.delete(token)
+      // Once: if that fails too, it runs out.
+      primary.release(key, token).catch(() => undefined)
     }
   }
 
@@ -91,7 +119,7 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
 
     acquire: (key, request) =>
       orElse(
-        () => primary.acquire(key, request),
+        () => acquireShared(key, request),
         async () => {
           const acquired = await backup.acquire(key, request)
           // Of no generation that anybody else knows: such values are not copied.
@@ -104,7 +132,10 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
       if (lease.isLocal) return backup.commit(key, lease, value, { freshForMs: localMs, keepForMs: localMs })
       return orElse(
         () => primary.commit(key, lease, value, lifetime),
-        () => 'unconfirmed',
+        () => {
+          unclaimed.set(lease.token, key)
+          return 'unconfirmed'
+        },
       )
     },
 
@@ -121,7 +152,10 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
       if (lease.isLocal) return backup.fail(key, lease, coolDown)
       return orElse(
         () => primary.fail(key, lease, coolDown),
-        () => ({ coolDownMs: coolDown.firstMs, found: undefined }),
+        () => {
+          unclaimed.set(lease.token, key)
+          return { coolDownMs: coolDown.firstMs, found: undefined }
+        },
       )
     },
 

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from './clock.ts'
-import type { Acquired, Lease, Store, StoredValue } from './store.ts'
+import type { Acquired, AcquireRequest, Lease, SharedStore, StoredValue } from './store.ts'
 
 interface Generation {
   hard: string
@@ -25,7 +25,7 @@ interface MemoryStoreOptions {
   maxBytes?: number
 }
 
-export interface MemoryStore extends Store {
+export interface MemoryStore extends SharedStore {
   /** What is held now. */
   size(): { entries: number; bytes: number }
 }
@@ -74,10 +74,7 @@ export function createMemoryStore({
     return { value: entry.value, ageMs: now - entry.committedAtMs, freshForMs }
   }
 
-  function acquire(
-    key: string,
-    { token, leaseMs, force = false }: { token: string; leaseMs: number; force?: boolean },
-  ): Acquired {
+  function acquire(key: string, { token, leaseMs, force = false }: AcquireRequest): Acquired {
     const now = clock.now()
     const found = find(key, now)
     const current = nameOf(generation)
@@ -130,6 +127,10 @@ export function createMemoryStore({
       const coolDownMs = Math.min(firstMs * 2 ** (failures - 1), maxMs)
       coolDowns.set(key, { failures, untilMs: now + coolDownMs, forgetAtMs: now + coolDownMs + 2 * maxMs })
       return { coolDownMs, found }
+    },
+
+    async release(key, token) {
+      if (leases.get(key)?.token === token) leases.delete(key)
     },
 
     async invalidate(mode) {

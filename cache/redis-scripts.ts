@@ -92,6 +92,11 @@ redis.call('HSET', KEYS[4], 'failures', failures, 'until', text(now + coolDown),
 redis.call('PEXPIRE', KEYS[4], text(coolDown + 2 * ARGV[3]))
 return {coolDown, found[1], found[2], found[3]}`
 
+/** ARGV: token. */
+const RELEASE = `
+if redis.call('HGET', KEYS[3], 'token') == ARGV[1] then redis.call('DEL', KEYS[3]) end
+return 1`
+
 /** ARGV: mode, nonce, another nonce, channel. Answers the new generation. */
 const INVALIDATE = `
 local generation = redis.call('GET', KEYS[1])
@@ -114,6 +119,7 @@ export function createScripts(time: string = REDIS_TIME) {
     commit: script(COMMIT),
     renew: script(RENEW),
     fail: script(FAIL),
+    release: script(RELEASE),
     invalidate: script(INVALIDATE),
   }
 }

@@ -1,5 +1,5 @@
 import { createScripts, type Script, type Scripts } from './redis-scripts.ts'
-import type { Acquired, Committed, Store, StoredValue } from './store.ts'
+import type { Acquired, Committed, SharedStore, StoredValue } from './store.ts'
 
 type Argument = string | Buffer | number
 type Evaluate = (script: string, keys: number, ...rest: Argument[]) => Promise<unknown>
@@ -29,7 +29,7 @@ export interface RedisStoreOptions {
 type Reply = (Buffer | number | null)[]
 
 /** A store on Redis 6.2 or newer, or Valkey: one for all processes. Each operation is one script. */
-export function createRedisStore({ client, prefix, nonce, scripts = createScripts() }: RedisStoreOptions): Store {
+export function createRedisStore({ client, prefix, nonce, scripts = createScripts() }: RedisStoreOptions): SharedStore {
   const generationKey = `{${prefix}}:gen`
   const channel = channelOf(prefix)
   const keysOf = (key: string) => [generationKey, key, `${key}:lease`, `${key}:cool`]
@@ -79,6 +79,10 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
         maxMs,
       )) as Reply
       return { coolDownMs: Number(coolDownMs), found: storedValue(bytes, ageMs, freshForMs) }
+    },
+
+    async release(key, token) {
+      await run(scripts.release, keysOf(key), token)
     },
 
     async invalidate(mode) {

@@ -6,13 +6,8 @@
  * All times are durations by the store's own clock: callers' clocks are never compared with each other.
  */
 export interface Store {
-  /**
-   * Asks for an entry: its value where that is fresh, else what to do about it.
-   * @param request.token names the caller's load, should it get the lease; a new one for each load.
-   * @param request.leaseMs how long a lease is held without a renewal.
-   * @param request.force takes no value for fresh.
-   */
-  acquire(key: string, request: { token: string; leaseMs: number; force?: boolean }): Promise<Acquired>
+  /** Asks for an entry: its value where that is fresh, else what to do about it. */
+  acquire(key: string, request: AcquireRequest): Promise<Acquired>
   /**
    * Stores what a lease's holder loaded, and gives the lease back: in one step, and only if the generation is still the
    * lease's and nobody else has taken the lease over. Otherwise nothing is written.
@@ -34,7 +29,25 @@ export interface Store {
   generation(): Promise<string | undefined>
 }
 
+/** A store that others share, or that stands for one: an answer of it may come too late, or never. */
+export interface SharedStore extends Store {
+  /**
+   * Gives the lease of a token back, unused: whoever asks next may load. For one whose holder has given up on
+   * the store's answer. Changes nothing where the token holds no lease.
+   */
+  release(key: string, token: string): Promise<void>
+}
+
 export type InvalidateMode = 'hard' | 'soft'
+
+export interface AcquireRequest {
+  /** Names the caller's load, should it get the lease; a new one for each load. */
+  token: string
+  /** How long a lease is held without a renewal. */
+  leaseMs: number
+  /** Take no value for fresh. */
+  force?: boolean
+}
 
 /** The right to load one entry, as the store handed it out. */
 export interface Lease {

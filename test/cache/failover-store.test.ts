@@ -2,16 +2,17 @@ import t from 'tap'
 import type { CacheEvent } from '../../cache/events.ts'
 import { createFailoverStore } from '../../cache/failover-store.ts'
 import { createMemoryStore } from '../../cache/memory-store.ts'
-import type { Lease, Store } from '../../cache/store.ts'
+import type { Lease, SharedStore } from '../../cache/store.ts'
 import { createNames, createVirtualClock } from '../helpers/virtual-clock.ts'
 
 const LIFETIME = { freshForMs: 60_000, keepForMs: 120_000 }
 const COOL_DOWN = { firstMs: 500, maxMs: 5000 }
 const bytes = (text: string) => Buffer.from(text)
 
-type Reach = 'up' | 'silent' | 'refusing'
+/** `frozen`: what is asked is executed when it thaws; `deaf`: then too, but the answer is lost with the connection. */
+type Reach = 'up' | 'silent' | 'refusing' | 'frozen' | 'deaf'
 
-/** A failover store over a shared one that answers, keeps silent, or refuses. */
+/** A failover store over a shared one that answers, keeps silent, refuses, or is frozen. */
 function setUp() {
   const clock = createVirtualClock()
   const nonce = createNames()
@@ -19,16 +20,26 @@ function setUp() {
   const events: string[] = []
   let reach: Reach = 'up'
   let asked = 0
-  const gate = <T>(work: () => Promise<T>): Promise<T> => {
+  const held: (() => void)[] = []
+  const thaw = () => new Promise<void>((resolve) => held.push(resolve))
+  const gate = async <T>(work: () => Promise<T>): Promise<T> => {
     asked += 1
     if (reach === 'up') return work()
-    return reach === 'silent' ? new Promise(() => {}) : Promise.reject(new Error('ECONNREFUSED'))
+    if (reach === 'frozen') return thaw().then(work)
+    if (reach === 'deaf') {
+      await thaw()
+      await work()
+      throw new Error('ECONNRESET')
+    }
+    if (reach === 'silent') return new Promise(() => {})
+    throw new Error('ECONNREFUSED')
   }
-  const primary: Store = {
+  const primary: SharedStore = {
     acquire: (key, request) => gate(() => shared.acquire(key, request)),
     commit: (key, lease, value, lifetime) => gate(() => shared.commit(key, lease, value, lifetime)),
     renew: (key, lease, leaseMs) => gate(() => shared.renew(key, lease, leaseMs)),
     fail: (key, lease, coolDown) => gate(() => shared.fail(key, lease, coolDown)),
+    release: (key, token) => gate(() => shared.release(key, token)),
     invalidate: (mode) => gate(() => shared.invalidate(mode)),
     generation: () => gate(() => shared.generation()),
   }
@@ -59,6 +70,7 @@ function setUp() {
     asked: () => asked,
     set(next: Reach) {
       reach = next
+      if (next === 'up') for (const resume of held.splice(0)) resume()
     },
   }
 }
@@ -199,7 +211,53 @@ t.test('a lease of the shared store, while that is out of reach: held as far as 
   await clock.advance(1000)
   store.heal()
   await clock.advance(0)
-  t.match(await acquire(), { state: 'wait' }, 'the others wait for it to run out')
+  t.match(await acquire(), { lease: { isLocal: undefined } }, 'it was given back')
+})
+
+for (const reach of ['frozen', 'deaf'] as const) {
+  t.test(`a lease handed out to one who has given up is given back (${reach})`, async (t) => {
+    const { set, clock, store, acquire, duration, shared } = setUp()
+    set(reach)
+    const asked = acquire()
+    await duration(asked)
+    t.match(await asked, { lease: { isLocal: true } })
+    await clock.advance(100)
+    set('up')
+    await clock.advance(0)
+    if (reach === 'deaf') {
+      t.match(await shared.acquire('a', { token: 'other', leaseMs: 3000 }), { state: 'wait' }, 'nobody knows of it yet')
+      store.heal()
+      await clock.advance(0)
+    }
+    t.match(await shared.acquire('a', { token: 'other', leaseMs: 3000 }), { state: 'lease' })
+  })
+}
+
+t.test('a lease that cannot be given back runs out', async (t) => {
+  const { set, clock, acquire, duration, shared } = setUp()
+  set('frozen')
+  await duration(acquire())
+  set('up')
+  set('refusing')
+  await clock.advance(0)
+  t.match(await shared.acquire('a', { token: 'other', leaseMs: 3000 }), { state: 'wait' })
+  await clock.advance(3000)
+  t.match(await shared.acquire('a', { token: 'other', leaseMs: 3000 }), { state: 'lease' })
+})
+
+t.test('a commit that was given up on may have been made; what it stored stays', async (t) => {
+  const { set, clock, store, acquire, takeLease, shared } = setUp()
+  const lease = await takeLease()
+  set('frozen')
+  const commit = store.commit('a', lease, bytes('one'), LIFETIME)
+  await clock.advance(150)
+  t.equal(await commit, 'unconfirmed')
+  set('up')
+  await clock.advance(0)
+  t.match(await shared.acquire('a', { token: 'other', leaseMs: 3000 }), { state: 'hit' }, 'it was stored after all')
+  store.heal()
+  await clock.advance(0)
+  t.match(await acquire(), { state: 'hit' })
 })
 
 t.test('an invalidation is confirmed by the shared store, or rejects; own values go in any case', async (t) => {

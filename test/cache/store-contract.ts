@@ -1,9 +1,9 @@
 import type { Test } from 'tap'
-import type { Lease, Store } from '../../cache/store.ts'
+import type { Lease, SharedStore } from '../../cache/store.ts'
 
 /** A store under test, and the way to let its time pass. */
 export interface StoreUnderTest {
-  store: Store
+  store: SharedStore
   advance(ms: number): Promise<void>
 }
 
@@ -15,16 +15,17 @@ const LEASE_MS = 300
 /** What every store promises: see `cache/store.ts`. */
 export async function testStoreContract(t: Test, createStore: (t: Test) => Promise<StoreUnderTest>): Promise<void> {
   let tokens = 0
-  const acquire = (store: Store, options: { force?: boolean } = {}) => {
+  const acquire = (store: SharedStore, options: { force?: boolean } = {}) => {
     tokens += 1
     return store.acquire('a', { token: `t${tokens}`, leaseMs: LEASE_MS, ...options })
   }
-  const takeLease = async (store: Store, options = {}): Promise<Lease> => {
+  const takeLease = async (store: SharedStore, options = {}): Promise<Lease> => {
     const acquired = await acquire(store, options)
     if (acquired.state !== 'lease') throw new Error(`expected a lease, got ${acquired.state}`)
     return acquired.lease
   }
-  const put = async (store: Store, text: string) => store.commit('a', await takeLease(store), bytes(text), LIFETIME)
+  const put = async (store: SharedStore, text: string) =>
+    store.commit('a', await takeLease(store), bytes(text), LIFETIME)
 
   await t.test('an entry that nobody has loaded is leased to one, and the others wait', async (t) => {
     const { store } = await createStore(t)
@@ -101,6 +102,18 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
       coolDownMs: 100,
       found: { freshForMs: Number },
     })
+  })
+
+  await t.test('a lease that is given back is free for the next; nobody gives back the lease of another', async (t) => {
+    const { store } = await createStore(t)
+    const lease = await takeLease(store)
+    await store.release('a', 'another token')
+    t.match(await acquire(store), { state: 'wait' })
+    await store.release('a', lease.token)
+    await takeLease(store)
+    await store.release('a', lease.token)
+    t.match(await acquire(store), { state: 'wait' })
+    t.equal(await store.commit('a', lease, bytes('late'), LIFETIME), 'lost')
   })
 
   await t.test('a series of failures is forgotten after a while', async (t) => {

@@ -5,7 +5,7 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import { createMemoryStore } from '../../cache/memory-store.ts'
 import { createRedisStore } from '../../cache/redis-store.ts'
-import type { Lease, Store } from '../../cache/store.ts'
+import type { Lease, SharedStore } from '../../cache/store.ts'
 import { redisUrl } from '../helpers/redis.ts'
 import { createNames, createVirtualClock } from '../helpers/virtual-clock.ts'
 import { virtualScripts, withPrefix } from '../helpers/virtual-redis.ts'
@@ -16,6 +16,7 @@ type Command =
   | { do: 'commit'; lease: number; text: string; freshForMs: number; keepForMs: number }
   | { do: 'renew'; lease: number; leaseMs: number }
   | { do: 'fail'; lease: number; firstMs: number; maxMs: number }
+  | { do: 'release'; lease: number }
   | { do: 'invalidate'; mode: 'hard' | 'soft' }
   | { do: 'advance'; ms: number }
 
@@ -49,12 +50,13 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       maxMs: fc.constant(350),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('release' as const), lease }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('invalidate' as const), mode: invalidateMode }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('advance' as const), ms }) },
 )
 
 /** A store, the leases that it has handed out, and its generations as numbers in the order of their appearance. */
-function createSide(store: Store, advance: (ms: number) => Promise<unknown>) {
+function createSide(store: SharedStore, advance: (ms: number) => Promise<unknown>) {
   const leases: { key: string; lease: Lease }[] = []
   const generations: string[] = []
   const token = createNames()
@@ -90,6 +92,7 @@ function createSide(store: Store, advance: (ms: number) => Promise<unknown>) {
     if (chosen === undefined) return 'no such lease'
     if (command.do === 'commit') return store.commit(chosen.key, chosen.lease, Buffer.from(command.text), command)
     if (command.do === 'renew') return store.renew(chosen.key, chosen.lease, command.leaseMs)
+    if (command.do === 'release') return store.release(chosen.key, chosen.lease.token)
     return store.fail(chosen.key, chosen.lease, command)
   }
   return async (command: Command) => plain(await run(command))

@@ -64,8 +64,7 @@ for (const [name, { begin, end }] of Object.entries(outages)) {
     })
     t.same(statusesOf(answers), [200], `${answers.length} requests`)
     const longestMs = Math.max(...answers.map(({ durationMs }) => durationMs))
-    // A question that a frozen Redis answers when it thaws leaves a lease that nobody holds: it runs out in 3 s.
-    t.ok(longestMs < 10_000, `the longest took ${Math.round(longestMs)} ms`)
+    t.ok(longestMs < 3_000, `the longest took ${Math.round(longestMs)} ms`)
     await checkFleet(t)
   })
 }

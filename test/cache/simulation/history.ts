@@ -1,4 +1,4 @@
-import type { Acquired, Committed, Store } from '../../../cache/store.ts'
+import type { Acquired, Committed, Lease, SharedStore, Store } from '../../../cache/store.ts'
 import type { Machine } from './machine.ts'
 import type { World } from './world.ts'
 
@@ -30,7 +30,7 @@ export function createHistory(world: World, bounds: { localMs: number; deadlineM
   const readings = new Set<Reading>()
   const loadsEnded = new Map<number, number>()
   const broken: string[] = []
-  const leases = new Map<string, { machine: Machine; atMs: number; isOver: boolean }>()
+  const leases = new Map<string, { machine: Machine; token: string; atMs: number; isOver: boolean }>()
   const given = new Map<string, { machine: Machine; key: string; atMs: number }>()
 
   function breaks(promise: string): void {
@@ -39,12 +39,12 @@ export function createHistory(world: World, bounds: { localMs: number; deadlineM
   }
 
   /** (b) At most one load per generation and entry, unless its holder was in trouble, or done. */
-  function leased(key: string, generation: string, machine: Machine): void {
+  function leased(key: string, { generation, token }: Lease, machine: Machine): void {
     const place = `${key} ${generation}`
     const before = leases.get(place)
     if (before !== undefined && !before.isOver && before.machine.lastTroubleMs() < before.atMs)
       breaks(`a second lease of ${place}: ${machine.name} while ${before.machine.name} holds it`)
-    leases.set(place, { machine, atMs: world.now(), isOver: false })
+    leases.set(place, { machine, token, atMs: world.now(), isOver: false })
   }
 
   return {
@@ -88,12 +88,12 @@ export function createHistory(world: World, bounds: { localMs: number; deadlineM
     },
 
     /** The shared store, watched: `machine` is who asks. */
-    watchShared(store: Store, machine: Machine): Store {
+    watchShared(store: SharedStore, machine: Machine): SharedStore {
       return {
         ...store,
         async acquire(key, request) {
           const acquired = await store.acquire(key, request)
-          if (acquired.state === 'lease') leased(key, acquired.lease.generation, machine)
+          if (acquired.state === 'lease') leased(key, acquired.lease, machine)
           return acquired
         },
         async commit(key, lease, value, lifetime) {
@@ -109,6 +109,10 @@ export function createHistory(world: World, bounds: { localMs: number; deadlineM
           const held = leases.get(`${key} ${lease.generation}`)
           if (held !== undefined) held.isOver = true
           return store.fail(key, lease, coolDown)
+        },
+        async release(key, token) {
+          for (const held of leases.values()) if (held.token === token) held.isOver = true
+          return store.release(key, token)
         },
       }
     },

@@ -1,7 +1,7 @@
 import { createFailoverStore, type FailoverStore } from '../../../cache/failover-store.ts'
 import { createMemoryStore } from '../../../cache/memory-store.ts'
 import { createReadThroughCache, type ReadThroughCache } from '../../../cache/read-through-cache.ts'
-import type { InvalidateMode, Store, StoredValue } from '../../../cache/store.ts'
+import type { InvalidateMode, SharedStore, Store, StoredValue } from '../../../cache/store.ts'
 import { createNames } from '../../helpers/virtual-clock.ts'
 import { createHistory, decode, encode } from './history.ts'
 import { createMachine, type Machine } from './machine.ts'
@@ -19,7 +19,7 @@ const POLL = { firstMs: 25, longestMs: 250 }
 
 /** One deliberate fault in the algorithm, put around its parts. */
 export interface Break {
-  shared?: (store: Store, world: World) => Store
+  shared?: (store: SharedStore, world: World) => SharedStore
   backup?: (store: Store) => Store
   cache?: (cache: ReadThroughCache, machine: Machine) => ReadThroughCache
   near?: typeof NEAR
@@ -39,7 +39,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
   const nonce = createNames()
   const worldClock = { now: world.now, schedule: world.at }
   const newStore = () => createMemoryStore({ clock: worldClock, nonce, maxEntries: 8 })
-  const breakShared = broken.shared ?? ((store: Store) => store)
+  const breakShared = broken.shared ?? ((store: SharedStore) => store)
   let shared = breakShared(newStore(), world)
   let isStoreUp = true
   let isPeace = false
@@ -66,7 +66,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
   }
 
   /** The shared store, as a machine reaches it. */
-  function reach(machine: Machine): Store {
+  function reach(machine: Machine): SharedStore {
     const on = () => history.watchShared(shared, machine)
     return {
       acquire: (key, request) => machine.command(() => on().acquire(key, request)),
@@ -78,6 +78,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
         }),
       renew: (key, lease, leaseMs) => machine.command(() => on().renew(key, lease, leaseMs)),
       fail: (key, lease, coolDown) => machine.command(() => on().fail(key, lease, coolDown)),
+      release: (key, token) => machine.command(() => on().release(key, token)),
       invalidate: (mode) => {
         const published = history.version()
         return machine.command(async () => {
