@@ -106,9 +106,12 @@ async function stopPostgres(): Promise<void> {
 }
 
 async function slowDown(): Promise<void> {
-  await setSeconds(pool, between(0.3, 4))
+  const queryMs = between(300, 4_000)
+  const areFast = judge.slowsDown(queryMs)
+  await setSeconds(pool, queryMs / 1000)
   await sleep(between(500, 3_000))
   await setSeconds(pool, 0.05)
+  areFast()
 }
 
 async function makeFaults(): Promise<void> {
@@ -192,6 +195,11 @@ try {
   clearInterval(progress)
   for (const end of ends) await end()
 }
-for (const violation of judge.violations.slice(0, 20)) say(violation)
+const kindOf = (violation: string) => violation.replace(/[0-9]+ ms|:.*/gs, '')
+for (const kind of new Set(judge.violations.map(kindOf))) {
+  const alike = judge.violations.filter((violation) => kindOf(violation) === kind)
+  say(`${alike.length} x ${kind.trim()}`)
+  for (const violation of alike.slice(0, 10)) say(`  ${violation}`)
+}
 say(`seed ${seed}, ${report()}`)
 process.exitCode = judge.violations.length === 0 ? 0 : 1
