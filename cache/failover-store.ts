@@ -1,3 +1,4 @@
+import { createBreaker } from './breaker.ts'
 import type { Clock } from './clock.ts'
 import { UnconfirmedError } from './errors.ts'
 import type { CacheEvent } from './events.ts'
@@ -20,61 +21,27 @@ interface FailoverOptions {
 
 export interface FailoverStore extends Store {
   isDown(): boolean
+  /** Asks the shared store's server for something else, as carefully: rejects at once while that is out of reach. */
+  ask<T>(work: () => Promise<T>): Promise<T>
   /** The connection is back: ask again at once. */
   heal(): void
 }
 
 /**
  * A shared store that may go away. While it is out of reach each process keeps to itself: one load at a time for each
- * entry, served for `localMs`. Nothing fails, and only who notices first waits, for `deadlineMs`: it is a circuit breaker,
- * whose half-open state asks behind the scenes, `retryAfterMs` later, whether the store is back.
+ * entry, served for `localMs`. Nothing fails, and only who notices first waits (see `createBreaker`).
  *
  * Only an invalidation cannot be made alone: it rejects with `PP_UNCONFIRMED`.
  */
 export function createFailoverStore(options: FailoverOptions): FailoverStore {
   const { primary, backup, clock, deadlineMs, retryAfterMs, localMs, observe } = options
-  let isOpen = false
-  let retryAtMs = 0
-  let isProbing = false
-  let lastAnsweredMs = Number.NEGATIVE_INFINITY
   /** Leases that the shared store may hold, or may yet hand out, for nobody: token to key. */
   const unclaimed = new Map<string, string>()
-
-  /** Asks the shared store, unless it is known to be out of reach: then it is asked behind the scenes, now and then. */
-  async function ask<T>(work: () => Promise<T>): Promise<T> {
-    if (!isOpen) return attempt(work)
-    if (clock.now() >= retryAtMs) probe()
-    throw new Error('the shared store is out of reach')
-  }
-
-  function probe(): void {
-    if (isProbing) return
-    isProbing = true
-    const end = () => {
-      isProbing = false
-    }
-    // What its answer means has been noted where it came.
-    attempt(() => primary.generation()).then(end, end)
-  }
-
-  async function attempt<T>(work: () => Promise<T>): Promise<T> {
-    const askedAtMs = clock.now()
-    try {
-      const answer = await withinDeadline(work())
-      if (isOpen) observe({ type: 'store-up' })
-      isOpen = false
-      lastAnsweredMs = Math.max(lastAnsweredMs, askedAtMs)
-      if (unclaimed.size > 0) releaseUnclaimed()
-      return answer
-    } catch (error) {
-      // What was lost with an old connection says nothing of the store that has answered a later question.
-      if (askedAtMs < lastAnsweredMs) throw error
-      if (!isOpen) observe({ type: 'store-down', error })
-      isOpen = true
-      retryAtMs = clock.now() + retryAfterMs
-      throw error
-    }
-  }
+  const breaker = createBreaker({
+    ...{ clock, deadlineMs, retryAfterMs, observe },
+    probe: () => primary.generation(),
+    onAnswer: releaseUnclaimed,
+  })
 
   /**
    * A question given up on may be executed all the same: (1) `acquire` is sent, (2) Redis is frozen, (3) the deadline
@@ -84,7 +51,7 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
   async function acquireShared(key: string, request: AcquireRequest): Promise<Acquired> {
     const asked = primary.acquire(key, request)
     try {
-      return await attempt(() => asked)
+      return await breaker.attempt(() => asked)
     } catch (error) {
       unclaimed.set(request.token, key)
       // Answered after all; or lost, and then the next answer is waited for.
@@ -101,21 +68,13 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
     }
   }
 
-  function withinDeadline<T>(work: Promise<T>): Promise<T> {
-    let cancel: () => void
-    const tooLate = new Promise<never>((_resolve, reject) => {
-      cancel = clock.schedule(deadlineMs, () => reject(new Error(`expected an answer within ${deadlineMs} ms`)))
-    })
-    return Promise.race([work, tooLate]).finally(() => cancel())
-  }
-
-  const orElse = <T>(work: () => Promise<T>, instead: () => T | Promise<T>): Promise<T> => ask(work).catch(instead)
+  const orElse = <T>(work: () => Promise<T>, instead: () => T | Promise<T>): Promise<T> =>
+    breaker.ask(work).catch(instead)
 
   return {
-    isDown: () => isOpen,
-    heal() {
-      if (isOpen) probe()
-    },
+    isDown: breaker.isOpen,
+    ask: breaker.ask,
+    heal: breaker.heal,
 
     acquire: (key, request) =>
       orElse(
@@ -163,12 +122,12 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
       await backup.invalidate('hard')
       try {
         // Worth a try also while the store seems to be out of reach: there is nothing else to do.
-        await attempt(() => primary.invalidate(mode))
+        await breaker.attempt(() => primary.invalidate(mode))
       } catch (error) {
         throw new UnconfirmedError(error)
       }
     },
 
-    generation: () => ask(() => primary.generation()),
+    generation: () => breaker.ask(() => primary.generation()),
   }
 }
