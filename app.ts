@@ -9,11 +9,16 @@ export async function buildApp(config: Config, databaseUrl: string): Promise<Fas
   const app = Fastify({
     logger: { level: config.logLevel, serializers: { req: withoutAddress } },
     logController: new RequestsAtDebug(),
+    trustProxy: config.trustProxy,
+    // Slugs may be 200 characters long, of up to nine bytes each in a path.
+    routerOptions: { maxParamLength: 2_000 },
   })
   app.setErrorHandler(handleError)
   app.setNotFoundHandler(handleNotFound)
-  const { siteTimeZone: timeZone, redisCluster, redisUrl, adminToken } = config
-  await app.register(popularPosts, { ...config.cache, timeZone, databaseUrl, redisUrl, redisCluster, adminToken })
+  const { siteTimeZone: timeZone, redisCluster, redisUrl, adminToken, viewDedupSeconds } = config
+  await app.register(popularPosts, {
+    ...{ ...config.cache, timeZone, databaseUrl, redisUrl, redisCluster, adminToken, viewDedupSeconds },
+  })
   await app.register(health)
   return app
 }

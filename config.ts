@@ -63,7 +63,21 @@ const environment = Type.Object({
   CACHE_TTL_SECONDS: seconds(1800, 'How long a list is fresh.', 1),
   CACHE_STALE_SECONDS: seconds(3600, 'For how long after that it is still served at once, while one refresh runs.'),
   CACHE_FAIL_SAFE_SECONDS: seconds(86_400, 'For how long after its expiry it is served when the database fails.'),
-  VIEW_DEDUP_SECONDS: seconds(900, 'A visitor counts once a post in this time.', 1),
+  VIEW_DEDUP_SECONDS: Type.Integer({
+    minimum: 1,
+    maximum: 86_400,
+    default: 900,
+    description: 'A visitor counts once a post in this time.',
+  }),
+  TRUST_PROXY: Type.Optional(
+    Type.String({
+      format: 'trusted-proxies',
+      description:
+        'The proxies whose X-Forwarded-For is believed: how many there are, or their addresses and networks.',
+      expected:
+        'addresses and networks such as 10.0.0.0/8, or loopback, linklocal, uniquelocal, with commas between them',
+    }),
+  ),
 })
 
 const validate = createValidator(environment as SettingsSchema)
@@ -85,6 +99,8 @@ export interface Config {
   readonly adminToken: string | undefined
   readonly siteTimeZone: string
   readonly viewDedupSeconds: number
+  /** As Fastify's `trustProxy`: whose `X-Forwarded-For` is believed. */
+  readonly trustProxy: string | false
   readonly cache: {
     readonly prefix: string
     readonly ttlSeconds: number
@@ -123,6 +139,7 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     adminToken: checked.ADMIN_TOKEN,
     siteTimeZone: checked.SITE_TIME_ZONE,
     viewDedupSeconds: checked.VIEW_DEDUP_SECONDS,
+    trustProxy: checked.TRUST_PROXY ?? false,
     cache: Object.freeze({
       prefix: checked.CACHE_PREFIX,
       ttlSeconds: checked.CACHE_TTL_SECONDS,

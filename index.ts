@@ -1,14 +1,17 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
+import backend from './plugins/backend.ts'
 import database from './plugins/database.ts'
 import { checkOptions, type PopularPostsOptions } from './plugins/options.ts'
 import cache from './plugins/popular-posts.ts'
+import postViews from './plugins/post-views.ts'
 import redisPlugin from './plugins/redis.ts'
 import signals from './plugins/signals.ts'
 import categoriesRoute from './routes/categories.ts'
 import { handleError } from './routes/errors.ts'
 import invalidateRoute from './routes/invalidate.ts'
 import popularPostsRoute from './routes/popular-posts.ts'
+import viewsRoute from './routes/views.ts'
 
 export type { CacheCounts, CacheEvent } from './cache/events.ts'
 export type { InvalidateMode } from './cache/store.ts'
@@ -17,20 +20,26 @@ export type { Filters } from './db/filters.ts'
 export type { PopularPost } from './db/popular-posts.ts'
 export type { ListQuery, PopularPostsOptions } from './plugins/options.ts'
 export type { ListAnswer, PopularPosts, PopularPostsStats } from './plugins/popular-posts.ts'
+export type { PostViews, PostViewsStats } from './plugins/post-views.ts'
 export type { PopularPostsQuery } from './query.ts'
+export type { Flushed } from './views/flusher.ts'
+export type { View, ViewOutcome, ViewRequest } from './views/recorder.ts'
 
 /**
- * The plugin: decorates the app with `app.popularPosts` and, unless `routes` is false, adds `GET /posts/popular` and
- * `GET /categories`.
+ * The plugin: decorates the app with `app.popularPosts` and, where it has a database, `app.postViews`; and adds, unless
+ * `routes` is false, `GET /posts/popular`, `GET /categories` and `POST /posts/:slug/views`.
  * @throws `PP_INVALID_OPTIONS` at registration that lists every option that is wrong.
  */
 const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => {
   const settings = checkOptions(options)
   const { databaseUrl, redis, redisUrl, routes, adminToken } = settings
+  const usesRedis = redis !== undefined || redisUrl !== undefined
   if (databaseUrl !== undefined) await app.register(database, { databaseUrl })
-  if (redis !== undefined || redisUrl !== undefined)
-    await app.register(redisPlugin, { redis, redisUrl, isCluster: settings.redisCluster })
-  await app.register(cache, { settings })
+  if (usesRedis) await app.register(redisPlugin, { redis, redisUrl, isCluster: settings.redisCluster })
+  await app.register(backend, { prefix: settings.prefix, usesRedis })
+  const db = settings.db ?? (databaseUrl === undefined ? undefined : app.popularPostsDatabase)
+  if (db !== undefined) await app.register(postViews, { settings, db })
+  await app.register(cache, { settings, db })
   if (databaseUrl !== undefined) await app.register(signals, { databaseUrl })
   if (routes === false) return
   await app.register(
@@ -38,6 +47,7 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
       scope.setErrorHandler(handleError)
       await scope.register(popularPostsRoute)
       await scope.register(categoriesRoute)
+      if (db !== undefined) await scope.register(viewsRoute, { perMinute: settings.viewsPerMinute })
       if (adminToken !== undefined) await scope.register(invalidateRoute, { token: adminToken })
     },
     { prefix: routes },

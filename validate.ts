@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import { Ajv } from 'ajv'
+import ipaddr from 'ipaddr.js'
 
 /** A property of a flat settings object, as JSON Schema. `expected` says in words what a value must be; integers have a range. */
 interface PropertySchema {
@@ -18,11 +19,13 @@ export interface SettingsSchema {
 
 /**
  * Makes a function that lists what is wrong with a settings object, a sentence each; none when all is well. It fills in
- * the defaults of what is not set. The format `time-zone` is the name of an IANA time zone.
+ * the defaults of what is not set. The format `time-zone` is the name of an IANA time zone; `trusted-proxies` are
+ * addresses and networks with commas between them.
  */
 export function createValidator(schema: SettingsSchema): (settings: object) => string[] {
   const check = new Ajv({ allErrors: true, strictSchema: false, useDefaults: true })
     .addFormat('time-zone', isTimeZone)
+    .addFormat('trusted-proxies', areProxies)
     .compile(schema)
   return (settings) => {
     check(settings)
@@ -61,4 +64,21 @@ function isTimeZone(name: string): boolean {
     // That is how Intl says no.
     return false
   }
+}
+
+/**
+ * A network of all addresses is refused: whoever trusts everybody believes any address that a client makes up. So is a
+ * number of hops, which Fastify takes for nobody, as it cannot tell who connects.
+ */
+function areProxies(text: string): boolean {
+  return text.split(',').every((part) => {
+    const proxy = part.trim()
+    if (['loopback', 'linklocal', 'uniquelocal'].includes(proxy)) return true
+    return ipaddr.isValidCIDR(proxy) ? !proxy.endsWith('/0') : isAddress(proxy)
+  })
+}
+
+/** Not the short forms of IPv4 (`1`, `127.1`) that were meant as something else. */
+function isAddress(text: string): boolean {
+  return ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text)
 }

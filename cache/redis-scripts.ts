@@ -1,11 +1,4 @@
-import { createHash } from 'node:crypto'
-
-/** A Lua script as Redis knows it. */
-export interface Script {
-  lua: string
-  /** SHA-1 of `lua`, for EVALSHA. */
-  sha: string
-}
+import { defineScript } from './redis-client.ts'
 
 /** Redis' own clock, in milliseconds: no process's clock is ever compared with another's. */
 export const REDIS_TIME = `local time = redis.call('TIME')
@@ -110,10 +103,7 @@ export type Scripts = ReturnType<typeof createScripts>
 
 /** @param time Lua that sets \`now\`: Redis' clock, but for tests that move time themselves. */
 export function createScripts(time: string = REDIS_TIME) {
-  const script = (body: string): Script => {
-    const lua = time + SHARED + body
-    return { lua, sha: createHash('sha1').update(lua).digest('hex') }
-  }
+  const script = (body: string) => defineScript(time + SHARED + body)
   return {
     acquire: script(ACQUIRE),
     commit: script(COMMIT),

@@ -1,20 +1,6 @@
-import { createScripts, type Script, type Scripts } from './redis-scripts.ts'
+import { createRunner, type RedisClient, type Reply } from './redis-client.ts'
+import { createScripts, type Scripts } from './redis-scripts.ts'
 import type { Acquired, Committed, SharedStore, StoredValue } from './store.ts'
-
-type Argument = string | Buffer | number
-type Evaluate = (script: string, keys: number, ...rest: Argument[]) => Promise<unknown>
-
-/**
- * What we need of a Redis client: ioredis and its Cluster have it. The first three are in its types only in part, and
- * made by `callBuffer` where they are missing. They come first because with `enableAutoPipelining` ioredis' `callBuffer`
- * drops the name of the command (6.0.0: `ERR unknown command '<sha>'`).
- */
-export interface RedisClient {
-  evalshaBuffer?: Evaluate
-  evalBuffer?: Evaluate
-  getBuffer?: (key: string) => Promise<unknown>
-  callBuffer(command: string, ...args: Argument[]): Promise<unknown>
-}
 
 export interface RedisStoreOptions {
   client: RedisClient
@@ -26,27 +12,14 @@ export interface RedisStoreOptions {
   scripts?: Scripts
 }
 
-type Reply = (Buffer | number | null)[]
-
 /** A store on Redis 6.2 or newer, or Valkey: one for all processes. Each operation is one script. */
 export function createRedisStore({ client, prefix, nonce, scripts = createScripts() }: RedisStoreOptions): SharedStore {
   const generationKey = `{${prefix}}:gen`
   const channel = channelOf(prefix)
   const keysOf = (key: string) => [generationKey, key, `${key}:lease`, `${key}:cool`]
 
-  const evalsha: Evaluate = client.evalshaBuffer?.bind(client) ?? ((...all) => client.callBuffer('EVALSHA', ...all))
-  const evaluate: Evaluate = client.evalBuffer?.bind(client) ?? ((...all) => client.callBuffer('EVAL', ...all))
+  const run = createRunner(client)
   const get = client.getBuffer?.bind(client) ?? ((key: string) => client.callBuffer('GET', key))
-
-  async function run({ sha, lua }: Script, keys: string[], ...args: Argument[]): Promise<unknown> {
-    try {
-      return await evalsha(sha, keys.length, ...keys, ...args)
-    } catch (error) {
-      // Redis was restarted, or has never seen it.
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-      return evaluate(lua, keys.length, ...keys, ...args)
-    }
-  }
 
   return {
     async acquire(key, { token, leaseMs, force = false }): Promise<Acquired> {

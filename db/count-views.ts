@@ -9,6 +9,13 @@ export interface ViewBucket {
   views: number
 }
 
+interface ViewBatch {
+  id: string
+  timeZone: string
+  nowMs: number
+  buckets: readonly ViewBucket[] | (() => Promise<readonly ViewBucket[]>)
+}
+
 const QUARTER_MS = 15 * 60 * 1000
 /** How long hours are kept: what `days=1` reads, and a day more. */
 const HOURS_KEPT_MS = 48 * 60 * 60 * 1000
@@ -23,22 +30,29 @@ export function quarterOf(timeMs: number): number {
  *
  * One transaction: the id goes into the ledger, and only if it is new the counters grow. Buckets of posts that do not
  * exist are left out. Rows are written in the order of their keys, so that batches running side by side cannot deadlock.
+ * A process that freezes in the middle keeps nobody waiting: others find the batch `busy`, and PostgreSQL ends the
+ * transaction after 10 s.
  * @param batch.id any string that names the batch and no other.
  * @param batch.timeZone the site's IANA time zone: decides the day that a view belongs to.
  * @param batch.nowMs the present, in milliseconds since the epoch: hours that `days=1` can no longer see are not kept.
- * @returns whether the batch was counted now; `false` when it had been before.
+ * @param batch.buckets the views, or what reads them: it is called in the transaction, when the id is known to be new.
+ * @returns `counted` now; `before`, and nothing is changed; or `busy`: somebody else is at it.
  * @throws what PostgreSQL answered; nothing is counted then.
  */
 export async function countBatch<DB>(
   db: Kysely<DB>,
-  batch: { id: string; timeZone: string; nowMs: number; buckets: readonly ViewBucket[] },
-): Promise<boolean> {
+  { id, timeZone, nowMs, buckets }: ViewBatch,
+): Promise<'counted' | 'before' | 'busy'> {
   return db.transaction().execute(async (trx) => {
+    await sql`set local idle_in_transaction_session_timeout = '10s'`.execute(trx)
+    const { rows } = await sql<{ isFree: boolean }>`
+      select pg_try_advisory_xact_lock(hashtextextended('popular-posts batch ' || ${id}, 0)) as "isFree"`.execute(trx)
+    if (rows[0]?.isFree !== true) return 'busy'
     const { numAffectedRows } = await sql`
-      insert into post_views_batch (id) values (${batch.id}) on conflict (id) do nothing`.execute(trx)
-    if (numAffectedRows !== 1n) return false
-    await addViews(trx, batch)
-    return true
+      insert into post_views_batch (id) values (${id}) on conflict (id) do nothing`.execute(trx)
+    if (numAffectedRows !== 1n) return 'before'
+    await addViews(trx, { timeZone, nowMs, buckets: typeof buckets === 'function' ? await buckets() : buckets })
+    return 'counted'
   })
 }
 

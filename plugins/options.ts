@@ -35,6 +35,9 @@ const schema = Type.Object(
       pattern: '^[^{}\\s]{1,100}$',
       expected: '1 to 100 characters without spaces and braces',
     }),
+    viewDedupSeconds: Type.Integer({ minimum: 1, maximum: DAY_SECONDS, default: 900 }),
+    viewFlushSeconds: seconds(5),
+    viewsPerMinute: Type.Integer({ minimum: 0, maximum: 1_000_000, default: 120 }),
     maxAgeSeconds: seconds(60),
     staleWhileRevalidateSeconds: seconds(300),
     staleIfErrorSeconds: seconds(DAY_SECONDS),
@@ -111,6 +114,12 @@ export interface PopularPostsOptions {
   timeZone?: string | undefined
   /** What the keys of the cache begin with. Default `blog:popular`. */
   prefix?: string
+  /** A visitor counts once a post in this time; a day at most. Default 900. */
+  viewDedupSeconds?: number | undefined
+  /** How often the views that were recorded are counted in the database; 0: only when you call `flush`. Default 5. */
+  viewFlushSeconds?: number | undefined
+  /** How many views an address may send in a minute over HTTP, to each process; 0: any number. Default 120. */
+  viewsPerMinute?: number | undefined
   /** Cache-Control max-age of a list, for browsers and CDNs. Default 60. */
   maxAgeSeconds?: number | undefined
   /** Cache-Control stale-while-revalidate of a list. Default 300. */

@@ -1,19 +1,16 @@
-import { randomBytes } from 'node:crypto'
-import { channel } from 'node:diagnostics_channel'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Kysely } from 'kysely'
 import { systemClock } from '../cache/clock.ts'
-import { type CacheCounts, type CacheEvent, createCounts } from '../cache/events.ts'
+import type { CacheCounts } from '../cache/events.ts'
 import { entryKey } from '../cache/key.ts'
 import { type Answer, type CachePolicy, createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode } from '../cache/store.ts'
 import type { Filters } from '../db/filters.ts'
 import type { PopularPost, Tables } from '../db/popular-posts.ts'
 import type { PopularPostsQuery } from '../query.ts'
-import { createBackend } from './fleet.ts'
+import { nonce } from './backend.ts'
 import { DecodedList, encodeList, type ListBody } from './list.ts'
-import { type Logger, logEvent } from './log-event.ts'
 import type { Settings } from './options.ts'
 import { daysOf, FILTERS, planOf } from './plan.ts'
 import { createSource, type Source } from './source.ts'
@@ -34,9 +31,6 @@ export interface ListAnswer extends ListBody {
   ttlSeconds: number
 }
 
-/** Where every `CacheEvent` is published, for whatever watches the process. */
-const events = channel('fastify-popular-posts')
-
 /** Counts since the start (see `CacheCounts`), and what is held now. */
 export interface PopularPostsStats extends CacheCounts {
   entries: number
@@ -45,21 +39,14 @@ export interface PopularPostsStats extends CacheCounts {
   isStoreDown: boolean
 }
 
-type Redis = FastifyInstance['popularPostsRedis']
+type Backend = FastifyInstance['popularPostsBackend']
 
 export type PopularPosts = ReturnType<typeof createPopularPosts>
 
 /** The cache of popular posts lists and of the list of categories, over a source of them. */
-export function createPopularPosts(settings: Settings, source: Source, log: Logger, redis?: Redis) {
-  const counts = createCounts()
-  const observe = (event: CacheEvent) => {
-    counts.count(event)
-    logEvent(log, event)
-    if (events.hasSubscribers) events.publish(event)
-  }
-  const backend = createBackend({ prefix: settings.prefix, nonce, redis, observe })
+export function createPopularPosts(settings: Settings, source: Source, backend: Backend) {
   const cache = createReadThroughCache({
-    ...{ store: backend.store, near: backend.near, observe },
+    ...{ store: backend.store, near: backend.near, observe: backend.observe },
     clock: systemClock,
     random: Math.random,
     nonce,
@@ -152,17 +139,13 @@ export function createPopularPosts(settings: Settings, source: Source, log: Logg
     backend: backend.state,
     /** Whether the database answers; `undefined` where the lists come from the host's own `load`. */
     isDatabaseUp: source.isUp,
-    stats: (): PopularPostsStats => ({ ...counts.read(), ...backend.size(), isStoreDown: backend.state().isDown }),
+    stats: (): PopularPostsStats => ({ ...backend.counts(), ...backend.size(), isStoreDown: backend.state().isDown }),
     close: (): Promise<void> => cache.close(),
   }
 }
 
 function nothing(): ListAnswer {
   return { ...new DecodedList(new Uint8Array()).body(), outcome: 'bypass', ageSeconds: 0, ttlSeconds: 0 }
-}
-
-function nonce(): string {
-  return randomBytes(9).toString('base64url')
 }
 
 function policyOf({ ttlSeconds, staleSeconds, failSafeSeconds }: Settings): CachePolicy {
@@ -177,14 +160,20 @@ function policyOf({ ttlSeconds, staleSeconds, failSafeSeconds }: Settings): Cach
   }
 }
 
-const popularPosts: FastifyPluginAsync<{ settings: Settings }> = async (app, { settings }) => {
-  const db: Kysely<Tables> | undefined =
-    settings.db ?? (settings.databaseUrl === undefined ? undefined : app.popularPostsDatabase)
-  const usesRedis = settings.redis !== undefined || settings.redisUrl !== undefined
-  const redis = usesRedis ? app.popularPostsRedis : undefined
-  const service = createPopularPosts(settings, createSource(settings, db), app.log, redis)
+interface CacheOptions {
+  settings: Settings
+  db: Kysely<Tables> | undefined
+}
+
+const popularPosts: FastifyPluginAsync<CacheOptions> = async (app, { settings, db }) => {
+  const beforeLoad = app.hasDecorator('postViews') ? () => app.postViews.flush() : undefined
+  const service = createPopularPosts(settings, createSource(settings, db, beforeLoad), app.popularPostsBackend)
   app.decorate('popularPosts', service)
   app.addHook('onClose', () => service.close())
 }
 
-export default fp(popularPosts, { name: 'popular-posts-cache', fastify: '5.x' })
+export default fp(popularPosts, {
+  name: 'popular-posts-cache',
+  dependencies: ['popular-posts-backend'],
+  fastify: '5.x',
+})

@@ -3,7 +3,7 @@ import createError from '@fastify/error'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { Cluster, Redis } from 'ioredis'
-import type { RedisClient } from '../cache/redis-store.ts'
+import type { RedisClient } from '../cache/redis-client.ts'
 import { codeOf } from '../db/startup-error.ts'
 
 /** What we need of a host's client: ioredis' `Redis` and `Cluster` have it. */

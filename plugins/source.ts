@@ -15,16 +15,28 @@ export interface Source {
   isUp: (() => Promise<boolean>) | undefined
 }
 
-/** The host's own loaders where it brings them, else our queries on `db`. */
-export function createSource(settings: Settings, db: Kysely<Tables> | undefined): Source {
+/** A list does not wait longer for views that are about to be counted. */
+const COUNTING_MS = 1_000
+
+/**
+ * The host's own loaders where it brings them, else our queries on `db`.
+ * @param countViews counts what is known of views; lists are loaded after that, also where it fails.
+ */
+export function createSource(
+  settings: Settings,
+  db: Kysely<Tables> | undefined,
+  countViews: () => Promise<unknown> = async () => {},
+): Source {
   const { load, loadCategories, loadFilters, timeZone } = settings
   const ours = db === undefined ? undefined : queriesOn(db, timeZone)
   const posts = load ?? ours?.posts
+  const categories = loadCategories ?? ours?.categories
   if (posts === undefined) throw new TypeError('Expected a load function or a database, got neither.')
   const nothing: Filters = { categories: [], tags: [], authors: [] }
+  const counted = () => Promise.race([countViews().catch(() => {}), sleep(COUNTING_MS, undefined, { ref: false })])
   return {
-    posts,
-    categories: loadCategories ?? ours?.categories,
+    posts: (query) => counted().then(() => posts(query)),
+    categories: categories === undefined ? undefined : (query) => counted().then(() => categories(query)),
     filters: loadFilters ?? ours?.filters ?? (async () => nothing),
     isUp: ours?.isUp,
   }

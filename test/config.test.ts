@@ -14,6 +14,7 @@ t.test('without any variable the defaults hold, frozen', async (t) => {
     adminToken: undefined,
     siteTimeZone: 'UTC',
     viewDedupSeconds: 900,
+    trustProxy: false,
     cache: { prefix: 'blog:popular', ttlSeconds: 1800, staleSeconds: 3600, failSafeSeconds: 86_400 },
   })
   t.ok(Object.isFrozen(config) && Object.isFrozen(config.cache))
@@ -29,6 +30,7 @@ t.test('variables are read by their types; empty ones and others are passed over
     CACHE_TTL_SECONDS: '900',
     REDIS_URL: 'rediss://a.example:7001, rediss://b.example:7002',
     REDIS_CLUSTER: 'true',
+    TRUST_PROXY: 'loopback, 10.0.0.0/8, 192.0.2.1, 2001:db8::/32, fd00::1',
     ADMIN_TOKEN: '0123456789abcdef',
     SOMETHING_ELSE: 'x',
   })
@@ -39,6 +41,7 @@ t.test('variables are read by their types; empty ones and others are passed over
     siteTimeZone: 'Asia/Kolkata',
     redisUrl: 'rediss://a.example:7001, rediss://b.example:7002',
     redisCluster: true,
+    trustProxy: 'loopback, 10.0.0.0/8, 192.0.2.1, 2001:db8::/32, fd00::1',
     adminToken: '0123456789abcdef',
     cache: { ttlSeconds: 900 },
   })
@@ -52,6 +55,13 @@ t.test('each wrong value is refused by name', async (t) => {
     ['LOG_LEVEL', 'loud', /LOG_LEVEL: expected fatal, error, warn, info, debug, trace or silent, got "loud"/],
     ['SITE_TIME_ZONE', 'Mars/Olympus', /SITE_TIME_ZONE: expected the name of an IANA time zone/],
     ['SITE_TIME_ZONE', '+05:30', /IANA/],
+    ['TRUST_PROXY', 'true', /TRUST_PROXY: expected addresses and networks .* got "true"/],
+    ['TRUST_PROXY', '1', /expected addresses/],
+    ['TRUST_PROXY', '127.1', /expected addresses/],
+    ['TRUST_PROXY', '10.0.0.0/8,', /expected addresses/],
+    ['TRUST_PROXY', '0.0.0.0/0', /expected addresses/],
+    ['TRUST_PROXY', 'loopback, ::/0', /expected addresses/],
+    ['VIEW_DEDUP_SECONDS', '86401', /an integer from 1 to 86400/],
     ['CACHE_PREFIX', 'a{b', /CACHE_PREFIX: expected 1 to 100 characters without spaces and braces/],
     ['CACHE_TTL_SECONDS', '0', /CACHE_TTL_SECONDS: expected an integer from 1 to 31536000, got 0/],
     ['CACHE_STALE_SECONDS', '-1', /CACHE_STALE_SECONDS/],

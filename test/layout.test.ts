@@ -9,20 +9,21 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const arrows: Record<string, string[]> = {
   cache: ['cache'],
   db: ['db'],
+  views: ['views', 'cache'],
   'validate.ts': [],
   'query.ts': ['validate.ts'],
   'config.ts': ['validate.ts'],
-  plugins: ['plugins', 'cache', 'db', 'query.ts', 'validate.ts'],
-  routes: ['routes', 'query.ts'],
+  plugins: ['plugins', 'cache', 'db', 'views', 'query.ts', 'validate.ts'],
+  routes: ['routes', 'views', 'query.ts'],
   'index.ts': ['plugins', 'routes'],
   'app.ts': ['index.ts', 'routes'],
   'run.ts': ['config.ts', 'db'],
   'service-database.ts': ['db', 'plugins'],
   'server.ts': ['app.ts', 'config.ts', 'db', 'run.ts', 'service-database.ts'],
-  bin: ['bin', 'cache', 'config.ts', 'db', 'plugins', 'run.ts', 'service-database.ts'],
+  bin: ['bin', 'cache', 'config.ts', 'db', 'plugins', 'run.ts', 'service-database.ts', 'views'],
 }
 
-const folders = ['cache', 'db', 'plugins', 'routes', 'bin']
+const folders = ['cache', 'db', 'views', 'plugins', 'routes', 'bin']
 const files = [
   ...readdirSync(root).filter((name) => name.endsWith('.ts')),
   ...folders.flatMap((folder) =>

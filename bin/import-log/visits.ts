@@ -1,11 +1,11 @@
-import { isbot } from 'isbot'
+import { createBotMemory } from '../../views/bots.ts'
 import type { LoggedRequest } from './parse-line.ts'
 import { type RequestedPost, requestedPost } from './slug.ts'
 
 /** What a request was: a view of a post, one by a bot, one that a view counted already, or something else. */
 export type Verdict = ({ kind: 'view' } & RequestedPost) | { kind: 'bot' | 'repeat' | 'other' }
 
-/** How many views and user agents are remembered before anything is forgotten. */
+/** How many views are remembered before anything is forgotten. */
 const ROOM = 10_000
 
 /**
@@ -47,18 +47,5 @@ export function createVisits({ dedupSeconds, post }: { dedupSeconds: number; pos
     get size(): number {
       return countedAtMs.size
     },
-  }
-}
-
-/** isbot takes 5 to 20 µs, ten times as long as the rest of a line, and a log repeats its user agents. */
-function createBotMemory(): (userAgent: string) => boolean {
-  const known = new Map<string, boolean>()
-  return (userAgent) => {
-    const before = known.get(userAgent)
-    if (before !== undefined) return before
-    if (known.size >= ROOM) known.clear()
-    const answer = userAgent === '' || isbot(userAgent)
-    known.set(userAgent, answer)
-    return answer
   }
 }

@@ -1,10 +1,31 @@
+import { randomBytes } from 'node:crypto'
+import { channel } from 'node:diagnostics_channel'
+import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
 import { systemClock } from '../cache/clock.ts'
-import type { CacheEvent } from '../cache/events.ts'
+import { type CacheCounts, type CacheEvent, createCounts } from '../cache/events.ts'
 import { createFailoverStore } from '../cache/failover-store.ts'
 import { createMemoryStore } from '../cache/memory-store.ts'
 import { channelOf, createRedisStore } from '../cache/redis-store.ts'
 import type { Store } from '../cache/store.ts'
+import { logEvent } from './log-event.ts'
 import type { HostRedis } from './redis.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Where the lists and the views of this process are. */
+    popularPostsBackend: ReturnType<typeof createBackend> & EventCounts
+  }
+}
+
+interface EventCounts {
+  /** Tells the log, the diagnostics channel and the counts of what the cache did. */
+  observe: (event: CacheEvent) => void
+  counts: () => CacheCounts
+}
+
+/** Where every `CacheEvent` is published, for whatever watches the process. */
+const events = channel('fastify-popular-posts')
 
 /** For how long copies in a process are served without asking Redis; what an invalidation waits for. */
 export const NEAR_MAX_STALE_MS = 1_000
@@ -13,8 +34,7 @@ export const NEAR_MAX_STALE_MS = 1_000
 const DEADLINE_MS = 150
 const RETRY_AFTER_MS = 1_000
 
-/** Where the lists of this process are. */
-export interface Backend {
+interface Backend {
   store: Store
   near: { maxStaleMs: number } | undefined
   /** What is held in this process, copies aside. */
@@ -22,17 +42,18 @@ export interface Backend {
   state(): { kind: 'memory' | 'redis'; isDown: boolean }
   /** Hands the store's messages to the cache. */
   listen(hear: (message: string) => void): void
+  /** Redis itself, for what else is kept there, and the way to ask it carefully; none: there is only this process. */
+  redis: { client: HostRedis; ask: <T>(work: () => Promise<T>) => Promise<T> } | undefined
 }
 
 interface BackendOptions {
   prefix: string
-  nonce: () => string
   redis: { client: HostRedis; subscriber: HostRedis } | undefined
   observe: (event: CacheEvent) => void
 }
 
 /** This process's memory; or Redis, shared with all who use the same prefix, and memory for while that is out of reach. */
-export function createBackend({ prefix, nonce, redis, observe }: BackendOptions): Backend {
+function createBackend({ prefix, redis, observe }: BackendOptions): Backend {
   const memory = createMemoryStore({ clock: systemClock, nonce })
   if (redis === undefined) {
     return {
@@ -41,6 +62,7 @@ export function createBackend({ prefix, nonce, redis, observe }: BackendOptions)
       size: memory.size,
       state: () => ({ kind: 'memory', isDown: false }),
       listen() {},
+      redis: undefined,
     }
   }
   const { client, subscriber } = redis
@@ -70,5 +92,24 @@ export function createBackend({ prefix, nonce, redis, observe }: BackendOptions)
       subscriber.on('ready', subscribe)
       void subscribe()
     },
+    redis: { client, ask: store.ask },
   }
 }
+
+/** A new random name, never the same twice. */
+export function nonce(): string {
+  return randomBytes(9).toString('base64url')
+}
+
+const backend: FastifyPluginAsync<{ prefix: string; usesRedis: boolean }> = async (app, { prefix, usesRedis }) => {
+  const counts = createCounts()
+  const observe = (event: CacheEvent) => {
+    counts.count(event)
+    logEvent(app.log, event)
+    if (events.hasSubscribers) events.publish(event)
+  }
+  const redis = usesRedis ? app.popularPostsRedis : undefined
+  app.decorate('popularPostsBackend', { ...createBackend({ prefix, redis, observe }), observe, counts: counts.read })
+}
+
+export default fp(backend, { name: 'popular-posts-backend', fastify: '5.x' })

@@ -1,0 +1,17 @@
+import { type Kysely, sql } from 'kysely'
+import type { Tables } from './popular-posts.ts'
+import { isLive } from './window.ts'
+
+/** The id of the live post with this slug, as text. */
+export async function findLivePost(db: Kysely<Tables>, slug: string, nowMs: number): Promise<string | undefined> {
+  // PostgreSQL's text cannot hold NUL.
+  if (slug.includes('\0')) return undefined
+  const post = await db
+    .withoutPlugins()
+    .selectFrom('posts')
+    .where('slug', '=', slug)
+    .where(isLive({ nowMs }))
+    .select(sql<string>`posts.id::text`.as('id'))
+    .executeTakeFirst()
+  return post?.id
+}

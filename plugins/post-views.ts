@@ -1,0 +1,173 @@
+import createError from '@fastify/error'
+import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Kysely } from 'kysely'
+import { LRUCache } from 'lru-cache'
+import { countBatch, quarterOf } from '../db/count-views.ts'
+import { findLivePost } from '../db/live-post.ts'
+import type { Tables } from '../db/popular-posts.ts'
+import { codeOf } from '../db/startup-error.ts'
+import { createFlusher, type Flushed } from '../views/flusher.ts'
+import { createMemoryViewBuffer } from '../views/memory-view-buffer.ts'
+import { createRecorder, type View, type ViewOutcome } from '../views/recorder.ts'
+import { createRedisViewBuffer } from '../views/redis-view-buffer.ts'
+import type { ViewBuffer } from '../views/view-buffer.ts'
+import { nonce } from './backend.ts'
+import type { Settings } from './options.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    postViews: PostViews
+  }
+}
+
+export type PostViews = ReturnType<typeof createPostViews>
+
+/** Views since the start by what became of them, and what was counted in the database. */
+export interface PostViewsStats extends Record<ViewOutcome, number> {
+  /** Views that this process has counted in the database: of all processes, where Redis is. */
+  flushed: number
+  batches: number
+  flushesFailed: number
+}
+
+const LookupFailed = createError(
+  'PP_LOOKUP_FAILED',
+  'It is not known right now whether there is such a post: try again later.',
+  503,
+)
+
+/** For how long it is remembered whether a slug is a live post; and how many slugs are. */
+const POSTS = { ttl: 10_000, max: 10_000 }
+
+interface PostViewsOptions {
+  settings: Pick<Settings, 'prefix' | 'timeZone' | 'viewDedupSeconds' | 'viewFlushSeconds'>
+  db: Kysely<Tables>
+}
+
+/** The counting of views: recorded in a buffer, and moved to the database now and then. */
+export function createPostViews(
+  { settings, db }: PostViewsOptions,
+  backend: FastifyInstance['popularPostsBackend'],
+  log: Pick<FastifyBaseLogger, 'info' | 'warn'>,
+) {
+  const { timeZone, viewDedupSeconds: dedupSeconds } = settings
+  const counts: PostViewsStats = {
+    ...{ counted: 0, repeat: 0, bot: 0, prefetch: 0, dropped: 0 },
+    ...{ flushed: 0, batches: 0, flushesFailed: 0 },
+  }
+  const recording = new Set<Promise<ViewOutcome>>()
+  const troubles = { dropped: false, flushing: false }
+  const posts = new LRUCache<string, { id: string | undefined }>({
+    ...POSTS,
+    allowStaleOnFetchRejection: true,
+    noDeleteOnFetchRejection: true,
+    fetchMethod: async (slug) => ({ id: await findLivePost(db, slug, Date.now()) }),
+  })
+  const { buffer, flushed } = createBuffer()
+  const recordView = createRecorder({
+    ...{ buffer, dedupSeconds, quarterOf },
+    now: Date.now,
+    onDropped: (error) => warnOnce('dropped', error, 'views are dropped'),
+  })
+  const flushBuffer = createFlusher({
+    ...{ buffer: flushed, nonce },
+    count: (id, buckets) => countBatch(db, { id, timeZone, nowMs: Date.now(), buckets }),
+  })
+
+  function createBuffer(): { buffer: ViewBuffer; flushed: ViewBuffer } {
+    const { redis } = backend
+    if (redis === undefined) {
+      const memory = createMemoryViewBuffer({ dedupSeconds })
+      return { buffer: memory, flushed: memory }
+    }
+    const shared = createRedisViewBuffer({ client: redis.client, prefix: settings.prefix, dedupSeconds })
+    const { ask } = redis
+    const careful = { add: ask1(shared.add), salt: ask1(shared.salt) }
+    function ask1<A, T>(command: (argument: A) => Promise<T>) {
+      return (argument: A) => ask(() => command(argument))
+    }
+    return { buffer: { ...shared, ...careful }, flushed: shared }
+  }
+
+  /** Once for each series of failures. */
+  function warnOnce(what: keyof typeof troubles, error: unknown, message: string): void {
+    if (!troubles[what]) log.warn({ code: codeOf(error) }, `popular posts: ${message}`)
+    troubles[what] = true
+  }
+
+  /**
+   * The id of the live post with a slug; `undefined`: there is none. Known for 10 s, and for longer while the database does
+   * not answer.
+   * @throws `PP_LOOKUP_FAILED` (503, with `retryAfterMs`).
+   */
+  async function find(slug: string): Promise<string | undefined> {
+    const post = await posts.fetch(slug)
+    if (post === undefined) throw Object.assign(new LookupFailed(), { retryAfterMs: 1000 })
+    return post.id
+  }
+
+  /**
+   * Records a view of a post, known by its id or slug, by whoever sent the request (in Fastify, `request`; it says who is
+   * trusted to name the client). Never rejects, and need not be awaited: with Redis out of reach it resolves in 150 ms.
+   * @returns what became of it; `undefined`: there is no such live post.
+   */
+  async function record(view: Omit<View, 'postId'> & ({ postId: string | number } | { slug: string })) {
+    const { request, userId } = view
+    const postId = 'slug' in view ? await find(view.slug).catch(() => undefined) : String(view.postId)
+    if (postId === undefined) return undefined
+    const outcome = recordView({ postId, request, userId })
+    recording.add(outcome)
+    counts[await outcome] += 1
+    recording.delete(outcome)
+    if ((await outcome) === 'counted') troubles.dropped = false
+    return outcome
+  }
+
+  /**
+   * Counts in the database what has been recorded; with Redis, by all processes.
+   * @throws what the database or Redis answered; nothing is lost, and the next flush goes on from there.
+   */
+  async function flush(): Promise<Flushed> {
+    try {
+      const done = await flushBuffer()
+      counts.flushed += done.views
+      counts.batches += done.batches
+      troubles.flushing = false
+      return done
+    } catch (error) {
+      counts.flushesFailed += 1
+      warnOnce('flushing', error, 'views could not be counted, they are kept for the next try')
+      throw error
+    }
+  }
+
+  return {
+    find,
+    record,
+    flush,
+    stats: (): PostViewsStats => ({ ...counts }),
+    /** Waits for what is being recorded, and counts it. */
+    async close(): Promise<void> {
+      await Promise.all(recording)
+      await flush().catch(() => undefined)
+    },
+  }
+}
+
+const postViews: FastifyPluginAsync<PostViewsOptions> = async (app, options) => {
+  const service = createPostViews(options, app.popularPostsBackend, app.log)
+  app.decorate('postViews', service)
+  const { viewFlushSeconds } = options.settings
+  const timer =
+    viewFlushSeconds === 0
+      ? undefined
+      : // What goes wrong is told by flush itself.
+        setInterval(() => service.flush().catch(() => undefined), viewFlushSeconds * 1000).unref()
+  app.addHook('onClose', async () => {
+    clearInterval(timer)
+    await service.close()
+  })
+}
+
+export default fp(postViews, { name: 'popular-posts-views', dependencies: ['popular-posts-backend'], fastify: '5.x' })

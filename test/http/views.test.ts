@@ -1,0 +1,274 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { createService, fillBlog } from '../helpers/blog.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { until } from '../helpers/services/until.ts'
+
+const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
+
+async function setUp(t: Test, variables: NodeJS.ProcessEnv = {}) {
+  const database = await createTestDatabase(t)
+  await fillBlog(database.db, 3)
+  const app = await createService(t, database.url, { TRUST_PROXY: 'loopback', ...variables })
+  const totals = async () => {
+    const rows = await database.db
+      .selectFrom('posts')
+      .innerJoin('post_views_total as total', 'total.post_id', 'posts.id')
+      .select(['slug', 'views'])
+      .execute()
+    // fillBlog gives post-N 1,000 - N of them.
+    return Object.fromEntries(rows.map(({ slug, views }) => [slug, Number(views) - 1000 + Number(slug.slice(-1))]))
+  }
+  return {
+    ...database,
+    app,
+    totals,
+    view: (...args: Parameters<typeof viewOn> extends [unknown, ...infer R] ? R : never) => viewOn(app, ...args),
+  }
+}
+
+function viewOn(app: FastifyInstance, slug: string, from = '203.0.113.1', headers: Record<string, string> = {}) {
+  return app.inject({
+    ...{ method: 'POST' as const, url: `/posts/${encodeURIComponent(slug)}/views` },
+    headers: { 'user-agent': FIREFOX, 'x-forwarded-for': from, ...headers },
+  })
+}
+
+t.test('POST /posts/:slug/views', async (t) => {
+  const { app, db, view, totals, countStatements } = await setUp(t)
+
+  await t.test('a view is answered 204 at once, and counted by the next flush', async (t) => {
+    const response = await view('post-2')
+    t.equal(response.statusCode, 204)
+    t.equal(response.body, '')
+    t.equal(response.headers['cache-control'], 'no-store')
+    t.same(await app.postViews.flush(), { batches: 1, views: 1 })
+    t.same(await totals(), { 'post-1': 0, 'post-2': 1, 'post-3': 0 })
+  })
+
+  await t.test('nobody learns what counted: readers, repeats, bots and prefetches get the same answer', async (t) => {
+    const shown = async (answer: ReturnType<typeof view>) => {
+      const { statusCode, headers, body } = await answer
+      const { date: _date, ...rest } = headers
+      return { statusCode, headers: rest, body }
+    }
+    const reader = await shown(view('post-3', '203.0.113.7'))
+    t.same(await shown(view('post-3', '203.0.113.7')), reader)
+    t.same(await shown(view('post-3', '203.0.113.8', { 'user-agent': 'Googlebot/2.1' })), reader)
+    t.same(await shown(view('post-3', '203.0.113.9', { 'sec-purpose': 'prefetch' })), reader)
+    await app.postViews.flush()
+    t.equal((await totals())['post-3'], 1)
+    t.match(app.postViews.stats(), { counted: 2, repeat: 1, bot: 1, prefetch: 1, dropped: 0, flushed: 2, batches: 2 })
+  })
+
+  await t.test('two parallel views of one visitor count one', async (t) => {
+    await Promise.all(Array.from({ length: 10 }, () => view('post-1', '203.0.113.20')))
+    await app.postViews.flush()
+    t.equal((await totals())['post-1'], 1)
+  })
+
+  await t.test('whoever no trusted proxy speaks for is who connects', async (t) => {
+    for (const fake of ['198.51.100.1', '198.51.100.2']) await view('post-1', `${fake}, 203.0.113.30`)
+    await app.postViews.flush()
+    t.equal((await totals())['post-1'], 2, 'the address that the proxy saw, not the one that the client claims')
+    const { app: direct, totals: directTotals } = await setUp(t, { TRUST_PROXY: '' })
+    for (const fake of ['198.51.100.1', '198.51.100.2']) await viewOn(direct, 'post-1', fake)
+    await direct.postViews.flush()
+    t.equal((await directTotals())['post-1'], 1)
+  })
+
+  await t.test('works as a beacon from anywhere: any type of body, none is looked at', async (t) => {
+    const types = [
+      'text/plain;charset=UTF-8',
+      'application/x-www-form-urlencoded',
+      'multipart/form-data; boundary=x',
+      'application/json',
+      '',
+    ]
+    for (const [index, type] of types.entries()) {
+      const response = await app.inject({
+        ...{ method: 'POST', url: '/posts/post-1/views', payload: '{"odd' },
+        headers: {
+          ...{ 'user-agent': FIREFOX, 'x-forwarded-for': `203.0.113.${40 + index}`, origin: 'https://blog.example' },
+          ...(type === '' ? {} : { 'content-type': type }),
+        },
+      })
+      t.equal(response.statusCode, 204, type)
+    }
+    const tooLong = await app.inject({ method: 'POST', url: '/posts/post-1/views', payload: 'x'.repeat(1025) })
+    t.equal(tooLong.statusCode, 413)
+  })
+
+  await t.test('404 for what is no live post, and one statement for many requests', async (t) => {
+    await db
+      .insertInto('posts')
+      .values([
+        { slug: 'draft', title: 'Draft', url: '/draft' },
+        { slug: 'private', title: 'P', url: '/p', published_at: new Date(0), is_private: true },
+        { slug: 'later', title: 'L', url: '/l', published_at: new Date(Date.now() + 3_600_000) },
+      ])
+      .execute()
+    for (const slug of ['draft', 'private', 'later', 'no such', '\0', '../x', `ü'"--`]) {
+      const response = await view(slug)
+      t.equal(response.statusCode, 404, slug)
+      t.match(response.json(), { code: 'PP_NO_SUCH_POST', statusCode: 404 })
+    }
+    t.equal((await view('x'.repeat(201))).statusCode, 400)
+    t.equal((await view('ü'.repeat(200))).statusCode, 404, 'as long as slugs may be')
+    const asked = () => countStatements(/from "posts" where "slug" = \$1/)
+    const before = await asked()
+    await Promise.all(Array.from({ length: 50 }, (_none, index) => view('nowhere', `203.0.113.${index}`)))
+    t.equal((await asked()) - before, 1)
+  })
+
+  await t.test('nothing about the visitor is in the database', async (t) => {
+    await view('post-1', '203.0.113.99', { 'user-agent': `${FIREFOX} secret-agent` })
+    await app.postViews.flush()
+    for (const table of ['post_views_hourly', 'post_views_daily', 'post_views_total', 'post_views_batch'] as const) {
+      const rows = await db.selectFrom(table).selectAll().execute()
+      t.notMatch(JSON.stringify(rows), /203\.0\.113|secret-agent/, table)
+    }
+  })
+})
+
+t.test('too many views from one address are refused, for a while', async (t) => {
+  const { view } = await setUp(t)
+  for (let index = 0; index < 120; index += 1) {
+    const { statusCode } = await view('post-1')
+    if (statusCode !== 204) t.fail(`view ${index} is answered ${statusCode}`)
+  }
+  const refused = await view('post-1')
+  t.equal(refused.statusCode, 429)
+  t.match(refused.json(), { statusCode: 429, code: 'PP_TOO_MANY_VIEWS', error: 'Too Many Requests' })
+  t.ok(Number(refused.headers['retry-after']) >= 1 && Number(refused.headers['retry-after']) <= 60)
+  t.equal((await view('post-1', '2001:db8::1')).statusCode, 204, 'others are not concerned')
+  t.equal((await view('post-1', '203.0.113.2')).statusCode, 204)
+})
+
+t.test('a server that renders pages records views itself', async (t) => {
+  const { app, totals } = await setUp(t)
+  const outcomes: unknown[] = []
+  const page = await createPage(app, outcomes)
+  t.teardown(() => page.close())
+  const visit = (method: 'GET' | 'HEAD', headers: Record<string, string> = {}) =>
+    page.inject({ method, url: '/blog/post-1', headers: { 'user-agent': FIREFOX, ...headers } })
+  await visit('GET')
+  await visit('HEAD')
+  await visit('GET', { 'x-user': 'ann' })
+  await visit('GET', { 'x-user': 'ann', 'user-agent': `${FIREFOX} on a phone` })
+  t.same(outcomes, ['counted', 'prefetch', 'counted', 'repeat'])
+  t.equal(await app.postViews.record({ slug: 'nowhere', request: { method: 'GET', ip: '', headers: {} } }), undefined)
+  await app.postViews.flush()
+  t.equal((await totals())['post-1'], 2)
+})
+
+async function createPage(app: FastifyInstance, outcomes: unknown[]): Promise<FastifyInstance> {
+  const { default: Fastify } = await import('fastify')
+  const page = Fastify()
+  page.get<{ Params: { slug: string } }>('/blog/:slug', async (request) => {
+    const userId = request.headers['x-user']
+    const { slug } = request.params
+    outcomes.push(await app.postViews.record({ slug, request, ...(typeof userId === 'string' ? { userId } : {}) }))
+    return 'a page'
+  })
+  return page
+}
+
+t.test('a cold list has the views that were recorded before it was asked for', async (t) => {
+  const { app, view } = await setUp(t)
+  for (let index = 0; index < 3; index += 1) await view('post-3', `203.0.113.${index}`)
+  const list = (await app.inject('/posts/popular')).json<{ slug: string; views: number }[]>()
+  t.match(
+    list.find(({ slug }) => slug === 'post-3'),
+    { views: 1000 },
+  )
+})
+
+t.test('what was recorded is counted when the app closes, and by the timer', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  await fillBlog(db, 1)
+  const views = async () => Number((await db.selectFrom('post_views_total').select('views').executeTakeFirst())?.views)
+  const app = await createService(t, url)
+  await viewOn(app, 'post-1')
+  await app.close()
+  t.equal(await views(), 1000)
+  const { default: Fastify } = await import('fastify')
+  const { default: popularPosts } = await import('../../index.ts')
+  const host = Fastify()
+  t.teardown(() => host.close())
+  await host.register(popularPosts, { db, viewFlushSeconds: 1 })
+  await viewOn(host, 'post-1')
+  await until(async () => (await views()) === 1001, 'the timer has flushed')
+})
+
+t.test('without Redis: what cannot be counted is kept until the database is back', async (t) => {
+  const { app, pool, totals, view } = await setUp(t)
+  await view('post-1')
+  await pool.query('alter table post_views_batch rename to away')
+  await t.rejects(app.postViews.flush(), { code: '42P01' })
+  await t.rejects(app.postViews.flush())
+  t.equal((await view('post-1', '203.0.113.2')).statusCode, 204)
+  await pool.query('alter table away rename to post_views_batch')
+  t.same(await app.postViews.flush(), { batches: 2, views: 2 })
+  t.equal((await totals())['post-1'], 2)
+  t.match(app.postViews.stats(), { flushesFailed: 2 })
+})
+
+t.test('the database is down: known posts go on, unknown ones are 503', async (t) => {
+  const { app, pool, view } = await setUp(t)
+  t.equal((await view('post-1')).statusCode, 204)
+  await pool.query('alter table posts rename to away')
+  const response = await view('post-2')
+  t.equal(response.statusCode, 503)
+  t.match(response.json(), { code: 'PP_LOOKUP_FAILED' })
+  t.equal(response.headers['retry-after'], '1')
+  t.equal((await view('post-1', '203.0.113.2')).statusCode, 204)
+  t.equal(await app.postViews.record({ slug: 'post-2', request: { method: 'GET', ip: '', headers: {} } }), undefined)
+  await pool.query('alter table away rename to posts')
+  t.equal((await view('post-2')).statusCode, 204)
+})
+
+t.test(
+  'with Redis: processes share visitors and the buffer; Redis down drops views, and no answer waits',
+  async (t) => {
+    const redis = await startRedis()
+    t.teardown(() => redis.stop())
+    const variables = { REDIS_URL: redis.url, TRUST_PROXY: 'loopback' }
+    const { app: one, url, view, totals } = await setUp(t, variables)
+    const two = await createService(t, url, variables)
+    await view('post-1')
+    await viewOn(two, 'post-1')
+    await viewOn(two, 'post-2')
+    await until(async () => one.postViews.stats().counted + two.postViews.stats().counted === 2, 'two have counted')
+    t.same(await one.postViews.flush(), { batches: 1, views: 2 })
+    t.same(await totals(), { 'post-1': 1, 'post-2': 1, 'post-3': 0 })
+
+    await viewOn(two, 'post-3')
+    await until(async () => two.postViews.stats().counted > 0, 'it is in Redis')
+    const before = one.postViews.stats().dropped
+    await redis.kill('SIGSTOP')
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_none, index) => view('post-2', `203.0.113.${index + 50}`)),
+    )
+    t.ok(answers.every(({ statusCode }) => statusCode === 204))
+    await until(async () => one.postViews.stats().dropped === before + 20, 'they are dropped')
+    await t.rejects(one.postViews.flush())
+    await redis.kill('SIGCONT')
+    await until(async () => {
+      await sleep(50)
+      await view('post-2', '203.0.113.200')
+      return one.postViews.stats().repeat > 1 || one.postViews.stats().counted > 1
+    }, 'views are taken again')
+    await until(
+      () =>
+        one.postViews.flush().then(
+          () => true,
+          () => false,
+        ),
+      'the flush works again',
+    )
+    t.equal((await totals())['post-3'], 1, 'what Redis had taken is counted')
+  },
+)

@@ -1,0 +1,95 @@
+import t from 'tap'
+import { createMemoryViewBuffer } from '../../views/memory-view-buffer.ts'
+import { createRecorder, type ViewRequest } from '../../views/recorder.ts'
+import type { ViewBuffer } from '../../views/view-buffer.ts'
+
+const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
+
+function setUp(change: (buffer: ViewBuffer) => ViewBuffer = (buffer) => buffer) {
+  const memory = createMemoryViewBuffer({ dedupSeconds: 900 })
+  const dropped: unknown[] = []
+  let nowMs = Date.parse('2026-03-01T12:00:00Z')
+  const record = createRecorder({
+    ...{ buffer: change(memory), dedupSeconds: 900, now: () => nowMs },
+    quarterOf: (timeMs) => Math.floor(timeMs / 900_000) * 900_000,
+    onDropped: (error) => dropped.push(error),
+  })
+  return {
+    ...{ memory, dropped, record },
+    view: (request: Partial<ViewRequest> = {}, postId = '1', userId?: string) =>
+      record({
+        request: {
+          method: 'POST',
+          ip: '203.0.113.9',
+          ...request,
+          headers: { 'user-agent': FIREFOX, ...request.headers },
+        },
+        ...{ postId, userId },
+      }),
+    setTime(time: string) {
+      nowMs = Date.parse(time)
+    },
+  }
+}
+
+t.test('readers count, once in the time; also across midnight', async (t) => {
+  const { view, setTime } = setUp()
+  setTime('2026-03-01T23:50:00Z')
+  t.equal(await view(), 'counted')
+  t.equal(await view(), 'repeat')
+  setTime('2026-03-02T00:04:59.999Z')
+  t.equal(await view(), 'repeat')
+  t.equal(await view({}, '2'), 'counted')
+  setTime('2026-03-02T00:05:00Z')
+  t.equal(await view(), 'counted')
+})
+
+t.test('a user counts once on all devices', async (t) => {
+  const { view } = setUp()
+  t.equal(await view({}, '1', 'ann'), 'counted')
+  t.equal(await view({ ip: '203.0.113.10' }, '1', 'ann'), 'repeat')
+  t.equal(await view({ ip: '203.0.113.10' }), 'counted')
+})
+
+t.test('who does not read does not count', async (t) => {
+  const { view, memory } = setUp()
+  const others: [string, Partial<ViewRequest>][] = [
+    ['bot', { headers: { 'user-agent': 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)' } }],
+    ['bot', { headers: { 'user-agent': 'curl/8.0' } }],
+    ['bot', { headers: { 'user-agent': '' } }],
+    ['bot', { headers: { 'user-agent': undefined } }],
+    ['prefetch', { headers: { 'sec-purpose': 'prefetch;prerender' } }],
+    ['prefetch', { headers: { purpose: 'prefetch' } }],
+    ['prefetch', { headers: { 'x-moz': 'prefetch' } }],
+    ['prefetch', { headers: { 'x-purpose': 'preview' } }],
+    ['prefetch', { method: 'HEAD' }],
+  ]
+  for (const [outcome, request] of others) t.equal(await view(request), outcome, JSON.stringify(request))
+  t.same(await memory.take('batch'), [])
+  t.equal(await view({ headers: { purpose: 'navigate' } }), 'counted')
+})
+
+t.test('a view that the buffer does not take is dropped, and the next one tried', async (t) => {
+  let isDown = true
+  const failing = async () => {
+    throw new Error('ECONNREFUSED')
+  }
+  const { view, dropped } = setUp((buffer) => ({
+    ...buffer,
+    add: (one) => (isDown ? failing() : buffer.add(one)),
+    salt: (day) => (isDown ? failing() : buffer.salt(day)),
+  }))
+  t.equal(await view(), 'dropped')
+  t.equal(dropped.length, 1)
+  isDown = false
+  t.equal(await view(), 'counted')
+})
+
+t.test('bots are remembered, and forgotten when there are too many', async (t) => {
+  const { view } = setUp()
+  for (let index = 0; index < 10_001; index += 1) {
+    const outcome = await view({ headers: { 'user-agent': `bot ${index}` } })
+    if (outcome !== 'bot') t.fail(`${index}: ${outcome}`)
+  }
+  t.equal(await view({ headers: { 'user-agent': 'bot 1' } }), 'bot')
+})

@@ -1,0 +1,45 @@
+import t from 'tap'
+import { daysOfView, networkOf, pseudonym } from '../../views/visitor.ts'
+
+t.test('an address is the same in every notation; of IPv6 it is the network', async (t) => {
+  const same: [string, string][] = [
+    ['203.0.113.9', '203.0.113.9'],
+    ['::ffff:203.0.113.9', '203.0.113.9'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:0DB8:0001:0002::1', '2001:db8:1:2::/64'],
+    ['fe80::1%eth0', 'fe80::/64'],
+    ['unknown', 'unknown'],
+    ['', ''],
+  ]
+  for (const [address, network] of same) t.equal(networkOf(address), network, address)
+})
+
+t.test('a pseudonym tells visitors, posts and days apart, and nothing else', async (t) => {
+  const salt = Buffer.alloc(32, 1)
+  const ann = { address: '203.0.113.9', userAgent: 'Firefox' }
+  const name = pseudonym(ann, '1', salt)
+  t.match(name, /^[\w-]{22}$/)
+  t.equal(pseudonym({ ...ann, address: '::ffff:203.0.113.9' }, '1', salt), name)
+  const others = [
+    pseudonym(ann, '2', salt),
+    pseudonym(ann, '1', Buffer.alloc(32, 2)),
+    pseudonym({ ...ann, address: '203.0.113.8' }, '1', salt),
+    pseudonym({ ...ann, userAgent: 'Safari' }, '1', salt),
+    pseudonym({ ...ann, userId: '7' }, '1', salt),
+    pseudonym({ ...ann, userId: '' }, '1', salt),
+  ]
+  t.equal(new Set([name, ...others]).size, 7)
+  t.equal(
+    pseudonym({ ...ann, userId: '7' }, '1', salt),
+    pseudonym({ address: '2001:db8::1', userAgent: 'Safari', userId: '7' }, '1', salt),
+    'a user is the same on every device',
+  )
+})
+
+t.test('early in a day a view is looked up in the day before, too', async (t) => {
+  const midnightMs = Date.parse('2026-03-01T00:00:00Z')
+  t.same(daysOfView(midnightMs - 1, 900), ['2026-02-28'])
+  t.same(daysOfView(midnightMs, 900), ['2026-03-01', '2026-02-28'])
+  t.same(daysOfView(midnightMs + 899_999, 900), ['2026-03-01', '2026-02-28'])
+  t.same(daysOfView(midnightMs + 900_000, 900), ['2026-03-01'])
+})

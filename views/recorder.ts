@@ -1,0 +1,79 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { LRUCache } from 'lru-cache'
+import { createBotMemory } from './bots.ts'
+import type { ViewBuffer } from './view-buffer.ts'
+import { daysOfView, pseudonym } from './visitor.ts'
+
+/** What is needed of a request; Fastify's has it. */
+export interface ViewRequest {
+  method: string
+  /** The client's address, as the server trusts it. */
+  ip: string
+  headers: IncomingHttpHeaders
+}
+
+export interface View {
+  postId: string
+  request: ViewRequest
+  /** Who it is, where the site knows: one person on two devices counts once. */
+  userId?: string | undefined
+}
+
+/**
+ * What became of a view: `counted`; or not a reader's (`bot`, `prefetch`: also HEAD), or not a new one (`repeat`); or
+ * `dropped`, because the buffer could not be reached.
+ */
+export type ViewOutcome = 'counted' | 'repeat' | 'bot' | 'prefetch' | 'dropped'
+
+interface RecorderOptions {
+  buffer: ViewBuffer
+  /** A visitor counts once a post in this time. */
+  dedupSeconds: number
+  /** The present, in milliseconds since the epoch. */
+  now: () => number
+  /** The start of the quarter of an hour that a moment is in. */
+  quarterOf: (timeMs: number) => number
+  /** Told why a view was dropped. */
+  onDropped: (error: unknown) => void
+}
+
+/** For how long a process makes pseudonyms with a salt before it asks whether that is still the one. */
+const SALT_KEPT_MS = 60_000
+
+/** Judges views, and puts those of readers into the buffer. Never rejects. */
+export function createRecorder({ buffer, dedupSeconds, now, quarterOf, onDropped }: RecorderOptions) {
+  const isBot = createBotMemory()
+  const salts = new LRUCache<string, Buffer>({ max: 3, ttl: SALT_KEPT_MS, fetchMethod: (day) => buffer.salt(day) })
+
+  async function add({ postId, request, userId }: View, userAgent: string): Promise<boolean> {
+    const timeMs = now()
+    const visitor = { address: request.ip, userAgent, userId }
+    const nameIn = async (day: string) => pseudonym(visitor, postId, await salts.forceFetch(day))
+    const [today, ...before] = daysOfView(timeMs, dedupSeconds)
+    return buffer.add({
+      visitors: [await nameIn(today), ...(await Promise.all(before.map(nameIn)))],
+      postId,
+      quarterMs: quarterOf(timeMs),
+      timeMs,
+    })
+  }
+
+  return async function record(view: View): Promise<ViewOutcome> {
+    const { headers, method } = view.request
+    const userAgent = headers['user-agent'] ?? ''
+    if (method === 'HEAD' || isPrefetch(headers)) return 'prefetch'
+    if (isBot(userAgent)) return 'bot'
+    try {
+      return (await add(view, userAgent)) ? 'counted' : 'repeat'
+    } catch (error) {
+      onDropped(error)
+      return 'dropped'
+    }
+  }
+}
+
+/** Fetched for later, as the browser thinks: nobody has seen it yet. */
+function isPrefetch(headers: IncomingHttpHeaders): boolean {
+  const purposes = [headers['sec-purpose'], headers['purpose'], headers['x-moz'], headers['x-purpose']]
+  return purposes.some((purpose) => /prefetch|prerender|preview/i.test(String(purpose ?? '')))
+}

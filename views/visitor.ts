@@ -1,0 +1,45 @@
+import { createHmac } from 'node:crypto'
+import ipaddr from 'ipaddr.js'
+
+/** Who looks at a post: a user that the site knows, or else a browser at an address. */
+export interface Visitor {
+  /** Of the client, as the server trusts it. */
+  address: string
+  userAgent: string
+  userId?: string | undefined
+}
+
+const DAY_MS = 86_400_000
+
+/**
+ * What is remembered of a visitor of a post: an HMAC under a secret that changes daily, 128 bits of it. Neither the visitor
+ * nor two posts of one visitor can be told from it.
+ */
+export function pseudonym({ address, userAgent, userId }: Visitor, postId: string, salt: Buffer): string {
+  const parts = userId === undefined ? ['address', networkOf(address), userAgent] : ['user', userId]
+  const digest = createHmac('sha256', salt)
+    .update(JSON.stringify([postId, ...parts]))
+    .digest()
+  return digest.subarray(0, 16).toString('base64url')
+}
+
+/**
+ * The days (`YYYY-MM-DD`, UTC) whose secrets a view at this moment is looked up with: its own; and for views early in a
+ * day the one before too, so that midnight makes nobody a new visitor.
+ */
+export function daysOfView(timeMs: number, dedupSeconds: number): [string, ...string[]] {
+  const isEarly = timeMs % DAY_MS < dedupSeconds * 1000
+  return isEarly ? [dayOf(timeMs), dayOf(timeMs - DAY_MS)] : [dayOf(timeMs)]
+}
+
+function dayOf(timeMs: number): string {
+  return new Date(timeMs).toISOString().slice(0, 10)
+}
+
+/** An address, the same in every notation; of IPv6 the network (/64), within which a client chooses its addresses. */
+export function networkOf(address: string): string {
+  if (!ipaddr.isValid(address)) return address
+  const parsed = ipaddr.process(address)
+  if (parsed instanceof ipaddr.IPv4) return parsed.toString()
+  return `${new ipaddr.IPv6([...parsed.parts.slice(0, 4), 0, 0, 0, 0])}/64`
+}
