@@ -74,10 +74,12 @@ async function killMember(target: string): Promise<void> {
 async function freezeMember(target: string): Promise<void> {
   const slot = Number(target)
   frozen.add(slot)
+  const isAwake = judge.freezes(slot)
   await slots[slot]?.kill('SIGSTOP')
   // Past the lease, at times.
   await sleep(between(100, 5_000))
   await slots[slot]?.kill('SIGCONT')
+  isAwake()
   frozen.delete(slot)
 }
 

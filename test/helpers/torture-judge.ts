@@ -24,7 +24,8 @@ const COOL_DOWN_MS = 5_000 + SLACK_MS
  * Decides what a member may answer, from when the servers were away.
  *
  * 1. A read that began after an invalidation was confirmed shows at least that version. Only while Redis is out of reach,
- *    and shortly after, an older one may be answered: for one second after it was loaded, however slow the query was.
+ *    and shortly after, an older one may be answered: for one second after it was loaded, however slow the query was,
+ *    or however long the process was frozen in the middle of it.
  * 2. A read fails only where there was nothing to serve: PostgreSQL is away or was a cool-down ago, and the list is not in
  *    a Redis that can be reached.
  * 3. A connection breaks only where the process was killed.
@@ -32,6 +33,7 @@ const COOL_DOWN_MS = 5_000 + SLACK_MS
 export function createJudge() {
   const away = { redis: [] as Span[], postgres: [] as Span[] }
   const slow: (Span & { queryMs: number })[] = []
+  const freezes: (Span & { slot: number })[] = []
   const kills: { slot: number; atMs: number }[] = []
   const confirmed: { version: number; atMs: number }[] = []
   const lists = new Map<string, number>()
@@ -44,12 +46,16 @@ export function createJudge() {
   const touches = (spans: Span[], fromMs: number, untilMs: number) =>
     spans.some((span) => span.fromMs <= untilMs && span.untilMs >= fromMs)
 
-  /** How long the query took that a list may be of which is served at this moment. */
-  function slowestMs(atMs: number): number {
+  /** How long the load may have taken whose list a member serves at this moment. */
+  function longestLoadMs(slot: number, atMs: number): number {
+    const loadedMs = atMs - 1_000 - SLACK_MS
+    const frozenMs = freezes
+      .filter((freeze) => freeze.slot === slot && freeze.fromMs <= atMs && freeze.untilMs >= loadedMs)
+      .reduce((sum, { fromMs, untilMs }) => sum + Math.min(untilMs, atMs) - fromMs, 0)
     const could = slow.filter(
-      ({ fromMs, untilMs, queryMs }) => fromMs <= atMs && untilMs >= atMs - queryMs - 1_000 - SLACK_MS,
+      ({ fromMs, untilMs, queryMs }) => fromMs <= atMs && untilMs >= loadedMs - frozenMs - queryMs,
     )
-    return Math.max(0, ...could.map(({ queryMs }) => queryMs))
+    return frozenMs + Math.max(0, ...could.map(({ queryMs }) => queryMs))
   }
 
   function violate(what: string, reading: Reading): void {
@@ -82,7 +88,8 @@ export function createJudge() {
     if (!isCutOff && how.startsWith('hit') && startedAtMs > lastInvalidationMs) lists.set(path, startedAtMs)
     if (version >= reading.floor) return
     const finalSinceMs = confirmed.find((one) => one.version > version)?.atMs ?? 0
-    if (isCutOff && startedAtMs - finalSinceMs < 1_000 + slowestMs(startedAtMs) + SLACK_MS) counts.staleWhileCutOff += 1
+    if (isCutOff && startedAtMs - finalSinceMs < 1_000 + longestLoadMs(slot, startedAtMs) + SLACK_MS)
+      counts.staleWhileCutOff += 1
     else violate(`stale for ${Math.round(startedAtMs - finalSinceMs)} ms${isCutOff ? ', Redis was away' : ''}`, reading)
   }
 
@@ -104,6 +111,14 @@ export function createJudge() {
     slowsDown(queryMs: number): () => void {
       const span = { fromMs: performance.now(), untilMs: Number.POSITIVE_INFINITY, queryMs }
       slow.push(span)
+      return () => {
+        span.untilMs = performance.now()
+      }
+    },
+    /** A member is frozen from now on; the answer tells that it is awake. */
+    freezes(slot: number): () => void {
+      const span = { fromMs: performance.now(), untilMs: Number.POSITIVE_INFINITY, slot }
+      freezes.push(span)
       return () => {
         span.untilMs = performance.now()
       }
