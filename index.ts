@@ -20,10 +20,10 @@ export type { Filters } from './db/filters.ts'
 export type { PopularPost } from './db/popular-posts.ts'
 export type { ListQuery, PopularPostsOptions } from './plugins/options.ts'
 export type { ListAnswer, PopularPosts, PopularPostsStats } from './plugins/popular-posts.ts'
-export type { PostViews, PostViewsStats } from './plugins/post-views.ts'
+export type { PostViews, PostViewsStats, View } from './plugins/post-views.ts'
 export type { PopularPostsQuery } from './query.ts'
 export type { Flushed } from './views/flusher.ts'
-export type { View, ViewOutcome, ViewRequest } from './views/recorder.ts'
+export type { ViewOutcome, ViewRequest } from './views/recorder.ts'
 
 /**
  * The plugin: decorates the app with `app.popularPosts` and, where it has a database, `app.postViews`; and adds, unless

@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts'
+import { withinDeadline } from './deadline.ts'
 import type { CacheEvent } from './events.ts'
 
 interface BreakerOptions {
@@ -55,7 +56,7 @@ export function createBreaker(options: BreakerOptions): Breaker {
   async function attempt<T>(work: () => Promise<T>): Promise<T> {
     const askedAtMs = clock.now()
     try {
-      const answer = await withinDeadline(work())
+      const answer = await withinDeadline(clock, deadlineMs, work())
       if (isOpen) observe({ type: 'store-up' })
       isOpen = false
       lastAnsweredMs = Math.max(lastAnsweredMs, askedAtMs)
@@ -69,14 +70,6 @@ export function createBreaker(options: BreakerOptions): Breaker {
       retryAtMs = clock.now() + retryAfterMs
       throw error
     }
-  }
-
-  function withinDeadline<T>(work: Promise<T>): Promise<T> {
-    let cancel: () => void
-    const tooLate = new Promise<never>((_resolve, reject) => {
-      cancel = clock.schedule(deadlineMs, () => reject(new Error(`expected an answer within ${deadlineMs} ms`)))
-    })
-    return Promise.race([work, tooLate]).finally(() => cancel())
   }
 
   return {

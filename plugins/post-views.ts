@@ -3,13 +3,15 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fas
 import fp from 'fastify-plugin'
 import type { Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
+import { systemClock } from '../cache/clock.ts'
+import { withinDeadline } from '../cache/deadline.ts'
 import { countBatch, quarterOf } from '../db/count-views.ts'
 import { findLivePost } from '../db/live-post.ts'
 import type { Tables } from '../db/popular-posts.ts'
 import { codeOf } from '../db/startup-error.ts'
 import { createFlusher, type Flushed } from '../views/flusher.ts'
 import { createMemoryViewBuffer } from '../views/memory-view-buffer.ts'
-import { createRecorder, type View, type ViewOutcome } from '../views/recorder.ts'
+import { createRecorder, type ViewOutcome, type ViewRequest } from '../views/recorder.ts'
 import { createRedisViewBuffer } from '../views/redis-view-buffer.ts'
 import type { ViewBuffer } from '../views/view-buffer.ts'
 import { nonce } from './backend.ts'
@@ -19,6 +21,13 @@ declare module 'fastify' {
   interface FastifyInstance {
     postViews: PostViews
   }
+}
+
+export interface View {
+  slug: string
+  request: ViewRequest
+  /** Who it is, where the site knows: one person on two devices counts once. */
+  userId?: string | undefined
 }
 
 export type PostViews = ReturnType<typeof createPostViews>
@@ -36,6 +45,9 @@ const LookupFailed = createError(
   'It is not known right now whether there is such a post: try again later.',
   503,
 )
+
+/** For Redis to take, hand out or drop a batch. */
+const FLUSH_COMMAND_MS = 5_000
 
 /** For how long it is remembered whether a slug is a live post; and how many slugs are. */
 const POSTS = { ttl: 10_000, max: 10_000 }
@@ -56,7 +68,7 @@ export function createPostViews(
     ...{ counted: 0, repeat: 0, bot: 0, prefetch: 0, dropped: 0 },
     ...{ flushed: 0, batches: 0, flushesFailed: 0 },
   }
-  const recording = new Set<Promise<ViewOutcome>>()
+  const recording = new Set<Promise<unknown>>()
   const troubles = { dropped: false, flushing: false }
   const posts = new LRUCache<string, { id: string | undefined }>({
     ...POSTS,
@@ -68,13 +80,13 @@ export function createPostViews(
   const recordView = createRecorder({
     ...{ buffer, dedupSeconds, quarterOf },
     now: Date.now,
-    onDropped: (error) => warnOnce('dropped', error, 'views are dropped'),
   })
   const flushBuffer = createFlusher({
     ...{ buffer: flushed, nonce },
     count: (id, buckets) => countBatch(db, { id, timeZone, nowMs: Date.now(), buckets }),
   })
 
+  /** The buffer as views are added to it: while Redis is out of reach nobody waits for it. And as it is flushed. */
   function createBuffer(): { buffer: ViewBuffer; flushed: ViewBuffer } {
     const { redis } = backend
     if (redis === undefined) {
@@ -82,12 +94,20 @@ export function createPostViews(
       return { buffer: memory, flushed: memory }
     }
     const shared = createRedisViewBuffer({ client: redis.client, prefix: settings.prefix, dedupSeconds })
-    const { ask } = redis
-    const careful = { add: ask1(shared.add), salt: ask1(shared.salt) }
-    function ask1<A, T>(command: (argument: A) => Promise<T>) {
-      return (argument: A) => ask(() => command(argument))
+    const inTime = <T>(work: Promise<T>) => withinDeadline(systemClock, FLUSH_COMMAND_MS, work)
+    return {
+      buffer: {
+        ...shared,
+        add: (view) => redis.ask(() => shared.add(view)),
+        salt: (day) => redis.ask(() => shared.salt(day)),
+      },
+      flushed: {
+        ...shared,
+        take: (id) => inTime(shared.take(id)),
+        read: (id) => inTime(shared.read(id)),
+        drop: (id) => inTime(shared.drop(id)),
+      },
     }
-    return { buffer: { ...shared, ...careful }, flushed: shared }
   }
 
   /** Once for each series of failures. */
@@ -107,20 +127,30 @@ export function createPostViews(
     return post.id
   }
 
+  async function recordOne({ slug, request, userId }: View): Promise<ViewOutcome | undefined> {
+    let outcome: ViewOutcome
+    try {
+      const postId = await find(slug)
+      if (postId === undefined) return undefined
+      outcome = await recordView({ postId, request, userId })
+    } catch (error) {
+      outcome = 'dropped'
+      warnOnce('dropped', error, 'views are dropped')
+    }
+    counts[outcome] += 1
+    if (outcome === 'counted') troubles.dropped = false
+    return outcome
+  }
+
   /**
-   * Records a view of a post, known by its id or slug, by whoever sent the request (in Fastify, `request`; it says who is
-   * trusted to name the client). Never rejects, and need not be awaited: with Redis out of reach it resolves in 150 ms.
+   * Records a view of the post with a slug, by whoever sent the request (in Fastify, `request`: its `trustProxy` says who
+   * may name the client). Never rejects, and need not be awaited; with Redis out of reach it takes 150 ms, once.
    * @returns what became of it; `undefined`: there is no such live post.
    */
-  async function record(view: Omit<View, 'postId'> & ({ postId: string | number } | { slug: string })) {
-    const { request, userId } = view
-    const postId = 'slug' in view ? await find(view.slug).catch(() => undefined) : String(view.postId)
-    if (postId === undefined) return undefined
-    const outcome = recordView({ postId, request, userId })
+  function record(view: View): Promise<ViewOutcome | undefined> {
+    const outcome = recordOne(view)
     recording.add(outcome)
-    counts[await outcome] += 1
-    recording.delete(outcome)
-    if ((await outcome) === 'counted') troubles.dropped = false
+    void outcome.finally(() => recording.delete(outcome))
     return outcome
   }
 

@@ -32,9 +32,8 @@ const views: FastifyPluginAsyncTypebox<{ perMinute: number }> = async (app, { pe
     { schema: { params: Type.Object({ slug: Type.String({ minLength: 1, maxLength: 200 }) }) } },
     async (request, reply) => {
       const { slug } = request.params
-      const postId = await app.postViews.find(slug)
-      if (postId === undefined) throw new NoSuchPost(slug)
-      void app.postViews.record({ postId, request })
+      if ((await app.postViews.find(slug)) === undefined) throw new NoSuchPost(slug)
+      void app.postViews.record({ slug, request })
       return reply.code(204).header('cache-control', 'no-store').send()
     },
   )

@@ -12,16 +12,15 @@ export interface ViewRequest {
   headers: IncomingHttpHeaders
 }
 
-export interface View {
+interface PostView {
   postId: string
   request: ViewRequest
-  /** Who it is, where the site knows: one person on two devices counts once. */
   userId?: string | undefined
 }
 
 /**
  * What became of a view: `counted`; or not a reader's (`bot`, `prefetch`: also HEAD), or not a new one (`repeat`); or
- * `dropped`, because the buffer could not be reached.
+ * `dropped`, because the buffer, or the database to look the post up, could not be reached.
  */
 export type ViewOutcome = 'counted' | 'repeat' | 'bot' | 'prefetch' | 'dropped'
 
@@ -33,19 +32,17 @@ interface RecorderOptions {
   now: () => number
   /** The start of the quarter of an hour that a moment is in. */
   quarterOf: (timeMs: number) => number
-  /** Told why a view was dropped. */
-  onDropped: (error: unknown) => void
 }
 
 /** For how long a process makes pseudonyms with a salt before it asks whether that is still the one. */
 const SALT_KEPT_MS = 60_000
 
-/** Judges views, and puts those of readers into the buffer. Never rejects. */
-export function createRecorder({ buffer, dedupSeconds, now, quarterOf, onDropped }: RecorderOptions) {
+/** Judges views, and puts those of readers into the buffer. Rejects with what the buffer answered. */
+export function createRecorder({ buffer, dedupSeconds, now, quarterOf }: RecorderOptions) {
   const isBot = createBotMemory()
   const salts = new LRUCache<string, Buffer>({ max: 3, ttl: SALT_KEPT_MS, fetchMethod: (day) => buffer.salt(day) })
 
-  async function add({ postId, request, userId }: View, userAgent: string): Promise<boolean> {
+  async function add({ postId, request, userId }: PostView, userAgent: string): Promise<boolean> {
     const timeMs = now()
     const visitor = { address: request.ip, userAgent, userId }
     const nameIn = async (day: string) => pseudonym(visitor, postId, await salts.forceFetch(day))
@@ -58,17 +55,12 @@ export function createRecorder({ buffer, dedupSeconds, now, quarterOf, onDropped
     })
   }
 
-  return async function record(view: View): Promise<ViewOutcome> {
+  return async function record(view: PostView): Promise<ViewOutcome> {
     const { headers, method } = view.request
     const userAgent = headers['user-agent'] ?? ''
     if (method === 'HEAD' || isPrefetch(headers)) return 'prefetch'
     if (isBot(userAgent)) return 'bot'
-    try {
-      return (await add(view, userAgent)) ? 'counted' : 'repeat'
-    } catch (error) {
-      onDropped(error)
-      return 'dropped'
-    }
+    return (await add(view, userAgent)) ? 'counted' : 'repeat'
   }
 }
 
