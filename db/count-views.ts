@@ -20,6 +20,12 @@ const QUARTER_MS = 15 * 60 * 1000
 /** How long hours are kept: what `days=1` reads, and a day more. */
 const HOURS_KEPT_MS = 48 * 60 * 60 * 1000
 
+/**
+ * Views of tomorrow weigh more than those of today; later ones count as of tomorrow. One log line of a server that took
+ * it for 2036 would else put its post first for ten years, and heat is never computed anew.
+ */
+const HEAT_AHEAD_MS = 24 * 60 * 60 * 1000
+
 /** The start of the quarter of an hour that a moment is in, in milliseconds since the epoch. */
 export function quarterOf(timeMs: number): number {
   return Math.floor(timeMs / QUARTER_MS) * QUARTER_MS
@@ -88,7 +94,7 @@ export async function addViews(
     insert into post_views_total as counter (post_id, views, heat)
     select post_id, sum(views), ${heatOfGroup()} from (
       select *, max(x) over (partition by post_id) as max_x
-      from (select *, ${heatExponent()} as x from (${input}) as input) as timed
+      from (select *, ${heatExponent(nowMs)} as x from (${input}) as input) as timed
     ) as input
     group by post_id, max_x order by post_id
     on conflict (post_id) do update set views = counter.views + excluded.views, heat = ${heatOfBoth()}`.execute(trx)
@@ -101,8 +107,8 @@ export async function addViews(
  * Sums are taken relative to the greatest exponent. PostgreSQL refuses a power() that underflows: hence the floor of
  * -1000, which is below what a double can add.
  */
-function heatExponent() {
-  return sql`(extract(epoch from at) / 86400)::float8`
+function heatExponent(nowMs: number) {
+  return sql`(extract(epoch from least(at, ${new Date(nowMs + HEAT_AHEAD_MS)})) / 86400)::float8`
 }
 function heatOfGroup() {
   return sql`max_x + ln(sum(views * power(2::float8, greatest(x - max_x, -1000)))) / ln(2::float8)`

@@ -8,6 +8,7 @@ import { withinDeadline } from '../cache/deadline.ts'
 import { countBatch, quarterOf } from '../db/count-views.ts'
 import { findLivePost } from '../db/live-post.ts'
 import type { Tables } from '../db/popular-posts.ts'
+import { type Pruned, prune as pruneCounters } from '../db/retention.ts'
 import { codeOf } from '../db/startup-error.ts'
 import { createFlusher, type Flushed } from '../views/flusher.ts'
 import { createMemoryViewBuffer } from '../views/memory-view-buffer.ts'
@@ -16,6 +17,7 @@ import { createRedisViewBuffer } from '../views/redis-view-buffer.ts'
 import type { ViewBuffer } from '../views/view-buffer.ts'
 import { nonce } from './backend.ts'
 import type { Settings } from './options.ts'
+import { startUpkeep } from './upkeep.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -53,7 +55,7 @@ const FLUSH_COMMAND_MS = 5_000
 const POSTS = { ttl: 10_000, max: 10_000 }
 
 interface PostViewsOptions {
-  settings: Pick<Settings, 'prefix' | 'timeZone' | 'viewDedupSeconds' | 'viewFlushSeconds'>
+  settings: Pick<Settings, 'prefix' | 'timeZone' | 'maxDays' | 'viewDedupSeconds' | 'viewFlushSeconds'>
   db: Kysely<Tables>
 }
 
@@ -69,7 +71,7 @@ export function createPostViews(
     ...{ flushed: 0, batches: 0, flushesFailed: 0 },
   }
   const recording = new Set<Promise<unknown>>()
-  const troubles = { dropped: false, flushing: false }
+  const troubles = { dropped: false, flushing: false, pruning: false }
   const posts = new LRUCache<string, { id: string | undefined }>({
     ...POSTS,
     allowStaleOnFetchRejection: true,
@@ -172,10 +174,27 @@ export function createPostViews(
     }
   }
 
+  /**
+   * Deletes what no list reads any more: hours after two days, days after 400, ids of counted batches after seven. Some
+   * 20,000 rows at most; `hasMore` says whether to call again.
+   * @throws what the database answered.
+   */
+  async function prune(): Promise<Pruned> {
+    try {
+      const pruned = await pruneCounters(db, { nowMs: Date.now(), timeZone, maxDays: settings.maxDays })
+      troubles.pruning = false
+      return pruned
+    } catch (error) {
+      warnOnce('pruning', error, 'old counters could not be deleted')
+      throw error
+    }
+  }
+
   return {
     find,
     record,
     flush,
+    prune,
     stats: (): PostViewsStats => ({ ...counts }),
     /** Waits for what is being recorded, and counts it. */
     async close(): Promise<void> {
@@ -189,13 +208,9 @@ const postViews: FastifyPluginAsync<PostViewsOptions> = async (app, options) => 
   const service = createPostViews(options, app.popularPostsBackend, app.log)
   app.decorate('postViews', service)
   const { viewFlushSeconds } = options.settings
-  const timer =
-    viewFlushSeconds === 0
-      ? undefined
-      : // What goes wrong is told by flush itself.
-        setInterval(() => service.flush().catch(() => undefined), viewFlushSeconds * 1000).unref()
+  const stop = viewFlushSeconds === 0 ? () => {} : startUpkeep({ ...service, flushMs: viewFlushSeconds * 1000 })
   app.addHook('onClose', async () => {
-    clearInterval(timer)
+    stop()
     await service.close()
   })
 }

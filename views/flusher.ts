@@ -12,6 +12,8 @@ export interface Flushed {
   batches: number
   /** Views in them. */
   views: number
+  /** Batches that somebody else is counting. */
+  waiting: number
 }
 
 interface FlusherOptions {
@@ -33,7 +35,7 @@ export function createFlusher({ buffer, count, nonce }: FlusherOptions): () => P
   let waiting: Promise<Flushed> | undefined
 
   async function flush(): Promise<Flushed> {
-    const flushed: Flushed = { batches: 0, views: 0 }
+    const flushed: Flushed = { batches: 0, views: 0, waiting: 0 }
     for (const id of await buffer.take(nonce())) {
       let views = 0
       const counted = await count(id, async () => {
@@ -41,7 +43,10 @@ export function createFlusher({ buffer, count, nonce }: FlusherOptions): () => P
         for (const part of batch) views += part.views
         return batch
       })
-      if (counted === 'busy') continue
+      if (counted === 'busy') {
+        flushed.waiting += 1
+        continue
+      }
       if (counted === 'counted') {
         flushed.batches += 1
         flushed.views += views

@@ -24,6 +24,10 @@ export interface Answer {
   status: number
   /** The version of the list; 0 when there is none. */
   version: number
+  /** When it was loaded, by the clock of the machine. */
+  loadedAtMs: number
+  /** When the member last took Redis for lost, by the clock of the machine; 0: never. */
+  lostRedisAtMs: number
   /** Cache-Status without its name, as in `hit; ttl=3`. */
   how: string
   retryAfter: string | null
@@ -58,13 +62,15 @@ export async function startMember(t: Teardown, options: FleetOptions, clockShift
 
   async function read(path = '/posts/popular', signal?: AbortSignal): Promise<Answer> {
     const startedAtMs = performance.now()
-    const none = { status: 0, version: 0, how: '', retryAfter: null }
+    const none = { status: 0, version: 0, loadedAtMs: 0, lostRedisAtMs: 0, how: '', retryAfter: null }
     const answer = await fetch(url + path, signal ? { signal } : {}).then(
       async (response) => {
-        const list = (await response.json()) as { version: number }[]
+        const list = (await response.json()) as { version: number; loadedAtMs: number }[]
         return {
           status: response.status,
           version: response.status === 200 ? (list[0]?.version ?? 0) : 0,
+          loadedAtMs: list[0]?.loadedAtMs ?? 0,
+          lostRedisAtMs: Number(response.headers.get('x-lost-redis')),
           how: response.headers.get('cache-status')?.replace('popular-posts; ', '') ?? codeIn(list),
           retryAfter: response.headers.get('retry-after'),
         }

@@ -44,7 +44,7 @@ t.test('POST /posts/:slug/views', async (t) => {
     t.equal(response.statusCode, 204)
     t.equal(response.body, '')
     t.equal(response.headers['cache-control'], 'no-store')
-    t.same(await app.postViews.flush(), { batches: 1, views: 1 })
+    t.same(await app.postViews.flush(), { batches: 1, views: 1, waiting: 0 })
     t.same(await totals(), { 'post-1': 0, 'post-2': 1, 'post-3': 0 })
   })
 
@@ -211,7 +211,7 @@ t.test('without Redis: what cannot be counted is kept until the database is back
   await t.rejects(app.postViews.flush())
   t.equal((await view('post-1', '203.0.113.2')).statusCode, 204)
   await pool.query('alter table away rename to post_views_batch')
-  t.same(await app.postViews.flush(), { batches: 2, views: 2 })
+  t.same(await app.postViews.flush(), { batches: 2, views: 2, waiting: 0 })
   t.equal((await totals())['post-1'], 2)
   t.match(app.postViews.stats(), { flushesFailed: 2 })
 })
@@ -242,7 +242,7 @@ t.test(
     await viewOn(two, 'post-1')
     await viewOn(two, 'post-2')
     await until(async () => one.postViews.stats().counted + two.postViews.stats().counted === 2, 'two have counted')
-    t.same(await one.postViews.flush(), { batches: 1, views: 2 })
+    t.same(await one.postViews.flush(), { batches: 1, views: 2, waiting: 0 })
     t.same(await totals(), { 'post-1': 1, 'post-2': 1, 'post-3': 0 })
 
     await viewOn(two, 'post-3')

@@ -40,12 +40,12 @@ function setUp() {
 
 t.test('a flush counts what is in the buffer, and nothing twice', async (t) => {
   const { flush, view, total } = setUp()
-  t.same(await flush(), { batches: 0, views: 0 })
+  t.same(await flush(), { batches: 0, views: 0, waiting: 0 })
   await view(3)
-  t.same(await flush(), { batches: 1, views: 3 })
-  t.same(await flush(), { batches: 0, views: 0 })
+  t.same(await flush(), { batches: 1, views: 3, waiting: 0 })
+  t.same(await flush(), { batches: 0, views: 0, waiting: 0 })
   await view(2)
-  t.same(await flush(), { batches: 1, views: 2 })
+  t.same(await flush(), { batches: 1, views: 2, waiting: 0 })
   t.equal(total(), 5)
 })
 
@@ -92,7 +92,7 @@ t.test('a flush killed after any step is finished by another, and every view is 
     await view(2)
     await flush()
     t.equal(total(), 6, dies)
-    t.same(await flush(), { batches: 0, views: 0 })
+    t.same(await flush(), { batches: 0, views: 0, waiting: 0 })
   }
 })
 
@@ -102,11 +102,11 @@ t.test('a batch that somebody else is counting is left to them, the others are c
   await buffer.take('theirs')
   busy.add('theirs')
   await view(2)
-  t.same(await flush(), { batches: 1, views: 2 })
+  t.same(await flush(), { batches: 1, views: 2, waiting: 1 })
   t.equal(total(), 2)
   t.same(await buffer.take('none'), ['theirs'])
   busy.clear()
-  t.same(await flush(), { batches: 1, views: 1 })
+  t.same(await flush(), { batches: 1, views: 1, waiting: 0 })
 })
 
 t.test('a failing flush is no reason not to try again', async (t) => {

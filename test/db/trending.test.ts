@@ -1,0 +1,221 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { countBatch, quarterOf, type ViewBucket } from '../../db/count-views.ts'
+import { chance } from '../../db/demo/chance.ts'
+import { findPopularPosts } from '../../db/popular-posts.ts'
+import { decayedViews, heatOf } from '../helpers/decayed-views.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+
+const QUARTER_MS = 15 * 60 * 1000
+const DAY_MS = 24 * 60 * 60 * 1000
+/** All moments of these tests are quarters of an hour: the database knows no finer ones. */
+const nowMs = quarterOf(Date.parse('2026-03-29T12:34:56Z'))
+const nowQuarter = nowMs / QUARTER_MS
+const query = { sort: 'trending', days: 30, limit: 50, nowMs, timeZone: 'UTC' } as const
+/**
+ * Heat is a float of about 20,000, so two scores that differ by less than 10^-9 of each other may stand in either order:
+ * what a tenth of a millisecond of age makes.
+ */
+const TOLERANCE = 1e-9
+
+interface Post {
+  publishedAtMs: number
+  history: { quarter: number; views: number }[]
+  /** What decides how its views are split into batches: posts of one seed and one history are split alike. */
+  seed: number
+}
+
+const bucket = fc.record({
+  // The last three days, the last two years, and since 1970.
+  quarter: fc
+    .oneof(fc.nat(96 * 3), fc.nat(96 * 730), fc.nat(nowQuarter))
+    .map((quartersAgo) => nowQuarter - quartersAgo),
+  views: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 1_000_000 })),
+})
+const post = fc.record({
+  publishedAtMs: fc.nat(2).map((daysAgo) => nowMs - daysAgo * DAY_MS),
+  history: fc.array(bucket, { maxLength: 10 }),
+  seed: fc.nat(1),
+  /** The post whose history this one shares, counted from the first. */
+  twinOf: fc.option(fc.nat(3)),
+})
+const posts: fc.Arbitrary<Post[]> = fc
+  .array(post, { minLength: 2, maxLength: 10 })
+  .map((all) =>
+    all.map(({ twinOf, history, ...rest }) => ({ ...rest, history: all[twinOf ?? -1]?.history ?? history })),
+  )
+
+/** Every bucket in up to three pieces, the pieces in any of five batches. */
+function batchesOf(posts: readonly Post[], ids: readonly string[]): ViewBucket[][] {
+  const batches: ViewBucket[][] = Array.from({ length: 5 }, () => [])
+  posts.forEach(({ history, seed }, index) => {
+    history.forEach(({ quarter, views }, nth) => {
+      let rest = views
+      for (let piece = 0; rest > 0; piece += 1) {
+        const part = piece === 2 ? rest : 1 + Math.floor(chance(seed, nth, piece, 'views') * rest)
+        const batch = batches[Math.floor(chance(seed, nth, piece, 'batch') * batches.length)]
+        batch?.push({ postId: String(ids[index]), quarterMs: quarter * QUARTER_MS, views: part })
+        rest -= part
+      }
+    })
+  })
+  return batches
+}
+
+/** Whether one sum is greater than another by more than the tolerance. */
+const isAbove = (one: bigint, other: bigint) => one > other + other / BigInt(1e9)
+
+async function setUp(t: Parameters<typeof createTestDatabase>[0]) {
+  const { db } = await createTestDatabase(t)
+  let batches = 0
+  return {
+    /** A blog of nothing but these posts, without a view; answers their ids. */
+    async fill(posts: readonly { publishedAtMs: number }[]): Promise<string[]> {
+      for (const table of ['posts', 'post_views_hourly', 'post_views_daily', 'post_views_total'] as const) {
+        await db.deleteFrom(table).execute()
+      }
+      const rows = posts.map(({ publishedAtMs }, index) => ({
+        slug: `p${index}`,
+        title: 'P',
+        url: '/p',
+        published_at: new Date(publishedAtMs),
+      }))
+      const inserted = await db.insertInto('posts').values(rows).returning(['id', 'slug']).execute()
+      const ids = new Map(inserted.map(({ id, slug }) => [slug, String(id)]))
+      return posts.map((_post, index) => ids.get(`p${index}`) ?? '')
+    },
+    async count(buckets: ViewBucket[]): Promise<void> {
+      batches += 1
+      await countBatch(db, { id: `batch ${batches}`, timeZone: 'UTC', nowMs, buckets })
+    },
+    async heats(): Promise<Map<string, number>> {
+      const rows = await db.selectFrom('post_views_total').select(['post_id', 'heat']).execute()
+      return new Map(rows.map(({ post_id, heat }) => [String(post_id), heat]))
+    },
+    async trending(): Promise<string[]> {
+      return (await findPopularPosts(db, query)).map(({ id }) => String(id))
+    },
+  }
+}
+
+t.test('trending is the order of the exact decayed sums of views', async (t) => {
+  const { fill, count, heats, trending } = await setUp(t)
+  await fc.assert(
+    fc.asyncProperty(posts, async (posts) => {
+      const ids = await fill(posts)
+      for (const buckets of batchesOf(posts, ids)) await count(buckets)
+      const heatById = await heats()
+      const scored = posts.map((post, index) => ({
+        ...post,
+        id: String(ids[index]),
+        totalViews: post.history.reduce((sum, { views }) => sum + views, 0),
+        decayed: decayedViews(post.history),
+        heat: heatById.get(String(ids[index])) ?? -Infinity,
+      }))
+
+      for (const { heat, decayed } of scored) {
+        const exact = decayed === 0n ? -Infinity : heatOf(decayed)
+        if (heat !== exact && !(Math.abs(heat - exact) < TOLERANCE)) throw new Error(`expected ${exact}, got ${heat}`)
+      }
+      for (const [index, one] of scored.entries()) {
+        const twins = scored.slice(index).filter(({ history, seed }) => history === one.history && seed === one.seed)
+        if (twins.some(({ heat }) => heat !== one.heat)) throw new Error('equal histories have different heat')
+      }
+
+      // What is equal in the database is ordered by what comes after heat.
+      const order = scored.toSorted(
+        (a, b) =>
+          (a.heat === b.heat ? 0 : b.heat - a.heat) ||
+          b.totalViews - a.totalViews ||
+          b.publishedAtMs - a.publishedAtMs ||
+          Number(b.id) - Number(a.id),
+      )
+      const found = await trending()
+      const expected = order.map(({ id }) => id)
+      if (found.join() !== expected.join()) throw new Error(`expected ${expected}, got ${found}`)
+      for (const [index, { decayed, id }] of order.entries()) {
+        const misplaced = order.slice(index + 1).find((later) => isAbove(later.decayed, decayed))
+        if (misplaced !== undefined) throw new Error(`post ${misplaced.id} belongs above post ${id}`)
+      }
+    }),
+    { numRuns: 150 },
+  )
+  t.pass('150 blogs')
+})
+
+t.test('heat is the same in whatever order views arrive', async (t) => {
+  const { fill, count, heats } = await setUp(t)
+  const history = [
+    { quarter: nowQuarter, views: 3 },
+    { quarter: nowQuarter - 1, views: 700 },
+    { quarter: nowQuarter - 100, views: 1 },
+    { quarter: nowQuarter - 500, views: 20_000 },
+    { quarter: nowQuarter - 96 * 3650, views: 1_000_000 },
+    { quarter: 0, views: 1 },
+  ]
+  const orders = permutations(history)
+  const ids = await fill(orders.map(() => ({ publishedAtMs: 0 })))
+  for (const nth of history.keys()) {
+    await count(
+      orders.flatMap((order, index) => {
+        const bucket = order[nth]
+        if (bucket === undefined) return []
+        return [{ postId: String(ids[index]), quarterMs: bucket.quarter * QUARTER_MS, views: bucket.views }]
+      }),
+    )
+  }
+  const exact = heatOf(decayedViews(history))
+  const errors = [...(await heats()).values()].map((heat) => Math.abs(heat - exact))
+  t.equal(errors.length, 720)
+  t.ok(Math.max(...errors) < TOLERANCE, `${Math.max(...errors)}`)
+})
+
+t.test('heat is the same in however many batches views arrive', async (t) => {
+  const { fill, count, heats } = await setUp(t)
+  const [one = '', many = ''] = await fill([{ publishedAtMs: 0 }, { publishedAtMs: 0 }])
+  const views = 300
+  await count([{ postId: one, quarterMs: nowMs, views }])
+  for (let view = 0; view < views; view += 1) await count([{ postId: many, quarterMs: nowMs, views: 1 }])
+  const found = await heats()
+  const exact = heatOf(decayedViews([{ quarter: nowQuarter, views }]))
+  for (const id of [one, many]) t.ok(Math.abs((found.get(id) ?? 0) - exact) < TOLERANCE, `${found.get(id)}, ${exact}`)
+})
+
+t.test('equal heat: total views, then publication, then id; posts without a view come last, likewise', async (t) => {
+  const { fill, count, trending } = await setUp(t)
+  const [unseen, unseenLater, unseenNewer, today, yesterday, older, newer, newerLater] = await fill(
+    [9, 9, 8, 5, 6, 7, 5, 5].map((daysAgo) => ({ publishedAtMs: nowMs - daysAgo * DAY_MS })),
+  )
+  const viewed = (postId: string | undefined, quarterMs: number, views: number) => ({
+    postId: postId ?? '',
+    quarterMs,
+    views,
+  })
+  await count([
+    viewed(today, nowMs, 4),
+    // A day old, they count half.
+    viewed(yesterday, nowMs - DAY_MS, 8),
+    ...[older, newer, newerLater].flatMap((post) => [viewed(post, nowMs - 7 * QUARTER_MS, 2), viewed(post, nowMs, 1)]),
+  ])
+  t.same(await trending(), [yesterday, today, newerLater, newer, older, unseenNewer, unseenLater, unseen])
+})
+
+t.test('a view of a wrong clock does not keep its post first for years', async (t) => {
+  const { fill, count, heats, trending } = await setUp(t)
+  const [wrong = '', right = ''] = await fill([{ publishedAtMs: 0 }, { publishedAtMs: 0 }])
+  const inTenYearsMs = nowMs + 3650 * DAY_MS
+  await count([
+    { postId: wrong, quarterMs: inTenYearsMs, views: 1 },
+    { postId: right, quarterMs: nowMs, views: 3 },
+  ])
+  t.same(await trending(), [right, wrong], 'it weighs as much as two views of today')
+  const tomorrow = heatOf(decayedViews([{ quarter: nowQuarter + 96, views: 1 }]))
+  t.equal((await heats()).get(wrong), tomorrow)
+  await count([{ postId: wrong, quarterMs: inTenYearsMs, views: 1 }])
+  t.same(await trending(), [wrong, right])
+})
+
+function permutations<T>(items: readonly T[]): T[][] {
+  if (items.length === 0) return [[]]
+  return items.flatMap((item, index) => permutations(items.toSpliced(index, 1)).map((rest) => [item, ...rest]))
+}
