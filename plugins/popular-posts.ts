@@ -29,6 +29,8 @@ export interface ListAnswer extends ListBody {
   ageSeconds: number
   /** Until the list is stale; negative when it is. */
   ttlSeconds: number
+  /** Redis is out of reach: this process answers for itself. */
+  isAlone: boolean
 }
 
 /** Counts since the start (see `CacheCounts`), and what is held now. */
@@ -117,6 +119,7 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
       outcome: answer.outcome,
       ageSeconds: Math.floor(answer.ageMs / 1000),
       ttlSeconds: Math.floor(answer.freshForMs / 1000),
+      isAlone: backend.state().isDown,
     }
   }
 
@@ -145,7 +148,13 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
 }
 
 function nothing(): ListAnswer {
-  return { ...new DecodedList(new Uint8Array()).body(), outcome: 'bypass', ageSeconds: 0, ttlSeconds: 0 }
+  return {
+    ...new DecodedList(new Uint8Array()).body(),
+    outcome: 'bypass',
+    ageSeconds: 0,
+    ttlSeconds: 0,
+    isAlone: false,
+  }
 }
 
 function policyOf({ ttlSeconds, staleSeconds, failSafeSeconds }: Settings): CachePolicy {

@@ -35,15 +35,15 @@ export function sendList(
   return fresh(request.headers, { etag }) ? reply.code(304).send() : reply.send(body)
 }
 
-function cacheStatus({ outcome, ttlSeconds }: ListAnswer): string {
+function cacheStatus({ outcome, ttlSeconds, isAlone }: ListAnswer): string {
   switch (outcome) {
     case 'hit':
     case 'stale':
-      return `hit; ttl=${ttlSeconds}`
+      return `hit; ttl=${ttlSeconds}${isAlone ? '; detail=redis-down' : ''}`
     case 'loaded':
-      return 'fwd=miss; stored'
     case 'collapsed':
-      return 'fwd=miss; stored; collapsed'
+      if (isAlone) return 'fwd=bypass; detail=redis-down'
+      return outcome === 'loaded' ? 'fwd=miss; stored' : 'fwd=miss; stored; collapsed'
     case 'bypass':
       return 'fwd=bypass; detail=unknown-filter'
   }

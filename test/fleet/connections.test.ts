@@ -44,7 +44,9 @@ t.test('boots while Redis is down, and takes it up when it comes', async (t) => 
   await app.ready()
   // Half a second is what it waits.
   t.ok(performance.now() - startedAtMs < 2_000)
-  t.equal((await app.inject('/posts/popular')).statusCode, 200)
+  const how = async () => (await app.inject('/posts/popular')).headers['cache-status']
+  t.equal(await how(), 'popular-posts; fwd=bypass; detail=redis-down')
+  t.match(await how(), /^popular-posts; (?:hit; ttl=0|fwd=bypass); detail=redis-down$/)
   t.ok(app.popularPosts.stats().isStoreDown)
   await t.rejects(app.popularPosts.invalidate(), { code: 'PP_UNCONFIRMED', statusCode: 503 })
 
