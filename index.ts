@@ -41,7 +41,7 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
   const db = settings.db ?? (databaseUrl === undefined ? undefined : app.popularPostsDatabase)
   if (db !== undefined) await app.register(postViews, { settings, db })
   await app.register(cache, { settings, db })
-  if (databaseUrl !== undefined) await app.register(signals, { databaseUrl })
+  if (db !== undefined) await app.register(signals, { db, databaseUrl })
   if (routes === false) return
   await app.register(
     async (scope) => {

@@ -51,13 +51,19 @@ async function listen(app: FastifyInstance, config: Config, database: ServiceDat
 }
 
 /** What runs, where, on what data, and what to try next. */
-async function greeting({ db, isEmbedded }: ServiceDatabase, { dataDir }: Config, address: string): Promise<string> {
+async function greeting(
+  { db, isEmbedded, isAdopted }: ServiceDatabase,
+  { dataDir }: Config,
+  address: string,
+): Promise<string> {
   const { posts } = await db
     .selectFrom('posts')
-    .where(isLive({ nowMs: Date.now() }))
+    .where(isLive({}))
     .select((post) => post.fn.countAll().as('posts'))
     .executeTakeFirstOrThrow()
-  const demo = await db.selectFrom('site_facts').where('name', '=', 'demo').select('value').executeTakeFirst()
+  const demo = isAdopted
+    ? undefined
+    : await db.selectFrom('site_facts').where('name', '=', 'demo').select('value').executeTakeFirst()
   const data = isEmbedded ? `an embedded PostgreSQL in ${dataDir}` : 'the PostgreSQL in DATABASE_URL'
   return `
   Popular posts of ${demo?.value === 'filled' ? 'a demo blog' : 'your blog'}, on ${address}
@@ -66,7 +72,7 @@ async function greeting({ db, isEmbedded }: ServiceDatabase, { dataDir }: Config
   Try next:
     curl '${address}/posts/popular?limit=5&days=7'
     curl '${address}/categories'
-    npx popular-posts import-log access.log --post '^/blog/(?<slug>[^/]+)' --create-posts
+    npx popular-posts import-log access.log --post '^/blog/(?<slug>[^/]+)'${isAdopted ? '' : ' --create-posts'}
 
 `
 }

@@ -1,7 +1,8 @@
 import type { Kysely } from 'kysely'
 import type { Config } from './config.ts'
+import { checkViews } from './db/adopted.ts'
 import { openEmbeddedDatabase } from './db/embedded/database.ts'
-import { migrateToLatest, pendingMigrations } from './db/migrate.ts'
+import { isAdopted, type MigrateOptions, migrateToLatest, pendingMigrations } from './db/migrate.ts'
 import type { Database } from './db/schema.ts'
 import { codeOf, StartupError } from './db/startup-error.ts'
 import { openDatabase } from './plugins/database.ts'
@@ -12,6 +13,8 @@ export interface ServiceDatabase {
   /** Holds a password: not for logs. */
   connectionString: string
   isEmbedded: boolean
+  /** The blog has tables of its own, and views where ours would be: see `docs/adopting.md`. */
+  isAdopted: boolean
   close(): Promise<void>
 }
 
@@ -21,8 +24,13 @@ export interface ServiceDatabase {
  * The embedded one is migrated. Somebody's server is not, unless `migrate` says so: tables are made there by command only.
  * @throws StartupError when it cannot be reached, its folder cannot be used, or tables are missing.
  */
-export async function openServiceDatabase(config: Config, { migrate = false } = {}): Promise<ServiceDatabase> {
+export async function openServiceDatabase(
+  config: Config,
+  { migrate }: { migrate?: MigrateOptions } = {},
+): Promise<ServiceDatabase> {
   const isEmbedded = config.databaseUrl === undefined
+  if (isEmbedded && migrate?.adopt !== undefined)
+    throw new StartupError('The embedded database has no blog to adopt: set DATABASE_URL.')
   const server = await openServer(config)
   // A connection that breaks between two queries is replaced by the pool; queries tell of what concerns them.
   const db = openDatabase(server.connectionString, () => {})
@@ -31,13 +39,16 @@ export async function openServiceDatabase(config: Config, { migrate = false } = 
     await server.close()
   }
   try {
-    if (isEmbedded || migrate) await migrateToLatest(db)
+    if (isEmbedded || migrate !== undefined) await migrateToLatest(db, migrate)
     else await expectTables(db)
+    const hasViews = await isAdopted(db)
+    // Migrating comes before the views.
+    if (hasViews && migrate === undefined) await checkViews(db)
+    return { db, connectionString: server.connectionString, isEmbedded, isAdopted: hasViews, close }
   } catch (error) {
     await close()
     throw error instanceof StartupError ? error : unusable(isEmbedded, error)
   }
-  return { db, connectionString: server.connectionString, isEmbedded, close }
 }
 
 async function openServer({

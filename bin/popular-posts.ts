@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { type Config, readConfig } from '../config.ts'
 import { fillDemo, removeDemo } from '../db/demo/fill.ts'
+import { type MigrateOptions, POST_ID_TYPES, type PostIdType } from '../db/migrate.ts'
 import { announceChange } from '../db/signals.ts'
+import { StartupError } from '../db/startup-error.ts'
 import { run } from '../run.ts'
 import { openServiceDatabase, type ServiceDatabase } from '../service-database.ts'
 import { importLogCommand } from './import-log/command.ts'
@@ -23,17 +25,22 @@ const program = new Command('popular-posts')
 program
   .command('migrate')
   .description('makes or updates the tables in DATABASE_URL')
-  .action(() =>
-    withDatabase({ migrate: true }, async () => {
-      say('The tables are up to date.')
-    }),
-  )
+  .option('--adopt', 'for a blog that has tables of its own: makes the counters, but no posts (see docs/adopting.md)')
+  .addOption(new Option('--post-id <type>', 'the type of its post ids (needs --adopt)').choices(POST_ID_TYPES))
+  .action(async ({ adopt, postId }: { adopt?: boolean; postId?: PostIdType }, command: Command) => {
+    if (postId !== undefined && adopt !== true) command.error('error: --post-id needs --adopt')
+    const migrate = adopt === true ? { adopt: { postId: postId ?? 'bigint' } } : {}
+    await withDatabase({ migrate }, async ({ isAdopted }) => {
+      say(isAdopted ? 'The tables beside those of your blog are up to date.' : 'The tables are up to date.')
+    })
+  })
 
 program
   .command('demo')
   .description('fills an empty database with the demo blog')
   .action(() =>
-    withDatabase({}, async ({ db }, { siteTimeZone: timeZone }) => {
+    withDatabase({}, async ({ db, isAdopted }, { siteTimeZone: timeZone }) => {
+      if (isAdopted) throw new StartupError('Nothing was changed: the blog in DATABASE_URL has tables of its own.')
       const isFilled = await fillDemo(db, { nowMs: Date.now(), timeZone })
       say(
         isFilled
@@ -63,7 +70,7 @@ program.addCommand(
     nowMs: Date.now,
     async openDatabase() {
       const config = readConfig()
-      const { db, close } = await openServiceDatabase(config)
+      const { db, close, isAdopted } = await openServiceDatabase(config)
       return {
         ...{ db, timeZone: config.siteTimeZone, dedupSeconds: config.viewDedupSeconds },
         async close() {
@@ -72,6 +79,10 @@ program.addCommand(
         },
         // A real blog takes the place of the demo.
         async beforeCreatingPosts(trx) {
+          if (isAdopted)
+            throw new StartupError(
+              'The blog in DATABASE_URL has tables of its own, in which no posts are made: import without --create-posts.',
+            )
           const removed = await removeDemo(trx)
           if (removed > 0) process.stderr.write(`The demo blog (${removed} posts) makes room for yours.\n`)
         },
@@ -85,7 +96,7 @@ await run(async () => {
 })
 
 async function withDatabase(
-  options: { migrate?: boolean },
+  options: { migrate?: MigrateOptions },
   work: (database: ServiceDatabase, config: Config) => Promise<void>,
 ): Promise<void> {
   const config = readConfig()

@@ -26,3 +26,12 @@ export const systemClock: Clock = {
     }
   },
 }
+
+/** The same time, for what must not keep a process alive that has nothing else to do. */
+export const backgroundClock: Clock = {
+  now: systemClock.now,
+  schedule(delayMs, run) {
+    const timer = setTimeout(run, delayMs).unref()
+    return () => clearTimeout(timer)
+  },
+}

@@ -18,7 +18,7 @@ export type CacheEvent =
   | { type: 'wait'; key: string }
   /** A waiter took the lease over from a holder that died or gave up. */
   | { type: 'takeover'; key: string }
-  /** An invalidation was confirmed by the store. */
+  /** An invalidation was confirmed by the store (not told where another process has made it, for the same cause). */
   | { type: 'invalidated'; mode: InvalidateMode; durationMs: number }
   /** The shared store is out of reach: from here on the process keeps to itself. */
   | { type: 'store-down'; error: unknown }

@@ -118,11 +118,11 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
       )
     },
 
-    async invalidate(mode) {
+    async invalidate(mode, cause) {
       await backup.invalidate('hard')
       try {
         // Worth a try also while the store seems to be out of reach: there is nothing else to do.
-        await breaker.attempt(() => primary.invalidate(mode))
+        return await breaker.attempt(() => primary.invalidate(mode, cause))
       } catch (error) {
         throw new UnconfirmedError(error)
       }

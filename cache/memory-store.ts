@@ -1,6 +1,13 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from './clock.ts'
-import type { Acquired, AcquireRequest, Lease, SharedStore, StoredValue } from './store.ts'
+import {
+  type Acquired,
+  type AcquireRequest,
+  CAUSE_KNOWN_MS,
+  type Lease,
+  type SharedStore,
+  type StoredValue,
+} from './store.ts'
 
 interface Generation {
   hard: string
@@ -47,6 +54,8 @@ export function createMemoryStore({
     sizeCalculation: (entry) => Math.max(1, entry.value.byteLength),
   })
   const leases = new Map<string, Lease & { untilMs: number }>()
+  /** What it was invalidated for, and until when that is known. */
+  const causes = new LRUCache<string, number>({ max: 1000 })
   const coolDowns = new Map<string, { untilMs: number; forgetAtMs: number; failures: number }>()
   let generation: Generation = { hard: nonce(), soft: nonce() }
 
@@ -133,10 +142,16 @@ export function createMemoryStore({
       if (leases.get(key)?.token === token) leases.delete(key)
     },
 
-    async invalidate(mode) {
+    async invalidate(mode, cause) {
+      if (cause !== undefined) {
+        const [name, now] = [`${mode}:${cause}`, clock.now()]
+        if ((causes.get(name) ?? 0) > now) return false
+        causes.set(name, now + CAUSE_KNOWN_MS)
+      }
       generation = { hard: mode === 'hard' ? nonce() : generation.hard, soft: nonce() }
       leases.clear()
       if (mode === 'hard') entries.clear()
+      return true
     },
 
     generation: async () => nameOf(generation),

@@ -2,7 +2,7 @@ import type { Clock } from './clock.ts'
 import { LoadFailedError, LoadTimeoutError, UnsettledError } from './errors.ts'
 import type { CacheEvent, LoadReason } from './events.ts'
 import { createNearCache } from './near-cache.ts'
-import type { Acquired, CoolDown, InvalidateMode, Lease, Store, StoredValue } from './store.ts'
+import type { Acquired, CoolDown, InvalidateMode, InvalidateOptions, Lease, Store, StoredValue } from './store.ts'
 import { createWaiters } from './waiters.ts'
 
 /** Makes the bytes of one entry, by the expensive way. */
@@ -60,9 +60,10 @@ export interface ReadThroughCache {
    * See `Store.invalidate`. A `read` that comes later never joins a load that began before. With copies in processes a hard
    * one resolves when the last of them has run out, `near.maxStaleMs` after the store's confirmation.
    * @param options.wait false: resolve at the confirmation, when copies in other processes may still be served so long.
+   * @param options.cause see `Store.invalidate`. What is promised holds for whoever names it, also where another was faster.
    * @throws UnconfirmedError when the store could not confirm it.
    */
-  invalidate(mode: InvalidateMode, options?: { wait?: boolean }): Promise<void>
+  invalidate(mode: InvalidateMode, options?: InvalidateOptions): Promise<void>
   /** What the store's channel says (see `channelOf`): makes things faster, and is needed for nothing. */
   hear(message: string): void
   /** Waits for what runs in the background. */
@@ -264,17 +265,17 @@ export function createReadThroughCache({
     else waiters.wake(key)
   }
 
-  async function invalidate(mode: InvalidateMode, { wait = true } = {}): Promise<void> {
+  async function invalidate(mode: InvalidateMode, { wait = true, cause }: InvalidateOptions = {}): Promise<void> {
     const startedAtMs = clock.now()
     // 1. Whoever comes from here on may not join a load that began before. 2. The store ends the generation. 3. Nor may
     // they join one that began between 1 and 2: it may have been handed a lease of the old generation.
     forgetAll()
-    await store.invalidate(mode)
+    const isEnded = await store.invalidate(mode, cause)
     forgetAll()
     if (wait && near !== undefined && mode === 'hard') {
       await new Promise<void>((resolve) => clock.schedule(near.maxStaleMs, resolve))
     }
-    observe({ type: 'invalidated', mode, durationMs: clock.now() - startedAtMs })
+    if (isEnded) observe({ type: 'invalidated', mode, durationMs: clock.now() - startedAtMs })
   }
 
   function forgetAll(): void {

@@ -90,14 +90,20 @@ const RELEASE = `
 if redis.call('HGET', KEYS[3], 'token') == ARGV[1] then redis.call('DEL', KEYS[3]) end
 return 1`
 
-/** ARGV: mode, nonce, another nonce, channel. Answers the new generation. */
+/** KEYS: 1 generation, 2 cause, if there is one. ARGV: mode, nonce, another nonce, channel, for how long a cause is known. */
 const INVALIDATE = `
+if KEYS[2] then
+  local knownUntil = redis.call('GET', KEYS[2])
+  if knownUntil and tonumber(knownUntil) > now then return 0 end
+  redis.call('SET', KEYS[2], text(now + ARGV[5]))
+  redis.call('PEXPIRE', KEYS[2], ARGV[5])
+end
 local generation = redis.call('GET', KEYS[1])
 local kept = ARGV[1] == 'soft' and generation and hard(generation) or ARGV[2]
 local new = kept .. '.' .. ARGV[3]
 redis.call('SET', KEYS[1], new)
 redis.call('PUBLISH', ARGV[4], 'invalidated')
-return new`
+return 1`
 
 export type Scripts = ReturnType<typeof createScripts>
 

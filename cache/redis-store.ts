@@ -1,6 +1,6 @@
 import { createRunner, type RedisClient, type Reply } from './redis-client.ts'
 import { createScripts, type Scripts } from './redis-scripts.ts'
-import type { Acquired, Committed, SharedStore, StoredValue } from './store.ts'
+import { type Acquired, CAUSE_KNOWN_MS, type Committed, type SharedStore, type StoredValue } from './store.ts'
 
 export interface RedisStoreOptions {
   client: RedisClient
@@ -58,8 +58,9 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
       await run(scripts.release, keysOf(key), token)
     },
 
-    async invalidate(mode) {
-      await run(scripts.invalidate, [generationKey], mode, nonce(), nonce(), channel)
+    async invalidate(mode, cause) {
+      const keys = cause === undefined ? [generationKey] : [generationKey, `{${prefix}}:cause:${mode}:${cause}`]
+      return (await run(scripts.invalidate, keys, mode, nonce(), nonce(), channel, CAUSE_KNOWN_MS)) === 1
     },
 
     async generation() {

@@ -23,8 +23,11 @@ export interface Store {
   /**
    * Ends a generation. `hard`: no value committed or being loaded before this is ever handed out again. `soft`: they are
    * stale from now on.
+   * @param cause what happened, by a name that others who heard of it use too: in each mode, the same cause ends one
+   * generation, however often it is named within {@link CAUSE_KNOWN_MS}. Without one, each call does.
+   * @returns whether this call ended the generation; false: another one has, for the same cause.
    */
-  invalidate(mode: InvalidateMode): Promise<void>
+  invalidate(mode: InvalidateMode, cause?: string): Promise<boolean>
   /** The current generation; `undefined`: it is lost, and nothing is current. */
   generation(): Promise<string | undefined>
 }
@@ -39,6 +42,14 @@ export interface SharedStore extends Store {
 }
 
 export type InvalidateMode = 'hard' | 'soft'
+
+export interface InvalidateOptions {
+  wait?: boolean | undefined
+  cause?: string | undefined
+}
+
+/** For how long a store knows what it was invalidated for. */
+export const CAUSE_KNOWN_MS = 60_000
 
 export interface AcquireRequest {
   /** Names the caller's load, should it get the lease; a new one for each load. */

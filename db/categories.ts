@@ -22,7 +22,8 @@ export async function findCategories(db: Kysely<Tables>, moment: Moment): Promis
     .leftJoin('post_categories as link', 'link.category_id', 'categories.id')
     .leftJoin('live', 'live.post_id', 'link.post_id')
     .leftJoin('windowed', 'windowed.post_id', 'live.post_id')
-    .groupBy('categories.id')
+    // All three: a view has no primary key that the others would follow from.
+    .groupBy(['categories.id', 'categories.name', 'categories.slug'])
     .select([
       'categories.name',
       'categories.slug',

@@ -71,13 +71,12 @@ export async function addViews(
   { timeZone, nowMs, buckets }: { timeZone: string; nowMs: number; buckets: readonly ViewBucket[] },
 ): Promise<void> {
   if (buckets.length === 0) return
+  // As rows of a table that has such columns: whatever type the ids of posts have, it takes their text.
+  const rows = buckets.map(
+    ({ postId, quarterMs, views }) => `(${new Date(quarterMs).toISOString()},${asField(String(postId))},${views})`,
+  )
   const input = sql`
-    select b.post_id, to_timestamp(b.quarter_ms / 1000.0) as at, b.views
-    from unnest(
-      ${buckets.map((bucket) => String(bucket.postId))}::bigint[],
-      ${buckets.map((bucket) => bucket.quarterMs)}::float8[],
-      ${buckets.map((bucket) => bucket.views)}::bigint[]
-    ) as b (post_id, quarter_ms, views)
+    select b.post_id, b.hour as at, b.views from unnest(${rows}::post_views_hourly[]) as b
     where exists (select from posts where posts.id = b.post_id)`
   await sql`
     insert into post_views_hourly as counter (hour, post_id, views)
@@ -98,6 +97,11 @@ export async function addViews(
     ) as input
     group by post_id, max_x order by post_id
     on conflict (post_id) do update set views = counter.views + excluded.views, heat = ${heatOfBoth()}`.execute(trx)
+}
+
+/** As PostgreSQL reads a field of a row. */
+function asField(text: string): string {
+  return `"${text.replace(/["\\]/g, '\\$&')}"`
 }
 
 /*

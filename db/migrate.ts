@@ -1,43 +1,105 @@
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import { type Migration, Migrator, NO_MIGRATIONS } from 'kysely/migration'
-import { viewCounters } from './migrations/001-view-counters.ts'
+import { type PostIdType, viewCounters } from './migrations/001-view-counters.ts'
 import { blog } from './migrations/002-blog.ts'
 import { logImports } from './migrations/003-log-imports.ts'
+import { signals } from './migrations/004-signals.ts'
+import { blogSignals } from './migrations/005-blog-signals.ts'
+import { StartupError } from './startup-error.ts'
 
-const migrations: Record<string, Migration> = {
-  '001-view-counters': viewCounters,
-  '002-blog': blog,
-  '003-log-imports': logImports,
+export { POST_ID_TYPES, type PostIdType } from './migrations/001-view-counters.ts'
+
+/** What `migrateToLatest` is to make. */
+export interface MigrateOptions {
+  /** The blog has tables of its own: only what this package keeps is made, for posts with ids of this type. */
+  adopt?: { postId: PostIdType } | undefined
 }
 
-function createMigrator<DB>(db: Kysely<DB>): Migrator {
+/** What this package keeps about a blog. */
+const kept = (postId: PostIdType): Record<string, Migration> => ({
+  '001-view-counters': viewCounters(postId),
+  '003-log-imports': logImports(postId),
+  '004-signals': signals,
+})
+
+/** The blog itself. */
+const ours: Record<string, Migration> = { '002-blog': blog, '005-blog-signals': blogSignals }
+
+async function createMigrator<DB>(db: Kysely<DB>, migrations: Record<string, Migration>): Promise<Migrator> {
+  const { rows } = await sql<{ name: string | null }>`select current_schema() as name`.execute(db)
+  const schema = rows[0]?.name ?? undefined
+  if (schema === undefined)
+    throw new StartupError('No schema of the search_path exists: make it first, with "create schema".')
   return new Migrator({
     db,
     provider: { getMigrations: async () => migrations },
     // Names of our own: the host may keep its migrations with Kysely too.
     migrationTableName: 'popular_posts_migration',
     migrationLockTableName: 'popular_posts_migration_lock',
+    // Else tables of these names count in whatever schema they are.
+    migrationTableSchema: schema,
   })
+}
+
+/** The type of post ids that the counters were made for, and whether the blog has tables of its own; `undefined`: empty. */
+async function readState<DB>(db: Kysely<DB>): Promise<{ postId: PostIdType; isAdopted: boolean } | undefined> {
+  const migrator = await createMigrator(db, { ...kept('bigint'), ...ours })
+  const all = await migrator.getMigrations()
+  const executed = all.filter(({ executedAt }) => executedAt !== undefined).map(({ name }) => name)
+  if (executed.length === 0) return undefined
+  const { rows } = await sql<{ type: PostIdType }>`
+    select format_type(atttypid, null) as type from pg_attribute
+    where attrelid = 'post_views_total'::regclass and attname = 'post_id'`.execute(db)
+  return { postId: rows[0]?.type ?? 'bigint', isAdopted: !executed.includes('002-blog') }
+}
+
+/** What is made goes into the first schema there is: one that was misspelt is not to be passed over. */
+async function expectSchema<DB>(db: Kysely<DB>): Promise<void> {
+  const { rows } = await sql<{ wanted: string }>`
+    select wanted from trim(both ' "' from split_part(current_setting('search_path'), ',', 1)) as wanted
+    where wanted not in ('$user', current_schema())`.execute(db)
+  for (const { wanted } of rows)
+    throw new StartupError(`The schema ${wanted} of the search_path is not there: make it first, with "create schema".`)
+}
+
+async function migrator<DB>(db: Kysely<DB>, { adopt }: MigrateOptions = {}): Promise<Migrator> {
+  if (adopt !== undefined) await expectSchema(db)
+  const state = (await readState(db)) ?? { postId: adopt?.postId ?? 'bigint', isAdopted: adopt !== undefined }
+  if (adopt !== undefined && !state.isAdopted)
+    throw new StartupError(
+      'This schema has the blog tables of this package already: to adopt a blog of your own, use a schema that has none.',
+    )
+  if (adopt !== undefined && adopt.postId !== state.postId)
+    throw new StartupError(
+      `The counters in this schema are of posts with ids of type ${state.postId}, not ${adopt.postId}: drop the schema to begin again, without its views.`,
+    )
+  return createMigrator(db, state.isAdopted ? kept(state.postId) : { ...kept(state.postId), ...ours })
 }
 
 /**
  * Brings the tables to the newest version, in one transaction, under a lock: processes that migrate at once take turns.
  * @returns the names of the migrations that ran; none when the database was up to date.
- * @throws what PostgreSQL answered; the database is then as it was before.
+ * @throws StartupError when the schema is not there, or was made for something else; what PostgreSQL answered. The
+ * database is then as it was before.
  */
-export async function migrateToLatest<DB>(db: Kysely<DB>): Promise<string[]> {
-  return namesOf(await createMigrator(db).migrateToLatest())
+export async function migrateToLatest<DB>(db: Kysely<DB>, options?: MigrateOptions): Promise<string[]> {
+  return namesOf(await (await migrator(db, options)).migrateToLatest())
 }
 
 /** Takes every migration back, newest first: all tables of this package are dropped, with what they hold. */
 export async function migrateToNothing<DB>(db: Kysely<DB>): Promise<string[]> {
-  return namesOf(await createMigrator(db).migrateTo(NO_MIGRATIONS))
+  return namesOf(await (await migrator(db)).migrateTo(NO_MIGRATIONS))
 }
 
 /** The names of the migrations that have not run on this database, oldest first. Changes nothing. */
 export async function pendingMigrations<DB>(db: Kysely<DB>): Promise<string[]> {
-  const all = await createMigrator(db).getMigrations()
+  const all = await (await migrator(db)).getMigrations()
   return all.filter((migration) => migration.executedAt === undefined).map((migration) => migration.name)
+}
+
+/** Whether the blog has tables of its own: see `docs/adopting.md`. */
+export async function isAdopted<DB>(db: Kysely<DB>): Promise<boolean> {
+  return (await readState(db))?.isAdopted ?? false
 }
 
 function namesOf({ error, results = [] }: Awaited<ReturnType<Migrator['migrateToLatest']>>): string[] {

@@ -18,7 +18,8 @@ export interface PopularPostsQuery extends Moment {
 
 /** A post of a list, ready to be sent. */
 export interface PopularPost {
-  id: number
+  /** A number, or the text of another type (uuid) where the blog has tables of its own. */
+  id: number | string
   slug: string
   title: string
   url: string
@@ -72,7 +73,7 @@ export async function findPopularPosts(db: Kysely<Tables>, query: PopularPostsQu
     .selectFrom('ranked')
     .innerJoin('posts', 'posts.id', 'ranked.post_id')
     .select((post) => [
-      'posts.id',
+      sql<number | string>`to_jsonb(posts.id)`.as('id'),
       'posts.slug',
       'posts.title',
       'posts.url',
@@ -121,7 +122,7 @@ export async function findPopularPosts(db: Kysely<Tables>, query: PopularPostsQu
     .execute()
 
   return rows.map((row) => ({
-    id: Number(row.id),
+    id: row.id,
     slug: row.slug,
     title: row.title,
     url: row.url,

@@ -17,7 +17,7 @@ const HOURS_KEPT = 48
 /** The longest window is 365 days, unless the host allows a longer one; and a month more. */
 const DAYS_KEPT = 400
 const SPARE_DAYS = DAYS_KEPT - 365
-const LEDGER_DAYS_KEPT = 7
+export const LEDGER_DAYS_KEPT = 7
 /** So that a statement holds its locks for some ten milliseconds. */
 const ROWS_PER_STATEMENT = 2_000
 const STATEMENTS_PER_TABLE = 10

@@ -8,15 +8,15 @@ export interface Moment {
    * From 2 on, whole days of the site's time zone: today so far and the `days` days before.
    */
   days: number
-  /** The present, in milliseconds since the epoch. */
-  nowMs: number
+  /** The present, in milliseconds since the epoch. Default: by the database's clock, which also says when a post is live. */
+  nowMs?: number | undefined
   /** The site's IANA time zone. */
   timeZone: string
 }
 
 /** `{post_id, views}`: the views of each post in the window; posts without any are not in it. */
 export function viewsInWindow(db: Pick<Kysely<CounterTables>, 'selectFrom'>, { days, nowMs, timeZone }: Moment) {
-  const now = sql`${new Date(nowMs)}::timestamptz`
+  const now = present(nowMs)
   if (days === 0) return db.selectFrom('post_views_total').select(['post_id', 'views'])
   if (days === 1) {
     const hour = sql<Date>`date_trunc('hour', ${now}, 'UTC')`
@@ -38,5 +38,9 @@ export function viewsInWindow(db: Pick<Kysely<CounterTables>, 'selectFrom'>, { d
 
 /** True of the posts that everybody may see now: published, not scheduled, not private. */
 export function isLive({ nowMs }: Pick<Moment, 'nowMs'>) {
-  return sql<boolean>`(posts.published_at <= ${new Date(nowMs)} and not posts.is_private)`
+  return sql<boolean>`(posts.published_at <= ${present(nowMs)} and not posts.is_private)`
+}
+
+function present(nowMs: number | undefined) {
+  return nowMs === undefined ? sql`statement_timestamp()` : sql`${new Date(nowMs)}::timestamptz`
 }

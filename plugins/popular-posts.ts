@@ -5,7 +5,7 @@ import { systemClock } from '../cache/clock.ts'
 import type { CacheCounts } from '../cache/events.ts'
 import { entryKey } from '../cache/key.ts'
 import { type Answer, type CachePolicy, createReadThroughCache } from '../cache/read-through-cache.ts'
-import type { InvalidateMode } from '../cache/store.ts'
+import type { InvalidateMode, InvalidateOptions } from '../cache/store.ts'
 import type { Filters } from '../db/filters.ts'
 import type { PopularPost, Tables } from '../db/popular-posts.ts'
 import type { PopularPostsQuery } from '../query.ts'
@@ -134,9 +134,10 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
      * more, while a refresh runs. With Redis a hard one resolves when it is final: a second after Redis' confirmation, when the
      * last copy in any process has run out.
      * @param options.wait false: resolve at Redis' confirmation, when only copies under a second old can still be out.
+     * @param options.cause what happened, by a name that other processes use too: invalidates once a minute, whoever names it.
      * @throws `PP_UNCONFIRMED` (503) when Redis did not confirm it.
      */
-    invalidate: (mode: InvalidateMode = 'hard', options: { wait?: boolean } = {}): Promise<void> =>
+    invalidate: (mode: InvalidateMode = 'hard', options: InvalidateOptions = {}): Promise<void> =>
       cache.invalidate(mode, options),
     /** Where the lists are, and whether that can be reached. */
     backend: backend.state,

@@ -1,20 +1,35 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { listenForChanges } from '../db/signals.ts'
+import type { Kysely } from 'kysely'
+import { backgroundClock, type Clock } from '../cache/clock.ts'
+import type { Tables } from '../db/popular-posts.ts'
 import { codeOf } from '../db/startup-error.ts'
+import { createChangeThrottle } from './change-throttle.ts'
+import { watchChanges } from './change-watch.ts'
 
-/** Invalidates the lists of this process when the database announces a change. */
-const signals: FastifyPluginAsync<{ databaseUrl: string }> = async (app, { databaseUrl }) => {
-  const listener = listenForChanges({
-    connectionString: databaseUrl,
-    onChange(change) {
-      app.popularPosts.invalidate(change, { wait: false }).catch((error: unknown) => {
-        app.log.warn({ code: codeOf(error) }, 'popular posts: a change could not be applied to the cache')
-      })
-    },
-    onLost: (error) => app.log.warn({ code: codeOf(error) }, 'popular posts: not listening for changes, trying again'),
+interface SignalsOptions {
+  db: Kysely<Tables>
+  /** Where to listen for notifications; without it, changes are found by asking now and then. */
+  databaseUrl?: string | undefined
+  /** For tests that move time themselves. */
+  clock?: Clock
+}
+
+/** Invalidates the lists when the database says that it has changed. */
+const signals: FastifyPluginAsync<SignalsOptions> = async (app, { db, databaseUrl, clock = backgroundClock }) => {
+  const throttle = createChangeThrottle({
+    clock,
+    apply: (change, cause) => app.popularPosts.invalidate(change, { wait: false, cause }),
+    onFailure: (error) =>
+      app.log.warn({ code: codeOf(error) }, 'popular posts: the cache cannot be told of a change, trying again'),
   })
-  app.addHook('onClose', () => listener.close())
+  const watch = watchChanges({ db, databaseUrl, clock, onChange: throttle.add, log: app.log })
+  app.addHook('onClose', async () => {
+    await watch.close()
+    await throttle.close()
+  })
+  // Before anything is loaded: what changes after that is not missed.
+  await watch.ready()
 }
 
 export default fp(signals, { name: 'popular-posts-signals', dependencies: ['popular-posts-cache'], fastify: '5.x' })

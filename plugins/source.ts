@@ -44,8 +44,8 @@ export function createSource(
 
 function queriesOn(db: Kysely<Tables>, timeZone: string) {
   return {
-    posts: (query: ListQuery) => findPopularPosts(db, { ...query, nowMs: Date.now(), timeZone }),
-    categories: ({ days }: { days: number }) => findCategories(db, { days, nowMs: Date.now(), timeZone }),
+    posts: (query: ListQuery) => findPopularPosts(db, { ...query, timeZone }),
+    categories: ({ days }: { days: number }) => findCategories(db, { days, timeZone }),
     filters: () => findFilters(db),
     async isUp() {
       const answer = sql`select 1`.execute(db).then(

@@ -214,7 +214,7 @@ t.test('a change that cannot be applied to the cache is told', async (t) => {
   const { url, db } = await createTestDatabase(t)
   const { app, lines } = await createHost(t, { load: async () => [] })
   app.popularPosts.invalidate = () => Promise.reject(Object.assign(new Error('no store'), { code: 'ESTORE' }))
-  await app.register(signals, { databaseUrl: url })
+  await app.register(signals, { databaseUrl: url, db })
   await until(async () => {
     await announceChange(db, 'soft')
     return lines.some(({ level, code }) => level === 40 && code === 'ESTORE')

@@ -9,7 +9,14 @@ import { createTestDatabase } from './helpers/postgres.ts'
 import { until } from './helpers/services/until.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const documents = ['README.md', 'CONTRIBUTING.md', 'docs/decisions.md', 'docs/cache.md', 'CHANGELOG.md']
+const documents = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'docs/decisions.md',
+  'docs/cache.md',
+  'docs/adopting.md',
+  'CHANGELOG.md',
+]
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
 const blocks = (text: string, language: string) =>
   [...text.matchAll(/```(\w+)\n([\s\S]*?)```/g)].filter(([, name]) => name === language).map(([, , code = '']) => code)

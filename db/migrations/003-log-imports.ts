@@ -1,8 +1,9 @@
 import { type Kysely, sql } from 'kysely'
 import type { Migration } from 'kysely/migration'
+import type { PostIdType } from './001-view-counters.ts'
 
 /** The ledger of `popular-posts import-log` (see `LogImportTables`). It never expires: an old log stays counted. */
-export const logImports: Migration = {
+export const logImports = (postId: PostIdType): Migration => ({
   async up(db: Kysely<unknown>) {
     await db.schema
       .createTable('post_views_log_chunk')
@@ -10,7 +11,7 @@ export const logImports: Migration = {
       .addColumn('before', 'text', (column) => column.notNull())
       .addColumn('lines', 'integer', (column) => column.notNull())
       .addColumn('digest', 'text', (column) => column.notNull())
-      .addColumn('post_ids', sql`bigint[]`, (column) => column.notNull())
+      .addColumn('post_ids', sql`${sql.raw(postId)}[]`, (column) => column.notNull())
       .addColumn('imported_at', 'timestamptz', (column) => column.notNull().defaultTo(sql`now()`))
       .execute()
     await db.schema.createIndex('post_views_log_chunk_before_idx').on('post_views_log_chunk').column('before').execute()
@@ -18,4 +19,4 @@ export const logImports: Migration = {
   async down(db: Kysely<unknown>) {
     await db.schema.dropTable('post_views_log_chunk').execute()
   },
-}
+})

@@ -40,7 +40,7 @@ function setUp() {
     renew: (key, lease, leaseMs) => gate(() => shared.renew(key, lease, leaseMs)),
     fail: (key, lease, coolDown) => gate(() => shared.fail(key, lease, coolDown)),
     release: (key, token) => gate(() => shared.release(key, token)),
-    invalidate: (mode) => gate(() => shared.invalidate(mode)),
+    invalidate: (mode, cause) => gate(() => shared.invalidate(mode, cause)),
     generation: () => gate(() => shared.generation()),
   }
   const store = createFailoverStore({
@@ -283,4 +283,20 @@ t.test('an invalidation is confirmed by the shared store, or rejects; own values
   set('up')
   await store.invalidate('hard')
   t.strictSame(events, ['store-down', 'store-up'])
+})
+
+t.test('a cause that the shared store knows ends no generation, but own values go all the same', async (t) => {
+  const { set, clock, store, shared, acquire, takeLease } = setUp()
+  t.equal(await store.invalidate('hard', 'why'), true)
+  set('refusing')
+  await store.commit('a', await takeLease('a'), bytes('local'), LIFETIME)
+  set('up')
+  await clock.advance(1000)
+  store.heal()
+  await clock.advance(0)
+  const before = await shared.generation()
+  t.equal(await store.invalidate('hard', 'why'), false)
+  t.equal(await shared.generation(), before)
+  set('refusing')
+  t.match(await acquire('a'), { state: 'lease', found: undefined })
 })

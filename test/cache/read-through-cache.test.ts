@@ -242,6 +242,33 @@ t.test('a hard invalidation while a refresh fails: the value from before is not 
   await t.rejects(waiting, { code: 'PP_LOAD_FAILED' })
 })
 
+t.test('a cause is acted on once; whoever names it later is promised the same', async (t) => {
+  const { clock, store, load } = setUp(t)
+  const counts = createCounts()
+  const createProcess = () =>
+    createReadThroughCache({
+      ...{ store, clock, random: () => 0.5, nonce: createNames(), policy, near: { maxStaleMs: 1000 } },
+      observe: counts.count,
+    })
+  const [first, second] = [createProcess(), createProcess()]
+  const done: string[] = []
+  const invalidate = (cache: typeof first, name: string) =>
+    cache.invalidate('hard', { cause: 'why' }).then(() => done.push(name))
+  const all = [invalidate(first, 'first')]
+  await clock.advance(500)
+  await first.read('a', load)
+  all.push(invalidate(second, 'second'))
+  await clock.advance(499)
+  t.strictSame(done, [])
+  await clock.advance(1)
+  t.strictSame(done, ['first'])
+  await clock.advance(500)
+  t.strictSame(done, ['first', 'second'], 'it has waited for the copies, too')
+  await Promise.all(all)
+  t.equal(counts.read().invalidations, 1)
+  t.match(await second.read('a', load), { outcome: 'hit' }, 'what was loaded in between is kept')
+})
+
 t.test('a load overtaken three times: hard answers an error, soft answers the list but does not keep it', async (t) => {
   for (const mode of ['hard', 'soft'] as const) {
     const { cache, counts } = setUp(t)

@@ -101,9 +101,10 @@ for (const [where, client] of [['one Redis', single] as const, ['a Cluster of th
     await store.commit('a', await takeLease(store), Buffer.from('one'), LIFETIME)
     await store.fail('a', await takeLease(store, { force: true }), COOL_DOWN)
     await store.acquire('b', { token: 'b', leaseMs: LEASE_MS })
+    t.equal(await store.invalidate('soft', 'why'), true)
     const expiry: Record<string, number> = {}
     for (const key of await keysOf(client, prefix)) expiry[key.slice(prefix.length + 2)] = await client.pttl(key)
-    t.strictSame(Object.keys(expiry).sort(), [':a', ':a:cool', ':b:lease', ':gen'])
+    t.strictSame(Object.keys(expiry).sort(), [':a', ':a:cool', ':b:lease', ':cause:soft:why', ':gen'])
     const { ':gen': forEver, ...others } = expiry
     t.equal(forEver, -1)
     t.ok(Object.values(others).every((ms) => ms > 0 && ms <= COOL_DOWN.firstMs + 2 * COOL_DOWN.maxMs))

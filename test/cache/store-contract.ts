@@ -157,6 +157,24 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
     t.equal(await store.commit('a', lease, bytes('old'), LIFETIME), 'outdated-hard')
   })
 
+  await t.test('a cause ends one generation in each mode, whoever names it, for a minute', async (t) => {
+    const { store, advance } = await createStore(t)
+    t.equal(await store.invalidate('soft', 'a'), true)
+    await put(store, 'new')
+    const before = await store.generation()
+    t.equal(await store.invalidate('soft', 'a'), false)
+    t.equal(await store.generation(), before)
+    t.match(await acquire(store), { state: 'hit' }, 'nothing has changed')
+    t.equal(await store.invalidate('soft', 'b'), true, 'another cause')
+    t.equal(await store.invalidate('hard', 'a'), true, 'soft is less than hard')
+    t.match(await acquire(store), { state: 'lease', found: undefined })
+    await advance(59_999)
+    t.equal(await store.invalidate('hard', 'a'), false)
+    await advance(1)
+    t.equal(await store.invalidate('hard', 'a'), true, 'a minute later')
+    t.equal(await store.invalidate('hard'), true, 'without a cause, always')
+  })
+
   await t.test('an empty value is a value', async (t) => {
     const { store } = await createStore(t)
     await put(store, '')

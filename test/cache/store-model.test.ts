@@ -17,7 +17,7 @@ type Command =
   | { do: 'renew'; lease: number; leaseMs: number }
   | { do: 'fail'; lease: number; firstMs: number; maxMs: number }
   | { do: 'release'; lease: number }
-  | { do: 'invalidate'; mode: 'hard' | 'soft' }
+  | { do: 'invalidate'; mode: 'hard' | 'soft'; cause: string | undefined }
   | { do: 'advance'; ms: number }
 
 const key = fc.constantFrom('a', 'a', 'b', 'c')
@@ -25,7 +25,10 @@ const lease = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.nat(4))
 const leaseMs = fc.constantFrom(100, 300)
 const invalidateMode = fc.constantFrom<('hard' | 'soft')[]>('hard', 'soft')
 // At, and one millisecond to either side of, what leases, cool-downs and lifetimes last.
-const edges = [1, 99, 100, 101, 199, 200, 201, 299, 300, 301, 349, 350, 351, 699, 700, 701, 999, 1000, 1001, 5000]
+const cause = fc.constantFrom(undefined, 'x', 'x', 'y')
+const edges = [
+  1, 99, 100, 101, 199, 200, 201, 299, 300, 301, 349, 350, 351, 699, 700, 701, 999, 1000, 1001, 5000, 59_999, 60_000,
+]
 const ms = fc.oneof(fc.constantFrom(...edges), fc.nat(1500))
 const times = fc.constantFrom(
   { freshForMs: 1000, keepForMs: 5000 },
@@ -51,7 +54,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('release' as const), lease }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('invalidate' as const), mode: invalidateMode }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('invalidate' as const), mode: invalidateMode, cause }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('advance' as const), ms }) },
 )
 
@@ -79,8 +82,8 @@ function createSide(store: SharedStore, advance: (ms: number) => Promise<unknown
   async function run(command: Command): Promise<unknown> {
     if (command.do === 'advance') return void (await advance(command.ms))
     if (command.do === 'invalidate') {
-      await store.invalidate(command.mode)
-      return numberOf(await store.generation())
+      const isEnded = await store.invalidate(command.mode, command.cause)
+      return { state: isEnded, generation: await store.generation() }
     }
     if (command.do === 'acquire') {
       const { key, leaseMs, force } = command
@@ -117,7 +120,7 @@ t.test('1,000 random sequences of commands: both stores give the same replies', 
       const onRedis = createRedisStore({ client, prefix, nonce: randomUUID, scripts: virtualScripts })
       const redis = createSide(withPrefix(onRedis, prefix), (ms) => client.incrby(`{${prefix}}:now`, ms))
       // Redis knows of no generation before the first command.
-      for (const next of [{ do: 'invalidate', mode: 'hard' } as const, ...commands]) {
+      for (const next of [{ do: 'invalidate', mode: 'hard', cause: undefined } as const, ...commands]) {
         const [expected, actual] = await Promise.all([memory(next), redis(next)])
         assert.deepStrictEqual(actual, expected)
         const kind = `${next.do} ${kindOf(expected)}`
@@ -129,6 +132,7 @@ t.test('1,000 random sequences of commands: both stores give the same replies', 
   const reached = [...kinds.keys()].sort().join(', ')
   for (const kind of ['acquire hit', 'acquire wait', 'acquire cooling', 'acquire lease']) t.match(reached, kind)
   for (const answer of ['stored', 'lost', 'outdated', 'outdated-hard']) t.match(reached, `commit ${answer}`)
+  for (const answer of ['true', 'false']) t.match(reached, `invalidate ${answer}`)
   t.match(reached, 'renew true')
   t.match(reached, 'renew false')
 })

@@ -232,7 +232,7 @@ t.test('lists are what counting raw views by the calendar gives', async (t) => {
           throw new Error(`expected\n${wanted.join('\n')}\ngot\n${found.map(seen).join('\n')}`)
 
         const trending = await findPopularPosts(db, { ...query, sort: 'trending' })
-        const heatOf = (id: number) =>
+        const heatOf = (id: number | string) =>
           blog.views
             .filter((view) => ids[view.post] === id)
             .reduce((sum, { atMs }) => sum + 2 ** ((quarterOf(atMs) - blog.nowMs) / DAY_MS), 0)

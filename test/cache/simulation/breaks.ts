@@ -54,26 +54,49 @@ export const BREAKS: Record<string, Break & { says: RegExp }> = {
   },
   'a hard invalidation is a soft one': {
     says: /was confirmed/,
-    shared: (store) => ({ ...store, invalidate: () => store.invalidate('soft') }),
+    shared: (store) => ({ ...store, invalidate: (_mode, cause) => store.invalidate('soft', cause) }),
   },
   'a soft invalidation does nothing': {
     says: /in peace|stores \d+, invalidated by/,
     shared: (store) => ({
       ...store,
-      invalidate: async (mode) => (mode === 'hard' ? store.invalidate(mode) : undefined),
+      invalidate: async (mode, cause) => mode === 'soft' || store.invalidate(mode, cause),
     }),
+  },
+  'one cause is taken for another': {
+    says: /was confirmed/,
+    shared: (store) => ({
+      ...store,
+      invalidate: (mode, cause) => store.invalidate(mode, cause && 'a change'),
+    }),
+  },
+  'an invalidation with a cause does not wait for the copies': {
+    says: /was confirmed/,
+    cache(cache, { clock }) {
+      return {
+        ...cache,
+        async invalidate(mode, { cause } = {}) {
+          await cache.invalidate(mode, { cause, wait: false })
+          if (mode === 'hard' && cause === undefined)
+            await new Promise<void>((resolve) => clock.schedule(1000, resolve))
+        },
+      }
+    },
   },
   'a hard invalidation does not wait for the copies': {
     says: /was confirmed/,
-    cache: (cache) => ({ ...cache, invalidate: (mode) => cache.invalidate(mode, { wait: false }) }),
+    cache: (cache) => ({
+      ...cache,
+      invalidate: (mode, { cause } = {}) => cache.invalidate(mode, { cause, wait: false }),
+    }),
   },
   'copies never expire': {
     says: /was confirmed|is answered, not/,
     near: { maxStaleMs: 1e9 },
     cache: (cache, { clock }) => ({
       ...cache,
-      async invalidate(mode) {
-        await cache.invalidate(mode, { wait: false })
+      async invalidate(mode, { cause } = {}) {
+        await cache.invalidate(mode, { cause, wait: false })
         if (mode === 'hard') await new Promise<void>((resolve) => clock.schedule(1000, resolve))
       },
     }),

@@ -26,6 +26,13 @@ export interface Break {
   failover?: Partial<typeof FAILOVER>
 }
 
+interface Invalidation {
+  mode: InvalidateMode
+  cause?: string
+  confirm: () => void
+  onDone?: ((isConfirmed: boolean) => void) | undefined
+}
+
 interface Process {
   machine: Machine
   cache: ReadThroughCache
@@ -79,12 +86,14 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
       renew: (key, lease, leaseMs) => machine.command(() => on().renew(key, lease, leaseMs)),
       fail: (key, lease, coolDown) => machine.command(() => on().fail(key, lease, coolDown)),
       release: (key, token) => machine.command(() => on().release(key, token)),
-      invalidate: (mode) => {
+      invalidate: (mode, cause) => {
         const published = history.version()
         return machine.command(async () => {
-          await on().invalidate(mode)
+          const isEnded = await on().invalidate(mode, cause)
+          if (!isEnded) return false
           history.invalidatedShared(published)
           tell('invalidated')
+          return true
         })
       },
       generation: () => machine.command(() => on().generation()),
@@ -150,16 +159,31 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
     )
   }
 
-  function publish({ machine, cache }: Process, mode: InvalidateMode, onDone = (_isConfirmed: boolean): void => {}) {
+  function publish(process: Process, mode: InvalidateMode, onDone?: (isConfirmed: boolean) => void) {
     const confirm = history.publish()
-    world.trace(`${machine.name} publishes ${history.version()} ${mode}`)
+    world.trace(`${process.machine.name} publishes ${history.version()} ${mode}`)
+    invalidate(process, { mode, confirm, onDone })
+  }
+
+  /** A change that the database tells of: everybody hears of it, at about the same time, and acts on it. */
+  function announce(mode: InvalidateMode) {
+    const confirm = history.publish()
+    const cause = `change ${history.version()}`
+    world.trace(`${cause} ${mode} is announced`)
+    everybody((process) => {
+      const { machine } = process
+      world.at(world.between(0, 40), () => machine.enter(() => invalidate(process, { mode, confirm, cause })))
+    })
+  }
+
+  function invalidate({ machine, cache }: Process, { mode, cause, confirm, onDone = () => {} }: Invalidation) {
     const invalidation = { machine }
     invalidating.add(invalidation)
     const end = (isConfirmed: boolean) => {
       invalidating.delete(invalidation)
       onDone(isConfirmed)
     }
-    cache.invalidate(mode).then(
+    cache.invalidate(mode, { cause }).then(
       () => {
         world.trace(`${machine.name} ${mode} confirmed`)
         if (mode === 'hard') confirm()
@@ -209,7 +233,8 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
     if (process === undefined) return
     // What comes for a frozen process waits at its door.
     if (roll < faults) fault(index)
-    else if (roll < faults + 0.1) process.machine.enter(() => publish(process, world.chance(0.6) ? 'hard' : 'soft'))
+    else if (roll < faults + 0.07) process.machine.enter(() => publish(process, world.chance(0.6) ? 'hard' : 'soft'))
+    else if (roll < faults + 0.1) announce(world.chance(0.6) ? 'hard' : 'soft')
     else if (roll < faults + 0.13) process.machine.enter(() => read(process, key, 'refresh'))
     else for (let n = world.pick([1, 1, 3]); n > 0; n -= 1) process.machine.enter(() => read(process, key))
     world.at(world.chance(0.2) ? 0 : world.between(0, 2 * pauseMs), step)

@@ -1,0 +1,24 @@
+import type { Kysely } from 'kysely'
+import { findPopularPosts, type Tables } from './popular-posts.ts'
+import { codeOf, messageOf, StartupError } from './startup-error.ts'
+
+const UNDEFINED_FUNCTION = '42883'
+
+/**
+ * Checks that the views over a blog's own tables are what our queries expect.
+ * @throws StartupError that says what is missing, in PostgreSQL's words.
+ */
+export async function checkViews(db: Kysely<Tables>): Promise<void> {
+  try {
+    // Every view and every column, and not a single row.
+    await findPopularPosts(db, { sort: 'views', days: 2, limit: 0, timeZone: 'UTC', category: '', tag: '', author: '' })
+  } catch (error) {
+    // Class 42: what it names is not there, or not of that type.
+    if (!codeOf(error).startsWith('42')) throw error
+    const hint =
+      codeOf(error) === UNDEFINED_FUNCTION
+        ? 'ids must be of one type in all of them, and of the type that "migrate --adopt --post-id" was told'
+        : 'see docs/adopting.md for what they need'
+    throw new StartupError(`The views over your tables do not fit (${messageOf(error)}): ${hint}.`, { cause: error })
+  }
+}

@@ -1,0 +1,147 @@
+import type { Kysely } from 'kysely'
+import { LRUCache } from 'lru-cache'
+import type { Clock } from '../cache/clock.ts'
+import { listenForChanges } from '../db/listen.ts'
+import type { Tables } from '../db/popular-posts.ts'
+import { areChangesKept, changesSince } from '../db/signals.ts'
+import { codeOf } from '../db/startup-error.ts'
+import type { ChangeNews } from './change-throttle.ts'
+import type { Logger } from './log-event.ts'
+
+interface WatchOptions {
+  db: Kysely<Tables>
+  /** Where to listen; `undefined`: changes are found by comparing only. */
+  databaseUrl: string | undefined
+  clock: Clock
+  onChange: (news: ChangeNews) => void
+  log: Pick<Logger, 'info' | 'warn'>
+}
+
+/**
+ * How often the revision is compared. While notifications come, that is for those that a pooler swallows or a dead
+ * connection loses; without them it is all there is.
+ */
+const COMPARE_MS = { listening: 60_000, alone: 5_000 }
+/** How long the start waits for the first revision. */
+const START_MS = 1_000
+/** `hard 7431 1764000000.123456`: see `popular_posts_announce`. */
+const NAME = /^(hard|soft) \d+ [\d.]+$/
+
+/**
+ * Finds out what changes in the database, and tells each change once: by notifications where it can listen, and by
+ * comparing revisions after every connection, now and then, and when a scheduled post is due.
+ */
+export function watchChanges({ db, databaseUrl, clock, onChange, log }: WatchOptions) {
+  const heard = new LRUCache<string, true>({ max: 10_000 })
+  let revision: string | undefined
+  let isKept = false
+  let listens: 'not yet' | 'yes' | 'not any more' = 'not yet'
+  /** A change was found by comparing that should have been heard. */
+  let isDeaf = false
+  let isRoutine = false
+  let isFailing = false
+  let isClosed = false
+  let cancel = () => {}
+  let last = Promise.resolve()
+  let next: Promise<void> | undefined
+
+  function isNews(name: string): boolean {
+    if (heard.has(name)) return false
+    heard.set(name, true)
+    return true
+  }
+
+  /** Compares once more, with what is the case after this call. Never rejects. */
+  function compare(): Promise<void> {
+    next ??= last.then(() => {
+      next = undefined
+      return isClosed ? undefined : compareNow()
+    })
+    last = next
+    return next
+  }
+
+  async function compareNow(): Promise<void> {
+    cancel()
+    const wasRoutine = isRoutine
+    isRoutine = false
+    let dueInMs = Number.POSITIVE_INFINITY
+    try {
+      isKept ||= await areChangesKept(db)
+      if (!isKept) {
+        log.info({}, 'popular posts: the database does not tell of changes, run "npx popular-posts migrate" to make it')
+        return
+      }
+      const found = await changesSince(db, revision, isNews)
+      isFailing = false
+      revision = found.revision
+      dueInMs = found.dueInMs ?? dueInMs
+      if (found.change !== undefined) {
+        isDeaf = wasRoutine && listens === 'yes'
+        onChange({ change: found.change, cause: found.cause, isNotice: false })
+      }
+    } catch (error) {
+      if (!isFailing) log.warn({ code: codeOf(error) }, 'popular posts: cannot ask for changes, trying again')
+      isFailing = true
+    }
+    const routineMs = listens === 'yes' && !isDeaf ? COMPARE_MS.listening : COMPARE_MS.alone
+    cancel = clock.schedule(Math.min(dueInMs, routineMs), () => {
+      isRoutine = routineMs <= dueInMs
+      void compare()
+    })
+  }
+
+  function hear(payload: string): void {
+    isDeaf = false
+    if (payload === 'later') {
+      void compare()
+      return
+    }
+    const change = payload.startsWith('soft') ? 'soft' : 'hard'
+    // Anybody may notify: of what has no name nothing is known but that it happened.
+    const cause = NAME.test(payload) ? payload : undefined
+    if (cause === undefined || isNews(cause)) onChange({ change, cause, isNotice: true })
+  }
+
+  async function startOver(): Promise<void> {
+    const isAgain = listens !== 'not yet'
+    listens = 'yes'
+    await compare()
+    // What was missed cannot be known.
+    if (isAgain && revision === undefined) onChange({ change: 'hard', cause: undefined, isNotice: false })
+  }
+
+  const listener =
+    databaseUrl === undefined
+      ? undefined
+      : listenForChanges({
+          connectionString: databaseUrl,
+          onNotice: hear,
+          onListening: () => void startOver(),
+          onLost(error) {
+            if (listens !== 'not any more')
+              log.warn({ code: codeOf(error) }, 'popular posts: not listening for changes, trying again')
+            listens = 'not any more'
+            isDeaf = false
+          },
+        })
+
+  return {
+    /** Resolves when there is a revision to compare with, or the database has not given one in time: then it is asked again. */
+    ready(): Promise<void> {
+      return new Promise((resolve) => {
+        const giveUp = clock.schedule(START_MS, resolve)
+        void compare().then(() => {
+          giveUp()
+          resolve()
+        })
+      })
+    },
+    async close(): Promise<void> {
+      isClosed = true
+      cancel()
+      await listener?.close()
+      await last
+    },
+  }
+}
