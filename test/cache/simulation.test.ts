@@ -1,6 +1,7 @@
 import t from 'tap'
 import { BREAKS } from './simulation/breaks.ts'
 import { search } from './simulation/search.ts'
+import { startSearcher } from './simulation/searcher.ts'
 import { simulate } from './simulation/simulate.ts'
 
 // SEEDS=1000 for more, `npm run simulate` for many more (tap follows every promise, which is slow); SEED=17 to replay one,
@@ -31,16 +32,18 @@ if (ONE !== undefined) {
     t.equal(hashes.size, 10, 'and no two are alike')
   })
 
-  for (const [what, { says, ...broken }] of Object.entries(BREAKS)) {
+  const searcher = startSearcher()
+  t.teardown(() => searcher.end())
+  for (const [what, { says }] of Object.entries(BREAKS)) {
     t.test(`it finds out when ${what}`, async (t) => {
-      const found = await search(SEEDS_TO_FIND, broken)
+      const found = await searcher.search({ from: 1, to: SEEDS_TO_FIND, what })
       t.match(found?.broken.join('\n'), says)
       t.comment(`seed ${found?.seed}: ${found?.broken[0]}`)
     })
   }
 
   t.test(`${SEEDS} bad days of four processes break no promise`, async (t) => {
-    t.equal(await search(SEEDS), undefined)
+    t.equal(await search({ from: 1, to: SEEDS }), undefined)
   })
   t.setTimeout(SEEDS * 100 + 200_000)
 }

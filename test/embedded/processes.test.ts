@@ -9,6 +9,7 @@ import { openEmbeddedDatabase } from '../../db/embedded/database.ts'
 import { isAlive, readPostmaster } from '../../db/embedded/postmaster-pid.ts'
 import { StartupError } from '../../db/startup-error.ts'
 import { dataOf, open, pidOf, query } from '../helpers/embedded.ts'
+import { LOADER } from '../helpers/program.ts'
 import { endWithUs } from '../helpers/services/reaper.ts'
 import { temporaryDirectory } from '../helpers/temporary-directory.ts'
 
@@ -108,14 +109,7 @@ t.test('root is told what to do where nobody may enter', asRoot, async (t) => {
 async function openInProcess(t: Test, directory: string, uid?: number) {
   const who = uid === undefined ? {} : { uid, gid: uid }
   // Another user cannot write what tap, by NODE_OPTIONS, has every process write.
-  const command = [
-    '-u',
-    uid === undefined ? 'NOTHING' : 'NODE_OPTIONS',
-    process.execPath,
-    '--import=tsx',
-    fixture,
-    directory,
-  ]
+  const command = ['-u', uid === undefined ? 'NOTHING' : 'NODE_OPTIONS', process.execPath, LOADER, fixture, directory]
   const child = spawn('env', command, {
     ...who,
     detached: true,

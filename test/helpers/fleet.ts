@@ -48,6 +48,7 @@ export async function startMember(t: Teardown, options: FleetOptions, clockShift
   const program = runProgram(t, 'test/fixtures/fleet-member.ts', {
     args: [JSON.stringify({ adminToken: ADMIN_TOKEN, ...options })],
     env: { CLOCK_SHIFT_MS: String(clockShiftMs) },
+    isCovered: false,
   })
   const { child } = program
   const pid = child.pid ?? 0

@@ -23,6 +23,7 @@ import {
   POST,
 } from '../helpers/access-log.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
+import { LOADER } from '../helpers/program.ts'
 
 function importText(db: Kysely<Database>, log: string | Buffer, options: Partial<ImportLogOptions> = {}) {
   const input = Readable.from([Buffer.from(log)])
@@ -190,7 +191,7 @@ t.test('an import killed at any moment and run again ends with the right counts'
   const seen: number[] = []
   for (const killAt of [300, 1300, 2500, 3700, Number.POSITIVE_INFINITY]) {
     const fixture = new URL('../fixtures/import-log-process.ts', import.meta.url).pathname
-    const child = spawn(process.execPath, ['--import=tsx', fixture, url, file, '100'], {
+    const child = spawn(process.execPath, [LOADER, fixture, url, file, '100'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     const exited = once(child, 'exit')

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { isAlive } from '../../../db/embedded/postmaster-pid.ts'
+import { LOADER } from '../program.ts'
 import { until } from './until.ts'
 
 const fixture = fileURLToPath(new URL('../../fixtures/use-servers.ts', import.meta.url))
@@ -11,7 +12,7 @@ const fixture = fileURLToPath(new URL('../../fixtures/use-servers.ts', import.me
 t.test('servers and their folders are gone after the process that started them, however it ends', async (t) => {
   await Promise.all(
     (['SIGKILL', 'SIGTERM', 'SIGINT', 'exit', 'throw'] as const).map(async (ending) => {
-      const child = spawn(process.execPath, ['--import=tsx', fixture, ending], { stdio: ['ignore', 'pipe', 'ignore'] })
+      const child = spawn(process.execPath, [LOADER, fixture, ending], { stdio: ['ignore', 'pipe', 'ignore'] })
       const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string]
       const { pids, stranger, directory } = JSON.parse(line) as { pids: number[]; stranger: number; directory: string }
       t.equal(pids.every(isAlive), true, `${ending}: they run`)

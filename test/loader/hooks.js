@@ -1,0 +1,84 @@
+// What Node.js asks on its loader thread: see `register.js`.
+import { createHash } from 'node:crypto'
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** @type {Map<string, string>} */
+let bundles
+/** @type {string} */
+let sources
+
+/** @param {{ bundles: Map<string, string>, sources: string }} data */
+export function initialize(data) {
+  bundles = data.bundles
+  sources = data.sources
+}
+
+/** @type {import('node:module').ResolveHook} */
+export function resolve(specifier, context, next) {
+  const url = bundles.get(specifier)
+  return url === undefined ? next(specifier, context) : { url, format: 'module', shortCircuit: true }
+}
+
+/** @type {import('node:module').LoadHook} */
+export async function load(url, context, next) {
+  if (!url.startsWith('file:') || !url.endsWith('.ts')) return next(url, context)
+  return { format: 'module', source: await javascriptOf(fileURLToPath(url)), shortCircuit: true }
+}
+
+/** @param {string} file */
+async function javascriptOf(file) {
+  const text = readFileSync(file, 'utf8')
+  // It begins with what it was made of. Of each file the last one is kept.
+  const banner = `// ${digest(text)}`
+  const kept = join(sources, `${digest(file)}.js`)
+  const known = readIfThere(kept)
+  if (known.startsWith(banner)) return known
+  const { transform } = await import('esbuild')
+  const { code } = await transform(text, {
+    banner,
+    loader: 'ts',
+    format: 'esm',
+    target: 'node20',
+    tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
+    // Else V8's account of a closing brace that is never reached is one of a line.
+    minifyWhitespace: true,
+    keepNames: true,
+    // With the source in the source map: without it tap takes every line for covered.
+    sourcemap: 'inline',
+    sourcefile: file,
+    sourcesContent: true,
+  })
+  keep(kept, code)
+  return code
+}
+
+/** @param {string} text */
+function digest(text) {
+  return createHash('sha256').update(text).digest('hex')
+}
+
+/** @param {string} file */
+function readIfThere(file) {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/**
+ * @param {string} file
+ * @param {string} text
+ */
+function keep(file, text) {
+  const whole = `${file}.${process.pid}`
+  try {
+    mkdirSync(sources, { recursive: true })
+    writeFileSync(whole, text)
+    renameSync(whole, file)
+  } catch {
+    // A process of another user may not write here. It has what it needs, and will do the work again.
+  }
+}

@@ -1,0 +1,47 @@
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+/**
+ * Makes of each entry of some packages one module, and of what several of them share another, in a folder that appears
+ * whole or not at all.
+ * @param {string[]} manifests the package.json of each
+ * @param {string} folder
+ * @returns {Promise<Map<string, string>>} from what is imported, such as `kysely/migration`, to the URL of its bundle
+ */
+export async function bundlePackages(manifests, folder) {
+  const names = manifests.flatMap((text) => {
+    const { name, exports } = /** @type {{ name: string, exports: object }} */ (JSON.parse(text))
+    return Object.keys(exports).map((path) => name + path.slice(1))
+  })
+  const entries = names.map((name) => ({ in: name, out: name.replaceAll('/', '-') }))
+  if (!existsSync(folder)) await bundle(entries, folder)
+  return new Map(entries.map((entry) => [entry.in, pathToFileURL(join(folder, `${entry.out}.js`)).href]))
+}
+
+/**
+ * @param {{ in: string, out: string }[]} entryPoints
+ * @param {string} folder
+ */
+async function bundle(entryPoints, folder) {
+  const { build } = await import('esbuild')
+  const outdir = `${folder}.${process.pid}`
+  mkdirSync(dirname(folder), { recursive: true })
+  await build({
+    entryPoints,
+    outdir,
+    bundle: true,
+    splitting: true,
+    keepNames: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+  })
+  try {
+    renameSync(outdir, folder)
+  } catch (error) {
+    rmSync(outdir, { recursive: true })
+    // Another process was faster.
+    if (!existsSync(folder)) throw error
+  }
+}
