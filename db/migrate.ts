@@ -50,7 +50,7 @@ async function readState<DB>(db: Kysely<DB>): Promise<{ postId: PostIdType; isAd
   const { rows } = await sql<{ type: PostIdType }>`
     select format_type(atttypid, null) as type from pg_attribute
     where attrelid = 'post_views_total'::regclass and attname = 'post_id'`.execute(db)
-  return { postId: rows[0]?.type ?? 'bigint', isAdopted: !executed.includes('002-blog') }
+  return rows.map(({ type }) => ({ postId: type, isAdopted: !executed.includes('002-blog') }))[0]
 }
 
 /** What is made goes into the first schema there is: one that was misspelt is not to be passed over. */

@@ -38,6 +38,14 @@ export interface ChangesSince {
   dueInMs: number | undefined
 }
 
+interface Comparison {
+  revision: string
+  /** The revision cannot be compared with; `null`: there was none. */
+  lost: boolean | null
+  names: string[]
+  due_in_ms: number | null
+}
+
 /**
  * Compares the database with what it was at a revision.
  *
@@ -56,7 +64,7 @@ export async function changesSince<DB>(
   const [seconds = null, snapshot = null] = revision?.split(' ') ?? []
   const then = sql`to_timestamp(${seconds}::float8)`
   const seen = sql`${snapshot}::pg_snapshot`
-  const { rows } = await sql<{ revision: string; lost: boolean | null; names: string[]; due_in_ms: number | null }>`
+  const comparison = sql`(
     with present as materialized (
       select statement_timestamp() as at, pg_current_snapshot() as snapshot
     ), known as (
@@ -77,9 +85,14 @@ export async function changesSince<DB>(
         or pg_snapshot_xmax(${seen}) > pg_snapshot_xmax(snapshot) as lost,
       array(select name from missed order by name) as names,
       (select extract(epoch from min(changed_at) - at) * 1000 from popular_posts_change where changed_at > at)::float8 as due_in_ms
-    from present`.execute(db.withoutPlugins())
-  const [row] = rows
-  if (row === undefined) throw new Error('expected a row, got none')
+    from present
+  )`.as('comparison')
+  const row = await db
+    .withoutPlugins()
+    .selectFrom(comparison)
+    .selectAll()
+    .$castTo<Comparison>()
+    .executeTakeFirstOrThrow()
   const news = row.names.filter(isNews)
   const [first] = news
   const found = { revision: row.revision, dueInMs: row.due_in_ms ?? undefined }

@@ -128,7 +128,10 @@ export interface PopularPostsOptions {
   staleIfErrorSeconds?: number | undefined
   /** Prefix of the routes, such as `/api`; `false` registers none. Default none: `/posts/popular` and `/categories`. */
   routes?: string | false | undefined
-  /** The Kysely instance to query. It stays yours: it is not closed with the app. */
+  /**
+   * The Kysely instance to query. It stays yours: it is not closed with the app. It is asked every 5 seconds what has changed;
+   * with a `databaseUrl` that is heard at once.
+   */
   db?: AnyKysely | undefined
   /** The PostgreSQL server, where no `db` is given. The pool is ours, and closed with the app. */
   databaseUrl?: string | undefined

@@ -4,6 +4,7 @@ import { Kysely, PostgresDialect } from 'kysely'
 import { Pool, type QueryResultRow } from 'pg'
 import t, { type Test } from 'tap'
 import { readConfig } from '../../config.ts'
+import { checkViews } from '../../db/adopted.ts'
 import { countBatch, quarterOf } from '../../db/count-views.ts'
 import { isAdopted, migrateToLatest, migrateToNothing, type PostIdType, pendingMigrations } from '../../db/migrate.ts'
 import { findPopularPosts } from '../../db/popular-posts.ts'
@@ -208,6 +209,7 @@ t.test('what does not fit is one sentence', async (t) => {
   await pool.query('alter schema popular_posts rename to elsewhere')
   await fails(adopt('bigint'), /^The schema popular_posts of the search_path is not there: make it first/)
   await pool.query('alter schema elsewhere rename to popular_posts')
+  t.equal(await isAdopted(db), false, 'not yet')
   await adopt('uuid')
   t.equal(await isAdopted(db), true)
   t.same(await pendingMigrations(db), [])
@@ -222,6 +224,8 @@ t.test('what does not fit is one sentence', async (t) => {
   await adopt('bigint')
   await pool.query('drop view popular_posts.authors; create view popular_posts.authors as select 1::bigint as id')
   await fails(service(), /^The views .* do not fit \(column authors\.slug does not exist\)/)
+  const away = openKysely(t, 'postgres://127.0.0.1:9/nobody')
+  await t.rejects(checkViews(away), { code: 'ECONNREFUSED' }, 'no view is to blame')
   await fails(
     openServiceDatabase(readConfig({}), { migrate: { adopt: { postId: 'bigint' } } }),
     /^The embedded database has no blog to adopt: set DATABASE_URL\.$/,

@@ -52,6 +52,13 @@ t.test('without a place to listen, it asks every five seconds', async (t) => {
   t.equal(told.length, 1)
 })
 
+t.test('who closes at once asks nothing', async (t) => {
+  const database = await createTestDatabase(t)
+  const { ready, close } = watch(t, database.db)
+  await Promise.all([ready(), close()])
+  t.equal(await comparisons(database), 0)
+})
+
 t.test(
   'where the tables are missing, it says so and asks no more; whoever notifies is heard all the same',
   async (t) => {
