@@ -8,6 +8,7 @@ import { announceChange } from '../db/signals.ts'
 import { StartupError } from '../db/startup-error.ts'
 import { run } from '../run.ts'
 import { openServiceDatabase, type ServiceDatabase } from '../service-database.ts'
+import { flushRedis } from './flush.ts'
 import { importLogCommand } from './import-log/command.ts'
 import { invalidateInRedis } from './invalidate.ts'
 
@@ -60,6 +61,23 @@ program
     if (config.redisUrl === undefined) await withDatabase({}, ({ db }) => announceChange(db, mode))
     else await invalidateInRedis(config.redisUrl, config.redisCluster, config.cache.prefix, mode)
     say(`All lists are outdated (${mode}).`)
+  })
+
+program
+  .command('flush')
+  .description('counts in the database the views that wait in REDIS_URL, once; running services do so by themselves')
+  .action(async () => {
+    const { redisUrl, redisCluster: isCluster, cache, siteTimeZone: timeZone } = readConfig()
+    // Not a success: whoever runs this by a timer has most likely lost the variable, and the views wait.
+    if (redisUrl === undefined)
+      throw new StartupError(
+        'REDIS_URL is not set: without Redis each service counts its own views, and there is nothing to flush from outside.',
+      )
+    await withDatabase({}, async ({ db }) => {
+      const { views, batches } = await flushRedis(db, { redisUrl, isCluster, prefix: cache.prefix, timeZone })
+      const counted = `Counted ${views} ${views === 1 ? 'view' : 'views'} in ${batches} ${batches === 1 ? 'batch' : 'batches'}.`
+      say(batches === 0 ? 'No views were waiting.' : counted)
+    })
   })
 
 program.addCommand(

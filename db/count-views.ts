@@ -1,4 +1,4 @@
-import { type Kysely, type QueryExecutorProvider, sql } from 'kysely'
+import { type Kysely, type QueryExecutorProvider, type RawBuilder, sql } from 'kysely'
 
 /** Views of one post in one quarter of an hour: as fine as time zones are, so that every zone's midnight falls on an edge. */
 export interface ViewBucket {
@@ -14,6 +14,7 @@ interface ViewBatch {
   timeZone: string
   nowMs: number
   buckets: readonly ViewBucket[] | (() => Promise<readonly ViewBucket[]>)
+  patienceSeconds?: number
 }
 
 const QUARTER_MS = 15 * 60 * 1000
@@ -34,36 +35,45 @@ export function quarterOf(timeMs: number): number {
 /**
  * Counts one batch of views, exactly once however often it is called with the same `id`.
  *
- * One transaction: the id goes into the ledger, and only if it is new the counters grow. Buckets of posts that do not
+ * One statement: the id goes into the ledger, and only if it is new the counters grow. Buckets of posts that do not
  * exist are left out. Rows are written in the order of their keys, so that batches running side by side cannot deadlock.
- * A process that freezes in the middle keeps nobody waiting: others find the batch `busy`, and PostgreSQL ends the
- * transaction after 10 s.
+ * A process that freezes or dies at any moment leaves no transaction open, so it keeps nobody waiting.
  * @param batch.id any string that names the batch and no other.
  * @param batch.timeZone the site's IANA time zone: decides the day that a view belongs to.
  * @param batch.nowMs the present, in milliseconds since the epoch: hours that `days=1` can no longer see are not kept.
- * @param batch.buckets the views, or what reads them: it is called in the transaction, when the id is known to be new.
- * @returns `counted` now; `before`, and nothing is changed; or `busy`: somebody else is at it.
- * @throws what PostgreSQL answered; nothing is counted then.
+ * @param batch.buckets the views, or what reads them: it is not called when the id is known.
+ * @param batch.patienceSeconds how old what was read may be when it is counted. Default an hour: far less than the
+ *   ledger remembers ids for.
+ * @returns `counted` now; `before`, and nothing is changed; or `late`: what was read is too old, read it again.
+ * @throws what PostgreSQL answered; it may have counted the batch, and lost the answer: call again.
  */
 export async function countBatch<DB>(
   db: Kysely<DB>,
-  { id, timeZone, nowMs, buckets }: ViewBatch,
-): Promise<'counted' | 'before' | 'busy'> {
-  return db.transaction().execute(async (trx) => {
-    await sql`set local idle_in_transaction_session_timeout = '10s'`.execute(trx)
-    const { rows } = await sql<{ isFree: boolean }>`
-      select pg_try_advisory_xact_lock(hashtextextended('popular-posts batch ' || ${id}, 0)) as "isFree"`.execute(trx)
-    if (rows[0]?.isFree !== true) return 'busy'
-    const { numAffectedRows } = await sql`
-      insert into post_views_batch (id) values (${id}) on conflict (id) do nothing`.execute(trx)
-    if (numAffectedRows !== 1n) return 'before'
-    await addViews(trx, { timeZone, nowMs, buckets: typeof buckets === 'function' ? await buckets() : buckets })
-    return 'counted'
-  })
+  { id, timeZone, nowMs, buckets, patienceSeconds = 3600 }: ViewBatch,
+): Promise<'counted' | 'before' | 'late'> {
+  const { rows: asked } = await sql<{ at: string }>`
+    select now()::text as at where not exists (select from post_views_batch where id = ${id})`.execute(db)
+  if (asked[0] === undefined) return 'before'
+  const input = inputOf(typeof buckets === 'function' ? await buckets() : buckets)
+  const isInTime = sql`now() <= ${asked[0].at}::timestamptz + ${patienceSeconds} * interval '1 second'`
+  const { hourly, daily, total } = upserts({ timeZone, nowMs })
+  // Each begins when the one before it has ended, as in `addViews`: in any other order two could block each other for ever.
+  const after = (name: string) => sql`(select * from input where (select count(*) from ${sql.ref(name)}) >= 0)`
+  const { rows } = await sql<{ isNew: boolean; isInTime: boolean }>`
+    with batch as (
+      insert into post_views_batch (id) select ${id} where ${isInTime} on conflict (id) do nothing returning id
+    ),
+    input as materialized (select * from (${input}) as input where exists (select from batch)),
+    hourly as (${hourly(sql`input`)} returning 1),
+    daily as (${daily(after('hourly'))} returning 1),
+    total as (${total(after('daily'))} returning 1)
+    select exists (select from batch) as "isNew", ${isInTime} as "isInTime"`.execute(db)
+  if (rows[0]?.isNew === true) return 'counted'
+  return rows[0]?.isInTime === true ? 'before' : 'late'
 }
 
 /**
- * Adds views to all counters: the part of {@link countBatch} inside the transaction, for callers with a ledger of their own.
+ * Adds views to all counters: the part of {@link countBatch} after the ledger, for callers with a ledger of their own.
  * @param trx a transaction: the three counters must grow together.
  */
 export async function addViews(
@@ -71,32 +81,45 @@ export async function addViews(
   { timeZone, nowMs, buckets }: { timeZone: string; nowMs: number; buckets: readonly ViewBucket[] },
 ): Promise<void> {
   if (buckets.length === 0) return
+  const { hourly, daily, total } = upserts({ timeZone, nowMs })
+  const input = sql`(${inputOf(buckets)})`
+  for (const upsert of [hourly, daily, total]) await upsert(input).execute(trx)
+}
+
+function inputOf(buckets: readonly ViewBucket[]) {
   // As rows of a table that has such columns: whatever type the ids of posts have, it takes their text.
   const rows = buckets.map(
     ({ postId, quarterMs, views }) => `(${new Date(quarterMs).toISOString()},${asField(String(postId))},${views})`,
   )
-  const input = sql`
+  return sql`
     select b.post_id, b.hour as at, b.views from unnest(${rows}::post_views_hourly[]) as b
     where exists (select from posts where posts.id = b.post_id)`
-  await sql`
-    insert into post_views_hourly as counter (hour, post_id, views)
-    select date_trunc('hour', at, 'UTC') as hour, post_id, sum(views) from (${input}) as input
-    where at >= ${new Date(nowMs - HOURS_KEPT_MS)}
-    group by 1, 2 order by 1, 2
-    on conflict (hour, post_id) do update set views = counter.views + excluded.views`.execute(trx)
-  await sql`
-    insert into post_views_daily as counter (day, post_id, views)
-    select (at at time zone ${timeZone})::date as day, post_id, sum(views) from (${input}) as input
-    group by 1, 2 order by 1, 2
-    on conflict (day, post_id) do update set views = counter.views + excluded.views`.execute(trx)
-  await sql`
-    insert into post_views_total as counter (post_id, views, heat)
-    select post_id, sum(views), ${heatOfGroup()} from (
-      select *, max(x) over (partition by post_id) as max_x
-      from (select *, ${heatExponent(nowMs)} as x from (${input}) as input) as timed
-    ) as input
-    group by post_id, max_x order by post_id
-    on conflict (post_id) do update set views = counter.views + excluded.views, heat = ${heatOfBoth()}`.execute(trx)
+}
+
+/** The statements that add rows of `post_id`, `at` and `views` to each counter. */
+function upserts({ timeZone, nowMs }: { timeZone: string; nowMs: number }) {
+  type Input = RawBuilder<unknown>
+  return {
+    hourly: (input: Input) => sql`
+      insert into post_views_hourly as counter (hour, post_id, views)
+      select date_trunc('hour', at, 'UTC') as hour, post_id, sum(views) from ${input} as input
+      where at >= ${new Date(nowMs - HOURS_KEPT_MS)}
+      group by 1, 2 order by 1, 2
+      on conflict (hour, post_id) do update set views = counter.views + excluded.views`,
+    daily: (input: Input) => sql`
+      insert into post_views_daily as counter (day, post_id, views)
+      select (at at time zone ${timeZone})::date as day, post_id, sum(views) from ${input} as input
+      group by 1, 2 order by 1, 2
+      on conflict (day, post_id) do update set views = counter.views + excluded.views`,
+    total: (input: Input) => sql`
+      insert into post_views_total as counter (post_id, views, heat)
+      select post_id, sum(views), ${heatOfGroup()} from (
+        select *, max(x) over (partition by post_id) as max_x
+        from (select *, ${heatExponent(nowMs)} as x from ${input} as input) as timed
+      ) as input
+      group by post_id, max_x order by post_id
+      on conflict (post_id) do update set views = counter.views + excluded.views, heat = ${heatOfBoth()}`,
+  }
 }
 
 /** As PostgreSQL reads a field of a row. */

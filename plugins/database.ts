@@ -24,6 +24,9 @@ export function openDatabase(connectionString: string, onError: (error: Error) =
     statement_timeout: 30_000,
   })
   pool.on('error', onError)
+  // A pool listens to idle connections only. One that breaks between two statements of a transaction would else end the
+  // process; here the next statement tells.
+  pool.on('connect', (client) => client.on('error', () => {}))
   return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
 }
 

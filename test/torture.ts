@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { Pool } from 'pg'
 import { createVersions, type Member, publish, setSeconds, startMember } from './helpers/fleet.ts'
 import { startPostgres } from './helpers/private-postgres.ts'
+import { createRandom } from './helpers/random.ts'
 import { startRedis } from './helpers/redis.ts'
 import { createJudge } from './helpers/torture-judge.ts'
 
@@ -163,17 +164,6 @@ function report(): string {
     `${givenUp} shortly after Redis was too slow for the member), ${confirmed} invalidations confirmed, ` +
     `${unconfirmed} refused; ${all.join(', ') || 'no fault yet'}; ${judge.violations.length} violations`
   )
-}
-
-/** mulberry32: the same numbers for the same seed. */
-function createRandom(from: number): () => number {
-  let state = from
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
 
 say(`torture: ${MEMBERS} members, ${seconds} s, seed ${seed}`)

@@ -1,18 +1,17 @@
 import type { BufferedViews, ViewBuffer } from './view-buffer.ts'
 
 /**
- * Counts a batch in the database, exactly once for an id. `read` is called when the id is known to be new: before that
- * the batch may have been counted and dropped by somebody else.
- * @returns `busy`: somebody else is at it.
+ * Counts a batch in the database, exactly once for an id. `read` is not called when the id is known.
+ * @returns `late`: what was read is too old to be counted.
  */
-export type CountBatch = (id: string, read: () => Promise<BufferedViews[]>) => Promise<'counted' | 'before' | 'busy'>
+export type CountBatch = (id: string, read: () => Promise<BufferedViews[]>) => Promise<'counted' | 'before' | 'late'>
 
 export interface Flushed {
   /** Batches counted now. */
   batches: number
   /** Views in them. */
   views: number
-  /** Batches that somebody else is counting. */
+  /** Batches that are left for the next flush: this process was frozen with them in its hands. */
   waiting: number
 }
 
@@ -25,7 +24,7 @@ interface FlusherOptions {
 
 /**
  * Moves views from the buffer to the database. Any number of processes may do so at once, and be killed at any moment:
- * (1) the buffer becomes a batch, (2) its id and its views are written in one transaction, (3) the batch is dropped. Who dies
+ * (1) the buffer becomes a batch, (2) its id and its views are written in one statement, (3) the batch is dropped. Who dies
  * before (2) leaves a batch that the next one counts; before (3) one whose id is known, and that is only dropped.
  *
  * @throws what the buffer or the database answered; nothing is lost, and the next flush goes on from there.
@@ -43,7 +42,7 @@ export function createFlusher({ buffer, count, nonce }: FlusherOptions): () => P
         for (const part of batch) views += part.views
         return batch
       })
-      if (counted === 'busy') {
+      if (counted === 'late') {
         flushed.waiting += 1
         continue
       }

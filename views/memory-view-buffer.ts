@@ -16,18 +16,20 @@ export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: 
   const salts = new Map<string, Buffer>()
   let buffer = new Map<string, BufferedViews>()
 
-  const isRecent = (countedAtMs: number, timeMs: number) => Math.abs(timeMs - countedAtMs) < dedupSeconds * 1000
+  const isWithin = (windows: number, countedAtMs: number, timeMs: number) =>
+    Math.abs(timeMs - countedAtMs) < windows * dedupSeconds * 1000
 
+  /** Two windows are kept: a clock that goes back by one still finds what is a repeat. */
   function forget(timeMs: number): void {
     for (const [visitor, countedAtMs] of seen) {
-      if (seen.size <= maxVisitors && isRecent(countedAtMs, timeMs)) break
+      if (seen.size <= maxVisitors && isWithin(2, countedAtMs, timeMs)) break
       seen.delete(visitor)
     }
   }
 
   return {
     async add({ visitors, postId, quarterMs, timeMs }) {
-      if (visitors.some((visitor) => isRecent(seen.get(visitor) ?? Number.NEGATIVE_INFINITY, timeMs))) return false
+      if (visitors.some((visitor) => isWithin(1, seen.get(visitor) ?? Number.NEGATIVE_INFINITY, timeMs))) return false
       seen.delete(visitors[0])
       seen.set(visitors[0], timeMs)
       forget(timeMs)
@@ -55,8 +57,8 @@ export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: 
     async salt(day) {
       let salt = salts.get(day)
       if (salt === undefined) {
-        // Of two days: the present one, and the one before for views just after midnight.
-        for (const other of [...salts.keys()].sort().slice(0, -1)) salts.delete(other)
+        // Of three days: the present one, and those around it for views near midnight.
+        for (const other of [...salts.keys()].sort().slice(0, -2)) salts.delete(other)
         salt = randomBytes(32)
         salts.set(day, salt)
       }

@@ -46,9 +46,9 @@ export function createRecorder({ buffer, dedupSeconds, now, quarterOf }: Recorde
     const timeMs = now()
     const visitor = { address: request.ip, userAgent, userId }
     const nameIn = async (day: string) => pseudonym(visitor, postId, await salts.forceFetch(day))
-    const [today, ...before] = daysOfView(timeMs, dedupSeconds)
+    const [today, ...others] = daysOfView(timeMs, dedupSeconds)
     return buffer.add({
-      visitors: [await nameIn(today), ...(await Promise.all(before.map(nameIn)))],
+      visitors: [await nameIn(today), ...(await Promise.all(others.map(nameIn)))],
       postId,
       quarterMs: quarterOf(timeMs),
       timeMs,

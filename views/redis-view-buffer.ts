@@ -19,11 +19,23 @@ redis.call('SET', KEYS[2], '', 'PX', ARGV[2])
 redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
 return 1`)
 
-/** KEYS: buffer, ids of batches, batch. ARGV: id, most batches. Answers all ids. */
+/** KEYS: id of the last batch. */
+const LAST = defineScript(`return redis.call('GET', KEYS[1]) or ''`)
+
+/**
+ * KEYS: buffer, ids of batches, batch, id of the last batch. ARGV: id, most batches, id of the last batch as LAST told it.
+ * Answers all ids.
+ *
+ * Why the last one: (1) Redis runs TAKE, and the connection breaks before the answer; (2) somebody counts the batch and
+ * drops it; (3) a view comes; (4) ioredis sends the same TAKE again. The view would be in a batch whose id has been
+ * counted; without (2), it would replace those of the batch.
+ */
 const TAKE = defineScript(`
-if redis.call('SCARD', KEYS[2]) < tonumber(ARGV[2]) and redis.call('EXISTS', KEYS[1]) == 1 then
+local isAsTold = (redis.call('GET', KEYS[4]) or '') == ARGV[3]
+if isAsTold and redis.call('SCARD', KEYS[2]) < tonumber(ARGV[2]) and redis.call('EXISTS', KEYS[1]) == 1 then
   redis.call('RENAME', KEYS[1], KEYS[3])
   redis.call('SADD', KEYS[2], ARGV[1])
+  redis.call('SET', KEYS[4], ARGV[1])
 end
 return redis.call('SMEMBERS', KEYS[2])`)
 
@@ -53,7 +65,7 @@ const SALT_SECONDS = 3 * 86_400
 export function createRedisViewBuffer({ client, prefix, dedupSeconds }: RedisViewBufferOptions): ViewBuffer {
   const run = createRunner(client)
   const key = (...parts: string[]) => [`{${prefix}}`, 'views', ...parts].join(':')
-  const [buffer, batches] = [key('buffer'), key('batches')]
+  const [buffer, batches, last] = [key('buffer'), key('batches'), key('last')]
   const batch = (id: string) => key('batch', id)
 
   return {
@@ -63,7 +75,10 @@ export function createRedisViewBuffer({ client, prefix, dedupSeconds }: RedisVie
     },
 
     async take(id) {
-      return ((await run(TAKE, [buffer, batches, batch(id)], id, MAX_BATCHES)) as Reply).map(String)
+      // Where another takes a batch in between, this one takes none: what was waiting is in the other's.
+      const lastId = (await run(LAST, [last])) as Buffer
+      const keys = [buffer, batches, batch(id), last]
+      return ((await run(TAKE, keys, id, MAX_BATCHES, lastId)) as Reply).map(String)
     },
 
     async read(id) {

@@ -9,8 +9,6 @@ export interface Visitor {
   userId?: string | undefined
 }
 
-const DAY_MS = 86_400_000
-
 /**
  * What is remembered of a visitor of a post: an HMAC under a secret that changes daily, 128 bits of it. Neither the visitor
  * nor two posts of one visitor can be told from it.
@@ -24,12 +22,14 @@ export function pseudonym({ address, userAgent, userId }: Visitor, postId: strin
 }
 
 /**
- * The days (`YYYY-MM-DD`, UTC) whose secrets a view at this moment is looked up with: its own; and for views early in a
- * day the one before too, so that midnight makes nobody a new visitor.
+ * The days (`YYYY-MM-DD`, UTC) whose secrets a view at this moment is looked up with: its own; and for views near the
+ * beginning or the end of a day the one before or after, so that midnight makes nobody a new visitor, nor do processes
+ * whose clocks differ.
  */
 export function daysOfView(timeMs: number, dedupSeconds: number): [string, ...string[]] {
-  const isEarly = timeMs % DAY_MS < dedupSeconds * 1000
-  return isEarly ? [dayOf(timeMs), dayOf(timeMs - DAY_MS)] : [dayOf(timeMs)]
+  const [own, dedupMs] = [dayOf(timeMs), dedupSeconds * 1000]
+  const others = [dayOf(timeMs - dedupMs), dayOf(timeMs + dedupMs)].filter((day) => day !== own)
+  return [own, ...others]
 }
 
 function dayOf(timeMs: number): string {

@@ -1,4 +1,5 @@
 import { createBotMemory } from '../../views/bots.ts'
+import { networkOf } from '../../views/visitor.ts'
 import type { LoggedRequest } from './parse-line.ts'
 import { type RequestedPost, requestedPost } from './slug.ts'
 
@@ -11,8 +12,8 @@ const ROOM = 10_000
 /**
  * Judges requests in the order of the log. The verdicts depend on the lines alone, not on what is known about posts.
  *
- * A view is a GET answered 200 or 304, not by a bot, of a path that names a post. A visitor is an address and a user
- * agent. What a visitor asks for within `dedupSeconds` of the view that counted is a repeat; at exactly `dedupSeconds` it
+ * A view is a GET answered 200 or 304, not by a bot, of a path that names a post. A visitor is an address (of IPv6 the
+ * network) and a user agent, as for views that come over HTTP. What a visitor asks for within `dedupSeconds` of the view that counted is a repeat; at exactly `dedupSeconds` it
  * counts again. Lines may be out of order: as long as none is later than `dedupSeconds`, verdicts are exact.
  */
 export function createVisits({ dedupSeconds, post }: { dedupSeconds: number; post?: RegExp | undefined }) {
@@ -36,7 +37,7 @@ export function createVisits({ dedupSeconds, post }: { dedupSeconds: number; pos
       if (userAgent !== undefined && isBot(userAgent)) return { kind: 'bot' }
       const { slug } = requested
       // The length keeps two pairs of agent and slug apart that read the same when joined.
-      const view = `${address} ${slug.length} ${slug}${userAgent ?? ''}`
+      const view = `${networkOf(address)} ${slug.length} ${slug}${userAgent ?? ''}`
       const lastMs = countedAtMs.get(view)
       if (lastMs !== undefined && Math.abs(timeMs - lastMs) < windowMs) return { kind: 'repeat' }
       countedAtMs.set(view, timeMs)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { countBatch, quarterOf, type ViewBucket } from '../../db/count-views.ts'
+import { addViews, countBatch, quarterOf, type ViewBucket } from '../../db/count-views.ts'
 import { findPopularPosts } from '../../db/popular-posts.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
@@ -7,7 +7,7 @@ const nowMs = Date.parse('2026-03-29T12:34:56Z')
 const HOUR_MS = 3_600_000
 
 async function setUp(t: Parameters<typeof createTestDatabase>[0]) {
-  const { db } = await createTestDatabase(t)
+  const { db, pool } = await createTestDatabase(t)
   const rows = [1, 2, 3].map((number) => ({
     slug: `p${number}`,
     title: `P${number}`,
@@ -32,7 +32,7 @@ async function setUp(t: Parameters<typeof createTestDatabase>[0]) {
         .orderBy('day')
         .execute()
     ).map((row) => [row.day, Number(row.views)])
-  return { db, first, second, third, count, totals, days }
+  return { db, pool, first, second, third, count, totals, days }
 }
 
 t.test('a batch counts once, however often it is sent, also by many at once', async (t) => {
@@ -51,20 +51,50 @@ t.test('a batch counts once, however often it is sent, also by many at once', as
   ])
 })
 
+t.test('while a batch is read no connection is held: the database may end them all', async (t) => {
+  const { db, pool, first, totals } = await setUp(t)
+  const buckets = async () => {
+    await pool.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()').then(
+      () => t.fail('it ends its own connection, too'),
+      () => undefined,
+    )
+    // What a connection that somebody holds has to say is an event without a listener: the end of this process.
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    return [{ postId: first, quarterMs: quarterOf(nowMs), views: 3 }]
+  }
+  t.equal(await countBatch(db, { id: 'batch', timeZone: 'UTC', nowMs, buckets }), 'counted')
+  t.equal(await countBatch(db, { id: 'batch', timeZone: 'UTC', nowMs, buckets: [] }), 'before')
+  t.same(await totals(), [[first, 3]])
+})
+
+t.test('what was read too long ago is not counted: the ledger may have forgotten the id', async (t) => {
+  const { db, first, totals } = await setUp(t)
+  const batch = { id: 'batch', timeZone: 'UTC', nowMs }
+  const buckets = [{ postId: first, quarterMs: quarterOf(nowMs), views: 3 }]
+  const frozen = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    return buckets
+  }
+  t.equal(await countBatch(db, { ...batch, buckets: frozen, patienceSeconds: 0.04 }), 'late')
+  t.same(await totals(), [])
+  t.equal(await countBatch(db, { ...batch, buckets }), 'counted')
+  t.same(await totals(), [[first, 3]])
+})
+
 t.test('batches in any order of posts and hours do not block each other for ever', async (t) => {
-  const { first, second, third, count, totals } = await setUp(t)
+  const { db, first, second, third, count, totals } = await setUp(t)
   const posts = [first, second, third]
   await Promise.all(
-    Array.from({ length: 40 }, (_none, nth) =>
-      count(
-        `batch ${nth}`,
-        (nth % 2 === 0 ? posts : posts.toReversed()).map((postId) => ({
-          postId,
-          quarterMs: quarterOf(nowMs - (nth % 3) * HOUR_MS),
-          views: 1,
-        })),
-      ),
-    ),
+    Array.from({ length: 40 }, (_none, nth) => {
+      const buckets = (nth % 2 === 0 ? posts : posts.toReversed()).map((postId) => ({
+        postId,
+        quarterMs: quarterOf(nowMs - (nth % 3) * HOUR_MS),
+        views: 1,
+      }))
+      // As an import of a log does.
+      if (nth % 4 === 0) return db.transaction().execute((trx) => addViews(trx, { timeZone: 'UTC', nowMs, buckets }))
+      return count(`batch ${nth}`, buckets)
+    }),
   )
   t.same(
     await totals(),

@@ -54,6 +54,13 @@ t.test('a visitor counts again 900 seconds after the view that counted, not afte
   t.strictSame(judgeAll([at(0), at(0), at(1)], 0), ['view', 'view', 'view'], 'no window')
 })
 
+t.test('an address is the same in every notation, and of IPv6 it is the network', async (t) => {
+  const addresses = ['2001:db8::1', '2001:DB8:0:0::2', '1.2.3.4', '::ffff:1.2.3.4', 'host.example', '2001:db8:0:1::1']
+  t.strictSame(judgeAll(addresses.map((address) => ({ address }))), [
+    ...['view', 'repeat', 'view', 'repeat', 'view', 'view'],
+  ])
+})
+
 t.test('a visitor is an address and a user agent, and each post counts for itself', async (t) => {
   const others: Partial<LoggedRequest>[] = [
     { address: '1.2.3.5' },

@@ -9,10 +9,10 @@ function setUp() {
   const buffer = createMemoryViewBuffer({ dedupSeconds: 900 })
   const nonce = createNames()
   const ledger = new Map<string, number>()
-  const busy = new Set<string>()
+  const late = new Set<string>()
   const sum = (batch: BufferedViews[]) => batch.reduce((all, { views }) => all + views, 0)
   const count = async (id: string, read: () => Promise<BufferedViews[]>) => {
-    if (busy.has(id)) return 'busy' as const
+    if (late.has(id)) return 'late' as const
     if (ledger.has(id)) return 'before' as const
     ledger.set(id, 0)
     try {
@@ -26,7 +26,7 @@ function setUp() {
   }
   let visitors = 0
   return {
-    ...{ buffer, ledger, busy, count, nonce },
+    ...{ buffer, ledger, late, count, nonce },
     flush: createFlusher({ buffer, count, nonce }),
     total: () => [...ledger.values()].reduce((all, views) => all + views, 0),
     async view(times = 1) {
@@ -96,16 +96,16 @@ t.test('a flush killed after any step is finished by another, and every view is 
   }
 })
 
-t.test('a batch that somebody else is counting is left to them, the others are counted', async (t) => {
-  const { buffer, busy, flush, view, total } = setUp()
+t.test('a batch that comes too late is left for the next flush, the others are counted', async (t) => {
+  const { buffer, late, flush, view, total } = setUp()
   await view(1)
   await buffer.take('theirs')
-  busy.add('theirs')
+  late.add('theirs')
   await view(2)
   t.same(await flush(), { batches: 1, views: 2, waiting: 1 })
   t.equal(total(), 2)
   t.same(await buffer.take('none'), ['theirs'])
-  busy.clear()
+  late.clear()
   t.same(await flush(), { batches: 1, views: 1, waiting: 0 })
 })
 

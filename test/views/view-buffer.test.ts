@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import t from 'tap'
+import type { RedisClient } from '../../cache/redis-client.ts'
 import { createMemoryViewBuffer } from '../../views/memory-view-buffer.ts'
 import { createRedisViewBuffer } from '../../views/redis-view-buffer.ts'
 import { MAX_BATCHES, type ViewBuffer } from '../../views/view-buffer.ts'
@@ -120,6 +121,8 @@ t.test('memory: a visitor is new again after the time, and the longest known are
   t.equal(await at('ann', 0), true)
   t.equal(await at('ann', 899), false)
   t.equal(await at('ann', -899), false, 'clocks may go back')
+  t.equal(await at('eve', 1100), true)
+  t.equal(await at('ann', 400), false, 'also when somebody has been there since')
   t.equal(await at('ann', 900), true)
   t.equal(await at('ann', 1799), false, 'a repeat makes it no longer')
   for (const visitor of ['bob', 'cleo', 'dan']) t.equal(await at(visitor, 1000), true)
@@ -127,11 +130,13 @@ t.test('memory: a visitor is new again after the time, and the longest known are
   t.equal(await at('ann', 1000), true, 'only three are remembered')
 })
 
-t.test('memory: the salts of two days are kept', async (t) => {
+t.test('memory: the salts of three days are kept', async (t) => {
   const buffer = createMemoryViewBuffer({ dedupSeconds: 900 })
-  const first = await buffer.salt('2026-01-01')
-  await buffer.salt('2026-01-02')
+  const [first, second] = [await buffer.salt('2026-01-01'), await buffer.salt('2026-01-02')]
   await buffer.salt('2026-01-03')
+  t.same(await buffer.salt('2026-01-01'), first)
+  await buffer.salt('2026-01-04')
+  t.same(await buffer.salt('2026-01-02'), second)
   t.notSame(await buffer.salt('2026-01-01'), first)
 })
 
@@ -144,4 +149,41 @@ t.test('Redis: what is remembered of a visitor goes by itself, and the salt soon
   t.ok(saltSeconds > 2 * 86_400 && saltSeconds <= 3 * 86_400)
   await until(async () => (await client.exists(`{${prefix}}:views:seen:ann 1`)) === 0, 'ann is forgotten')
   t.equal(await add(buffer, 'ann'), true)
+})
+
+t.test('Redis: a command whose answer was lost is sent again by the client, and no view is lost', async (t) => {
+  for (const [what, isCountedMeanwhile] of Object.entries({ 'the batch waits': false, 'it is counted': true })) {
+    const prefix = `test:${randomUUID()}`
+    const buffer = createRedisViewBuffer({ client, prefix, dedupSeconds: DEDUP_SECONDS })
+    let visitors = 0
+    const view = async () => {
+      visitors += 1
+      await add(buffer, `visitor ${visitors}`)
+    }
+    const ledger = new Map<string, number>()
+    const count = async (id: string) => {
+      const views = (await buffer.read(id)).reduce((sum, part) => sum + part.views, 0)
+      if (!ledger.has(id)) ledger.set(id, views)
+      await buffer.drop(id)
+    }
+    // As ioredis does when a connection breaks: see its `autoResendUnfulfilledCommands`.
+    const resending: RedisClient = {
+      async callBuffer(...command) {
+        const [taken] = (await client.callBuffer(...command)) as Buffer[]
+        if (isCountedMeanwhile && String(taken) === 'first') await count('first')
+        await view()
+        return client.callBuffer(...command)
+      },
+    }
+    await view()
+    const taking = createRedisViewBuffer({ client: resending, prefix, dedupSeconds: DEDUP_SECONDS })
+    for (const id of await taking.take('first')) await count(id)
+    for (const id of await buffer.take('second')) await count(id)
+    t.same([...ledger.keys()], ['first', 'second'], what)
+    t.equal(
+      [...ledger.values()].reduce((sum, views) => sum + views, 0),
+      visitors,
+      what,
+    )
+  }
 })

@@ -36,10 +36,14 @@ t.test('a pseudonym tells visitors, posts and days apart, and nothing else', asy
   )
 })
 
-t.test('early in a day a view is looked up in the day before, too', async (t) => {
+t.test('early in a day a view is looked up in the day before, too, and late in the day after', async (t) => {
   const midnightMs = Date.parse('2026-03-01T00:00:00Z')
-  t.same(daysOfView(midnightMs - 1, 900), ['2026-02-28'])
-  t.same(daysOfView(midnightMs, 900), ['2026-03-01', '2026-02-28'])
-  t.same(daysOfView(midnightMs + 899_999, 900), ['2026-03-01', '2026-02-28'])
-  t.same(daysOfView(midnightMs + 900_000, 900), ['2026-03-01'])
+  const days = (timeMs: number, dedupSeconds = 900) => daysOfView(midnightMs + timeMs, dedupSeconds)
+  t.same(days(-900_001), ['2026-02-28'])
+  t.same(days(-900_000), ['2026-02-28', '2026-03-01'])
+  t.same(days(-1), ['2026-02-28', '2026-03-01'])
+  t.same(days(0), ['2026-03-01', '2026-02-28'])
+  t.same(days(899_999), ['2026-03-01', '2026-02-28'])
+  t.same(days(900_000), ['2026-03-01'])
+  t.same(days(1, 86_400), ['2026-03-01', '2026-02-28', '2026-03-02'])
 })

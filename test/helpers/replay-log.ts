@@ -1,0 +1,69 @@
+import { once } from 'node:events'
+import { Agent, type IncomingMessage, request } from 'node:http'
+import Fastify from 'fastify'
+import { parseLine } from '../../bin/import-log/parse-line.ts'
+import { requestedPost } from '../../bin/import-log/slug.ts'
+import popularPosts from '../../index.ts'
+
+interface ReplayOptions {
+  databaseUrl: string
+  timeZone: string
+  /** The present after the last line, in milliseconds since the epoch. */
+  nowMs: number
+  /** Which paths are posts. */
+  post: RegExp
+}
+
+/**
+ * What import-log would count of a log, sent to a server instead: each request for a post is a `POST /posts/:slug/views` with
+ * the line's address, user agent and referer, at the line's moment. All is flushed at the end.
+ * @returns the requests that were sent, by the status that they were answered with.
+ */
+export async function replayLog(
+  t: { teardown(end: () => Promise<unknown>): unknown },
+  lines: readonly string[],
+  { databaseUrl, timeZone, nowMs, post }: ReplayOptions,
+): Promise<Record<number, number>> {
+  const rightNow = Date.now
+  t.teardown(async () => {
+    Date.now = rightNow
+  })
+  let timeMs = nowMs
+  Date.now = () => timeMs
+  const app = Fastify({ trustProxy: 'loopback' })
+  await app.register(popularPosts, { databaseUrl, timeZone, viewsPerMinute: 0, viewFlushSeconds: 0 })
+  t.teardown(() => app.close())
+  const address = await app.listen({ port: 0, host: '127.0.0.1' })
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const answered: Record<number, number> = {}
+  for (const line of lines) {
+    const logged = parseLine(line)
+    if (logged === undefined || logged.method !== 'GET' || ![200, 304].includes(logged.status)) continue
+    const slug = requestedPost(logged.target, post)?.slug
+    if (slug === undefined) continue
+    const [, referer = '-'] = /"([^"]*)" "[^"]*"$/.exec(line) ?? []
+    timeMs = logged.timeMs
+    const sent = request(`${address}/posts/${encodeURIComponent(slug)}/views`, {
+      ...{ method: 'POST', agent },
+      headers: {
+        'x-forwarded-for': logged.address,
+        ...(logged.userAgent === undefined ? {} : { 'user-agent': asBytes(logged.userAgent) }),
+        ...(referer === '-' ? {} : { referer: asBytes(referer) }),
+      },
+    }).end()
+    const [response] = (await once(sent, 'response')) as [IncomingMessage]
+    await once(response.resume(), 'end')
+    const status = response.statusCode ?? 0
+    answered[status] = (answered[status] ?? 0) + 1
+  }
+  timeMs = nowMs
+  await app.postViews.flush()
+  Date.now = rightNow
+  agent.destroy()
+  return answered
+}
+
+/** Headers are bytes: one character each, here. */
+function asBytes(text: string): string {
+  return Buffer.from(text).toString('latin1')
+}
