@@ -1,6 +1,7 @@
 /**
  * Members of a fleet, Redis and PostgreSQL are killed, frozen and restarted at random while lists are published,
- * invalidated and read; `helpers/torture-judge.ts` says what must hold. `npm run torture -- --seconds 600 --seed 1`
+ * invalidated and read; `helpers/torture-judge.ts` says what must hold. `npm run torture -- --seconds 600 --seed 1`, and
+ * `--cluster` for a Redis Cluster of three masters.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -8,16 +9,21 @@ import { Pool } from 'pg'
 import { createVersions, type Member, publish, setSeconds, startMember } from './helpers/fleet.ts'
 import { startPostgres } from './helpers/private-postgres.ts'
 import { createRandom } from './helpers/random.ts'
-import { startRedis } from './helpers/redis.ts'
 import { createJudge } from './helpers/torture-judge.ts'
+import { redisCluster, singleRedis } from './helpers/torture-redis.ts'
 
 const { values } = parseArgs({
-  options: { seconds: { type: 'string', default: '600' }, seed: { type: 'string', default: '1' } },
+  options: {
+    seconds: { type: 'string', default: '600' },
+    seed: { type: 'string', default: '1' },
+    cluster: { type: 'boolean', default: false },
+  },
 })
 const [seconds, seed] = [Number(values.seconds), Number(values.seed)]
 if (!(seconds > 0) || !Number.isInteger(seed)) throw new TypeError('Expected --seconds above 0 and a whole --seed.')
 
 const MEMBERS = 4
+const PREFIX = 'torture'
 const PATHS = [1, 2, 3].map((days) => `/posts/popular?days=${days}`)
 
 const say = (text: string) => process.stdout.write(`${text}\n`)
@@ -33,9 +39,9 @@ const pool = new Pool({ connectionString: postgres.url, max: 3 })
 pool.on('error', () => undefined)
 t.teardown(() => pool.end())
 await createVersions(pool, 0.05)
-let redis = await startRedis()
+const redis = values.cluster ? await redisCluster(random, PREFIX) : await singleRedis()
 t.teardown(() => redis.stop())
-const options = { postgresUrl: postgres.url, redisUrl: redis.url, ttlSeconds: 2 }
+const options = { postgresUrl: postgres.url, redisUrl: redis.url, prefix: PREFIX, ttlSeconds: 2 }
 const slots: (Member | undefined)[] = await Promise.all(Array.from({ length: MEMBERS }, () => startMember(t, options)))
 const frozen = new Set<number>()
 const busy = new Set<string>()
@@ -84,17 +90,17 @@ async function freezeMember(target: string): Promise<void> {
 
 async function killRedis(): Promise<void> {
   const isBack = judge.goesAway('redis')
-  await redis.stop()
+  await redis.kill()
   await sleep(between(0, 3_000))
-  redis = await startRedis({ port: redis.port })
+  await redis.revive()
   isBack()
 }
 
 async function freezeRedis(): Promise<void> {
   const isBack = judge.goesAway('redis')
-  await redis.kill('SIGSTOP')
+  await redis.freeze()
   await sleep(between(50, 2_000))
-  await redis.kill('SIGCONT')
+  await redis.thaw()
   isBack()
 }
 
@@ -166,7 +172,7 @@ function report(): string {
   )
 }
 
-say(`torture: ${MEMBERS} members, ${seconds} s, seed ${seed}`)
+say(`torture: ${MEMBERS} members${values.cluster ? ', a Cluster' : ''}, ${seconds} s, seed ${seed}`)
 const progress = setInterval(() => say(report()), 10_000)
 const end = setTimeout(() => {
   isOver = true

@@ -20,28 +20,41 @@ export async function startRedisCluster({ masters = 3 } = {}) {
     }),
   )
   const servers = nodes.map((node) => node.server)
+  const isWhole = async () => (await Promise.all(servers.map((server) => isFormed(server, masters)))).every(Boolean)
   const meeting = servers.flatMap((from) => nodes.filter((to) => to.server !== from).map((to) => ({ from, to })))
   for (const { from, to } of meeting) {
     await redisCommand(from.port, 'CLUSTER', 'MEET', '127.0.0.1', String(to.server.port), String(to.busPort))
   }
-  await until(
-    async () => (await Promise.all(servers.map((server) => isFormed(server, masters)))).every(Boolean),
-    'the cluster has formed',
-  )
+  await until(isWhole, 'the cluster has formed')
   return {
     /** Each with its `port`, `kill` and `stop`. */
     nodes: servers,
+    /** Which of them holds a key. */
+    async ownerOf(key: string): Promise<number> {
+      return Math.floor(Number(await redisCommand(nodes[0]?.server.port ?? 0, 'CLUSTER', 'KEYSLOT', key)) / share)
+    },
+    /** Brings a killed node back, without its data, and waits until all nodes find the cluster whole. */
+    async revive(index: number): Promise<void> {
+      const node = nodes[index]
+      if (node === undefined) throw new RangeError(`expected one of ${masters} nodes, got ${index}`)
+      const { port, directory } = node.server
+      servers[index] = node.server = await startRedis({ port, directory, args: node.args })
+      await until(isWhole, 'the cluster is whole again')
+    },
+    /** Waits until all nodes find the cluster whole, as after a thaw. */
+    whole: () => until(isWhole, 'the cluster is whole again'),
     stop: async () => {
       await Promise.all(servers.map((server) => server.stop()))
     },
   }
 }
 
-async function startNode(): Promise<{ server: RedisServer; busPort: number }> {
+async function startNode(): Promise<{ server: RedisServer; busPort: number; args: string[] }> {
   // The bus port is by default the port + 10,000, which may be somebody else's, or no port at all.
   const busPort = await freePort()
   const cluster = ['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--cluster-node-timeout', '2000']
-  return { server: await startRedis({ args: [...cluster, '--cluster-announce-ip', '127.0.0.1'] }), busPort }
+  const args = [...cluster, '--cluster-announce-ip', '127.0.0.1']
+  return { server: await startRedis({ args }), busPort, args }
 }
 
 async function isFormed(server: RedisServer, masters: number): Promise<boolean> {

@@ -14,15 +14,17 @@ export interface RedisOptions {
   port?: number
   /** Further arguments of redis-server, as in `['--maxmemory', '10mb']`. */
   args?: readonly string[]
+  /** Default: a new one. Give the folder of one that was killed to bring it back as the node of a Cluster that it was. */
+  directory?: string
 }
 
 export type RedisServer = Awaited<ReturnType<typeof startRedis>>
 
 /** A Redis of the caller's own, empty, to stop, freeze and kill. It ends with this process at the latest. */
-export async function startRedis({ port: wanted, args = [] }: RedisOptions = {}) {
+export async function startRedis({ port: wanted, args = [], directory: kept }: RedisOptions = {}) {
   const { program, env, version, from } = await findRedis()
   const port = wanted ?? (await freePort())
-  const directory = await mkdtemp(join(tmpdir(), 'popular-posts-redis-'))
+  const directory = kept ?? (await mkdtemp(join(tmpdir(), 'popular-posts-redis-')))
   removeWithUs(directory)
   const log = await open(join(directory, 'redis.log'), 'w')
   const all = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'no']
@@ -59,6 +61,7 @@ export async function startRedis({ port: wanted, args = [] }: RedisOptions = {})
     url: `redis://127.0.0.1:${port}`,
     port,
     pid,
+    directory,
     /** For people: which it is. */
     description: `Redis ${version} (${from})`,
     kill,
