@@ -3,6 +3,7 @@ import { channel } from 'node:diagnostics_channel'
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { systemClock } from '../cache/clock.ts'
+import { withinDeadline } from '../cache/deadline.ts'
 import { type CacheCounts, type CacheEvent, createCounts } from '../cache/events.ts'
 import { createFailoverStore } from '../cache/failover-store.ts'
 import { createMemoryStore } from '../cache/memory-store.ts'
@@ -33,6 +34,8 @@ export const NEAR_MAX_STALE_MS = 1_000
 /** A command that takes longer is given up, and Redis not asked again for a second, unless the connection says it is back. */
 const DEADLINE_MS = 150
 const RETRY_AFTER_MS = 1_000
+/** For how long the boot waits for the first answer. */
+const WARM_UP_MS = 500
 
 interface Backend {
   store: Store
@@ -44,6 +47,8 @@ interface Backend {
   listen(hear: (message: string) => void): void
   /** Redis itself, for what else is kept there, and the way to ask it carefully; none: there is only this process. */
   redis: { client: HostRedis; ask: <T>(work: () => Promise<T>) => Promise<T> } | undefined
+  /** Connects to the node of a Cluster that holds the keys, which clients do at the first command: no request waits for that. */
+  warmUp(): Promise<void>
 }
 
 interface BackendOptions {
@@ -63,11 +68,13 @@ function createBackend({ prefix, redis, observe }: BackendOptions): Backend {
       state: () => ({ kind: 'memory', isDown: false }),
       listen() {},
       redis: undefined,
+      warmUp: async () => {},
     }
   }
   const { client, subscriber } = redis
+  const primary = createRedisStore({ client, prefix, nonce })
   const store = createFailoverStore({
-    primary: createRedisStore({ client, prefix, nonce }),
+    primary,
     backup: memory,
     clock: systemClock,
     ...{ deadlineMs: DEADLINE_MS, retryAfterMs: RETRY_AFTER_MS, localMs: NEAR_MAX_STALE_MS, observe },
@@ -93,6 +100,10 @@ function createBackend({ prefix, redis, observe }: BackendOptions): Backend {
       void subscribe()
     },
     redis: { client, ask: store.ask },
+    async warmUp() {
+      if (client.status !== 'ready') return
+      await withinDeadline(systemClock, WARM_UP_MS, primary.generation()).catch(() => undefined)
+    },
   }
 }
 
@@ -101,7 +112,10 @@ export function nonce(): string {
   return randomBytes(9).toString('base64url')
 }
 
-const backend: FastifyPluginAsync<{ prefix: string; usesRedis: boolean }> = async (app, { prefix, usesRedis }) => {
+const backendPlugin: FastifyPluginAsync<{ prefix: string; usesRedis: boolean }> = async (
+  app,
+  { prefix, usesRedis },
+) => {
   const counts = createCounts()
   const observe = (event: CacheEvent) => {
     counts.count(event)
@@ -109,7 +123,9 @@ const backend: FastifyPluginAsync<{ prefix: string; usesRedis: boolean }> = asyn
     if (events.hasSubscribers) events.publish(event)
   }
   const redis = usesRedis ? app.popularPostsRedis : undefined
-  app.decorate('popularPostsBackend', { ...createBackend({ prefix, redis, observe }), observe, counts: counts.read })
+  const backend = createBackend({ prefix, redis, observe })
+  await backend.warmUp()
+  app.decorate('popularPostsBackend', { ...backend, observe, counts: counts.read })
 }
 
-export default fp(backend, { name: 'popular-posts-backend', fastify: '5.x' })
+export default fp(backendPlugin, { name: 'popular-posts-backend', fastify: '5.x' })
