@@ -95,14 +95,11 @@ export function createPostViews(
       const memory = createMemoryViewBuffer({ dedupSeconds })
       return { buffer: memory, flushed: memory }
     }
-    const shared = createRedisViewBuffer({ client: redis.client, prefix: settings.prefix, dedupSeconds })
+    const { client, ask } = redis
+    const shared = createRedisViewBuffer({ client, prefix: settings.prefix, dedupSeconds, ask })
     const inTime = <T>(work: Promise<T>) => withinDeadline(systemClock, FLUSH_COMMAND_MS, work)
     return {
-      buffer: {
-        ...shared,
-        add: (view) => redis.ask(() => shared.add(view)),
-        salt: (day) => redis.ask(() => shared.salt(day)),
-      },
+      buffer: shared,
       flushed: {
         ...shared,
         take: (id) => inTime(shared.take(id)),

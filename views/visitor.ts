@@ -1,6 +1,8 @@
 import { createHmac } from 'node:crypto'
 import ipaddr from 'ipaddr.js'
 
+const DAY_MS = 86_400_000
+
 /** Who looks at a post: a user that the site knows, or else a browser at an address. */
 export interface Visitor {
   /** Of the client, as the server trusts it. */
@@ -27,13 +29,14 @@ export function pseudonym({ address, userAgent, userId }: Visitor, postId: strin
  * whose clocks differ.
  */
 export function daysOfView(timeMs: number, dedupSeconds: number): [string, ...string[]] {
-  const [own, dedupMs] = [dayOf(timeMs), dedupSeconds * 1000]
-  const others = [dayOf(timeMs - dedupMs), dayOf(timeMs + dedupMs)].filter((day) => day !== own)
-  return [own, ...others]
+  const numberOf = (moment: number) => Math.floor(moment / DAY_MS)
+  const [own, dedupMs] = [numberOf(timeMs), dedupSeconds * 1000]
+  const others = [numberOf(timeMs - dedupMs), numberOf(timeMs + dedupMs)].filter((day) => day !== own)
+  return [nameOf(own), ...others.map(nameOf)]
 }
 
-function dayOf(timeMs: number): string {
-  return new Date(timeMs).toISOString().slice(0, 10)
+function nameOf(day: number): string {
+  return new Date(day * DAY_MS).toISOString().slice(0, 10)
 }
 
 /** An address, the same in every notation; of IPv6 the network (/64), within which a client chooses its addresses. */

@@ -25,6 +25,7 @@ export async function startViewCounter(
   const url = `${databaseUrl}?application_name=${name}`
   const program = runProgram(t, 'test/fixtures/view-counter.ts', {
     args: [JSON.stringify({ ...options, databaseUrl: url })],
+    isCovered: false,
   })
   const { child } = program
   const pid = child.pid ?? 0

@@ -1,0 +1,79 @@
+import { connect, type Socket } from 'node:net'
+
+export interface LoadOptions {
+  port: number
+  /** Keep-alive connections, each with one request at a time. */
+  connections: number
+  requests: number
+  /** What is sent: an HTTP/1.1 request of which only the number differs. */
+  requestOf: (number: number) => string
+}
+
+export interface LoadResult {
+  seconds: number
+  /** Of each request, in milliseconds. */
+  latenciesMs: Float64Array
+  /** How many answers had which status. */
+  statuses: Record<string, number>
+}
+
+/**
+ * Sends requests over many connections at once and waits for the answers. By hand on sockets, because on two cores
+ * every microsecond of a client is missing to the server.
+ */
+export async function sendLoad({ port, connections, requests, requestOf }: LoadOptions): Promise<LoadResult> {
+  const latenciesMs = new Float64Array(requests)
+  const statuses: Record<string, number> = {}
+  let next = 0
+
+  function runConnection(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const socket: Socket = connect({ port, host: '127.0.0.1', noDelay: true })
+      let number = 0
+      let sentAtMs = 0
+      let received = ''
+      const send = () => {
+        if (next === requests) {
+          socket.destroy()
+          resolve()
+          return
+        }
+        number = next
+        next += 1
+        sentAtMs = performance.now()
+        socket.write(requestOf(number))
+      }
+      socket.setEncoding('latin1')
+      socket.on('connect', send)
+      socket.on('error', reject)
+      socket.on('data', (text: string) => {
+        received += text
+        const end = lengthOf(received)
+        if (end === undefined || received.length < end) return
+        const status = received.slice(9, 12)
+        statuses[status] = (statuses[status] ?? 0) + 1
+        latenciesMs[number] = performance.now() - sentAtMs
+        received = ''
+        send()
+      })
+    })
+  }
+
+  const startedAtMs = performance.now()
+  await Promise.all(Array.from({ length: connections }, runConnection))
+  return { seconds: (performance.now() - startedAtMs) / 1000, latenciesMs, statuses }
+}
+
+/** How long a response is that begins like this; not known before all of its head is there. */
+function lengthOf(received: string): number | undefined {
+  const headEnd = received.indexOf('\r\n\r\n')
+  if (headEnd === -1) return undefined
+  const [, length = '0'] = /^content-length: *(\d+)/im.exec(received.slice(0, headEnd)) ?? []
+  return headEnd + 4 + Number(length)
+}
+
+export function median(values: Iterable<number>): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = Math.floor(sorted.length / 2)
+  return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
+}

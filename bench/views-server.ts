@@ -1,0 +1,61 @@
+/**
+ * A server of `bench/views.ts`, on a free port that it tells on stdout: `views-server.ts <way> <database> <Redis>`. The ways:
+ * `ours`; `original`, how views are counted without this package, an INSERT and an UPDATE for each; `nothing`, only an answer.
+ * `POST /record` records views without HTTP: as many as its JSON body says, so many at a time.
+ */
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import pg from 'pg'
+import popularPosts from '../index.ts'
+import { addressOf, FIREFOX, slugOf } from './views-of-the-bench.ts'
+
+type Recorded = Pick<FastifyRequest, 'method' | 'ip' | 'headers'>
+type Record = (slug: string, request: Recorded) => Promise<unknown>
+
+const [way, databaseUrl = '', redisUrl = ''] = process.argv.slice(2)
+const app = Fastify({ trustProxy: 'loopback' })
+
+async function recordOurs(): Promise<Record> {
+  await app.register(popularPosts, { databaseUrl, redisUrl, viewsPerMinute: 0, viewFlushSeconds: 1 })
+  app.post('/flush', async () => app.postViews.flush())
+  return (slug, request) => app.postViews.record({ slug, request })
+}
+
+function recordOriginal(): Record {
+  // As many connections as ours has; prepared statements, so that it is as fast as it can be.
+  const pool = new pg.Pool({ connectionString: databaseUrl, max: 10 })
+  app.addHook('onClose', () => pool.end())
+  return async (slug, { ip, headers }) => {
+    const { rows } = await pool.query<{ post_id: string }>({
+      name: 'insert',
+      text: 'insert into raw_views (post_id, ip, user_agent) select id, $2, $3 from posts where slug = $1 returning post_id',
+      values: [slug, ip, headers['user-agent']],
+    })
+    const text = 'update posts set view_count = view_count + 1 where id = $1'
+    await pool.query({ name: 'update', text, values: [rows[0]?.post_id] })
+  }
+}
+
+/** The route in the form that ours has. */
+function addRoute(app: FastifyInstance, record: Record): void {
+  app.post<{ Params: { slug: string } }>('/posts/:slug/views', async (request, reply) => {
+    await record(request.params.slug, request)
+    return reply.code(204).header('cache-control', 'no-store').send()
+  })
+}
+
+const record = way === 'ours' ? await recordOurs() : way === 'original' ? recordOriginal() : async () => undefined
+if (way !== 'ours') addRoute(app, record)
+app.post<{ Body: { from: number; views: number; atOnce: number; posts: number } }>('/record', async ({ body }) => {
+  let next = body.from
+  const headers = { 'user-agent': FIREFOX }
+  const runOne = async () => {
+    while (next < body.from + body.views) {
+      const number = next
+      next += 1
+      await record(slugOf(number, body.posts), { method: 'POST', ip: addressOf(number), headers })
+    }
+  }
+  await Promise.all(Array.from({ length: body.atOnce }, runOne))
+})
+process.once('SIGTERM', () => void app.close())
+process.stdout.write(`${await app.listen({ port: 0, host: '127.0.0.1' })}\n`)

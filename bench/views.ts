@@ -1,0 +1,160 @@
+/**
+ * How fast are views recorded? Against one INSERT and one UPDATE for each view, on the same PostgreSQL: in the same route
+ * under the same clients, and without HTTP; ours until all views are in PostgreSQL. And how fast is a view answered,
+ * against a cached list? `npm run bench:views`; `-- --rounds 5 --posts 1` (a launch: all views are of one post).
+ */
+import { readFileSync } from 'node:fs'
+import { cpus, loadavg } from 'node:os'
+import { parseArgs } from 'node:util'
+import { Kysely, PostgresDialect } from 'kysely'
+import { Pool } from 'pg'
+import { migrateToLatest } from '../db/migrate.ts'
+import type { Database } from '../db/schema.ts'
+import { startPostgres } from '../test/helpers/private-postgres.ts'
+import { runProgram } from '../test/helpers/program.ts'
+import { startRedis } from '../test/helpers/redis.ts'
+import { median, sendLoad } from './http-load.ts'
+import { addressOf, FIREFOX, slugOf, type Way } from './views-of-the-bench.ts'
+
+const { values } = parseArgs({
+  options: { rounds: { type: 'string', default: '5' }, posts: { type: 'string', default: '100' } },
+})
+const [rounds, posts] = [Number(values.rounds), Number(values.posts)]
+if (!(Number.isInteger(rounds) && rounds >= 2 && Number.isInteger(posts) && posts >= 1))
+  throw new TypeError('Expected --rounds of at least 2 and --posts of at least 1.')
+
+const AT_ONCE = 64
+const VIEWS: Record<Way, number> = { ours: 20_000, original: 4_000, nothing: 20_000 }
+const LATENCY = { connections: 10, requests: 5_000 }
+/** As servers are set up where data matters; the tests' are not. */
+const settings = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on' }
+
+const say = (text: string) => process.stdout.write(`${text}\n`)
+const ends: (() => Promise<unknown>)[] = []
+const t = { teardown: (end: () => Promise<unknown>) => ends.unshift(end) }
+let visitors = 0
+
+const [postgres, redis] = await Promise.all([startPostgres({ settings }), startRedis()])
+t.teardown(() => Promise.all([postgres.remove(), redis.stop()]))
+const pool = new Pool({ connectionString: postgres.url, max: 2 })
+const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+t.teardown(() => db.destroy())
+
+async function fill(): Promise<void> {
+  await migrateToLatest(db)
+  const rows = Array.from({ length: Math.max(posts, 50) }, (_none, index) => ({
+    ...{ slug: `post-${index}`, title: `A post of the blog, number ${index}`, url: `/posts/post-${index}` },
+    ...{ excerpt: 'x'.repeat(200), published_at: new Date(0) },
+  }))
+  await db.insertInto('posts').values(rows).execute()
+  // What the original's list needs: the count to order by, and views by post and time.
+  await pool.query(`
+    alter table posts add column view_count bigint not null default 0;
+    create index on posts (view_count);
+    create table raw_views (id bigserial primary key, post_id bigint not null, viewed_at timestamptz not null default now(),
+      ip text, user_agent text);
+    create index on raw_views (post_id, viewed_at)`)
+}
+
+async function start(way: Way): Promise<string> {
+  const server = runProgram(t, 'bench/views-server.ts', { args: [way, postgres.url, redis.url] })
+  const [url = ''] = await server.says(/http:\S+/)
+  return url
+}
+
+const COUNTED: Record<Way, string> = {
+  ours: 'select coalesce(sum(views), 0) as views from post_views_total',
+  original: 'select least(sum(view_count), (select count(*) from raw_views)) as views from posts',
+  nothing: 'select 0 as views',
+}
+
+async function counted(way: Way): Promise<number> {
+  const { rows } = await pool.query<{ views: string }>(COUNTED[way])
+  return Number(rows[0]?.views)
+}
+
+/** Views a second, from the first one until the last is in PostgreSQL. */
+async function speed(way: Way, send: (views: number) => Promise<unknown>): Promise<number> {
+  const before = await counted(way)
+  const startedAtMs = performance.now()
+  await send(VIEWS[way])
+  if (way === 'ours') await (await fetch(`${urls.ours}/flush`, { method: 'POST' })).arrayBuffer()
+  const seconds = (performance.now() - startedAtMs) / 1000
+  if (way === 'nothing') return VIEWS[way] / seconds
+  const views = (await counted(way)) - before
+  if (views < VIEWS[way]) say(`  ${way}: ${VIEWS[way] - views} of ${VIEWS[way]} views were dropped, and do not count`)
+  return views / seconds
+}
+
+function viewRequest(): string {
+  visitors += 1
+  const head = `POST /posts/${slugOf(visitors, posts)}/views HTTP/1.1\r\nhost: blog\r\nuser-agent: ${FIREFOX}\r\n`
+  return `${head}x-forwarded-for: ${addressOf(visitors)}\r\ncontent-length: 0\r\n\r\n`
+}
+const listRequest = () => `GET /posts/popular HTTP/1.1\r\nhost: blog\r\nuser-agent: ${FIREFOX}\r\n\r\n`
+
+async function overHttp(way: Way): Promise<number> {
+  const load = { port: Number(new URL(urls[way]).port), connections: AT_ONCE, requestOf: viewRequest }
+  return speed(way, async (requests) => {
+    const { statuses } = await sendLoad({ ...load, requests })
+    if (statuses['204'] !== requests) throw new Error(`not all were answered 204: ${JSON.stringify(statuses)}`)
+  })
+}
+
+async function withoutHttp(way: Way): Promise<number> {
+  return speed(way, async (views) => {
+    const body = JSON.stringify({ from: visitors + 1, views, atOnce: AT_ONCE, posts })
+    visitors += views
+    await fetch(`${urls[way]}/record`, { method: 'POST', body, headers: { 'content-type': 'application/json' } })
+  })
+}
+
+async function latencyMs(requestOf: () => string): Promise<number> {
+  return median((await sendLoad({ port: Number(new URL(urls.ours).port), ...LATENCY, requestOf })).latenciesMs)
+}
+
+/** What is measured, in turn. */
+const measures = {
+  'ours, HTTP': () => overHttp('ours'),
+  'original, HTTP': () => overHttp('original'),
+  'only an answer, HTTP': () => overHttp('nothing'),
+  ours: () => withoutHttp('ours'),
+  original: () => withoutHttp('original'),
+  'ms to answer a view': () => latencyMs(viewRequest),
+  'ms to answer a cached list': () => latencyMs(listRequest),
+}
+type Measure = keyof typeof measures
+const names = Object.keys(measures) as Measure[]
+const urls: Record<Way, string> = { ours: '', original: '', nothing: '' }
+
+try {
+  await fill()
+  for (const way of ['ours', 'original', 'nothing'] as const) urls[way] = await start(way)
+  const fastify = JSON.parse(readFileSync(new URL(import.meta.resolve('fastify/package.json')), 'utf8')) as {
+    version: string
+  }
+  const machine = `${cpus().length} x ${cpus()[0]?.model}, load ${loadavg()[0]?.toFixed(1)}`
+  say(`${machine}; Node.js ${process.version}, Fastify ${fastify.version}`)
+  say(`${postgres.description}, durable; ${redis.description}`)
+  say(`${AT_ONCE} views at once, of ${posts} posts; ${rounds} rounds in turn, after one to warm up`)
+  const found = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Measure, number[]>
+  for (let round = 0; round <= rounds; round += 1) {
+    for (const name of names) {
+      const value = await measures[name]()
+      if (round > 0) found[name].push(value)
+    }
+    if (round > 0) say(`round ${round}: ${names.map((name) => `${name} ${shown(found[name].at(-1))}`).join('; ')}`)
+  }
+  const of = (name: Measure) => median(found[name])
+  for (const name of names) say(`${name}: ${shown(of(name))}${name.startsWith('ms') ? '' : ' views/s'} (median)`)
+  const ratio = (a: Measure, b: Measure) => (of(a) / of(b)).toFixed(1)
+  say(`recording, ours / original: ${ratio('ours', 'original')}; over HTTP ${ratio('ours, HTTP', 'original, HTTP')}`)
+  say(`  where an answer alone would be ${ratio('only an answer, HTTP', 'original, HTTP')} times the original`)
+  say(`answering, a view / a cached list: ${ratio('ms to answer a view', 'ms to answer a cached list')}`)
+} finally {
+  for (const end of ends) await end()
+}
+
+function shown(value: number | undefined): string {
+  return value === undefined ? '-' : value < 100 ? value.toFixed(2) : String(Math.round(value))
+}
