@@ -1,23 +1,46 @@
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
+import Fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+  LogController,
+} from 'fastify'
+import { passwordsOf } from './aws/tokens.ts'
 import type { Config } from './config.ts'
 import popularPosts from './index.ts'
 import { handleError, handleNotFound } from './routes/errors.ts'
 import health from './routes/health.ts'
 
-/** The service: everything it is made of, put together. Not listening yet. */
-export async function buildApp(config: Config, databaseUrl: string): Promise<FastifyInstance> {
+interface AppOptions extends Pick<FastifyServerOptions, 'schemaController'> {
+  runsBetweenRequests?: boolean
+}
+
+/**
+ * The service: everything it is made of, put together. Not listening yet.
+ * @param options.runsBetweenRequests as of the plugin.
+ * @param options.schemaController as of Fastify.
+ */
+export async function buildApp(
+  config: Config,
+  databaseUrl: string,
+  { runsBetweenRequests = true, ...options }: AppOptions = {},
+): Promise<FastifyInstance> {
   const app = Fastify({
+    ...options,
     logger: { level: config.logLevel, serializers: { req: withoutAddress } },
     logController: new RequestsAtDebug(),
     trustProxy: config.trustProxy,
+    // On AWS Lambda it is the gateway's; a server gives every request a number of its own.
+    requestIdHeader: runsBetweenRequests ? false : 'x-request-id',
     // Slugs may be 200 characters long, of up to nine bytes each in a path.
     routerOptions: { maxParamLength: 2_000 },
   })
   app.setErrorHandler(handleError)
   app.setNotFoundHandler(handleNotFound)
-  const { siteTimeZone: timeZone, redisCluster, redisUrl, adminToken, viewDedupSeconds } = config
+  const { siteTimeZone: timeZone, redisCluster, redisUrl, adminToken, viewDedupSeconds, loadTimeoutSeconds } = config
   await app.register(popularPosts, {
     ...{ ...config.cache, timeZone, databaseUrl, redisUrl, redisCluster, adminToken, viewDedupSeconds },
+    ...{ ...passwordsOf(config.iam), runsBetweenRequests, loadTimeoutSeconds },
   })
   await app.register(health)
   return app

@@ -4,6 +4,8 @@ import { createValidator, type SettingsSchema } from './validate.ts'
 const seconds = (byDefault: number, description: string, minimum = 0) =>
   Type.Integer({ minimum, maximum: 31_536_000, default: byDefault, description })
 
+const awsSecret = (description: string) => Type.Optional(Type.String({ description, expected: 'text', isSecret: true }))
+
 const environment = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', description: 'Address to listen on.' }),
   PORT: Type.Integer({
@@ -46,6 +48,27 @@ const environment = Type.Object({
     description: 'Whether one URL is a Cluster.',
     expected: 'true or false',
   }),
+  REDIS_IAM_CACHE: Type.Optional(
+    Type.String({
+      pattern: '^[a-z][a-z0-9-]{0,62}$',
+      description: 'The name of the ElastiCache cache behind REDIS_URL, to sign in to as its user with IAM.',
+      expected: 'the name of an ElastiCache cache or replication group, in lower case',
+    }),
+  ),
+  REDIS_IAM_KIND: Type.Enum(['serverless', 'nodes'], {
+    default: 'serverless',
+    description: 'Whether that is an ElastiCache Serverless cache or one of nodes.',
+    expected: 'serverless or nodes',
+  }),
+  DATABASE_IAM: Type.Boolean({
+    default: false,
+    description: 'Whether to sign in to DATABASE_URL, RDS or RDS Proxy, as its user with IAM.',
+    expected: 'true or false',
+  }),
+  AWS_REGION: Type.Optional(Type.String({ description: 'The region that IAM tokens are for.' })),
+  AWS_ACCESS_KEY_ID: awsSecret('The identity that IAM tokens are signed by: AWS Lambda sets these.'),
+  AWS_SECRET_ACCESS_KEY: awsSecret('Its key.'),
+  AWS_SESSION_TOKEN: awsSecret('Its session.'),
   ADMIN_TOKEN: Type.Optional(
     Type.String({
       minLength: 16,
@@ -63,6 +86,12 @@ const environment = Type.Object({
   CACHE_TTL_SECONDS: seconds(1800, 'How long a list is fresh.', 1),
   CACHE_STALE_SECONDS: seconds(3600, 'For how long after that it is still served at once, while one refresh runs.'),
   CACHE_FAIL_SAFE_SECONDS: seconds(86_400, 'For how long after its expiry it is served when the database fails.'),
+  LOAD_TIMEOUT_SECONDS: Type.Integer({
+    minimum: 1,
+    maximum: 300,
+    default: 30,
+    description: 'A query that takes longer is given up.',
+  }),
   VIEW_DEDUP_SECONDS: Type.Integer({
     minimum: 1,
     maximum: 86_400,
@@ -99,6 +128,9 @@ export interface Config {
   readonly adminToken: string | undefined
   readonly siteTimeZone: string
   readonly viewDedupSeconds: number
+  readonly loadTimeoutSeconds: number
+  /** How to sign in with IAM, where that is wanted. */
+  readonly iam: IamConfig
   /** As Fastify's `trustProxy`: whose `X-Forwarded-For` is believed. */
   readonly trustProxy: string | false
   readonly cache: {
@@ -107,6 +139,19 @@ export interface Config {
     readonly staleSeconds: number
     readonly failSafeSeconds: number
   }
+}
+
+interface Signer {
+  region: string
+  accessKeyId: string
+  secretAccessKey: string
+  sessionToken: string | undefined
+}
+
+/** What IAM tokens are made of: see `aws/tokens.ts`. */
+export interface IamConfig {
+  database?: { signer: Signer; host: string; port: number; user: string }
+  redis?: { signer: Signer; cache: string; isServerless: boolean; user: string }
 }
 
 /** The environment cannot be used; the message names every variable that is wrong, and no secret. */
@@ -127,6 +172,7 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
   )
   const problems = validate(settings)
   const checked = settings as Static<typeof environment>
+  const iam = problems.length > 0 ? {} : iamOf(checked, problems)
   if (problems.length > 0) throw new ConfigError(`The environment is not usable:\n  ${problems.join('\n  ')}`)
   return Object.freeze({
     host: checked.HOST,
@@ -139,6 +185,8 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     adminToken: checked.ADMIN_TOKEN,
     siteTimeZone: checked.SITE_TIME_ZONE,
     viewDedupSeconds: checked.VIEW_DEDUP_SECONDS,
+    loadTimeoutSeconds: checked.LOAD_TIMEOUT_SECONDS,
+    iam,
     trustProxy: checked.TRUST_PROXY ?? false,
     cache: Object.freeze({
       prefix: checked.CACHE_PREFIX,
@@ -147,6 +195,46 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
       failSafeSeconds: checked.CACHE_FAIL_SAFE_SECONDS,
     }),
   })
+}
+
+/**
+ * As `readConfig`, where no process has a database and a cache of its own.
+ * @throws ConfigError
+ */
+export function readLambdaConfig(variables?: NodeJS.ProcessEnv): Config & { databaseUrl: string } {
+  const config = readConfig(variables)
+  const { databaseUrl, redisUrl } = config
+  if (databaseUrl === undefined || redisUrl === undefined)
+    throw new ConfigError('AWS Lambda keeps nothing: set DATABASE_URL and REDIS_URL.')
+  return { ...config, databaseUrl }
+}
+
+/** Tells of what does not go together, too. */
+function iamOf(checked: Static<typeof environment>, problems: string[]): IamConfig {
+  const { DATABASE_IAM, REDIS_IAM_CACHE, DATABASE_URL, REDIS_URL } = checked
+  if (!DATABASE_IAM && REDIS_IAM_CACHE === undefined) return {}
+  const { AWS_REGION: region, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = checked
+  if (region === undefined || accessKeyId === undefined || secretAccessKey === undefined) {
+    problems.push('AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: expected all of them, to sign IAM tokens')
+    return {}
+  }
+  const signer = { region, accessKeyId, secretAccessKey, sessionToken: checked.AWS_SESSION_TOKEN }
+  const iam: IamConfig = {}
+  if (DATABASE_IAM) {
+    const { username, password, hostname, port } = new URL(DATABASE_URL ?? 'postgres://')
+    if (username === '' || password !== '')
+      problems.push('DATABASE_URL: expected a user and no password with DATABASE_IAM, got something else')
+    iam.database = { signer, host: hostname, port: Number(port || 5432), user: decodeURIComponent(username) }
+  }
+  if (REDIS_IAM_CACHE !== undefined) {
+    const { username, password, protocol } = new URL(REDIS_URL?.replace(/,.*/s, '') ?? 'redis://')
+    // A token is a password for a quarter of an hour: not for the open network.
+    if (username === '' || password !== '' || protocol !== 'rediss:')
+      problems.push('REDIS_URL: expected rediss://, a user and no password with REDIS_IAM_CACHE, got something else')
+    const isServerless = checked.REDIS_IAM_KIND === 'serverless'
+    iam.redis = { signer, cache: REDIS_IAM_CACHE, isServerless, user: decodeURIComponent(username) }
+  }
+  return iam
 }
 
 /** Digits become a number where one is expected, and true and false what they say; everything else is left for the check. */

@@ -1,12 +1,14 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import backend from './plugins/backend.ts'
+import betweenRequests from './plugins/between-requests.ts'
 import database from './plugins/database.ts'
 import { checkOptions, type PopularPostsOptions } from './plugins/options.ts'
 import cache from './plugins/popular-posts.ts'
 import postViews from './plugins/post-views.ts'
 import redisPlugin from './plugins/redis.ts'
 import signals from './plugins/signals.ts'
+import upkeep from './plugins/upkeep.ts'
 import categoriesRoute from './routes/categories.ts'
 import { handleError } from './routes/errors.ts'
 import invalidateRoute from './routes/invalidate.ts'
@@ -33,15 +35,29 @@ export type { ViewOutcome, ViewRequest } from './views/recorder.ts'
  */
 const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => {
   const settings = checkOptions(options)
-  const { databaseUrl, redis, redisUrl, routes, adminToken } = settings
+  const { databaseUrl, redis, redisUrl, routes, adminToken, runsBetweenRequests, loadTimeoutSeconds } = settings
   const usesRedis = redis !== undefined || redisUrl !== undefined
-  if (databaseUrl !== undefined) await app.register(database, { databaseUrl })
-  if (usesRedis) await app.register(redisPlugin, { redis, redisUrl, isCluster: settings.redisCluster })
-  await app.register(backend, { prefix: settings.prefix, usesRedis })
+  if (databaseUrl !== undefined) {
+    const { databasePassword: password } = settings
+    await app.register(database, {
+      ...{ databaseUrl, password, statementSeconds: loadTimeoutSeconds },
+      // A frozen process has one request at a time.
+      max: runsBetweenRequests ? 10 : 2,
+    })
+  }
+  if (usesRedis) {
+    const { redisCluster: isCluster, redisPassword: password } = settings
+    // The start of a frozen process is on nobody's time, or on a request's that would have to go without.
+    const bootBudgetMs = runsBetweenRequests ? 500 : 2_000
+    await app.register(redisPlugin, { redis, redisUrl, isCluster, password, bootBudgetMs })
+  }
+  await app.register(backend, { prefix: settings.prefix, usesRedis, runsBetweenRequests })
   const db = settings.db ?? (databaseUrl === undefined ? undefined : app.popularPostsDatabase)
   if (db !== undefined) await app.register(postViews, { settings, db })
   await app.register(cache, { settings, db })
-  if (db !== undefined) await app.register(signals, { db, databaseUrl })
+  if (db !== undefined) await app.register(upkeep, { prefix: settings.prefix, db })
+  if (!runsBetweenRequests) await app.register(betweenRequests)
+  else if (db !== undefined) await app.register(signals, { db, databaseUrl, password: settings.databasePassword })
   if (routes === false) return
   await app.register(
     async (scope) => {

@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely'
+import { passwordsOf } from './aws/tokens.ts'
 import type { Config } from './config.ts'
 import { checkViews } from './db/adopted.ts'
 import { openEmbeddedDatabase } from './db/embedded/database.ts'
@@ -33,7 +34,7 @@ export async function openServiceDatabase(
     throw new StartupError('The embedded database has no blog to adopt: set DATABASE_URL.')
   const server = await openServer(config)
   // A connection that breaks between two queries is replaced by the pool; queries tell of what concerns them.
-  const db = openDatabase(server.connectionString, () => {})
+  const db = openDatabase(server.connectionString, () => {}, { password: passwordsOf(config.iam).databasePassword })
   const close = async () => {
     await db.destroy()
     await server.close()

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import { passwordsOf } from '../aws/tokens.ts'
 import { createRedisStore } from '../cache/redis-store.ts'
 import type { InvalidateMode } from '../cache/store.ts'
+import type { Config } from '../config.ts'
 import { codeOf, StartupError } from '../db/startup-error.ts'
 import { createRedisClient } from '../plugins/redis.ts'
 
@@ -9,12 +11,10 @@ import { createRedisClient } from '../plugins/redis.ts'
  * @throws StartupError when Redis did not confirm it.
  */
 export async function invalidateInRedis(
-  url: string,
-  isCluster: boolean,
-  prefix: string,
+  { redisUrl, redisCluster, iam, cache: { prefix } }: Config & { redisUrl: string },
   mode: InvalidateMode,
 ): Promise<void> {
-  const client = createRedisClient(url, isCluster)
+  const client = createRedisClient(redisUrl, redisCluster, passwordsOf(iam).redisPassword)
   client.on('error', () => {})
   try {
     await client.connect()

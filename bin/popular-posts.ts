@@ -59,7 +59,7 @@ program
     const config = readConfig()
     const mode = soft === true ? 'soft' : 'hard'
     if (config.redisUrl === undefined) await withDatabase({}, ({ db }) => announceChange(db, mode))
-    else await invalidateInRedis(config.redisUrl, config.redisCluster, config.cache.prefix, mode)
+    else await invalidateInRedis({ ...config, redisUrl: config.redisUrl }, mode)
     say(`All lists are outdated (${mode}).`)
   })
 

@@ -8,6 +8,8 @@ interface BreakerOptions {
   deadlineMs: number
   /** For how long it is not asked again then. */
   retryAfterMs: number
+  /** Whether it is asked then behind the scenes (default), or by whoever comes next: where nothing runs behind the scenes. */
+  probesBehind?: boolean | undefined
   /** A question that tells whether the store is back. */
   probe: () => Promise<unknown>
   /** Told of each answer, with the breaker closed. */
@@ -18,7 +20,7 @@ interface BreakerOptions {
 /** The way to a store that may go away. */
 export interface Breaker {
   isOpen(): boolean
-  /** Asks the store; rejects at once while it is known to be out of reach: then it is asked behind the scenes, now and then. */
+  /** Asks the store; rejects at once while it is known to be out of reach: see `probesBehind`. */
   ask<T>(work: () => Promise<T>): Promise<T>
   /** Asks the store in any case. */
   attempt<T>(work: () => Promise<T>): Promise<T>
@@ -31,7 +33,7 @@ export interface Breaker {
  * behind the scenes, `retryAfterMs` later, whether the store is back.
  */
 export function createBreaker(options: BreakerOptions): Breaker {
-  const { clock, deadlineMs, retryAfterMs, observe } = options
+  const { clock, deadlineMs, retryAfterMs, probesBehind = true, observe } = options
   let isOpen = false
   let retryAtMs = 0
   let isProbing = false
@@ -39,7 +41,10 @@ export function createBreaker(options: BreakerOptions): Breaker {
 
   async function ask<T>(work: () => Promise<T>): Promise<T> {
     if (!isOpen) return attempt(work)
-    if (clock.now() >= retryAtMs) probe()
+    if (clock.now() >= retryAtMs) {
+      if (!probesBehind) return attempt(work)
+      probe()
+    }
     throw new Error('the shared store is out of reach')
   }
 

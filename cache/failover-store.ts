@@ -14,6 +14,8 @@ interface FailoverOptions {
   deadlineMs: number
   /** For how long it is not asked again then. */
   retryAfterMs: number
+  /** See `createBreaker`. */
+  probesBehind?: boolean
   /** For how long what is loaded meanwhile may be served. */
   localMs: number
   observe: (event: CacheEvent) => void
@@ -34,11 +36,11 @@ export interface FailoverStore extends Store {
  * Only an invalidation cannot be made alone: it rejects with `PP_UNCONFIRMED`.
  */
 export function createFailoverStore(options: FailoverOptions): FailoverStore {
-  const { primary, backup, clock, deadlineMs, retryAfterMs, localMs, observe } = options
+  const { primary, backup, clock, deadlineMs, retryAfterMs, probesBehind, localMs, observe } = options
   /** Leases that the shared store may hold, or may yet hand out, for nobody: token to key. */
   const unclaimed = new Map<string, string>()
   const breaker = createBreaker({
-    ...{ clock, deadlineMs, retryAfterMs, observe },
+    ...{ clock, deadlineMs, retryAfterMs, probesBehind, observe },
     probe: () => primary.generation(),
     onAnswer: releaseUnclaimed,
   })

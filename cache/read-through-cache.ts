@@ -1,43 +1,12 @@
-import type { Clock } from './clock.ts'
 import { LoadFailedError, LoadTimeoutError, UnsettledError } from './errors.ts'
-import type { CacheEvent, LoadReason } from './events.ts'
+import type { LoadReason } from './events.ts'
 import { createNearCache } from './near-cache.ts'
-import type { Acquired, CoolDown, InvalidateMode, InvalidateOptions, Lease, Store, StoredValue } from './store.ts'
+import type { CacheOptions } from './options.ts'
+import type { Acquired, InvalidateMode, InvalidateOptions, Lease, StoredValue } from './store.ts'
 import { createWaiters } from './waiters.ts'
 
 /** Makes the bytes of one entry, by the expensive way. */
 export type Load = () => Promise<Uint8Array>
-
-export interface CachePolicy {
-  /** How long a value is fresh (±10 %, so that entries loaded together do not expire together). */
-  ttlMs: number
-  /** For how long after that it is still served at once, while one refresh runs. */
-  staleMs: number
-  /** For how long after its expiry it is served when loading fails. */
-  failSafeMs: number
-  /** How long a loader that died blocks the others; a living one renews at a third of it. */
-  leaseMs: number
-  /** A load that takes longer has failed. */
-  loadTimeoutMs: number
-  /** How long nobody loads after a failure. */
-  coolDown: CoolDown
-  /** How often a waiter looks whether the load of another process is done: its first pause, and its longest. */
-  poll: { firstMs: number; longestMs: number }
-}
-
-export interface CacheOptions {
-  store: Store
-  clock: Clock
-  /** A number from 0 up to 1: for jitter. */
-  random: () => number
-  /** A new random name, never the same twice: for leases. */
-  nonce: () => string
-  policy: CachePolicy
-  /** Copies in this process, in front of a store that others share; default: none. */
-  near?: { maxStaleMs: number } | undefined
-  /** Told of everything that happens; must not throw. */
-  observe: (event: CacheEvent) => void
-}
 
 export interface Answer extends StoredValue {
   /**
@@ -54,8 +23,11 @@ export interface ReadThroughCache {
    * for the same load get the same error. UnsettledError when hard invalidations overtook every attempt.
    */
   read(key: string, load: Load): Promise<Answer>
-  /** Loads the entry anew, fresh or not, unless somebody is at it already. Throws as `read`. */
-  refresh(key: string, load: Load): Promise<Answer>
+  /**
+   * Loads the entry anew, unless somebody is at it already. Throws as `read`.
+   * @param options.withinMs only if it is fresh for no longer than this; default: in any case.
+   */
+  refresh(key: string, load: Load, options?: { withinMs?: number }): Promise<Answer>
   /**
    * See `Store.invalidate`. A `read` that comes later never joins a load that began before. With copies in processes a hard
    * one resolves when the last of them has run out, `near.maxStaleMs` after the store's confirmation.
@@ -67,7 +39,7 @@ export interface ReadThroughCache {
   /** What the store's channel says (see `channelOf`): makes things faster, and is needed for nothing. */
   hear(message: string): void
   /** Waits for what runs in the background. */
-  close(): Promise<void>
+  settle(): Promise<void>
 }
 
 /** What a flight brings back. */
@@ -88,6 +60,7 @@ export function createReadThroughCache({
   nonce,
   policy,
   near,
+  refreshesBehind = true,
   observe,
 }: CacheOptions): ReadThroughCache {
   const flights = new Map<string, Promise<Landed>>()
@@ -148,6 +121,7 @@ export function createReadThroughCache({
       if (acquired.state === 'lease') {
         if (polls > 0) observe({ type: 'takeover', key })
         if (stale === undefined) return loadUnder(key, acquired.lease, load, 'load')
+        if (!refreshesBehind) return loadUnder(key, acquired.lease, load, 'refresh')
         inBackground(loadUnder(key, acquired.lease, load, 'refresh'))
         return { answer: { ...stale, outcome: 'stale' }, asOfMs }
       }
@@ -171,8 +145,12 @@ export function createReadThroughCache({
     copies?.confirm(generation, askedAtMs)
   }
 
-  async function refresh(key: string, load: Load): Promise<Answer> {
-    const acquired = await acquire(key, { force: true })
+  async function refresh(key: string, load: Load, { withinMs = Infinity } = {}): Promise<Answer> {
+    let acquired = await acquire(key, { force: withinMs === Infinity })
+    if (acquired.state === 'hit') {
+      if (acquired.found.freshForMs > withinMs) return { ...acquired.found, outcome: 'hit' }
+      acquired = await acquire(key, { force: true })
+    }
     const landed = acquired.state === 'lease' ? loadUnder(key, acquired.lease, load, 'refresh') : fly(key, load)
     return (await landed).answer
   }
@@ -289,7 +267,7 @@ export function createReadThroughCache({
     refresh,
     invalidate,
     hear,
-    async close() {
+    async settle() {
       while (background.size > 0) await Promise.all(background)
     },
   }

@@ -1,10 +1,10 @@
 import pg from 'pg'
+import { type Connection, clientOptions } from './pool.ts'
 import { CHANNEL } from './signals.ts'
 
 const RECONNECT_MS = { first: 100, longest: 5_000 }
 
-interface ListenOptions {
-  connectionString: string
+interface ListenOptions extends Connection {
   /** Told of each notification: what was sent with it. */
   onNotice: (payload: string) => void
   /** Listening from now on, again or for the first time: what was sent before this has not been heard. */
@@ -15,7 +15,7 @@ interface ListenOptions {
 
 /** Listens for changes on a connection of its own, which is made anew for as long as it takes. */
 export function listenForChanges(options: ListenOptions): { close(): Promise<void> } {
-  const { connectionString, onNotice, onListening, onLost } = options
+  const { onNotice, onListening, onLost } = options
   let isClosed = false
   let failures = 0
   let client: pg.Client | undefined
@@ -24,7 +24,7 @@ export function listenForChanges(options: ListenOptions): { close(): Promise<voi
 
   async function connect(): Promise<void> {
     const connection = new pg.Client({
-      connectionString,
+      ...clientOptions(options),
       application_name: 'popular-posts listener',
       connectionTimeoutMillis: 5_000,
       keepAlive: true,

@@ -10,7 +10,7 @@ import { createMemoryStore } from '../cache/memory-store.ts'
 import { channelOf, createRedisStore } from '../cache/redis-store.ts'
 import type { Store } from '../cache/store.ts'
 import { logEvent } from './log-event.ts'
-import type { HostRedis } from './redis.ts'
+import { dropConnections, type HostRedis } from './redis.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -37,6 +37,9 @@ const RETRY_AFTER_MS = 1_000
 /** For how long the boot waits for the first answer. */
 const WARM_UP_MS = 500
 
+/** A connection that was not used for so long is asked for a sign of life first, and dropped without one. */
+const THAW = { afterMs: 1_000, patienceMs: 75 }
+
 interface Backend {
   store: Store
   near: { maxStaleMs: number } | undefined
@@ -45,6 +48,10 @@ interface Backend {
   state(): { kind: 'memory' | 'redis'; isDown: boolean }
   /** Hands the store's messages to the cache. */
   listen(hear: (message: string) => void): void
+  /** The process has been frozen since `rest`: a connection that broke meanwhile, and does not know, is dropped. Never rejects. */
+  thaw(): Promise<void>
+  /** The process may be frozen from here on. */
+  rest(): void
   /** Redis itself, for what else is kept there, and the way to ask it carefully; none: there is only this process. */
   redis: { client: HostRedis; ask: <T>(work: () => Promise<T>) => Promise<T> } | undefined
   /** Connects to the node of a Cluster that holds the keys, which clients do at the first command: no request waits for that. */
@@ -53,12 +60,13 @@ interface Backend {
 
 interface BackendOptions {
   prefix: string
+  runsBetweenRequests: boolean
   redis: { client: HostRedis; subscriber: HostRedis } | undefined
   observe: (event: CacheEvent) => void
 }
 
 /** This process's memory; or Redis, shared with all who use the same prefix, and memory for while that is out of reach. */
-function createBackend({ prefix, redis, observe }: BackendOptions): Backend {
+function createBackend({ prefix, runsBetweenRequests, redis, observe }: BackendOptions): Backend {
   const memory = createMemoryStore({ clock: systemClock, nonce })
   if (redis === undefined) {
     return {
@@ -67,14 +75,18 @@ function createBackend({ prefix, redis, observe }: BackendOptions): Backend {
       size: memory.size,
       state: () => ({ kind: 'memory', isDown: false }),
       listen() {},
+      thaw: async () => {},
+      rest() {},
       redis: undefined,
       warmUp: async () => {},
     }
   }
   const { client, subscriber } = redis
   const primary = createRedisStore({ client, prefix, nonce })
+  let restsSinceMs = Date.now()
   const store = createFailoverStore({
     primary,
+    probesBehind: runsBetweenRequests,
     backup: memory,
     clock: systemClock,
     ...{ deadlineMs: DEADLINE_MS, retryAfterMs: RETRY_AFTER_MS, localMs: NEAR_MAX_STALE_MS, observe },
@@ -85,7 +97,16 @@ function createBackend({ prefix, redis, observe }: BackendOptions): Backend {
     near: { maxStaleMs: NEAR_MAX_STALE_MS },
     size: memory.size,
     state: () => ({ kind: 'redis', isDown: store.isDown() }),
+    async thaw() {
+      if (client.status !== 'ready' || Date.now() - restsSinceMs < THAW.afterMs) return
+      if (!(await answersWithin(THAW.patienceMs, primary.generation()))) dropConnections(client)
+    },
+    rest() {
+      restsSinceMs = Date.now()
+    },
     listen(hear) {
+      // A frozen process hears nothing, and the server would have to keep it all.
+      if (!runsBetweenRequests) return
       const channel = channelOf(prefix)
       subscriber.on('message', (from, message) => {
         if (from === channel) hear(String(message))
@@ -107,15 +128,25 @@ function createBackend({ prefix, redis, observe }: BackendOptions): Backend {
   }
 }
 
+function answersWithin(ms: number, question: Promise<unknown>): Promise<boolean> {
+  return new Promise((resolve) => {
+    const cancel = systemClock.schedule(ms, () => resolve(false))
+    const end = (answers: boolean) => () => {
+      cancel()
+      resolve(answers)
+    }
+    question.then(end(true), end(false))
+  })
+}
+
 /** A new random name, never the same twice. */
 export function nonce(): string {
   return randomBytes(9).toString('base64url')
 }
 
-const backendPlugin: FastifyPluginAsync<{ prefix: string; usesRedis: boolean }> = async (
-  app,
-  { prefix, usesRedis },
-) => {
+type BackendPluginOptions = Pick<BackendOptions, 'prefix' | 'runsBetweenRequests'> & { usesRedis: boolean }
+
+const backendPlugin: FastifyPluginAsync<BackendPluginOptions> = async (app, { usesRedis, ...settings }) => {
   const counts = createCounts()
   const observe = (event: CacheEvent) => {
     counts.count(event)
@@ -123,7 +154,7 @@ const backendPlugin: FastifyPluginAsync<{ prefix: string; usesRedis: boolean }> 
     if (events.hasSubscribers) events.publish(event)
   }
   const redis = usesRedis ? app.popularPostsRedis : undefined
-  const backend = createBackend({ prefix, redis, observe })
+  const backend = createBackend({ ...settings, redis, observe })
   await backend.warmUp()
   app.decorate('popularPostsBackend', { ...backend, observe, counts: counts.read })
 }

@@ -12,6 +12,8 @@ interface WatchOptions {
   db: Kysely<Tables>
   /** Where to listen; `undefined`: changes are found by comparing only. */
   databaseUrl: string | undefined
+  /** Makes the password for each new connection. */
+  password?: (() => string) | undefined
   clock: Clock
   onChange: (news: ChangeNews) => void
   log: Pick<Logger, 'info' | 'warn'>
@@ -31,7 +33,7 @@ const NAME = /^(hard|soft) \d+ [\d.]+$/
  * Finds out what changes in the database, and tells each change once: by notifications where it can listen, and by
  * comparing revisions after every connection, now and then, and when a scheduled post is due.
  */
-export function watchChanges({ db, databaseUrl, clock, onChange, log }: WatchOptions) {
+export function watchChanges({ db, databaseUrl, password, clock, onChange, log }: WatchOptions) {
   const heard = new LRUCache<string, true>({ max: 10_000 })
   let revision: string | undefined
   let isKept = false
@@ -115,7 +117,7 @@ export function watchChanges({ db, databaseUrl, clock, onChange, log }: WatchOpt
     databaseUrl === undefined
       ? undefined
       : listenForChanges({
-          connectionString: databaseUrl,
+          ...{ connectionString: databaseUrl, password },
           onNotice: hear,
           onListening: () => void startOver(),
           onLost(error) {

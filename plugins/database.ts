@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { Kysely, PostgresDialect } from 'kysely'
-import pg from 'pg'
+import { openPool, type PoolOptions } from '../db/pool.ts'
 import type { Database } from '../db/schema.ts'
 import { codeOf } from '../db/startup-error.ts'
 
@@ -13,25 +13,20 @@ declare module 'fastify' {
 }
 
 /** Opens a pool of connections to PostgreSQL. `onError` is told when a connection breaks that nobody is using. */
-export function openDatabase(connectionString: string, onError: (error: Error) => void): Kysely<Database> {
-  const pool = new pg.Pool({
-    connectionString,
-    application_name: 'popular-posts',
-    max: 10,
-    // A server that does not answer must not keep a request waiting for ever.
-    connectionTimeoutMillis: 5_000,
-    query_timeout: 30_000,
-    statement_timeout: 30_000,
-  })
-  pool.on('error', onError)
-  // A pool listens to idle connections only. One that breaks between two statements of a transaction would else end the
-  // process; here the next statement tells.
-  pool.on('connect', (client) => client.on('error', () => {}))
+export function openDatabase(
+  connectionString: string,
+  onError: (error: Error) => void,
+  options: Omit<PoolOptions, 'connectionString' | 'onError'> = {},
+): Kysely<Database> {
+  const pool = openPool({ ...options, connectionString, onError })
   return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
 }
 
-const database: FastifyPluginAsync<{ databaseUrl: string }> = async (app, { databaseUrl }) => {
-  const db = openDatabase(databaseUrl, (error) => app.log.warn({ code: codeOf(error) }, 'a database connection broke'))
+type DatabaseOptions = Omit<PoolOptions, 'connectionString' | 'onError'> & { databaseUrl: string }
+
+const database: FastifyPluginAsync<DatabaseOptions> = async (app, { databaseUrl, ...options }) => {
+  const onError = (error: Error) => app.log.warn({ code: codeOf(error) }, 'a database connection broke')
+  const db = openDatabase(databaseUrl, onError, options)
   app.decorate('popularPostsDatabase', db)
   app.addHook('onClose', () => db.destroy())
 }

@@ -41,6 +41,8 @@ const schema = Type.Object(
     maxAgeSeconds: seconds(60),
     staleWhileRevalidateSeconds: seconds(300),
     staleIfErrorSeconds: seconds(DAY_SECONDS),
+    runsBetweenRequests: Type.Boolean({ default: true, expected: 'true or false' }),
+    loadTimeoutSeconds: seconds(30, 1),
     routes: Type.Union([Type.Literal(false), Type.String({ pattern: '^(/[^/]+)*$' })], {
       default: '',
       expected: 'false or a prefix such as /api',
@@ -52,6 +54,8 @@ const schema = Type.Object(
         isSecret: true,
       }),
     ),
+    databasePassword: Type.Optional(Type.Unknown()),
+    redisPassword: Type.Optional(Type.Unknown()),
     redis: Type.Optional(
       Type.Union([Type.String(), Type.Object({})], {
         expected: 'an ioredis client, or the namespace of a registered @fastify/redis',
@@ -75,6 +79,9 @@ const schema = Type.Object(
   { additionalProperties: false },
 )
 const validate = createValidator(schema as SettingsSchema)
+
+/** As JSON Schema, for checks that are compiled ahead. */
+export const optionsSchema = schema
 
 /** What a list is of: the arguments of your own `load`. */
 export interface ListQuery {
@@ -126,6 +133,14 @@ export interface PopularPostsOptions {
   staleWhileRevalidateSeconds?: number | undefined
   /** Cache-Control stale-if-error of a list. Default 86400. */
   staleIfErrorSeconds?: number | undefined
+  /**
+   * Whether this process runs between requests. Default true. `false` for AWS Lambda, which freezes it: then nothing is left
+   * to run after an answer (a stale list is refreshed before it, by one request in the fleet), no timer counts views (call
+   * `flush`), changes announced by the database are not heard, and connections are looked after when it thaws.
+   */
+  runsBetweenRequests?: boolean | undefined
+  /** A load that takes longer has failed. Default 30. */
+  loadTimeoutSeconds?: number | undefined
   /** Prefix of the routes, such as `/api`; `false` registers none. Default none: `/posts/popular` and `/categories`. */
   routes?: string | false | undefined
   /**
@@ -135,6 +150,8 @@ export interface PopularPostsOptions {
   db?: AnyKysely | undefined
   /** The PostgreSQL server, where no `db` is given. The pool is ours, and closed with the app. */
   databaseUrl?: string | undefined
+  /** Makes the password for each new connection to `databaseUrl`, in place of one in the URL: for tokens that run out. */
+  databasePassword?: (() => string) | undefined
   /**
    * Where the lists are shared by all processes: an ioredis client or Cluster, or the namespace of a registered @fastify/redis
    * (`''` for the one without). It stays yours. Without `redis` and `redisUrl`, each process has its own.
@@ -144,6 +161,8 @@ export interface PopularPostsOptions {
   redisUrl?: string | undefined
   /** Whether a `redisUrl` of one node is a Cluster. Default false. */
   redisCluster?: boolean | undefined
+  /** Makes the password for each new connection to `redisUrl`, in place of one in the URL: for tokens that run out. */
+  redisPassword?: (() => string) | undefined
   /** Bearer token for `POST /posts/popular/invalidate`; without it that route does not exist. */
   adminToken?: string | undefined
   /** Your own query for posts instead of ours. Items are sent as they are; `exclude` compares their `slug`. */
@@ -155,7 +174,8 @@ export interface PopularPostsOptions {
 }
 
 /** Options without a default. */
-type Bare = 'databaseUrl' | 'load' | 'loadCategories' | 'loadFilters' | 'redis' | 'redisUrl' | 'adminToken'
+type Bare = 'load' | 'loadCategories' | 'loadFilters' | 'adminToken' | Connections
+type Connections = 'databaseUrl' | 'databasePassword' | 'redis' | 'redisUrl' | 'redisPassword'
 type Checked = {
   [Name in keyof Omit<PopularPostsOptions, Bare | 'db'>]-?: Exclude<PopularPostsOptions[Name], undefined>
 }
@@ -181,7 +201,7 @@ export function checkOptions(options: PopularPostsOptions): Settings {
 function contradictions(settings: Settings): string[] {
   const problems: string[] = []
   const { defaultLimit, maxLimit, defaultDays, maxDays, db, databaseUrl, load } = settings
-  for (const name of ['load', 'loadCategories', 'loadFilters'] as const) {
+  for (const name of ['load', 'loadCategories', 'loadFilters', 'databasePassword', 'redisPassword'] as const) {
     const value: unknown = settings[name]
     if (value !== undefined && typeof value !== 'function')
       problems.push(`${name}: expected a function, got ${shown(value)}`)

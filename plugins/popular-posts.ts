@@ -4,7 +4,8 @@ import type { Kysely } from 'kysely'
 import { systemClock } from '../cache/clock.ts'
 import type { CacheCounts } from '../cache/events.ts'
 import { entryKey } from '../cache/key.ts'
-import { type Answer, type CachePolicy, createReadThroughCache } from '../cache/read-through-cache.ts'
+import type { CachePolicy } from '../cache/options.ts'
+import { type Answer, createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions } from '../cache/store.ts'
 import type { Filters } from '../db/filters.ts'
 import type { PopularPost, Tables } from '../db/popular-posts.ts'
@@ -53,6 +54,7 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
     random: Math.random,
     nonce,
     policy: policyOf(settings),
+    refreshesBehind: settings.runsBetweenRequests,
   })
   backend.listen(cache.hear)
   const filtersKey = entryKey(settings.prefix, 'filters')
@@ -85,12 +87,24 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
     return cut(await cache.read(key, async () => encodeList(await categories({ days }))))
   }
 
-  /** Loads a list anew, unless somebody is at it already, and answers it. Throws as `read`. */
-  async function refresh(query: PopularPostsQuery = {}): Promise<PopularPost[]> {
+  /**
+   * Loads a list anew, unless somebody is at it already, and answers it. Throws as `read`.
+   * @param options.withinSeconds only if it is stale, or will be so soon; default: in any case.
+   */
+  async function refresh(query: PopularPostsQuery = {}, options: Soon = {}): Promise<PopularPost[]> {
     const { key, list, limit, exclude } = planOf(query, settings)
     if (!(await areFiltersKnown(list))) return []
-    const answer = await cache.refresh(key, async () => encodeList(await source.posts(list)))
+    const answer = await cache.refresh(key, async () => encodeList(await source.posts(list)), inMs(options))
     return JSON.parse(cut(answer, limit, exclude).body.toString()) as PopularPost[]
+  }
+
+  /** As `refresh`, the list of categories. */
+  async function refreshCategories(query: { days?: number | undefined } = {}, options: Soon = {}): Promise<void> {
+    const { categories } = source
+    if (categories === undefined) return
+    const days = daysOf(query, settings)
+    const key = entryKey(settings.prefix, 'categories', days)
+    await cache.refresh(key, async () => encodeList(await categories({ days })), inMs(options))
   }
 
   /** Callers cannot mint keys: a filter that names nothing is answered before anything is looked up under it. */
@@ -129,6 +143,7 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
     get,
     readCategories,
     refresh,
+    refreshCategories,
     /**
      * Makes every list outdated. `hard`: nothing loaded before this is answered any more. `soft`: it is answered once
      * more, while a refresh runs. With Redis a hard one resolves when it is final: a second after Redis' confirmation, when the
@@ -144,7 +159,16 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
     /** Whether the database answers; `undefined` where the lists come from the host's own `load`. */
     isDatabaseUp: source.isUp,
     stats: (): PopularPostsStats => ({ ...backend.counts(), ...backend.size(), isStoreDown: backend.state().isDown }),
-    close: (): Promise<void> => cache.close(),
+    /** The process was frozen: no copy is trusted, and connections that broke meanwhile are replaced. Never rejects. */
+    async thaw(): Promise<void> {
+      cache.hear('invalidated')
+      await backend.thaw()
+    },
+    /** Waits for what runs in the background. */
+    async settle(): Promise<void> {
+      await cache.settle()
+      backend.rest()
+    },
   }
 }
 
@@ -158,13 +182,21 @@ function nothing(): ListAnswer {
   }
 }
 
-function policyOf({ ttlSeconds, staleSeconds, failSafeSeconds }: Settings): CachePolicy {
+interface Soon {
+  withinSeconds?: number
+}
+
+function inMs({ withinSeconds = Infinity }: Soon): { withinMs: number } {
+  return { withinMs: withinSeconds * 1000 }
+}
+
+function policyOf({ ttlSeconds, staleSeconds, failSafeSeconds, loadTimeoutSeconds }: Settings): CachePolicy {
   return {
     ttlMs: ttlSeconds * 1000,
     staleMs: staleSeconds * 1000,
     failSafeMs: failSafeSeconds * 1000,
     leaseMs: 3_000,
-    loadTimeoutMs: 30_000,
+    loadTimeoutMs: loadTimeoutSeconds * 1000,
     coolDown: { firstMs: 500, maxMs: 5_000 },
     poll: { firstMs: 25, longestMs: 250 },
   }
@@ -179,7 +211,7 @@ const popularPosts: FastifyPluginAsync<CacheOptions> = async (app, { settings, d
   const beforeLoad = app.hasDecorator('postViews') ? () => app.postViews.flush() : undefined
   const service = createPopularPosts(settings, createSource(settings, db, beforeLoad), app.popularPostsBackend)
   app.decorate('popularPosts', service)
-  app.addHook('onClose', () => service.close())
+  app.addHook('onClose', () => service.settle())
 }
 
 export default fp(popularPosts, {

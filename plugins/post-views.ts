@@ -16,8 +16,8 @@ import { createRecorder, type ViewOutcome, type ViewRequest } from '../views/rec
 import { createRedisViewBuffer } from '../views/redis-view-buffer.ts'
 import type { ViewBuffer } from '../views/view-buffer.ts'
 import { nonce } from './backend.ts'
+import { startFlushTimer } from './flush-timer.ts'
 import type { Settings } from './options.ts'
-import { startUpkeep } from './upkeep.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -55,7 +55,10 @@ const FLUSH_COMMAND_MS = 5_000
 const POSTS = { ttl: 10_000, max: 10_000 }
 
 interface PostViewsOptions {
-  settings: Pick<Settings, 'prefix' | 'timeZone' | 'maxDays' | 'viewDedupSeconds' | 'viewFlushSeconds'>
+  settings: Pick<
+    Settings,
+    'prefix' | 'timeZone' | 'maxDays' | 'viewDedupSeconds' | 'viewFlushSeconds' | 'runsBetweenRequests'
+  >
   db: Kysely<Tables>
 }
 
@@ -193,6 +196,10 @@ export function createPostViews(
     flush,
     prune,
     stats: (): PostViewsStats => ({ ...counts }),
+    /** Waits for what is being recorded. */
+    async settle(): Promise<void> {
+      await Promise.all(recording)
+    },
     /** Waits for what is being recorded, and counts it. */
     async close(): Promise<void> {
       await Promise.all(recording)
@@ -204,8 +211,9 @@ export function createPostViews(
 const postViews: FastifyPluginAsync<PostViewsOptions> = async (app, options) => {
   const service = createPostViews(options, app.popularPostsBackend, app.log)
   app.decorate('postViews', service)
-  const { viewFlushSeconds } = options.settings
-  const stop = viewFlushSeconds === 0 ? () => {} : startUpkeep({ ...service, flushMs: viewFlushSeconds * 1000 })
+  const { viewFlushSeconds, runsBetweenRequests } = options.settings
+  const isTimed = runsBetweenRequests && viewFlushSeconds > 0
+  const stop = isTimed ? startFlushTimer({ ...service, flushMs: viewFlushSeconds * 1000 }) : () => {}
   app.addHook('onClose', async () => {
     stop()
     await service.close()

@@ -15,6 +15,10 @@ export interface HostRedis extends RedisClient {
   on(event: string, listener: (...args: unknown[]) => void): unknown
   quit(): Promise<unknown>
   disconnect(): void
+  /** Of a single node. */
+  readonly stream?: { destroy(): unknown } | undefined
+  /** Of a Cluster. */
+  nodes?(): HostRedis[]
 }
 
 declare module 'fastify' {
@@ -31,6 +35,10 @@ export interface RedisPluginOptions {
   redisUrl?: string | undefined
   /** Whether `redisUrl` names a Cluster, although it is one node only. */
   isCluster?: boolean | undefined
+  /** Makes the password for each new connection. */
+  password?: (() => string) | undefined
+  /** How long the boot waits for Redis; after that the app starts without, and takes it up when it comes. Default 500. */
+  bootBudgetMs?: number
 }
 
 const NoSuchRedis = createError<[string]>(
@@ -38,9 +46,6 @@ const NoSuchRedis = createError<[string]>(
   'Expected redis to be a client, or a namespace of @fastify/redis registered before this plugin, got "%s".',
   500,
 )
-
-/** How long the boot waits for Redis; after that the app starts without, and takes it up when it comes. */
-const BOOT_BUDGET_MS = 500
 
 /*
  * With these a connection that broke while the process was frozen heals: about 10 ms after a reset, in half a second when
@@ -58,7 +63,22 @@ const HEALING = {
 const retryDelayMs = (attempt: number) => (attempt === 1 ? 1 : Math.min(25 * 2 ** attempt, 1000))
 
 /** Makes a client for `redisUrl`. It does not connect before it is told to. */
-export function createRedisClient(urls: string, isCluster = false): Redis | Cluster {
+export function createRedisClient(urls: string, isCluster = false, password?: () => string): Redis | Cluster {
+  const client = createClient(urls, isCluster)
+  if (password !== undefined) renewPassword(client, password)
+  return client
+}
+
+/** ioredis reads the password from its options whenever it connects, and knows no other way to hand it a new one. */
+function renewPassword(client: HostRedis, password: () => string): void {
+  const options =
+    client instanceof Cluster
+      ? (client as unknown as { connectionPool: { redisOptions: object } }).connectionPool.redisOptions
+      : (client as unknown as { options: object }).options
+  Object.defineProperty(options, 'password', { get: password, enumerable: true, configurable: true })
+}
+
+function createClient(urls: string, isCluster: boolean): Redis | Cluster {
   const nodes = urls.split(',').map((url) => new URL(url.trim()))
   const first = new URL(urls.replace(/,.*/s, ''))
   const options = {
@@ -83,10 +103,13 @@ export function createRedisClient(urls: string, isCluster = false): Redis | Clus
   })
 }
 
-const redis: FastifyPluginAsync<RedisPluginOptions> = async (app, { redis, redisUrl, isCluster }) => {
-  const own = redisUrl === undefined ? undefined : createRedisClient(redisUrl, isCluster)
+const redis: FastifyPluginAsync<RedisPluginOptions> = async (app, { redis, redisUrl, isCluster, ...settings }) => {
+  const { password, bootBudgetMs = 500 } = settings
+  const own = redisUrl === undefined ? undefined : createRedisClient(redisUrl, isCluster, password)
   const client: HostRedis = own ?? hostClient(app, redis)
   const subscriber = createSubscriber(client)
+  // A duplicate has the password of now.
+  if (password !== undefined) renewPassword(subscriber, password)
   const ours = own === undefined ? [subscriber] : [own, subscriber]
   for (const connection of ours) {
     connection.on('error', (error: unknown) => app.log.debug({ code: codeOf(error) }, 'popular posts: Redis'))
@@ -96,7 +119,7 @@ const redis: FastifyPluginAsync<RedisPluginOptions> = async (app, { redis, redis
     await Promise.all(ours.map(end))
   })
   if (own !== undefined)
-    await Promise.race([own.connect().catch(() => {}), sleep(BOOT_BUDGET_MS, undefined, { ref: false })])
+    await Promise.race([own.connect().catch(() => {}), sleep(bootBudgetMs, undefined, { ref: false })])
 }
 
 /**
@@ -119,6 +142,12 @@ function hostClient(app: FastifyInstance, redis: HostRedis | string | undefined)
 /** With namespaces only, `app.redis` is an object of clients; and a client has properties that are none. */
 function isClient(value: unknown): value is HostRedis {
   return typeof value === 'object' && value !== null && 'callBuffer' in value && 'duplicate' in value
+}
+
+/** Drops the connections: what is asked next is asked on new ones. */
+export function dropConnections(client: HostRedis): void {
+  // Not `disconnect`: it waits for the other side to say goodbye.
+  for (const node of client.nodes?.() ?? [client]) node.stream?.destroy()
 }
 
 /** A connection that is not up cannot say goodbye, and would wait for it for ever. */

@@ -11,19 +11,24 @@ interface SignalsOptions {
   db: Kysely<Tables>
   /** Where to listen for notifications; without it, changes are found by asking now and then. */
   databaseUrl?: string | undefined
+  /** Makes the password for each new connection. */
+  password?: (() => string) | undefined
   /** For tests that move time themselves. */
   clock?: Clock
 }
 
 /** Invalidates the lists when the database says that it has changed. */
-const signals: FastifyPluginAsync<SignalsOptions> = async (app, { db, databaseUrl, clock = backgroundClock }) => {
+const signals: FastifyPluginAsync<SignalsOptions> = async (
+  app,
+  { db, databaseUrl, password, clock = backgroundClock },
+) => {
   const throttle = createChangeThrottle({
     clock,
     apply: (change, cause) => app.popularPosts.invalidate(change, { wait: false, cause }),
     onFailure: (error) =>
       app.log.warn({ code: codeOf(error) }, 'popular posts: the cache cannot be told of a change, trying again'),
   })
-  const watch = watchChanges({ db, databaseUrl, clock, onChange: throttle.add, log: app.log })
+  const watch = watchChanges({ db, databaseUrl, password, clock, onChange: throttle.add, log: app.log })
   app.addHook('onClose', async () => {
     await watch.close()
     await throttle.close()

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { type ConfigError, readConfig } from '../config.ts'
+import { type ConfigError, readConfig, readLambdaConfig } from '../config.ts'
 
 t.test('without any variable the defaults hold, frozen', async (t) => {
   const config = readConfig({})
@@ -14,6 +14,8 @@ t.test('without any variable the defaults hold, frozen', async (t) => {
     adminToken: undefined,
     siteTimeZone: 'UTC',
     viewDedupSeconds: 900,
+    loadTimeoutSeconds: 30,
+    iam: {},
     trustProxy: false,
     cache: { prefix: 'blog:popular', ttlSeconds: 1800, staleSeconds: 3600, failSafeSeconds: 86_400 },
   })
@@ -91,4 +93,68 @@ t.test('all that is wrong is told at once, and no secret', async (t) => {
     t.notMatch(message, /secret|host\/db/)
     t.match(message, /"p{59}…/, 'long values are cut')
   }
+})
+
+const aws = { AWS_REGION: 'eu-central-1', AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'hidden' }
+
+t.test('IAM takes the place of passwords', async (t) => {
+  t.same(readConfig({ ...aws, DATABASE_URL: 'postgres://ann@db.example/blog' }).iam, {}, 'where it is wanted')
+  const { iam } = readConfig({
+    ...{ ...aws, AWS_SESSION_TOKEN: 'session' },
+    ...{ DATABASE_URL: 'postgres://ann%40x@db.example:5433/blog', DATABASE_IAM: 'true' },
+    ...{
+      REDIS_URL: 'rediss://bob@a.example:6379,rediss://bob@b.example',
+      REDIS_IAM_CACHE: 'lists',
+      REDIS_IAM_KIND: 'nodes',
+    },
+  })
+  const signer = {
+    ...{ region: 'eu-central-1', accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'hidden', sessionToken: 'session' },
+  }
+  t.same(iam, {
+    database: { signer, host: 'db.example', port: 5433, user: 'ann@x' },
+    redis: { signer, cache: 'lists', isServerless: false, user: 'bob' },
+  })
+  const defaults = readConfig({ ...aws, DATABASE_URL: 'postgres://ann@db.example/blog', DATABASE_IAM: 'true' })
+  t.equal(defaults.iam.database?.port, 5432)
+})
+
+t.test('IAM that does not fit the rest is refused, and nothing secret shown', async (t) => {
+  const rediss = { REDIS_URL: 'rediss://bob@a.example', REDIS_IAM_CACHE: 'lists' }
+  const wrong: [NodeJS.ProcessEnv, RegExp][] = [
+    [
+      { DATABASE_IAM: 'true', DATABASE_URL: 'postgres://ann@db.example/blog' },
+      /AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET/,
+    ],
+    [{ ...aws, DATABASE_IAM: 'true' }, /DATABASE_URL: expected a user and no password with DATABASE_IAM/],
+    [
+      { ...aws, DATABASE_IAM: 'true', DATABASE_URL: 'postgres://ann:hidden@db.example/blog' },
+      /DATABASE_URL: expected a user/,
+    ],
+    [
+      { ...aws, REDIS_IAM_CACHE: 'lists' },
+      /REDIS_URL: expected rediss:\/\/, a user and no password with REDIS_IAM_CACHE/,
+    ],
+    [{ ...aws, ...rediss, REDIS_URL: 'redis://bob@a.example' }, /REDIS_URL: expected rediss/],
+    [{ ...aws, ...rediss, REDIS_URL: 'rediss://a.example' }, /REDIS_URL: expected rediss/],
+    [{ ...aws, ...rediss, REDIS_URL: 'rediss://bob:hidden@a.example' }, /REDIS_URL: expected rediss/],
+    [{ ...aws, ...rediss, REDIS_IAM_CACHE: 'Lists' }, /REDIS_IAM_CACHE: expected the name of an ElastiCache cache/],
+    [{ ...aws, ...rediss, REDIS_IAM_KIND: 'cluster' }, /REDIS_IAM_KIND: expected serverless or nodes/],
+  ]
+  for (const [variables, message] of wrong) {
+    try {
+      readConfig(variables)
+      t.fail(`expected a refusal: ${message}`)
+    } catch (error) {
+      t.match((error as ConfigError).message, message)
+      t.notMatch((error as ConfigError).message, /hidden/)
+    }
+  }
+})
+
+t.test('AWS Lambda has no database and no cache of its own', async (t) => {
+  const [DATABASE_URL, REDIS_URL] = ['postgres://db.example/blog', 'redis://a.example']
+  for (const variables of [{}, { DATABASE_URL }, { REDIS_URL }])
+    t.throws(() => readLambdaConfig(variables), { name: 'ConfigError', message: /set DATABASE_URL and REDIS_URL/ })
+  t.equal(readLambdaConfig({ DATABASE_URL, REDIS_URL }).databaseUrl, DATABASE_URL)
 })

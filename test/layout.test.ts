@@ -10,20 +10,25 @@ const arrows: Record<string, string[]> = {
   cache: ['cache'],
   db: ['db'],
   views: ['views', 'cache'],
-  'validate.ts': [],
+  'formats.ts': [],
+  'compile-settings.ts': ['formats.ts'],
+  'validate.ts': ['compile-settings.ts'],
   'query.ts': ['validate.ts'],
   'config.ts': ['validate.ts'],
   plugins: ['plugins', 'cache', 'db', 'views', 'query.ts', 'validate.ts'],
+  aws: ['aws'],
   routes: ['routes', 'views', 'query.ts'],
   'index.ts': ['plugins', 'routes'],
-  'app.ts': ['index.ts', 'routes'],
+  'app.ts': ['aws', 'index.ts', 'routes'],
   'run.ts': ['config.ts', 'db'],
-  'service-database.ts': ['db', 'plugins'],
+  'service-database.ts': ['aws', 'db', 'plugins'],
+  'lambda.ts': ['app.ts', 'aws', 'config.ts'],
+  'lambda-migrate.ts': ['aws', 'config.ts', 'db', 'plugins'],
   'server.ts': ['app.ts', 'config.ts', 'db', 'run.ts', 'service-database.ts'],
-  bin: ['bin', 'cache', 'config.ts', 'db', 'plugins', 'run.ts', 'service-database.ts', 'views'],
+  bin: ['aws', 'bin', 'cache', 'config.ts', 'db', 'plugins', 'run.ts', 'service-database.ts', 'views'],
 }
 
-const folders = ['cache', 'db', 'views', 'plugins', 'routes', 'bin']
+const folders = ['cache', 'db', 'views', 'plugins', 'routes', 'aws', 'bin']
 const files = [
   ...readdirSync(root).filter((name) => name.endsWith('.ts')),
   ...folders.flatMap((folder) =>
@@ -58,7 +63,7 @@ t.test('imports follow the arrows of the architecture', async (t) => {
     for (const { from, isType } of importsOf(file)) {
       if (!from.startsWith('.')) continue
       const target = partOf(normalize(join(dirname(file), from)))
-      const isBelowApp = target !== 'app.ts' && target !== 'server.ts' && target !== 'bin'
+      const isBelowApp = !['app.ts', 'server.ts', 'lambda.ts', 'bin'].includes(target)
       t.ok(
         allowed.includes(target) || (isType && isBelowApp && part !== 'cache' && part !== 'db'),
         `${file} imports ${from}`,

@@ -15,6 +15,7 @@ const documents = [
   'docs/decisions.md',
   'docs/cache.md',
   'docs/adopting.md',
+  'docs/deploy.md',
   'CHANGELOG.md',
 ]
 const readme = readFileSync(join(root, 'README.md'), 'utf8')

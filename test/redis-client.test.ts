@@ -1,13 +1,10 @@
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { Cluster, Redis } from 'ioredis'
-import { generate } from 'selfsigned'
 import t from 'tap'
 import { freePort } from '../db/embedded/server.ts'
 import { createRedisClient } from '../plugins/redis.ts'
+import { makeCertificate, tlsArguments } from './helpers/certificate.ts'
 import { runProgram } from './helpers/program.ts'
 import { startRedis } from './helpers/redis.ts'
-import { temporaryDirectory } from './helpers/temporary-directory.ts'
 
 t.test('a URL makes a client that does not connect before it is told to', async (t) => {
   const client = createRedisClient('redis://ann:p%40ss@cache.example:6380/2')
@@ -38,37 +35,16 @@ t.test('several URLs, or one that is said to be one, make a Cluster', async (t) 
 })
 
 t.test('over TLS', async (t) => {
-  const directory = await temporaryDirectory(t)
-  const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
-    extensions: [
-      { name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] },
-      { name: 'basicConstraints', cA: true },
-    ],
-  })
-  const [keyFile, certFile] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
-  await Promise.all([writeFile(keyFile, key), writeFile(certFile, cert)])
+  const certificate = await makeCertificate(t)
   const tlsPort = await freePort()
-  const redis = await startRedis({
-    args: [
-      '--tls-port',
-      String(tlsPort),
-      '--tls-cert-file',
-      certFile,
-      '--tls-key-file',
-      keyFile,
-      '--tls-ca-cert-file',
-      certFile,
-      '--tls-auth-clients',
-      'no',
-    ],
-  })
+  const redis = await startRedis({ args: tlsArguments(tlsPort, certificate) })
   t.teardown(() => redis.stop())
   const invalidate = (env: NodeJS.ProcessEnv) =>
     runProgram(t, 'bin/popular-posts.ts', {
       args: ['invalidate'],
       env: { REDIS_URL: `rediss://localhost:${tlsPort}`, ...env },
     })
-  const trusting = invalidate({ NODE_EXTRA_CA_CERTS: certFile })
+  const trusting = invalidate({ NODE_EXTRA_CA_CERTS: certificate.certFile })
   t.equal(await trusting.ended(), 0, trusting.stderr())
   const wary = invalidate({})
   t.equal(await wary.ended(), 1, 'an unknown certificate is not trusted')

@@ -32,7 +32,7 @@ function setUp(t: Test, { random = (): number => 0.5, wrap = (store: Store): Sto
       },
     })
   const cache = createProcess()
-  t.teardown(() => cache.close())
+  t.teardown(() => cache.settle())
   let version = 0
   /** Answers v1, v2, … */
   const load = async () => {
@@ -89,7 +89,7 @@ t.test('an expired entry is served at once, and refreshed once', async (t) => {
   }
   t.equal(refreshes, 1)
   refreshing.resolve(Buffer.from('v2'))
-  await cache.close()
+  await cache.settle()
   t.equal(await text(cache.read('a', load)), 'v2')
   t.match(
     events.filter((event) => event.type === 'loaded').map((event) => event.why),
@@ -172,7 +172,7 @@ t.test('a refresh that fails in the background is told, and the stale value goes
   await clock.advance(10_001)
   const failing = () => Promise.reject(new Error('down'))
   t.match(await cache.read('a', failing), { outcome: 'stale' })
-  await cache.close()
+  await cache.settle()
   t.match(
     events.find((event) => event.type === 'load-failed'),
     { why: 'refresh', isServedStale: true },
@@ -215,7 +215,7 @@ t.test('a soft invalidation: the list is served once more while one refresh runs
   await cache.read('a', load)
   await cache.invalidate('soft')
   t.equal(await text(cache.read('a', load)), 'v1')
-  await cache.close()
+  await cache.settle()
   t.equal(loads(), 2)
   t.equal(await text(cache.read('a', load)), 'v2')
 })
@@ -402,7 +402,7 @@ t.test('close waits for a refresh in the background', async (t) => {
   const refreshing = deferred<Uint8Array>()
   await cache.read('a', () => refreshing.promise)
   let isClosed = false
-  const closing = cache.close().then(() => {
+  const closing = cache.settle().then(() => {
     isClosed = true
   })
   await clock.advance(0)

@@ -1,4 +1,5 @@
 import { freePort } from '../../db/embedded/server.ts'
+import { type Certificate, tlsArguments } from './certificate.ts'
 import { type RedisServer, startRedis } from './redis.ts'
 import { redisCommand } from './redis-command.ts'
 import { until } from './services/until.ts'
@@ -7,9 +8,12 @@ const SLOTS = 16_384
 
 export type RedisCluster = Awaited<ReturnType<typeof startRedisCluster>>
 
-/** A Redis Cluster of masters on 127.0.0.1, its slots shared out evenly; ready when this resolves. */
-export async function startRedisCluster({ masters = 3 } = {}) {
-  const nodes = await Promise.all(Array.from({ length: masters }, startNode))
+/**
+ * A Redis Cluster of masters on 127.0.0.1, its slots shared out evenly; ready when this resolves.
+ * @param options.certificate makes the nodes speak TLS, on ports of its own; and tell those to whoever comes over TLS.
+ */
+export async function startRedisCluster({ masters = 3, certificate }: ClusterOptions = {}) {
+  const nodes = await Promise.all(Array.from({ length: masters }, () => startNode(certificate)))
   const share = Math.ceil(SLOTS / masters)
   await Promise.all(
     nodes.map(async ({ server }, index) => {
@@ -23,12 +27,17 @@ export async function startRedisCluster({ masters = 3 } = {}) {
   const isWhole = async () => (await Promise.all(servers.map((server) => isFormed(server, masters)))).every(Boolean)
   const meeting = servers.flatMap((from) => nodes.filter((to) => to.server !== from).map((to) => ({ from, to })))
   for (const { from, to } of meeting) {
-    await redisCommand(from.port, 'CLUSTER', 'MEET', '127.0.0.1', String(to.server.port), String(to.busPort))
+    const port = to.tlsPort || to.server.port
+    await redisCommand(from.port, 'CLUSTER', 'MEET', '127.0.0.1', String(port), String(to.busPort))
   }
   await until(isWhole, 'the cluster has formed')
   return {
     /** Each with its `port`, `kill` and `stop`. */
     nodes: servers,
+    /** Where they speak TLS. */
+    tlsPorts: nodes.map((node) => node.tlsPort),
+    /** Sends a command to every node. */
+    command: (...args: string[]) => Promise.all(servers.map(({ port }) => redisCommand(port, ...args))),
     /** Which of them holds a key. */
     async ownerOf(key: string): Promise<number> {
       return Math.floor(Number(await redisCommand(nodes[0]?.server.port ?? 0, 'CLUSTER', 'KEYSLOT', key)) / share)
@@ -49,12 +58,27 @@ export async function startRedisCluster({ masters = 3 } = {}) {
   }
 }
 
-async function startNode(): Promise<{ server: RedisServer; busPort: number; args: string[] }> {
+interface ClusterOptions {
+  masters?: number
+  certificate?: Certificate
+}
+
+interface Node {
+  server: RedisServer
+  busPort: number
+  /** 0: none. */
+  tlsPort: number
+  args: string[]
+}
+
+async function startNode(certificate?: Certificate): Promise<Node> {
   // The bus port is by default the port + 10,000, which may be somebody else's, or no port at all.
   const busPort = await freePort()
   const cluster = ['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--cluster-node-timeout', '2000']
-  const args = [...cluster, '--cluster-announce-ip', '127.0.0.1']
-  return { server: await startRedis({ args }), busPort, args }
+  const tlsPort = certificate === undefined ? 0 : await freePort()
+  const tls = certificate === undefined ? [] : [...tlsArguments(tlsPort, certificate), '--tls-cluster', 'yes']
+  const args = [...cluster, '--cluster-announce-ip', '127.0.0.1', ...tls]
+  return { server: await startRedis({ args }), busPort, tlsPort, args }
 }
 
 async function isFormed(server: RedisServer, masters: number): Promise<boolean> {

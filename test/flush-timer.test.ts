@@ -1,11 +1,11 @@
 import t from 'tap'
-import { startUpkeep } from '../plugins/upkeep.ts'
+import { startFlushTimer } from '../plugins/flush-timer.ts'
 import { until } from './helpers/services/until.ts'
 
 function setUp(t: { teardown(end: () => void): unknown }, pruneMs: number) {
   const done = { flushes: 0, prunes: 0 }
   const state = { waiting: 0, hasMore: false, isDown: false }
-  const stop = startUpkeep({
+  const stop = startFlushTimer({
     async flush() {
       done.flushes += 1
       if (state.isDown) throw new Error('ECONNREFUSED')

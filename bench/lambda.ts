@@ -1,0 +1,103 @@
+// How long a cold start takes: the artifact, against a bare Fastify with the same clients, bundled the same way.
+// Needs no database: both start without one, as they would at night. Run: npm run bench:lambda -- --rounds 15
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { gzipSync } from 'node:zlib'
+import { build } from 'esbuild'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const { values } = parseArgs({ options: { rounds: { type: 'string', default: '15' } } })
+
+/** What anybody would have: Fastify, a pool, a client; one route. */
+const BARE = `
+  import awsLambdaFastify from '@fastify/aws-lambda'
+  import Fastify from 'fastify'
+  import { Redis } from 'ioredis'
+  import { Kysely, PostgresDialect } from 'kysely'
+  import pg from 'pg'
+  const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL })
+  const db = new Kysely({ dialect: new PostgresDialect({ pool }) })
+  const redis = new Redis(process.env.REDIS_URL, { lazyConnect: true })
+  redis.on('error', () => {})
+  await redis.connect().catch(() => {})
+  const app = Fastify()
+  const querystring = { type: 'object', properties: { limit: { type: 'integer' }, days: { type: 'integer' } } }
+  app.get('/posts/popular', { schema: { querystring } }, async () => db.selectFrom('posts').selectAll().execute())
+  const proxy = awsLambdaFastify(app, { decorateRequest: false })
+  await app.ready()
+  export const http = (event, context) => proxy(event, context)`
+
+/** Starts a module in a process of its own; answers how long it takes to be ready, in milliseconds. */
+async function start(file: string): Promise<number> {
+  const code = `const t = performance.now(); await import(${JSON.stringify(file)}); console.log(performance.now() - t); process.exit()`
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', code], {
+    env: {
+      // Nothing listens there: refused at once.
+      ...{ DATABASE_URL: 'postgres://nobody@127.0.0.1:9/none', REDIS_URL: 'redis://127.0.0.1:9' },
+      LOG_LEVEL: 'silent',
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let said = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  await once(child, 'close')
+  return Number(said)
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN
+}
+
+const directory = await mkdtemp(join(tmpdir(), 'popular-posts-bench-'))
+try {
+  await import('../bundle/bundle.ts')
+  const [source, bare] = [join(root, 'bench', '.bare.mjs'), join(directory, 'bare.mjs')]
+  await writeFile(source, BARE)
+  try {
+    await build({
+      ...{
+        absWorkingDir: root,
+        entryPoints: [source],
+        outfile: bare,
+        bundle: true,
+        platform: 'node',
+        target: 'node22',
+      },
+      ...{ format: 'esm', mainFields: ['module', 'main'], minify: true, legalComments: 'none', logLevel: 'warning' },
+      banner: {
+        js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
+      },
+      external: ['pg-native', 'pg-cloudflare'],
+    })
+  } finally {
+    await rm(source)
+  }
+  const subjects = { 'popular posts': join(root, 'build', 'lambda', 'lambda.mjs'), 'bare Fastify': bare }
+  const times: Record<string, number[]> = { 'popular posts': [], 'bare Fastify': [] }
+  for (let round = -1; round < Number(values.rounds); round += 1) {
+    for (const [name, file] of Object.entries(subjects)) {
+      const ms = await start(file)
+      // The first round warms the disk's cache.
+      if (round >= 0) times[name]?.push(ms)
+    }
+  }
+  for (const [name, file] of Object.entries(subjects)) {
+    const bytes = await readFile(file)
+    const [size, zipped] = [bytes.byteLength, gzipSync(bytes).byteLength].map((count) => (count / 1e6).toFixed(2))
+    process.stdout.write(`${name}: ${median(times[name] ?? []).toFixed(0)} ms, ${size} MB (${zipped} MB zipped)\n`)
+  }
+  const ratios = (times['popular posts'] ?? []).map((ms, round) => ms / (times['bare Fastify']?.[round] ?? Number.NaN))
+  process.stdout.write(
+    `ratio, median of ${ratios.length} rounds: ${median(ratios).toFixed(2)} (Node.js ${process.version})\n`,
+  )
+} finally {
+  await rm(directory, { recursive: true, force: true })
+}

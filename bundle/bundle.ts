@@ -1,0 +1,65 @@
+// Makes build/lambda/: what is deployed to AWS Lambda. See docs/deploy.md.
+import { rm } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { build, type Plugin } from 'esbuild'
+import { type Precompiled, precompile } from './precompile.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** Modules that a bundle has other ones for: see `precompile`. */
+const REPLACED = /(?:^@fastify\/ajv-compiler|^@fastify\/fast-json-stringify-compiler|\/compile-settings\.ts)$/
+
+/** Puts code that was compiled ahead in the place of the compilers. */
+function replaceCompilers({ validators, serializers, settings }: Precompiled): Plugin {
+  const routes = (codes: Map<string, string>, part: string) => `
+    const known = { ${[...codes].map(([name, code]) => `${JSON.stringify(name)}: () => {${asModule(code)}}`).join(',\n')} }
+    module.exports = () => () => (route) => known[\`\${route.method} \${route.url} \${route.${part}}\`]()`
+  const contents: Record<string, string> = {
+    '@fastify/ajv-compiler': routes(validators, 'httpPart'),
+    '@fastify/fast-json-stringify-compiler': routes(serializers, 'httpStatus'),
+    './compile-settings.ts': `
+      import { createHash } from 'node:crypto'
+      import { formats } from './formats.ts'
+      const known = { ${[...settings].map(([hash, code]) => `'${hash}': () => {${asModule(code)}}`).join(',\n')} }
+      export const compileSettings = (schema) =>
+        known[createHash('sha256').update(JSON.stringify(schema)).digest('base64url')]()`,
+  }
+  return {
+    name: 'replace-compilers',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: REPLACED }, ({ path }) => ({ path, namespace: 'precompiled' }))
+      onLoad({ filter: /.*/, namespace: 'precompiled' }, ({ path }) => ({
+        contents: contents[path] ?? '',
+        resolveDir: root,
+      }))
+    },
+  }
+}
+
+/** The code of a CommonJS module as the body of a function that answers what it exports. */
+function asModule(code: string): string {
+  return `const module = { exports: {} }; let exports = module.exports; ${code}\nreturn module.exports`
+}
+
+const outdir = `${root}build/lambda`
+await rm(outdir, { recursive: true, force: true })
+const { metafile } = await build({
+  ...{
+    absWorkingDir: root,
+    entryPoints: { lambda: 'lambda.ts', migrate: 'lambda-migrate.ts' },
+    outdir,
+    outExtension: { '.js': '.mjs' },
+    metafile: true,
+  },
+  ...{ bundle: true, platform: 'node', target: 'node22', format: 'esm', mainFields: ['module', 'main'] },
+  ...{ minify: true, legalComments: 'none', logLevel: 'warning' },
+  // Some packages are CommonJS and ask for Node.js' own modules.
+  banner: {
+    js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
+  },
+  // Found where they are wanted, and missed nowhere else.
+  external: ['pg-native', 'pg-cloudflare'],
+  plugins: [replaceCompilers(await precompile())],
+})
+for (const [file, { bytes }] of Object.entries(metafile.outputs))
+  process.stdout.write(`${file}: ${(bytes / 1e6).toFixed(2)} MB\n`)

@@ -1,0 +1,39 @@
+import ipaddr from 'ipaddr.js'
+
+/**
+ * Formats of settings: `time-zone` is the name of an IANA time zone; `trusted-proxies` are addresses and networks with commas
+ * between them.
+ */
+export const formats = { 'time-zone': isTimeZone, 'trusted-proxies': areProxies }
+
+/**
+ * Whether PostgreSQL and JavaScript agree on a name. Bare offsets are refused: PostgreSQL reads `+05:30` the POSIX way,
+ * as west of Greenwich.
+ */
+function isTimeZone(name: string): boolean {
+  if (!/^[A-Za-z]/.test(name)) return false
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name })
+    return true
+  } catch {
+    // That is how Intl says no.
+    return false
+  }
+}
+
+/**
+ * A network of all addresses is refused: whoever trusts everybody believes any address that a client makes up. So is a
+ * number of hops, which Fastify takes for nobody, as it cannot tell who connects.
+ */
+function areProxies(text: string): boolean {
+  return text.split(',').every((part) => {
+    const proxy = part.trim()
+    if (['loopback', 'linklocal', 'uniquelocal'].includes(proxy)) return true
+    return ipaddr.isValidCIDR(proxy) ? !proxy.endsWith('/0') : isAddress(proxy)
+  })
+}
+
+/** Not the short forms of IPv4 (`1`, `127.1`) that were meant as something else. */
+function isAddress(text: string): boolean {
+  return ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text)
+}

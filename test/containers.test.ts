@@ -1,0 +1,93 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { parse } from 'yaml'
+import { environmentSchema } from '../config.ts'
+import { run } from './helpers/checkout.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const text = readFileSync(join(root, 'Dockerfile'), 'utf8').replaceAll(/\\\n\s*/g, '')
+const instructions = text
+  .split('\n')
+  .filter((line) => /^[A-Z]/.test(line))
+  .map((line) => ({ name: line.split(' ')[0] ?? '', rest: line.slice(line.indexOf(' ') + 1) }))
+
+interface Service {
+  image?: string
+  build?: string
+  command?: string[]
+  environment?: Record<string, string>
+  read_only?: boolean
+  ports?: string[]
+  depends_on?: Record<string, { condition: string }>
+}
+const { services } = parse(readFileSync(join(root, 'compose.yml'), 'utf8')) as { services: Record<string, Service> }
+
+t.test('the image runs as nobody in particular, and has what it starts', async (t) => {
+  const stage = instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'))
+  t.equal(stage.find(({ name }) => name === 'USER')?.rest, 'node')
+  const [command] = stage.filter(({ name }) => name === 'CMD')
+  const [program, file = ''] = JSON.parse(command?.rest ?? '[]') as string[]
+  t.equal(program, 'node')
+  for (const built of [
+    file,
+    ...Object.values(services).flatMap(({ command: [name, what = ''] = [] }) => (name === 'node' ? [what] : [])),
+  ])
+    t.ok(existsSync(join(root, built.replace('dist/', '').replace('.js', '.ts'))), built)
+  t.ok(
+    stage.filter(({ name }) => name === 'COPY').every(({ rest }) => rest.startsWith('--from=build /service/')),
+    'nothing but what was built',
+  )
+  // Other names are only known on the machine that builds.
+  for (const { name, rest } of instructions)
+    t.match(name, /^(?:FROM|WORKDIR|COPY|RUN|ENV|USER|EXPOSE|HEALTHCHECK|CMD)$/, rest)
+})
+
+t.test('the health check tells a process that answers from one that does not', async (t) => {
+  const { rest = '' } = instructions.find(({ name }) => name === 'HEALTHCHECK') ?? {}
+  const [program = '', ...args] = JSON.parse(rest.slice(rest.indexOf('['))) as string[]
+  let status = 200
+  const server = createServer((request, response) => {
+    response.writeHead(request.url === '/health/live' ? status : 404).end()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const check = async () => {
+    const env = { ...process.env, PORT: String((server.address() as AddressInfo | null)?.port ?? 1) }
+    const [code] = await once(spawn(program, args, { env }), 'exit')
+    return code
+  }
+  t.equal(await check(), 0)
+  status = 503
+  t.equal(await check(), 1)
+  await new Promise((resolve) => server.close(resolve))
+  t.equal(await check(), 1)
+})
+
+t.test('compose starts what there is, in order, and shows nothing to the network', async (t) => {
+  const names = Object.keys(services)
+  for (const [name, service] of Object.entries(services)) {
+    t.ok((service.image === undefined) !== (service.build === undefined), `${name} is built or pulled`)
+    for (const [other, { condition }] of Object.entries(service.depends_on ?? {})) {
+      t.ok(names.includes(other), `${name} waits for ${other}`)
+      t.match(condition, /^service_(?:healthy|completed_successfully)$/)
+    }
+    for (const port of service.ports ?? []) t.match(port, /^127\.0\.0\.1:/)
+    if (service.build === undefined) continue
+    t.equal(service.read_only, true, `${name} writes no files`)
+    for (const variable of Object.keys(service.environment ?? {}))
+      t.ok(variable in environmentSchema.properties, `${name}: ${variable}`)
+  }
+})
+
+t.test('docker itself can read compose.yml, where it is', async (t) => {
+  const version = await run(root, 'docker', 'compose', 'version').catch(() => '')
+  if (version === '') return t.pass('no docker compose on this machine')
+  const config = await run(root, 'env', 'POSTGRES_PASSWORD=secret', 'docker', 'compose', 'config', '--format', 'json')
+  return t.same(Object.keys((JSON.parse(config) as { services: object }).services).sort(), Object.keys(services).sort())
+})

@@ -1,0 +1,67 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import t from 'tap'
+import { clientOptions, openPool } from '../../db/pool.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+import { layWire } from '../helpers/wire.ts'
+
+const IDLE_MS = 1_100
+
+t.test('a connection that broke while it lay unused is replaced within a statement', async (t) => {
+  const { url } = await createTestDatabase(t)
+  const address = new URL(url)
+  const wire = await layWire(t, Number(address.port))
+  address.port = String(wire.port)
+  const pool = openPool({ connectionString: address.href, max: 1, onError: () => undefined })
+  t.teardown(() => pool.end())
+  const processId = async () => {
+    const client = await pool.connect()
+    const { rows } = await client.query<{ id: number }>('select pg_backend_pid() as id', [])
+    client.release()
+    return rows[0]?.id
+  }
+  const first = await processId()
+  t.equal(await processId(), first)
+  await sleep(IDLE_MS)
+  t.equal(await processId(), first, 'one that answers is kept')
+  for (const how of ['closed', 'reset', 'half-open'] as const) {
+    const before = await processId()
+    await sleep(IDLE_MS)
+    wire.cut(how)
+    t.not(await processId(), before, how)
+  }
+})
+
+t.test('a connection on which a statement timed out is not used again', async (t) => {
+  const { url } = await createTestDatabase(t)
+  const pool = openPool({
+    connectionString: url,
+    max: 1,
+    statementSeconds: 1,
+    onError: () => undefined,
+    password: () => '',
+  })
+  t.teardown(() => pool.end())
+  const client = await pool.connect()
+  const { rows } = await client.query<{ id: number }>('select pg_backend_pid() as id', [])
+  await t.rejects(client.query('select pg_sleep(5)', []), { message: 'Query read timeout' })
+  client.release()
+  const next = await pool.connect()
+  const other = await next.query<{ id: number }>('select pg_backend_pid() as id', [])
+  next.release()
+  t.not(other.rows[0]?.id, rows[0]?.id)
+})
+
+t.test('a password that is made for each connection takes the place of one in the URL', async (t) => {
+  const password = () => 'a token'
+  const options = clientOptions({
+    connectionString: 'postgres://ann@db.example:5433/blog?sslmode=verify-full',
+    password,
+  })
+  const client = new pg.Client(options)
+  t.match(client, { host: 'db.example', port: 5433, database: 'blog', user: 'ann', ssl: {} })
+  t.equal(client.password, password)
+  t.match(clientOptions({ connectionString: 'postgres://db.example/blog', password: undefined }), {
+    connectionString: 'postgres://db.example/blog',
+  })
+})

@@ -1,0 +1,29 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { generate } from 'selfsigned'
+import { temporaryDirectory } from './temporary-directory.ts'
+
+export interface Certificate {
+  keyFile: string
+  certFile: string
+}
+
+/** A certificate for this machine that signs itself, in files. */
+export async function makeCertificate(t: { teardown(end: () => Promise<void>): unknown }): Promise<Certificate> {
+  const directory = await temporaryDirectory(t)
+  const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
+    extensions: [
+      { name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] },
+      { name: 'basicConstraints', cA: true },
+    ],
+  })
+  const [keyFile, certFile] = [join(directory, 'key.pem'), join(directory, 'cert.pem')]
+  await Promise.all([writeFile(keyFile, key), writeFile(certFile, cert)])
+  return { keyFile, certFile }
+}
+
+/** What makes redis-server speak TLS on a port, beside its plain one. */
+export function tlsArguments(port: number, { keyFile, certFile }: Certificate): string[] {
+  const settings = { port, 'cert-file': certFile, 'key-file': keyFile, 'ca-cert-file': certFile, 'auth-clients': 'no' }
+  return Object.entries(settings).flatMap(([name, value]) => [`--tls-${name}`, String(value)])
+}

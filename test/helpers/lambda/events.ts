@@ -1,0 +1,45 @@
+import { randomUUID } from 'node:crypto'
+
+/** The address that the gateway says the client has. */
+export const CLIENT_ADDRESS = '203.0.113.7'
+
+export interface RequestOptions {
+  method?: string
+  headers?: Readonly<Record<string, string>>
+  body?: string
+  sourceIp?: string
+}
+
+/** What an HTTP API makes of a request, as of payload format 2.0: the path decoded, the query string as it came. */
+export function httpApiEvent(url: string, options: RequestOptions = {}) {
+  const { method = 'GET', headers = {}, body, sourceIp = CLIENT_ADDRESS } = options
+  const [path = '', ...rest] = url.split('?')
+  const rawQueryString = rest.join('?')
+  const parameters: Record<string, string> = {}
+  for (const [name, value] of new URLSearchParams(rawQueryString))
+    parameters[name] = name in parameters ? `${parameters[name]},${value}` : value
+  return {
+    version: '2.0',
+    routeKey: '$default',
+    rawPath: decodeURI(path),
+    rawQueryString,
+    headers: { host: 'api.example', 'x-forwarded-proto': 'https', 'x-forwarded-for': sourceIp, ...headers },
+    ...(rawQueryString === '' ? {} : { queryStringParameters: parameters }),
+    requestContext: {
+      accountId: '000000000000',
+      apiId: 'api',
+      http: { method, path, protocol: 'HTTP/1.1', sourceIp, userAgent: headers['user-agent'] ?? '' },
+      requestId: randomUUID(),
+      stage: '$default',
+    },
+    ...(body === undefined ? {} : { body }),
+    isBase64Encoded: false,
+  }
+}
+
+/** What a handler answered, as the gateway sends it on. */
+export interface HttpAnswer {
+  statusCode: number
+  headers: Record<string, string>
+  body: string
+}

@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import { announceChange } from '../../db/signals.ts'
+import popularPosts, { type PopularPostsOptions } from '../../index.ts'
+import { createUpkeep } from '../../plugins/upkeep.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+import { redisUrl, startRedis } from '../helpers/redis.ts'
+import { startRedisCluster } from '../helpers/redis-cluster.ts'
+import { until } from '../helpers/services/until.ts'
+import { layWire } from '../helpers/wire.ts'
+
+/** More than a connection may lie unused. */
+const FROZEN_MS = 1_100
+let prefixes = 0
+
+async function createApp(t: Test, options: PopularPostsOptions): Promise<FastifyInstance> {
+  const app = Fastify()
+  prefixes += 1
+  const prefix = `between-${process.pid}-${prefixes}`
+  await app.register(popularPosts, { prefix, runsBetweenRequests: false, ...options })
+  t.teardown(() => app.close())
+  return app
+}
+
+/** A source that tells how often it was asked. */
+function counting() {
+  const source = {
+    loads: 0,
+    async load() {
+      source.loads += 1
+      return [{ slug: `load-${source.loads}` }]
+    },
+  }
+  return source
+}
+
+const how = async (app: FastifyInstance, path = '/posts/popular') =>
+  (await app.inject(path)).headers['cache-status']?.toString().replace('popular-posts; ', '')
+
+t.test('without Redis and a database of ours', async (t) => {
+  const source = counting()
+  const app = await createApp(t, { load: source.load, ttlSeconds: 1 })
+  t.equal(await how(app), 'fwd=miss; stored')
+  await sleep(FROZEN_MS + 100)
+  t.equal(await how(app), 'fwd=miss; stored', 'refreshed before the answer, not behind it')
+  t.equal(source.loads, 2)
+  await app.popularPosts.refreshCategories()
+  t.equal(source.loads, 2, 'there is no list of categories')
+  const other = await createApp(t, { load: source.load })
+  await how(other)
+  t.same(await other.popularPosts.refresh({}, { withinSeconds: 60 }), [{ slug: 'load-3' }], 'it is fresh enough')
+})
+
+t.test('a half-open connection to Redis is replaced within the request', async (t) => {
+  const server = await startRedis()
+  t.teardown(() => server.stop())
+  const wire = await layWire(t, server.port)
+  const source = counting()
+  const app = await createApp(t, { load: source.load, redisUrl: `redis://127.0.0.1:${wire.port}` })
+  await until(async () => /^hit/.test(String(await how(app))), 'it is on Redis')
+  const { loads } = source
+  for (const broken of ['half-open', 'reset', 'closed'] as const) {
+    await sleep(FROZEN_MS)
+    wire.cut(broken)
+    t.match(await how(app), /^hit/, broken)
+  }
+  t.equal(source.loads, loads)
+})
+
+t.test('Redis that is lost is asked in the foreground, once a second', async (t) => {
+  const server = await startRedis()
+  t.teardown(() => server.stop())
+  const app = await createApp(t, { load: counting().load, redisUrl: server.url })
+  await how(app)
+  await server.stop()
+  t.equal(await how(app, '/posts/popular?days=1'), 'fwd=bypass; detail=redis-down')
+  t.ok(app.popularPosts.stats().isStoreDown)
+  const again = await startRedis({ port: server.port })
+  t.teardown(() => again.stop())
+  await until(async () => {
+    await how(app)
+    return !app.popularPosts.stats().isStoreDown
+  }, 'it is back')
+})
+
+t.test('a Cluster that does not answer at a thaw is connected to anew', async (t) => {
+  const cluster = await startRedisCluster()
+  t.teardown(() => cluster.stop())
+  const source = counting()
+  const app = await createApp(t, { load: source.load, redisUrl: cluster.nodes.map(({ url }) => url).join() })
+  await until(async () => /^hit/.test(String(await how(app))), 'it is on Redis')
+  await sleep(FROZEN_MS)
+  for (const node of cluster.nodes) await node.kill('SIGSTOP')
+  t.equal((await app.inject('/posts/popular')).statusCode, 200, 'it does without')
+  for (const node of cluster.nodes) await node.kill('SIGCONT')
+  await until(async () => /^hit; ttl=\d{3}/.test(String(await how(app))), 'it is on Redis again')
+})
+
+t.test('the upkeep compares with what the last one has seen, in whichever process', async (t) => {
+  const { db } = await createTestDatabase(t)
+  const url = await redisUrl()
+  const prefix = `upkeep-${process.pid}`
+  const app = await createApp(t, { db, redisUrl: url, prefix })
+  const upkeep = createUpkeep(app, { prefix, db })
+  t.match(await upkeep.run(), { change: 'hard' }, 'it is not known since when nobody has looked')
+  t.match(await upkeep.run(), { change: undefined })
+  await announceChange(db, 'soft')
+  t.match(await createUpkeep(app, { prefix, db }).run(), { change: 'soft' })
+  t.match(await upkeep.run(), { change: undefined })
+  t.equal(app.popularPosts.stats().invalidations, 2)
+  await app.popularPostsRedis.client.callBuffer('DEL', `{${prefix}}:revision`, `{${prefix}}:gen`)
+
+  const alone = await createApp(t, { db })
+  const without = createUpkeep(alone, { prefix, db })
+  t.match(await without.run({ lists: [], categories: [] }), { change: undefined, lists: 0 })
+})

@@ -1,0 +1,212 @@
+import type { Context } from 'aws-lambda'
+import { Redis } from 'ioredis'
+import t from 'tap'
+import type { GatewayEvent } from '../../aws/gateway-event.ts'
+import { createService, fillBlog } from '../helpers/blog.ts'
+import { httpApiEvent } from '../helpers/lambda/events.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+import { redisUrl } from '../helpers/redis.ts'
+
+const prefix = `handlers-${process.pid}`
+const { db, url } = await createTestDatabase(t)
+await fillBlog(db, 60)
+// Of both, so that both see the same moment.
+const shared = { REDIS_URL: await redisUrl(), CACHE_PREFIX: prefix, LOG_LEVEL: 'silent' }
+Object.assign(process.env, shared, { DATABASE_URL: url })
+const lambda = await import('../../lambda.ts')
+const server = await createService(t, url, shared)
+t.teardown(async () => {
+  const redis = new Redis(shared.REDIS_URL)
+  await redis.del(await redis.keys(`{${prefix}}*`))
+  await redis.quit()
+  // A function is never closed: AWS ends its process. Its connections would keep this one.
+  setTimeout(() => process.exit(), 1_000).unref()
+})
+
+const context = {} as Context
+const http = (event: GatewayEvent) => lambda.http(event, context)
+
+/** Fifty requests, sensible and odd. */
+const QUERIES = [
+  ...[
+    '',
+    '?',
+    '?limit=5',
+    '?limit=50',
+    '?limit=51',
+    '?limit=0',
+    '?limit=-1',
+    '?limit=1.5',
+    '?limit=1e3',
+    '?limit=%2B5',
+  ],
+  ...['?limit=+5', '?limit=', '?limit', '?limit=5&limit=6', '?limit=٣', '?limit=99999999999999999999', '?limit=5,6'],
+  ...[
+    '?days=0',
+    '?days=1',
+    '?days=7',
+    '?days=365',
+    '?days=366',
+    '?days=x',
+    '?days=7&days=8',
+    '?days=%207%20',
+    '?sort=views',
+  ],
+  ...[
+    '?sort=trending',
+    '?sort=best',
+    '?category=odd',
+    '?category=even',
+    '?category=o%64d',
+    '?category=odd&category=odd',
+  ],
+  ...[
+    '?tag=start',
+    '?tag=',
+    '?tag=a,b',
+    '?author=ann',
+    '?author=ann&category=odd&tag=start&limit=2',
+    '?author=%E2%82%AC',
+  ],
+  ...[
+    '?exclude=post-1',
+    '?exclude=post-1&exclude=post-2',
+    '?exclude=post-1,post-2',
+    '?exclude[]=post-1',
+    '?exclude=a+b',
+  ],
+  ...[
+    '?unknown=1',
+    '?limit=3&unknown=%',
+    '?%6Cimit=4',
+    '?limit=3;days=7',
+    '?limit=3#days',
+    '?a=1&&b=2',
+    '?__proto__=1',
+  ],
+]
+
+t.test('answers are those of the server, in every byte', async (t) => {
+  t.equal(QUERIES.length, 50)
+  for (const query of QUERIES) {
+    const path = `/posts/popular${query}`
+    const ours = await http(httpApiEvent(path))
+    const theirs = await server.inject(path)
+    t.equal(ours.body, theirs.body, path)
+    t.equal(ours.statusCode, theirs.statusCode, path)
+    for (const name of ['etag', 'content-type', 'retry-after'] as const)
+      t.equal(ours.headers[name], theirs.headers[name], `${path}: ${name}`)
+    for (const [name, value] of Object.entries(ours.headers)) t.type(value, 'string', `${name} is text`)
+  }
+  for (const path of [
+    '/categories?days=7',
+    '/health/live',
+    '/nothing/here',
+    '/posts/größe?x=ü',
+    '/posts/%C3%B6/nothing',
+  ]) {
+    const ours = await http(httpApiEvent(path))
+    const theirs = await server.inject(path)
+    t.same([ours.statusCode, ours.body], [theirs.statusCode, theirs.body], path)
+  }
+})
+
+t.test('304 for who has it, and nothing but headers for HEAD', async (t) => {
+  const { headers } = await http(httpApiEvent('/posts/popular'))
+  const again = await http(httpApiEvent('/posts/popular', { headers: { 'if-none-match': String(headers['etag']) } }))
+  t.match(again, { statusCode: 304, body: '' })
+  t.match(await http(httpApiEvent('/posts/popular', { method: 'HEAD' })), { statusCode: 200, body: '' })
+})
+
+t.test('events of a REST API, a load balancer and a function URL', async (t) => {
+  const path = '/posts/popular?category=odd&exclude=post-1&exclude=post%203&limit=4'
+  const { body } = await server.inject(path)
+  const base = { httpMethod: 'GET', path: '/posts/popular', headers: {}, body: null, isBase64Encoded: false }
+  const parameters = { category: ['odd'], exclude: ['post-1', 'post 3'], limit: ['4'] }
+  const rest: GatewayEvent = {
+    ...{ ...base, version: '1.0', multiValueQueryStringParameters: parameters },
+    requestContext: { requestId: 'r', identity: { sourceIp: '203.0.113.9' } },
+  }
+  const balancer: GatewayEvent = {
+    ...{ ...base, multiValueQueryStringParameters: { ...parameters, exclude: ['post-1', 'post%203'] } },
+    requestContext: { elb: {} },
+  }
+  for (const [name, event] of Object.entries({ rest, balancer })) t.equal((await http(event)).body, body, name)
+  const plain = await http({
+    ...balancer,
+    multiValueQueryStringParameters: null,
+    queryStringParameters: { limit: '4' },
+  })
+  t.equal(plain.body, (await server.inject('/posts/popular?limit=4')).body)
+  t.equal((await http({ ...base, requestContext: {} })).statusCode, 200, 'no parameters at all')
+  const bare = { ...base, headers: null, queryStringParameters: { limit: '4', days: undefined }, requestContext: {} }
+  t.equal((await http(bare)).body, plain.body, 'no headers at all')
+  t.equal((await http({ httpMethod: 'GET', requestContext: {} })).statusCode, 404, 'no path at all')
+  const fromUrl = httpApiEvent('/posts/popular?category=odd&exclude=post-1&exclude=post%203&limit=4')
+  t.equal((await http(fromUrl)).body, body)
+  const encoded = '/posts/%C3%B6/nothing'
+  t.equal((await http({ ...fromUrl, rawPath: encoded, rawQueryString: '' })).body, (await server.inject(encoded)).body)
+})
+
+t.test('the client is who the gateway says, whatever the client says', async (t) => {
+  const headers = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) Firefox/144.0' }
+  const view = (event: object) =>
+    http({ ...httpApiEvent('/posts/post-9/views', { method: 'POST', headers }), ...event })
+  const counted = async () => {
+    const { views } = await lambda.flush({})
+    return views
+  }
+  await counted()
+  const claims = (value: string) => ({
+    ...headers,
+    'x-forwarded-for': value,
+    'x-real-ip': value,
+    'x-request-id': value,
+  })
+  // One client, who claims to be three.
+  for (const claim of ['198.51.100.1', '198.51.100.2, 198.51.100.3', '"; drop'])
+    t.equal((await view({ headers: claims(claim) })).statusCode, 204)
+  t.equal(await counted(), 1)
+  // Behind a load balancer the last one is the one that it saw.
+  const balancer = { version: undefined, rawPath: undefined, rawQueryString: undefined, path: '/posts/post-8/views' }
+  const seen = (address: string) =>
+    view({ ...balancer, httpMethod: 'POST', headers: claims(address), requestContext: { elb: {} } })
+  for (const address of ['198.51.100.1, 203.0.113.1', '198.51.100.2, 203.0.113.1', '198.51.100.1, 203.0.113.2'])
+    t.equal((await seen(address)).statusCode, 204)
+  const many = { 'x-forwarded-for': ['198.51.100.7', '203.0.113.2'] }
+  await view({ ...balancer, httpMethod: 'POST', multiValueHeaders: many, requestContext: { elb: {} } })
+  t.equal(await counted(), 2)
+})
+
+t.test('the schedule loads what is about to be stale, and leaves the rest', async (t) => {
+  await lambda.invalidate({})
+  t.same(await lambda.flush({ lists: [{}, { tag: 'start' }, { tag: 'nothing' }], categories: [{}, { days: 7 }] }), {
+    ...{ views: 0, change: undefined, lists: 5 },
+  })
+  t.match((await http(httpApiEvent('/categories?days=7'))).headers['cache-status'], /hit/)
+  const { headers } = await http(httpApiEvent('/posts/popular'))
+  await lambda.flush({})
+  t.equal((await http(httpApiEvent('/posts/popular'))).headers['age'], headers['age'], 'fresh: not loaded again')
+  await lambda.flush({ withinSeconds: 1_000_000 })
+  t.match((await http(httpApiEvent('/posts/popular'))).headers['age'], '0')
+  await t.rejects(lambda.flush({ lists: [{ days: -1 }, {}] }), {
+    name: 'AggregateError',
+    errors: [{ code: 'PP_BAD_QUERY' }],
+  })
+})
+
+t.test('whoever may invoke it invalidates', async (t) => {
+  t.same(await lambda.invalidate({ mode: 'soft' }), { invalidated: 'soft' })
+  t.match((await http(httpApiEvent('/posts/popular'))).headers['cache-status'], 'fwd=miss; stored', 'refreshed first')
+  t.same(await lambda.invalidate({}), { invalidated: 'hard' })
+  t.match((await http(httpApiEvent('/posts/popular'))).headers['cache-status'], 'fwd=miss; stored')
+})
+
+t.test('migrates', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { migrate: false })
+  process.env['DATABASE_URL'] = url
+  const { migrate } = await import('../../lambda-migrate.ts')
+  t.same(await migrate(), { migrated: true })
+  t.same(await migrate(), { migrated: true }, 'and again, where there is nothing to do')
+  t.equal((await pool.query('select count(*)::int as count from posts')).rows[0].count, 0)
+})

