@@ -80,7 +80,6 @@ export async function addViews(
   trx: QueryExecutorProvider,
   { timeZone, nowMs, buckets }: { timeZone: string; nowMs: number; buckets: readonly ViewBucket[] },
 ): Promise<void> {
-  if (buckets.length === 0) return
   const { hourly, daily, total } = upserts({ timeZone, nowMs })
   const input = sql`(${inputOf(buckets)})`
   for (const upsert of [hourly, daily, total]) await upsert(input).execute(trx)

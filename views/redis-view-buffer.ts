@@ -109,8 +109,10 @@ export function createRedisViewBuffer({
       const reply = (await run(READ, [batch(id)])) as Reply
       const found: BufferedViews[] = []
       for (let index = 0; index < reply.length; index += 2) {
-        const [, quarter, postId = ''] = /^([0-9]+) (.*)$/s.exec(String(reply[index])) ?? []
-        found.push({ postId, quarterMs: Number(quarter), views: Number(reply[index + 1]) })
+        const field = String(reply[index])
+        const space = field.indexOf(' ')
+        const [quarterMs, postId] = [Number(field.slice(0, space)), field.slice(space + 1)]
+        found.push({ postId, quarterMs, views: Number(reply[index + 1]) })
       }
       return found
     },

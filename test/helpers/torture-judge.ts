@@ -39,6 +39,7 @@ export function createJudge() {
   let floor = 0
   let invalidating = 0
   let lastInvalidationMs = 0
+  let unsureUntilMs = 0
 
   const touches = (spans: Span[], fromMs: number, untilMs: number) =>
     spans.some((span) => span.fromMs <= untilMs && span.untilMs >= fromMs)
@@ -105,7 +106,9 @@ export function createJudge() {
       return (isConfirmed) => {
         const atMs = performance.now()
         invalidating -= 1
-        if (invalidating === 0) lastInvalidationMs = atMs
+        // It may have been sent all the same, and be made a little later.
+        if (!isConfirmed) unsureUntilMs = atMs + CUT_OFF_MS
+        if (invalidating === 0) lastInvalidationMs = Math.max(atMs, unsureUntilMs)
         counts[isConfirmed ? 'confirmed' : 'unconfirmed'] += 1
         if (!isConfirmed) return
         confirmed.push({ version, atMs })
