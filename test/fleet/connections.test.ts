@@ -5,6 +5,7 @@ import t from 'tap'
 import popularPosts, { type PopularPostsOptions } from '../../index.ts'
 import { redisUrl, startRedis } from '../helpers/redis.ts'
 import { startRedisCluster } from '../helpers/redis-cluster.ts'
+import { redisCommand } from '../helpers/redis-command.ts'
 import { until } from '../helpers/services/until.ts'
 
 let prefixes = 0
@@ -54,6 +55,24 @@ t.test('boots while Redis is down, and takes it up when it comes', async (t) => 
   t.teardown(() => again.stop())
   await isOnRedis(app)
   await app.popularPosts.invalidate()
+  t.ok(await withinSeconds(5, app.close()))
+})
+
+t.test('a password is asked for at each connection, also of the one that listens', async (t) => {
+  const server = await startRedis()
+  t.teardown(() => server.stop())
+  await redisCommand(server.port, 'CONFIG', 'SET', 'requirepass', 'secret')
+  let asked = 0
+  const app = createApp({
+    redisUrl: server.url,
+    redisPassword() {
+      asked += 1
+      return 'secret'
+    },
+  })
+  await app.ready()
+  await isOnRedis(app)
+  t.ok(asked >= 2)
   t.ok(await withinSeconds(5, app.close()))
 })
 

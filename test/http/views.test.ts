@@ -216,6 +216,15 @@ t.test('without Redis: what cannot be counted is kept until the database is back
   t.match(app.postViews.stats(), { flushesFailed: 2 })
 })
 
+t.test('old counters that cannot be deleted are told of, and tried again', async (t) => {
+  const { app, pool } = await setUp(t)
+  t.match(await app.postViews.prune(), { hours: 0, days: 0, hasMore: false })
+  await pool.query('alter table post_views_daily rename to away')
+  await t.rejects(app.postViews.prune(), { code: '42P01' })
+  await pool.query('alter table away rename to post_views_daily')
+  t.match(await app.postViews.prune(), { hasMore: false })
+})
+
 t.test('the database is down: known posts go on, unknown ones are 503', async (t) => {
   const { app, pool, view } = await setUp(t)
   t.equal((await view('post-1')).statusCode, 204)
