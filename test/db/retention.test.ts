@@ -173,30 +173,46 @@ t.test(
 )
 
 t.test('old rows are found by the primary keys, whatever the statistics', async (t) => {
-  const { pool } = await setUp(t)
-  // Without statistics, and with those of a table that nobody has pruned yet: nearly everything is old.
-  await pool.query(`
-    alter table post_views_hourly set (autovacuum_enabled = false);
-    alter table post_views_daily set (autovacuum_enabled = false);
+  const fill = (agesInHours: string, agesInDays: string) => `
     insert into post_views_hourly
     select timestamptz '2026-03-29 12:00Z' - hour * interval '1 hour', id, 1
-    from generate_series(0, 399) as hour, generate_series(1, 50) as id;
+    from generate_series(${agesInHours}) as hour, generate_series(1, 50) as id;
     insert into post_views_daily select date '2026-03-29' - day, id, 1
-    from generate_series(0, 799) as day, generate_series(1, 25) as id`)
-  const { logged, statements } = logging(pool)
-  for (const statistics of ['none', 'of a table never pruned', 'of a pruned table']) {
-    if (statistics !== 'none') await pool.query('analyze')
+    from generate_series(${agesInDays}) as day, generate_series(1, 25) as id;`
+  const kept = fill('0, 48', '0, 400')
+  const old = fill('49, 399', '401, 799')
+  const states = [
+    { statistics: 'none', filled: kept + old, expectsFew: false },
+    { statistics: 'of a table never pruned', filled: `${kept + old} analyze`, expectsFew: false },
+    { statistics: 'of a pruned table, in which much is old now', filled: `${kept} analyze; ${old}`, expectsFew: true },
+  ]
+  for (const { statistics, filled, expectsFew } of states) {
+    const { pool } = await setUp(t)
+    await pool.query(`
+      alter table post_views_hourly set (autovacuum_enabled = false);
+      alter table post_views_daily set (autovacuum_enabled = false);
+      ${filled}`)
+    const { logged, statements } = logging(pool)
+    await t.rejects(
+      logged.transaction().execute(async (trx) => {
+        t.match(await prune(trx, now), { hours: 351 * 50, days: 399 * 25 })
+        throw new Error('so that the next look finds the same rows')
+      }),
+    )
     for (const table of ['post_views_hourly', 'post_views_daily']) {
-      statements.length = 0
-      await logged.transaction().execute((trx) => prune(trx, now))
       const statement = statements.find(({ sql }) => sql.includes(`delete from "${table}"`))
       const { rows } = await pool.query<{ 'QUERY PLAN': string }>(`explain ${statement?.sql}`, [
         ...(statement?.parameters ?? []),
       ])
       const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
-      t.match(plan, new RegExp(`Index Scan using ${table}_pkey`), `${table}, statistics: ${statistics}`)
       t.match(plan, new RegExp(`Tid Scan on ${table}`))
-      t.notMatch(plan, /Seq Scan|Sort/)
+      t.notMatch(plan, /Seq Scan/)
+      // In order, which needs no sort; where one old row is expected, a bitmap and a sort of it cost PostgreSQL the same.
+      const scan = expectsFew
+        ? `(Index Scan using|Bitmap Index Scan on) ${table}_pkey`
+        : `Index Scan using ${table}_pkey`
+      t.match(plan, new RegExp(scan), `${table}, statistics: ${statistics}`)
+      if (!expectsFew) t.notMatch(plan, /Sort/)
     }
   }
 })
