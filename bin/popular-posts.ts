@@ -67,14 +67,15 @@ program
   .command('flush')
   .description('counts in the database the views that wait in REDIS_URL, once; running services do so by themselves')
   .action(async () => {
-    const { redisUrl, redisCluster: isCluster, cache, siteTimeZone: timeZone } = readConfig()
+    const config = readConfig()
+    const { redisUrl } = config
     // Not a success: whoever runs this by a timer has most likely lost the variable, and the views wait.
     if (redisUrl === undefined)
       throw new StartupError(
         'REDIS_URL is not set: without Redis each service counts its own views, and there is nothing to flush from outside.',
       )
     await withDatabase({}, async ({ db }) => {
-      const { views, batches } = await flushRedis(db, { redisUrl, isCluster, prefix: cache.prefix, timeZone })
+      const { views, batches } = await flushRedis(db, { ...config, redisUrl })
       const counted = `Counted ${views} ${views === 1 ? 'view' : 'views'} in ${batches} ${batches === 1 ? 'batch' : 'batches'}.`
       say(batches === 0 ? 'No views were waiting.' : counted)
     })

@@ -13,8 +13,9 @@ const ROOM = 10_000
  * Judges requests in the order of the log. The verdicts depend on the lines alone, not on what is known about posts.
  *
  * A view is a GET answered 200 or 304, not by a bot, of a path that names a post. A visitor is an address (of IPv6 the
- * network) and a user agent, as for views that come over HTTP. What a visitor asks for within `dedupSeconds` of the view that counted is a repeat; at exactly `dedupSeconds` it
- * counts again. Lines may be out of order: as long as none is later than `dedupSeconds`, verdicts are exact.
+ * network) and a user agent, as for views that come over HTTP. What a visitor asks for within `dedupSeconds` of the view
+ * that counted is a repeat; at exactly `dedupSeconds` it counts again. Lines may be out of order: as long as none is later
+ * than `dedupSeconds`, verdicts are exact.
  */
 export function createVisits({ dedupSeconds, post }: { dedupSeconds: number; post?: RegExp | undefined }) {
   const windowMs = dedupSeconds * 1000

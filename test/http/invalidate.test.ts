@@ -131,12 +131,18 @@ t.test('npx popular-posts invalidate', async (t) => {
     t.equal(program.stdout(), 'All lists are outdated (soft).\n')
   })
 
-  await t.test('Redis down: one sentence', async (t) => {
-    const server = await startRedis()
-    await server.stop()
-    const program = invalidate(t, { REDIS_URL: server.url })
-    t.equal(await program.ended(), 1)
-    t.equal(program.stdout(), '')
-    t.match(program.stderr(), /^Redis in REDIS_URL did not confirm the invalidation \(.+\): check .+\.\n$/)
+  await t.test('Redis down, or refusing to write: one sentence', async (t) => {
+    const [down, refusing] = [await startRedis(), await startRedis({ args: ['--min-replicas-to-write', '1'] })]
+    t.teardown(() => refusing.stop())
+    await down.stop()
+    for (const [url, sentence] of [
+      [down.url, /^Redis in REDIS_URL could not be reached \(.+\): check .+\.\n$/],
+      [refusing.url, /^Redis in REDIS_URL did not confirm the invalidation \(.+\): check .+\.\n$/],
+    ] as const) {
+      const program = invalidate(t, { REDIS_URL: url })
+      t.equal(await program.ended(), 1)
+      t.equal(program.stdout(), '')
+      t.match(program.stderr(), sentence)
+    }
   })
 })

@@ -1,0 +1,37 @@
+import type { Cluster, Redis } from 'ioredis'
+import { passwordsOf } from '../aws/tokens.ts'
+import type { Config } from '../config.ts'
+import { codeOf, StartupError } from '../db/startup-error.ts'
+import { createRedisClient } from '../plugins/redis.ts'
+
+/** A configuration in which there is a Redis. */
+export type RedisConfig = Config & { redisUrl: string }
+
+/**
+ * Works over a connection of its own, and closes it.
+ * @param failed what is said when the work rejects, with the code of its error.
+ * @throws StartupError
+ */
+export async function withRedis<T>(
+  { redisUrl, redisCluster, iam }: RedisConfig,
+  work: (client: Redis | Cluster) => Promise<T>,
+  failed: (code: string) => string,
+): Promise<T> {
+  const client = createRedisClient(redisUrl, redisCluster, passwordsOf(iam).redisPassword)
+  client.on('error', () => {})
+  try {
+    await client
+      .connect()
+      .catch(sentence((code) => `Redis in REDIS_URL could not be reached (${code}): check that it runs.`))
+    return await work(client).catch(sentence(failed))
+  } finally {
+    client.disconnect()
+  }
+}
+
+/** Throws what was thrown, as a sentence. */
+function sentence(of: (code: string) => string): (error: unknown) => never {
+  return (error) => {
+    throw new StartupError(of(codeOf(error) || 'no answer'), { cause: error })
+  }
+}
