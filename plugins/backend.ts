@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { channel } from 'node:diagnostics_channel'
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
+import { createBreaker } from '../cache/breaker.ts'
 import { systemClock } from '../cache/clock.ts'
 import { withinDeadline } from '../cache/deadline.ts'
 import { type CacheCounts, type CacheEvent, createCounts } from '../cache/events.ts'
@@ -33,6 +34,8 @@ export const NEAR_MAX_STALE_MS = 1_000
 
 /** A command that takes longer is given up, and Redis not asked again for a second, unless the connection says it is back. */
 const DEADLINE_MS = 150
+/** The same for what no page waits for: a busy process that cannot answer in time from Redis can still record views there. */
+const BACKGROUND_DEADLINE_MS = 500
 const RETRY_AFTER_MS = 1_000
 /** For how long the boot waits for the first answer. */
 const WARM_UP_MS = 500
@@ -52,7 +55,7 @@ interface Backend {
   thaw(): Promise<void>
   /** The process may be frozen from here on. */
   rest(): void
-  /** Redis itself, for what else is kept there, and the way to ask it carefully; none: there is only this process. */
+  /** Redis itself, for what else is kept there, and the way to ask it for what no page waits for; none: there is only this process. */
   redis: { client: HostRedis; ask: <T>(work: () => Promise<T>) => Promise<T> } | undefined
   /** Connects to the node of a Cluster that holds the keys, which clients do at the first command: no request waits for that. */
   warmUp(): Promise<void>
@@ -91,7 +94,17 @@ function createBackend({ prefix, runsBetweenRequests, redis, observe }: BackendO
     clock: systemClock,
     ...{ deadlineMs: DEADLINE_MS, retryAfterMs: RETRY_AFTER_MS, localMs: NEAR_MAX_STALE_MS, observe },
   })
-  client.on('ready', store.heal)
+  const background = createBreaker({
+    deadlineMs: runsBetweenRequests ? BACKGROUND_DEADLINE_MS : DEADLINE_MS,
+    ...{ clock: systemClock, retryAfterMs: RETRY_AFTER_MS, probesBehind: runsBetweenRequests },
+    probe: primary.generation,
+    // The store says the same, and is what the lists depend on.
+    ...{ onAnswer() {}, observe() {} },
+  })
+  client.on('ready', () => {
+    store.heal()
+    background.heal()
+  })
   return {
     store,
     near: { maxStaleMs: NEAR_MAX_STALE_MS },
@@ -99,7 +112,7 @@ function createBackend({ prefix, runsBetweenRequests, redis, observe }: BackendO
     state: () => ({ kind: 'redis', isDown: store.isDown() }),
     async thaw() {
       if (client.status !== 'ready' || Date.now() - restsSinceMs < THAW.afterMs) return
-      if (!(await answersWithin(THAW.patienceMs, primary.generation()))) dropConnections(client)
+      await withinDeadline(systemClock, THAW.patienceMs, primary.generation()).catch(() => dropConnections(client))
     },
     rest() {
       restsSinceMs = Date.now()
@@ -120,23 +133,12 @@ function createBackend({ prefix, runsBetweenRequests, redis, observe }: BackendO
       subscriber.on('ready', subscribe)
       void subscribe()
     },
-    redis: { client, ask: store.ask },
+    redis: { client, ask: background.ask },
     async warmUp() {
       if (client.status !== 'ready') return
       await withinDeadline(systemClock, WARM_UP_MS, primary.generation()).catch(() => undefined)
     },
   }
-}
-
-function answersWithin(ms: number, question: Promise<unknown>): Promise<boolean> {
-  return new Promise((resolve) => {
-    const cancel = systemClock.schedule(ms, () => resolve(false))
-    const end = (answers: boolean) => () => {
-      cancel()
-      resolve(answers)
-    }
-    question.then(end(true), end(false))
-  })
 }
 
 /** A new random name, never the same twice. */

@@ -13,7 +13,7 @@ import type { PopularPostsQuery } from '../query.ts'
 import { nonce } from './backend.ts'
 import { DecodedList, encodeList, type ListBody } from './list.ts'
 import type { Settings } from './options.ts'
-import { daysOf, FILTERS, planOf } from './plan.ts'
+import { daysOf, FILTERS, type Plan, planOf } from './plan.ts'
 import { createSource, type Source } from './source.ts'
 
 declare module 'fastify' {
@@ -61,6 +61,19 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
   const decodedLists = new WeakMap<Uint8Array, DecodedList>()
   const decodedFilters = new WeakMap<Uint8Array, Record<(typeof FILTERS)[number], Set<string>>>()
 
+  const loadPosts = (list: Plan['list']) => async () => encodeList(await source.posts(list))
+
+  /** The list of categories in the cache; `undefined` where the host's own source has none. */
+  function categoriesEntry(query: { days?: number | undefined }) {
+    const { categories } = source
+    if (categories === undefined) return undefined
+    const days = daysOf(query, settings)
+    return {
+      key: entryKey(settings.prefix, 'categories', days),
+      load: async () => encodeList(await categories({ days })),
+    }
+  }
+
   /**
    * A list as bytes, for a route.
    * @throws `PP_BAD_QUERY` (400) when a parameter is not what it must be; `PP_LOAD_FAILED` and `PP_UNSETTLED` (503, with
@@ -69,7 +82,7 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
   async function read(query: PopularPostsQuery = {}): Promise<ListAnswer> {
     const { key, list, limit, exclude } = planOf(query, settings)
     if (!(await areFiltersKnown(list))) return nothing()
-    return cut(await cache.read(key, async () => encodeList(await source.posts(list))), limit, exclude)
+    return cut(await cache.read(key, loadPosts(list)), limit, exclude)
   }
 
   /** A list as posts. A new array each time: the caller's own. Throws as `read`. */
@@ -80,11 +93,8 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
 
   /** The list of categories as bytes; `undefined` where the host's own source has none. Throws as `read`. */
   async function readCategories(query: { days?: number | undefined } = {}): Promise<ListAnswer | undefined> {
-    const { categories } = source
-    if (categories === undefined) return undefined
-    const days = daysOf(query, settings)
-    const key = entryKey(settings.prefix, 'categories', days)
-    return cut(await cache.read(key, async () => encodeList(await categories({ days }))))
+    const entry = categoriesEntry(query)
+    return entry && cut(await cache.read(entry.key, entry.load))
   }
 
   /**
@@ -94,17 +104,14 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
   async function refresh(query: PopularPostsQuery = {}, options: Soon = {}): Promise<PopularPost[]> {
     const { key, list, limit, exclude } = planOf(query, settings)
     if (!(await areFiltersKnown(list))) return []
-    const answer = await cache.refresh(key, async () => encodeList(await source.posts(list)), inMs(options))
+    const answer = await cache.refresh(key, loadPosts(list), inMs(options))
     return JSON.parse(cut(answer, limit, exclude).body.toString()) as PopularPost[]
   }
 
   /** As `refresh`, the list of categories. */
   async function refreshCategories(query: { days?: number | undefined } = {}, options: Soon = {}): Promise<void> {
-    const { categories } = source
-    if (categories === undefined) return
-    const days = daysOf(query, settings)
-    const key = entryKey(settings.prefix, 'categories', days)
-    await cache.refresh(key, async () => encodeList(await categories({ days })), inMs(options))
+    const entry = categoriesEntry(query)
+    if (entry) await cache.refresh(entry.key, entry.load, inMs(options))
   }
 
   /** Callers cannot mint keys: a filter that names nothing is answered before anything is looked up under it. */
@@ -208,8 +215,12 @@ interface CacheOptions {
 }
 
 const popularPosts: FastifyPluginAsync<CacheOptions> = async (app, { settings, db }) => {
-  const beforeLoad = app.hasDecorator('postViews') ? () => app.postViews.flush() : undefined
-  const service = createPopularPosts(settings, createSource(settings, db, beforeLoad), app.popularPostsBackend)
+  const backend = app.popularPostsBackend
+  // Nobody waits for a Redis that is known to be away.
+  const countViews = async () => {
+    if (app.hasDecorator('postViews') && !backend.state().isDown) await app.postViews.flush()
+  }
+  const service = createPopularPosts(settings, createSource(settings, db, countViews), backend)
   app.decorate('popularPosts', service)
   app.addHook('onClose', () => service.settle())
 }

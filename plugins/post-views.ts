@@ -146,7 +146,8 @@ export function createPostViews(
 
   /**
    * Records a view of the post with a slug, by whoever sent the request (in Fastify, `request`: its `trustProxy` says who
-   * may name the client). Never rejects, and need not be awaited; with Redis out of reach it takes 150 ms, once.
+   * may name the client). Never rejects, and need not be awaited; with Redis out of reach it takes half a second, once
+   * (150 ms where nothing runs between requests).
    * @returns what became of it; `undefined`: there is no such live post.
    */
   function record(view: View): Promise<ViewOutcome | undefined> {

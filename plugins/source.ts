@@ -25,7 +25,7 @@ const COUNTING_MS = 1_000
 export function createSource(
   settings: Settings,
   db: Kysely<Tables> | undefined,
-  countViews: () => Promise<unknown> = async () => {},
+  countViews: () => Promise<unknown>,
 ): Source {
   const { load, loadCategories, loadFilters, timeZone } = settings
   const ours = db === undefined ? undefined : queriesOn(db, timeZone)

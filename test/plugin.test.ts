@@ -223,7 +223,10 @@ t.test('a change that cannot be applied to the cache is told', async (t) => {
 })
 
 t.test('there is no source without a loader or a database', async (t) => {
-  t.throws(() => createSource(checkOptions({ databaseUrl: 'postgres://localhost' }), undefined), TypeError)
+  t.throws(
+    () => createSource(checkOptions({ databaseUrl: 'postgres://localhost' }), undefined, async () => {}),
+    TypeError,
+  )
 })
 
 t.test('every event is published for whatever watches the process', async (t) => {

@@ -281,3 +281,18 @@ t.test(
     t.equal((await totals())['post-3'], 1, 'what Redis had taken is counted')
   },
 )
+
+t.test('a Redis that is too slow for lists is still asked to take views', async (t) => {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  const { app, view } = await setUp(t, { REDIS_URL: redis.url, TRUST_PROXY: 'loopback' })
+  await view('post-1')
+  await until(async () => app.postViews.stats().counted === 1, 'the salt is known')
+  await redis.kill('SIGSTOP')
+  await view('post-2')
+  await app.popularPosts.get()
+  t.equal(app.popularPosts.stats().isStoreDown, true)
+  await redis.kill('SIGCONT')
+  await until(async () => app.postViews.stats().counted === 2, 'the view is counted')
+  t.match(app.postViews.stats(), { dropped: 0, flushesFailed: 0 }, 'and no list waits for views to be counted')
+})
