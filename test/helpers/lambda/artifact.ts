@@ -18,7 +18,6 @@ export async function packageService(t: { teardown(end: () => Promise<void>): un
   return {
     /** A checkout, with everything that was made. */
     directory,
-    artifact,
     /** Where the artifact is unpacked. */
     taskRoot,
     files: new Map([...files].map(([name, { byteLength }]) => [name, byteLength])),
