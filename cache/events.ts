@@ -2,7 +2,7 @@ import type { Committed, InvalidateMode } from './store.ts'
 
 /** What happens in a cache, told as it happens. Durations in milliseconds. */
 export type CacheEvent =
-  /** A read was answered from a fresh value. */
+  /** A read was answered from a fresh value; after 0 ms, where it was in this process. */
   | { type: 'hit'; key: string; durationMs: number }
   /** A read was answered from a value past its time. */
   | { type: 'stale-hit'; key: string; durationMs: number }

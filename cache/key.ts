@@ -3,5 +3,7 @@
  * Parts are escaped, so that no two lists of parts make the same key.
  */
 export function entryKey(prefix: string, ...parts: (string | number)[]): string {
-  return [`{${prefix}}`, ...parts.map((part) => encodeURIComponent(part))].join(':')
+  let key = `{${prefix}}`
+  for (const part of parts) key += `:${typeof part === 'number' ? part : encodeURIComponent(part)}`
+  return key
 }

@@ -98,6 +98,11 @@ export function createMemoryStore({
   }
 
   return {
+    peek(key) {
+      const found = find(key, clock.now())
+      return found !== undefined && found.freshForMs > 0 ? found : undefined
+    },
+
     acquire: async (key, request) => acquire(key, request),
 
     async commit(key, lease, value, { freshForMs, keepForMs }) {

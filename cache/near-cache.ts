@@ -58,7 +58,7 @@ export function createNearCache({
   let doubtedAtMs = Number.NEGATIVE_INFINITY
   let look: Promise<void> | undefined
 
-  const isRecent = () => clock.now() - confirmed.askedAtMs < maxStaleMs
+  const isRecent = (now: number) => now - confirmed.askedAtMs < maxStaleMs
 
   function confirm(current: string, askedAtMs: number): void {
     // Answers come in any order. One to a question from before a doubt says nothing about what came in between.
@@ -85,13 +85,13 @@ export function createNearCache({
   return {
     find(key) {
       const copy = copies.get(key)
-      if (copy === undefined || copy.generation !== confirmed.generation || !isRecent()) return undefined
+      if (copy === undefined || copy.generation !== confirmed.generation) return undefined
       const now = clock.now()
-      if (copy.freshUntilMs <= now) return undefined
+      if (!isRecent(now) || copy.freshUntilMs <= now) return undefined
       return { value: copy.value, ageMs: now - copy.committedAtMs, freshForMs: copy.freshUntilMs - now }
     },
     async revalidate(key) {
-      if (isRecent() || !copies.has(key)) return
+      if (isRecent(clock.now()) || !copies.has(key)) return
       look ??= shareLook()
       await look
     },

@@ -6,6 +6,8 @@
  * All times are durations by the store's own clock: callers' clocks are never compared with each other.
  */
 export interface Store {
+  /** A fresh value, where it can be had at once. */
+  peek?(key: string): StoredValue | undefined
   /** Asks for an entry: its value where that is fresh, else what to do about it. */
   acquire(key: string, request: AcquireRequest): Promise<Acquired>
   /**

@@ -1,14 +1,11 @@
-import { createHash } from 'node:crypto'
-
-/** A list ready to be sent: the bytes of a JSON array, and the strong entity tag of just these bytes. */
-export interface ListBody {
-  body: Buffer
-  /** RFC 9110, quotes included. */
-  etag: string
-}
+import { LRUCache } from 'lru-cache'
+import { ListBody } from './list-body.ts'
 
 const NEWLINE = 0x0a
 const [OPEN, COMMA, CLOSE] = [Buffer.from('['), Buffer.from(','), Buffer.from(']')]
+
+/** What is made of a list and kept may take so many times its own bytes (not counting what is compressed). */
+const KEPT_RATIO = 3
 
 /**
  * A list as the cache holds it: one JSON text a line. JSON has no raw line breaks, so every shorter list is the first
@@ -21,7 +18,7 @@ export function encodeList(items: readonly object[]): Uint8Array {
 /** A stored list, taken apart once; what is made of it is kept. */
 export class DecodedList {
   readonly #lines: Buffer[]
-  readonly #bodies = new Map<number, ListBody>()
+  readonly #bodies: LRUCache<string, ListBody>
   #slugs: unknown[] | undefined
 
   constructor(bytes: Uint8Array) {
@@ -33,6 +30,9 @@ export class DecodedList {
       this.#lines.push(all.subarray(start, end))
       start = end + 1
     }
+    // Brackets are more than the list, where that is short.
+    const maxSize = KEPT_RATIO * (all.length + 2)
+    this.#bodies = new LRUCache({ maxSize, sizeCalculation: ({ body }) => body.length })
   }
 
   /**
@@ -41,27 +41,30 @@ export class DecodedList {
    * @param exclude slugs of items to pass over.
    */
   body(limit: number = this.#lines.length, exclude: readonly string[] = []): ListBody {
-    if (exclude.length > 0) {
-      const slugs = this.#slugsOfLines()
-      return toBody(this.#lines.filter((_line, index) => !exclude.includes(String(slugs[index]))).slice(0, limit))
-    }
-    const count = Math.min(limit, this.#lines.length)
-    const made = this.#bodies.get(count)
+    const wanted = Math.min(limit, this.#lines.length)
+    const passedOver = exclude.length === 0 ? [] : this.#passedOver(wanted, exclude)
+    const name = passedOver.length === 0 ? String(wanted) : `${wanted} without ${passedOver.join()}`
+    const made = this.#bodies.get(name)
     if (made !== undefined) return made
-    const body = toBody(this.#lines.slice(0, count))
-    this.#bodies.set(count, body)
+    const lines = this.#lines.slice(0, wanted + passedOver.length)
+    const body = toBody(passedOver.length === 0 ? lines : lines.filter((_line, place) => !passedOver.includes(place)))
+    this.#bodies.set(name, body)
     return body
   }
 
-  #slugsOfLines(): unknown[] {
+  /** The places of the excluded items that come before the last of so many others. */
+  #passedOver(wanted: number, exclude: readonly string[]): number[] {
     this.#slugs ??= this.#lines.map((line) => (JSON.parse(line.toString()) as { slug?: unknown }).slug)
-    return this.#slugs
+    const excluded = new Set<unknown>(exclude)
+    const places: number[] = []
+    for (let place = 0; place - places.length < wanted && place < this.#slugs.length; place += 1)
+      if (excluded.has(this.#slugs[place])) places.push(place)
+    return places
   }
 }
 
 function toBody(lines: readonly Buffer[]): ListBody {
   const parts: Buffer[] = [OPEN]
   for (const [index, line] of lines.entries()) parts.push(...(index === 0 ? [line] : [COMMA, line]))
-  const body = Buffer.concat([...parts, CLOSE])
-  return { body, etag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 27)}"` }
+  return new ListBody(Buffer.concat([...parts, CLOSE]))
 }

@@ -11,9 +11,10 @@ import type { Filters } from '../db/filters.ts'
 import type { PopularPost, Tables } from '../db/popular-posts.ts'
 import type { PopularPostsQuery } from '../query.ts'
 import { nonce } from './backend.ts'
-import { DecodedList, encodeList, type ListBody } from './list.ts'
+import { DecodedList, encodeList } from './list.ts'
+import type { ListBody } from './list-body.ts'
 import type { Settings } from './options.ts'
-import { daysOf, FILTERS, type Plan, planOf } from './plan.ts'
+import { createPlanner, daysOf, FILTERS, type Plan } from './plan.ts'
 import { createSource, type Source } from './source.ts'
 
 declare module 'fastify' {
@@ -23,7 +24,8 @@ declare module 'fastify' {
 }
 
 /** A list as the cache answers it: its bytes, and how it came about. */
-export interface ListAnswer extends ListBody {
+export interface ListAnswer {
+  list: ListBody
   /** As of the cache's `Answer`; `bypass`: the filter names nothing, so there was nothing to look up. */
   outcome: Answer['outcome'] | 'bypass'
   /** Since the list was loaded. */
@@ -57,6 +59,7 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
     refreshesBehind: settings.runsBetweenRequests,
   })
   backend.listen(cache.hear)
+  const planOf = createPlanner(settings)
   const filtersKey = entryKey(settings.prefix, 'filters')
   const decodedLists = new WeakMap<Uint8Array, DecodedList>()
   const decodedFilters = new WeakMap<Uint8Array, Record<(typeof FILTERS)[number], Set<string>>>()
@@ -75,20 +78,31 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
   }
 
   /**
+   * A list as bytes, for a route, where it can be had at once: this process has it, fresh. It counts as read.
+   * @throws `PP_BAD_QUERY` (400) when a parameter is not what it must be.
+   */
+  function peek(query: PopularPostsQuery = {}): ListAnswer | undefined {
+    const { key, list, limit, exclude } = planOf(query)
+    if (isFiltered(list)) return undefined
+    const answer = cache.peek(key)
+    return answer && cut(answer, limit, exclude)
+  }
+
+  /**
    * A list as bytes, for a route.
    * @throws `PP_BAD_QUERY` (400) when a parameter is not what it must be; `PP_LOAD_FAILED` and `PP_UNSETTLED` (503, with
    * `retryAfterMs`) when there is nothing to serve.
    */
   async function read(query: PopularPostsQuery = {}): Promise<ListAnswer> {
-    const { key, list, limit, exclude } = planOf(query, settings)
+    const { key, list, limit, exclude } = planOf(query)
     if (!(await areFiltersKnown(list))) return nothing()
     return cut(await cache.read(key, loadPosts(list)), limit, exclude)
   }
 
   /** A list as posts. A new array each time: the caller's own. Throws as `read`. */
   async function get(query: PopularPostsQuery = {}): Promise<PopularPost[]> {
-    const { body } = await read(query)
-    return JSON.parse(body.toString()) as PopularPost[]
+    const { list } = await read(query)
+    return JSON.parse(list.body.toString()) as PopularPost[]
   }
 
   /** The list of categories as bytes; `undefined` where the host's own source has none. Throws as `read`. */
@@ -102,10 +116,10 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
    * @param options.withinSeconds only if it is stale, or will be so soon; default: in any case.
    */
   async function refresh(query: PopularPostsQuery = {}, options: Soon = {}): Promise<PopularPost[]> {
-    const { key, list, limit, exclude } = planOf(query, settings)
+    const { key, list, limit, exclude } = planOf(query)
     if (!(await areFiltersKnown(list))) return []
     const answer = await cache.refresh(key, loadPosts(list), inMs(options))
-    return JSON.parse(cut(answer, limit, exclude).body.toString()) as PopularPost[]
+    return JSON.parse(cut(answer, limit, exclude).list.body.toString()) as PopularPost[]
   }
 
   /** As `refresh`, the list of categories. */
@@ -116,7 +130,7 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
 
   /** Callers cannot mint keys: a filter that names nothing is answered before anything is looked up under it. */
   async function areFiltersKnown(list: PopularPostsQuery): Promise<boolean> {
-    if (FILTERS.every((name) => list[name] === undefined)) return true
+    if (!isFiltered(list)) return true
     const { value } = await cache.read(filtersKey, async () => encodeList([await source.filters()]))
     let known = decodedFilters.get(value)
     if (known === undefined) {
@@ -136,7 +150,7 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
       decodedLists.set(answer.value, list)
     }
     return {
-      ...list.body(limit, exclude),
+      list: list.body(limit, exclude),
       outcome: answer.outcome,
       ageSeconds: Math.floor(answer.ageMs / 1000),
       ttlSeconds: Math.floor(answer.freshForMs / 1000),
@@ -146,6 +160,7 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
 
   return {
     settings,
+    peek,
     read,
     get,
     readCategories,
@@ -181,12 +196,16 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
 
 function nothing(): ListAnswer {
   return {
-    ...new DecodedList(new Uint8Array()).body(),
+    list: new DecodedList(new Uint8Array()).body(),
     outcome: 'bypass',
     ageSeconds: 0,
     ttlSeconds: 0,
     isAlone: false,
   }
+}
+
+function isFiltered(list: PopularPostsQuery): boolean {
+  return FILTERS.some((name) => list[name] !== undefined)
 }
 
 interface Soon {

@@ -1,5 +1,8 @@
+import { Negotiator } from '@fastify/accept-negotiator'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fresh from 'fresh'
+import { LRUCache } from 'lru-cache'
+import { ENCODINGS, type Representation } from '../plugins/list-body.ts'
 import type { ListAnswer } from '../plugins/popular-posts.ts'
 
 interface HttpCaching {
@@ -8,31 +11,56 @@ interface HttpCaching {
   staleIfErrorSeconds: number
 }
 
+type Headers = Record<string, string>
+
 /**
- * Sends a list with what HTTP caches want to know: a strong entity tag (304 where the client has these very bytes),
- * Cache-Control, Age and Cache-Status (RFC 9211).
+ * Makes a function that sends a list with what HTTP caches want to know: a strong entity tag (304 where the client has
+ * these very bytes), Cache-Control, Age and Cache-Status (RFC 9211); compressed, where the client accepts that.
  *
  * `Age` is the age of the list, and HTTP caches count it against `max-age` (RFC 9111, 4.2.3). The list's age is therefore
  * added to `max-age`: a list of any age may be reused for `maxAgeSeconds` from now.
  */
-export function sendList(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  answer: ListAnswer,
-  caching: HttpCaching,
-): FastifyReply {
-  const { ageSeconds, etag, body } = answer
-  const { maxAgeSeconds, staleWhileRevalidateSeconds, staleIfErrorSeconds } = caching
-  reply.headers({
-    'content-type': 'application/json; charset=utf-8',
-    etag,
-    age: ageSeconds,
-    'cache-control':
-      `public, max-age=${ageSeconds + maxAgeSeconds}, stale-while-revalidate=${staleWhileRevalidateSeconds}, ` +
-      `stale-if-error=${staleIfErrorSeconds}`,
-    'cache-status': `popular-posts; ${cacheStatus(answer)}`,
-  })
-  return fresh(request.headers, { etag }) ? reply.code(304).send() : reply.send(body)
+export function createListSender({ maxAgeSeconds, staleWhileRevalidateSeconds, staleIfErrorSeconds }: HttpCaching) {
+  const whenStale = `stale-while-revalidate=${staleWhileRevalidateSeconds}, stale-if-error=${staleIfErrorSeconds}`
+  const negotiator = new Negotiator({ supportedValues: [...ENCODINGS, 'identity'], cache: new LRUCache({ max: 100 }) })
+  /** Of a list's hits within a second all headers are the same. */
+  const hits = new WeakMap<Representation, { ageSeconds: number; ttlSeconds: number; headers: Headers }>()
+
+  function headersOf(sent: Representation, encoding: string, answer: ListAnswer): Headers {
+    const { ageSeconds } = answer
+    return {
+      'content-type': 'application/json; charset=utf-8',
+      etag: sent.etag,
+      age: String(ageSeconds),
+      'cache-control': `public, max-age=${ageSeconds + maxAgeSeconds}, ${whenStale}`,
+      'cache-status': `popular-posts; ${cacheStatus(answer)}`,
+      vary: 'accept-encoding',
+      ...(encoding === 'identity' ? {} : { 'content-encoding': encoding }),
+    }
+  }
+
+  function knownHeaders(sent: Representation, encoding: string, answer: ListAnswer): Headers {
+    if (answer.outcome !== 'hit' || answer.isAlone) return headersOf(sent, encoding, answer)
+    const { ageSeconds, ttlSeconds } = answer
+    const known = hits.get(sent)
+    if (known !== undefined && known.ageSeconds === ageSeconds && known.ttlSeconds === ttlSeconds) return known.headers
+    const headers = headersOf(sent, encoding, answer)
+    hits.set(sent, { ageSeconds, ttlSeconds, headers })
+    return headers
+  }
+
+  return function sendList(request: FastifyRequest, reply: FastifyReply, answer: ListAnswer): FastifyReply {
+    const { list } = answer
+    const accepted = request.headers['accept-encoding']
+    const encoding = accepted === undefined ? 'identity' : negotiator.negotiate(accepted)
+    const sent = encoding === 'br' || encoding === 'gzip' ? list.encoded(encoding) : list
+    const headers = knownHeaders(sent, sent === list ? 'identity' : String(encoding), answer)
+    const vary = reply.getHeader('vary')
+    reply.headers(headers)
+    // A host's own, as of @fastify/cors.
+    if (vary !== undefined) reply.header('vary', `${vary}, accept-encoding`)
+    return fresh(request.headers, headers) ? reply.code(304).send() : reply.send(sent.body)
+  }
 }
 
 function cacheStatus({ outcome, ttlSeconds, isAlone }: ListAnswer): string {

@@ -1,3 +1,4 @@
+import { brotliDecompressSync } from 'node:zlib'
 import type { Context } from 'aws-lambda'
 import { Redis } from 'ioredis'
 import t from 'tap'
@@ -116,6 +117,14 @@ t.test('304 for who has it, and nothing but headers for HEAD', async (t) => {
   const again = await http(httpApiEvent('/posts/popular', { headers: { 'if-none-match': String(headers['etag']) } }))
   t.match(again, { statusCode: 304, body: '' })
   t.match(await http(httpApiEvent('/posts/popular', { method: 'HEAD' })), { statusCode: 200, body: '' })
+})
+
+t.test('compressed answers arrive whole', async (t) => {
+  for (const path of ['/posts/popular?limit=50', '/posts/popular?limit=50&exclude=post-2']) {
+    const ours = await http(httpApiEvent(path, { headers: { 'accept-encoding': 'br' } }))
+    t.match(ours, { isBase64Encoded: true, headers: { 'content-encoding': 'br' } })
+    t.equal(brotliDecompressSync(Buffer.from(ours.body, 'base64')).toString(), (await server.inject(path)).body)
+  }
 })
 
 t.test('events of a REST API, a load balancer and a function URL', async (t) => {

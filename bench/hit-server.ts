@@ -1,0 +1,47 @@
+/**
+ * A server of `bench/hit.ts`, on a free port: `hit-server.ts <way> <log level>`. All ways answer `GET /posts/popular` with
+ * the same bytes and the same headers. To each message it answers with the processor time that it has used, in microseconds.
+ */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import Fastify from 'fastify'
+import popularPosts from '../index.ts'
+import { HEADERS, POSTS } from './list-of-the-bench.ts'
+
+/** How the list is answered. */
+export type Way = 'node' | 'constant' | 'ours' | 'redis'
+
+const [way, level = 'silent', redisUrl = ''] = process.argv.slice(2)
+const logger = level === 'silent' ? false : { level }
+const body = Buffer.from(JSON.stringify(POSTS.slice(0, 10)))
+
+async function start(): Promise<number> {
+  if (way === 'node') {
+    const server = createServer((request, response) => {
+      const headers = { ...HEADERS, 'content-length': body.length }
+      if (request.headers['if-none-match'] === HEADERS.etag) return response.writeHead(304, headers).end()
+      return response.writeHead(200, headers).end(body)
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    return (server.address() as AddressInfo).port
+  }
+  const app = Fastify({ logger })
+  if (way === 'constant') {
+    app.get('/posts/popular', (request, reply) => {
+      reply.headers(HEADERS)
+      return request.headers['if-none-match'] === HEADERS.etag ? reply.code(304).send() : reply.send(body)
+    })
+  } else {
+    const load = async () => POSTS
+    await app.register(popularPosts, { load, ...(way === 'redis' ? { redisUrl, prefix: 'bench:hit' } : {}) })
+  }
+  return Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port)
+}
+
+const port = await start()
+process.on('message', () => {
+  const { user, system } = process.cpuUsage()
+  process.send?.(user + system)
+})
+process.on('disconnect', () => process.exit())
+process.send?.(port)

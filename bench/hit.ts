@@ -1,0 +1,112 @@
+/**
+ * What does a cached list cost? Processor time of a server for a request, against Fastify that answers the same bytes and
+ * headers from a constant Buffer, and against node:http alone. `npm run bench:hit`; `-- --rounds 10 --requests 20000`.
+ */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { cpus, loadavg } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { startRedis } from '../test/helpers/redis.ts'
+import { sendBursts } from './burst.ts'
+import type { Way } from './hit-server.ts'
+import { median, sendLoad } from './http-load.ts'
+
+const { values } = parseArgs({
+  options: { rounds: { type: 'string', default: '10' }, requests: { type: 'string', default: '20000' } },
+})
+const [rounds, requests] = [Number(values.rounds), Number(values.requests)]
+if (!(Number.isInteger(rounds) && rounds >= 2 && Number.isInteger(requests) && requests >= 1000))
+  throw new TypeError('Expected --rounds of at least 2 and --requests of at least 1000.')
+
+const say = (text: string) => process.stdout.write(`${text}\n`)
+const redis = await startRedis()
+
+/** A server in a process of its own. */
+async function start(way: Way, level: string) {
+  const child = fork(fileURLToPath(new URL('hit-server.ts', import.meta.url)), [way, level, redis.url], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
+  const [port] = (await once(child, 'message')) as [number]
+  const cpuUs = async () => {
+    child.send('cpu')
+    return ((await once(child, 'message')) as [number])[0]
+  }
+  return { port, cpuUs, stop: () => child.disconnect() }
+}
+
+type Server = Awaited<ReturnType<typeof start>>
+
+const AS_IT_IS = { 'accept-encoding': 'identity' }
+const PATH = '/posts/popular?limit=10&days=30'
+const get = (headers = '') => `GET ${PATH} HTTP/1.1\r\nhost: blog\r\n${headers}\r\n`
+
+/** Microseconds of the server's processor time for a request. */
+async function cost({ port, cpuUs }: Server, request: string, expected: string): Promise<number> {
+  const before = await cpuUs()
+  const status = await sendBursts({ port, connections: 10, pipelined: 10, requests, request })
+  if (status !== expected) throw new Error(`expected ${expected}, got ${status}`)
+  return ((await cpuUs()) - before) / requests
+}
+
+/** The latency that one request in a hundred exceeds, in milliseconds, at ten connections. */
+async function p99Ms({ port }: Server, request: string): Promise<number> {
+  const { latenciesMs } = await sendLoad({ port, connections: 10, requests: requests / 2, requestOf: () => request })
+  return latenciesMs.sort()[Math.floor(latenciesMs.length * 0.99)] ?? 0
+}
+
+const servers = {
+  'node:http': await start('node', 'silent'),
+  'Fastify, constant': await start('constant', 'silent'),
+  ours: await start('ours', 'silent'),
+  'ours, with Redis': await start('redis', 'silent'),
+  'Fastify, constant, logs at info': await start('constant', 'info'),
+  'ours, logs at info': await start('ours', 'info'),
+}
+type Name = keyof typeof servers
+const names = Object.keys(servers) as Name[]
+
+try {
+  const { version } = JSON.parse(readFileSync(new URL(import.meta.resolve('fastify/package.json')), 'utf8')) as {
+    version: string
+  }
+  say(
+    `${cpus().length} x ${cpus()[0]?.model}, load ${loadavg()[0]?.toFixed(1)}; Node.js ${process.version}, Fastify ${version}`,
+  )
+  say(`${PATH}: ${rounds} rounds in turn, after one to warm up, of ${requests} requests each`)
+  const etags = new Map<Name, string>()
+  for (const name of names) {
+    const response = await fetch(`http://127.0.0.1:${servers[name].port}${PATH}`, { headers: AS_IT_IS })
+    etags.set(name, String(response.headers.get('etag')))
+    await response.arrayBuffer()
+  }
+  const kinds: Record<string, (name: Name) => Promise<number>> = {
+    'µs, 200': (name) => cost(servers[name], get(), '200'),
+    'µs, 304': (name) => cost(servers[name], get(`if-none-match: ${etags.get(name)}\r\n`), '304'),
+    'ms, p99': (name) => p99Ms(servers[name], get()),
+  }
+  for (const [kind, measure] of Object.entries(kinds)) {
+    const found = new Map<Name, number[]>(names.map((name) => [name, []]))
+    for (let round = 0; round <= rounds; round += 1) {
+      for (const name of names) {
+        const value = await measure(name)
+        if (round > 0) found.get(name)?.push(value)
+      }
+    }
+    say(`\n${kind}`)
+    for (const name of names) {
+      const base = name.endsWith('info') ? 'Fastify, constant, logs at info' : 'Fastify, constant'
+      // In each round, so that what the machine does meanwhile is the same for both.
+      const ratios = (found.get(base) ?? []).map((value, round) => value / (found.get(name)?.[round] ?? 0))
+      say(
+        `  ${name.padEnd(32)} ${median(found.get(name) ?? [])
+          .toFixed(2)
+          .padStart(7)}` + `   speed against ${base}: ${median(ratios).toFixed(2)}`,
+      )
+    }
+  }
+} finally {
+  for (const server of Object.values(servers)) server.stop()
+  await redis.stop()
+}
