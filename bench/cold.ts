@@ -1,0 +1,135 @@
+/**
+ * What does a cold list cost the database? The ranking over 10,000 posts with 1, 10 and 100 million views behind it, for every
+ * kind of window, against a table of views that is counted anew each time (as the blog did that this package was made for; up to
+ * `--raw` million views). `npm run bench:cold`; `-- --posts 10000 --views 1,10,100 --raw 10 --rounds 9`.
+ */
+import { cpus, loadavg } from 'node:os'
+import { parseArgs } from 'node:util'
+import { Kysely, PostgresDialect, sql } from 'kysely'
+import { Pool } from 'pg'
+import { migrateToLatest } from '../db/migrate.ts'
+import { findPopularPosts } from '../db/popular-posts.ts'
+import type { Database } from '../db/schema.ts'
+import { startPostgres } from '../test/helpers/private-postgres.ts'
+import { median } from './http-load.ts'
+
+const { values } = parseArgs({
+  options: {
+    posts: { type: 'string', default: '10000' },
+    views: { type: 'string', default: '1,10,100' },
+    raw: { type: 'string', default: '10' },
+    rounds: { type: 'string', default: '9' },
+  },
+})
+const [posts, raw, rounds] = [Number(values.posts), Number(values.raw), Number(values.rounds)]
+const millions = values.views.split(',').map(Number)
+if (![posts, rounds, ...millions].every((count) => Number.isInteger(count) && count >= 1) || !(raw >= 0))
+  throw new TypeError('Expected --posts, --views (in millions, with commas between them) and --rounds of at least 1.')
+
+/** For so long the blog has been read. */
+const DAYS = 400
+const WINDOWS = [1, 7, 30, 365, 0]
+const timeZone = 'UTC'
+
+const say = (text: string) => process.stdout.write(`${text}\n`)
+
+/** The share of each post: the second has half the views of the first, the third a third of them. */
+const SHARES = `select id as post_id, 1.0 / id / (select sum(1.0 / n) from generate_series(1, ${posts}) n) as share from posts`
+
+async function fill(pool: Pool, views: number): Promise<void> {
+  await pool.query(`
+    insert into posts (slug, title, url, excerpt, published_at)
+    select 'post-' || n, 'A post of the blog, number ' || n, '/posts/post-' || n, repeat('x', 200), now() - interval '500 days'
+    from generate_series(1, ${posts}) n`)
+  // A fraction of a view is one with that probability.
+  await pool.query(`
+    select setseed(0.5);
+    with s as (${SHARES})
+    insert into post_views_daily
+    select * from (
+      select current_date - d, post_id, floor(share * ${views / DAYS} + random())::bigint as views
+      from generate_series(0, ${DAYS - 1}) d, s
+    ) as made where views > 0;
+    with s as (${SHARES})
+    insert into post_views_hourly
+    select * from (
+      select date_trunc('hour', now()) - h * interval '1 hour', post_id,
+        floor(share * ${views / DAYS / 24} + random())::bigint as views
+      from generate_series(0, 47) h, s
+    ) as made where views > 0;
+    insert into post_views_total
+    select post_id, sum(views), max(extract(epoch from day)) / 86400 from post_views_daily group by post_id`)
+  await pool.query('vacuum analyze')
+}
+
+async function fillRaw(pool: Pool, views: number): Promise<void> {
+  await pool.query(`
+    create table raw_views (id bigserial primary key, post_id bigint not null, viewed_at timestamptz not null);
+    insert into raw_views (post_id, viewed_at)
+    select post_id, day + random() * interval '1 day' from post_views_daily, generate_series(1, views);
+    create index on raw_views (post_id, viewed_at);
+    create index on raw_views (viewed_at)`)
+  await pool.query('vacuum analyze')
+  say(`  (and ${views / 1e6} million rows, a row for each view)`)
+}
+
+const original = (days: number) => `
+  select posts.*, count(raw_views.id) as views from posts
+  left join raw_views on raw_views.post_id = posts.id
+    ${days === 0 ? '' : `and raw_views.viewed_at >= now() - interval '${days} days'`}
+  where posts.published_at <= now() group by posts.id order by views desc limit 10`
+
+async function ms(work: () => Promise<unknown>): Promise<number> {
+  const startedAtMs = performance.now()
+  await work()
+  return performance.now() - startedAtMs
+}
+
+const postgres = await startPostgres({ settings: { shared_buffers: '1GB' } })
+const ours = new Map<string, number>()
+try {
+  say(
+    `${cpus().length} x ${cpus()[0]?.model}, load ${loadavg()[0]?.toFixed(1)}; Node.js ${process.version}; ${postgres.description}`,
+  )
+  say(`${posts} posts read for ${DAYS} days; ms, medians of ${rounds} rounds in turn, after one to warm up`)
+  const admin = new Pool({ connectionString: postgres.url, max: 1 })
+  for (const million of millions) {
+    const name = `cold_${million}`
+    await admin.query(`create database ${name}`)
+    const url = new URL(postgres.url)
+    url.pathname = `/${name}`
+    const pool = new Pool({ connectionString: url.href, max: 1 })
+    const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+    await migrateToLatest(db)
+    say(`\n${million} million views`)
+    await fill(pool, million * 1e6)
+    const isRaw = million <= raw
+    if (isRaw) await fillRaw(pool, million * 1e6)
+    for (const days of WINDOWS) {
+      const ways = {
+        ours: () => findPopularPosts(db, { days, sort: 'views', limit: 50, timeZone }),
+        trending: () => findPopularPosts(db, { days, sort: 'trending', limit: 50, timeZone }),
+        ...(isRaw ? { original: () => sql.raw(original(days)).execute(db) } : {}),
+      }
+      const found: Record<string, number[]> = Object.fromEntries(Object.keys(ways).map((way) => [way, []]))
+      for (let round = 0; round <= rounds; round += 1)
+        for (const [way, work] of Object.entries(ways)) {
+          const took = await ms(work)
+          if (round > 0) found[way]?.push(took)
+        }
+      ours.set(`${million} ${days}`, median(found['ours'] ?? []))
+      const shown = Object.entries(found).map(([way, all]) => `${way} ${median(all).toFixed(1)}`)
+      say(`  ${days === 0 ? 'all time' : `${days} days`}: ${shown.join(', ')}`)
+    }
+    await db.destroy()
+    await admin.query(`drop database ${name}`)
+  }
+  await admin.end()
+  const [least, most] = [Math.min(...millions), Math.max(...millions)]
+  for (const days of WINDOWS) {
+    const ratio = (ours.get(`${most} ${days}`) ?? 0) / (ours.get(`${least} ${days}`) ?? 0)
+    say(`${days === 0 ? 'all time' : `${days} days`}: ${most} million views / ${least} million: ${ratio.toFixed(2)}`)
+  }
+} finally {
+  await postgres.remove()
+}
