@@ -16,6 +16,8 @@ export type CacheEvent =
   | { type: 'fail-safe'; key: string }
   /** A read began to wait for a load of another process. */
   | { type: 'wait'; key: string }
+  /** That wait is over, however it ended. */
+  | { type: 'waited'; key: string; durationMs: number }
   /** A waiter took the lease over from a holder that died or gave up. */
   | { type: 'takeover'; key: string }
   /** An invalidation was confirmed by the store (not told where another process has made it, for the same cause). */
@@ -105,6 +107,7 @@ export function createCounts(): { count(event: CacheEvent): void; read(): CacheC
         case 'store-down':
           counts.storeFailures += 1
           break
+        case 'waited':
         case 'store-up':
         case 'background-failed':
           break

@@ -16,15 +16,21 @@ export interface Answer extends StoredValue {
   outcome: 'hit' | 'stale' | 'loaded' | 'collapsed'
 }
 
+/** An answer to a read. */
+export interface ReadAnswer extends Answer {
+  /** How long the read took; 0 where this process had it, and nobody looked at the clock. */
+  durationMs: number
+}
+
 export interface ReadThroughCache {
   /** The entry, where this process has it, fresh, and need not ask anybody. */
-  peek(key: string): Answer | undefined
+  peek(key: string): ReadAnswer | undefined
   /**
    * The entry: from the store, or loaded once for all who ask meanwhile.
    * @throws LoadFailedError when loading failed, now or a moment ago, and there is nothing older to serve; all who waited
    * for the same load get the same error. UnsettledError when hard invalidations overtook every attempt.
    */
-  read(key: string, load: Load): Promise<Answer>
+  read(key: string, load: Load): Promise<ReadAnswer>
   /**
    * Loads the entry anew, unless somebody is at it already. Throws as `read`.
    * @param options.withinMs only if it is fresh for no longer than this; default: in any case.
@@ -71,23 +77,24 @@ export function createReadThroughCache({
   const waiters = createWaiters(clock)
   const background = new Set<Promise<void>>()
 
-  function peek(key: string): Answer | undefined {
+  function peek(key: string): ReadAnswer | undefined {
     const found = copies === undefined ? store.peek?.(key) : copies.find(key)
     if (found === undefined) return undefined
     // Told without looking at the clock, which would take as long as all the rest.
     observe({ type: 'hit', key, durationMs: 0 })
-    return { outcome: 'hit', value: found.value, ageMs: found.ageMs, freshForMs: found.freshForMs }
+    return { outcome: 'hit', value: found.value, ageMs: found.ageMs, freshForMs: found.freshForMs, durationMs: 0 }
   }
 
-  async function read(key: string, load: Load): Promise<Answer> {
+  async function read(key: string, load: Load): Promise<ReadAnswer> {
     const here = peek(key)
     if (here !== undefined) return here
     const startedAtMs = clock.now()
     const { answer, hasWaited } = await find(key, load, startedAtMs)
     const outcome = hasWaited && answer.outcome === 'loaded' ? 'collapsed' : answer.outcome
     const type = outcome === 'hit' ? 'hit' : outcome === 'stale' ? 'stale-hit' : 'miss'
-    observe({ type, key, durationMs: clock.now() - startedAtMs })
-    return { ...answer, outcome }
+    const durationMs = clock.now() - startedAtMs
+    observe({ type, key, durationMs })
+    return { ...answer, outcome, durationMs }
   }
 
   async function find(key: string, load: Load, sinceMs: number): Promise<{ answer: Answer; hasWaited: boolean }> {
@@ -116,28 +123,36 @@ export function createReadThroughCache({
       const copy = copies.find(key)
       if (copy !== undefined) return { answer: { ...copy, outcome: 'hit' }, asOfMs: clock.now() }
     }
-    for (let polls = 0; ; polls += 1) {
-      const asOfMs = clock.now()
-      const acquired = await acquire(key)
-      const { found } = acquired
-      if (acquired.state === 'hit')
-        return { answer: { ...acquired.found, outcome: polls === 0 ? 'hit' : 'collapsed' }, asOfMs }
-      if (acquired.state === 'cooling') {
-        if (found === undefined) throw new LoadFailedError(acquired.retryAfterMs)
-        observe({ type: 'fail-safe', key })
-        return { answer: { ...found, outcome: 'stale' }, asOfMs }
+    let waitsSinceMs: number | undefined
+    try {
+      for (let polls = 0; ; polls += 1) {
+        const asOfMs = clock.now()
+        const acquired = await acquire(key)
+        const { found } = acquired
+        if (acquired.state === 'hit')
+          return { answer: { ...acquired.found, outcome: polls === 0 ? 'hit' : 'collapsed' }, asOfMs }
+        if (acquired.state === 'cooling') {
+          if (found === undefined) throw new LoadFailedError(acquired.retryAfterMs)
+          observe({ type: 'fail-safe', key })
+          return { answer: { ...found, outcome: 'stale' }, asOfMs }
+        }
+        const stale = found !== undefined && -found.freshForMs <= policy.staleMs ? found : undefined
+        if (acquired.state === 'lease') {
+          if (polls > 0) observe({ type: 'takeover', key })
+          if (stale === undefined) return loadUnder(key, acquired.lease, load, 'load')
+          if (!refreshesBehind) return loadUnder(key, acquired.lease, load, 'refresh')
+          inBackground(loadUnder(key, acquired.lease, load, 'refresh'))
+          return { answer: { ...stale, outcome: 'stale' }, asOfMs }
+        }
+        if (stale !== undefined) return { answer: { ...stale, outcome: 'stale' }, asOfMs }
+        if (polls === 0) {
+          waitsSinceMs = asOfMs
+          observe({ type: 'wait', key })
+        }
+        await pause(key, acquired.retryAfterMs, polls)
       }
-      const stale = found !== undefined && -found.freshForMs <= policy.staleMs ? found : undefined
-      if (acquired.state === 'lease') {
-        if (polls > 0) observe({ type: 'takeover', key })
-        if (stale === undefined) return loadUnder(key, acquired.lease, load, 'load')
-        if (!refreshesBehind) return loadUnder(key, acquired.lease, load, 'refresh')
-        inBackground(loadUnder(key, acquired.lease, load, 'refresh'))
-        return { answer: { ...stale, outcome: 'stale' }, asOfMs }
-      }
-      if (stale !== undefined) return { answer: { ...stale, outcome: 'stale' }, asOfMs }
-      if (polls === 0) observe({ type: 'wait', key })
-      await pause(key, acquired.retryAfterMs, polls)
+    } finally {
+      if (waitsSinceMs !== undefined) observe({ type: 'waited', key, durationMs: clock.now() - waitsSinceMs })
     }
   }
 

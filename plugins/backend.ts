@@ -24,6 +24,8 @@ interface EventCounts {
   /** Tells the log, the diagnostics channel and the counts of what the cache did. */
   observe: (event: CacheEvent) => void
   counts: () => CacheCounts
+  /** Tells another one of what the cache of this app does, from now on. Called within a read: must be quick, and not throw. */
+  watch: (watcher: (event: CacheEvent) => void) => void
 }
 
 /** Where every `CacheEvent` is published, for whatever watches the process. */
@@ -150,15 +152,18 @@ type BackendPluginOptions = Pick<BackendOptions, 'prefix' | 'runsBetweenRequests
 
 const backendPlugin: FastifyPluginAsync<BackendPluginOptions> = async (app, { usesRedis, ...settings }) => {
   const counts = createCounts()
+  const watchers: ((event: CacheEvent) => void)[] = []
   const observe = (event: CacheEvent) => {
     counts.count(event)
     logEvent(app.log, event)
+    for (const watcher of watchers) watcher(event)
     if (events.hasSubscribers) events.publish(event)
   }
+  const watch = (watcher: (event: CacheEvent) => void) => void watchers.push(watcher)
   const redis = usesRedis ? app.popularPostsRedis : undefined
   const backend = createBackend({ ...settings, redis, observe })
   await backend.warmUp()
-  app.decorate('popularPostsBackend', { ...backend, observe, counts: counts.read })
+  app.decorate('popularPostsBackend', { ...backend, observe, counts: counts.read, watch })
 }
 
 export default fp(backendPlugin, { name: 'popular-posts-backend', fastify: '5.x' })

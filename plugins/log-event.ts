@@ -15,6 +15,7 @@ export function logEvent(log: Logger, event: CacheEvent): void {
     case 'miss':
     case 'fail-safe':
     case 'wait':
+    case 'waited':
       log.debug(event, `popular posts: ${event.type}`)
       return
     case 'loaded':

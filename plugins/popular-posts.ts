@@ -5,8 +5,8 @@ import { systemClock } from '../cache/clock.ts'
 import type { CacheCounts } from '../cache/events.ts'
 import { entryKey } from '../cache/key.ts'
 import type { CachePolicy } from '../cache/options.ts'
-import { type Answer, createReadThroughCache } from '../cache/read-through-cache.ts'
-import type { InvalidateMode, InvalidateOptions } from '../cache/store.ts'
+import { type Answer, createReadThroughCache, type ReadAnswer } from '../cache/read-through-cache.ts'
+import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
 import type { Filters } from '../db/filters.ts'
 import type { PopularPost, Tables } from '../db/popular-posts.ts'
 import type { PopularPostsQuery } from '../query.ts'
@@ -32,6 +32,8 @@ export interface ListAnswer {
   ageSeconds: number
   /** Until the list is stale; negative when it is. */
   ttlSeconds: number
+  /** How long that took: next to nothing, or a load, or the wait for one. */
+  durationMs: number
   /** Redis is out of reach: this process answers for itself. */
   isAlone: boolean
 }
@@ -119,7 +121,7 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
     const { key, list, limit, exclude } = planOf(query)
     if (!(await areFiltersKnown(list))) return []
     const answer = await cache.refresh(key, loadPosts(list), inMs(options))
-    return JSON.parse(cut(answer, limit, exclude).list.body.toString()) as PopularPost[]
+    return JSON.parse(bodyOf(answer, limit, exclude).body.toString()) as PopularPost[]
   }
 
   /** As `refresh`, the list of categories. */
@@ -143,17 +145,22 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
     return isIn(category, list.category) && isIn(tag, list.tag) && isIn(author, list.author)
   }
 
-  function cut(answer: Answer, limit?: number, exclude?: readonly string[]): ListAnswer {
+  function bodyOf(answer: StoredValue, limit?: number, exclude?: readonly string[]): ListBody {
     let list = decodedLists.get(answer.value)
     if (list === undefined) {
       list = new DecodedList(answer.value)
       decodedLists.set(answer.value, list)
     }
+    return list.body(limit, exclude)
+  }
+
+  function cut(answer: ReadAnswer, limit?: number, exclude?: readonly string[]): ListAnswer {
     return {
-      list: list.body(limit, exclude),
+      list: bodyOf(answer, limit, exclude),
       outcome: answer.outcome,
       ageSeconds: Math.floor(answer.ageMs / 1000),
       ttlSeconds: Math.floor(answer.freshForMs / 1000),
+      durationMs: answer.durationMs,
       isAlone: backend.state().isDown,
     }
   }
@@ -200,6 +207,7 @@ function nothing(): ListAnswer {
     outcome: 'bypass',
     ageSeconds: 0,
     ttlSeconds: 0,
+    durationMs: 0,
     isAlone: false,
   }
 }

@@ -15,7 +15,8 @@ type Headers = Record<string, string>
 
 /**
  * Makes a function that sends a list with what HTTP caches want to know: a strong entity tag (304 where the client has
- * these very bytes), Cache-Control, Age and Cache-Status (RFC 9211); compressed, where the client accepts that.
+ * these very bytes), Cache-Control, Age and Cache-Status (RFC 9211); compressed, where the client accepts that. And with
+ * Server-Timing, for whoever looks at the page with a browser's tools.
  *
  * `Age` is the age of the list, and HTTP caches count it against `max-age` (RFC 9111, 4.2.3). The list's age is therefore
  * added to `max-age`: a list of any age may be reused for `maxAgeSeconds` from now.
@@ -34,6 +35,7 @@ export function createListSender({ maxAgeSeconds, staleWhileRevalidateSeconds, s
       age: String(ageSeconds),
       'cache-control': `public, max-age=${ageSeconds + maxAgeSeconds}, ${whenStale}`,
       'cache-status': `popular-posts; ${cacheStatus(answer)}`,
+      'server-timing': serverTiming(answer),
       vary: 'accept-encoding',
       ...(encoding === 'identity' ? {} : { 'content-encoding': encoding }),
     }
@@ -74,5 +76,20 @@ function cacheStatus({ outcome, ttlSeconds, isAlone }: ListAnswer): string {
       return outcome === 'loaded' ? 'fwd=miss; stored' : 'fwd=miss; stored; collapsed'
     case 'bypass':
       return 'fwd=bypass; detail=unknown-filter'
+  }
+}
+
+function serverTiming({ outcome, durationMs }: ListAnswer): string {
+  switch (outcome) {
+    case 'hit':
+      return 'cache;desc=hit'
+    case 'stale':
+      return 'cache;desc=stale'
+    case 'bypass':
+      return 'cache;desc=bypass'
+    case 'loaded':
+      return `cache;desc=miss, load;dur=${Math.round(durationMs)}`
+    case 'collapsed':
+      return `cache;desc=miss, wait;dur=${Math.round(durationMs)}`
   }
 }
