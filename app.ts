@@ -13,17 +13,20 @@ import health from './routes/health.ts'
 
 interface AppOptions extends Pick<FastifyServerOptions, 'schemaController'> {
   runsBetweenRequests?: boolean
+  /** Called before anything is registered: for what looks at every route. */
+  prepare?: (app: FastifyInstance) => Promise<unknown>
 }
 
 /**
  * The service: everything it is made of, put together. Not listening yet.
  * @param options.runsBetweenRequests as of the plugin.
+ * @param options.prepare see `service.ts`.
  * @param options.schemaController as of Fastify.
  */
 export async function buildApp(
   config: Config,
   databaseUrl: string,
-  { runsBetweenRequests = true, ...options }: AppOptions = {},
+  { runsBetweenRequests = true, prepare, ...options }: AppOptions = {},
 ): Promise<FastifyInstance> {
   const app = Fastify({
     ...options,
@@ -37,6 +40,7 @@ export async function buildApp(
   })
   app.setErrorHandler(handleError)
   app.setNotFoundHandler(handleNotFound)
+  await prepare?.(app)
   const { siteTimeZone: timeZone, redisCluster, redisUrl, adminToken, viewDedupSeconds, loadTimeoutSeconds } = config
   await app.register(popularPosts, {
     ...{ ...config.cache, timeZone, databaseUrl, redisUrl, redisCluster, adminToken, viewDedupSeconds },

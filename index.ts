@@ -13,6 +13,7 @@ import categoriesRoute from './routes/categories.ts'
 import { handleError } from './routes/errors.ts'
 import invalidateRoute from './routes/invalidate.ts'
 import popularPostsRoute from './routes/popular-posts.ts'
+import { category, error, post } from './routes/shapes.ts'
 import viewsRoute from './routes/views.ts'
 
 export type { CacheCounts, CacheEvent } from './cache/events.ts'
@@ -63,6 +64,7 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
   await app.register(
     async (scope) => {
       scope.setErrorHandler(handleError)
+      for (const shape of [post.schema, category.schema, error]) scope.addSchema(shape)
       await scope.register(popularPostsRoute)
       await scope.register(categoriesRoute)
       if (db !== undefined) await scope.register(viewsRoute, { perMinute: settings.viewsPerMinute })

@@ -1,11 +1,11 @@
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
-import { buildApp } from './app.ts'
 import { type Config, readConfig } from './config.ts'
 import { fillDemo } from './db/demo/fill.ts'
 import { codeOf, StartupError } from './db/startup-error.ts'
 import { isLive } from './db/window.ts'
 import { run } from './run.ts'
+import { buildService } from './service.ts'
 import { openServiceDatabase, type ServiceDatabase } from './service-database.ts'
 
 await run(async () => {
@@ -15,7 +15,7 @@ await run(async () => {
   try {
     const { siteTimeZone: timeZone } = config
     if (database.isEmbedded) await fillDemo(database.db, { nowMs: Date.now(), timeZone })
-    app = await buildApp(config, database.connectionString)
+    app = await buildService(config, database.connectionString)
     await listen(app, config, database)
   } catch (error) {
     await app?.close()

@@ -1,13 +1,23 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { checkedQuery, querySchema } from './query-schema.ts'
+import { badQuery, listResponses, noList } from './responses.ts'
 import { createListSender } from './send-list.ts'
+import { category, own } from './shapes.ts'
 
 /** `GET /categories`: every category with its live posts and the views they had in the window. */
 const categories: FastifyPluginAsyncTypebox = async (app) => {
   const { settings } = app.popularPosts
   const { days } = querySchema(settings)
+  const [items, { example }] = settings.loadCategories ? [own.schema, own] : [{ $ref: 'PopularCategory#' }, category]
+  const described = {
+    operationId: 'listCategories',
+    summary: 'Every category, with its posts and views',
+    description: 'Most viewed in the window first.',
+    tags: ['posts'],
+    response: { ...listResponses(items, example), 400: badQuery, 503: noList },
+  }
   const sendList = createListSender(settings)
-  app.get('/categories', checkedQuery({ days }, settings), async (request, reply) => {
+  app.get('/categories', checkedQuery(app, described, { days }, settings), async (request, reply) => {
     const answer = await app.popularPosts.readCategories(request.query)
     return answer === undefined ? reply.callNotFound() : sendList(request, reply, answer)
   })

@@ -1,4 +1,42 @@
 import type { FastifyPluginAsync } from 'fastify'
+import { Type } from 'typebox'
+import { operation } from './operation.ts'
+import { answer } from './responses.ts'
+
+const upOrDown = Type.Enum(['up', 'down'])
+const readiness = Type.Object({
+  status: Type.Enum(['ok', 'degraded', 'unavailable'], {
+    description: 'degraded: it works, but not with all its parts.',
+  }),
+  checks: Type.Object({
+    database: Type.Object({ status: upOrDown }),
+    cache: Type.Object({ status: upOrDown, kind: Type.Enum(['memory', 'redis']) }),
+  }),
+})
+const checksOf = (database: string, cache: string) => ({
+  database: { status: database },
+  cache: { status: cache, kind: 'redis' },
+})
+
+const live = {
+  operationId: 'getLiveness',
+  summary: 'The process is up',
+  tags: ['operations'],
+  response: {
+    200: answer('It is.', Type.Object({ status: Type.Enum(['ok']) }), { status: 'ok' }),
+  },
+}
+
+const ready = {
+  operationId: 'getReadiness',
+  summary: 'The list that every page shows can be answered',
+  description: 'From the database or without it; each part is named with its state.',
+  tags: ['operations'],
+  response: {
+    200: answer('It can.', readiness, { status: 'degraded', checks: checksOf('up', 'down') }),
+    503: answer('It cannot.', readiness, { status: 'unavailable', checks: checksOf('down', 'up') }),
+  },
+}
 
 /**
  * `GET /health/live`: the process is up. `GET /health/ready`: it can answer the list that every page shows, from the
@@ -9,9 +47,9 @@ const health: FastifyPluginAsync = async (app) => {
     reply.header('cache-control', 'no-store')
   })
 
-  app.get('/health/live', async () => ({ status: 'ok' }))
+  app.get('/health/live', operation(app, live, {}), async () => ({ status: 'ok' }))
 
-  app.get('/health/ready', async (_request, reply) => {
+  app.get('/health/ready', operation(app, ready, {}), async (_request, reply) => {
     const { isDatabaseUp } = app.popularPosts
     const [isUp, canServe] = await Promise.all([
       isDatabaseUp?.() ?? true,

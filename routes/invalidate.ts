@@ -1,8 +1,36 @@
 import bearerAuth from '@fastify/bearer-auth'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import { operation } from './operation.ts'
+import { answer, failure, retryAfter } from './responses.ts'
 
 const mode = Type.Optional(Type.Enum(['hard', 'soft'], { description: 'hard (default) or soft' }))
+
+const described = {
+  operationId: 'invalidate',
+  summary: 'Make every list outdated',
+  description:
+    '`hard`: nothing loaded before is answered any more, once this has been answered. `soft`: the old list once more, while one ' +
+    'refresh runs. The mode is in the query or in the body; the body counts.',
+  tags: ['operations'],
+  security: [{ bearerAuth: [] }],
+  response: {
+    200: answer('It is final.', Type.Object({ invalidated: Type.Enum(['hard', 'soft']) }), { invalidated: 'hard' }),
+    400: failure(400, 'The mode is not one of the two, or the body is not JSON.', {
+      code: 'FST_ERR_VALIDATION',
+      message: 'querystring/mode must be equal to one of the allowed values',
+    }),
+    401: failure(401, 'The token is not the one.', {
+      code: 'PP_UNAUTHORIZED',
+      message: 'Expected the admin token as a bearer token.',
+    }),
+    503: failure(503, 'The cache could not confirm it.', {
+      code: 'PP_UNCONFIRMED',
+      message: 'Expected Redis to confirm the invalidation, but it could not be asked. Try again.',
+      headers: retryAfter,
+    }),
+  },
+}
 
 /**
  * `POST /posts/popular/invalidate`: makes every list outdated, for whoever has the token. The mode is in the query or in a
@@ -23,12 +51,10 @@ const invalidate: FastifyPluginAsyncTypebox<{ token: string }> = async (app, { t
   })
   app.post(
     '/posts/popular/invalidate',
-    {
-      schema: {
-        querystring: Type.Object({ mode }),
-        body: Type.Optional(Type.Union([Type.Null(), Type.Object({ mode })])),
-      },
-    },
+    operation(app, described, {
+      querystring: Type.Object({ mode }),
+      body: Type.Optional(Type.Union([Type.Null(), Type.Object({ mode })])),
+    }),
     async ({ query, body }) => {
       const chosen = body?.mode ?? query.mode ?? 'hard'
       await app.popularPosts.invalidate(chosen)

@@ -1,12 +1,25 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { checkedQuery, querySchema } from './query-schema.ts'
+import { badQuery, listResponses, noList } from './responses.ts'
 import { createListSender } from './send-list.ts'
+import { own, post } from './shapes.ts'
 
 /** `GET /posts/popular`: the most popular posts, most popular first. */
 const popularPosts: FastifyPluginAsyncTypebox = async (app) => {
   const { settings } = app.popularPosts
+  const [items, { example }] = settings.load ? [own.schema, own] : [{ $ref: 'PopularPost#' }, post]
+  const described = {
+    operationId: 'listPopularPosts',
+    summary: 'The most popular posts',
+    description:
+      'Most popular first: by views in the window, then all views, publication and id; `trending` by views that fade with a ' +
+      'half-life of one day. Posts without a view come last. An unknown category, tag or author gives an empty list. Unknown ' +
+      'parameters are ignored.',
+    tags: ['posts'],
+    response: { ...listResponses(items, example), 400: badQuery, 503: noList },
+  }
   const sendList = createListSender(settings)
-  app.get('/posts/popular', checkedQuery(querySchema(settings), settings), (request, reply) => {
+  app.get('/posts/popular', checkedQuery(app, described, querySchema(settings), settings), (request, reply) => {
     // What is here needs no promise.
     const here = app.popularPosts.peek(request.query)
     if (here !== undefined) return sendList(request, reply, here)

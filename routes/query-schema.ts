@@ -2,6 +2,7 @@ import type { FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import { type TProperties, Type } from 'typebox'
 import type { PopularPosts } from '../plugins/popular-posts.ts'
 import { badQuery, expectations, type Parameter } from '../query.ts'
+import { type Operation, operation } from './operation.ts'
 
 type Settings = PopularPosts['settings']
 
@@ -10,24 +11,35 @@ export function querySchema(settings: Settings) {
   const { maxDays, defaultDays, defaultLimit } = settings
   const words = expectations(settings)
   const slug = { minLength: 1, maxLength: 200 }
+  const example = (value: unknown) => ({ examples: [value] })
   return {
     limit: Type.Optional(Type.Integer({ minimum: 1, description: words.limit, default: defaultLimit })),
     days: Type.Optional(Type.Integer({ minimum: 0, maximum: maxDays, description: words.days, default: defaultDays })),
     sort: Type.Optional(Type.Enum(['views', 'trending'], { description: words.sort, default: 'views' })),
-    category: Type.Optional(Type.String({ ...slug, description: words.category })),
-    tag: Type.Optional(Type.String({ ...slug, description: words.tag })),
-    author: Type.Optional(Type.String({ ...slug, description: words.author })),
-    exclude: Type.Optional(Type.Array(Type.String({ maxLength: 200 }), { maxItems: 50, description: words.exclude })),
+    category: Type.Optional(Type.String({ ...slug, description: words.category, ...example('mishaps') })),
+    tag: Type.Optional(Type.String({ ...slug, description: words.tag, ...example('maps') })),
+    author: Type.Optional(Type.String({ ...slug, description: words.author, ...example('maren') })),
+    exclude: Type.Optional(
+      Type.Array(Type.String({ maxLength: 200 }), {
+        ...{ maxItems: 50, description: words.exclude },
+        ...example(['goat-has-my-map']),
+      }),
+    ),
   }
 }
 
 /**
- * Route options that check the query. What Fastify's coercion would let pass as an integer (`1e3`, ` 7 `, `+5`) is refused
+ * Route options that describe an operation, and check its query. What Fastify's coercion would let pass as an integer (`1e3`, ` 7 `, `+5`) is refused
  * before it, and every refusal names the parameter, what it must be, and what came.
  */
-export function checkedQuery<P extends TProperties>(properties: P, settings: Settings) {
+export function checkedQuery<P extends TProperties>(
+  app: { prefix: string },
+  described: Operation,
+  properties: P,
+  settings: Settings,
+) {
   return {
-    schema: { querystring: Type.Object(properties) },
+    ...operation(app, described, { querystring: Type.Object(properties) }),
     attachValidation: true,
     preValidation(request: FastifyRequest, _reply: unknown, done: HookHandlerDoneFunction) {
       const query = request.query as Partial<Record<Parameter, unknown>>

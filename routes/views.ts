@@ -3,6 +3,8 @@ import rateLimit from '@fastify/rate-limit'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { networkOf } from '../views/visitor.ts'
+import { operation } from './operation.ts'
+import { empty, failure, retryAfter } from './responses.ts'
 
 const NoSuchPost = createError<[string]>('PP_NO_SUCH_POST', 'Expected the slug of a published post, got "%s".', 404)
 const TooManyViews = createError<[number]>(
@@ -10,6 +12,40 @@ const TooManyViews = createError<[number]>(
   'Expected at most %d views a minute from one address.',
   429,
 )
+
+const described = {
+  operationId: 'recordView',
+  summary: 'Record a view of a post',
+  description:
+    'By whoever sends it. The answer is the same to readers, bots and repeats: nobody learns what counted. The body, of any type ' +
+    'and up to 1024 bytes, is not looked at: made for `navigator.sendBeacon`, from any origin.',
+  tags: ['posts'],
+  response: {
+    204: empty('Taken.'),
+    400: failure(400, 'The slug is too long.', {
+      code: 'FST_ERR_VALIDATION',
+      message: 'params/slug must NOT have more than 200 characters',
+    }),
+    404: failure(404, 'There is no such post, or it is not published.', {
+      code: 'PP_NO_SUCH_POST',
+      message: 'Expected the slug of a published post, got "no-such-post".',
+    }),
+    413: failure(413, 'The body is too large.', {
+      code: 'FST_ERR_CTP_BODY_TOO_LARGE',
+      message: 'Request body is too large',
+    }),
+    429: failure(429, 'Too many views from one address.', {
+      code: 'PP_TOO_MANY_VIEWS',
+      message: 'Expected at most 120 views a minute from one address.',
+      headers: retryAfter,
+    }),
+    503: failure(503, 'It is not known right now whether there is such a post.', {
+      code: 'PP_LOOKUP_FAILED',
+      message: 'It is not known right now whether there is such a post: try again later.',
+      headers: retryAfter,
+    }),
+  },
+}
 
 /**
  * `POST /posts/:slug/views`: records one view, by whoever sends it. Answers at once, and the same to readers, bots and
@@ -29,7 +65,9 @@ const views: FastifyPluginAsyncTypebox<{ perMinute: number }> = async (app, { pe
   app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: 1024 }, (_request, _body, done) => done(null))
   app.post(
     '/posts/:slug/views',
-    { schema: { params: Type.Object({ slug: Type.String({ minLength: 1, maxLength: 200 }) }) } },
+    operation(app, described, {
+      params: Type.Object({ slug: Type.String({ minLength: 1, maxLength: 200, description: 'The slug of a post.' }) }),
+    }),
     async (request, reply) => {
       const { slug } = request.params
       if ((await app.postViews.find(slug)) === undefined) throw new NoSuchPost(slug)

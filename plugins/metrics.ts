@@ -1,0 +1,40 @@
+import createError from '@fastify/error'
+import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Registry, RegistryContentType } from 'prom-client'
+import { measureCache } from './cache-metrics.ts'
+import { measureViews } from './view-metrics.ts'
+
+/** Any of prom-client's registries. */
+export type Register = Registry<RegistryContentType>
+
+export interface MetricsOptions {
+  /** Where the metrics go: each instance of fastify-popular-posts needs one of its own. Use prom-client's labels or `Registry.merge`. */
+  register: Register
+}
+
+const NoRegister = createError(
+  'PP_INVALID_OPTIONS',
+  'The options of fastify-popular-posts/metrics are not usable: register: expected a Registry of prom-client, got something else.',
+  500,
+)
+
+/**
+ * Metrics of the cache and of the views of this app, for Prometheus, in your own registry (docs/metrics.md has them all).
+ * To be registered after fastify-popular-posts. It adds no route.
+ * @throws `PP_INVALID_OPTIONS` without a registry.
+ */
+const plugin: FastifyPluginAsync<MetricsOptions> = async (app, { register }) => {
+  if (typeof register?.registerMetric !== 'function') throw new NoRegister()
+  measureCache(app, register)
+  if (app.hasDecorator('postViews')) measureViews(app.postViews, register)
+}
+
+export const metrics = fp(plugin, {
+  name: 'fastify-popular-posts/metrics',
+  dependencies: ['popular-posts-cache'],
+  fastify: '5.x',
+})
+export default metrics
+// What `require('fastify-popular-posts/metrics')` gives.
+export { metrics as 'module.exports' }

@@ -1,0 +1,28 @@
+import { Counter, Gauge } from 'prom-client'
+import type { Register } from './metrics.ts'
+
+interface Mirrored {
+  name: string
+  help: string
+  /** The name of the label whose values `read` answers. */
+  label?: string
+  /** The present value, or values by label. */
+  read: () => number | Record<string, number>
+}
+
+/** Metrics whose values are kept elsewhere, and read when somebody asks: they cost nothing in between. */
+export function mirror(register: Register, type: 'counter' | 'gauge', metrics: readonly Mirrored[]): void {
+  const Metric = type === 'counter' ? Counter : Gauge
+  for (const { name, help, label, read } of metrics) {
+    const labelNames = label === undefined ? [] : [label]
+    const metric: Counter | Gauge = new Metric({
+      ...{ name, help, labelNames, registers: [register] },
+      collect() {
+        const value = read()
+        metric.reset()
+        if (label === undefined) metric.inc(Number(value))
+        else for (const [name, count] of Object.entries(value)) metric.inc({ [label]: name }, count)
+      },
+    })
+  }
+}

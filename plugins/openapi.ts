@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs'
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+
+const { version } = JSON.parse(
+  readFileSync(new URL(import.meta.resolve('fastify-popular-posts/package.json')), 'utf8'),
+) as { version: string }
+
+/** Everything of the pages comes from the service itself, and nothing is in line. */
+const CONTENT_SECURITY_POLICY = {
+  'default-src': "'none'",
+  'script-src': "'self'",
+  'style-src': "'self'",
+  'img-src': ["'self'", 'data:'],
+  'connect-src': "'self'",
+  'base-uri': "'none'",
+  'form-action': "'none'",
+  'frame-ancestors': "'none'",
+}
+
+/**
+ * Describes all routes that are registered from here on, from the schemas that check requests: `app.swagger()` makes the
+ * OpenAPI document, and `GET /docs` shows it.
+ */
+const openapi: FastifyPluginAsync = async (app) => {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Popular posts',
+        version,
+        description: 'The popular posts of a blog, cached, and the counting of the views that they are ranked by.',
+        license: { name: 'MIT', url: 'https://opensource.org/license/mit' },
+      },
+      servers: [{ url: '/', description: 'Where this document comes from.' }],
+      security: [],
+      tags: [
+        { name: 'posts', description: 'For the pages of a blog.' },
+        { name: 'operations', description: 'For whoever runs it.' },
+      ],
+      components: {
+        securitySchemes: { bearerAuth: { type: 'http', scheme: 'bearer', description: 'The admin token.' } },
+      },
+    },
+    refResolver: { buildLocalReference: ({ $id }) => String($id) },
+  })
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: CONTENT_SECURITY_POLICY })
+}
+
+export default fp(openapi, { name: 'popular-posts-openapi', fastify: '5.x' })

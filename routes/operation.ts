@@ -1,0 +1,30 @@
+import type { FastifySchema } from 'fastify'
+
+/** What the OpenAPI document says of a route, beside what it validates by. */
+export interface Operation {
+  /** Unique; where the plugin is registered below a prefix, that is added. */
+  operationId: string
+  summary: string
+  description?: string
+  tags: string[]
+  security?: Record<string, string[]>[]
+  /** By status: made by the functions of `responses.ts`. */
+  response: Record<number, object>
+}
+
+/**
+ * Route options with the schema of a request, described. What is answered is described only, not made by its schema: lists are
+ * bytes already, and errors leave as they are.
+ */
+export function operation<Request extends FastifySchema>(
+  app: { prefix: string },
+  { operationId, ...described }: Operation,
+  request: Request,
+) {
+  const schema: Request = {
+    ...request,
+    ...described,
+    operationId: operationId + app.prefix.replaceAll(/[^a-zA-Z0-9]+/g, '_'),
+  }
+  return { schema, serializerCompiler: () => JSON.stringify }
+}
