@@ -1,9 +1,9 @@
 import type { Kysely } from 'kysely'
 import type { Test } from 'tap'
-import { buildApp } from '../../app.ts'
 import { readConfig } from '../../config.ts'
 import { addViews, quarterOf } from '../../db/count-views.ts'
 import type { Database } from '../../db/schema.ts'
+import { buildService } from '../../service.ts'
 
 /**
  * A small blog: `post-1` … `post-N`, post 1 the most viewed today. Odd ones are in the category `odd`, all by `ann`, the
@@ -46,7 +46,7 @@ export async function fillBlog(db: Kysely<Database>, posts: number): Promise<voi
 
 /** The whole service on a database, not listening; closed when the test ends. */
 export async function createService(t: Test, databaseUrl: string, variables: NodeJS.ProcessEnv = {}) {
-  const app = await buildApp(readConfig({ LOG_LEVEL: 'silent', ...variables }), databaseUrl)
+  const app = await buildService(readConfig({ LOG_LEVEL: 'silent', ...variables }), databaseUrl)
   t.teardown(() => app.close())
   return app
 }

@@ -1,0 +1,181 @@
+import swagger from '@fastify/swagger'
+import { createConfig, lintFromString } from '@redocly/openapi-core'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import Fastify, { type FastifyInstance, type InjectOptions } from 'fastify'
+import t from 'tap'
+import type { Static } from 'typebox'
+import { type PopularCategory, type PopularPost, popularPosts } from '../../index.ts'
+import type { category, post } from '../../routes/shapes.ts'
+import { createService, fillBlog } from '../helpers/blog.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+
+const ADMIN_TOKEN = 'a token for the tests'
+
+interface Response {
+  headers?: Record<string, object>
+  content?: Record<string, object>
+}
+interface Document {
+  openapi: string
+  paths: Record<
+    string,
+    Record<string, { operationId: string; security?: object[]; responses: Record<string, Response> }>
+  >
+}
+
+const { db, url } = await createTestDatabase(t)
+await fillBlog(db, 3)
+const up = await createService(t, url, { ADMIN_TOKEN })
+const down = await createService(t, 'postgres://127.0.0.1:9/none', { ADMIN_TOKEN, REDIS_URL: 'redis://127.0.0.1:9' })
+const document = (await up.inject('/openapi.json')).json<Document>()
+
+t.test('the document is OpenAPI 3.1, and a linter has nothing to say', async (t) => {
+  t.equal(document.openapi, '3.1.0')
+  const config = await createConfig({ extends: ['recommended'] })
+  const problems = await lintFromString({ source: JSON.stringify(document), config })
+  const said = problems.map(({ ruleId, location: [where] }) => `${ruleId} ${where?.pointer}`)
+  // Nothing that a client sends is wrong for these.
+  const harmless = ['/health/live', '/health/ready', '/metrics'].map(
+    (path) => `operation-4xx-response #/paths/${path.replaceAll('/', '~1')}/get/responses`,
+  )
+  t.same(said.sort(), harmless)
+})
+
+t.test('every route is in it', async (t) => {
+  t.same(
+    Object.entries(document.paths).flatMap(([path, methods]) => Object.keys(methods).map((name) => `${name} ${path}`)),
+    [
+      'get /posts/popular',
+      'get /categories',
+      'post /posts/{slug}/views',
+      'post /posts/popular/invalidate',
+      'get /health/live',
+      'get /health/ready',
+      'get /metrics',
+    ],
+  )
+  t.same(document.paths['/posts/popular/invalidate']?.['post']?.security, [{ bearerAuth: [] }])
+})
+
+/** Requests, and by what status each is answered. */
+const views = '/posts/post-1/views'
+const invalidate = { method: 'POST', url: '/posts/popular/invalidate' } as const
+const authorization = `Bearer ${ADMIN_TOKEN}`
+const REQUESTS: [FastifyInstance, InjectOptions, string, number][] = [
+  [up, { url: '/posts/popular?limit=2&exclude=post-1' }, '/posts/popular', 200],
+  [up, { url: '/posts/popular' }, '/posts/popular', 200],
+  [up, { url: '/posts/popular', headers: { 'if-none-match': '*' } }, '/posts/popular', 304],
+  [up, { url: '/posts/popular?days=week' }, '/posts/popular', 400],
+  [down, { url: '/posts/popular' }, '/posts/popular', 503],
+  [up, { url: '/categories' }, '/categories', 200],
+  [up, { url: '/categories', headers: { 'if-none-match': '*' } }, '/categories', 304],
+  [up, { url: '/categories?days=366' }, '/categories', 400],
+  [down, { url: '/categories' }, '/categories', 503],
+  [up, { method: 'POST', url: views }, '/posts/{slug}/views', 204],
+  [up, { method: 'POST', url: `/posts/${'x'.repeat(201)}/views` }, '/posts/{slug}/views', 400],
+  [up, { method: 'POST', url: '/posts/no-such-post/views' }, '/posts/{slug}/views', 404],
+  [up, { method: 'POST', url: views, body: 'x'.repeat(1025) }, '/posts/{slug}/views', 413],
+  [down, { method: 'POST', url: views }, '/posts/{slug}/views', 503],
+  [up, { ...invalidate, headers: { authorization } }, '/posts/popular/invalidate', 200],
+  [up, { ...invalidate, headers: { authorization }, query: { mode: 'gentle' } }, '/posts/popular/invalidate', 400],
+  [up, invalidate, '/posts/popular/invalidate', 401],
+  [down, { ...invalidate, headers: { authorization } }, '/posts/popular/invalidate', 503],
+  [up, { url: '/health/live' }, '/health/live', 200],
+  [up, { url: '/health/ready' }, '/health/ready', 200],
+  [down, { url: '/health/ready' }, '/health/ready', 503],
+  [up, { url: '/metrics' }, '/metrics', 200],
+  // More than one address may send in a minute.
+  ...Array.from({ length: 120 }, (): [FastifyInstance, InjectOptions, string, number] => [
+    ...([up, { method: 'POST', url: views, remoteAddress: '192.0.2.9' }, '/posts/{slug}/views', 204] as const),
+  ]),
+  [up, { method: 'POST', url: views, remoteAddress: '192.0.2.9' }, '/posts/{slug}/views', 429],
+]
+
+t.test('what it says is what is answered, by every status', async (t) => {
+  const ajv = new Ajv2020({ strict: false, validateFormats: false })
+  ajv.addSchema(document, 'openapi')
+  const seen = new Set<string>()
+  for (const [app, request, path, status] of REQUESTS) {
+    const method = (request.method ?? 'get').toLowerCase()
+    const what = `${method} ${path} ${status}`
+    const response = await app.inject(request)
+    t.equal(response.statusCode, status, what)
+    const described = document.paths[path]?.[method]?.responses[status]
+    for (const name of Object.keys(described?.headers ?? {})) t.ok(name in response.headers, `${what}: ${name}`)
+    const [type] = Object.keys(described?.content ?? {})
+    if (type === undefined) t.equal(response.body, '', `${what}: no body`)
+    else t.match(response.headers['content-type'], type, what)
+    if (type === 'application/json') {
+      const pointer = ['paths', path, method, 'responses', status, 'content', type, 'schema']
+      const $ref = `openapi#/${pointer.map((part) => String(part).replaceAll('/', '~1').replaceAll(/[{}]/g, encodeURIComponent)).join('/')}`
+      t.ok(ajv.validate({ $ref }, response.json()), `${what}: ${ajv.errorsText()}`)
+    }
+    seen.add(what)
+  }
+  const described = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).flatMap(([method, { responses }]) =>
+      Object.keys(responses).map((status) => `${method} ${path} ${status}`),
+    ),
+  )
+  t.same([...seen].sort(), described.sort(), 'nothing is described that was not seen')
+})
+
+t.test('its shapes are the types of the package', async (t) => {
+  const here: Static<typeof post.schema> = {} as PopularPost
+  const there: PopularPost = {} as Static<typeof post.schema>
+  const one: Static<typeof category.schema> = {} as PopularCategory
+  const other: PopularCategory = {} as Static<typeof category.schema>
+  t.same([here, there, one, other], [{}, {}, {}, {}])
+})
+
+t.test('GET /docs needs nothing from elsewhere, and nothing in line', async (t) => {
+  const page = await up.inject('/docs')
+  t.equal(page.statusCode, 200)
+  const policy = String(page.headers['content-security-policy'])
+  t.match(policy, "default-src 'none'; script-src 'self'; style-src 'self';")
+  t.notMatch(policy, /unsafe|https?:/)
+  t.notMatch(page.body, /<style|style=|<script>|\son\w+=/, 'nothing in line')
+  const parts = [...page.body.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, part = '']) => part)
+  t.equal(parts.length, 7)
+  for (const part of parts) {
+    t.match(part, /^\/docs\/static\//)
+    t.equal((await up.inject(part)).statusCode, 200, part)
+  }
+  t.same((await up.inject('/docs/json')).json(), document)
+})
+
+t.test("a host's own @fastify/swagger finds the routes of the plugin, below their prefixes", async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(swagger, { openapi: { openapi: '3.1.0' } })
+  await app.register(popularPosts, { db, routes: '/blog' })
+  await app.register(async (scope) => {
+    const load = async () => [{ slug: 'mine' }]
+    await scope.register(popularPosts, { load, loadCategories: load, routes: '/my/own', prefix: 'own' })
+  })
+  await app.ready()
+  const { paths, components } = app.swagger() as unknown as Document & {
+    components: { schemas: Record<string, object> }
+  }
+  t.same(Object.keys(paths), [
+    ...['/blog/posts/popular', '/blog/categories', '/blog/posts/{slug}/views'],
+    ...['/my/own/posts/popular', '/my/own/categories'],
+  ])
+  const ids = Object.values(paths).flatMap((methods) => Object.values(methods).map(({ operationId }) => operationId))
+  t.same(ids, [
+    ...['listPopularPosts_blog', 'listCategories_blog', 'recordView_blog'],
+    ...['listPopularPosts_my_own', 'listCategories_my_own'],
+  ])
+  t.match(paths['/blog/posts/popular']?.['get']?.responses['200'], {
+    content: { 'application/json': { schema: { items: { $ref: /^#\/components\/schemas\/def-\d$/ } } } },
+  })
+  t.match(
+    Object.values(components.schemas).map((schema) => ('title' in schema ? schema.title : undefined)),
+    ['PopularPost', 'PopularCategory', 'PopularPostsError'],
+  )
+  for (const path of ['/my/own/posts/popular', '/my/own/categories'])
+    t.match(paths[path]?.['get']?.responses['200'], {
+      content: { 'application/json': { schema: { items: { type: 'object', additionalProperties: true } } } },
+    })
+  t.equal((await app.inject('/my/own/posts/popular')).body, '[{"slug":"mine"}]', 'and is not in the way')
+})
