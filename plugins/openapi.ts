@@ -45,8 +45,24 @@ const openapi: FastifyPluginAsync = async (app) => {
       },
     },
     refResolver: { buildLocalReference: ({ $id }) => String($id) },
+    transformObject: withOptionalBodies,
   })
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: CONTENT_SECURITY_POLICY })
+}
+
+/** @fastify/swagger takes every body that has a schema for required: not so where it may be null. */
+function withOptionalBodies(document: object): object {
+  const { openapiObject } = document as { openapiObject: { paths: Record<string, { post?: { requestBody?: Body } }> } }
+  for (const { post } of Object.values(openapiObject.paths)) {
+    const body = post?.requestBody
+    if (body?.content['application/json']?.schema.anyOf?.some(({ type }) => type === 'null')) body.required = false
+  }
+  return openapiObject
+}
+
+interface Body {
+  required?: boolean
+  content: Record<string, { schema: { anyOf?: { type?: string }[] } }>
 }
 
 export default fp(openapi, { name: 'popular-posts-openapi', fastify: '5.x' })
