@@ -28,7 +28,10 @@ async function createHost(t: Test, options: PopularPostsOptions) {
 async function busyService(t: Test) {
   const { db, url } = await createTestDatabase(t)
   await fillBlog(db, 3)
-  const app = await createService(t, url, { REDIS_URL: await redisUrl(), CACHE_PREFIX: `metrics-${process.pid}-${Date.now()}` })
+  const app = await createService(t, url, {
+    REDIS_URL: await redisUrl(),
+    CACHE_PREFIX: `metrics-${process.pid}-${Date.now()}`,
+  })
   const get = (path: string) => app.inject(path)
   for (const path of ['/posts/popular', '/posts/popular?limit=1', '/categories', '/posts/popular?category=odd'])
     await get(path)
