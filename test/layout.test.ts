@@ -95,6 +95,21 @@ t.test('only config.ts reads the environment, and only routes and plugins know r
   }
 })
 
+t.test('functions and hosts get nothing that only the service has', async (t) => {
+  for (const start of ['lambda.ts', 'index.ts']) {
+    const reached = [start]
+    for (const file of reached) {
+      for (const { from, isType } of importsOf(file)) {
+        if (isType) continue
+        t.notMatch(from, /^(?:@fastify\/swagger|prom-client|@opentelemetry)/, `${start}: ${file} imports ${from}`)
+        const target = normalize(join(dirname(file), from))
+        if (from.startsWith('.') && !reached.includes(target)) reached.push(target)
+      }
+    }
+    t.ok(reached.length > 20, `${start} reaches its parts`)
+  }
+})
+
 t.test('no file is longer than its idea', async (t) => {
   for (const file of files.filter((name) => name !== 'db/demo/posts.ts')) {
     const lines = readFileSync(join(root, file), 'utf8').split('\n').length
