@@ -289,7 +289,7 @@ t.test('a load overtaken three times: hard answers an error, soft answers the li
 })
 
 t.test('another process waits for the load, and is answered when it is done', async (t) => {
-  const { cache, clock, createProcess, counts, text } = setUp(t)
+  const { cache, clock, createProcess, counts, events, text } = setUp(t)
   const loading = deferred<Uint8Array>()
   const first = text(cache.read('a', () => loading.promise))
   const other = createProcess().read('a', () => Promise.reject(new Error('must not load')))
@@ -299,6 +299,9 @@ t.test('another process waits for the load, and is answered when it is done', as
   await clock.advance(250)
   t.match(await other, { outcome: 'collapsed' })
   t.match(counts.read(), { loads: 1, waits: 1, takeovers: 0, misses: 2 })
+  const [waited] = events.filter(({ type }) => type === 'waited')
+  t.match(waited, { key: 'a', durationMs: Number })
+  t.ok(waited?.type === 'waited' && waited.durationMs >= 2_000 && waited.durationMs <= 2_250, 'how long it waited is told')
 })
 
 t.test('a holder that dies costs one lease: then a waiter takes over', async (t) => {
