@@ -145,10 +145,8 @@ export function createReadThroughCache({
           return { answer: { ...stale, outcome: 'stale' }, asOfMs }
         }
         if (stale !== undefined) return { answer: { ...stale, outcome: 'stale' }, asOfMs }
-        if (polls === 0) {
-          waitsSinceMs = asOfMs
-          observe({ type: 'wait', key })
-        }
+        if (polls === 0) observe({ type: 'wait', key })
+        waitsSinceMs ??= asOfMs
         await pause(key, acquired.retryAfterMs, polls)
       }
     } finally {

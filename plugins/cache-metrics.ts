@@ -93,7 +93,7 @@ function createObserver(register: Register) {
   const registers = [register]
   const reads = new DurationHistogram({
     ...{ name: 'popular_posts_read_duration_seconds', labelNames: ['outcome'], registers },
-    help: 'From the question for a list to the answer of the cache.',
+    help: 'From the question for a list to the answer of the cache. What the process has at hand is not timed, and counts as 0.',
   })
   const loads = new DurationHistogram({
     ...{ name: 'popular_posts_load_duration_seconds', labelNames: ['list', 'outcome'], registers },

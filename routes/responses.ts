@@ -18,6 +18,7 @@ const caching = {
     'For browsers and CDNs. `max-age` counts from the loading of the list.',
     'public, max-age=72, stale-while-revalidate=300, stale-if-error=86400',
   ),
+  vary: text('A list is compressed where that is accepted, under an entity tag of its own.', 'accept-encoding'),
   'cache-status': text('How the list came about (RFC 9211).', 'popular-posts; hit; ttl=1712'),
   'server-timing': text(
     'The same for the tools of a browser, with the milliseconds that a load or the wait for one took.',

@@ -301,7 +301,10 @@ t.test('another process waits for the load, and is answered when it is done', as
   t.match(counts.read(), { loads: 1, waits: 1, takeovers: 0, misses: 2 })
   const [waited] = events.filter(({ type }) => type === 'waited')
   t.match(waited, { key: 'a', durationMs: Number })
-  t.ok(waited?.type === 'waited' && waited.durationMs >= 2_000 && waited.durationMs <= 2_250, 'how long it waited is told')
+  t.ok(
+    waited?.type === 'waited' && waited.durationMs >= 2_000 && waited.durationMs <= 2_250,
+    'how long it waited is told',
+  )
 })
 
 t.test('a holder that dies costs one lease: then a waiter takes over', async (t) => {
