@@ -24,4 +24,5 @@ export const HEADERS = {
   'cache-control': 'public, max-age=70, stale-while-revalidate=300, stale-if-error=86400',
   vary: 'accept-encoding',
   'cache-status': 'popular-posts; hit; ttl=1712',
+  'server-timing': 'cache;desc=hit',
 }

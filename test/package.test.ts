@@ -21,7 +21,8 @@ t.test('the packed package installs into an empty project, and works there', asy
     .trim()
     .split('\n')
     .map((name) => name.replace('package/', ''))
-  const own = /^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/[\w./-]+\.(?:js|d\.ts))$/
+  const own =
+    /^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md|dashboards\/(?:alerts\.yml|grafana\.json)|dist\/[\w./-]+\.(?:js|d\.ts))$/
   t.same(
     files.filter((name) => !own.test(name)),
     [],
@@ -48,6 +49,42 @@ t.test('the packed package installs into an empty project, and works there', asy
       `const Fastify = require('fastify')\nconst popularPosts = require('fastify-popular-posts')${PROGRAM}`,
     )
     t.equal(await run(directory, process.execPath, 'app.cjs'), '[{"slug":"hello"}]\n')
+  })
+  await t.test('its metrics want prom-client, which nobody else has to install', async (t) => {
+    const program = (open: string) => `${open}
+      const app = Fastify()
+      const register = new Registry()
+      app.register(popularPosts, { load: async () => [{ slug: 'hello' }] })
+      app.register(metrics, { register })
+      app.inject('/posts/popular').then(() => register.getSingleMetricAsString('popular_posts_loads_total'))
+        .then((text) => app.close().then(() => console.log(text.split('\\n')[2])))`
+    const parts = {
+      Fastify: 'fastify',
+      popularPosts: 'fastify-popular-posts',
+      metrics: 'fastify-popular-posts/metrics',
+    }
+    const imports = Object.entries(parts).map(([name, from]) => `import ${name} from '${from}'`)
+    const requires = Object.entries(parts).map(([name, from]) => `const ${name} = require('${from}')`)
+    await writeFile(
+      join(directory, 'metrics.mjs'),
+      program([...imports, "import { Registry } from 'prom-client'"].join('\n')),
+    )
+    await writeFile(
+      join(directory, 'metrics.cjs'),
+      program([...requires, "const { Registry } = require('prom-client')"].join('\n')),
+    )
+    const without = await run(directory, process.execPath, 'metrics.mjs').catch(
+      (error: { stderr: string }) => error.stderr,
+    )
+    t.match(without, "Cannot find package 'prom-client'")
+    await run(directory, 'npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', 'prom-client@15')
+    for (const file of ['metrics.mjs', 'metrics.cjs'])
+      t.equal(await run(directory, process.execPath, file), 'popular_posts_loads_total{outcome="loaded"} 1\n', file)
+    await writeFile(
+      join(directory, 'opentelemetry.mjs'),
+      `import { watchWithOpenTelemetry } from 'fastify-popular-posts/opentelemetry'\nconsole.log(typeof watchWithOpenTelemetry)`,
+    )
+    t.equal(await run(directory, process.execPath, 'opentelemetry.mjs'), 'function\n')
   })
   await t.test('with its types, in both kinds of module', async (t) => {
     const source = (open: string) => `${open}

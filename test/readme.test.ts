@@ -14,6 +14,7 @@ const documents = [
   'CONTRIBUTING.md',
   'docs/decisions.md',
   'docs/cache.md',
+  'docs/metrics.md',
   'docs/adopting.md',
   'docs/deploy.md',
   'CHANGELOG.md',
