@@ -21,8 +21,8 @@ const CONTENT_SECURITY_POLICY = {
 }
 
 /**
- * Describes all routes that are registered from here on, from the schemas that check requests: `app.swagger()` makes the
- * OpenAPI document, and `GET /docs` shows it.
+ * Describes all routes with tags that are registered from here on, from the schemas that check requests: `app.swagger()`
+ * makes the OpenAPI document, and `GET /docs` shows it.
  */
 const openapi: FastifyPluginAsync = async (app) => {
   await app.register(swagger, {
@@ -44,6 +44,8 @@ const openapi: FastifyPluginAsync = async (app) => {
         securitySchemes: { bearerAuth: { type: 'http', scheme: 'bearer', description: 'The admin token.' } },
       },
     },
+    // Pages, and what else is not for programs.
+    hideUntagged: true,
     refResolver: { buildLocalReference: ({ $id }) => String($id) },
     transformObject: withOptionalBodies,
   })
