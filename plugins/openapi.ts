@@ -49,7 +49,12 @@ const openapi: FastifyPluginAsync = async (app) => {
     refResolver: { buildLocalReference: ({ $id }) => String($id) },
     transformObject: withOptionalBodies,
   })
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: CONTENT_SECURITY_POLICY })
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: CONTENT_SECURITY_POLICY,
+    // Without the bar on top, whose logo has styles in line.
+    uiConfig: { layout: 'BaseLayout' },
+  })
 }
 
 /** @fastify/swagger takes every body that has a schema for required: not so where it may be null. */
