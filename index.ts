@@ -1,9 +1,11 @@
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
+import { compileAnswers, compileRoutes } from './compile-routes.ts'
 import backend from './plugins/backend.ts'
 import betweenRequests from './plugins/between-requests.ts'
 import database from './plugins/database.ts'
 import { checkOptions, type PopularPostsOptions } from './plugins/options.ts'
+import { asRouteTaken, takePlace } from './plugins/place.ts'
 import cache from './plugins/popular-posts.ts'
 import postViews from './plugins/post-views.ts'
 import redisPlugin from './plugins/redis.ts'
@@ -25,6 +27,7 @@ export type { Pruned } from './db/retention.ts'
 export type { Encoding, ListBody, Representation } from './plugins/list-body.ts'
 export type { ListQuery, PopularPostsOptions } from './plugins/options.ts'
 export type { ListAnswer, PopularPosts, PopularPostsStats } from './plugins/popular-posts.ts'
+export type * from './plugins/post-type.ts'
 export type { PostViews, PostViewsStats, View } from './plugins/post-views.ts'
 export type { PopularPostsQuery } from './query.ts'
 export type { Flushed } from './views/flusher.ts'
@@ -33,10 +36,12 @@ export type { ViewOutcome, ViewRequest } from './views/recorder.ts'
 /**
  * The plugin: decorates the app with `app.popularPosts` and, where it has a database, `app.postViews`; and adds, unless
  * `routes` is false, `GET /posts/popular`, `GET /categories` and `POST /posts/:slug/views`.
- * @throws `PP_INVALID_OPTIONS` at registration that lists every option that is wrong.
+ * @throws at registration `PP_INVALID_OPTIONS`, which lists every option that is wrong; `PP_ALREADY_REGISTERED`,
+ * `PP_NAME_TAKEN`, `PP_PREFIX_TAKEN`, `PP_ROUTE_TAKEN` where it finds no room in your app, which say what to do.
  */
 const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => {
   const settings = checkOptions(options)
+  takePlace(app, settings)
   const { databaseUrl, redis, redisUrl, routes, adminToken, runsBetweenRequests, loadTimeoutSeconds } = settings
   const usesRedis = redis !== undefined || redisUrl !== undefined
   if (databaseUrl !== undefined) {
@@ -61,17 +66,26 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
   if (!runsBetweenRequests) await app.register(betweenRequests)
   else if (db !== undefined) await app.register(signals, { db, databaseUrl, password: settings.databasePassword })
   if (routes === false) return
-  await app.register(
-    async (scope) => {
-      scope.setErrorHandler(handleError)
-      for (const shape of [post.schema, category.schema, error]) scope.addSchema(shape)
-      await scope.register(popularPostsRoute)
-      await scope.register(categoriesRoute)
-      if (db !== undefined) await scope.register(viewsRoute, { perMinute: settings.viewsPerMinute })
-      if (adminToken !== undefined) await scope.register(invalidateRoute, { token: adminToken })
-    },
-    { prefix: routes },
-  )
+  const addRoutes = async (scope: FastifyInstance) => {
+    scope.setErrorHandler(handleError)
+    checkOurWay(scope)
+    for (const shape of [post.schema, category.schema, error]) scope.addSchema(shape)
+    await scope.register(popularPostsRoute)
+    await scope.register(categoriesRoute)
+    if (db !== undefined) await scope.register(viewsRoute, { perMinute: settings.viewsPerMinute })
+    if (adminToken !== undefined) await scope.register(invalidateRoute, { token: adminToken })
+  }
+  try {
+    await app.register(addRoutes, { prefix: routes })
+  } catch (error) {
+    throw asRouteTaken(error)
+  }
+}
+
+/** Our schemas are JSON Schema: compilers of the host's that read another kind are not for them. */
+function checkOurWay(scope: FastifyInstance): void {
+  if (scope.validatorCompiler !== undefined) scope.setValidatorCompiler(compileRoutes())
+  if (scope.serializerCompiler !== undefined) scope.setSerializerCompiler(compileAnswers())
 }
 
 export const popularPosts = fp(plugin, { name: 'fastify-popular-posts', fastify: '5.x' })

@@ -7,7 +7,8 @@ import { type Precompiled, precompile } from './precompile.ts'
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Modules that a bundle has other ones for: see `precompile`. */
-const REPLACED = /(?:^@fastify\/ajv-compiler|^@fastify\/fast-json-stringify-compiler|\/compile-settings\.ts)$/
+const REPLACED =
+  /(?:^@fastify\/ajv-compiler|^@fastify\/fast-json-stringify-compiler|\/compile-(?:routes|settings)\.ts)$/
 
 /** Puts code that was compiled ahead in the place of the compilers. */
 function replaceCompilers({ validators, serializers, settings }: Precompiled): Plugin {
@@ -17,6 +18,8 @@ function replaceCompilers({ validators, serializers, settings }: Precompiled): P
   const contents: Record<string, string> = {
     '@fastify/ajv-compiler': routes(validators, 'httpPart'),
     '@fastify/fast-json-stringify-compiler': routes(serializers, 'httpStatus'),
+    // An app that brings compilers of its own is a host's; the function has none.
+    './compile-routes.ts': 'export const compileRoutes = undefined, compileAnswers = undefined',
     './compile-settings.ts': `
       import { createHash } from 'node:crypto'
       import { formats } from './formats.ts'

@@ -4,6 +4,7 @@ import { Type } from 'typebox'
 import type { Filters } from '../db/filters.ts'
 import type { Tables } from '../db/popular-posts.ts'
 import { createValidator, type SettingsSchema, shown } from '../validate.ts'
+import type { LoadedPost } from './post-type.ts'
 import type { HostRedis } from './redis.ts'
 
 const InvalidOptions = createError<[string]>(
@@ -166,7 +167,7 @@ export interface PopularPostsOptions {
   /** Bearer token for `POST /posts/popular/invalidate`; without it that route does not exist. */
   adminToken?: string | undefined
   /** Your own query for posts instead of ours. Items are sent as they are; `exclude` compares their `slug`. */
-  load?: ((query: ListQuery) => Promise<readonly object[]>) | undefined
+  load?: ((query: ListQuery) => Promise<readonly LoadedPost[]>) | undefined
   /** Your own query for the categories list. With `load` and without `db`, there is no list without it. */
   loadCategories?: ((query: { days: number }) => Promise<readonly object[]>) | undefined
   /** The slugs that your `load` can filter by. Without it, and without `db`, every filtered list is empty. */

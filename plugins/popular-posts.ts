@@ -8,13 +8,14 @@ import type { CachePolicy } from '../cache/options.ts'
 import { type Answer, createReadThroughCache, type ReadAnswer } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
 import type { Filters } from '../db/filters.ts'
-import type { PopularPost, Tables } from '../db/popular-posts.ts'
+import type { Tables } from '../db/popular-posts.ts'
 import type { PopularPostsQuery } from '../query.ts'
 import { nonce } from './backend.ts'
 import { DecodedList, encodeList } from './list.ts'
 import type { ListBody } from './list-body.ts'
 import type { Settings } from './options.ts'
 import { createPlanner, daysOf, FILTERS, type Plan } from './plan.ts'
+import type { Post } from './post-type.ts'
 import { createSource, type Source } from './source.ts'
 
 declare module 'fastify' {
@@ -48,10 +49,11 @@ export interface PopularPostsStats extends CacheCounts {
 
 type Backend = FastifyInstance['popularPostsBackend']
 
-export type PopularPosts = ReturnType<typeof createPopularPosts>
+/** `app.popularPosts`; of posts of another type, where an app has several kinds: see `PopularPostsTypes`. */
+export type PopularPosts<P = Post> = ReturnType<typeof createPopularPosts<P>>
 
 /** The cache of popular posts lists and of the list of categories, over a source of them. */
-export function createPopularPosts(settings: Settings, source: Source, backend: Backend) {
+export function createPopularPosts<P = Post>(settings: Settings, source: Source, backend: Backend) {
   const cache = createReadThroughCache({
     ...{ store: backend.store, near: backend.near, observe: backend.observe },
     clock: systemClock,
@@ -102,9 +104,9 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
   }
 
   /** A list as posts. A new array each time: the caller's own. Throws as `read`. */
-  async function get(query: PopularPostsQuery = {}): Promise<PopularPost[]> {
+  async function get(query: PopularPostsQuery = {}): Promise<P[]> {
     const { list } = await read(query)
-    return JSON.parse(list.body.toString()) as PopularPost[]
+    return JSON.parse(list.body.toString()) as P[]
   }
 
   /** The list of categories as bytes; `undefined` where the host's own source has none. Throws as `read`. */
@@ -117,11 +119,11 @@ export function createPopularPosts(settings: Settings, source: Source, backend: 
    * Loads a list anew, unless somebody is at it already, and answers it. Throws as `read`.
    * @param options.withinSeconds only if it is stale, or will be so soon; default: in any case.
    */
-  async function refresh(query: PopularPostsQuery = {}, options: Soon = {}): Promise<PopularPost[]> {
+  async function refresh(query: PopularPostsQuery = {}, options: Soon = {}): Promise<P[]> {
     const { key, list, limit, exclude } = planOf(query)
     if (!(await areFiltersKnown(list))) return []
     const answer = await cache.refresh(key, loadPosts(list), inMs(options))
-    return JSON.parse(bodyOf(answer, limit, exclude).body.toString()) as PopularPost[]
+    return JSON.parse(bodyOf(answer, limit, exclude).body.toString()) as P[]
   }
 
   /** As `refresh`, the list of categories. */
@@ -245,7 +247,7 @@ const popularPosts: FastifyPluginAsync<CacheOptions> = async (app, { settings, d
   const backend = app.popularPostsBackend
   // Nobody waits for a Redis that is known to be away.
   const countViews = async () => {
-    if (app.hasDecorator('postViews') && !backend.state().isDown) await app.postViews.flush()
+    if (db !== undefined && !backend.state().isDown) await app.postViews.flush()
   }
   const service = createPopularPosts(settings, createSource(settings, db, countViews), backend)
   app.decorate('popularPosts', service)

@@ -39,6 +39,8 @@ const described = {
 const invalidate: FastifyPluginAsyncTypebox<{ token: string }> = async (app, { token }) => {
   await app.register(bearerAuth, {
     keys: new Set([token]),
+    // Anybody may knock.
+    verifyErrorLogLevel: 'warn',
     errorResponse: () => ({
       statusCode: 401,
       code: 'PP_UNAUTHORIZED',
@@ -46,6 +48,10 @@ const invalidate: FastifyPluginAsyncTypebox<{ token: string }> = async (app, { t
       message: 'Expected the admin token as a bearer token.',
     }),
   })
+  // Whatever the host's app does with bodies.
+  app.removeAllContentTypeParsers()
+  const parseJson = app.getDefaultJsonParser('error', 'error')
+  app.addContentTypeParser('application/json', { parseAs: 'string', bodyLimit: 1024 }, parseJson)
   app.addHook('onSend', async (_request, reply) => {
     reply.header('cache-control', 'no-store')
   })

@@ -41,12 +41,12 @@ export function checkedQuery<P extends TProperties>(
       const query = request.query as Partial<Record<Parameter, unknown>>
       for (const name of ['limit', 'days'] as const) {
         const value = query[name]
-        if (name in properties && value !== undefined && !(typeof value === 'string' && /^[0-9]+$/.test(value))) {
-          return done(badQuery(name, value, settings))
-        }
+        if (!(name in properties) || value === undefined) continue
+        if (typeof value !== 'string' || !/^[0-9]+$/.test(value)) return done(badQuery(name, value, settings))
+        // Not left to the host's Ajv, whose options may be any. More digits than a number holds are too many all the same.
+        query[name] = Math.min(Number(value), Number.MAX_SAFE_INTEGER)
       }
-      // More digits than a number holds are too many posts all the same, and cut like any other number of them.
-      if (typeof query.limit === 'string' && query.limit.length > 15) query.limit = Number.MAX_SAFE_INTEGER
+      if (typeof query.exclude === 'string') query.exclude = [query.exclude]
       done()
     },
     preHandler(request: FastifyRequest, _reply: unknown, done: HookHandlerDoneFunction) {

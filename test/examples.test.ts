@@ -1,0 +1,135 @@
+import { spawn } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import type { PopularPost } from '../index.ts'
+import { checkOut, plainEnvironment, run } from './helpers/checkout.ts'
+import { createTestDatabase } from './helpers/postgres.ts'
+import { startRedis } from './helpers/redis.ts'
+import { until } from './helpers/services/until.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const READER = { 'user-agent': 'Mozilla/5.0 (X11; Linux) Firefox/129.0' }
+
+/** The commands in a README of an example. */
+function commandsOf(example: string): string[] {
+  const readme = readFileSync(join(root, 'examples', example, 'README.md'), 'utf8')
+  return [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, code = '']) => code.trim().split('\n'))
+}
+
+const checkout = await checkOut(t)
+await run(checkout, 'npm', 'run', 'build')
+
+/**
+ * Does what the README of an example says, with servers of our own.
+ * @returns the address of its app, what its `curl` commands were answered, and its database.
+ */
+async function follow(t: Test, example: string) {
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  const { pool, url } = await createTestDatabase(t, { migrate: false })
+  const variables: Record<string, string> = { PORT: '0' }
+  const answers: { command: string; status: number; body: string }[] = []
+  let address = ''
+  for (const command of commandsOf(example)) {
+    const [, name = '', options = ''] = /^export (\w+)='?[^?]*?(\?[^']*)?'?$/.exec(command) ?? []
+    const [, method = 'GET', target = ''] =
+      /^curl (?:-X (\w+) )?'http:\/\/127\.0\.0\.1:3000([^']+)'$/.exec(command) ?? []
+    if (name !== '') variables[name] = name === 'REDIS_URL' ? redis.url : url + options
+    else if (/^node examples\/[\w-]+\/app\.js$/.test(command)) address = await start(t, command, variables)
+    else if (target !== '') {
+      const response = await fetch(address + target, { method, headers: READER })
+      answers.push({ command, status: response.status, body: await response.text() })
+    } else {
+      t.match(command, /^(?:npx popular-posts|node examples)/, `${command} is one that is known here`)
+      await run(
+        checkout,
+        'env',
+        ...Object.entries(variables).map(([name, value]) => `${name}=${value}`),
+        'sh',
+        '-c',
+        command,
+      )
+    }
+  }
+  return { address, answers, pool }
+}
+
+/** Starts an app; answers where it listens. It ends with the test, as on Ctrl-C. */
+async function start(t: Test, command: string, variables: Record<string, string>): Promise<string> {
+  const [program = '', ...args] = command.split(' ')
+  const app = spawn('env', [...plainEnvironment(variables), program, ...args], {
+    cwd: checkout,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  t.teardown(async () => {
+    app.kill('SIGINT')
+    await until(() => app.exitCode !== null || app.signalCode !== null, 'the app ended')
+  })
+  let said = ''
+  app.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  const listening = () => /Server listening at (http:\/\/127\.0\.0\.1:\d+)/.exec(said)?.[1]
+  await until(() => {
+    if (app.exitCode !== null) throw new Error(`${command} ended: ${said}`)
+    return listening() !== undefined
+  }, `${command} listens`)
+  return listening() ?? ''
+}
+
+const listOf = async (url: string) => (await (await fetch(url)).json()) as PopularPost[]
+
+t.test('the smallest app', async (t) => {
+  const { address, answers } = await follow(t, 'smallest')
+  t.match(answers, [
+    { status: 200, body: /^\[\{"id":\d+,"slug":"/ },
+    { status: 200, body: /^\[\{/ },
+  ])
+  t.equal((await fetch(`${address}/posts/goat-has-my-map/views`, { method: 'POST', headers: READER })).status, 204)
+  const code = readFileSync(join(root, 'examples/smallest/app.js'), 'utf8')
+  t.ok(code.trim().split('\n').length <= 17, 'it is as small as it says')
+})
+
+t.test('a blog whose pages a server renders', async (t) => {
+  const { address, answers, pool } = await follow(t, 'blog')
+  const [home, post] = answers
+  t.match(home, {
+    status: 200,
+    body: /<h1>The newest posts<\/h1>[\s\S]*Popular this week[\s\S]*<li><a href="\/posts\/[^"]+">/,
+  })
+  t.match(post, { status: 200, body: /<h1>A goat has eaten my map/ })
+  t.notMatch(post?.body.replace(/[\s\S]*<aside>/, ''), 'goat-has-my-map', 'the sidebar leaves out what is being read')
+  const views = async () =>
+    (await pool.query("select views from post_views_total join posts on id = post_id where slug = 'goat-has-my-map'"))
+      .rows[0].views
+  const before = Number(await views())
+  await fetch(`${address}/posts/goat-has-my-map`, { headers: { 'user-agent': `${READER['user-agent']} another` } })
+  await until(async () => Number(await views()) > before, 'the view of the page is counted')
+  t.equal((await fetch(`${address}/posts/none`)).status, 404)
+  t.match(await listOf(`${address}/api/posts/popular?limit=1`), [{ slug: String }], 'the routes have the prefix')
+})
+
+t.test('a blog with tables of its own', async (t) => {
+  const { address, answers } = await follow(t, 'own-schema')
+  const [list, published] = answers
+  t.same(
+    (JSON.parse(list?.body ?? '') as PopularPost[]).map(({ slug }) => slug).sort(),
+    ['border-cafe', 'night-train'],
+    'drafts are not listed',
+  )
+  t.equal(published?.status, 204)
+  await until(
+    async () => (await listOf(`${address}/posts/popular?days=0`)).some(({ slug }) => slug === 'late-edition'),
+    'what was published is in the list',
+  )
+  t.equal((await fetch(`${address}/magazine/articles/none/publish`, { method: 'POST' })).status, 404)
+})
+
+t.test('every example is in the list of examples, and tried here', async (t) => {
+  const examples = readdirSync(join(root, 'examples')).filter((name) => !name.includes('.'))
+  t.same(examples.sort(), ['blog', 'own-schema', 'smallest'])
+  const index = readFileSync(join(root, 'examples/README.md'), 'utf8')
+  for (const name of examples) t.match(index, `${name}/README.md`)
+})
