@@ -29,7 +29,7 @@ export function createSource(
 ): Source {
   const { load, loadCategories, loadFilters, timeZone } = settings
   const ours = db === undefined ? undefined : queriesOn(db, timeZone)
-  const posts = load ?? ours?.posts
+  const posts: Source['posts'] | undefined = load ?? ours?.posts
   const categories = loadCategories ?? ours?.categories
   if (posts === undefined) throw new TypeError('Expected a load function or a database, got neither.')
   const nothing: Filters = { categories: [], tags: [], authors: [] }

@@ -37,7 +37,7 @@ insert into magazine.writer (id, handle, full_name) values ('00000000-0000-4000-
 insert into magazine.section (id, key, title) values ('00000000-0000-4000-8000-000000000002', 'travel', 'Travel');
 insert into magazine.label (name) values ('Slow Trains');
 insert into magazine.article (handle, headline, standfirst, words, writer_id, section_id, state, goes_live_at)
-select handle, headline, standfirst, 900, writer.id, section.id, state, now() - interval '1 day'
+select article.handle, headline, standfirst, 900, writer.id, section.id, state, now() - interval '1 day'
 from magazine.writer, magazine.section, (values
   ('night-train', 'The night train is back', 'And it still smells of coffee.', 'published'),
   ('border-cafe', 'A café on the border', 'The kitchen is in one country, the terrace in the other.', 'published'),
