@@ -8,6 +8,7 @@ import Fastify, {
 import { passwordsOf } from './aws/tokens.ts'
 import type { Config } from './config.ts'
 import popularPosts from './index.ts'
+import security from './plugins/security.ts'
 import { handleError, handleNotFound } from './routes/errors.ts'
 import health from './routes/health.ts'
 
@@ -37,9 +38,13 @@ export async function buildApp(
     requestIdHeader: runsBetweenRequests ? false : 'x-request-id',
     // Slugs may be 200 characters long, of up to nine bytes each in a path.
     routerOptions: { maxParamLength: 2_000 },
+    // No body is of use here that is longer; and who sends one byte a minute is not waited for.
+    bodyLimit: 16 * 1024,
+    requestTimeout: 30_000,
   })
   app.setErrorHandler(handleError)
   app.setNotFoundHandler(handleNotFound)
+  await app.register(security, { corsOrigins: config.corsOrigins })
   await prepare?.(app)
   const { siteTimeZone: timeZone, redisCluster, redisUrl, adminToken, viewDedupSeconds, loadTimeoutSeconds } = config
   await app.register(popularPosts, {

@@ -106,6 +106,13 @@ const environment = Type.Object({
         'addresses and networks such as 10.0.0.0/8, or loopback, linklocal, uniquelocal, with commas between them',
     }),
   ),
+  CORS_ORIGIN: Type.Optional(
+    Type.String({
+      pattern: '^(\\*|https?://[^\\s,/]+(\\s*,\\s*https?://[^\\s,/]+)*)$',
+      description: 'The origins whose pages may read the lists; * is any. Without it, only pages of the same origin.',
+      expected: 'origins such as https://blog.example, with commas between them, or *',
+    }),
+  ),
 })
 
 const validate = createValidator(environment as SettingsSchema)
@@ -132,6 +139,8 @@ export interface Config {
   readonly iam: IamConfig
   /** As Fastify's `trustProxy`: whose `X-Forwarded-For` is believed. */
   readonly trustProxy: string | false
+  /** The origins whose pages may read; `*`: any. */
+  readonly corsOrigins: readonly string[]
   readonly cache: {
     readonly prefix: string
     readonly ttlSeconds: number
@@ -187,6 +196,7 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     loadTimeoutSeconds: checked.LOAD_TIMEOUT_SECONDS,
     iam,
     trustProxy: checked.TRUST_PROXY ?? false,
+    corsOrigins: checked.CORS_ORIGIN?.split(',').map((origin) => origin.trim()) ?? [],
     cache: Object.freeze({
       prefix: checked.CACHE_PREFIX,
       ttlSeconds: checked.CACHE_TTL_SECONDS,

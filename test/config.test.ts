@@ -17,6 +17,7 @@ t.test('without any variable the defaults hold, frozen', async (t) => {
     loadTimeoutSeconds: 30,
     iam: {},
     trustProxy: false,
+    corsOrigins: [],
     cache: { prefix: 'blog:popular', ttlSeconds: 1800, staleSeconds: 3600, failSafeSeconds: 86_400 },
   })
   t.ok(Object.isFrozen(config) && Object.isFrozen(config.cache))
@@ -33,6 +34,7 @@ t.test('variables are read by their types; empty ones and others are passed over
     REDIS_URL: 'rediss://a.example:7001, rediss://b.example:7002',
     REDIS_CLUSTER: 'true',
     TRUST_PROXY: 'loopback, 10.0.0.0/8, 192.0.2.1, 2001:db8::/32, fd00::1',
+    CORS_ORIGIN: 'https://blog.example, http://localhost:8080',
     ADMIN_TOKEN: '0123456789abcdef',
     SOMETHING_ELSE: 'x',
   })
@@ -44,6 +46,7 @@ t.test('variables are read by their types; empty ones and others are passed over
     redisUrl: 'rediss://a.example:7001, rediss://b.example:7002',
     redisCluster: true,
     trustProxy: 'loopback, 10.0.0.0/8, 192.0.2.1, 2001:db8::/32, fd00::1',
+    corsOrigins: ['https://blog.example', 'http://localhost:8080'],
     adminToken: '0123456789abcdef',
     cache: { ttlSeconds: 900 },
   })
@@ -63,6 +66,9 @@ t.test('each wrong value is refused by name', async (t) => {
     ['TRUST_PROXY', '10.0.0.0/8,', /expected addresses/],
     ['TRUST_PROXY', '0.0.0.0/0', /expected addresses/],
     ['TRUST_PROXY', 'loopback, ::/0', /expected addresses/],
+    ['CORS_ORIGIN', 'blog.example', /CORS_ORIGIN: expected origins such as https:\/\/blog\.example, .*, or \*, got/],
+    ['CORS_ORIGIN', 'https://blog.example/', /CORS_ORIGIN/],
+    ['CORS_ORIGIN', '*, https://blog.example', /CORS_ORIGIN/],
     ['VIEW_DEDUP_SECONDS', '86401', /an integer from 1 to 86400/],
     ['CACHE_PREFIX', 'a{b', /CACHE_PREFIX: expected 1 to 100 characters without spaces and braces/],
     ['CACHE_TTL_SECONDS', '0', /CACHE_TTL_SECONDS: expected an integer from 1 to 31536000, got 0/],

@@ -20,7 +20,7 @@ const arrows: Record<string, string[]> = {
   routes: ['routes', 'views', 'query.ts'],
   'compile-routes.ts': [],
   'index.ts': ['compile-routes.ts', 'plugins', 'routes'],
-  'app.ts': ['aws', 'index.ts', 'routes'],
+  'app.ts': ['aws', 'index.ts', 'plugins', 'routes'],
   'run.ts': ['config.ts', 'db'],
   'service-database.ts': ['aws', 'db', 'plugins'],
   'lambda.ts': ['app.ts', 'aws', 'config.ts'],

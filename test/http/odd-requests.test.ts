@@ -1,30 +1,10 @@
-import { connect } from 'node:net'
 import fc from 'fast-check'
 import t from 'tap'
 import { createService, fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
+import { sendBytes, statusOf } from '../helpers/send-bytes.ts'
 
 const ANSWERS = [200, 304, 400, 404, 405, 414, 431]
-
-/** Sends bytes as they are, and answers the status code; 0 when the connection was closed without one. */
-function send(port: number, bytes: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let answer = ''
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.write(Buffer.from(bytes, 'latin1'))
-      // Only a client that says nothing hangs up first.
-      if (bytes === '') socket.end()
-    })
-    socket.setTimeout(10_000, () => socket.destroy(new Error('no answer')))
-    socket.on('data', (data) => {
-      answer += data.toString('latin1')
-    })
-    socket.on('error', (error: NodeJS.ErrnoException) =>
-      error.code === 'ECONNRESET' || error.code === 'EPIPE' ? undefined : reject(error),
-    )
-    socket.on('close', () => resolve(Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0)))
-  })
-}
 
 t.test('no request, however odd, is answered with a 5xx, and the process lives', async (t) => {
   const { db, url } = await createTestDatabase(t)
@@ -130,7 +110,7 @@ t.test('no request, however odd, is answered with a 5xx, and the process lives',
   ]
   t.ok(requests.length > 200)
   for (const one of requests) {
-    const status = await send(port, one)
+    const status = statusOf(await sendBytes(port, one))
     // A request that is no HTTP may be hung up on.
     t.ok(
       ANSWERS.includes(status) || (status === 0 && !one.startsWith('GET /posts')),
