@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { environmentSchema } from '../../config.ts'
+import { optionsSchema } from '../../plugins/options.ts'
+
+interface Property {
+  default?: unknown
+  description?: string
+  expected?: string
+  minimum?: number
+  maximum?: number
+  type?: string
+  anyOf?: object[]
+}
+
+const optionsFile = fileURLToPath(new URL('../../plugins/options.ts', import.meta.url))
+
+/** The document that has the tables, between marks. */
+export const DOCUMENT = fileURLToPath(new URL('../../docs/options.md', import.meta.url))
+
+/** The document as it would be with the tables of now. */
+export function withTables(document: string): string {
+  const tables = { options: optionsTable(), environment: environmentTable() }
+  return Object.entries(tables).reduce((text, [name, table]) => {
+    const place = new RegExp(`(<!-- ${name}: npm run docs -->\n)[^]*?(<!-- end -->)`)
+    if (!place.test(text)) throw new Error(`docs/options.md has no place for the table of ${name}`)
+    return text.replace(place, (_all, begin, end) => `${begin}\n${table}\n\n${end}`)
+  }, document)
+}
+
+function optionsTable(): string {
+  const properties = optionsSchema.properties as Record<string, Property>
+  const rows = described(readFileSync(optionsFile, 'utf8')).map(([name, description]) => {
+    const property = properties[name] ?? {}
+    return [name, shownDefault(property), expected(property), sentences(description)]
+  })
+  return table(['option', 'default', 'what it must be', ''], rows)
+}
+
+function environmentTable(): string {
+  const rows = Object.entries(environmentSchema.properties as Record<string, Property>).map(([name, property]) => [
+    name,
+    shownDefault(property),
+    expected(property),
+    property.description ?? '',
+  ])
+  return table(['variable', 'default', 'what it must be', ''], rows)
+}
+
+/** The options and what their docstrings say: what an editor shows. */
+export function described(source: string): [string, string][] {
+  const [, members = ''] = /export interface PopularPostsOptions \{([^]*?)\n\}/.exec(source) ?? []
+  return [...members.matchAll(/\/\*\*([^]*?)\*\/\s+(\w+)\?:/g)].map(([, comment = '', name = '']) => [
+    name,
+    comment.replace(/\s*\n\s*\*?\s*/g, ' ').trim(),
+  ])
+}
+
+/** Without the default, which has a column of its own. */
+function sentences(description: string): string {
+  const rest = description
+    .replace(/Default none: [^.]*\.|Default [^.;]*[.;]/, '')
+    .replace(/ {2,}/g, ' ')
+    .trim()
+  return rest.charAt(0).toUpperCase() + rest.slice(1)
+}
+
+function shownDefault(property: Property): string {
+  const value = property.default
+  return value === undefined ? '' : `\`${value === '' ? "''" : String(value)}\``
+}
+
+/** Functions are not described by JSON Schema: their options are of any type there. */
+function expected({ expected, minimum, maximum, type, anyOf }: Property): string {
+  if (type === undefined && anyOf === undefined && expected === undefined) return 'a function'
+  return expected ?? (minimum === undefined ? '' : `an integer from ${minimum} to ${maximum}`)
+}
+
+function table(head: string[], rows: string[][]): string {
+  const line = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+  return [
+    line(head),
+    line(head.map(() => '---')),
+    ...rows.map(([name, ...cells]) => line([`\`${name}\``, ...cells])),
+  ].join('\n')
+}
