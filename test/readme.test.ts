@@ -9,16 +9,6 @@ import { createTestDatabase } from './helpers/postgres.ts'
 import { until } from './helpers/services/until.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const documents = [
-  'README.md',
-  'CONTRIBUTING.md',
-  'docs/decisions.md',
-  'docs/cache.md',
-  'docs/metrics.md',
-  'docs/adopting.md',
-  'docs/deploy.md',
-  'CHANGELOG.md',
-]
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
 const blocks = (text: string, language: string) =>
   [...text.matchAll(/```(\w+)\n([\s\S]*?)```/g)].filter(([, name]) => name === language).map(([, , code = '']) => code)
@@ -87,18 +77,4 @@ t.test('the program in the README works', async (t) => {
   )
   t.equal(await run(checkout, 'env', `DATABASE_URL=${url}`, process.execPath, 'example.mjs'), '[]\n')
   t.ok(code.trim().split('\n').length <= 15, 'in 15 lines')
-})
-
-t.test('what documents point at is there', async (t) => {
-  for (const document of documents) {
-    const text = readFileSync(join(root, document), 'utf8')
-    for (const [, target = ''] of text.matchAll(/\]\((?!https?:)([^)#]+)\)/g)) {
-      t.ok(existsSync(join(root, document, '..', target)), `${document}: ${target}`)
-    }
-    for (const command of commands(text)) {
-      const [, script] = /^npm (?:run )?([\w:]+)/.exec(command) ?? []
-      const scripts = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).scripts as Record<string, string>
-      if (script !== undefined) t.ok(script === 'install' || script in scripts, `${document}: ${command}`)
-    }
-  }
 })

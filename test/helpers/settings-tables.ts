@@ -22,7 +22,7 @@ export const DOCUMENT = fileURLToPath(new URL('../../docs/options.md', import.me
 export function withTables(document: string): string {
   const tables = { options: optionsTable(), environment: environmentTable() }
   return Object.entries(tables).reduce((text, [name, table]) => {
-    const place = new RegExp(`(<!-- ${name}: npm run docs -->\n)[^]*?(<!-- end -->)`)
+    const place = new RegExp(`(<!-- ${name}: npm run docs -->\n).*?(<!-- end -->)`, 's')
     if (!place.test(text)) throw new Error(`docs/options.md has no place for the table of ${name}`)
     return text.replace(place, (_all, begin, end) => `${begin}\n${table}\n\n${end}`)
   }, document)
@@ -49,8 +49,8 @@ function environmentTable(): string {
 
 /** The options and what their docstrings say: what an editor shows. */
 export function described(source: string): [string, string][] {
-  const [, members = ''] = /export interface PopularPostsOptions \{([^]*?)\n\}/.exec(source) ?? []
-  return [...members.matchAll(/\/\*\*([^]*?)\*\/\s+(\w+)\?:/g)].map(([, comment = '', name = '']) => [
+  const [, members = ''] = /export interface PopularPostsOptions \{([\s\S]*?)\n\}/.exec(source) ?? []
+  return [...members.matchAll(/\/\*\*([\s\S]*?)\*\/\s+(\w+)\?:/g)].map(([, comment = '', name = '']) => [
     name,
     comment.replace(/\s*\n\s*\*?\s*/g, ' ').trim(),
   ])

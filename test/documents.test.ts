@@ -1,0 +1,89 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { environmentSchema } from '../config.ts'
+import { optionsSchema } from '../plugins/options.ts'
+import { run } from './helpers/checkout.ts'
+import { DOCUMENT, described, withTables } from './helpers/settings-tables.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const documents = (await run(root, 'git', 'ls-files', '--cached', '--others', '--exclude-standard', '*.md'))
+  .trim()
+  .split('\n')
+const read = (file: string) => readFileSync(join(root, file), 'utf8')
+const withoutCode = (text: string) =>
+  text.replace(/```[\s\S]*?```/g, '').replace(/`[^`\n]*`/g, (code) => code.replace(/[[\]()]/g, ' '))
+
+/** The anchors of a document, made of its headings as GitHub does. */
+function anchorsOf(file: string): string[] {
+  return [...withoutCode(read(file)).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}_ -]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
+t.test('every link of every document leads somewhere', async (t) => {
+  t.ok(documents.length > 10, `${documents.length} documents`)
+  for (const document of documents) {
+    const links = [...withoutCode(read(document)).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)]
+    for (const [, path = '', anchor] of links) {
+      const target = path === '' ? document : normalize(join(dirname(document), path))
+      if (!existsSync(join(root, target))) t.fail(`${document}: ${path} is not there`)
+      else if (anchor !== undefined && !anchorsOf(target).includes(anchor))
+        t.fail(`${document}: ${target} has no #${anchor}`)
+    }
+    t.pass(`${document}: ${links.length} links`)
+  }
+})
+
+t.test('every command of every document is there', async (t) => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+  const help = await run(
+    root,
+    process.execPath,
+    `--import=${new URL('loader/register.js', import.meta.url)}`,
+    'bin/popular-posts.ts',
+    '--help',
+  )
+  const commands = [...help.matchAll(/^ {2}([\w-]+)(?: |$)/gm)].map(([, name]) => name)
+  t.ok(commands.includes('migrate'))
+  for (const document of documents) {
+    const text = read(document)
+    for (const [said, script = ''] of text.matchAll(/npm run ([\w:-]+)/g))
+      t.ok(script in scripts, `${document}: ${said}`)
+    for (const [said, script = ''] of text.matchAll(/npm (test|start|install|ci|pack|audit|publish)\b/g))
+      t.ok(script in scripts || !/test|start/.test(script), `${document}: ${said}`)
+    for (const [said, command] of text.matchAll(/npx popular-posts ([\w-]+)/g))
+      t.ok(commands.includes(command), `${document}: ${said}`)
+    for (const [said, file = ''] of text.matchAll(/npm test -- (\S+\.test\.ts)/g))
+      t.ok(existsSync(join(root, file)), `${document}: ${said}`)
+    for (const [said, file = ''] of text.matchAll(/node (examples\/\S+)/g))
+      t.ok(existsSync(join(root, file)), `${document}: ${said}`)
+  }
+})
+
+t.test('options and environment are documented as they are checked', async (t) => {
+  const document = readFileSync(DOCUMENT, 'utf8')
+  t.equal(withTables(document), document, 'else: npm run docs')
+  t.throws(() => withTables('nothing'), { message: /has no place for the table of options/ })
+  const docstrings = new Map(described(read('plugins/options.ts')))
+  t.same([...docstrings.keys()].sort(), Object.keys(optionsSchema.properties).sort())
+  for (const [name, property] of Object.entries(optionsSchema.properties as Record<string, { default?: unknown }>)) {
+    const [, quoted, bare] = /Default (?:`([^`]+)`|([^.;: ]+))/.exec(docstrings.get(name) ?? '') ?? []
+    const said = quoted ?? bare
+    if (property.default !== undefined) t.equal(said, property.default === '' ? 'none' : String(property.default), name)
+  }
+  for (const [name, { description }] of Object.entries(
+    environmentSchema.properties as Record<string, { description?: string }>,
+  ))
+    t.ok(description, name)
+})
+
+t.test('the runbook has a section for every alert', async (t) => {
+  const alerts = ['DatabaseFailing', 'RedisDown', 'HitRateLow', 'ViewsDropped', 'FlushFailing', 'ServingFailSafe']
+  const anchors = anchorsOf('docs/operating.md')
+  for (const alert of alerts) t.ok(anchors.includes(`popularposts${alert.toLowerCase()}`), alert)
+})
