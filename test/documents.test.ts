@@ -87,3 +87,11 @@ t.test('the runbook has a section for every alert', async (t) => {
   const anchors = anchorsOf('docs/operating.md')
   for (const alert of alerts) t.ok(anchors.includes(`popularposts${alert.toLowerCase()}`), alert)
 })
+
+t.test('every line of the comparison with other caches is tried by its program', async (t) => {
+  const [, section = ''] = /## Beside other caches\n([\s\S]*?)\n## /.exec(read('README.md')) ?? []
+  const lines = [...section.matchAll(/^\| (\w[^|]*) \|/gm)].map(([, line = '']) => line)
+  const tried = [...read('bench/peers/promises.ts').matchAll(/^ {2}'([^']+)': async/gm)].map(([, line = '']) => line)
+  t.ok(tried.length > 0)
+  t.same(lines, tried)
+})
