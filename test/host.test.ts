@@ -116,6 +116,24 @@ t.test('the plugin works the same, whatever its host is like', async (t) => {
   }
 })
 
+t.test('slugs are as long in a URL as the host allows', async (t) => {
+  const { db, url: databaseUrl } = await createTestDatabase(t)
+  const slug = '산'.repeat(120)
+  await db
+    .insertInto('posts')
+    .values({ slug, title: 'Mountains', url: '/m', published_at: new Date(0) })
+    .execute()
+  for (const [options, status] of [
+    [{}, 414],
+    [{ routerOptions: { maxParamLength: 2000 } }, 204],
+  ] as const) {
+    const app = createHost(t, options)
+    await app.register(popularPosts, { databaseUrl })
+    const url = `/posts/${encodeURIComponent(slug)}/views`
+    t.equal((await app.inject({ method: 'POST', url, headers: READER })).statusCode, status)
+  }
+})
+
 t.test("a host's rate limit is answered in its own words", async (t) => {
   const app = createHost(t)
   await app.register(rateLimit, { max: 1 })
