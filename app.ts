@@ -8,7 +8,7 @@ import Fastify, {
 import { passwordsOf } from './aws/tokens.ts'
 import type { Config } from './config.ts'
 import popularPosts from './index.ts'
-import security from './plugins/security.ts'
+import security, { SECURITY_HEADERS } from './plugins/security.ts'
 import { handleError, handleNotFound } from './routes/errors.ts'
 import health from './routes/health.ts'
 
@@ -41,6 +41,8 @@ export async function buildApp(
     // No body is of use here that is longer; and who sends one byte a minute is not waited for.
     bodyLimit: 16 * 1024,
     requestTimeout: 30_000,
+    // What the router refuses comes to no hook.
+    frameworkErrors: (error, request, reply) => handleError(error, request, reply.headers(SECURITY_HEADERS)),
   })
   app.setErrorHandler(handleError)
   app.setNotFoundHandler(handleNotFound)

@@ -6,7 +6,7 @@ import fp from 'fastify-plugin'
  * On every answer: what we call JSON is JSON, and nobody frames it. Not @fastify/helmet: of its twelve headers ten are for pages,
  * whose Content-Security-Policy is their own, and `cross-origin-resource-policy` would keep other sites from reading.
  */
-const HEADERS = { 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY' }
+export const SECURITY_HEADERS = { 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY' }
 
 export interface SecurityOptions {
   /** The origins whose pages may read; `*`: any; none: those of the service's own only. */
@@ -19,7 +19,7 @@ export interface SecurityOptions {
  */
 const security: FastifyPluginAsync<SecurityOptions> = async (app, { corsOrigins }) => {
   app.addHook('onRequest', (_request, reply, done) => {
-    reply.headers(HEADERS)
+    reply.headers(SECURITY_HEADERS)
     done()
   })
   if (corsOrigins.length === 0) return

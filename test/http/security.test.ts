@@ -10,10 +10,25 @@ t.test('what browsers are told', async (t) => {
 
   await t.test('on every answer, that it is what it says and not to be framed', async (t) => {
     const app = await createService(t, url)
-    for (const path of ['/posts/popular', '/categories', '/health/live', '/posts/popular?limit=x', '/nowhere']) {
+    for (const path of [
+      '/posts/popular',
+      '/categories',
+      '/health/live',
+      '/posts/popular?limit=x',
+      '/nowhere',
+      '/%zz',
+    ]) {
       const { headers } = await app.inject(path)
       t.match(headers, { 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY' }, path)
     }
+  })
+
+  await t.test('and nobody is waited for or listened to for ever', async (t) => {
+    const app = await createService(t, url)
+    t.equal(app.server.requestTimeout, 30_000)
+    const payload = JSON.stringify('x'.repeat(17_000))
+    const headers = { 'content-type': 'application/json' }
+    t.match((await app.inject({ method: 'POST', url: '/nowhere', headers, payload })).json(), { statusCode: 413 })
   })
 
   await t.test('no page of another origin may read, unless it is named', async (t) => {
