@@ -1,5 +1,5 @@
 import { Ajv } from 'ajv'
-import type { FastifySchemaCompiler, FastifySerializerCompiler } from 'fastify'
+import type { FastifySchemaCompiler } from 'fastify'
 
 /**
  * Checks what is asked of our routes the way Fastify does by default, where the host's app has a way of its own (zod, Joi,
@@ -8,9 +8,4 @@ import type { FastifySchemaCompiler, FastifySerializerCompiler } from 'fastify'
 export function compileRoutes(): FastifySchemaCompiler<unknown> {
   const ajv = new Ajv({ coerceTypes: 'array', useDefaults: true, removeAdditional: true, strict: false })
   return ({ schema }) => ajv.compile(schema as object)
-}
-
-/** As {@link compileRoutes}, for what is answered. */
-export function compileAnswers(): FastifySerializerCompiler<unknown> {
-  return () => JSON.stringify
 }

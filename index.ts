@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { compileAnswers, compileRoutes } from './compile-routes.ts'
+import { compileRoutes } from './compile-routes.ts'
 import backend from './plugins/backend.ts'
 import betweenRequests from './plugins/between-requests.ts'
 import database from './plugins/database.ts'
@@ -68,7 +68,8 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
   if (routes === false) return
   const addRoutes = async (scope: FastifyInstance) => {
     scope.setErrorHandler(handleError)
-    checkOurWay(scope)
+    // Ours are JSON Schemas: a compiler of the host's that reads another kind is not for them.
+    if (scope.validatorCompiler !== undefined) scope.setValidatorCompiler(compileRoutes())
     for (const shape of [post.schema, category.schema, error]) scope.addSchema(shape)
     await scope.register(popularPostsRoute)
     await scope.register(categoriesRoute)
@@ -80,12 +81,6 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
   } catch (error) {
     throw asRouteTaken(error)
   }
-}
-
-/** Our schemas are JSON Schema: compilers of the host's that read another kind are not for them. */
-function checkOurWay(scope: FastifyInstance): void {
-  if (scope.validatorCompiler !== undefined) scope.setValidatorCompiler(compileRoutes())
-  if (scope.serializerCompiler !== undefined) scope.setSerializerCompiler(compileAnswers())
 }
 
 export const popularPosts = fp(plugin, { name: 'fastify-popular-posts', fastify: '5.x' })

@@ -19,7 +19,7 @@ function replaceCompilers({ validators, serializers, settings }: Precompiled): P
     '@fastify/ajv-compiler': routes(validators, 'httpPart'),
     '@fastify/fast-json-stringify-compiler': routes(serializers, 'httpStatus'),
     // An app that brings compilers of its own is a host's; the function has none.
-    './compile-routes.ts': 'export const compileRoutes = undefined, compileAnswers = undefined',
+    './compile-routes.ts': 'export const compileRoutes = undefined',
     './compile-settings.ts': `
       import { createHash } from 'node:crypto'
       import { formats } from './formats.ts'

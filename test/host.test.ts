@@ -3,7 +3,6 @@ import rateLimit from '@fastify/rate-limit'
 import fastifyRedis from '@fastify/redis'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
-import { compileAnswers } from '../compile-routes.ts'
 import popularPosts, { type PopularPosts, type PopularPostsOptions } from '../index.ts'
 import { fillBlog } from './helpers/blog.ts'
 import { createTestDatabase } from './helpers/postgres.ts'
@@ -258,8 +257,4 @@ t.test('where there is no room for it, registration says what to do', async (t) 
     await inScope({})(app)
     t.equal((await app.inject('/posts/popular')).statusCode, 200)
   })
-})
-
-t.test('answers to a host with compilers of its own are plain JSON', async (t) => {
-  t.equal(compileAnswers()({ schema: {}, method: 'GET', url: '/' })({ a: 1 }), '{"a":1}')
 })
