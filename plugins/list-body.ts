@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 
-/** How a body may be encoded, the better one first: content codings of RFC 9110. */
-export const ENCODINGS = ['br', 'gzip'] as const
-export type Encoding = (typeof ENCODINGS)[number]
+/** How a body may be encoded: content codings of RFC 9110. */
+export type Encoding = 'br' | 'gzip'
 
 /** Bytes to be sent, and the strong entity tag of just these (RFC 9110, quotes included). */
 export interface Representation {

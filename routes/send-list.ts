@@ -2,7 +2,7 @@ import { Negotiator } from '@fastify/accept-negotiator'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fresh from 'fresh'
 import { LRUCache } from 'lru-cache'
-import { ENCODINGS, type Representation } from '../plugins/list-body.ts'
+import type { Encoding, Representation } from '../plugins/list-body.ts'
 import type { ListAnswer } from '../plugins/popular-posts.ts'
 
 interface HttpCaching {
@@ -12,6 +12,9 @@ interface HttpCaching {
 }
 
 type Headers = Record<string, string>
+
+/** The better one first. */
+const ENCODINGS: (Encoding | 'identity')[] = ['br', 'gzip', 'identity']
 
 /**
  * Makes a function that sends a list with what HTTP caches want to know: a strong entity tag (304 where the client has
@@ -23,7 +26,7 @@ type Headers = Record<string, string>
  */
 export function createListSender({ maxAgeSeconds, staleWhileRevalidateSeconds, staleIfErrorSeconds }: HttpCaching) {
   const whenStale = `stale-while-revalidate=${staleWhileRevalidateSeconds}, stale-if-error=${staleIfErrorSeconds}`
-  const negotiator = new Negotiator({ supportedValues: [...ENCODINGS, 'identity'], cache: new LRUCache({ max: 100 }) })
+  const negotiator = new Negotiator({ supportedValues: ENCODINGS, cache: new LRUCache({ max: 100 }) })
   /** Of a list's hits within a second all headers are the same. */
   const hits = new WeakMap<Representation, { ageSeconds: number; ttlSeconds: number; headers: Headers }>()
 
