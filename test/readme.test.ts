@@ -17,6 +17,7 @@ const documents = [
   'docs/metrics.md',
   'docs/adopting.md',
   'docs/deploy.md',
+  'docs/element.md',
   'CHANGELOG.md',
 ]
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
