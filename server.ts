@@ -1,12 +1,14 @@
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import { type Config, readConfig } from './config.ts'
+import { isDemoBlog } from './db/demo/fact.ts'
 import { fillDemo } from './db/demo/fill.ts'
 import { codeOf, StartupError } from './db/startup-error.ts'
 import { isLive } from './db/window.ts'
 import { run } from './run.ts'
 import { buildService } from './service.ts'
 import { openServiceDatabase, type ServiceDatabase } from './service-database.ts'
+import site from './site/site.ts'
 
 await run(async () => {
   const config = readConfig()
@@ -16,6 +18,7 @@ await run(async () => {
     const { siteTimeZone: timeZone } = config
     if (database.isEmbedded) await fillDemo(database.db, { nowMs: Date.now(), timeZone })
     app = await buildService(config, database.connectionString)
+    await app.register(site, { db: database.db, isAdopted: database.isAdopted, timeZone })
     await listen(app, config, database)
   } catch (error) {
     await app?.close()
@@ -61,15 +64,13 @@ async function greeting(
     .where(isLive({}))
     .select((post) => post.fn.countAll().as('posts'))
     .executeTakeFirstOrThrow()
-  const demo = isAdopted
-    ? undefined
-    : await db.selectFrom('site_facts').where('name', '=', 'demo').select('value').executeTakeFirst()
+  const isDemo = !isAdopted && (await isDemoBlog(db))
   const data = isEmbedded ? `an embedded PostgreSQL in ${dataDir}` : 'the PostgreSQL in DATABASE_URL'
   return `
-  Popular posts of ${demo?.value === 'filled' ? 'a demo blog' : 'your blog'}, on ${address}
+  Popular posts of ${isDemo ? 'a demo blog' : 'your blog'}, on ${address}
   Data: ${posts} posts in ${data}
 
-  Try next:
+  Open it in a browser, or try next:
     curl '${address}/posts/popular?limit=5&days=7'
     curl '${address}/categories'
     npx popular-posts import-log access.log --post '^/blog/(?<slug>[^/]+)'${isAdopted ? '' : ' --create-posts'}

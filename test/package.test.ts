@@ -22,7 +22,7 @@ t.test('the packed package installs into an empty project, and works there', asy
     .split('\n')
     .map((name) => name.replace('package/', ''))
   const own =
-    /^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md|dashboards\/(?:alerts\.yml|grafana\.json)|dist\/[\w./-]+\.(?:js|d\.ts))$/
+    /^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md|dashboards\/(?:alerts\.yml|grafana\.json)|public\/[\w-]+\.(?:js|css|svg)|dist\/[\w./-]+\.(?:js|d\.ts))$/
   t.same(
     files.filter((name) => !own.test(name)),
     [],

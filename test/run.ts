@@ -7,12 +7,18 @@ import { join } from 'node:path'
 import { messageOf } from '../db/startup-error.ts'
 import { providePostgres } from './helpers/postgres.ts'
 import { provideRedis } from './helpers/redis.ts'
+import { findChromium } from './helpers/services/find-chromium.ts'
 import { removeWithUs } from './helpers/services/reaper.ts'
 import { summarize } from './helpers/services/summarize.ts'
 import { provideTap } from './helpers/services/tap.ts'
 
 async function main(args: string[]): Promise<number> {
-  const [postgres, redis, program] = await Promise.all([providePostgres(), provideRedis(), provideTap()])
+  const [postgres, redis, program] = await Promise.all([
+    providePostgres(),
+    provideRedis(),
+    provideTap(),
+    provideChromium(args),
+  ])
   say(`Node.js ${process.version}\n${postgres.description}\n${redis.description}`)
   const directory = await mkdtemp(join(tmpdir(), 'popular-posts-results-'))
   removeWithUs(directory)
@@ -31,6 +37,13 @@ async function main(args: string[]): Promise<number> {
   for (const line of report.split('\n')) if (/^ *not ok (?!.*# (?:TODO|SKIP))/i.test(line)) say(line)
   say(summarize(report))
   return code ?? 1
+}
+
+/** Has Chromium at hand where it is needed: a download takes longer than a test may. Its absence is for the tests to tell. */
+async function provideChromium(args: string[]): Promise<void> {
+  const files = args.filter((arg) => arg.includes('.test.'))
+  if (files.length > 0 && !files.some((file) => file.includes('browser'))) return
+  await findChromium({ say }).catch(() => undefined)
 }
 
 /** The moving display is for people only. */

@@ -1,8 +1,6 @@
-import { readdir } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { StartupError } from '../../../db/startup-error.ts'
-import { downloadRedis } from './download-redis.ts'
+import { cacheFolder, downloadPackages, librariesIn } from './download-packages.ts'
 import { folderWith, outputOf } from './find-program.ts'
 
 export interface FoundRedis {
@@ -19,26 +17,24 @@ export interface FindRedisOptions {
   /** Where a downloaded one is kept. */
   cache?: string
   /** Fills the cache folder; tells whether it could. */
-  download?: typeof downloadRedis
+  download?: typeof downloadPackages
 }
 
 const NAMES = ['valkey-server', 'redis-server']
 
 /** The Redis to test with: of this machine, else Debian's own, unpacked into a cache folder: no root, nothing installed. */
 export async function findRedis(options: FindRedisOptions = {}): Promise<FoundRedis> {
-  const { path = process.env['PATH'] ?? '', cache = defaultCache(), download = downloadRedis } = options
+  const { path = process.env['PATH'] ?? '', cache = cacheFolder('redis'), download = downloadPackages } = options
   for (const name of NAMES) {
     const folder = await folderWith([name], path)
     const found = folder === undefined ? undefined : await describe(join(folder, name), {}, folder)
     if (found !== undefined) return found
   }
-  const found = (await inCache(cache)) ?? ((await download(cache, isUsable)) ? await inCache(cache) : undefined)
+  const found =
+    (await inCache(cache)) ??
+    ((await download({ packages: ['redis-server'], cache, isUsable })) ? await inCache(cache) : undefined)
   if (found !== undefined) return found
   throw new StartupError('no Redis to test with: install redis-server or valkey-server, or set REDIS_URL')
-}
-
-function defaultCache(): string {
-  return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'fastify-popular-posts', 'redis')
 }
 
 async function isUsable(cache: string): Promise<boolean> {
@@ -47,10 +43,7 @@ async function isUsable(cache: string): Promise<boolean> {
 
 async function inCache(cache: string): Promise<FoundRedis | undefined> {
   const program = join(cache, 'usr', 'bin', 'redis-server')
-  const libraries = join(cache, 'usr', 'lib')
-  const folders = await readdir(libraries).catch(() => [])
-  const env = { LD_LIBRARY_PATH: folders.map((folder) => join(libraries, folder)).join(':') }
-  return describe(program, env, `Debian's packages in ${cache}`)
+  return describe(program, await librariesIn(cache), `Debian's packages in ${cache}`)
 }
 
 async function describe(program: string, env: FoundRedis['env'], from: string): Promise<FoundRedis | undefined> {

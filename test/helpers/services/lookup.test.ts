@@ -2,6 +2,7 @@ import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import t from 'tap'
 import { temporaryDirectory } from '../temporary-directory.ts'
+import { findChromium } from './find-chromium.ts'
 import { findPostgres } from './find-postgres.ts'
 import { folderWith } from './find-program.ts'
 import { findRedis } from './find-redis.ts'
@@ -48,7 +49,7 @@ t.test('Redis: valkey-server or redis-server of the PATH, then the cache, then a
   const valkey = await programs(join(root, 'valkey'), { 'valkey-server': 'Valkey server v=8.1.0 sha=0' })
   const broken = await programs(join(root, 'broken'), { 'valkey-server': 'Killed' })
   let downloads = 0
-  const download = async (folder: string) => {
+  const download = async ({ cache: folder }: { cache: string }) => {
     downloads++
     await programs(join(folder, 'usr', 'bin'), { 'redis-server': 'Redis server v=7.0.9 sha=0' })
     await mkdir(join(folder, 'usr', 'lib', 'some-linux-gnu'), { recursive: true })
@@ -64,6 +65,31 @@ t.test('Redis: valkey-server or redis-server of the PATH, then the cache, then a
   await t.rejects(findRedis({ path: '', cache: join(root, 'none'), download: async () => false }), {
     name: 'StartupError',
     message: 'no Redis to test with: install redis-server or valkey-server, or set REDIS_URL',
+  })
+})
+
+t.test('Chromium: any of the PATH, then the cache, then a download, which is told of', async (t) => {
+  const root = await temporaryDirectory(t)
+  const cache = join(root, 'cache')
+  const onPath = await programs(join(root, 'bin'), { chromium: 'Chromium 150.0.1.2 built on Debian' })
+  const broken = await programs(join(root, 'broken'), { 'google-chrome': 'Killed' })
+  const said: string[] = []
+  const download = async ({ cache: folder }: { cache: string }) => {
+    await programs(join(folder, 'usr', 'lib', 'chromium'), { 'chromium-headless-shell': 'Chromium 151.0.1.2' })
+    await mkdir(join(folder, 'lib', 'some-linux-gnu', 'deeper'), { recursive: true })
+    return true
+  }
+  const find = (path: string) => findChromium({ path, cache, download, say: (text) => said.push(text) })
+  t.match(await find([broken, onPath].join(delimiter)), { version: '150.0.1.2', env: {} })
+  t.same(said, [])
+  const found = await find(broken)
+  t.match(found, { version: '151.0.1.2', env: { FONTCONFIG_FILE: join(cache, 'fonts.conf') } })
+  t.match(found.env['LD_LIBRARY_PATH'], join(cache, 'lib', 'some-linux-gnu', 'deeper'))
+  await find('')
+  t.match(said, [/^Downloading/])
+  await t.rejects(findChromium({ path: '', cache: join(root, 'none'), download: async () => false }), {
+    name: 'StartupError',
+    message: /^no Chromium to test with: install chromium/,
   })
 })
 

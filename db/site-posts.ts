@@ -1,0 +1,93 @@
+import { type Kysely, sql } from 'kysely'
+import { jsonArrayFrom } from 'kysely/helpers/postgres'
+import type { Tables } from './popular-posts.ts'
+import type { BlogTables } from './schema.ts'
+import { isLive } from './window.ts'
+
+/** A post as the service's own page shows it. */
+export interface SitePost {
+  /** As text, of whatever type it is. */
+  id: string
+  slug: string
+  title: string
+  url: string
+  excerpt: string
+  publishedAt: Date
+  author: string | null
+  categories: string[]
+  readingMinutes: number
+}
+
+export interface SiteComment {
+  author: string
+  body: string
+  createdAt: Date
+}
+
+/** Live posts, the latest first, and how many there are in all. */
+export async function latestPosts(
+  db: Kysely<Tables>,
+  { limit, offset }: { limit: number; offset: number },
+): Promise<{ posts: SitePost[]; total: number }> {
+  const { total } = await db
+    .withoutPlugins()
+    .selectFrom('posts')
+    .where(isLive({}))
+    .select((post) => post.fn.countAll<string>().as('total'))
+    .executeTakeFirstOrThrow()
+  const posts = await sitePosts(db).orderBy('posts.published_at', 'desc').limit(limit).offset(offset).execute()
+  return { posts: posts.map(toPost), total: Number(total) }
+}
+
+/** The live post with a slug. */
+export async function sitePost(db: Kysely<Tables>, slug: string): Promise<SitePost | undefined> {
+  // PostgreSQL's text cannot hold NUL.
+  if (slug.includes('\0')) return undefined
+  const post = await sitePosts(db).where('posts.slug', '=', slug).executeTakeFirst()
+  return post && toPost(post)
+}
+
+/** What readers say of a post, the first first. Only our own tables have it. */
+export async function siteComments(db: Kysely<BlogTables>, postId: string): Promise<SiteComment[]> {
+  const comments = await db
+    .selectFrom('comments')
+    .where('post_id', '=', postId)
+    .where('is_approved', '=', true)
+    .orderBy('created_at')
+    .orderBy('id')
+    .select(['author_name', 'body', 'created_at'])
+    .limit(50)
+    .execute()
+  return comments.map(({ author_name: author, body, created_at: createdAt }) => ({ author, body, createdAt }))
+}
+
+function sitePosts(db: Kysely<Tables>) {
+  return db
+    .withoutPlugins()
+    .selectFrom('posts')
+    .where(isLive({}))
+    .leftJoin('authors', 'authors.id', 'posts.author_id')
+    .select((post) => [
+      sql<string>`posts.id::text`.as('id'),
+      'posts.slug',
+      'posts.title',
+      'posts.url',
+      'posts.excerpt',
+      // Live posts have one.
+      sql<Date>`posts.published_at`.as('publishedAt'),
+      'posts.reading_minutes as readingMinutes',
+      'authors.name as author',
+      jsonArrayFrom(
+        post
+          .selectFrom('categories')
+          .innerJoin('post_categories as link', 'link.category_id', 'categories.id')
+          .whereRef('link.post_id', '=', 'posts.id')
+          .select('categories.name')
+          .orderBy('categories.name'),
+      ).as('categories'),
+    ])
+}
+
+function toPost(row: Omit<SitePost, 'categories'> & { categories: { name: string }[] }): SitePost {
+  return { ...row, categories: row.categories.map(({ name }) => name) }
+}

@@ -1,0 +1,42 @@
+import { type Kysely, sql } from 'kysely'
+import type { CounterTables } from './schema.ts'
+
+interface DaysQuery {
+  /** How many days, today included. */
+  days: number
+  /** The site's IANA time zone. */
+  timeZone: string
+  /** Of these posts only, by id; default: of all. */
+  postIds?: readonly string[]
+}
+
+/**
+ * Views per day, the oldest first and today last, by the id of the post; of the whole blog under `all`. Posts without a view
+ * in these days are not in it.
+ */
+export async function viewsPerDay(
+  db: Kysely<CounterTables>,
+  { days, timeZone, postIds }: DaysQuery,
+): Promise<Map<string, number[]>> {
+  if (postIds?.length === 0) return new Map()
+  const today = sql`(statement_timestamp() at time zone ${timeZone})::date`
+  const inDays = db
+    .withoutPlugins()
+    .selectFrom('post_views_daily')
+    .where('day', '>', sql<string>`${today} - ${days}::integer`)
+    .where('day', '<=', sql<string>`${today}`)
+  const ofPosts = postIds === undefined ? inDays : inDays.where('post_id', 'in', [...postIds])
+  // Of a whole blog only the sum is wanted, and posts may be many.
+  const postId = postIds === undefined ? sql<string>`'all'::text` : sql<string>`post_id::text`
+  const rows = await ofPosts
+    .select([sql<number>`${today} - day`.as('age'), postId.as('postId'), sql<string>`sum(views)`.as('views')])
+    .groupBy(['age', 'postId'])
+    .execute()
+  const perDay = new Map<string, number[]>()
+  for (const row of rows) {
+    const counts = perDay.get(row.postId) ?? new Array<number>(days).fill(0)
+    counts[days - 1 - row.age] = Number(row.views)
+    perDay.set(row.postId, counts)
+  }
+  return perDay
+}

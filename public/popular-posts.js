@@ -1,0 +1,317 @@
+/**
+ * `<popular-posts>`: the popular posts of a blog, on any page. No dependencies, no build. See docs/element.md.
+ *
+ * @typedef {{ slug: string, title: string, url: string, views: number }} Post what is used of a post
+ * @typedef {'fresh' | 'kept' | 'failed'} State of what is shown: from the service, as it was before, nothing
+ */
+
+/** Where lists of earlier visits are kept: the last good one of each address. */
+const KEPT = 'popular-posts:'
+/** A service that takes longer counts as out of reach. */
+const PATIENCE_MS = 10_000
+const DEFAULT_LIMIT = 10
+const PARAMETERS = ['days', 'limit', 'sort', 'category', 'tag', 'author']
+/** What is said unless attributes such as `text-empty` say it otherwise. */
+const TEXTS = {
+  'text-views': 'views',
+  'text-empty': 'Nothing here yet.',
+  'text-kept': 'Out of reach right now: this is the list as it last was.',
+  'text-failed': 'The popular posts cannot be loaded right now.',
+}
+
+// Colours are those of the text around it, thinned out: dark where the page is dark.
+const STYLE = `
+:host { display: block; color: var(--popular-posts-color, inherit) }
+:host([hidden]) { display: none }
+div { line-height: 1.4; min-block-size: calc(var(--rows) * var(--row)); --row: calc(
+  var(--lines) * 1.4em + var(--meta) * 1.19em + 2 * var(--gap) + 1px);
+  --lines: var(--popular-posts-lines, 2); --gap: var(--popular-posts-gap, .6em);
+  --thin: var(--popular-posts-line-color, color-mix(in srgb, currentColor 16%, transparent));
+  --quiet: var(--popular-posts-quiet-color, color-mix(in srgb, currentColor 72%, transparent)) }
+ol { margin: 0; padding: 0; list-style: none; counter-reset: rank }
+li { box-sizing: border-box; block-size: var(--row); padding-block: var(--gap); border-block-start: 1px solid var(--thin);
+  display: grid; grid-template-columns: auto 1fr; column-gap: .8em; counter-increment: rank }
+li:first-child { border-color: transparent }
+li::before { content: counter(rank); color: var(--popular-posts-rank-color, var(--quiet)); min-inline-size: 1.3em;
+  text-align: end; font-variant-numeric: tabular-nums; font-weight: var(--popular-posts-rank-weight, 600) }
+a, b { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: var(--lines); overflow: hidden;
+  color: inherit; font-weight: inherit; text-decoration: none; overflow-wrap: anywhere }
+a:hover { text-decoration: underline; text-underline-offset: .15em }
+a:focus-visible { outline: 2px solid var(--popular-posts-focus-color, currentColor); outline-offset: 2px; border-radius: 2px }
+small { display: block; font-size: .85em; color: var(--quiet); font-variant-numeric: tabular-nums }
+i { display: block; block-size: .8em; margin-block-start: .3em; border-radius: .3em; background: var(--thin);
+  animation: breathe 1.6s ease-in-out infinite alternate }
+i + i { inline-size: 55% }
+p { margin: 0; padding-block: var(--gap); font-size: .85em; color: var(--quiet) }
+p:empty { padding: 0 }
+@keyframes breathe { to { opacity: .45 } }
+@media (prefers-reduced-motion: reduce) { i { animation: none } }`
+
+export class PopularPosts extends HTMLElement {
+  static observedAttributes = ['src', 'exclude', 'label', 'views', 'record', ...PARAMETERS, ...Object.keys(TEXTS)]
+
+  #box = document.createElement('div')
+  #list = document.createElement('ol')
+  /** There from the start: screen readers say what changes in it. */
+  #status = document.createElement('p')
+  #loading = new AbortController()
+  #connection = new AbortController()
+  #isScheduled = false
+  /** The address of the list that is shown. */
+  #shown = ''
+  #recorded = ''
+
+  constructor() {
+    super()
+    const sheet = new CSSStyleSheet()
+    sheet.replaceSync(STYLE)
+    const root = this.attachShadow({ mode: 'open' })
+    root.adoptedStyleSheets = [sheet]
+    this.#box.part.add('box')
+    this.#list.part.add('list')
+    // Safari takes lists without bullets for no lists.
+    this.#list.setAttribute('role', 'list')
+    this.#status.part.add('status')
+    this.#status.setAttribute('role', 'status')
+    this.#box.append(this.#list, this.#status)
+    root.append(this.#box)
+  }
+
+  connectedCallback() {
+    this.#connection = new AbortController()
+    const { signal } = this.#connection
+    for (const change of ['visibilitychange', 'prerenderingchange'])
+      document.addEventListener(change, () => this.#record(), { signal })
+    window.addEventListener('online', () => this.refresh(), { signal })
+    this.#schedule()
+  }
+
+  disconnectedCallback() {
+    this.#connection.abort()
+    this.#loading.abort()
+    this.#shown = ''
+  }
+
+  attributeChangedCallback() {
+    if (this.isConnected) this.#schedule()
+  }
+
+  /** Asks the service anew, past the browser's cache (a `304` if nothing has changed). Never rejects. */
+  async refresh() {
+    await this.#load('no-cache')
+  }
+
+  /** Several attributes that change together are one request. */
+  #schedule() {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    queueMicrotask(() => {
+      this.#isScheduled = false
+      if (!this.isConnected) return
+      this.#record()
+      void this.#load('default')
+    })
+  }
+
+  /** @param {RequestCache} cache */
+  async #load(cache) {
+    this.#loading.abort()
+    const loading = new AbortController()
+    this.#loading = loading
+    const late = setTimeout(() => loading.abort(), PATIENCE_MS)
+    const address = this.#address()
+    this.#list.setAttribute('aria-label', this.getAttribute('label') ?? 'Popular posts')
+    if (this.#shown !== address) this.#showSkeleton()
+    this.#list.setAttribute('aria-busy', 'true')
+    /** @type {{ posts: Post[], ageSeconds?: number | undefined } | undefined} */
+    let found
+    /** @type {State} */
+    let state = 'fresh'
+    try {
+      const response = await fetch(address, { cache, signal: loading.signal })
+      if (!response.ok) throw new Error(`expected a list, got ${response.status}`)
+      // Of another origin's answer it can be read only where that says so.
+      const age = response.headers.get('age')
+      found = { posts: postsOf(await response.json()), ageSeconds: age === null ? undefined : Number(age) }
+      keep(address, found.posts)
+    } catch {
+      if (loading === this.#loading) found = kept(address)
+      state = found === undefined ? 'failed' : 'kept'
+    } finally {
+      clearTimeout(late)
+    }
+    // Another one has begun meanwhile, or the element is no longer there.
+    if (loading !== this.#loading || !this.isConnected) return
+    this.#list.setAttribute('aria-busy', 'false')
+    this.#show(found?.posts ?? [], state)
+    this.#shown = address
+    const detail = { state, posts: found?.posts ?? [], ageSeconds: found?.ageSeconds }
+    this.dispatchEvent(new CustomEvent('popular-posts', { bubbles: true, composed: true, detail }))
+  }
+
+  #address() {
+    const address = this.#source()
+    for (const name of PARAMETERS) {
+      const value = this.getAttribute(name)
+      if (value !== null) address.searchParams.set(name, value)
+    }
+    for (const slug of (this.getAttribute('exclude') ?? '').split(/\s+/).filter(Boolean))
+      address.searchParams.append('exclude', slug)
+    return address.href
+  }
+
+  #source() {
+    return new URL(this.getAttribute('src') ?? '/posts/popular', document.baseURI)
+  }
+
+  /** As large as the list that will take its place. */
+  #showSkeleton() {
+    const rows = Math.min(Math.max(Math.trunc(Number(this.getAttribute('limit'))) || DEFAULT_LIMIT, 1), 50)
+    this.#box.style.setProperty('--rows', `${rows}`)
+    this.#box.style.setProperty('--meta', this.hasAttribute('views') ? '1' : '0')
+    this.#status.textContent = ''
+    this.#list.replaceChildren(
+      ...Array.from({ length: rows }, () => {
+        const row = element('li', 'item skeleton')
+        row.setAttribute('aria-hidden', 'true')
+        const bars = element('span', 'bars')
+        bars.append(element('i', 'bar'), element('i', 'bar'))
+        row.append(bars)
+        return row
+      }),
+    )
+  }
+
+  /**
+   * @param {Post[]} posts
+   * @param {State} state
+   */
+  #show(posts, state) {
+    const before = new Map(
+      [...this.#list.children].map((row, index) => [row.id, { index, top: row.getBoundingClientRect().top }]),
+    )
+    const focused = this.shadowRoot?.activeElement?.closest('li')?.id
+    const rows = posts.map((post) => this.#row(post))
+    this.#list.replaceChildren(...rows)
+    for (const [index, row] of rows.entries()) {
+      const was = before.get(row.id)
+      if (was === undefined || was.index === index) continue
+      row.part.add(was.index > index ? 'up' : 'down')
+      move(row, was.top - row.getBoundingClientRect().top)
+    }
+    if (focused !== undefined)
+      rows
+        .find(({ id }) => id === focused)
+        ?.querySelector('a')
+        ?.focus()
+    this.#status.textContent =
+      state === 'failed' || state === 'kept'
+        ? this.#text(`text-${state}`)
+        : posts.length > 0
+          ? ''
+          : this.#text('text-empty')
+  }
+
+  /** @param {Post} post */
+  #row({ slug, title, url, views }) {
+    const row = element('li', 'item')
+    row.id = `post-${slug}`
+    const body = element('span', 'body')
+    const href = linkTo(url)
+    const name = href === undefined ? element('b', 'title') : element('a', 'title link')
+    if (name instanceof HTMLAnchorElement && href !== undefined) name.href = href
+    name.textContent = title
+    body.append(name)
+    if (this.hasAttribute('views')) {
+      const count = element('small', 'views')
+      count.textContent = `${Number(views).toLocaleString()} ${this.#text('text-views')}`
+      body.append(count)
+    }
+    row.append(body)
+    return row
+  }
+
+  /** @param {keyof typeof TEXTS} name */
+  #text(name) {
+    return this.getAttribute(name) ?? TEXTS[name]
+  }
+
+  /** Tells the service of the view of this page, once somebody sees it: not while it is prerendered, or in the background. */
+  #record() {
+    const slug = this.getAttribute('record') ?? ''
+    const isPrerendering = 'prerendering' in document && document.prerendering === true
+    if (slug === '' || slug === this.#recorded || isPrerendering || document.visibilityState !== 'visible') return
+    this.#recorded = slug
+    // Needs no answer, and arrives although the reader leaves.
+    navigator.sendBeacon?.(new URL(`${encodeURIComponent(slug)}/views`, this.#source()))
+  }
+}
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Name
+ * @param {Name} name
+ * @param {string} part
+ */
+function element(name, part) {
+  const made = document.createElement(name)
+  made.setAttribute('part', part)
+  return made
+}
+
+/**
+ * The address to link to; nothing for `javascript:` and other kinds that run or do what no post does.
+ * @param {unknown} url
+ */
+function linkTo(url) {
+  try {
+    const { protocol, href } = new URL(String(url), document.baseURI)
+    return protocol === 'https:' || protocol === 'http:' ? href : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * @param {unknown} value
+ * @returns {Post[]}
+ * @throws what is no list of posts.
+ */
+function postsOf(value) {
+  if (!Array.isArray(value)) throw new TypeError('expected a list')
+  return value.filter((post) => typeof post?.title === 'string')
+}
+
+/**
+ * Storage may be forbidden, full, or hold anything.
+ * @param {string} address
+ * @param {Post[]} posts
+ */
+function keep(address, posts) {
+  try {
+    const used = posts.map(({ slug, title, url, views }) => ({ slug, title, url, views }))
+    localStorage.setItem(KEPT + address, JSON.stringify(used))
+  } catch {
+    // Then there is none to show when the service is out of reach.
+  }
+}
+
+/** @param {string} address */
+function kept(address) {
+  try {
+    return { posts: postsOf(JSON.parse(localStorage.getItem(KEPT + address) ?? '')) }
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * @param {HTMLElement} row
+ * @param {number} fromPx where it was, seen from where it is
+ */
+function move(row, fromPx) {
+  if (matchMedia('(prefers-reduced-motion: reduce)').matches) return
+  row.animate([{ transform: `translateY(${fromPx}px)` }, {}], { duration: 500, easing: 'cubic-bezier(.3, .8, .3, 1)' })
+}
+
+// Of two copies on one page the first is taken.
+if (customElements.get('popular-posts') === undefined) customElements.define('popular-posts', PopularPosts)

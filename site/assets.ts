@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { extname } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import fresh from 'fresh'
+
+export interface Asset {
+  /** Where it is for ever: another content has another path. */
+  path: string
+  /** What a page may demand of it (Subresource Integrity). */
+  integrity: string
+}
+
+export type Assets = Record<(typeof NAMES)[number], Asset>
+
+const NAMES = ['popular-posts.js', 'site.js', 'site.css', 'icon.svg'] as const
+const TYPES: Record<string, string> = {
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+}
+
+const A_YEAR = 'public, max-age=31536000, immutable'
+/** Long enough for a visit; after that the browser asks whether it is still the same. */
+const A_WHILE = 'public, max-age=300'
+
+/**
+ * Serves what lies in `public/`, for pages of any origin: `/popular-posts.js`, kept for five minutes, and
+ * `/popular-posts.<hash>.js`, kept for ever.
+ */
+export async function serveAssets(app: FastifyInstance): Promise<Assets> {
+  const entries = NAMES.map(async (name) => [name, await serve(app, name)] as const)
+  return Object.fromEntries(await Promise.all(entries)) as Assets
+}
+
+async function serve(app: FastifyInstance, name: string): Promise<Asset> {
+  // By the package's own name: the same folder from the source and from what was built of it.
+  const body = await readFile(new URL(import.meta.resolve(`fastify-popular-posts/public/${name}`)))
+  const extension = extname(name)
+  const hash = createHash('sha256').update(body).digest('hex').slice(0, 16)
+  const path = `/${name.slice(0, -extension.length)}.${hash}${extension}`
+  const etag = `"${hash}"`
+  for (const [url, caching] of [
+    [`/${name}`, A_WHILE],
+    [path, A_YEAR],
+  ] as const) {
+    app.get(url, async (request, reply) => {
+      reply.headers({
+        ...{ 'content-type': TYPES[extension], 'cache-control': caching, etag },
+        'access-control-allow-origin': '*',
+        'cross-origin-resource-policy': 'cross-origin',
+        'x-content-type-options': 'nosniff',
+      })
+      return fresh(request.headers, { etag }) ? reply.code(304).send() : body
+    })
+  }
+  return { path, integrity: `sha384-${createHash('sha384').update(body).digest('base64')}` }
+}

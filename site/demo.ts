@@ -1,0 +1,45 @@
+import { randomUUID } from 'node:crypto'
+import rateLimit from '@fastify/rate-limit'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import type { Reader } from './reader.ts'
+
+const READERS = 25
+const USER_AGENT = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
+
+/**
+ * What a visitor may do to a demo, and to nothing else: `POST /demo/invalidate` empties the cache, `POST
+ * /demo/readers/:slug` makes up readers of a post, who go the way of all readers.
+ */
+const demo: FastifyPluginAsyncTypebox<{ reader: Pick<Reader, 'blog'> }> = async (app, { reader }) => {
+  await app.register(rateLimit, { max: 60, timeWindow: 60_000 })
+  app.addHook('preHandler', async (_request, reply) => {
+    reply.header('cache-control', 'no-store')
+    // A real blog may have taken its place.
+    if (!(await reader.blog()).isDemo) return reply.callNotFound()
+    return undefined
+  })
+
+  app.post('/demo/invalidate', async (_request, reply) => {
+    await app.popularPosts.invalidate('hard')
+    return reply.code(204).send()
+  })
+
+  app.post(
+    '/demo/readers/:slug',
+    { schema: { params: Type.Object({ slug: Type.String({ minLength: 1, maxLength: 200 }) }) } },
+    async ({ params: { slug }, ip }, reply) => {
+      const views = Array.from({ length: READERS }, () =>
+        app.postViews.record({
+          slug,
+          request: { method: 'POST', ip, headers: { 'user-agent': USER_AGENT } },
+          userId: randomUUID(),
+        }),
+      )
+      const outcomes = await Promise.all(views)
+      return reply.send({ readers: outcomes.filter((outcome) => outcome === 'counted').length })
+    },
+  )
+}
+
+export default demo

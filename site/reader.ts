@@ -1,0 +1,82 @@
+import type { Kysely } from 'kysely'
+import { demoBlog } from '../db/demo/content.ts'
+import { isDemoBlog } from '../db/demo/fact.ts'
+import { demoText } from '../db/demo/paragraphs.ts'
+import type { Database } from '../db/schema.ts'
+import { latestPosts, type SiteComment, type SitePost, siteComments, sitePost } from '../db/site-posts.ts'
+import { viewsPerDay } from '../db/views-per-day.ts'
+import { keep } from './keep.ts'
+
+export interface ReaderOptions {
+  db: Kysely<Database>
+  timeZone: string
+  /** The blog has tables of its own: see `docs/adopting.md`. */
+  isAdopted: boolean
+  /** For how long the answers of the database are kept. */
+  keptMs: number
+}
+
+export interface Blog {
+  name: string
+  tagline: string
+  isDemo: boolean
+  /** Views of all posts in each of the last 30 days. */
+  perDay: number[]
+}
+
+export interface Latest {
+  posts: (SitePost & { perDay: number[] })[]
+  total: number
+}
+
+export interface FullPost extends SitePost {
+  text: string[]
+  comments: SiteComment[]
+  perDay: number[]
+}
+
+export type Reader = ReturnType<typeof createReader>
+
+export const POSTS_A_PAGE = 8
+export const DAYS = 30
+
+/**
+ * What pages show, from the database: kept for a moment, and for as long as the database does not answer.
+ * Each rejects with what the database said when there is nothing kept.
+ */
+export function createReader({ db, timeZone, isAdopted, keptMs }: ReaderOptions) {
+  const none = () => new Array<number>(DAYS).fill(0)
+
+  const blog = keep({ max: 1, keptMs }, async (): Promise<Blog> => {
+    const isDemo = !isAdopted && (await isDemoBlog(db))
+    const perDay = (await viewsPerDay(db, { days: DAYS, timeZone })).get('all') ?? none()
+    return { ...(isDemo ? demoBlog : { name: 'Your blog', tagline: 'Its posts, and what is read.' }), isDemo, perDay }
+  })
+
+  const latest = keep({ max: 20, keptMs }, async (page): Promise<Latest> => {
+    const { posts, total } = await latestPosts(db, { limit: POSTS_A_PAGE, offset: (Number(page) - 1) * POSTS_A_PAGE })
+    const postIds = posts.map(({ id }) => id)
+    const perDay = await viewsPerDay(db, { days: DAYS, timeZone, postIds })
+    return { posts: posts.map((post) => ({ ...post, perDay: perDay.get(post.id) ?? none() })), total }
+  })
+
+  const post = keep({ max: 500, keptMs }, async (slug): Promise<{ found: FullPost | undefined }> => {
+    const found = isAdopted ? undefined : await sitePost(db, slug)
+    // Posts with an address elsewhere are read there.
+    if (found === undefined || found.url !== `/posts/${slug}`) return { found: undefined }
+    const [comments, perDay] = await Promise.all([
+      siteComments(db, found.id),
+      viewsPerDay(db, { days: DAYS, timeZone, postIds: [found.id] }),
+    ])
+    const text = (await isDemoBlog(db)) ? demoText(slug) : []
+    return { found: { ...found, text, comments, perDay: perDay.get(found.id) ?? none() } }
+  })
+
+  return {
+    blog: () => blog('blog'),
+    /** The latest posts; the first page is 1. */
+    latest: (page: number) => latest(String(page)),
+    /** A post whose page is one of ours. */
+    post: async (slug: string) => (await post(slug)).found ?? 'none',
+  }
+}

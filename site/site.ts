@@ -1,0 +1,51 @@
+import type { FastifyPluginAsync } from 'fastify'
+import { isDemoBlog } from '../db/demo/fact.ts'
+import { serveAssets } from './assets.ts'
+import demo from './demo.ts'
+import { createHistory } from './history.ts'
+import { keep } from './keep.ts'
+import pages from './pages.ts'
+import { LIST } from './panel.ts'
+import { createPulse } from './pulse.ts'
+import { createReader, type ReaderOptions } from './reader.ts'
+import { siteStats, trafficOf } from './stats.ts'
+
+export type SiteOptions = Omit<ReaderOptions, 'keptMs'>
+
+/** For how long pages keep what the database said. A demo shows what has just happened. */
+const KEPT_MS = { demo: 2_000, blog: 30_000 }
+const SECOND_MS = 1_000
+
+/**
+ * What the service shows to people: the blog at `/` and `/posts/:slug`, the `<popular-posts>` element at
+ * `/popular-posts.js`, and the numbers of the panel at `/demo/stats`. On the demo, reading moves the lists at once.
+ */
+const site: FastifyPluginAsync<SiteOptions> = async (app, options) => {
+  const { db, timeZone, isAdopted } = options
+  const isDemo = !isAdopted && (await isDemoBlog(db))
+  const keptMs = isDemo ? KEPT_MS.demo : KEPT_MS.blog
+  const reader = createReader({ ...options, keptMs })
+  const history = createHistory(() => trafficOf(app))
+  // Until real posts have taken the demo's place.
+  const pulse = createPulse(app, { lists: [LIST], isWanted: async () => isDemo && (await reader.blog()).isDemo })
+  const timer = setInterval(() => {
+    history.sample()
+    void pulse.beat()
+  }, SECOND_MS).unref()
+  app.addHook('onClose', async () => clearInterval(timer))
+
+  const database = keep({ max: 1, keptMs: SECOND_MS }, async () => ({ isUp: await app.popularPosts.isDatabaseUp?.() }))
+  const stats = async () => {
+    const { isUp } = await database('database')
+    return siteStats(app, { version: pulse.version(), lastMinute: history.read(), isDatabaseUp: isUp !== false })
+  }
+  const assets = await serveAssets(app)
+  await app.register(pages, { assets, reader, timeZone, stats })
+  if (isDemo) await app.register(demo, { reader })
+  app.get('/demo/stats', async (_request, reply) => {
+    reply.header('cache-control', 'no-store')
+    return stats()
+  })
+}
+
+export default site

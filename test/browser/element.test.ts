@@ -1,0 +1,293 @@
+import { createHash } from 'node:crypto'
+import Fastify from 'fastify'
+import type { BrowserContextOptions, Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import { fillBlog } from '../helpers/blog.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+import { until } from '../helpers/services/until.ts'
+import { createSite } from '../helpers/site.ts'
+import { layoutShift, listen, openBrowser, openPage, stumblingBlocks } from './browser.ts'
+
+const browser = await openBrowser(t)
+const { db, url } = await createTestDatabase(t)
+await fillBlog(db, 6)
+await db
+  .insertInto('posts')
+  .values([
+    { slug: 'script', title: '<img src=x onerror="hacked=1">', url: 'javascript:hacked=1', published_at: new Date(9) },
+    {
+      slug: 'quote',
+      title: '"><script>hacked=1</script>',
+      url: '/posts/"onclick="hacked=1',
+      published_at: new Date(8),
+    },
+    { slug: 'broken', title: 'Broken', url: 'http://[', published_at: new Date(7) },
+  ])
+  .execute()
+const app = await createSite(t, { db, url })
+const address = await listen(app)
+
+interface HostPage extends BrowserContextOptions {
+  /** What a host has written into its page. */
+  body: string
+  /** Where the page is served, if not where the service is. */
+  origin?: string
+  script?: string
+  /** Runs before anything of the page. As text: in functions, the loader of the tests leaves marks of its own. */
+  before?: string
+  css?: string
+}
+
+const htmlOf = ({ body, script, css = '' }: HostPage) => `<!doctype html>
+  <html lang="en"><title>Host</title><link rel="icon" href="data:,"><style>${css}</style>
+  ${script ?? '<script type="module" src="/popular-posts.js"></script>'}<main><h1>Host</h1>${body}</main>`
+
+/** A page of somebody's own, with the element on it. */
+async function hostPage(t: Test, host: HostPage) {
+  const { origin = address, before, ...options } = host
+  const opened = await openPage(t, browser, options)
+  const { page } = opened
+  if (before !== undefined) await page.addInitScript({ content: before })
+  if (origin === address)
+    await page.route(`${address}/host`, (route) =>
+      route.fulfill({ contentType: 'text/html; charset=utf-8', body: htmlOf(host) }),
+    )
+  await page.goto(`${origin}/host`)
+  return { ...opened, titles: () => titlesOn(page) }
+}
+
+const titlesOn = (page: Page) => page.locator('popular-posts [part~=title]').allTextContents()
+
+t.test('attributes say which list; screen readers know it by its name', async (t) => {
+  const { page, complaints, titles } = await hostPage(t, {
+    body: '<popular-posts days="7" limit="3" sort="views" category="odd" exclude="post-1  post-99" label="Odd ones"></popular-posts>',
+  })
+  const list = page.getByRole('list', { name: 'Odd ones' })
+  await list.getByRole('link').nth(1).waitFor()
+  t.same(await titles(), ['Post 3', 'Post 5'])
+  t.equal(await list.getByRole('listitem').count(), 2)
+  t.equal(await list.getByRole('link').first().getAttribute('href'), `${address}/posts/post-3`)
+  t.equal(await list.getAttribute('aria-busy'), 'false')
+
+  await page.locator('popular-posts').evaluate((element) => {
+    for (const name of ['category', 'exclude', 'label']) element.removeAttribute(name)
+    element.setAttribute('views', '')
+    element.setAttribute('text-views', 'Leser')
+  })
+  await page.getByRole('list', { name: 'Popular posts' }).getByText('999 Leser').waitFor()
+  t.same(await titles(), ['Post 1', 'Post 2', 'Post 3'])
+  await page.locator('popular-posts').evaluate((element) => element.setAttribute('category', 'nothing'))
+  await page.getByRole('status').getByText('Nothing here yet.').waitFor()
+  t.same(complaints, [])
+})
+
+t.test('nothing moves: the skeleton is as large as the list', async (t) => {
+  const { page } = await hostPage(t, {
+    // As in docs/element.md.
+    css: 'body { line-height: 3 } popular-posts { display: block; min-block-size: calc(6 * (4em + 1px)) }',
+    body: '<popular-posts limit="6"></popular-posts><p id="below">Below</p>',
+    before: `
+      const ask = window.fetch
+      window.fetch = (...args) => new Promise((resolve) => addEventListener('go', () => resolve(ask(...args))))`,
+  })
+  await page.locator('[part~=skeleton]').first().waitFor()
+  const top = () => page.locator('#below').evaluate((element) => element.getBoundingClientRect().top)
+  const before = await top()
+  t.equal(await page.getByRole('list').getAttribute('aria-busy'), 'true')
+  await page.evaluate(() => dispatchEvent(new Event('go')))
+  await page.getByRole('link', { name: 'Post 6' }).waitFor()
+  t.equal(await top(), before)
+  t.equal(await layoutShift(page), 0)
+})
+
+t.test('nothing moves where there are fewer posts than room, or none can be had', async (t) => {
+  const { page } = await hostPage(t, {
+    body: '<popular-posts limit="6" category="odd"></popular-posts><p id="below">Below</p>',
+    before: `
+      const ask = window.fetch
+      window.fetch = (...args) => new Promise((resolve) => addEventListener('go', () => resolve(ask(...args))))`,
+  })
+  const top = () => page.locator('#below').evaluate((element) => element.getBoundingClientRect().top)
+  await page.locator('[part~=skeleton]').first().waitFor()
+  const before = await top()
+  await page.evaluate(() => dispatchEvent(new Event('go')))
+  await page.getByRole('link', { name: 'Post 5' }).waitFor()
+  t.equal(await page.getByRole('listitem').count(), 3)
+  t.equal(await top(), before)
+  await page.route('**/posts/popular*', (route) => route.abort())
+  await page.locator('popular-posts').evaluate((element) => element.setAttribute('days', '5'))
+  await page.evaluate(() => dispatchEvent(new Event('go')))
+  await page.getByText('cannot be loaded').waitFor()
+  t.equal(await top(), before)
+})
+
+t.test('what posts are called is text, and what they link to are addresses', async (t) => {
+  const { page, titles, complaints } = await hostPage(t, {
+    body: '<popular-posts days="0" limit="50"></popular-posts>',
+  })
+  await page.getByText('onerror').waitFor()
+  t.same((await titles()).slice(-3), ['<img src=x onerror="hacked=1">', '"><script>hacked=1</script>', 'Broken'])
+  const links = await page
+    .locator('popular-posts a')
+    .evaluateAll((all) => all.map((link) => (link as HTMLAnchorElement).href))
+  t.equal(links.length, 7, 'two are no links')
+  for (const link of links) t.match(link, /^http:\/\/127\.0\.0\.1:\d+\/posts\/[^"]+$/)
+  for (const name of await page.getByRole('listitem').all()) await name.click({ position: { x: 2, y: 2 } })
+  t.equal(await page.evaluate(() => 'hacked' in window), false)
+  t.same(complaints, [])
+})
+
+t.test('of two lists that are asked for the last one is shown, whichever comes first', async (t) => {
+  const { page, titles } = await hostPage(t, {
+    body: '<popular-posts limit="1"></popular-posts>',
+    // The first answer takes its time, and does not care that nobody waits.
+    before: `
+      const ask = window.fetch
+      window.fetch = (input, init) => {
+        const isFirst = String(input).includes('limit=1')
+        const asked = ask(input, isFirst ? {} : init)
+        return isFirst ? new Promise((resolve) => addEventListener('go', () => resolve(asked))) : asked
+      }`,
+  })
+  await page.locator('popular-posts').evaluate((element) => element.setAttribute('limit', '2'))
+  await page.getByRole('link', { name: 'Post 2' }).waitFor()
+  await page.evaluate(() => dispatchEvent(new Event('go')))
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 50)))
+  t.same(await titles(), ['Post 1', 'Post 2'])
+})
+
+t.test('out of reach: the list of the last visit, and then nothing but a sentence', async (t) => {
+  const { page, titles } = await hostPage(t, { body: '<popular-posts limit="2"></popular-posts>' })
+  await page.getByRole('link', { name: 'Post 2' }).waitFor()
+  let isDown = true
+  await page.route('**/posts/popular*', (route) => (isDown ? route.abort() : route.continue()))
+  await page.reload()
+  await page.getByRole('status').getByText('this is the list as it last was').waitFor()
+  t.same(await titles(), ['Post 1', 'Post 2'])
+
+  await page.locator('popular-posts').evaluate((element) => element.setAttribute('text-failed', 'Leider nein.'))
+  await page.locator('popular-posts').evaluate((element) => element.setAttribute('days', '3'))
+  await page.getByRole('status').getByText('Leider nein.').waitFor()
+  t.same(await titles(), [])
+  t.same(await stumblingBlocks(page), [])
+  isDown = false
+  await page.evaluate(() => dispatchEvent(new Event('online')))
+  await page.getByRole('link', { name: 'Post 2' }).waitFor()
+  t.equal(await page.getByRole('status').textContent(), '')
+})
+
+t.test('where nothing can be stored, nothing is the matter', async (t) => {
+  const { page, complaints } = await hostPage(t, {
+    body: '<popular-posts limit="2"></popular-posts><popular-posts src="/nowhere"></popular-posts>',
+    before: `Object.defineProperty(window, 'localStorage', { get() { throw new Error('forbidden') } })`,
+  })
+  await page.getByRole('link', { name: 'Post 2' }).waitFor()
+  await page.getByText('The popular posts cannot be loaded right now.').waitFor()
+  t.match(complaints, [/404/], 'the browser’s own line')
+})
+
+t.test('a view is recorded when somebody sees the page, and once', async (t) => {
+  const { page, beacons } = await hostPage(t, {
+    body: '<popular-posts limit="1" record="post-2"></popular-posts>',
+    before: `
+      let [visibility, prerendering] = ['visible', true]
+      Object.defineProperty(document, 'visibilityState', { get: () => visibility })
+      Object.defineProperty(document, 'prerendering', { get: () => prerendering })
+      addEventListener('activate', () => {
+        [visibility, prerendering] = ['hidden', false]
+        document.dispatchEvent(new Event('prerenderingchange'))
+      })
+      addEventListener('show', () => {
+        visibility = 'visible'
+        document.dispatchEvent(new Event('visibilitychange'))
+      })`,
+  })
+  await page.getByRole('link', { name: 'Post 1' }).waitFor()
+  const tell = async (name: string) => {
+    const after = page.waitForRequest(/after/)
+    await page.evaluate((type) => {
+      dispatchEvent(new Event(type))
+      // Told of after whatever was sent before it.
+      void fetch('/health/live?after')
+    }, name)
+    await after
+  }
+  await tell('nothing')
+  t.same(beacons, [], 'not while it is prerendered')
+  await tell('activate')
+  t.same(beacons, [], 'not in the background')
+  await tell('show')
+  await tell('show')
+  await page.locator('popular-posts').evaluate((element) => element.setAttribute('record', 'post 3/é'))
+  await until(() => beacons.length === 2, 'two posts were seen')
+  t.same(beacons, ['/posts/post-2/views', '/posts/post%203%2F%C3%A9/views'])
+  await until(() => app.postViews.stats().counted === 1, 'one of them is a post')
+})
+
+t.test('on a page of another origin: the script by its hash, the view without a preflight', async (t) => {
+  const { path, integrity } = await fetch(address)
+    .then((response) => response.text())
+    .then((text) => /src="(?<path>\/popular-posts\.[^"]+)" integrity="(?<integrity>[^"]+)"/.exec(text)?.groups ?? {})
+  const host = Fastify()
+  t.teardown(() => host.close())
+  const onAnother = {
+    script: `<script type="module" src="${address}${path}" integrity="${integrity}" crossorigin></script>`,
+    body: `<popular-posts src="${address}/posts/popular" record="post-4"></popular-posts>`,
+  }
+  host.get('/host', async (_request, reply) => reply.type('text/html').send(htmlOf(onAnother)))
+  const { page, beacons } = await hostPage(t, { ...onAnother, origin: await listen(host) })
+  await page.locator('popular-posts [part~=list]').waitFor({ state: 'attached' })
+  await until(() => beacons.length > 0, 'the view is sent')
+  t.same(beacons, ['/posts/post-4/views'])
+  await until(() => app.postViews.stats().counted === 2, 'and counted')
+
+  const wrong = await hostPage(t, {
+    script: `<script type="module" src="${path}" integrity="sha384-${createHash('sha384').digest('base64')}"></script>`,
+    body: '<popular-posts></popular-posts>',
+  })
+  t.match(wrong.complaints, [/integrity/], 'another script does not run')
+})
+
+t.test('its parts are the host’s to style, and its colours those of the page', async (t) => {
+  for (const [colorScheme, colour] of [
+    ['light', 'rgb(0, 0, 0)'],
+    ['dark', 'rgb(255, 255, 255)'],
+  ] as const) {
+    const { page } = await hostPage(t, {
+      colorScheme,
+      css: ':root { color-scheme: light dark } popular-posts::part(views) { letter-spacing: 2px } popular-posts { --popular-posts-rank-color: rgb(1, 2, 3) }',
+      body: '<popular-posts limit="3" views></popular-posts>',
+    })
+    const link = page.getByRole('link', { name: 'Post 1' })
+    await link.waitFor()
+    t.equal(await link.evaluate((element) => getComputedStyle(element).color), colour)
+    t.equal(
+      await page
+        .locator('[part~=views]')
+        .first()
+        .evaluate((element) => getComputedStyle(element).letterSpacing),
+      '2px',
+    )
+    const rank = page.getByRole('listitem').first()
+    t.equal(await rank.evaluate((element) => getComputedStyle(element, '::before').color), 'rgb(1, 2, 3)')
+    t.same(await stumblingBlocks(page), [], colorScheme)
+  }
+})
+
+t.test('a post that has moved is seen to move, unless that is unwanted', async (t) => {
+  for (const reducedMotion of ['reduce', 'no-preference'] as const) {
+    const { page } = await hostPage(t, { reducedMotion, body: '<popular-posts limit="2"></popular-posts>' })
+    await page.getByRole('link', { name: 'Post 2' }).waitFor()
+    await page.route('**/posts/popular*', async (route) => {
+      const response = await route.fetch()
+      await route.fulfill({ response, json: (await response.json()).reverse() })
+    })
+    const moving = await page.locator('popular-posts').evaluate(async (element) => {
+      await (element as HTMLElement & { refresh(): Promise<void> }).refresh()
+      return [...(element.shadowRoot?.querySelectorAll('li') ?? [])].flatMap((row) => row.getAnimations()).length
+    })
+    t.equal(moving, reducedMotion === 'reduce' ? 0 : 2)
+    t.equal(await page.locator('[part~=up]').textContent(), 'Post 2')
+    t.equal(await page.locator('[part~=down]').textContent(), 'Post 1')
+  }
+})

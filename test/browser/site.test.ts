@@ -1,0 +1,138 @@
+import t from 'tap'
+import { createTestDatabase } from '../helpers/postgres.ts'
+import { until } from '../helpers/services/until.ts'
+import { createSite, fillWithDemo } from '../helpers/site.ts'
+import { layoutShift, listen, openBrowser, openPage, stumblingBlocks } from './browser.ts'
+
+const browser = await openBrowser(t)
+const { db, url } = await createTestDatabase(t)
+await fillWithDemo(db)
+const app = await createSite(t, { db, url })
+const address = await listen(app)
+const PHONE = { viewport: { width: 375, height: 740 }, isMobile: true, hasTouch: true }
+
+for (const [name, options] of Object.entries({
+  'by day': { colorScheme: 'light' as const },
+  'by night, on a phone': { colorScheme: 'dark' as const, ...PHONE },
+})) {
+  t.test(`the pages ${name}: nothing to complain of`, async (t) => {
+    const { page, complaints } = await openPage(t, browser, options)
+    for (const path of ['/', '/posts/last-train-from-corrach']) {
+      await page.goto(address + path)
+      const list = page.getByRole('list', { name: 'Most read' })
+      await list.getByRole('link').nth(4).waitFor()
+      t.equal(await list.getByRole('listitem').count(), 5)
+      await page.getByText(/^\d+ s$/).waitFor()
+      t.same(await stumblingBlocks(page), [], `axe on ${path}`)
+      t.ok((await layoutShift(page)) < 0.01, `nothing moves by itself on ${path}`)
+      const [wanted, had] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth])
+      t.ok(Number(wanted) <= Number(had), `${path}: ${wanted} px of ${had}`)
+    }
+    t.same(complaints, [])
+  })
+}
+
+t.test('a reader counts, and the ranking moves while one watches', async (t) => {
+  const { page, complaints, beacons } = await openPage(t, browser)
+  const slug = 'owls-do-not-care'
+  const [before] = await app.popularPosts
+    .get({ days: 1, limit: 50 })
+    .then((posts) => posts.filter((post) => post.slug === slug))
+  await page.goto(`${address}/posts/${slug}`)
+  await until(() => beacons.includes(`/posts/${slug}/views`), 'the view is sent')
+  await until(async () => {
+    const [now] = (await app.popularPosts.get({ days: 1, limit: 50 })).filter((post) => post.slug === slug)
+    return now?.views === Number(before?.views ?? 0) + 1
+  }, 'the view is in the list')
+
+  const [leader] = await app.popularPosts.get({ days: 1, limit: 1 })
+  const list = page.getByRole('list', { name: 'Most read' })
+  await page.getByRole('button', { name: 'Send in 25 more readers' }).click()
+  await page.getByText('25 made-up readers were here.').waitFor()
+  await list.getByRole('link', { name: 'Owls do not care about your podcast' }).waitFor()
+  await page
+    .getByRole('status')
+    .filter({ hasText: /^No\. \d of the last 24 hours, up from / })
+    .waitFor()
+  t.match(await list.getByRole('listitem').first().textContent(), leader?.title)
+  t.same(complaints, [])
+})
+
+t.test('an empty cache and a hundred requests: one query', async (t) => {
+  const { page, complaints } = await openPage(t, browser)
+  await page.goto(address)
+  await page.getByRole('list', { name: 'Most read' }).getByRole('link').first().waitFor()
+  await page.getByRole('button', { name: 'Empty the cache' }).click()
+  await page.getByText('Empty: the next request asks the database.').waitFor()
+  const { hits } = app.popularPosts.stats()
+  await page.getByRole('button', { name: 'Send 100 requests' }).click()
+  await page.getByText('100 requests answered, by one query.').waitFor()
+  t.ok(app.popularPosts.stats().hits >= hits + 90)
+  await until(
+    async () => Number(await page.locator('[data-requests]').textContent()) >= 100,
+    'the last minute shows them',
+  )
+  t.match(await page.locator('path.queries').getAttribute('d'), /^M/, 'and the query')
+  t.same(complaints, [])
+})
+
+t.test('with a keyboard: everything in order, nothing loses the focus', async (t) => {
+  const { page } = await openPage(t, browser)
+  await page.goto(address)
+  await page.getByRole('list', { name: 'Most read' }).getByRole('link').first().waitFor()
+  const focused = () =>
+    page.evaluate(() => {
+      const outer = document.activeElement
+      return (outer?.shadowRoot?.activeElement ?? outer)?.textContent?.trim()
+    })
+  const order: unknown[] = []
+  for (let step = 0; step < 40 && !order.includes('its health'); step += 1) {
+    await page.keyboard.press('Tab')
+    order.push(await focused())
+  }
+  const wanted = [
+    'Skip to the posts',
+    'The Long Way Round',
+    await page.locator('h2 a').first().textContent(),
+    'Older posts →',
+    await page.locator('popular-posts a').first().textContent(),
+    'Send 100 requests',
+    'Empty the cache',
+    'its health',
+  ]
+  let at = -1
+  for (const name of wanted) {
+    at = order.indexOf(name, at + 1)
+    t.not(at, -1, `${name}, after what comes before it`)
+  }
+  const button = page.getByRole('button', { name: 'Empty the cache' })
+  await button.focus()
+  await page.keyboard.press('Enter')
+  await page.getByText('Empty: the next request asks the database.').waitFor()
+  t.equal(await focused(), 'Empty the cache')
+
+  const link = page.locator('popular-posts a').first()
+  await link.focus()
+  const title = await focused()
+  await page
+    .locator('popular-posts')
+    .evaluate((element) => (element as HTMLElement & { refresh(): Promise<void> }).refresh())
+  t.equal(await focused(), title, 'the list is new, the focus where it was')
+})
+
+t.test('the service goes: what was there stays, and it is said', async (t) => {
+  const { page } = await openPage(t, browser)
+  await page.goto(address)
+  const list = page.getByRole('list', { name: 'Most read' })
+  await list.getByRole('link').first().waitFor()
+  await page.context().setOffline(true)
+  await page.getByText('The service does not answer.').waitFor()
+  await page.getByRole('button', { name: 'Send 100 requests' }).click()
+  await until(
+    async () => (await page.getByRole('button', { name: 'Send 100' }).getAttribute('aria-disabled')) === 'false',
+    'the button is back',
+  )
+  t.equal(await list.getByRole('link').count(), 5)
+  await page.context().setOffline(false)
+  await until(async () => (await page.locator('.state').textContent()) === '', 'it answers again')
+})

@@ -1,0 +1,27 @@
+import type { Kysely } from 'kysely'
+import { readConfig } from '../../config.ts'
+import { fillDemo } from '../../db/demo/fill.ts'
+import type { Database } from '../../db/schema.ts'
+import { buildService } from '../../service.ts'
+import site, { type SiteOptions } from '../../site/site.ts'
+import type { Teardown } from './program.ts'
+
+interface SiteTest extends Partial<Pick<SiteOptions, 'isAdopted'>> {
+  db: Kysely<Database>
+  url: string
+  variables?: NodeJS.ProcessEnv
+}
+
+/** The service with its pages, as `server.ts` puts it together, not listening; closed when the test ends. */
+export async function createSite(t: Teardown, { db, url, isAdopted = false, variables = {} }: SiteTest) {
+  const app = await buildService(readConfig({ LOG_LEVEL: 'silent', TRUST_PROXY: 'loopback', ...variables }), url)
+  t.teardown(() => app.close())
+  await app.register(site, { db, isAdopted, timeZone: 'UTC' })
+  await app.ready()
+  return app
+}
+
+/** The demo blog in an empty database. */
+export function fillWithDemo(db: Kysely<Database>): Promise<boolean> {
+  return fillDemo(db, { nowMs: Date.now(), timeZone: 'UTC' })
+}
