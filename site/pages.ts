@@ -49,7 +49,11 @@ const UNKNOWN_BLOG: Blog = { name: 'Popular posts', tagline: 'Out of the cache.'
 /** `GET /` and `GET /posts/:slug`: the blog, for people. */
 const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { assets, reader, timeZone, stats }) => {
   // Whether there is TLS is for whoever stands in front to say.
-  await app.register(helmet, { contentSecurityPolicy: POLICY, strictTransportSecurity: false })
+  await app.register(helmet, {
+    contentSecurityPolicy: POLICY,
+    frameguard: { action: 'deny' },
+    strictTransportSecurity: false,
+  })
   const date = dateIn(timeZone)
   const orNothing = <T>(work: Promise<T>): Promise<T | undefined> =>
     work.catch((error: unknown) => {

@@ -230,15 +230,30 @@ t.test('on a page of another origin: the script by its hash, the view without a 
     .then((text) => /src="(?<path>\/popular-posts\.[^"]+)" integrity="(?<integrity>[^"]+)"/.exec(text)?.groups ?? {})
   const host = Fastify()
   t.teardown(() => host.close())
-  const onAnother = {
-    script: `<script type="module" src="${address}${path}" integrity="${integrity}" crossorigin></script>`,
-    body: `<popular-posts src="${address}/posts/popular" record="post-4"></popular-posts>`,
+  let body = ''
+  host.get('/host', async (_request, reply) => reply.type('text/html').send(body))
+  const origin = await listen(host)
+  const open = await createSite(t, { db, url, variables: { CORS_ORIGIN: origin } })
+  const openAddress = await listen(open)
+  const openHost = async (service: string) => {
+    const onAnother = {
+      script: `<script type="module" src="${service}${path}" integrity="${integrity}" crossorigin></script>`,
+      body: `<popular-posts src="${service}/posts/popular" limit="2" record="post-4"></popular-posts>`,
+      before: `addEventListener('popular-posts', ({ detail }) => { window.age = detail.ageSeconds })`,
+    }
+    body = htmlOf(onAnother)
+    return hostPage(t, { ...onAnother, origin })
   }
-  host.get('/host', async (_request, reply) => reply.type('text/html').send(htmlOf(onAnother)))
-  const { page, beacons } = await hostPage(t, { ...onAnother, origin: await listen(host) })
-  await page.locator('popular-posts [part~=list]').waitFor({ state: 'attached' })
-  await until(() => beacons.length > 0, 'the view is sent')
-  t.same(beacons, ['/posts/post-4/views'])
+  const allowed = await openHost(openAddress)
+  await allowed.page.getByRole('link', { name: 'Post 2' }).waitFor()
+  t.equal(await allowed.page.evaluate('typeof window.age'), 'number')
+  t.same(allowed.complaints, [])
+  t.same(allowed.beacons, ['/posts/post-4/views'])
+
+  const refused = await openHost(address)
+  await refused.page.getByText('The popular posts cannot be loaded right now.').waitFor()
+  t.match(refused.complaints, [/CORS/], 'without CORS_ORIGIN: the browser’s own line')
+  await until(() => refused.beacons.length > 0, 'the view is sent all the same')
   await until(() => app.postViews.stats().counted === 2, 'and counted')
 
   const wrong = await hostPage(t, {
