@@ -7,6 +7,7 @@ import { cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import { Pool } from 'pg'
+import { keepWindow } from '../db/kept-windows.ts'
 import { migrateToLatest } from '../db/migrate.ts'
 import { findPopularPosts } from '../db/popular-posts.ts'
 import type { Database } from '../db/schema.ts'
@@ -106,6 +107,7 @@ try {
     const isRaw = million <= raw
     if (isRaw) await fillRaw(pool, million * 1e6)
     for (const days of WINDOWS) {
+      const first = await ms(async () => days > 1 && keepWindow(db, { days, timeZone }))
       const ways = {
         ours: () => findPopularPosts(db, { days, sort: 'views', limit: 50, timeZone }),
         trending: () => findPopularPosts(db, { days, sort: 'trending', limit: 50, timeZone }),
@@ -119,7 +121,9 @@ try {
         }
       ours.set(`${million} ${days}`, median(found['ours'] ?? []))
       const shown = Object.entries(found).map(([way, all]) => `${way} ${median(all).toFixed(1)}`)
-      say(`  ${days === 0 ? 'all time' : `${days} days`}: ${shown.join(', ')}`)
+      say(
+        `  ${days === 0 ? 'all time' : `${days} days`}: ${shown.join(', ')}; first of the day, more: ${first.toFixed(0)}`,
+      )
     }
     await db.destroy()
     await admin.query(`drop database ${name}`)

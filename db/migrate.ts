@@ -5,6 +5,7 @@ import { blog } from './migrations/002-blog.ts'
 import { logImports } from './migrations/003-log-imports.ts'
 import { signals } from './migrations/004-signals.ts'
 import { blogSignals } from './migrations/005-blog-signals.ts'
+import { keptWindows } from './migrations/006-kept-windows.ts'
 import { StartupError } from './startup-error.ts'
 
 export { POST_ID_TYPES, type PostIdType } from './migrations/001-view-counters.ts'
@@ -20,6 +21,7 @@ const kept = (postId: PostIdType): Record<string, Migration> => ({
   '001-view-counters': viewCounters(postId),
   '003-log-imports': logImports(postId),
   '004-signals': signals,
+  '006-kept-windows': keptWindows(postId),
 })
 
 /** The blog itself. */

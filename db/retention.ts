@@ -1,4 +1,5 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { foldTouches } from './kept-windows.ts'
 
 /** What {@link prune} deleted, in rows. */
 export interface Pruned {
@@ -54,6 +55,9 @@ export async function prune<DB>(
     'post_views_daily',
     sql`day < (${now} at time zone ${timeZone})::date - ${daysKept}::integer order by day`,
   )
+  // No window reaches so far; the changes that a window is kept by are counted from its first day on.
+  await deleteSome(db, 'post_views_touch', sql`day < (${now} at time zone ${timeZone})::date - ${daysKept}::integer`)
+  await foldTouches(db, ROWS_PER_STATEMENT)
   const isForgotten = (at: RawBuilder<unknown>) => sql`${at} < now() - ${LEDGER_DAYS_KEPT} * interval '1 day'`
   const batches = await deleteSome(db, 'post_views_batch', isForgotten(sql`applied_at`))
   const changes = (await hasChanges(db))

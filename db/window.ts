@@ -1,4 +1,6 @@
 import { type Kysely, sql } from 'kysely'
+import { viewsOfDays } from './kept-windows.ts'
+import { present } from './present.ts'
 import type { CounterTables } from './schema.ts'
 
 /** A stretch of time, seen from a present moment. */
@@ -27,20 +29,10 @@ export function viewsInWindow(db: Pick<Kysely<CounterTables>, 'selectFrom'>, { d
       .groupBy('post_id')
       .select((counter) => ['post_id', counter.fn.sum<string>('views').as('views')])
   }
-  const today = sql<string>`(${now} at time zone ${timeZone})::date`
-  return db
-    .selectFrom('post_views_daily')
-    .where('day', '>=', sql<string>`${today} - ${days}::integer`)
-    .where('day', '<=', today)
-    .groupBy('post_id')
-    .select((counter) => ['post_id', counter.fn.sum<string>('views').as('views')])
+  return db.selectFrom(viewsOfDays({ days, nowMs, timeZone }).as('days')).select(['post_id', 'views'])
 }
 
 /** True of the posts that everybody may see now: published, not scheduled, not private. */
 export function isLive({ nowMs }: Pick<Moment, 'nowMs'>) {
   return sql<boolean>`(posts.published_at <= ${present(nowMs)} and not posts.is_private)`
-}
-
-function present(nowMs: number | undefined) {
-  return nowMs === undefined ? sql`statement_timestamp()` : sql`${new Date(nowMs)}::timestamptz`
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import { findCategories } from '../db/categories.ts'
 import { type Filters, findFilters } from '../db/filters.ts'
+import { keepWindow } from '../db/kept-windows.ts'
 import { findPopularPosts, type Tables } from '../db/popular-posts.ts'
 import type { ListQuery, Settings } from './options.ts'
 
@@ -15,6 +16,9 @@ export interface Source {
   isUp: (() => Promise<boolean>) | undefined
 }
 
+/** The windows that sites ask for, beside their own default: see `keepWindow`. */
+const KEPT_DAYS = [7, 30, 90, 365]
+
 /** A list does not wait longer for views that are about to be counted. */
 const COUNTING_MS = 1_000
 
@@ -27,8 +31,8 @@ export function createSource(
   db: Kysely<Tables> | undefined,
   countViews: () => Promise<unknown>,
 ): Source {
-  const { load, loadCategories, loadFilters, timeZone } = settings
-  const ours = db === undefined ? undefined : queriesOn(db, timeZone)
+  const { load, loadCategories, loadFilters } = settings
+  const ours = db === undefined ? undefined : queriesOn(db, settings)
   const posts: Source['posts'] | undefined = load ?? ours?.posts
   const categories = loadCategories ?? ours?.categories
   if (posts === undefined) throw new TypeError('Expected a load function or a database, got neither.')
@@ -42,10 +46,15 @@ export function createSource(
   }
 }
 
-function queriesOn(db: Kysely<Tables>, timeZone: string) {
+function queriesOn(db: Kysely<Tables>, { timeZone, defaultDays }: Settings) {
+  const keptDays = new Set([...KEPT_DAYS, defaultDays])
+  /** Lists are the same without, and whoever may only read tables cannot. */
+  async function keep({ days }: { days: number }): Promise<void> {
+    if (days > 1 && keptDays.has(days)) await keepWindow(db, { days, timeZone }).catch(() => {})
+  }
   return {
-    posts: (query: ListQuery) => findPopularPosts(db, { ...query, timeZone }),
-    categories: ({ days }: { days: number }) => findCategories(db, { days, timeZone }),
+    posts: (query: ListQuery) => keep(query).then(() => findPopularPosts(db, { ...query, timeZone })),
+    categories: ({ days }: { days: number }) => keep({ days }).then(() => findCategories(db, { days, timeZone })),
     filters: () => findFilters(db),
     async isUp() {
       const answer = sql`select 1`.execute(db).then(

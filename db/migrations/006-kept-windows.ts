@@ -1,0 +1,54 @@
+import { type Kysely, sql } from 'kysely'
+import type { Migration } from 'kysely/migration'
+import type { PostIdType } from './001-view-counters.ts'
+
+/**
+ * Sums of days that are over, kept for the windows that are asked for most; and what tells whether they still hold: a
+ * row for each change of a day's counters, by whoever makes it. Rows are only ever added, so that no writer waits for another.
+ */
+export const keptWindows = (postId: PostIdType): Migration => ({
+  async up(db: Kysely<unknown>) {
+    await db.schema
+      .createTable('post_views_touch')
+      .addColumn('day', 'date', (column) => column.notNull())
+      .addColumn('times', 'bigint', (column) => column.notNull())
+      .execute()
+    await db.schema.createIndex('post_views_touch_day_idx').on('post_views_touch').column('day').execute()
+    await db.schema
+      .createTable('post_views_window')
+      .addColumn('days', 'integer', (column) => column.notNull())
+      .addColumn('last_day', 'date', (column) => column.notNull())
+      .addColumn('touches', 'bigint', (column) => column.notNull())
+      .addColumn('post_id', postId, (column) => column.notNull())
+      .addColumn('views', 'bigint', (column) => column.notNull())
+      .addPrimaryKeyConstraint('post_views_window_pkey', ['days', 'last_day', 'touches', 'post_id'])
+      .execute()
+    const { rows } = await sql<{ schema: string }>`select quote_ident(current_schema()) as schema`.execute(db)
+    for (const { schema } of rows) {
+      await sql`
+        create function popular_posts_touch() returns trigger
+        language plpgsql set search_path = ${sql.raw(schema)}, pg_temp as $function$
+        begin
+          insert into post_views_touch (day, times) select distinct day, 1 from touched;
+          return null;
+        end
+        $function$`.execute(db)
+    }
+    for (const [event, table] of [
+      ['insert', 'new'],
+      ['update', 'new'],
+      ['delete', 'old'],
+    ] as const) {
+      await sql`
+        create trigger ${sql.ref(`popular_posts_touch_${event}`)} after ${sql.raw(event)} on post_views_daily
+        referencing ${sql.raw(table)} table as touched
+        for each statement execute function popular_posts_touch()`.execute(db)
+    }
+  },
+  async down(db: Kysely<unknown>) {
+    for (const event of ['insert', 'update', 'delete'])
+      await sql`drop trigger ${sql.ref(`popular_posts_touch_${event}`)} on post_views_daily`.execute(db)
+    await sql`drop function popular_posts_touch`.execute(db)
+    for (const table of ['post_views_window', 'post_views_touch']) await db.schema.dropTable(table).execute()
+  },
+})
