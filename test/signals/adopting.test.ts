@@ -15,6 +15,7 @@ import { createService } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { runProgram } from '../helpers/program.ts'
 import { until } from '../helpers/services/until.ts'
+import { createSite } from '../helpers/site.ts'
 import { FOREIGN_BLOGS, uuid } from './foreign-blogs.ts'
 
 const document = readFileSync(new URL('../../docs/adopting.md', import.meta.url), 'utf8')
@@ -69,6 +70,10 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
     )
     const app = await createService(t, url)
     const list = async (query = 'days=0') => (await app.inject(`/posts/popular?${query}`)).json()
+    const site = await createSite(t, { db, url, isAdopted: true })
+    const { body: page } = await site.inject('/')
+    t.same(page.match(/<h2><a href="[^"]+">(?:One|Two)</g)?.length, 2, 'the page links to where its posts are')
+    t.notMatch(page, 'The database does not answer')
 
     t.match(await list(), [
       { slug: 'two', views: 0, author: { name: 'Bob', slug: 'bob' }, categories: [], tags: [], commentCount: 0 },
@@ -256,7 +261,10 @@ t.test('the command line knows an adopted blog', async (t) => {
   t.match(wrong.stderr(), /^error: --post-id needs --adopt$/m)
   t.equal(await demo.ended(), 1)
   t.equal(demo.stderr(), 'Nothing was changed: the blog in DATABASE_URL has tables of its own.\n')
-  await service.says(/Popular posts of your blog[\s\S]*Data: 0 posts in the PostgreSQL in DATABASE_URL/)
+  const [, address] = await service.says(
+    /Popular posts of your blog, on (\S+)\n[\s\S]*Data: 0 posts in the PostgreSQL in DATABASE_URL/,
+  )
+  t.match(await (await fetch(`${address}/`)).text(), 'There is no post yet')
   t.notMatch(service.stdout(), '--create-posts')
   await service.stop()
 })
