@@ -13,7 +13,7 @@ interface Page {
   aside: string
 }
 
-/** A whole page of the service. */
+/** A whole page of the service. The element comes last: its first list is announced once, and `site.js` must be listening. */
 export function layout({ assets, blog, title, main, aside }: Page): string {
   const script = (name: 'popular-posts.js' | 'site.js') =>
     html`<script type="module" src="${assets[name].path}" integrity="${assets[name].integrity}"></script>`
@@ -26,8 +26,8 @@ export function layout({ assets, blog, title, main, aside }: Page): string {
   <title>${title === undefined ? blog.name : `${title} · ${blog.name}`}</title>
   <link rel="icon" href="${assets['icon.svg'].path}" type="image/svg+xml">
   <link rel="stylesheet" href="${assets['site.css'].path}" integrity="${assets['site.css'].integrity}">
-  !${script('popular-posts.js')}
   !${script('site.js')}
+  !${script('popular-posts.js')}
 </head>
 <body>
   <a class="skip" href="#main">Skip to the posts</a>
