@@ -123,34 +123,31 @@ export function createReadThroughCache({
       const copy = copies.find(key)
       if (copy !== undefined) return { answer: { ...copy, outcome: 'hit' }, asOfMs: clock.now() }
     }
-    let waitsSinceMs: number | undefined
-    try {
-      for (let polls = 0; ; polls += 1) {
-        const asOfMs = clock.now()
-        const acquired = await acquire(key)
-        const { found } = acquired
-        if (acquired.state === 'hit')
-          return { answer: { ...acquired.found, outcome: polls === 0 ? 'hit' : 'collapsed' }, asOfMs }
-        if (acquired.state === 'cooling') {
-          if (found === undefined) throw new LoadFailedError(acquired.retryAfterMs)
-          observe({ type: 'fail-safe', key })
-          return { answer: { ...found, outcome: 'stale' }, asOfMs }
-        }
-        const stale = found !== undefined && -found.freshForMs <= policy.staleMs ? found : undefined
-        if (acquired.state === 'lease') {
-          if (polls > 0) observe({ type: 'takeover', key })
-          if (stale === undefined) return loadUnder(key, acquired.lease, load, 'load')
-          if (!refreshesBehind) return loadUnder(key, acquired.lease, load, 'refresh')
-          inBackground(loadUnder(key, acquired.lease, load, 'refresh'))
-          return { answer: { ...stale, outcome: 'stale' }, asOfMs }
-        }
-        if (stale !== undefined) return { answer: { ...stale, outcome: 'stale' }, asOfMs }
-        if (polls === 0) observe({ type: 'wait', key })
-        waitsSinceMs ??= asOfMs
-        await pause(key, acquired.retryAfterMs, polls)
+    const beganAtMs = clock.now()
+    for (let polls = 0; ; polls += 1) {
+      const asOfMs = clock.now()
+      const acquired = await acquire(key)
+      const { found } = acquired
+      const stale = found !== undefined && -found.freshForMs <= policy.staleMs ? found : undefined
+      if (polls > 0 && (acquired.state !== 'wait' || stale !== undefined))
+        observe({ type: 'waited', key, durationMs: clock.now() - beganAtMs })
+      if (acquired.state === 'hit')
+        return { answer: { ...acquired.found, outcome: polls === 0 ? 'hit' : 'collapsed' }, asOfMs }
+      if (acquired.state === 'cooling') {
+        if (found === undefined) throw new LoadFailedError(acquired.retryAfterMs)
+        observe({ type: 'fail-safe', key })
+        return { answer: { ...found, outcome: 'stale' }, asOfMs }
       }
-    } finally {
-      if (waitsSinceMs !== undefined) observe({ type: 'waited', key, durationMs: clock.now() - waitsSinceMs })
+      if (acquired.state === 'lease') {
+        if (polls > 0) observe({ type: 'takeover', key })
+        if (stale === undefined) return loadUnder(key, acquired.lease, load, 'load')
+        if (!refreshesBehind) return loadUnder(key, acquired.lease, load, 'refresh')
+        inBackground(loadUnder(key, acquired.lease, load, 'refresh'))
+        return { answer: { ...stale, outcome: 'stale' }, asOfMs }
+      }
+      if (stale !== undefined) return { answer: { ...stale, outcome: 'stale' }, asOfMs }
+      if (polls === 0) observe({ type: 'wait', key })
+      await pause(key, acquired.retryAfterMs, polls)
     }
   }
 
