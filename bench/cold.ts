@@ -3,7 +3,6 @@
  * kind of window, against a table of views that is counted anew each time (as the blog did that this package was made for; up to
  * `--raw` million views). `npm run bench:cold`; `-- --posts 10000 --views 1,10,100 --raw 10 --rounds 9`.
  */
-import { cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import { Pool } from 'pg'
@@ -13,6 +12,7 @@ import { findPopularPosts } from '../db/popular-posts.ts'
 import type { Database } from '../db/schema.ts'
 import { startPostgres } from '../test/helpers/private-postgres.ts'
 import { median } from './http-load.ts'
+import { machine } from './machine.ts'
 
 const { values } = parseArgs({
   options: {
@@ -89,9 +89,7 @@ async function ms(work: () => Promise<unknown>): Promise<number> {
 const postgres = await startPostgres({ settings: { shared_buffers: '1GB' } })
 const ours = new Map<string, number>()
 try {
-  say(
-    `${cpus().length} x ${cpus()[0]?.model}, load ${loadavg()[0]?.toFixed(1)}; Node.js ${process.version}; ${postgres.description}`,
-  )
+  say(`${machine()}; ${postgres.description}`)
   say(`${posts} posts read for ${DAYS} days; ms, medians of ${rounds} rounds in turn, after one to warm up`)
   const admin = new Pool({ connectionString: postgres.url, max: 1 })
   for (const million of millions) {

@@ -4,14 +4,13 @@
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { cpus, loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startRedis } from '../test/helpers/redis.ts'
 import { sendBursts } from './burst.ts'
 import type { Way } from './hit-server.ts'
 import { median, sendLoad } from './http-load.ts'
+import { machine } from './machine.ts'
 
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '10' }, requests: { type: 'string', default: '20000' } },
@@ -68,12 +67,7 @@ type Name = keyof typeof servers
 const names = Object.keys(servers) as Name[]
 
 try {
-  const { version } = JSON.parse(readFileSync(new URL(import.meta.resolve('fastify/package.json')), 'utf8')) as {
-    version: string
-  }
-  say(
-    `${cpus().length} x ${cpus()[0]?.model}, load ${loadavg()[0]?.toFixed(1)}; Node.js ${process.version}, Fastify ${version}`,
-  )
+  say(machine())
   say(`${PATH}: ${rounds} rounds in turn, after one to warm up, of ${requests} requests each`)
   const etags = new Map<Name, string>()
   for (const name of names) {

@@ -3,8 +3,6 @@
  * under the same clients, and without HTTP; ours until all views are in PostgreSQL. And how fast is a view answered,
  * against a cached list? `npm run bench:views`; `-- --rounds 5 --posts 1` (a launch: all views are of one post).
  */
-import { readFileSync } from 'node:fs'
-import { cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Kysely, PostgresDialect } from 'kysely'
 import { Pool } from 'pg'
@@ -14,6 +12,7 @@ import { startPostgres } from '../test/helpers/private-postgres.ts'
 import { runProgram } from '../test/helpers/program.ts'
 import { startRedis } from '../test/helpers/redis.ts'
 import { median, sendLoad } from './http-load.ts'
+import { machine } from './machine.ts'
 import { addressOf, FIREFOX, slugOf, type Way } from './views-of-the-bench.ts'
 
 const { values } = parseArgs({
@@ -130,11 +129,7 @@ const urls: Record<Way, string> = { ours: '', original: '', nothing: '' }
 try {
   await fill()
   for (const way of ['ours', 'original', 'nothing'] as const) urls[way] = await start(way)
-  const fastify = JSON.parse(readFileSync(new URL(import.meta.resolve('fastify/package.json')), 'utf8')) as {
-    version: string
-  }
-  const machine = `${cpus().length} x ${cpus()[0]?.model}, load ${loadavg()[0]?.toFixed(1)}`
-  say(`${machine}; Node.js ${process.version}, Fastify ${fastify.version}`)
+  say(machine())
   say(`${postgres.description}, durable; ${redis.description}`)
   say(`${AT_ONCE} views at once, of ${posts} posts; ${rounds} rounds in turn, after one to warm up`)
   const found = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Measure, number[]>

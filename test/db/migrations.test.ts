@@ -5,7 +5,7 @@ import { migrateToLatest, migrateToNothing, pendingMigrations } from '../../db/m
 import { openDatabase } from '../../plugins/database.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
-const ALL = ['001-view-counters', '002-blog', '003-log-imports', '004-signals', '005-blog-signals']
+const ALL = ['001-view-counters', '002-blog', '003-log-imports', '004-signals', '005-blog-signals', '006-kept-windows']
 
 t.test('migrations go up, down without a trace, and up again', async (t) => {
   const { db } = await createTestDatabase(t, { migrate: false })
@@ -17,7 +17,8 @@ t.test('migrations go up, down without a trace, and up again', async (t) => {
   t.same(await pendingMigrations(db), [])
   t.same((await tables()).toSorted(), [
     ...['authors', 'categories', 'comments', 'post_categories', 'post_tags', 'post_views_batch', 'post_views_daily'],
-    ...['post_views_hourly', 'post_views_log_chunk', 'post_views_total', 'posts', 'site_facts', 'tags'],
+    ...['post_views_hourly', 'post_views_log_chunk', 'post_views_total', 'post_views_touch', 'post_views_window'],
+    ...['posts', 'site_facts', 'tags'],
   ])
   t.same(await migrateToLatest(db), [], 'nothing to do')
   t.same(await migrateToNothing(db), ALL.toReversed())

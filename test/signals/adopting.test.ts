@@ -226,7 +226,7 @@ t.test('what does not fit is one sentence', async (t) => {
   await fails(service(), /^The views .* do not fit \(relation "posts" does not exist\): see docs\/adopting\.md/)
   await pool.query(views)
   await fails(service(), /^The views .* do not fit \(operator does not exist: .*uuid.*\): ids must be of one type/)
-  t.same(await migrateToNothing(db), ['004-signals', '003-log-imports', '001-view-counters'])
+  t.same(await migrateToNothing(db), ['006-kept-windows', '004-signals', '003-log-imports', '001-view-counters'])
   await adopt('bigint')
   await pool.query('drop view popular_posts.authors; create view popular_posts.authors as select 1::bigint as id')
   await fails(service(), /^The views .* do not fit \(column authors\.slug does not exist\)/)
