@@ -24,7 +24,11 @@ if (!(Number.isInteger(rounds) && rounds >= 2 && Number.isInteger(posts) && post
 
 const AT_ONCE = 64
 const VIEWS: Record<Way, number> = { ours: 20_000, original: 4_000, nothing: 20_000 }
-const LATENCY = { connections: 10, requests: 5_000 }
+/** One visitor at a time, and so many that the server is never idle. */
+const [ALONE, BUSY] = [
+  { connections: 1, requests: 3_000 },
+  { connections: 10, requests: 5_000 },
+]
 /** As servers are set up where data matters; the tests' are not. */
 const settings = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on' }
 
@@ -108,8 +112,8 @@ async function withoutHttp(way: Way): Promise<number> {
   })
 }
 
-async function latencyMs(requestOf: () => string): Promise<number> {
-  return median((await sendLoad({ port: Number(new URL(urls.ours).port), ...LATENCY, requestOf })).latenciesMs)
+async function latencyMs(load: typeof ALONE, requestOf: () => string): Promise<number> {
+  return median((await sendLoad({ port: Number(new URL(urls.ours).port), ...load, requestOf })).latenciesMs)
 }
 
 /** What is measured, in turn. */
@@ -119,8 +123,10 @@ const measures = {
   'only an answer, HTTP': () => overHttp('nothing'),
   ours: () => withoutHttp('ours'),
   original: () => withoutHttp('original'),
-  'ms to answer a view': () => latencyMs(viewRequest),
-  'ms to answer a cached list': () => latencyMs(listRequest),
+  'ms to answer a view': () => latencyMs(ALONE, viewRequest),
+  'ms to answer a cached list': () => latencyMs(ALONE, listRequest),
+  'ms to answer a view, busy': () => latencyMs(BUSY, viewRequest),
+  'ms to answer a cached list, busy': () => latencyMs(BUSY, listRequest),
 }
 type Measure = keyof typeof measures
 const names = Object.keys(measures) as Measure[]
@@ -145,7 +151,9 @@ try {
   const ratio = (a: Measure, b: Measure) => (of(a) / of(b)).toFixed(1)
   say(`recording, ours / original: ${ratio('ours', 'original')}; over HTTP ${ratio('ours, HTTP', 'original, HTTP')}`)
   say(`  where an answer alone would be ${ratio('only an answer, HTTP', 'original, HTTP')} times the original`)
-  say(`answering, a view / a cached list: ${ratio('ms to answer a view', 'ms to answer a cached list')}`)
+  const answering = ratio('ms to answer a view', 'ms to answer a cached list')
+  const busy = ratio('ms to answer a view, busy', 'ms to answer a cached list, busy')
+  say(`answering, a view / a cached list: ${answering}; by a busy server ${busy}`)
 } finally {
   for (const end of ends) await end()
 }

@@ -1,0 +1,11 @@
+import { readFileSync } from 'node:fs'
+import { cpus, loadavg } from 'node:os'
+
+/** What a measurement was made on. */
+export function machine(): string {
+  const { version } = JSON.parse(readFileSync(new URL(import.meta.resolve('fastify/package.json')), 'utf8')) as {
+    version: string
+  }
+  const [cpu] = cpus()
+  return `${cpus().length} x ${cpu?.model}, load ${loadavg()[0]?.toFixed(1)}; Node.js ${process.version}, Fastify ${version}`
+}

@@ -1,0 +1,69 @@
+/**
+ * What do Redis and PostgreSQL do for each view? The figures that docs/scale.md calculates with. `npm run bench:scale`.
+ */
+import { Redis } from 'ioredis'
+import { Kysely, PostgresDialect } from 'kysely'
+import { Pool } from 'pg'
+import { countBatch, quarterOf } from '../db/count-views.ts'
+import { migrateToLatest } from '../db/migrate.ts'
+import type { Database } from '../db/schema.ts'
+import { startPostgres } from '../test/helpers/private-postgres.ts'
+import { startRedis } from '../test/helpers/redis.ts'
+import { createRedisViewBuffer } from '../views/redis-view-buffer.ts'
+import { median } from './http-load.ts'
+import { machine } from './machine.ts'
+
+const POSTS = 10_000
+const VIEWS = 200_000
+const ROUNDS = 7
+const say = (text: string) => process.stdout.write(`${text}\n`)
+const settings = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on' }
+const [postgres, redis] = await Promise.all([startPostgres({ settings }), startRedis()])
+const pool = new Pool({ connectionString: postgres.url, max: 2 })
+const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+const client = new Redis(redis.url)
+
+async function fact(section: string, ...names: string[]): Promise<number> {
+  const info = await client.info(section)
+  return names.reduce((sum, name) => sum + Number(new RegExp(`^${name}:([\\d.]+)`, 'm').exec(info)?.[1]), 0)
+}
+
+try {
+  say(`${machine()}; ${postgres.description}; ${redis.description}`)
+  await migrateToLatest(db)
+  await pool.query(`
+    insert into posts (slug, title, url, published_at)
+    select 'post-' || n, 'A post', '/posts/post-' || n, now() from generate_series(1, ${POSTS}) n`)
+  for (const posts of [100, 1_000, 10_000]) {
+    const found: number[] = []
+    for (let round = 0; round <= ROUNDS; round += 1) {
+      const nowMs = Date.now()
+      const views = { quarterMs: quarterOf(nowMs), views: 5 }
+      const buckets = Array.from({ length: posts }, (_none, index) => ({ postId: index + 1, ...views }))
+      const startedAtMs = performance.now()
+      await countBatch(db, { id: `${posts} ${round}`, timeZone: 'UTC', nowMs, buckets })
+      if (round > 0) found.push(performance.now() - startedAtMs)
+    }
+    say(`a flush of views of ${posts} posts: ${median(found).toFixed(0)} ms of PostgreSQL`)
+  }
+
+  const buffer = createRedisViewBuffer({ client, prefix: 'bench:scale', dedupSeconds: 900 })
+  const [memory, cpu] = [await fact('memory', 'used_memory'), await fact('cpu', 'used_cpu_user', 'used_cpu_sys')]
+  const timeMs = Date.now()
+  for (let sent = 0; sent < VIEWS; sent += 1_000) {
+    await Promise.all(
+      Array.from({ length: 1_000 }, (_none, index) => {
+        const visitor = (sent + index).toString(36).padStart(22, 'x')
+        const postId = String(((sent + index) % POSTS) + 1)
+        return buffer.add({ visitors: [visitor], postId, quarterMs: quarterOf(timeMs), timeMs })
+      }),
+    )
+  }
+  const [memoryNow, cpuNow] = [await fact('memory', 'used_memory'), await fact('cpu', 'used_cpu_user', 'used_cpu_sys')]
+  say(`a view: ${(((cpuNow - cpu) * 1e6) / VIEWS).toFixed(1)} µs of Redis, all cores`)
+  say(`a visitor who is remembered: ${((memoryNow - memory) / VIEWS).toFixed(0)} bytes of Redis`)
+} finally {
+  client.disconnect()
+  await db.destroy()
+  await Promise.all([postgres.remove(), redis.stop()])
+}
