@@ -36,7 +36,7 @@ export async function buildApp(
     trustProxy: config.trustProxy,
     // On AWS Lambda it is the gateway's; a server gives every request a number of its own.
     requestIdHeader: runsBetweenRequests ? false : 'x-request-id',
-    // Slugs may be 200 characters long, of up to nine bytes each in a path.
+    // Slugs may be 200 characters long; what is longer is for the schema to refuse, by name.
     routerOptions: { maxParamLength: 2_000 },
     // No body is of use here that is longer; and who sends one byte a minute is not waited for.
     bodyLimit: 16 * 1024,
