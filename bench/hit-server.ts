@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import popularPosts from '../index.ts'
 import { HEADERS, POSTS } from './list-of-the-bench.ts'
+import { serve } from './server-process.ts'
 
 /** How the list is answered. */
 export type Way = 'node' | 'constant' | 'ours' | 'redis'
@@ -38,10 +39,4 @@ async function start(): Promise<number> {
   return Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port)
 }
 
-const port = await start()
-process.on('message', () => {
-  const { user, system } = process.cpuUsage()
-  process.send?.(user + system)
-})
-process.on('disconnect', () => process.exit())
-process.send?.(port)
+serve(await start())

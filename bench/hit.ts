@@ -2,15 +2,12 @@
  * What does a cached list cost? Processor time of a server for a request, against Fastify that answers the same bytes and
  * headers from a constant Buffer, and against node:http alone. `npm run bench:hit`; `-- --rounds 10 --requests 20000`.
  */
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startRedis } from '../test/helpers/redis.ts'
-import { sendBursts } from './burst.ts'
 import type { Way } from './hit-server.ts'
 import { median, sendLoad } from './http-load.ts'
 import { machine } from './machine.ts'
+import { costUs, type ServerProcess, startServer } from './server-process.ts'
 
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '10' }, requests: { type: 'string', default: '20000' } },
@@ -22,35 +19,15 @@ if (!(Number.isInteger(rounds) && rounds >= 2 && Number.isInteger(requests) && r
 const say = (text: string) => process.stdout.write(`${text}\n`)
 const redis = await startRedis()
 
-/** A server in a process of its own. */
-async function start(way: Way, level: string) {
-  const child = fork(fileURLToPath(new URL('hit-server.ts', import.meta.url)), [way, level, redis.url], {
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-  })
-  const [port] = (await once(child, 'message')) as [number]
-  const cpuUs = async () => {
-    child.send('cpu')
-    return ((await once(child, 'message')) as [number])[0]
-  }
-  return { port, cpuUs, stop: () => child.disconnect() }
-}
-
-type Server = Awaited<ReturnType<typeof start>>
+const start = (way: Way, level: string) =>
+  startServer(new URL('hit-server.ts', import.meta.url), [way, level, redis.url])
 
 const AS_IT_IS = { 'accept-encoding': 'identity' }
 const PATH = '/posts/popular?limit=10&days=30'
 const get = (headers = '') => `GET ${PATH} HTTP/1.1\r\nhost: blog\r\n${headers}\r\n`
 
-/** Microseconds of the server's processor time for a request. */
-async function cost({ port, cpuUs }: Server, request: string, expected: string): Promise<number> {
-  const before = await cpuUs()
-  const status = await sendBursts({ port, connections: 10, pipelined: 10, requests, request })
-  if (status !== expected) throw new Error(`expected ${expected}, got ${status}`)
-  return ((await cpuUs()) - before) / requests
-}
-
 /** The latency that one request in a hundred exceeds, in milliseconds, at ten connections. */
-async function p99Ms({ port }: Server, request: string): Promise<number> {
+async function p99Ms({ port }: ServerProcess, request: string): Promise<number> {
   const { latenciesMs } = await sendLoad({ port, connections: 10, requests: requests / 2, requestOf: () => request })
   return latenciesMs.sort()[Math.floor(latenciesMs.length * 0.99)] ?? 0
 }
@@ -76,8 +53,9 @@ try {
     await response.arrayBuffer()
   }
   const kinds: Record<string, (name: Name) => Promise<number>> = {
-    'µs, 200': (name) => cost(servers[name], get(), '200'),
-    'µs, 304': (name) => cost(servers[name], get(`if-none-match: ${etags.get(name)}\r\n`), '304'),
+    'µs, 200': (name) => costUs(servers[name], { request: get(), requests }),
+    'µs, 304': (name) =>
+      costUs(servers[name], { request: get(`if-none-match: ${etags.get(name)}\r\n`), requests, status: '304' }),
     'ms, p99': (name) => p99Ms(servers[name], get()),
   }
   for (const [kind, measure] of Object.entries(kinds)) {
@@ -101,6 +79,6 @@ try {
     }
   }
 } finally {
-  for (const server of Object.values(servers)) server.stop()
+  for (const server of Object.values(servers)) await server.stop()
   await redis.stop()
 }

@@ -6,6 +6,8 @@ import { answer, failure, retryAfter } from './responses.ts'
 
 const mode = Type.Optional(Type.Enum(['hard', 'soft'], { description: 'hard (default) or soft' }))
 
+const unauthorized = { code: 'PP_UNAUTHORIZED', message: 'Expected the admin token as a bearer token.' }
+
 const described = {
   operationId: 'invalidate',
   summary: 'Make every list outdated',
@@ -20,10 +22,7 @@ const described = {
       code: 'FST_ERR_VALIDATION',
       message: 'querystring/mode must be equal to one of the allowed values',
     }),
-    401: failure(401, 'The token is not the one.', {
-      code: 'PP_UNAUTHORIZED',
-      message: 'Expected the admin token as a bearer token.',
-    }),
+    401: failure(401, 'The token is not the one.', unauthorized),
     503: failure(503, 'The cache could not confirm it.', {
       code: 'PP_UNCONFIRMED',
       message: 'Expected Redis to confirm the invalidation, but it could not be asked. Try again.',
@@ -42,10 +41,8 @@ const invalidate: FastifyPluginAsyncTypebox<{ token: string }> = async (app, { t
     // Anybody may knock.
     verifyErrorLogLevel: 'warn',
     errorResponse: () => ({
-      statusCode: 401,
-      code: 'PP_UNAUTHORIZED',
-      error: 'Unauthorized',
-      message: 'Expected the admin token as a bearer token.',
+      ...{ statusCode: 401, code: unauthorized.code },
+      ...{ error: 'Unauthorized', message: unauthorized.message },
     }),
   })
   // Whatever the host's app does with bodies.

@@ -2,11 +2,11 @@
 // a request. `-- --rounds 8 --requests 10000`.
 import { parseArgs } from 'node:util'
 import { startRedis } from '../../test/helpers/redis.ts'
-import { sendBursts } from '../burst.ts'
 import { median } from '../http-load.ts'
 import { machine } from '../machine.ts'
+import { costUs } from '../server-process.ts'
 import { contestants } from './contestants.ts'
-import { listRequest, startServer } from './start-server.ts'
+import { listRequest, startPeer } from './start-server.ts'
 
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '8' }, requests: { type: 'string', default: '10000' } },
@@ -16,19 +16,16 @@ const say = (text: string) => process.stdout.write(`${text}\n`)
 const names = Object.keys(contestants)
 const [judge, ...redises] = await Promise.all([startRedis(), ...names.map(() => startRedis())])
 const servers = await Promise.all(
-  names.map((name, index) => startServer(name, String(redises[index]?.url), judge.url, 3600)),
+  names.map((name, index) => startPeer(name, String(redises[index]?.url), judge.url, 3600)),
 )
 try {
   say(machine())
   say(`${rounds} rounds in turn, after one to warm up, of ${requests} requests each; µs of the server for a request`)
   const found = names.map(() => [] as number[])
   for (let round = 0; round <= rounds; round += 1) {
-    for (const [index, { port, cpuUs }] of servers.entries()) {
-      const before = await cpuUs()
-      const load = { port, connections: 10, pipelined: 10, requests, request: listRequest(30) }
-      const status = await sendBursts(load)
-      if (status !== '200') throw new Error(`${names[index]} answered ${status}`)
-      if (round > 0) found[index]?.push(((await cpuUs()) - before) / requests)
+    for (const [index, server] of servers.entries()) {
+      const cost = await costUs(server, { request: listRequest(30), requests })
+      if (round > 0) found[index]?.push(cost)
     }
   }
   const ours = found[0] ?? []

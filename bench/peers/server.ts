@@ -5,6 +5,7 @@ import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import popularPosts from '../../index.ts'
 import { POSTS } from '../list-of-the-bench.ts'
+import { serve } from '../server-process.ts'
 import { contestants } from './contestants.ts'
 
 const [, , name = '', redisUrl = '', judgeUrl = '', ttl = ''] = process.argv
@@ -40,10 +41,5 @@ if (name === 'fastify-popular-posts') {
 }
 
 process.on('unhandledRejection', () => {})
-process.on('message', () => {
-  const { user, system } = process.cpuUsage()
-  process.send?.(user + system)
-})
-process.on('disconnect', () => process.exit())
 await judge.ping()
-process.send?.(Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port))
+serve(Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port))

@@ -6,7 +6,7 @@ import { startRedis } from '../../test/helpers/redis.ts'
 import { median, sendLoad } from '../http-load.ts'
 import { machine } from '../machine.ts'
 import { contestants } from './contestants.ts'
-import { listRequest, startServer } from './start-server.ts'
+import { listRequest, startPeer } from './start-server.ts'
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '3' } } })
 const rounds = Number(values.rounds)
@@ -32,7 +32,7 @@ async function measure(name: string, found: Found): Promise<void> {
   const redis = await startRedis()
   await judging.flushall()
   const servers = await Promise.all(
-    Array.from({ length: PROCESSES }, () => startServer(name, redis.url, judge.url, TTL_SECONDS)),
+    Array.from({ length: PROCESSES }, () => startPeer(name, redis.url, judge.url, TTL_SECONDS)),
   )
   const send = (days: number, connections: number, requests: number) =>
     Promise.all(
