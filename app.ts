@@ -1,10 +1,4 @@
-import Fastify, {
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyRequest,
-  type FastifyServerOptions,
-  LogController,
-} from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { passwordsOf } from './aws/tokens.ts'
 import type { Config } from './config.ts'
 import popularPosts from './index.ts'
@@ -12,7 +6,7 @@ import security, { SECURITY_HEADERS } from './plugins/security.ts'
 import { handleError, handleNotFound } from './routes/errors.ts'
 import health from './routes/health.ts'
 
-interface AppOptions extends Pick<FastifyServerOptions, 'schemaController'> {
+interface AppOptions {
   runsBetweenRequests?: boolean
   /** Called before anything is registered: for what looks at every route. */
   prepare?: (app: FastifyInstance) => Promise<unknown>
@@ -22,15 +16,13 @@ interface AppOptions extends Pick<FastifyServerOptions, 'schemaController'> {
  * The service: everything it is made of, put together. Not listening yet.
  * @param options.runsBetweenRequests as of the plugin.
  * @param options.prepare see `service.ts`.
- * @param options.schemaController as of Fastify.
  */
 export async function buildApp(
   config: Config,
   databaseUrl: string,
-  { runsBetweenRequests = true, prepare, ...options }: AppOptions = {},
+  { runsBetweenRequests = true, prepare }: AppOptions = {},
 ): Promise<FastifyInstance> {
   const app = Fastify({
-    ...options,
     logger: { level: config.logLevel, serializers: { req: withoutAddress } },
     logController: new RequestsAtDebug(),
     trustProxy: config.trustProxy,

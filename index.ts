@@ -1,6 +1,5 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { compileRoutes } from './compile-routes.ts'
 import backend from './plugins/backend.ts'
 import betweenRequests from './plugins/between-requests.ts'
 import database from './plugins/database.ts'
@@ -68,8 +67,6 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
   if (routes === false) return
   const addRoutes = async (scope: FastifyInstance) => {
     scope.setErrorHandler(handleError)
-    // Ours are JSON Schemas: a compiler of the host's that reads another kind is not for them.
-    if (scope.validatorCompiler !== undefined) scope.setValidatorCompiler(compileRoutes())
     for (const shape of [post.schema, category.schema, error]) scope.addSchema(shape)
     await scope.register(popularPostsRoute)
     await scope.register(categoriesRoute)

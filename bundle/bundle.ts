@@ -1,5 +1,6 @@
 // Makes build/lambda/: what is deployed to AWS Lambda. See docs/deploy.md.
 import { rm } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type Plugin } from 'esbuild'
 import { type Precompiled, precompile } from './precompile.ts'
@@ -10,27 +11,30 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const REPLACED =
   /(?:^@fastify\/ajv-compiler|^@fastify\/fast-json-stringify-compiler|\/compile-(?:routes|settings)\.ts)$/
 
+/** Fastify has compilers at hand for routes that bring none. */
+const NONE = `module.exports = () => () => { throw new Error('Expected every route to bring its compilers.') }`
+
 /** Puts code that was compiled ahead in the place of the compilers. */
-function replaceCompilers({ validators, serializers, settings }: Precompiled): Plugin {
-  const routes = (codes: Map<string, string>, part: string) => `
-    const known = { ${[...codes].map(([name, code]) => `${JSON.stringify(name)}: () => {${asModule(code)}}`).join(',\n')} }
-    module.exports = () => () => (route) => known[\`\${route.method} \${route.url} \${route.${part}}\`]()`
+function replaceCompilers({ validators, settings }: Precompiled): Plugin {
+  const known = (codes: Map<string, string>) =>
+    `{ ${[...codes].map(([name, code]) => `${JSON.stringify(name)}: () => {${asModule(code)}}`).join(',\n')} }`
   const contents: Record<string, string> = {
-    '@fastify/ajv-compiler': routes(validators, 'httpPart'),
-    '@fastify/fast-json-stringify-compiler': routes(serializers, 'httpStatus'),
-    // An app that brings compilers of its own is a host's; the function has none.
-    './compile-routes.ts': 'export const compileRoutes = undefined',
-    './compile-settings.ts': `
+    'ajv-compiler': NONE,
+    'fast-json-stringify-compiler': NONE,
+    'compile-routes.ts': `
+      const known = ${known(validators)}
+      export const compileRoute = ({ method, url, httpPart }) => known[\`\${method} \${url} \${httpPart}\`]()`,
+    'compile-settings.ts': `
       import { createHash } from 'node:crypto'
       import { formats } from './formats.ts'
-      const known = { ${[...settings].map(([hash, code]) => `'${hash}': () => {${asModule(code)}}`).join(',\n')} }
+      const known = ${known(settings)}
       export const compileSettings = (schema) =>
         known[createHash('sha256').update(JSON.stringify(schema)).digest('base64url')]()`,
   }
   return {
     name: 'replace-compilers',
     setup({ onResolve, onLoad }) {
-      onResolve({ filter: REPLACED }, ({ path }) => ({ path, namespace: 'precompiled' }))
+      onResolve({ filter: REPLACED }, ({ path }) => ({ path: basename(path), namespace: 'precompiled' }))
       onLoad({ filter: /.*/, namespace: 'precompiled' }, ({ path }) => ({
         contents: contents[path] ?? '',
         resolveDir: root,

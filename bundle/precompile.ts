@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
-import { StandaloneValidator } from '@fastify/ajv-compiler'
-import { StandaloneSerializer } from '@fastify/fast-json-stringify-compiler'
-import { _, Ajv } from 'ajv'
+import { _, Ajv, type Options } from 'ajv'
 import standaloneCode from 'ajv/dist/standalone/index.js'
 import { buildApp } from '../app.ts'
+import { ROUTE_AJV_OPTIONS } from '../compile-routes.ts'
 import { AJV_OPTIONS } from '../compile-settings.ts'
 import { environmentSchema, readConfig } from '../config.ts'
 import { optionsSchema } from '../plugins/options.ts'
@@ -12,45 +11,40 @@ import { optionsSchema } from '../plugins/options.ts'
 export interface Precompiled {
   /** `GET /posts/popular querystring`. */
   validators: Map<string, string>
-  /** `GET /posts/popular 200`. */
-  serializers: Map<string, string>
   /** The hash of a schema. The code needs `formats`. */
   settings: Map<string, string>
 }
 
 /**
- * Compiles every schema of the service ahead: what is asked of it, what it answers, and its settings. Compiling takes a
- * quarter of a cold start, and the compilers are a third of the code.
+ * Compiles every schema of the service ahead: what is asked of it, and its settings. Compiling takes a quarter of a cold
+ * start, and the compilers are a third of the code.
  */
 export async function precompile(): Promise<Precompiled> {
-  const [validators, serializers] = [new Map<string, string>(), new Map<string, string>()]
+  const validators = new Map<string, string>()
   const config = readConfig({ LOG_LEVEL: 'silent', ADMIN_TOKEN: 'for all routes to be there' })
   const app = await buildApp(config, 'postgres://nobody@127.0.0.1:9/none', {
     runsBetweenRequests: false,
-    schemaController: {
-      compilersFactory: {
-        buildValidator: StandaloneValidator({
-          readMode: false,
-          storeFunction: (route, code) => void validators.set(`${route.method} ${route.url} ${route.httpPart}`, code),
-        }),
-        buildSerializer: StandaloneSerializer({
-          readMode: false,
-          storeFunction: (route, code) =>
-            void serializers.set(`${route.method} ${route.url} ${route.httpStatus}`, code),
-        }),
-      },
+    async prepare(app) {
+      app.addHook('onRoute', ({ method, url, schema }) => {
+        for (const part of ['body', 'querystring', 'params'] as const) {
+          const asked = schema?.[part]
+          if (asked !== undefined)
+            validators.set(`${method} ${url} ${part}`, codeOf(asked as object, ROUTE_AJV_OPTIONS))
+        }
+      })
     },
   })
   await app.ready()
   await app.close()
-  const ajv = new Ajv({ ...AJV_OPTIONS, code: { source: true, formats: _`formats` } })
   const settings = new Map(
-    [environmentSchema, optionsSchema].map((schema) => [
-      hashOf(schema),
-      standaloneCode.default(ajv, ajv.compile(schema)),
-    ]),
+    [environmentSchema, optionsSchema].map((schema) => [hashOf(schema), codeOf(schema, AJV_OPTIONS)]),
   )
-  return { validators, serializers, settings }
+  return { validators, settings }
+}
+
+function codeOf(schema: object, options: Options): string {
+  const ajv = new Ajv({ ...options, code: { source: true, formats: _`formats` } })
+  return standaloneCode.default(ajv, ajv.compile(schema))
 }
 
 function hashOf(schema: object): string {

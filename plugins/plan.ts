@@ -4,10 +4,16 @@ import type { ListQuery, Settings } from './options.ts'
 
 export const FILTERS = ['category', 'tag', 'author'] as const
 
-/** A query made complete: what to load and keep, under which key, and what to cut from it. */
-export interface Plan {
+/** An entry of the cache: what to load and keep, under which key. */
+export interface Entry {
   key: string
   list: ListQuery
+  isFiltered: boolean
+}
+
+/** A query made complete: an entry, and what to cut from it. */
+export interface Plan {
+  entry: Entry
   limit: number
   exclude: readonly string[]
 }
@@ -17,16 +23,35 @@ const NOTHING: readonly string[] = []
 /** Makes a function that completes queries. */
 export function createPlanner(settings: Settings) {
   const { defaultLimit, maxLimit, prefix } = settings
-  /** By order and window: as strings that are the same each time, keys are found in half the time. */
-  const keys = { views: new Map<number, string>(), trending: new Map<number, string>() }
+  /** By order and window: made once, and keys that are the same string each time are found in half the time. */
+  const plain = { views: new Map<number, Entry>(), trending: new Map<number, Entry>() }
 
-  function keyOf({ sort, days, ...filters }: ListQuery): string {
-    const parts: string[] = sort === 'views' ? [] : ['sort', sort]
+  function plainEntry(sort: ListQuery['sort'], days: number): Entry {
+    const known = plain[sort].get(days)
+    if (known !== undefined) return known
+    const entry = entryOf({ sort, days, limit: maxLimit }, { isFiltered: false })
+    plain[sort].set(days, entry)
+    return entry
+  }
+
+  function entryOf(list: ListQuery, { isFiltered }: { isFiltered: boolean }): Entry {
+    const parts: string[] = list.sort === 'views' ? [] : ['sort', list.sort]
     for (const name of FILTERS) {
-      const slug = filters[name]
+      const slug = list[name]
       if (slug !== undefined) parts.push(name, slug)
     }
-    return entryKey(prefix, maxLimit, days, ...parts)
+    return { key: entryKey(prefix, maxLimit, list.days, ...parts), list, isFiltered }
+  }
+
+  function filteredEntry(sort: ListQuery['sort'], days: number, query: PopularPostsQuery): Entry {
+    const list: ListQuery = { sort, days, limit: maxLimit }
+    for (const name of FILTERS) {
+      const slug = query[name]
+      if (slug === undefined) continue
+      if (typeof slug !== 'string') throw badQuery(name, slug, settings)
+      list[name] = slug
+    }
+    return entryOf(list, { isFiltered: true })
   }
 
   /**
@@ -34,27 +59,13 @@ export function createPlanner(settings: Settings) {
    * @throws `PP_BAD_QUERY`, 400, naming the parameter, what is allowed and what came.
    */
   return function planOf(query: PopularPostsQuery): Plan {
-    const { limit = defaultLimit, sort = 'views', exclude = NOTHING } = query
+    const { limit = defaultLimit, sort = 'views', exclude = NOTHING, category, tag, author } = query
     if (!Number.isInteger(limit) || limit < 1) throw badQuery('limit', limit, settings)
     if (sort !== 'views' && sort !== 'trending') throw badQuery('sort', sort, settings)
     const days = daysOf(query, settings)
-    const list: ListQuery = { sort, days, limit: maxLimit }
-    const cut = { limit: Math.min(limit, maxLimit), exclude }
-    let isFiltered = false
-    for (const name of FILTERS) {
-      const slug = query[name]
-      if (slug === undefined) continue
-      if (typeof slug !== 'string') throw badQuery(name, slug, settings)
-      list[name] = slug
-      isFiltered = true
-    }
-    if (isFiltered) return { key: keyOf(list), list, ...cut }
-    let key = keys[sort].get(days)
-    if (key === undefined) {
-      key = keyOf(list)
-      keys[sort].set(days, key)
-    }
-    return { key, list, ...cut }
+    const isPlain = category === undefined && tag === undefined && author === undefined
+    const entry = isPlain ? plainEntry(sort, days) : filteredEntry(sort, days, query)
+    return { entry, limit: Math.min(limit, maxLimit), exclude }
   }
 }
 

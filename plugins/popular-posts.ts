@@ -13,8 +13,8 @@ import type { PopularPostsQuery } from '../query.ts'
 import { nonce } from './backend.ts'
 import { DecodedList, encodeList } from './list.ts'
 import type { ListBody } from './list-body.ts'
-import type { Settings } from './options.ts'
-import { createPlanner, daysOf, FILTERS, type Plan } from './plan.ts'
+import type { ListQuery, Settings } from './options.ts'
+import { createPlanner, daysOf, type Entry, type FILTERS } from './plan.ts'
 import type { Post } from './post-type.ts'
 import { createSource, type Source } from './source.ts'
 
@@ -68,7 +68,8 @@ export function createPopularPosts<P = Post>(settings: Settings, source: Source,
   const decodedLists = new WeakMap<Uint8Array, DecodedList>()
   const decodedFilters = new WeakMap<Uint8Array, Record<(typeof FILTERS)[number], Set<string>>>()
 
-  const loadPosts = (list: Plan['list']) => async () => encodeList(await source.posts(list))
+  /** A host's own query gets a copy: it may do with it what it likes. */
+  const loadPosts = (list: ListQuery) => async () => encodeList(await source.posts({ ...list }))
 
   /** The list of categories in the cache; `undefined` where the host's own source has none. */
   function categoriesEntry(query: { days?: number | undefined }) {
@@ -86,9 +87,9 @@ export function createPopularPosts<P = Post>(settings: Settings, source: Source,
    * @throws `PP_BAD_QUERY` (400) when a parameter is not what it must be.
    */
   function peek(query: PopularPostsQuery = {}): ListAnswer | undefined {
-    const { key, list, limit, exclude } = planOf(query)
-    if (isFiltered(list)) return undefined
-    const answer = cache.peek(key)
+    const { entry, limit, exclude } = planOf(query)
+    if (entry.isFiltered) return undefined
+    const answer = cache.peek(entry.key)
     return answer && cut(answer, limit, exclude)
   }
 
@@ -98,9 +99,9 @@ export function createPopularPosts<P = Post>(settings: Settings, source: Source,
    * `retryAfterMs`) when there is nothing to serve.
    */
   async function read(query: PopularPostsQuery = {}): Promise<ListAnswer> {
-    const { key, list, limit, exclude } = planOf(query)
-    if (!(await areFiltersKnown(list))) return nothing()
-    return cut(await cache.read(key, loadPosts(list)), limit, exclude)
+    const { entry, limit, exclude } = planOf(query)
+    if (!(await areFiltersKnown(entry))) return nothing()
+    return cut(await cache.read(entry.key, loadPosts(entry.list)), limit, exclude)
   }
 
   /** A list as posts. A new array each time: the caller's own. Throws as `read`. */
@@ -120,9 +121,9 @@ export function createPopularPosts<P = Post>(settings: Settings, source: Source,
    * @param options.withinSeconds only if it is stale, or will be so soon; default: in any case.
    */
   async function refresh(query: PopularPostsQuery = {}, options: Soon = {}): Promise<P[]> {
-    const { key, list, limit, exclude } = planOf(query)
-    if (!(await areFiltersKnown(list))) return []
-    const answer = await cache.refresh(key, loadPosts(list), inMs(options))
+    const { entry, limit, exclude } = planOf(query)
+    if (!(await areFiltersKnown(entry))) return []
+    const answer = await cache.refresh(entry.key, loadPosts(entry.list), inMs(options))
     return JSON.parse(bodyOf(answer, limit, exclude).body.toString()) as P[]
   }
 
@@ -133,8 +134,8 @@ export function createPopularPosts<P = Post>(settings: Settings, source: Source,
   }
 
   /** Callers cannot mint keys: a filter that names nothing is answered before anything is looked up under it. */
-  async function areFiltersKnown(list: PopularPostsQuery): Promise<boolean> {
-    if (!isFiltered(list)) return true
+  async function areFiltersKnown({ list, isFiltered }: Entry): Promise<boolean> {
+    if (!isFiltered) return true
     const { value } = await cache.read(filtersKey, async () => encodeList([await source.filters()]))
     let known = decodedFilters.get(value)
     if (known === undefined) {
@@ -212,10 +213,6 @@ function nothing(): ListAnswer {
     durationMs: 0,
     isAlone: false,
   }
-}
-
-function isFiltered(list: PopularPostsQuery): boolean {
-  return FILTERS.some((name) => list[name] !== undefined)
 }
 
 interface Soon {

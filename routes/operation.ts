@@ -1,4 +1,5 @@
 import type { FastifySchema } from 'fastify'
+import { compileRoute } from '../compile-routes.ts'
 
 /** What the OpenAPI document says of a route, beside what it validates by. */
 export interface Operation {
@@ -26,5 +27,5 @@ export function operation<Request extends FastifySchema>(
     ...described,
     operationId: operationId + app.prefix.replaceAll(/[^a-zA-Z0-9]+/g, '_'),
   }
-  return { schema, serializerCompiler: () => JSON.stringify }
+  return { schema, validatorCompiler: compileRoute, serializerCompiler: () => JSON.stringify }
 }

@@ -1,5 +1,5 @@
-import type { FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import { type TProperties, Type } from 'typebox'
+import { compileRoute } from '../compile-routes.ts'
 import type { PopularPosts } from '../plugins/popular-posts.ts'
 import { badQuery, expectations, type Parameter } from '../query.ts'
 import { type Operation, operation } from './operation.ts'
@@ -24,9 +24,12 @@ export function querySchema(settings: Settings) {
   }
 }
 
+/** What a query may be that was not checked yet. */
+type Asked = Partial<Record<Parameter, unknown>>
+
 /**
- * Route options that describe an operation, and check its query. What Fastify's coercion would let pass as an integer
- * (`1e3`, ` 7 `, `+5`) is refused before it, and every refusal names the parameter, what it must be, and what came.
+ * Route options that describe an operation, and check its query. What Ajv's coercion would let pass as an integer (`1e3`,
+ * ` 7 `, `+5`) is refused before it, and every refusal names the parameter, what it must be, and what came.
  */
 export function checkedQuery<P extends TProperties>(
   app: { prefix: string },
@@ -34,26 +37,23 @@ export function checkedQuery<P extends TProperties>(
   properties: P,
   settings: Settings,
 ) {
-  return {
-    ...operation(app, described, { querystring: Type.Object(properties) }),
-    attachValidation: true,
-    preValidation(request: FastifyRequest, _reply: unknown, done: HookHandlerDoneFunction) {
-      const query = request.query as Partial<Record<Parameter, unknown>>
-      for (const name of ['limit', 'days'] as const) {
+  const integers = (['limit', 'days'] as const).filter((name) => name in properties)
+
+  function compile(route: Parameters<typeof compileRoute>[0]) {
+    const check = compileRoute(route)
+    return (query: Asked) => {
+      for (const name of integers) {
         const value = query[name]
-        if (!(name in properties) || value === undefined) continue
-        if (typeof value !== 'string' || !/^[0-9]+$/.test(value)) return done(badQuery(name, value, settings))
-        // Not left to the host's Ajv, whose options may be any. More digits than a number holds are too many all the same.
+        if (value === undefined) continue
+        if (typeof value !== 'string' || !/^[0-9]+$/.test(value)) return { error: badQuery(name, value, settings) }
+        // More digits than a number holds are too many all the same.
         query[name] = Math.min(Number(value), Number.MAX_SAFE_INTEGER)
       }
-      if (typeof query.exclude === 'string') query.exclude = [query.exclude]
-      done()
-    },
-    preHandler(request: FastifyRequest, _reply: unknown, done: HookHandlerDoneFunction) {
-      const problem = request.validationError?.validation?.[0]
-      if (problem === undefined) return done()
-      const name = problem.instancePath.split('/')[1] as Parameter
-      done(badQuery(name, (request.query as Partial<Record<Parameter, unknown>>)[name], settings))
-    },
+      if (check(query)) return true
+      const name = check.errors?.[0]?.instancePath.split('/')[1] as Parameter
+      return { error: badQuery(name, query[name], settings) }
+    }
   }
+
+  return { ...operation(app, described, { querystring: Type.Object(properties) }), validatorCompiler: compile }
 }
