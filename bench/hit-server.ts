@@ -1,11 +1,12 @@
 /**
  * A server of `bench/hit.ts`, on a free port: `hit-server.ts <way> <log level>`. All ways answer `GET /posts/popular` with
- * the same bytes and the same headers. To each message it answers with the processor time that it has used, in microseconds.
+ * the same bytes and the same headers. To each message it answers with what it has used.
  */
-import { createServer } from 'node:http'
+import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import popularPosts from '../index.ts'
+import { ListBody } from '../plugins/list-body.ts'
 import { HEADERS, POSTS } from './list-of-the-bench.ts'
 import { serve } from './server-process.ts'
 
@@ -14,14 +15,24 @@ export type Way = 'node' | 'constant' | 'ours' | 'redis'
 
 const [way, level = 'silent', redisUrl = ''] = process.argv.slice(2)
 const logger = level === 'silent' ? false : { level }
-const body = Buffer.from(JSON.stringify(POSTS.slice(0, 10)))
+const list = new ListBody(Buffer.from(JSON.stringify(POSTS.slice(0, 10))))
+
+const identity = { body: list.body, headers: HEADERS }
+const gzip = { body: list.encoded('gzip').body, headers: { ...HEADERS, 'content-encoding': 'gzip' } }
+const brotli = { body: list.encoded('br').body, headers: { ...HEADERS, 'content-encoding': 'br' } }
+
+/** Constants, chosen by the very words that `bench/hit.ts` says. */
+function constantFor(headers: IncomingHttpHeaders) {
+  const accepted = headers['accept-encoding']
+  return accepted === undefined ? identity : accepted === 'gzip' ? gzip : brotli
+}
 
 async function start(): Promise<number> {
   if (way === 'node') {
     const server = createServer((request, response) => {
-      const headers = { ...HEADERS, 'content-length': body.length }
+      const { body, headers } = constantFor(request.headers)
       if (request.headers['if-none-match'] === HEADERS.etag) return response.writeHead(304, headers).end()
-      return response.writeHead(200, headers).end(body)
+      return response.writeHead(200, { ...headers, 'content-length': body.length }).end(body)
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     return (server.address() as AddressInfo).port
@@ -29,7 +40,8 @@ async function start(): Promise<number> {
   const app = Fastify({ logger })
   if (way === 'constant') {
     app.get('/posts/popular', (request, reply) => {
-      reply.headers(HEADERS)
+      const { body, headers } = constantFor(request.headers)
+      reply.headers(headers)
       return request.headers['if-none-match'] === HEADERS.etag ? reply.code(304).send() : reply.send(body)
     })
   } else {

@@ -23,8 +23,8 @@ export interface ReadAnswer extends Answer {
 }
 
 export interface ReadThroughCache {
-  /** The entry, where this process has it, fresh, and need not ask anybody. */
-  peek(key: string): ReadAnswer | undefined
+  /** The entry, where this process has it, fresh, and need not ask anybody. It counts as a read that took no time. */
+  peek(key: string): StoredValue | undefined
   /**
    * The entry: from the store, or loaded once for all who ask meanwhile.
    * @throws LoadFailedError when loading failed, now or a moment ago, and there is nothing older to serve; all who waited
@@ -77,17 +77,16 @@ export function createReadThroughCache({
   const waiters = createWaiters(clock)
   const background = new Set<Promise<void>>()
 
-  function peek(key: string): ReadAnswer | undefined {
+  function peek(key: string): StoredValue | undefined {
     const found = copies === undefined ? store.peek?.(key) : copies.find(key)
-    if (found === undefined) return undefined
     // Told without looking at the clock, which would take as long as all the rest.
-    observe({ type: 'hit', key, durationMs: 0 })
-    return { outcome: 'hit', value: found.value, ageMs: found.ageMs, freshForMs: found.freshForMs, durationMs: 0 }
+    if (found !== undefined) observe({ type: 'hit', key, durationMs: 0 })
+    return found
   }
 
   async function read(key: string, load: Load): Promise<ReadAnswer> {
     const here = peek(key)
-    if (here !== undefined) return here
+    if (here !== undefined) return { ...here, outcome: 'hit', durationMs: 0 }
     const startedAtMs = clock.now()
     const { answer, hasWaited } = await find(key, load, startedAtMs)
     const outcome = hasWaited && answer.outcome === 'loaded' ? 'collapsed' : answer.outcome

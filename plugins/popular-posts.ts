@@ -49,6 +49,10 @@ export interface PopularPostsStats extends CacheCounts {
 
 type Backend = FastifyInstance['popularPostsBackend']
 
+/** How a read went. */
+type Read = Pick<ReadAnswer, 'outcome' | 'durationMs'>
+const HIT: Read = { outcome: 'hit', durationMs: 0 }
+
 /** `app.popularPosts`; of posts of another type, where an app has several kinds: see `PopularPostsTypes`. */
 export type PopularPosts<P = Post> = ReturnType<typeof createPopularPosts<P>>
 
@@ -90,7 +94,7 @@ export function createPopularPosts<P = Post>(settings: Settings, source: Source,
     const { entry, limit, exclude } = planOf(query)
     if (entry.isFiltered) return undefined
     const answer = cache.peek(entry.key)
-    return answer && cut(answer, limit, exclude)
+    return answer && cut(answer, HIT, limit, exclude)
   }
 
   /**
@@ -101,7 +105,8 @@ export function createPopularPosts<P = Post>(settings: Settings, source: Source,
   async function read(query: PopularPostsQuery = {}): Promise<ListAnswer> {
     const { entry, limit, exclude } = planOf(query)
     if (!(await areFiltersKnown(entry))) return nothing()
-    return cut(await cache.read(entry.key, loadPosts(entry.list)), limit, exclude)
+    const answer = await cache.read(entry.key, loadPosts(entry.list))
+    return cut(answer, answer, limit, exclude)
   }
 
   /** A list as posts. A new array each time: the caller's own. Throws as `read`. */
@@ -113,7 +118,9 @@ export function createPopularPosts<P = Post>(settings: Settings, source: Source,
   /** The list of categories as bytes; `undefined` where the host's own source has none. Throws as `read`. */
   async function readCategories(query: { days?: number | undefined } = {}): Promise<ListAnswer | undefined> {
     const entry = categoriesEntry(query)
-    return entry && cut(await cache.read(entry.key, entry.load))
+    if (entry === undefined) return undefined
+    const answer = await cache.read(entry.key, entry.load)
+    return cut(answer, answer)
   }
 
   /**
@@ -157,13 +164,13 @@ export function createPopularPosts<P = Post>(settings: Settings, source: Source,
     return list.body(limit, exclude)
   }
 
-  function cut(answer: ReadAnswer, limit?: number, exclude?: readonly string[]): ListAnswer {
+  function cut(found: StoredValue, read: Read, limit?: number, exclude?: readonly string[]): ListAnswer {
     return {
-      list: bodyOf(answer, limit, exclude),
-      outcome: answer.outcome,
-      ageSeconds: Math.floor(answer.ageMs / 1000),
-      ttlSeconds: Math.floor(answer.freshForMs / 1000),
-      durationMs: answer.durationMs,
+      list: bodyOf(found, limit, exclude),
+      outcome: read.outcome,
+      ageSeconds: Math.floor(found.ageMs / 1000),
+      ttlSeconds: Math.floor(found.freshForMs / 1000),
+      durationMs: read.durationMs,
       isAlone: backend.state().isDown,
     }
   }
