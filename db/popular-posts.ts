@@ -57,17 +57,19 @@ export async function findPopularPosts(db: Kysely<Tables>, query: PopularPostsQu
         .where(carries(query))
         .leftJoin('windowed', 'windowed.post_id', 'posts.id')
         .leftJoin('post_views_total as total', 'total.post_id', 'posts.id')
-      const score = query.sort === 'trending' ? sql`total.heat desc nulls last` : sql`coalesce(windowed.views, 0) desc`
+      const score = query.sort === 'trending' ? sql<number>`total.heat` : sql<number>`coalesce(windowed.views, 0)`
       return posts
         .select([
           'posts.id as post_id',
+          'posts.published_at',
+          score.as('score'),
           sql<string>`coalesce(windowed.views, 0)`.as('views'),
           sql<string>`coalesce(total.views, 0)`.as('total_views'),
-          sql<string>`row_number() over (
-            order by ${score}, coalesce(total.views, 0) desc, posts.published_at desc, posts.id desc
-          )`.as('position'),
         ])
-        .orderBy('position')
+        .orderBy('score', (order) => order.desc().nullsLast())
+        .orderBy('total_views', 'desc')
+        .orderBy('posts.published_at', 'desc')
+        .orderBy('post_id', 'desc')
         .limit(query.limit)
     })
     .selectFrom('ranked')
@@ -118,7 +120,10 @@ export async function findPopularPosts(db: Kysely<Tables>, query: PopularPostsQu
         .select((comment) => comment.fn.countAll().as('count'))
         .as('comment_count'),
     ])
-    .orderBy('ranked.position')
+    .orderBy('ranked.score', (order) => order.desc().nullsLast())
+    .orderBy('ranked.total_views', 'desc')
+    .orderBy('ranked.published_at', 'desc')
+    .orderBy('ranked.post_id', 'desc')
     .execute()
 
   return rows.map((row) => ({
