@@ -23,6 +23,8 @@ interface NearCacheOptions {
   generation: () => Promise<string | undefined>
   /** For how long after the store was last asked a copy is served without asking it. */
   maxStaleMs: number
+  /** Whether the next look is made while copies are still served, when half of that has passed: so that no read waits for it. */
+  looksAhead: boolean
   maxEntries?: number
   maxBytes?: number
 }
@@ -45,6 +47,7 @@ export function createNearCache({
   clock,
   generation,
   maxStaleMs,
+  looksAhead,
   maxEntries = 500,
   maxBytes = 32 * 2 ** 20,
 }: NearCacheOptions): NearCache {
@@ -57,6 +60,8 @@ export function createNearCache({
   let confirmed = UNKNOWN
   let doubtedAtMs = Number.NEGATIVE_INFINITY
   let look: Promise<void> | undefined
+  /** What was confirmed when the last look ahead began: one look for each. */
+  let aheadOf = UNKNOWN
 
   const isRecent = (now: number) => now - confirmed.askedAtMs < maxStaleMs
 
@@ -82,12 +87,19 @@ export function createNearCache({
     return shared
   }
 
+  function lookAhead(now: number): void {
+    if (look !== undefined || aheadOf === confirmed || now - confirmed.askedAtMs < maxStaleMs / 2) return
+    aheadOf = confirmed
+    look = shareLook()
+  }
+
   return {
     find(key) {
       const copy = copies.get(key)
       if (copy === undefined || copy.generation !== confirmed.generation) return undefined
       const now = clock.now()
       if (!isRecent(now) || copy.freshUntilMs <= now) return undefined
+      if (looksAhead) lookAhead(now)
       return { value: copy.value, ageMs: now - copy.committedAtMs, freshForMs: copy.freshUntilMs - now }
     },
     async revalidate(key) {

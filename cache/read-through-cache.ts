@@ -72,7 +72,8 @@ export function createReadThroughCache({
   observe,
 }: CacheOptions): ReadThroughCache {
   const flights = new Map<string, Promise<Landed>>()
-  const copies = near && createNearCache({ clock, generation: store.generation, maxStaleMs: near.maxStaleMs })
+  const { generation } = store
+  const copies = near && createNearCache({ clock, generation, ...near, looksAhead: refreshesBehind })
   const maxStaleMs = near?.maxStaleMs ?? 0
   const waiters = createWaiters(clock)
   const background = new Set<Promise<void>>()

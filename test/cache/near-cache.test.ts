@@ -5,7 +5,7 @@ import { createVirtualClock, deferred } from '../helpers/virtual-clock.ts'
 const stored = (text: string, freshForMs = 60_000) => ({ value: Buffer.from(text), ageMs: 0, freshForMs })
 
 /** A near cache, and a store that answers each look when the test says so. */
-function setUp({ maxEntries = 500, maxBytes = 1000 } = {}) {
+function setUp({ maxEntries = 500, maxBytes = 1000, looksAhead = false } = {}) {
   const clock = createVirtualClock()
   const looks: ReturnType<typeof deferred<string | undefined>>[] = []
   const generation = () => {
@@ -13,7 +13,7 @@ function setUp({ maxEntries = 500, maxBytes = 1000 } = {}) {
     looks.push(look)
     return look.promise
   }
-  const near = createNearCache({ clock, generation, maxStaleMs: 1000, maxEntries, maxBytes })
+  const near = createNearCache({ clock, generation, maxStaleMs: 1000, looksAhead, maxEntries, maxBytes })
   const text = (key: string) => {
     const found = near.find(key)
     return found && Buffer.from(found.value).toString()
@@ -143,6 +143,38 @@ t.test('a look from before a doubt is not joined after it', async (t) => {
   t.equal(text('a'), 'new')
 })
 
+t.test('a look ahead is made while copies are served, and no read waits for it', async (t) => {
+  const { clock, looks, text, keep } = setUp({ looksAhead: true })
+  keep('a')
+  await clock.advance(499)
+  t.equal(text('a'), 'a')
+  t.equal(looks.length, 0, 'not before half of the time has passed')
+  await clock.advance(1)
+  for (const _read of [1, 2]) t.equal(text('a'), 'a')
+  t.equal(looks.length, 1)
+  await clock.advance(100)
+  looks[0]?.resolve('g1')
+  await clock.advance(899)
+  t.equal(text('a'), 'a', 'good again, counted from the question')
+  t.equal(looks.length, 2)
+  looks[1]?.reject(new Error('out of reach'))
+  await clock.advance(0)
+  t.equal(text('a'), 'a')
+  t.equal(looks.length, 2, 'not again before the store was asked otherwise')
+  await clock.advance(1)
+  t.equal(text('a'), undefined)
+})
+
+t.test('a look ahead that finds another generation ends the copies', async (t) => {
+  const { clock, looks, text, keep } = setUp({ looksAhead: true })
+  keep('a')
+  await clock.advance(500)
+  t.equal(text('a'), 'a')
+  looks[0]?.resolve('g2')
+  await clock.advance(0)
+  t.equal(text('a'), undefined)
+})
+
 t.test('copies are capped in number and bytes, and cleared', async (t) => {
   const { near, text, keep } = setUp({ maxEntries: 2, maxBytes: 10 })
   for (const key of ['a', 'b', 'c']) keep(key)
@@ -159,7 +191,7 @@ t.test('copies are capped in number and bytes, and cleared', async (t) => {
 
 t.test('without limits of its own it takes what there is', async (t) => {
   const clock = createVirtualClock()
-  const near = createNearCache({ clock, generation: async () => 'g1', maxStaleMs: 1000 })
+  const near = createNearCache({ clock, generation: async () => 'g1', maxStaleMs: 1000, looksAhead: true })
   near.put('a', stored('a'), 'g1', clock.now())
   t.equal(near.find('a'), undefined, 'the generation is not known yet')
   await near.revalidate('a')
