@@ -1,17 +1,59 @@
 /**
- * Is memory flat? A million requests (`--requests`) over all windows, orders and filters, known and unknown; the heap after
- * each tenth of them, garbage collected. `npm run bench:memory`; with `REDIS_URL` over Redis.
+ * What does it take of memory? What a cached list allocates, against Fastify that answers the same bytes from a constant Buffer;
+ * and whether memory is flat: a million requests (`--requests`) over all windows, orders and filters, known and unknown, the
+ * heap after each tenth of them, garbage collected. `npm run bench:memory`; with `REDIS_URL` the second over Redis.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import Fastify from 'fastify'
 import popularPosts from '../index.ts'
+import { startRedis } from '../test/helpers/redis.ts'
+import { sendBursts } from './burst.ts'
+import { median } from './http-load.ts'
+import { machine } from './machine.ts'
+import { startServer } from './server-process.ts'
 
 const { values } = parseArgs({ options: { requests: { type: 'string', default: '1000000' } } })
 const total = Number(values.requests)
 const { gc } = globalThis
-if (gc === undefined || !Number.isInteger(total))
-  throw new Error('run it as npm run bench:memory -- --requests 1000000')
+if (gc === undefined || !(Number.isInteger(total) && total >= 1000))
+  throw new TypeError('run it as npm run bench:memory -- --requests 1000000')
+
+const say = (text: string) => process.stdout.write(`${text}\n`)
+const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(1)
+
+/** Bytes of the heap for each request: so much room that nothing is collected meanwhile. */
+async function allocations(): Promise<void> {
+  const [rounds, requests] = [7, 5000]
+  const request = 'GET /posts/popular?limit=10&days=30 HTTP/1.1\r\nhost: blog\r\n\r\n'
+  const redis = await startRedis()
+  say('\nA cached list, medians of 7 rounds:')
+  for (const [way, name] of Object.entries({
+    constant: 'Fastify, constant',
+    ours: 'ours',
+    redis: 'ours, with Redis',
+  })) {
+    const file = new URL('hit-server.ts', import.meta.url)
+    const server = await startServer(
+      file,
+      [way, 'silent', redis.url],
+      ['--max-semi-space-size=1024', '--min-semi-space-size=1024'],
+    )
+    const { port, usage } = server
+    const send = () => sendBursts({ port, connections: 10, pipelined: 10, requests, request })
+    // Code that is compiled yet is allocated, too.
+    for (let round = 0; round < 4; round += 1) await send()
+    const found: number[] = []
+    for (let round = 0; round < rounds; round += 1) {
+      const before = await usage()
+      await send()
+      found.push(((await usage()).heapBytes - before.heapBytes) / requests)
+    }
+    await server.stop()
+    say(`  ${name}: ${(median(found) / 1000).toFixed(2)} kB a request`)
+  }
+  await redis.stop()
+}
 
 const slugs = (kind: string) => Array.from({ length: 20 }, (_none, index) => `${kind}-${index}`)
 const posts = Array.from({ length: 50 }, (_none, index) => ({
@@ -19,13 +61,6 @@ const posts = Array.from({ length: 50 }, (_none, index) => ({
   title: 'A title of some length',
   excerpt: 'x'.repeat(200),
 }))
-const app = Fastify()
-await app.register(popularPosts, {
-  load: async () => posts,
-  loadFilters: async () => ({ categories: slugs('category'), tags: slugs('tag'), authors: slugs('author') }),
-  ...(process.env['REDIS_URL'] === undefined ? {} : { redisUrl: process.env['REDIS_URL'], prefix: 'bench:memory' }),
-})
-await app.ready()
 
 /** The same sequence in every run. */
 let state = 1
@@ -35,29 +70,42 @@ function below(limit: number): number {
 }
 const some = (kind: string) => (below(2) === 0 ? `&${kind}=${kind}-${below(30)}` : '')
 
-const heaps: number[] = []
-for (let tenth = 1; tenth <= 10; tenth += 1) {
-  for (let sent = 0; sent < total / 10; sent += 100) {
-    await Promise.all(
-      Array.from({ length: 100 }, () =>
-        app.inject(
-          `/posts/popular?limit=${below(60) + 1}&days=${below(366)}&sort=${below(2) === 0 ? 'views' : 'trending'}&x=${below(1e9)}` +
-            `&exclude=post-${below(50)}${some('category')}${some('tag')}${some('author')}`,
+async function flatness(collect: () => void): Promise<void> {
+  const app = Fastify()
+  await app.register(popularPosts, {
+    load: async () => posts,
+    loadFilters: async () => ({ categories: slugs('category'), tags: slugs('tag'), authors: slugs('author') }),
+    ...(process.env['REDIS_URL'] === undefined ? {} : { redisUrl: process.env['REDIS_URL'], prefix: 'bench:memory' }),
+  })
+  await app.ready()
+  say('\nAll kinds of requests, the heap after them:')
+  const heaps: number[] = []
+  for (let tenth = 1; tenth <= 10; tenth += 1) {
+    for (let sent = 0; sent < total / 10; sent += 100) {
+      await Promise.all(
+        Array.from({ length: 100 }, () =>
+          app.inject(
+            `/posts/popular?limit=${below(60) + 1}&days=${below(366)}&sort=${below(2) === 0 ? 'views' : 'trending'}&x=${below(1e9)}` +
+              `&exclude=post-${below(50)}${some('category')}${some('tag')}${some('author')}`,
+          ),
         ),
-      ),
+      )
+      // As between requests over a network: what Node.js keeps until its next turn would pile up without one.
+      await nextTurn()
+    }
+    collect()
+    const { heapUsed, rss } = process.memoryUsage()
+    heaps.push(heapUsed)
+    const { entries, bytes } = app.popularPosts.stats()
+    say(
+      `  ${(total / 10) * tenth}: ${mib(heapUsed)} MiB, resident ${mib(rss)} MiB; ${entries} entries, ${mib(bytes)} MiB of lists`,
     )
-    // As between requests over a network: what Node.js keeps until its next turn would pile up without one.
-    await nextTurn()
   }
-  gc()
-  heaps.push(process.memoryUsage().heapUsed / 2 ** 20)
-  const { entries, bytes } = app.popularPosts.stats()
-  process.stdout.write(
-    `${(total / 10) * tenth} requests: heap ${heaps.at(-1)?.toFixed(1)} MiB, ${entries} entries, ${(bytes / 2 ** 20).toFixed(1)} MiB of lists\n`,
-  )
+  await app.close()
+  const [second = 0, last = 0] = [heaps[1], heaps.at(-1)]
+  say(`  at the end against a fifth: ${(last / second).toFixed(2)}`)
 }
-await app.close()
-const [second = 0, last = 0] = [heaps[1], heaps.at(-1)]
-process.stdout.write(
-  `after a fifth: ${second.toFixed(1)} MiB, at the end: ${last.toFixed(1)} MiB, ratio ${(last / second).toFixed(2)}\n`,
-)
+
+say(machine())
+await allocations()
+await flatness(gc)
