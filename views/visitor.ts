@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import { isIPv4 } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
 const DAY_MS = 86_400_000
@@ -41,7 +42,8 @@ function nameOf(day: number): string {
 
 /** An address, the same in every notation; of IPv6 the network (/64), within which a client chooses its addresses. */
 export function networkOf(address: string): string {
-  if (!ipaddr.isValid(address)) return address
+  // Nearly all of them, and there is one notation of these.
+  if (isIPv4(address) || !ipaddr.isValid(address)) return address
   const parsed = ipaddr.process(address)
   if (parsed instanceof ipaddr.IPv4) return parsed.toString()
   return `${new ipaddr.IPv6([...parsed.parts.slice(0, 4), 0, 0, 0, 0])}/64`
