@@ -1,7 +1,7 @@
 /**
  * What does a cold list cost the database? The ranking over 10,000 posts with 1, 10 and 100 million views behind it, for every
  * kind of window, against a table of views that is counted anew each time (as the blog did that this package was made for; up to
- * `--raw` million views). `npm run bench:cold`; `-- --posts 10000 --views 1,10,100 --raw 10 --rounds 9`.
+ * `--raw` million views). `npm run bench:cold`; `-- --posts 10000 --views 1,10,100 --raw 10 --rounds 9 --write`.
  */
 import { parseArgs } from 'node:util'
 import { Kysely, PostgresDialect, sql } from 'kysely'
@@ -12,7 +12,8 @@ import { findPopularPosts } from '../db/popular-posts.ts'
 import type { Database } from '../db/schema.ts'
 import { startPostgres } from '../test/helpers/private-postgres.ts'
 import { median } from './http-load.ts'
-import { machine } from './machine.ts'
+import { versionOf } from './machine.ts'
+import { createReport } from './report.ts'
 
 const { values } = parseArgs({
   options: {
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     views: { type: 'string', default: '1,10,100' },
     raw: { type: 'string', default: '10' },
     rounds: { type: 'string', default: '9' },
+    write: { type: 'boolean', default: false },
   },
 })
 const [posts, raw, rounds] = [Number(values.posts), Number(values.raw), Number(values.rounds)]
@@ -32,7 +34,7 @@ const DAYS = 400
 const WINDOWS = [1, 7, 30, 365, 0]
 const timeZone = 'UTC'
 
-const say = (text: string) => process.stdout.write(`${text}\n`)
+const nameOf = (days: number) => (days === 0 ? 'all time' : days === 1 ? '1 day' : `${days} days`)
 
 /** The share of each post: the second has half the views of the first, the third a third of them. */
 const SHARES = `select id as post_id, 1.0 / id / (select sum(1.0 / n) from generate_series(1, ${posts}) n) as share from posts`
@@ -63,7 +65,7 @@ async function fill(pool: Pool, views: number): Promise<void> {
   await pool.query('vacuum analyze')
 }
 
-async function fillRaw(pool: Pool, views: number): Promise<void> {
+async function fillRaw(pool: Pool): Promise<void> {
   await pool.query(`
     create table raw_views (id bigserial primary key, post_id bigint not null, viewed_at timestamptz not null);
     insert into raw_views (post_id, viewed_at)
@@ -71,7 +73,6 @@ async function fillRaw(pool: Pool, views: number): Promise<void> {
     create index on raw_views (post_id, viewed_at);
     create index on raw_views (viewed_at)`)
   await pool.query('vacuum analyze')
-  say(`  (and ${views / 1e6} million rows, a row for each view)`)
 }
 
 const original = (days: number) => `
@@ -86,11 +87,36 @@ async function ms(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - startedAtMs
 }
 
+type Way = 'ours' | 'trending' | 'original' | 'first'
+/** Milliseconds, by window, way and million views. */
+const found = new Map<string, number>()
+const key = (days: number, way: Way, million: number) => `${days} ${way} ${million}`
+
+async function measure(db: Kysely<Database>, million: number): Promise<void> {
+  for (const days of WINDOWS) {
+    if (days > 1) found.set(key(days, 'first', million), await ms(() => keepWindow(db, { days, timeZone })))
+    const ways: Partial<Record<Way, () => Promise<unknown>>> = {
+      ours: () => findPopularPosts(db, { days, sort: 'views', limit: 50, timeZone }),
+      trending: () => findPopularPosts(db, { days, sort: 'trending', limit: 50, timeZone }),
+      ...(million <= raw ? { original: () => sql.raw(original(days)).execute(db) } : {}),
+    }
+    const times = new Map<Way, number[]>()
+    for (let round = 0; round <= rounds; round += 1)
+      for (const [way, work] of Object.entries(ways) as [Way, () => Promise<unknown>][]) {
+        const passedMs = await ms(work)
+        if (round > 0) times.set(way, [...(times.get(way) ?? []), passedMs])
+      }
+    for (const [way, all] of times) found.set(key(days, way, million), median(all))
+  }
+}
+
+const report = createReport('bench:cold', values)
 const postgres = await startPostgres({ settings: { shared_buffers: '1GB' } })
-const ours = new Map<string, number>()
 try {
-  say(`${machine()}; ${postgres.description}`)
-  say(`${posts} posts read for ${DAYS} days; ms, medians of ${rounds} rounds in turn, after one to warm up`)
+  report.say(
+    `${versionOf(postgres)}. ${posts} posts read for ${DAYS} days; milliseconds, medians of ${rounds} rounds in turn, after one ` +
+      'to warm up.',
+  )
   const admin = new Pool({ connectionString: postgres.url, max: 1 })
   for (const million of millions) {
     const name = `cold_${million}`
@@ -100,38 +126,30 @@ try {
     const pool = new Pool({ connectionString: url.href, max: 1 })
     const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
     await migrateToLatest(db)
-    say(`\n${million} million views`)
+    report.progress(`${million} million views${million <= raw ? ', and a row for each' : ''}`)
     await fill(pool, million * 1e6)
-    const isRaw = million <= raw
-    if (isRaw) await fillRaw(pool, million * 1e6)
-    for (const days of WINDOWS) {
-      const first = await ms(async () => days > 1 && keepWindow(db, { days, timeZone }))
-      const ways = {
-        ours: () => findPopularPosts(db, { days, sort: 'views', limit: 50, timeZone }),
-        trending: () => findPopularPosts(db, { days, sort: 'trending', limit: 50, timeZone }),
-        ...(isRaw ? { original: () => sql.raw(original(days)).execute(db) } : {}),
-      }
-      const found: Record<string, number[]> = Object.fromEntries(Object.keys(ways).map((way) => [way, []]))
-      for (let round = 0; round <= rounds; round += 1)
-        for (const [way, work] of Object.entries(ways)) {
-          const took = await ms(work)
-          if (round > 0) found[way]?.push(took)
-        }
-      ours.set(`${million} ${days}`, median(found['ours'] ?? []))
-      const shown = Object.entries(found).map(([way, all]) => `${way} ${median(all).toFixed(1)}`)
-      say(
-        `  ${days === 0 ? 'all time' : `${days} days`}: ${shown.join(', ')}; first of the day, more: ${first.toFixed(0)}`,
-      )
-    }
+    if (million <= raw) await fillRaw(pool)
+    await measure(db, million)
     await db.destroy()
     await admin.query(`drop database ${name}`)
   }
   await admin.end()
   const [least, most] = [Math.min(...millions), Math.max(...millions)]
-  for (const days of WINDOWS) {
-    const ratio = (ours.get(`${most} ${days}`) ?? 0) / (ours.get(`${least} ${days}`) ?? 0)
-    say(`${days === 0 ? 'all time' : `${days} days`}: ${most} million views / ${least} million: ${ratio.toFixed(2)}`)
+  const rowOf = (days: number, way: Way, name: string) => {
+    const took = (million: number) => found.get(key(days, way, million))
+    const ratio = (took(most) ?? Number.NaN) / (took(least) ?? Number.NaN)
+    return [name, ...millions.map((million) => took(million)?.toFixed(1) ?? '-'), ratio > 0 ? ratio.toFixed(2) : '-']
   }
+  report.table([
+    ['window', ...millions.map((million) => `${million} million views`), `${most} / ${least} million`],
+    ...WINDOWS.flatMap((days) => [
+      rowOf(days, 'ours', `**${nameOf(days)}**`),
+      rowOf(days, 'trending', `${nameOf(days)}, trending`),
+      ...(days > 1 ? [rowOf(days, 'first', `${nameOf(days)}: to keep its sum, once a day`)] : []),
+      ...(raw > 0 ? [rowOf(days, 'original', `${nameOf(days)}, a row for each view`)] : []),
+    ]),
+  ])
+  report.end()
 } finally {
   await postgres.remove()
 }

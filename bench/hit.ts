@@ -1,22 +1,26 @@
 /**
  * What does a cached list cost? Processor time of a server for a request, against Fastify that answers the same bytes and
- * headers from constant Buffers, and against node:http alone. `npm run bench:hit`; `-- --rounds 40 --requests 4000`.
+ * headers from constant Buffers, and against node:http alone. `npm run bench:hit`; `-- --rounds 40 --requests 4000 --write`.
  */
 import { parseArgs } from 'node:util'
 import { startRedis } from '../test/helpers/redis.ts'
 import type { Way } from './hit-server.ts'
 import { median, sendLoad } from './http-load.ts'
-import { machine } from './machine.ts'
+import { createReport } from './report.ts'
 import { costUs, type ServerProcess, startServer } from './server-process.ts'
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '40' }, requests: { type: 'string', default: '4000' } },
+  options: {
+    rounds: { type: 'string', default: '40' },
+    requests: { type: 'string', default: '4000' },
+    write: { type: 'boolean', default: false },
+  },
 })
 const [rounds, requests] = [Number(values.rounds), Number(values.requests)]
 if (!(Number.isInteger(rounds) && rounds >= 2 && Number.isInteger(requests) && requests >= 1000))
   throw new TypeError('Expected --rounds of at least 2 and --requests of at least 1000.')
 
-const say = (text: string) => process.stdout.write(`${text}\n`)
+const report = createReport('bench:hit', values)
 const redis = await startRedis()
 
 const start = (way: Way, level: string) =>
@@ -63,8 +67,10 @@ async function inTurn(measure: (name: Name) => Promise<number>): Promise<Map<Nam
 }
 
 try {
-  say(machine())
-  say(`${PATH}: medians of ${rounds} rounds in turn, after one to warm up, of ${requests} requests each`)
+  report.say(
+    `\`${PATH}\`: medians of ${rounds} rounds in turn, after one to warm up, of ${requests} requests each. ` +
+      'Microseconds of processor time; in brackets, how fast that is against Fastify with a constant Buffer and the same logging.',
+  )
   const etags = new Map<Name, string>()
   for (const name of names) etags.set(name, await etagOf(servers[name]))
   const cost = (headersOf: (name: Name) => Record<string, string>, status: string) => (name: Name) =>
@@ -77,7 +83,8 @@ try {
     'p99, ms': (name) => p99Ms(servers[name]),
   }
   const cells = new Map<Name, string[]>(names.map((name) => [name, []]))
-  for (const measure of Object.values(kinds)) {
+  for (const [kind, measure] of Object.entries(kinds)) {
+    report.progress(kind)
     const found = await inTurn(measure)
     for (const name of names) {
       const all = found.get(name) ?? []
@@ -88,9 +95,8 @@ try {
         ?.push(`${median(all).toFixed(all.length > 0 && median(all) < 5 ? 2 : 1)} (${median(ratios).toFixed(2)})`)
     }
   }
-  say('In brackets: how fast, against Fastify with a constant Buffer and the same logging.\n')
-  say(`| | ${Object.keys(kinds).join(' | ')} |\n| --- |${' --- |'.repeat(Object.keys(kinds).length)}`)
-  for (const [name, all] of cells) say(`| ${name} | ${all.join(' | ')} |`)
+  report.table([['', ...Object.keys(kinds)], ...[...cells].map(([name, all]) => [name, ...all])])
+  report.end()
 } finally {
   for (const server of Object.values(servers)) await server.stop()
   await redis.stop()

@@ -1,6 +1,7 @@
-// How long a cold start takes: the artifact, against a bare Fastify with the same clients, bundled the same way.
-// Needs no database: both start without one, as they would at night. Run: npm run bench:lambda -- --rounds 15
-
+/**
+ * How long does a cold start take? The artifact, against a bare Fastify with the same clients, bundled the same way. Needs no
+ * database: both start without one, as they would at night. `npm run bench:lambda`; `-- --rounds 15 --write`.
+ */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -10,9 +11,14 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
+import { median } from './http-load.ts'
+import { createReport } from './report.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const { values } = parseArgs({ options: { rounds: { type: 'string', default: '15' } } })
+const { values } = parseArgs({
+  options: { rounds: { type: 'string', default: '15' }, write: { type: 'boolean', default: false } },
+})
+const report = createReport('bench:lambda', values)
 
 /** What anybody would have: Fastify, a pool, a client; one route. */
 const BARE = `
@@ -52,10 +58,6 @@ async function start(file: string): Promise<number> {
   return Number(said)
 }
 
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN
-}
-
 const directory = await mkdtemp(join(tmpdir(), 'popular-posts-bench-'))
 try {
   await import('../bundle/bundle.ts')
@@ -83,21 +85,27 @@ try {
   const subjects = { 'popular posts': join(root, 'build', 'lambda', 'lambda.mjs'), 'bare Fastify': bare }
   const times: Record<string, number[]> = { 'popular posts': [], 'bare Fastify': [] }
   for (let round = -1; round < Number(values.rounds); round += 1) {
+    report.progress(`round ${round + 1} of ${values.rounds}`)
     for (const [name, file] of Object.entries(subjects)) {
       const ms = await start(file)
       // The first round warms the disk's cache.
       if (round >= 0) times[name]?.push(ms)
     }
   }
+  const rows = [['', 'until it is ready', 'bundle', 'zipped']]
   for (const [name, file] of Object.entries(subjects)) {
     const bytes = await readFile(file)
-    const [size, zipped] = [bytes.byteLength, gzipSync(bytes).byteLength].map((count) => (count / 1e6).toFixed(2))
-    process.stdout.write(`${name}: ${median(times[name] ?? []).toFixed(0)} ms, ${size} MB (${zipped} MB zipped)\n`)
+    const [size, zipped] = [bytes.byteLength, gzipSync(bytes).byteLength].map(
+      (count) => `${(count / 1e6).toFixed(2)} MB`,
+    )
+    rows.push([name, `${median(times[name] ?? []).toFixed(0)} ms`, String(size), String(zipped)])
   }
+  report.table(rows)
   const ratios = (times['popular posts'] ?? []).map((ms, round) => ms / (times['bare Fastify']?.[round] ?? Number.NaN))
-  process.stdout.write(
-    `ratio, median of ${ratios.length} rounds: ${median(ratios).toFixed(2)} (Node.js ${process.version})\n`,
+  report.say(
+    `Time of the first against the second, median of ${ratios.length} rounds in turn: ${median(ratios).toFixed(2)}.`,
   )
+  report.end()
 } finally {
   await rm(directory, { recursive: true, force: true })
 }

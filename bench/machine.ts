@@ -9,3 +9,8 @@ export function machine(): string {
   const [cpu] = cpus()
   return `${cpus().length} x ${cpu?.model}, load ${loadavg()[0]?.toFixed(1)}; Node.js ${process.version}, Fastify ${version}`
 }
+
+/** The name and the version of a server that was brought for a measurement, without where it was found. */
+export function versionOf({ description }: { description: string }): string {
+  return description.split(' (')[0] ?? ''
+}

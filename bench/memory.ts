@@ -10,16 +10,18 @@ import popularPosts from '../index.ts'
 import { startRedis } from '../test/helpers/redis.ts'
 import { sendBursts } from './burst.ts'
 import { median } from './http-load.ts'
-import { machine } from './machine.ts'
+import { createReport } from './report.ts'
 import { startServer } from './server-process.ts'
 
-const { values } = parseArgs({ options: { requests: { type: 'string', default: '1000000' } } })
+const { values } = parseArgs({
+  options: { requests: { type: 'string', default: '1000000' }, write: { type: 'boolean', default: false } },
+})
 const total = Number(values.requests)
 const { gc } = globalThis
 if (gc === undefined || !(Number.isInteger(total) && total >= 1000))
   throw new TypeError('run it as npm run bench:memory -- --requests 1000000')
 
-const say = (text: string) => process.stdout.write(`${text}\n`)
+const report = createReport('bench:memory', values)
 const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(1)
 
 /** Bytes of the heap for each request: so much room that nothing is collected meanwhile. */
@@ -27,7 +29,7 @@ async function allocations(): Promise<void> {
   const [rounds, requests] = [7, 5000]
   const request = 'GET /posts/popular?limit=10&days=30 HTTP/1.1\r\nhost: blog\r\n\r\n'
   const redis = await startRedis()
-  say('\nA cached list, medians of 7 rounds:')
+  const rows = [['a cached list, medians of 7 rounds', 'of the heap for a request']]
   for (const [way, name] of Object.entries({
     constant: 'Fastify, constant',
     ours: 'ours',
@@ -49,10 +51,11 @@ async function allocations(): Promise<void> {
       await send()
       found.push(((await usage()).heapBytes - before.heapBytes) / requests)
     }
+    rows.push([name, `${(median(found) / 1000).toFixed(1)} kB`])
     await server.stop()
-    say(`  ${name}: ${(median(found) / 1000).toFixed(2)} kB a request`)
   }
   await redis.stop()
+  report.table(rows)
 }
 
 const slugs = (kind: string) => Array.from({ length: 20 }, (_none, index) => `${kind}-${index}`)
@@ -78,7 +81,7 @@ async function flatness(collect: () => void): Promise<void> {
     ...(process.env['REDIS_URL'] === undefined ? {} : { redisUrl: process.env['REDIS_URL'], prefix: 'bench:memory' }),
   })
   await app.ready()
-  say('\nAll kinds of requests, the heap after them:')
+  const rows = [['all kinds of requests', 'heap', 'resident', 'lists']]
   const heaps: number[] = []
   for (let tenth = 1; tenth <= 10; tenth += 1) {
     for (let sent = 0; sent < total / 10; sent += 100) {
@@ -97,15 +100,16 @@ async function flatness(collect: () => void): Promise<void> {
     const { heapUsed, rss } = process.memoryUsage()
     heaps.push(heapUsed)
     const { entries, bytes } = app.popularPosts.stats()
-    say(
-      `  ${(total / 10) * tenth}: ${mib(heapUsed)} MiB, resident ${mib(rss)} MiB; ${entries} entries, ${mib(bytes)} MiB of lists`,
-    )
+    const sent = (total / 10) * tenth
+    report.progress(`${sent} of ${total} requests`)
+    rows.push([String(sent), `${mib(heapUsed)} MiB`, `${mib(rss)} MiB`, `${entries}, ${mib(bytes)} MiB`])
   }
   await app.close()
   const [second = 0, last = 0] = [heaps[1], heaps.at(-1)]
-  say(`  at the end against a fifth: ${(last / second).toFixed(2)}`)
+  report.table(rows)
+  report.say(`The heap at the end, against that after a fifth: ${(last / second).toFixed(2)}.`)
 }
 
-say(machine())
 await allocations()
 await flatness(gc)
+report.end()

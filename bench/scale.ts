@@ -11,7 +11,7 @@ import { startPostgres } from '../test/helpers/private-postgres.ts'
 import { startRedis } from '../test/helpers/redis.ts'
 import { createRedisViewBuffer } from '../views/redis-view-buffer.ts'
 import { median } from './http-load.ts'
-import { machine } from './machine.ts'
+import { machine, versionOf } from './machine.ts'
 
 const POSTS = 10_000
 const VIEWS = 200_000
@@ -29,7 +29,7 @@ async function fact(section: string, ...names: string[]): Promise<number> {
 }
 
 try {
-  say(`${machine()}; ${postgres.description}; ${redis.description}`)
+  say(`${machine()}; ${versionOf(postgres)}; ${versionOf(redis)}`)
   await migrateToLatest(db)
   await pool.query(`
     insert into posts (slug, title, url, published_at)

@@ -1,7 +1,8 @@
 /**
  * How fast are views recorded? Against one INSERT and one UPDATE for each view, on the same PostgreSQL: in the same route
  * under the same clients, and without HTTP; ours until all views are in PostgreSQL. And how fast is a view answered,
- * against a cached list? `npm run bench:views`; `-- --rounds 5 --posts 1` (a launch: all views are of one post).
+ * against a cached list? `npm run bench:views`; `-- --rounds 5 --write`; `-- --posts 1` (a launch: all views
+ * are of one post).
  */
 import { parseArgs } from 'node:util'
 import { Kysely, PostgresDialect } from 'kysely'
@@ -12,11 +13,16 @@ import { startPostgres } from '../test/helpers/private-postgres.ts'
 import { runProgram } from '../test/helpers/program.ts'
 import { startRedis } from '../test/helpers/redis.ts'
 import { median, sendLoad } from './http-load.ts'
-import { machine } from './machine.ts'
+import { versionOf } from './machine.ts'
+import { createReport } from './report.ts'
 import { addressOf, FIREFOX, slugOf, type Way } from './views-of-the-bench.ts'
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '5' }, posts: { type: 'string', default: '100' } },
+  options: {
+    rounds: { type: 'string', default: '5' },
+    posts: { type: 'string', default: '100' },
+    write: { type: 'boolean', default: false },
+  },
 })
 const [rounds, posts] = [Number(values.rounds), Number(values.posts)]
 if (!(Number.isInteger(rounds) && rounds >= 2 && Number.isInteger(posts) && posts >= 1))
@@ -32,7 +38,7 @@ const [ALONE, BUSY] = [
 /** As servers are set up where data matters; the tests' are not. */
 const settings = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on' }
 
-const say = (text: string) => process.stdout.write(`${text}\n`)
+const report = createReport('bench:views', values)
 const ends: (() => Promise<unknown>)[] = []
 const t = { teardown: (end: () => Promise<unknown>) => ends.unshift(end) }
 let visitors = 0
@@ -85,7 +91,8 @@ async function speed(way: Way, send: (views: number) => Promise<unknown>): Promi
   const seconds = (performance.now() - startedAtMs) / 1000
   if (way === 'nothing') return VIEWS[way] / seconds
   const views = (await counted(way)) - before
-  if (views < VIEWS[way]) say(`  ${way}: ${VIEWS[way] - views} of ${VIEWS[way]} views were dropped, and do not count`)
+  if (views < VIEWS[way])
+    report.say(`${way}: ${VIEWS[way] - views} of ${VIEWS[way]} views were dropped, and do not count`)
   return views / seconds
 }
 
@@ -135,29 +142,40 @@ const urls: Record<Way, string> = { ours: '', original: '', nothing: '' }
 try {
   await fill()
   for (const way of ['ours', 'original', 'nothing'] as const) urls[way] = await start(way)
-  say(machine())
-  say(`${postgres.description}, durable; ${redis.description}`)
-  say(`${AT_ONCE} views at once, of ${posts} posts; ${rounds} rounds in turn, after one to warm up`)
+  report.say(
+    `${versionOf(postgres)}, durable; ${versionOf(redis)}. ${AT_ONCE} views at once, of ${posts} posts; medians of ${rounds} rounds in ` +
+      'turn, after one to warm up.',
+  )
   const found = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Measure, number[]>
   for (let round = 0; round <= rounds; round += 1) {
+    report.progress(`round ${round} of ${rounds}`)
     for (const name of names) {
       const value = await measures[name]()
       if (round > 0) found[name].push(value)
     }
-    if (round > 0) say(`round ${round}: ${names.map((name) => `${name} ${shown(found[name].at(-1))}`).join('; ')}`)
   }
-  const of = (name: Measure) => median(found[name])
-  for (const name of names) say(`${name}: ${shown(of(name))}${name.startsWith('ms') ? '' : ' views/s'} (median)`)
-  const ratio = (a: Measure, b: Measure) => (of(a) / of(b)).toFixed(1)
-  say(`recording, ours / original: ${ratio('ours', 'original')}; over HTTP ${ratio('ours, HTTP', 'original, HTTP')}`)
-  say(`  where an answer alone would be ${ratio('only an answer, HTTP', 'original, HTTP')} times the original`)
-  const answering = ratio('ms to answer a view', 'ms to answer a cached list')
-  const busy = ratio('ms to answer a view, busy', 'ms to answer a cached list, busy')
-  say(`answering, a view / a cached list: ${answering}; by a busy server ${busy}`)
+  // In each round, so that what the machine does meanwhile is the same for both.
+  const ratio = (a: Measure, b: Measure) =>
+    median(found[a].map((value, round) => value / (found[b][round] ?? Number.NaN))).toFixed(1)
+  const row = (title: string, a: Measure, b: Measure) => [
+    ...[title, shown(median(found[a])), shown(median(found[b])), ratio(a, b)],
+  ]
+  report.table([
+    ['views a second, until all are in PostgreSQL', 'ours', 'an INSERT and an UPDATE each', 'ratio'],
+    row('recording', 'ours', 'original'),
+    row('over HTTP, clients on the same cores', 'ours, HTTP', 'original, HTTP'),
+    row('a route that only answers, instead of ours', 'only an answer, HTTP', 'original, HTTP'),
+  ])
+  report.table([
+    ['milliseconds until it is answered', 'a view', 'a cached list', 'ratio'],
+    row('one client', 'ms to answer a view', 'ms to answer a cached list'),
+    row('a server that is never idle', 'ms to answer a view, busy', 'ms to answer a cached list, busy'),
+  ])
+  report.end()
 } finally {
   for (const end of ends) await end()
 }
 
-function shown(value: number | undefined): string {
-  return value === undefined ? '-' : value < 100 ? value.toFixed(2) : String(Math.round(value))
+function shown(value: number): string {
+  return value < 100 ? value.toFixed(2) : String(Math.round(value))
 }
