@@ -65,7 +65,7 @@ export async function sendLoad({ port, connections, requests, requestOf }: LoadO
 }
 
 /** How long a response is that begins like this; not known before all of its head is there. */
-function lengthOf(received: string): number | undefined {
+export function lengthOf(received: string): number | undefined {
   const headEnd = received.indexOf('\r\n\r\n')
   if (headEnd === -1) return undefined
   const [, length = '0'] = /^content-length: *(\d+)/im.exec(received.slice(0, headEnd)) ?? []

@@ -98,8 +98,11 @@ const cacheable: Create = async ({ redisUrl, load, ttlSeconds }) => {
   return { get: (key) => cache.getOrSet(key, () => load(key)), invalidate: (key) => cache.delete(key) }
 }
 
+/** The name of this package. */
+export const OURS = 'fastify-popular-posts'
+
 export const contestants: Record<string, Create> = {
-  'fastify-popular-posts': ours,
+  [OURS]: ours,
   bentocache,
   'async-cache-dedupe': asyncCacheDedupe,
   cachified: epicCachified,

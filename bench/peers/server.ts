@@ -1,31 +1,43 @@
-// A server of a fleet: server.ts <contestant> <its Redis> <the Redis of the judge> <ttl, seconds>. `GET /posts/popular?limit=10&days=30` over
-// the cache, on a free port that it tells by a message. To each message it answers with the processor time that it has used.
+// A server of a fleet: server.ts <contestant> <its Redis> <the Redis of the judge> <ttl, seconds> [compress]. Answers
+// `GET /posts/popular?limit=10&days=30` from the cache, on a free port; see `serve`. The judge is told of each query.
 import { setTimeout as sleep } from 'node:timers/promises'
+import compress from '@fastify/compress'
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import popularPosts from '../../index.ts'
 import { POSTS } from '../list-of-the-bench.ts'
 import { serve } from '../server-process.ts'
-import { contestants } from './contestants.ts'
+import { contestants, OURS } from './contestants.ts'
+import { NO_CACHE } from './start-server.ts'
 
-const [, , name = '', redisUrl = '', judgeUrl = '', ttl = ''] = process.argv
+const [, , name = '', redisUrl = '', judgeUrl = '', ttl = '', compresses] = process.argv
 const judge = new Redis(judgeUrl)
 const ttlSeconds = Number(ttl)
 const staleSeconds = 600
 const QUERY_MS = 300
 
 async function load(days: number): Promise<typeof POSTS> {
+  const startedAtMs = Date.now()
   await Promise.all([judge.incr(`loads:${days}`), sleep(QUERY_MS)])
+  await judge.rpush(`queries:${days}`, JSON.stringify({ startedAtMs, endedAtMs: Date.now() }))
   return POSTS
 }
 
-const app = Fastify()
-if (name === 'fastify-popular-posts') {
-  await app.register(popularPosts, { redisUrl, ttlSeconds, staleSeconds, load: ({ days }) => load(days) })
-} else {
+/** Of lists by their window. */
+async function createPeer(): Promise<(days: number) => Promise<typeof POSTS>> {
+  if (name === NO_CACHE) return async () => sleep(QUERY_MS, POSTS)
   const create = contestants[name]
   if (create === undefined) throw new Error(`expected one of ${Object.keys(contestants)}, got ${name}`)
   const cache = await create({ redisUrl, ttlSeconds, staleSeconds, load: (key) => load(Number(key)) as never })
+  return (days) => cache.get(String(days)) as Promise<typeof POSTS>
+}
+
+const app = Fastify()
+if (name === OURS) {
+  await app.register(popularPosts, { redisUrl, ttlSeconds, staleSeconds, load: ({ days }) => load(days) })
+} else {
+  if (compresses !== undefined) await app.register(compress)
+  const get = await createPeer()
   const querystring = {
     type: 'object',
     properties: {
@@ -36,7 +48,7 @@ if (name === 'fastify-popular-posts') {
   app.get<{ Querystring: { limit: number; days: number } }>(
     '/posts/popular',
     { schema: { querystring } },
-    async ({ query: { limit, days } }) => ((await cache.get(String(days))) as typeof POSTS).slice(0, limit),
+    async ({ query: { limit, days } }) => (await get(days)).slice(0, limit),
   )
 }
 

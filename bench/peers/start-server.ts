@@ -1,8 +1,12 @@
 import { startServer } from '../server-process.ts'
 
+/** The same route without a cache: every request waits for as long as a query takes. What is slower than this is the cache's. */
+export const NO_CACHE = 'no cache'
+
 /** Starts `server.ts` over a cache. */
-export const startPeer = (name: string, redisUrl: string, judgeUrl: string, ttlSeconds: number) =>
-  startServer(new URL('server.ts', import.meta.url), [name, redisUrl, judgeUrl, String(ttlSeconds)])
+export const startPeer = (name: string, redisUrl: string, judgeUrl: string, ttlSeconds: number, more: string[] = []) =>
+  startServer(new URL('server.ts', import.meta.url), [name, redisUrl, judgeUrl, String(ttlSeconds), ...more])
 
 /** The list as a request, of another window for each number. */
-export const listRequest = (days: number) => `GET /posts/popular?limit=10&days=${days} HTTP/1.1\r\nhost: blog\r\n\r\n`
+export const listRequest = (days: number, headers = '') =>
+  `GET /posts/popular?limit=10&days=${days} HTTP/1.1\r\nhost: blog\r\n${headers}\r\n`
