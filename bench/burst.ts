@@ -12,6 +12,7 @@ interface BurstOptions {
 }
 
 const ANSWER = Buffer.from('HTTP/1.1 ')
+const CHUNKED_END = Buffer.from('\r\n0\r\n\r\n')
 
 /**
  * Sends a request again and again, as fast as it is answered: for the processor time that a server needs. Pipelined, so
@@ -65,6 +66,9 @@ function lastOf(received: Buffer, answers: number): string | undefined {
   if (headEnd === -1) return undefined
   const head = received.toString('latin1', start, headEnd)
   const status = head.slice(9, 12)
+  // What is compressed as it is sent has no length, but an end.
+  if (/^transfer-encoding: *chunked/im.test(head))
+    return received.subarray(-CHUNKED_END.length).equals(CHUNKED_END) ? status : undefined
   const length = status === '304' ? 0 : Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0)
   return received.length < headEnd + 4 + length ? undefined : status
 }

@@ -1,40 +1,85 @@
 // npm run hit, in this folder: what a cached list costs behind the same route, on us and on other caches: processor time of the server for
-// a request. `-- --rounds 8 --requests 10000`.
+// a request, and requests a second of a server that is never idle. `-- --rounds 6 --requests 5000`; names: only these.
 import { parseArgs } from 'node:util'
 import { startRedis } from '../../test/helpers/redis.ts'
+import { sendBursts } from '../burst.ts'
 import { median } from '../http-load.ts'
-import { machine } from '../machine.ts'
-import { costUs } from '../server-process.ts'
-import { contestants } from './contestants.ts'
+import type { ServerProcess } from '../server-process.ts'
+import { contestants, OURS } from './contestants.ts'
+import { CLIENT_CORE, keepToCore } from './cores.ts'
 import { listRequest, startPeer } from './start-server.ts'
+import { inTurn, setting, table } from './table.ts'
 
-const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '8' }, requests: { type: 'string', default: '10000' } },
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { rounds: { type: 'string', default: '6' }, requests: { type: 'string', default: '5000' } },
 })
 const [rounds, requests] = [Number(values.rounds), Number(values.requests)]
+if (!(Number.isInteger(rounds) && rounds >= 2 && Number.isInteger(requests) && requests >= 1000))
+  throw new TypeError('Expected --rounds of at least 2 and --requests of at least 1000.')
+
 const say = (text: string) => process.stdout.write(`${text}\n`)
-const names = Object.keys(contestants)
-const [judge, ...redises] = await Promise.all([startRedis(), ...names.map(() => startRedis())])
-const servers = await Promise.all(
-  names.map((name, index) => startPeer(name, String(redises[index]?.url), judge.url, 3600)),
+const DAYS = 30
+const TTL_SECONDS = 3600
+const PLAIN = listRequest(DAYS)
+const GZIP = listRequest(DAYS, 'accept-encoding: gzip\r\n')
+
+interface Cost {
+  cpuUs: number
+  perSecond: number
+}
+
+async function cost({ port, cpuUs }: ServerProcess, request: string): Promise<Cost> {
+  const before = await cpuUs()
+  const startedAtMs = performance.now()
+  const status = await sendBursts({ port, connections: 10, pipelined: 10, requests, request })
+  if (status !== '200') throw new Error(`expected 200, got ${status}`)
+  const perSecond = requests / ((performance.now() - startedAtMs) / 1000)
+  return { cpuUs: ((await cpuUs()) - before) / requests, perSecond }
+}
+
+const isAlone = keepToCore(CLIENT_CORE)
+const names = positionals.length > 0 ? positionals : Object.keys(contestants)
+const redises = await Promise.all([...names, 'judge'].map(() => startRedis()))
+const urlOf = (place: number) => String(redises[place]?.url)
+const contest = await Promise.all(
+  names.map(async (name, place) => {
+    const start = (...more: string[]) =>
+      startPeer(name, urlOf(place), urlOf(names.length), TTL_SECONDS, ['alone', ...more])
+    const [plain, compressing] = await Promise.all([start(), start('compress')])
+    return { name, plain, compressing, costs: [] as Cost[], gzipCosts: [] as Cost[] }
+  }),
 )
 try {
-  say(machine())
-  say(`${rounds} rounds in turn, after one to warm up, of ${requests} requests each; µs of the server for a request`)
-  const found = names.map(() => [] as number[])
+  say(setting())
+  say(
+    `\n${rounds} rounds in turn, after one to warm up, of ${requests} requests each, over 10 connections, 10 at once on each; medians;`,
+  )
+  say(isAlone ? 'the server has a core, client and Redis have the other' : 'server, client and Redis share all cores')
   for (let round = 0; round <= rounds; round += 1) {
-    for (const [index, server] of servers.entries()) {
-      const cost = await costUs(server, { request: listRequest(30), requests })
-      if (round > 0) found[index]?.push(cost)
+    for (const { plain, compressing, costs, gzipCosts } of inTurn(contest, round)) {
+      const [now, gzipped] = [await cost(plain, PLAIN), await cost(compressing, GZIP)]
+      if (round === 0) continue
+      costs.push(now)
+      gzipCosts.push(gzipped)
     }
   }
-  const ours = found[0] ?? []
-  for (const [index, name] of names.entries()) {
-    const theirs = found[index] ?? []
-    const ratio = median(theirs.map((value, round) => value / (ours[round] ?? 0)))
-    say(`${name.padEnd(24)} ${median(theirs).toFixed(1).padStart(7)}   ${ratio.toFixed(2)} times ours`)
+  const ours = contest.find(({ name }) => name === OURS)
+  const cells = (costs: Cost[], base: Cost[] | undefined) => {
+    // In each round, so that what the machine does meanwhile is the same for both.
+    const times = (of: keyof Cost) => median(costs.map((cost, round) => cost[of] / (base?.[round]?.[of] ?? Number.NaN)))
+    const [us, perSecond] = [median(costs.map(({ cpuUs }) => cpuUs)), median(costs.map((cost) => cost.perSecond))]
+    return [us.toFixed(0), times('cpuUs').toFixed(2), perSecond.toFixed(0), times('perSecond').toFixed(2)]
   }
+  const head = ['µs a request', 'times ours', 'requests/s', 'times ours']
+  const rows = contest.map(({ name, costs, gzipCosts }) => [
+    name,
+    ...cells(costs, ours?.costs),
+    ...cells(gzipCosts, ours?.gzipCosts),
+  ])
+  say(`\n${table(['', ...head, ...head.map((name) => `gzip: ${name}`)], rows)}`)
+  say('gzip: ours are compressed once a list; the others do not compress, and have @fastify/compress before them here')
 } finally {
-  for (const server of servers) await server.stop()
-  for (const redis of [judge, ...redises]) await redis.stop()
+  for (const { plain, compressing } of contest) for (const server of [plain, compressing]) await server.stop()
+  for (const redis of redises) await redis.stop()
 }

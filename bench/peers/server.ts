@@ -1,5 +1,6 @@
-// A server of a fleet: server.ts <contestant> <its Redis> <the Redis of the judge> <ttl, seconds> [compress]. Answers
-// `GET /posts/popular?limit=10&days=30` from the cache, on a free port; see `serve`. The judge is told of each query.
+// A server of a fleet: server.ts <contestant> <its Redis> <the Redis of the judge> <ttl, seconds> [compress] [alone]. Answers
+// `GET /posts/popular?limit=10&days=30` from the cache, on a free port; see `serve`. The judge is told of each query. `compress`: with
+// @fastify/compress, where the cache is not ours; `alone`: on a core of its own.
 import { setTimeout as sleep } from 'node:timers/promises'
 import compress from '@fastify/compress'
 import Fastify from 'fastify'
@@ -8,9 +9,11 @@ import popularPosts from '../../index.ts'
 import { POSTS } from '../list-of-the-bench.ts'
 import { serve } from '../server-process.ts'
 import { contestants, OURS } from './contestants.ts'
+import { keepToCore, SERVER_CORE } from './cores.ts'
 import { NO_CACHE } from './start-server.ts'
 
-const [, , name = '', redisUrl = '', judgeUrl = '', ttl = '', compresses] = process.argv
+const [, , name = '', redisUrl = '', judgeUrl = '', ttl = '', ...more] = process.argv
+if (more.includes('alone')) keepToCore(SERVER_CORE)
 const judge = new Redis(judgeUrl)
 const ttlSeconds = Number(ttl)
 const staleSeconds = 600
@@ -36,7 +39,7 @@ const app = Fastify()
 if (name === OURS) {
   await app.register(popularPosts, { redisUrl, ttlSeconds, staleSeconds, load: ({ days }) => load(days) })
 } else {
-  if (compresses !== undefined) await app.register(compress)
+  if (more.includes('compress')) await app.register(compress)
   const get = await createPeer()
   const querystring = {
     type: 'object',

@@ -1,3 +1,4 @@
+import { startRedis } from '../../test/helpers/redis.ts'
 import { startServer } from '../server-process.ts'
 
 /** The same route without a cache: every request waits for as long as a query takes. What is slower than this is the cache's. */
@@ -6,6 +7,24 @@ export const NO_CACHE = 'no cache'
 /** Starts `server.ts` over a cache. */
 export const startPeer = (name: string, redisUrl: string, judgeUrl: string, ttlSeconds: number, more: string[] = []) =>
   startServer(new URL('server.ts', import.meta.url), [name, redisUrl, judgeUrl, String(ttlSeconds), ...more])
+
+/** Starts four servers over a cache, with a Redis of their own. */
+export async function startPeers(name: string, judgeUrl: string, ttlSeconds: number) {
+  const redis = await startRedis()
+  const servers = await Promise.all(
+    Array.from({ length: PROCESSES }, () => startPeer(name, redis.url, judgeUrl, ttlSeconds)),
+  )
+  return {
+    ports: servers.map(({ port }) => port),
+    async stop() {
+      for (const server of servers) await server.stop()
+      await redis.stop()
+    },
+  }
+}
+
+/** So many servers share a Redis. */
+export const PROCESSES = 4
 
 /** The list as a request, of another window for each number. */
 export const listRequest = (days: number, headers = '') =>

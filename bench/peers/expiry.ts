@@ -1,0 +1,82 @@
+// npm run expiry, in this folder: a list that expires every 2 s in 4 processes, with a query of 300 ms, under a steady load: how many
+// queries, and how slow is the slowest answer? On us and on other caches. `-- --rounds 4 --seconds 22 --rate 600`; names: only these.
+import { parseArgs } from 'node:util'
+import { Redis } from 'ioredis'
+import { startRedis } from '../../test/helpers/redis.ts'
+import { median, sendLoad } from '../http-load.ts'
+import { contestants } from './contestants.ts'
+import { type Expiries, findExpiries } from './expiries.ts'
+import { listRequest, PROCESSES, startPeers } from './start-server.ts'
+import { sendSteadily } from './steady-load.ts'
+import { inTurn, setting, table } from './table.ts'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string', default: '4' },
+    seconds: { type: 'string', default: '22' },
+    rate: { type: 'string', default: '600' },
+  },
+})
+const [rounds, seconds, perSecond] = [Number(values.rounds), Number(values.seconds), Number(values.rate)]
+if (!(Number.isInteger(rounds) && rounds >= 1 && seconds >= 8 && perSecond >= 100))
+  throw new TypeError('Expected --rounds of at least 1, --seconds of at least 8 and --rate of at least 100.')
+
+const say = (text: string) => process.stdout.write(`${text}\n`)
+const [TTL_SECONDS, DAYS] = [2, 7]
+/** So many for each server, as fast as they are answered: else what is slow is code that nobody has compiled yet. */
+const WARM_UP = { connections: 10, requests: 2_000 }
+
+const judge = await startRedis()
+const judging = new Redis(judge.url)
+
+interface Run extends Expiries {
+  /** How late the client was itself, for one request in a hundred. */
+  clientMs: number
+}
+
+async function measure(name: string): Promise<Run> {
+  await judging.flushall()
+  const { ports, stop } = await startPeers(name, judge.url, TTL_SECONDS)
+  try {
+    const request = listRequest(DAYS)
+    await Promise.all(ports.map((port) => sendLoad({ port, ...WARM_UP, requestOf: () => request })))
+    const asked = await sendSteadily({ ports, perSecond, seconds, request })
+    const queries = (await judging.lrange(`queries:${DAYS}`, 0, -1)).map((query) => JSON.parse(query))
+    const lateMs = asked.map((answer) => answer.lateMs).sort((a, b) => a - b)
+    return { ...findExpiries(asked, queries), clientMs: lateMs[Math.floor(lateMs.length * 0.99)] ?? 0 }
+  } finally {
+    await stop()
+  }
+}
+
+function rowOf([name, runs]: [string, Run[]]): string[] {
+  const [at, between] = [runs.flatMap(({ worst }) => worst.at), runs.flatMap(({ worst }) => worst.between)]
+  const cells = [median(at), Math.max(...at), median(between), Math.max(...between)]
+  const ofP99 = median(runs.map(({ worst, p99Ms }) => median(worst.at) / p99Ms))
+  const ofQuiet = median(runs.map(({ worst }) => median(worst.at) / median(worst.between)))
+  const ms = [median(runs.map(({ p99Ms }) => p99Ms)), ...cells].map((value) => value.toFixed(1))
+  return [name, String(median(runs.map(({ queries }) => queries))), ...ms, ofP99.toFixed(2), ofQuiet.toFixed(2)]
+}
+
+try {
+  const found = new Map<string, Run[]>()
+  for (const name of positionals.length > 0 ? positionals : Object.keys(contestants)) found.set(name, [])
+  say(setting())
+  say(
+    `\nA list that expires every ${TTL_SECONDS} s; ${PROCESSES} processes, a query of 300 ms; ${perSecond} requests a second in all, evenly spaced;`,
+  )
+  say(`ms from when a request was due; medians of ${rounds} rounds in turn, ${seconds} s each`)
+  for (let round = 0; round < rounds; round += 1)
+    for (const [name, runs] of inTurn([...found], round)) runs.push(await measure(name))
+  const runs = [...found.values()].flat()
+  const clientMs = median(runs.map((run) => run.clientMs))
+  say(
+    `in all ${runs.reduce((sum, { count }) => sum + count, 0)} expiries; the client itself was ${clientMs.toFixed(1)} ms late (p99)`,
+  )
+  const worst = ['worst at an expiry', 'the maximum', 'worst without', 'the maximum']
+  say(`\n${table(['', 'queries', 'p99', ...worst, 'at an expiry / p99', 'at / without'], [...found].map(rowOf))}`)
+} finally {
+  judging.disconnect()
+  await judge.stop()
+}
