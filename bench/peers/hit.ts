@@ -69,16 +69,31 @@ try {
     // In each round, so that what the machine does meanwhile is the same for both.
     const times = (of: keyof Cost) => median(costs.map((cost, round) => cost[of] / (base?.[round]?.[of] ?? Number.NaN)))
     const [us, perSecond] = [median(costs.map(({ cpuUs }) => cpuUs)), median(costs.map((cost) => cost.perSecond))]
-    return [us.toFixed(0), times('cpuUs').toFixed(2), perSecond.toFixed(0), times('perSecond').toFixed(2)]
+    const busy = median(costs.map((cost) => (cost.cpuUs * cost.perSecond) / 1e6))
+    return [
+      us.toFixed(0),
+      times('cpuUs').toFixed(2),
+      perSecond.toFixed(0),
+      times('perSecond').toFixed(2),
+      busy.toFixed(2),
+    ]
   }
-  const head = ['µs a request', 'times ours', 'requests/s', 'times ours']
-  const rows = contest.map(({ name, costs, gzipCosts }) => [
-    name,
-    ...cells(costs, ours?.costs),
-    ...cells(gzipCosts, ours?.gzipCosts),
-  ])
-  say(`\n${table(['', ...head, ...head.map((name) => `gzip: ${name}`)], rows)}`)
-  say('gzip: ours are compressed once a list; the others do not compress, and have @fastify/compress before them here')
+  const head = ['', 'µs a request', 'times ours', 'requests/s', 'times ours', 'of a core']
+  say(
+    `\n${table(
+      head,
+      contest.map(({ name, costs }) => [name, ...cells(costs, ours?.costs)]),
+    )}`,
+  )
+  say(
+    'gzip accepted: ours are compressed once a list; the others do not compress, and have @fastify/compress before them',
+  )
+  say(
+    `\n${table(
+      head,
+      contest.map(({ name, gzipCosts }) => [name, ...cells(gzipCosts, ours?.gzipCosts)]),
+    )}`,
+  )
 } finally {
   for (const { plain, compressing } of contest) for (const server of [plain, compressing]) await server.stop()
   for (const redis of redises) await redis.stop()

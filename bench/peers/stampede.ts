@@ -62,9 +62,11 @@ try {
     const times = (['sentMs', 'firstMs', 'allMs'] as const).map((when) => median(bursts.map((burst) => burst[when])))
     // In each round, so that what the machine does meanwhile is the same for both.
     const ratio = median(bursts.map(({ allMs }, round) => allMs / (ours[round]?.allMs ?? Number.NaN)))
-    return [name, String(median(queries)), ...times.map((ms) => ms.toFixed(0)), ratio.toFixed(2)]
+    // What neighbours on the machine add is never less than nothing.
+    const fastest = Math.min(...bursts.map(({ allMs }) => allMs))
+    return [name, String(median(queries)), ...[...times, fastest].map((ms) => ms.toFixed(0)), ratio.toFixed(2)]
   })
-  say(`\n${table(['', 'queries', 'all sent', 'first answer', 'all answered', 'times ours'], rows)}`)
+  say(`\n${table(['', 'queries', 'all sent', 'first answer', 'all answered', 'the fastest', 'times ours'], rows)}`)
 } finally {
   for (const end of ends) await end()
   judging.disconnect()
