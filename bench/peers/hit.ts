@@ -29,13 +29,13 @@ interface Cost {
   perSecond: number
 }
 
-async function cost({ port, cpuUs }: ServerProcess, request: string): Promise<Cost> {
-  const before = await cpuUs()
+async function cost({ port, usage }: ServerProcess, request: string): Promise<Cost> {
+  const before = await usage()
   const startedAtMs = performance.now()
   const status = await sendBursts({ port, connections: 10, pipelined: 10, requests, request })
   if (status !== '200') throw new Error(`expected 200, got ${status}`)
   const perSecond = requests / ((performance.now() - startedAtMs) / 1000)
-  return { cpuUs: ((await cpuUs()) - before) / requests, perSecond }
+  return { cpuUs: ((await usage()).cpuUs - before.cpuUs) / requests, perSecond }
 }
 
 const isAlone = keepToCore(CLIENT_CORE)
