@@ -6,16 +6,30 @@ import type { StoredValue } from './store.ts'
 export interface NearCache {
   /** A copy that is fresh, and of a generation that was current less than the bound ago. */
   find(key: string): StoredValue | undefined
+  /** A copy that is stale, of a generation as current, which the store has answered a moment ago, and may be served again. */
+  findHeld(key: string): HeldValue | undefined
   /** Looks at the generation where a copy only lacks that; one look for all who ask meanwhile. Never rejects. */
   revalidate(key: string): Promise<void>
   /** The store has said, to a question of `askedAtMs`, that this generation is current. */
   confirm(generation: string, askedAtMs: number): void
   /** Keeps a copy of a value of that generation, which the store gave to a question of `askedAtMs`. */
   put(key: string, value: StoredValue, generation: string, askedAtMs: number): void
+  /** The same for a stale value, for so long, or until it is released: whoever comes meanwhile need not ask the store again. */
+  hold(key: string, value: StoredValue, generation: string, askedAtMs: number, held: Held): void
+  /** The store has a newer value. */
+  release(key: string): void
   /** Something may have been invalidated: no copy is served before the next look. */
   doubt(): void
   clear(): void
 }
+
+interface Held {
+  forMs: number
+  /** It is stale because loading fails. */
+  isFailSafe: boolean
+}
+
+export interface HeldValue extends StoredValue, Pick<Held, 'isFailSafe'> {}
 
 interface NearCacheOptions {
   clock: Clock
@@ -34,6 +48,7 @@ interface Copy {
   generation: string
   committedAtMs: number
   freshUntilMs: number
+  held?: { untilMs: number; isFailSafe: boolean } | undefined
 }
 
 /**
@@ -93,6 +108,21 @@ export function createNearCache({
     look = shareLook()
   }
 
+  function keep(
+    key: string,
+    { value, ageMs, freshForMs }: StoredValue,
+    ofGeneration: string,
+    askedAtMs: number,
+    held?: Copy['held'],
+  ): void {
+    // Counted from the question: the answer may have lain about, and this process slept, before it came here.
+    const [committedAtMs, freshUntilMs] = [askedAtMs - ageMs, askedAtMs + freshForMs]
+    const known = copies.peek(key)
+    // The same bytes stay the same object: what was made of them goes with it.
+    const bytes = known !== undefined && Buffer.compare(known.value, value) === 0 ? known.value : value
+    copies.set(key, { value: bytes, generation: ofGeneration, committedAtMs, freshUntilMs, held })
+  }
+
   return {
     find(key) {
       const copy = copies.get(key)
@@ -102,16 +132,30 @@ export function createNearCache({
       if (looksAhead) lookAhead(now)
       return { value: copy.value, ageMs: now - copy.committedAtMs, freshForMs: copy.freshUntilMs - now }
     },
+    findHeld(key) {
+      const copy = copies.get(key)
+      if (copy?.held === undefined || copy.generation !== confirmed.generation) return undefined
+      const now = clock.now()
+      if (!isRecent(now) || copy.held.untilMs <= now) return undefined
+      const { value, committedAtMs, freshUntilMs, held } = copy
+      return { value, ageMs: now - committedAtMs, freshForMs: freshUntilMs - now, isFailSafe: held.isFailSafe }
+    },
     async revalidate(key) {
       if (isRecent(clock.now()) || !copies.has(key)) return
       look ??= shareLook()
       await look
     },
     confirm,
-    put(key, { value, ageMs, freshForMs }, ofGeneration, askedAtMs) {
-      // Counted from the question: the answer may have lain about, and this process slept, before it came here.
-      const [committedAtMs, freshUntilMs] = [askedAtMs - ageMs, askedAtMs + freshForMs]
-      copies.set(key, { value, generation: ofGeneration, committedAtMs, freshUntilMs })
+    put: keep,
+    hold(key, value, ofGeneration, askedAtMs, { forMs, isFailSafe }) {
+      // Answers come in any order: this one may have been on its way while a fresh value was put.
+      const known = copies.peek(key)
+      if (known?.generation === ofGeneration && known.freshUntilMs > clock.now()) return
+      keep(key, value, ofGeneration, askedAtMs, { untilMs: askedAtMs + forMs, isFailSafe })
+    },
+    release(key) {
+      const known = copies.peek(key)
+      if (known !== undefined) known.held = undefined
     },
     doubt() {
       confirmed = UNKNOWN

@@ -1,7 +1,9 @@
-import { LoadFailedError, LoadTimeoutError, UnsettledError } from './errors.ts'
+import { createBackground } from './background.ts'
+import { LoadFailedError, UnsettledError } from './errors.ts'
 import type { LoadReason } from './events.ts'
 import { createNearCache } from './near-cache.ts'
 import type { CacheOptions } from './options.ts'
+import { createRenewal } from './renewal.ts'
 import type { Acquired, InvalidateMode, InvalidateOptions, Lease, StoredValue } from './store.ts'
 import { createWaiters } from './waiters.ts'
 
@@ -76,7 +78,8 @@ export function createReadThroughCache({
   const copies = near && createNearCache({ clock, generation, ...near, looksAhead: refreshesBehind })
   const maxStaleMs = near?.maxStaleMs ?? 0
   const waiters = createWaiters(clock)
-  const background = new Set<Promise<void>>()
+  const background = createBackground(observe)
+  const whileRenewing = createRenewal({ store, clock, policy, background })
 
   function peek(key: string): StoredValue | undefined {
     const found = copies === undefined ? store.peek?.(key) : copies.find(key)
@@ -88,6 +91,13 @@ export function createReadThroughCache({
   async function read(key: string, load: Load): Promise<ReadAnswer> {
     const here = peek(key)
     if (here !== undefined) return { ...here, outcome: 'hit', durationMs: 0 }
+    const held = copies?.findHeld(key)
+    if (held !== undefined) {
+      const { isFailSafe, ...value } = held
+      if (isFailSafe) observe({ type: 'fail-safe', key })
+      observe({ type: 'stale-hit', key, durationMs: 0 })
+      return { ...value, outcome: 'stale', durationMs: 0 }
+    }
     const startedAtMs = clock.now()
     const { answer, hasWaited } = await find(key, load, startedAtMs)
     const outcome = hasWaited && answer.outcome === 'loaded' ? 'collapsed' : answer.outcome
@@ -136,19 +146,27 @@ export function createReadThroughCache({
       if (acquired.state === 'cooling') {
         if (found === undefined) throw new LoadFailedError(acquired.retryAfterMs)
         observe({ type: 'fail-safe', key })
-        return { answer: { ...found, outcome: 'stale' }, asOfMs }
+        return serveStale(key, found, acquired, asOfMs)
       }
       if (acquired.state === 'lease') {
         if (polls > 0) observe({ type: 'takeover', key })
         if (stale === undefined) return loadUnder(key, acquired.lease, load, 'load')
         if (!refreshesBehind) return loadUnder(key, acquired.lease, load, 'refresh')
-        inBackground(loadUnder(key, acquired.lease, load, 'refresh'))
-        return { answer: { ...stale, outcome: 'stale' }, asOfMs }
+        background.run(loadUnder(key, acquired.lease, load, 'refresh'))
+        return serveStale(key, stale, acquired, asOfMs)
       }
-      if (stale !== undefined) return { answer: { ...stale, outcome: 'stale' }, asOfMs }
+      if (stale !== undefined) return serveStale(key, stale, acquired, asOfMs)
       if (polls === 0) observe({ type: 'wait', key })
       await pause(key, acquired.retryAfterMs, polls)
     }
+  }
+
+  /** For as long as a waiter would pause, those who come next are served the same without asking the store. */
+  function serveStale(key: string, found: StoredValue, { state, generation }: Acquired, askedAtMs: number): Landed {
+    const forMs = policy.poll.longestMs
+    if (generation !== undefined)
+      copies?.hold(key, found, generation, askedAtMs, { forMs, isFailSafe: state === 'cooling' })
+    return { answer: { ...found, outcome: 'stale' }, asOfMs: askedAtMs }
   }
 
   async function acquire(key: string, { force = false } = {}): Promise<Acquired> {
@@ -215,42 +233,6 @@ export function createReadThroughCache({
     }
   }
 
-  async function whileRenewing(key: string, lease: Lease, load: Load): Promise<Uint8Array> {
-    let isLoading = true
-    const renewLater = () => clock.schedule(policy.leaseMs / 3, () => inBackground(renew()))
-    const renew = async () => {
-      const isHeld = await store.renew(key, lease, policy.leaseMs)
-      if (isHeld && isLoading) cancelRenewal = renewLater()
-    }
-    let cancelRenewal = renewLater()
-    let giveUp: (error: Error) => void
-    const tooLate = new Promise<never>((_resolve, reject) => {
-      giveUp = reject
-    })
-    const cancelTimeout = clock.schedule(policy.loadTimeoutMs, () => giveUp(new LoadTimeoutError(policy.loadTimeoutMs)))
-    try {
-      return await Promise.race([load(), tooLate])
-    } finally {
-      isLoading = false
-      cancelRenewal()
-      cancelTimeout()
-    }
-  }
-
-  function inBackground(work: Promise<unknown>): void {
-    const tracked = work
-      .then(
-        () => {},
-        (error: unknown) => {
-          // A failed load has been told already, by whoever loaded.
-          if (!(error instanceof LoadFailedError || error instanceof UnsettledError))
-            observe({ type: 'background-failed', error })
-        },
-      )
-      .finally(() => background.delete(tracked))
-    background.add(tracked)
-  }
-
   /** Waits before the next look at an entry that another process is loading. */
   function pause(key: string, longestMs: number, polls: number): Promise<void> {
     const backoffMs = Math.min(policy.poll.firstMs * 2 ** polls, policy.poll.longestMs) * (0.5 + 0.5 * random())
@@ -259,8 +241,12 @@ export function createReadThroughCache({
 
   function hear(message: string): void {
     const [what, key = ''] = message.split(' ', 2)
-    if (what === 'invalidated') copies?.doubt()
-    else waiters.wake(key)
+    if (what === 'invalidated') {
+      copies?.doubt()
+    } else {
+      copies?.release(key)
+      waiters.wake(key)
+    }
   }
 
   async function invalidate(mode: InvalidateMode, { wait = true, cause }: InvalidateOptions = {}): Promise<void> {
@@ -288,8 +274,6 @@ export function createReadThroughCache({
     refresh,
     invalidate,
     hear,
-    async settle() {
-      while (background.size > 0) await Promise.all(background)
-    },
+    settle: background.settle,
   }
 }

@@ -175,6 +175,50 @@ t.test('a look ahead that finds another generation ends the copies', async (t) =
   t.equal(text('a'), undefined)
 })
 
+t.test('a stale copy is held for so long, or until it is released, and only in its generation', async (t) => {
+  const { clock, near } = setUp()
+  const hold = (isFailSafe = false, generation = 'g1') => {
+    near.hold('a', stored('a', -50), generation, clock.now(), { forMs: 250, isFailSafe })
+    near.confirm('g1', clock.now())
+  }
+  hold()
+  t.equal(near.find('a'), undefined, 'it is not fresh')
+  await clock.advance(249)
+  t.match(near.findHeld('a'), { ageMs: 249, freshForMs: -299, isFailSafe: false })
+  await clock.advance(1)
+  t.equal(near.findHeld('a'), undefined)
+  hold(true)
+  t.match(near.findHeld('a'), { isFailSafe: true })
+  near.release('a')
+  near.release('b')
+  t.equal(near.findHeld('a'), undefined)
+  hold(false, 'g0')
+  t.equal(near.findHeld('a'), undefined, 'of a generation that has ended')
+  hold()
+  near.doubt()
+  t.equal(near.findHeld('a'), undefined)
+})
+
+t.test('a fresh copy is not replaced by a stale one that was on its way', async (t) => {
+  const { clock, near, text, keep } = setUp()
+  const askedAtMs = clock.now()
+  await clock.advance(10)
+  keep('a', stored('new'))
+  near.hold('a', stored('old', -50), 'g1', askedAtMs, { forMs: 250, isFailSafe: false })
+  t.equal(text('a'), 'new')
+  t.equal(near.findHeld('a'), undefined)
+})
+
+t.test('the same bytes stay the same object, for what was made of them', async (t) => {
+  const { near, keep } = setUp()
+  const first = Buffer.from('list')
+  keep('a', { ...stored('list'), value: first })
+  keep('a', stored('list'))
+  t.equal(near.find('a')?.value, first)
+  keep('a', stored('another'))
+  t.not(near.find('a')?.value, first)
+})
+
 t.test('copies are capped in number and bytes, and cleared', async (t) => {
   const { near, text, keep } = setUp({ maxEntries: 2, maxBytes: 10 })
   for (const key of ['a', 'b', 'c']) keep(key)

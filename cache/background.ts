@@ -1,0 +1,25 @@
+import { LoadFailedError, UnsettledError } from './errors.ts'
+import type { CacheEvent } from './events.ts'
+
+/** What nobody waits for; until, in the end, somebody waits for all of it. */
+export function createBackground(observe: (event: CacheEvent) => void) {
+  const running = new Set<Promise<void>>()
+  return {
+    run(work: Promise<unknown>): void {
+      const tracked = work
+        .then(
+          () => {},
+          (error: unknown) => {
+            // A failed load has been told already, by whoever loaded.
+            if (!(error instanceof LoadFailedError || error instanceof UnsettledError))
+              observe({ type: 'background-failed', error })
+          },
+        )
+        .finally(() => running.delete(tracked))
+      running.add(tracked)
+    },
+    async settle(): Promise<void> {
+      while (running.size > 0) await Promise.all(running)
+    },
+  }
+}
