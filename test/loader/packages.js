@@ -7,23 +7,26 @@ import { pathToFileURL } from 'node:url'
  * whole or not at all.
  * @param {string[]} manifests the package.json of each
  * @param {string} folder
+ * @param {Pick<import('esbuild').BuildOptions, 'external' | 'banner'>} [options]
  * @returns {Promise<Map<string, string>>} from what is imported, such as `kysely/migration`, to the URL of its bundle
  */
-export async function bundlePackages(manifests, folder) {
+export async function bundlePackages(manifests, folder, options = {}) {
   const names = manifests.flatMap((text) => {
     const { name, exports } = /** @type {{ name: string, exports: object }} */ (JSON.parse(text))
-    return Object.keys(exports).map((path) => name + path.slice(1))
+    const paths = Object.keys(exports).filter((path) => !path.endsWith('.json'))
+    return paths.map((path) => name + path.slice(1))
   })
   const entries = names.map((name) => ({ in: name, out: name.replaceAll('/', '-') }))
-  if (!existsSync(folder)) await bundle(entries, folder)
+  if (!existsSync(folder)) await bundle(entries, folder, options)
   return new Map(entries.map((entry) => [entry.in, pathToFileURL(join(folder, `${entry.out}.js`)).href]))
 }
 
 /**
  * @param {{ in: string, out: string }[]} entryPoints
  * @param {string} folder
+ * @param {Pick<import('esbuild').BuildOptions, 'external' | 'banner'>} options
  */
-async function bundle(entryPoints, folder) {
+async function bundle(entryPoints, folder, options) {
   const { build } = await import('esbuild')
   const outdir = `${folder}.${process.pid}`
   mkdirSync(dirname(folder), { recursive: true })
@@ -36,6 +39,7 @@ async function bundle(entryPoints, folder) {
     format: 'esm',
     platform: 'node',
     target: 'node20',
+    ...options,
   })
   try {
     renameSync(outdir, folder)
