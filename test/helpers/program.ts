@@ -8,6 +8,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 /** The argument with which Node.js runs TypeScript. */
 export const LOADER = `--import=${new URL('../loader/register.js', import.meta.url)}`
 
+/** As tap tells the processes that it follows. */
+const IS_COVERAGE_MEASURED = process.env['_TAPJS_PROCESSINFO_COVERAGE_'] === '1'
+
 /** All we need of a tap test. */
 export interface Teardown {
   teardown(end: () => Promise<unknown>): unknown
@@ -30,7 +33,7 @@ export interface ProgramOptions {
   args?: string[]
   env?: NodeJS.ProcessEnv
   input?: string
-  /** Whether what it runs counts for the coverage (default), which costs each process 0.5 s of CPU. */
+  /** Whether what it runs counts for the coverage (default, if that is measured), which costs each process 0.5 s of CPU. */
   isCovered?: boolean
 }
 
@@ -38,7 +41,7 @@ export interface ProgramOptions {
 export function runProgram(
   t: Teardown,
   file: string,
-  { args = [], env = {}, input, isCovered = true }: ProgramOptions = {},
+  { args = [], env = {}, input, isCovered = IS_COVERAGE_MEASURED }: ProgramOptions = {},
 ): Program {
   const { TEST_DATABASE_URL: _database, TEST_REDIS_URL: _redis, DATABASE_URL: _ambient, ...inherited } = process.env
   const command = [process.execPath, LOADER, file, ...args]

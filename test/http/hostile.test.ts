@@ -218,6 +218,7 @@ t.test('hostile input to every route is never an error of ours, and learns nothi
       TRUST_PROXY: 'loopback',
       CORS_ORIGIN: 'https://a.example',
     },
+    isCovered: false,
   })
   const [, port = ''] = await service.says(/, on http:\/\/127\.0\.0\.1:(\d+)\n/)
   const list = async () =>

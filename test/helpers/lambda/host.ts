@@ -141,7 +141,9 @@ async function startEnvironment({ taskRoot, handler, env }: FunctionOptions): Pr
   await once(api, 'listening')
   const address = `127.0.0.1:${(api.address() as AddressInfo).port}`
 
-  const child = spawn(process.execPath, ['--require', SHIM, await findRuntimeClient(), handler], {
+  // `env`, because tap gives NODE_OPTIONS to whatever is started, which makes a cold start twice as long.
+  const command = ['-u', 'NODE_OPTIONS', process.execPath, '--require', SHIM, await findRuntimeClient(), handler]
+  const child = spawn('/usr/bin/env', command, {
     cwd: taskRoot,
     stdio: ['ignore', 'pipe', 'pipe'],
     // Nothing of ours: a function has what AWS gives it.
