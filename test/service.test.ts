@@ -1,38 +1,9 @@
-import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { Client } from 'pg'
-import t, { type Test } from 'tap'
-import { openEmbeddedDatabase } from '../db/embedded/database.ts'
-import type { PopularPost } from '../index.ts'
+import t from 'tap'
 import { createTestDatabase } from './helpers/postgres.ts'
-import { type Program, runProgram } from './helpers/program.ts'
-import { until } from './helpers/services/until.ts'
+import { runProgram } from './helpers/program.ts'
+import { command, failsWith, getPosts, startService } from './helpers/service.ts'
 import { temporaryDirectory } from './helpers/temporary-directory.ts'
-
-/** Starts the service on a free port; answers it with its address. */
-async function startService(t: Test, env: NodeJS.ProcessEnv): Promise<Program & { address: string }> {
-  const service = runProgram(t, 'server.ts', { env: { PORT: '0', ...env } })
-  const [, address = ''] = await service.says(/(http:\/\/127\.0\.0\.1:\d+)/)
-  return { ...service, address }
-}
-
-const command = (t: Test, args: string[], env: NodeJS.ProcessEnv) =>
-  runProgram(t, 'bin/popular-posts.ts', { args, env })
-
-async function getPosts(address: string, query = ''): Promise<PopularPost[]> {
-  const response = await fetch(`${address}/posts/popular${query}`)
-  return (await response.json()) as PopularPost[]
-}
-
-/** Waits for a program that cannot start, and checks how it says so. */
-async function failsWith(t: Test, program: Program, sentence: RegExp): Promise<void> {
-  t.equal(await program.ended(), 1, 'exit code')
-  t.match(program.stderr(), sentence)
-  t.equal(program.stderr().trim().split('\n').length, 1, `one sentence: ${program.stderr()}`)
-  t.notMatch(program.stdout() + program.stderr(), /\n\s+at |node:internal/, 'no stack')
-}
 
 t.test('with nothing but a folder: a demo blog on an embedded database, kept across restarts', async (t) => {
   const env = { DATA_DIR: join(await temporaryDirectory(t), 'data') }
@@ -52,32 +23,6 @@ t.test('with nothing but a folder: a demo blog on an embedded database, kept acr
   const second = await startService(t, env)
   t.same(await getPosts(second.address, '?limit=50&days=0'), posts, 'the same blog, filled once')
   t.equal(await second.stop(), 0)
-})
-
-t.test('a real log takes the place of the demo, while the service runs and after a restart', async (t) => {
-  const directory = await temporaryDirectory(t)
-  const env = { DATA_DIR: join(directory, 'data') }
-  const log = join(directory, 'access.log')
-  const line = (slug: string, address: string) =>
-    `${address} - - [17/May/2015:10:05:03 +0000] "GET /blog/${slug} HTTP/1.1" 200 1 "-" "Mozilla/5.0 (X11; Linux x86_64; rv:29.0) Gecko/20100101 Firefox/29.0"\n`
-  await writeFile(log, line('first', '192.0.2.1') + line('second', '192.0.2.1') + line('first', '192.0.2.2'))
-  const slugs = async (address: string) =>
-    (await getPosts(address, '?days=0')).map(({ slug, views }) => `${slug} ${views}`)
-
-  const service = await startService(t, env)
-  t.equal((await getPosts(service.address)).length, 10)
-  const importing = command(t, ['import-log', log, '--post', '^/blog/(?<slug>[^/]+)$', '--create-posts'], env)
-  t.equal(await importing.ended(), 0, importing.stderr())
-  t.match(importing.stderr(), 'The demo blog (63 posts) makes room for yours.')
-  await until(
-    async () => (await slugs(service.address)).join() === 'first 2,second 1',
-    'the service shows the imported blog',
-  )
-  await service.stop()
-
-  const again = await startService(t, env)
-  t.match(again.stdout(), /Popular posts of your blog.*\n.*2 posts/)
-  t.same(await slugs(again.address), ['first 2', 'second 1'])
 })
 
 t.test('on a real server: tables by command, no demo unless asked for', async (t) => {
@@ -106,60 +51,6 @@ t.test('on a real server: tables by command, no demo unless asked for', async (t
     t.match(demo.stdout(), said)
   }
   t.equal(await service.stop(), 0)
-})
-
-t.test('what keeps the service from starting is one sentence', async (t) => {
-  const directory = await temporaryDirectory(t)
-  const taken = createServer().listen(0, '127.0.0.1')
-  await once(taken, 'listening')
-  t.teardown(() => taken.close())
-  const { port } = taken.address() as { port: number }
-  const env = { DATA_DIR: join(directory, 'data'), PORT: '0' }
-  await failsWith(
-    t,
-    runProgram(t, 'server.ts', { env: { ...env, PORT: String(port) } }),
-    new RegExp(`^Port ${port} on 127\\.0\\.0\\.1 is taken`),
-  )
-  await failsWith(
-    t,
-    runProgram(t, 'server.ts', { env: { ...env, HOST: '192.0.2.1' } }),
-    /^HOST 192\.0\.2\.1 is not an address of this machine/,
-  )
-  await failsWith(
-    t,
-    runProgram(t, 'server.ts', { env: { ...env, HOST: 'nowhere.invalid' } }),
-    /^HOST nowhere\.invalid is not an address of this machine/,
-  )
-  const file = join(directory, 'file')
-  await writeFile(file, '')
-  await failsWith(t, runProgram(t, 'server.ts', { env: { ...env, DATA_DIR: file } }), /file/)
-  const unreachable = runProgram(t, 'server.ts', { env: { DATABASE_URL: 'postgres://admin:secret@127.0.0.1:9/blog' } })
-  await failsWith(t, unreachable, /^The database in DATABASE_URL could not be used \(ECONNREFUSED\)/)
-  t.notMatch(unreachable.stderr(), /secret|admin|127\.0\.0\.1:9/)
-  const silent = createServer((socket) => socket.on('data', () => socket.end())).listen(0, '127.0.0.1')
-  await once(silent, 'listening')
-  t.teardown(() => silent.close())
-  const { port: silentPort } = silent.address() as { port: number }
-  await failsWith(
-    t,
-    runProgram(t, 'server.ts', { env: { DATABASE_URL: `postgres://127.0.0.1:${silentPort}/blog` } }),
-    /^The database in DATABASE_URL could not be used \(the connection ended\)/,
-  )
-})
-
-t.test('an embedded database that holds something else is left alone', async (t) => {
-  const env = { DATA_DIR: join(await temporaryDirectory(t), 'data'), PORT: '0' }
-  const { connectionString, close } = await openEmbeddedDatabase({ directory: env.DATA_DIR })
-  const client = new Client({ connectionString })
-  await client.connect()
-  await client.query('create table posts (mine text)')
-  await client.end()
-  await failsWith(
-    t,
-    runProgram(t, 'server.ts', { env }),
-    /^The embedded database in DATA_DIR could not be used \(42P07\)/,
-  )
-  await close()
 })
 
 t.test('all that is wrong with the environment is told at once', async (t) => {
