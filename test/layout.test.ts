@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { SLOW } from './slow.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -121,4 +122,8 @@ t.test('no file is longer than its idea', async (t) => {
     const lines = readFileSync(join(root, file), 'utf8').split('\n').length
     t.ok(lines <= 300, `${file} has ${lines} lines`)
   }
+})
+
+t.test('what only the full run tries is there', async (t) => {
+  for (const file of SLOW) t.ok(existsSync(join(root, file)), file)
 })

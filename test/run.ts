@@ -1,7 +1,9 @@
-// What `npm test` runs: one PostgreSQL and one Redis for all test files, then tap with the arguments given.
+// What `npm test` runs: one PostgreSQL and one Redis for all test files, then tap with the arguments given. Where these name
+// no file it is all but what is slow; with `--all` (`npm run test:all`) it is everything, and has to cover every line.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { messageOf } from '../db/startup-error.ts'
@@ -11,8 +13,13 @@ import { findChromium } from './helpers/services/find-chromium.ts'
 import { removeWithUs } from './helpers/services/reaper.ts'
 import { summarize } from './helpers/services/summarize.ts'
 import { provideTap } from './helpers/services/tap.ts'
+import { SLOW } from './slow.ts'
 
-async function main(args: string[]): Promise<number> {
+const ALL = '--all'
+
+async function main(given: string[]): Promise<number> {
+  const isUsual = !given.includes(ALL) && !given.some((arg) => isTest(arg) || existsSync(arg))
+  const args = isUsual ? [...given, '--disable-coverage', ...(await usualTests())] : given.filter((arg) => arg !== ALL)
   const [postgres, redis, program] = await Promise.all([
     providePostgres(),
     provideRedis(),
@@ -35,13 +42,23 @@ async function main(args: string[]): Promise<number> {
   const report = await readFile(results, 'utf8').catch(() => '')
   // tap's own account of a failure may be far up, or lost when nobody watches.
   for (const line of report.split('\n')) if (/^ *not ok (?!.*# (?:TODO|SKIP))/i.test(line)) say(line)
+  if (isUsual) say(`Not run: the coverage, and ${SLOW.length} slow files (test/slow.ts). npm run test:all does.`)
   say(summarize(report))
   return code ?? 1
 }
 
+async function usualTests(): Promise<string[]> {
+  const files = (await readdir('test', { recursive: true })).map((file) => `test/${file}`)
+  return files.filter((file) => file.endsWith('.test.ts') && !SLOW.includes(file))
+}
+
+function isTest(arg: string): boolean {
+  return arg.includes('.test.')
+}
+
 /** Has Chromium at hand where it is needed: a download takes longer than a test may. Its absence is for the tests to tell. */
 async function provideChromium(args: string[]): Promise<void> {
-  const files = args.filter((arg) => arg.includes('.test.'))
+  const files = args.filter(isTest)
   if (files.length > 0 && !files.some((file) => file.includes('browser'))) return
   await findChromium({ say }).catch(() => undefined)
 }
