@@ -12,7 +12,7 @@ import { until } from '../helpers/services/until.ts'
 
 import { layWire } from '../helpers/wire.ts'
 
-const RANKING = /row_number\(\)/
+const RANKING = /from "ranked"/
 const { taskRoot } = await packageService(t)
 
 /** A blog, a Redis, ways to both that can break, and the function that was packaged. */
