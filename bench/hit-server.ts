@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import popularPosts from '../index.ts'
 import { ListBody } from '../plugins/list-body.ts'
+import { keepToCore, SERVER_CORE } from './cores.ts'
 import { HEADERS, POSTS } from './list-of-the-bench.ts'
 import { serve } from './server-process.ts'
 
@@ -51,4 +52,5 @@ async function start(): Promise<number> {
   return Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port)
 }
 
+keepToCore(SERVER_CORE)
 serve(await start())

@@ -1,9 +1,11 @@
 /**
  * What does a cached list cost? Processor time of a server for a request, against Fastify that answers the same bytes and
- * headers from constant Buffers, and against node:http alone. `npm run bench:hit`; `-- --rounds 40 --requests 4000 --write`.
+ * headers from constant Buffers, and against node:http alone. `npm run bench:hit`; `-- --starts 6 --rounds 8
+ * --requests 3000 --write`. Where a process happens to lie in memory weighs more than what is measured: hence the starts.
  */
 import { parseArgs } from 'node:util'
 import { startRedis } from '../test/helpers/redis.ts'
+import { CLIENT_CORE, keepToCore } from './cores.ts'
 import type { Way } from './hit-server.ts'
 import { median, sendLoad } from './http-load.ts'
 import { createReport } from './report.ts'
@@ -11,36 +13,50 @@ import { costUs, type ServerProcess, startServer } from './server-process.ts'
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '40' },
-    requests: { type: 'string', default: '4000' },
+    starts: { type: 'string', default: '6' },
+    rounds: { type: 'string', default: '8' },
+    requests: { type: 'string', default: '3000' },
     write: { type: 'boolean', default: false },
   },
 })
-const [rounds, requests] = [Number(values.rounds), Number(values.requests)]
-if (!(Number.isInteger(rounds) && rounds >= 2 && Number.isInteger(requests) && requests >= 1000))
-  throw new TypeError('Expected --rounds of at least 2 and --requests of at least 1000.')
+const [starts, rounds, requests] = [Number(values.starts), Number(values.rounds), Number(values.requests)]
+if (!([starts, rounds].every((count) => Number.isInteger(count) && count >= 1) && requests >= 1000))
+  throw new TypeError('Expected --starts and --rounds of at least 1, and --requests of at least 1000.')
 
 const report = createReport('bench:hit', values)
+const isAlone = keepToCore(CLIENT_CORE)
 const redis = await startRedis()
 
-const start = (way: Way, level: string) =>
-  startServer(new URL('hit-server.ts', import.meta.url), [way, level, redis.url])
+const WAYS = {
+  'node:http': ['node', 'silent'],
+  'Fastify, constant': ['constant', 'silent'],
+  ours: ['ours', 'silent'],
+  'ours, with Redis': ['redis', 'silent'],
+  'Fastify, constant, logs at info': ['constant', 'info'],
+  'ours, logs at info': ['ours', 'info'],
+} satisfies Record<string, [Way, string]>
+type Name = keyof typeof WAYS
+const names = Object.keys(WAYS) as Name[]
+const baseOf = (name: Name): Name => (name.endsWith('info') ? 'Fastify, constant, logs at info' : 'Fastify, constant')
+
+/** So many requests until V8 has compiled what it will. */
+const WARM_UP = 20_000
+
+interface Started extends ServerProcess {
+  etag: string
+}
+
+async function start(name: Name): Promise<Started> {
+  const server = await startServer(new URL('hit-server.ts', import.meta.url), [...WAYS[name], redis.url])
+  const response = await fetch(`http://127.0.0.1:${server.port}${PATH}`, { headers: { 'accept-encoding': 'identity' } })
+  await response.arrayBuffer()
+  await costUs(server, { request: get(), requests: WARM_UP })
+  return { ...server, etag: String(response.headers.get('etag')) }
+}
 
 const PATH = '/posts/popular?limit=10&days=30'
 const get = (headers: Record<string, string> = {}) =>
   `GET ${PATH} HTTP/1.1\r\nhost: blog\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)}\r\n`
-
-const servers = {
-  'node:http': await start('node', 'silent'),
-  'Fastify, constant': await start('constant', 'silent'),
-  ours: await start('ours', 'silent'),
-  'ours, with Redis': await start('redis', 'silent'),
-  'Fastify, constant, logs at info': await start('constant', 'info'),
-  'ours, logs at info': await start('ours', 'info'),
-}
-type Name = keyof typeof servers
-const names = Object.keys(servers) as Name[]
-const baseOf = (name: Name): Name => (name.endsWith('info') ? 'Fastify, constant, logs at info' : 'Fastify, constant')
 
 /** The latency that one request in a hundred exceeds, in milliseconds, at ten connections. */
 async function p99Ms({ port }: ServerProcess): Promise<number> {
@@ -48,56 +64,58 @@ async function p99Ms({ port }: ServerProcess): Promise<number> {
   return latenciesMs.sort()[Math.floor(latenciesMs.length * 0.99)] ?? 0
 }
 
-async function etagOf({ port }: ServerProcess): Promise<string> {
-  const response = await fetch(`http://127.0.0.1:${port}${PATH}`, { headers: { 'accept-encoding': 'identity' } })
-  await response.arrayBuffer()
-  return String(response.headers.get('etag'))
-}
+type Headers = Record<string, string>
+const cost =
+  (status: string, headersOf: (server: Started) => Headers = () => ({})) =>
+  (server: Started) =>
+    costUs(server, { request: get(headersOf(server)), requests, status })
 
-/** What a measurement of each server has given, one a round. */
-async function inTurn(measure: (name: Name) => Promise<number>): Promise<Map<Name, number[]>> {
-  const found = new Map<Name, number[]>(names.map((name) => [name, []]))
-  for (let round = 0; round <= rounds; round += 1) {
-    for (const name of round % 2 === 0 ? names : names.toReversed()) {
-      const value = await measure(name)
-      if (round > 0) found.get(name)?.push(value)
+const KINDS: Record<string, (server: Started) => Promise<number>> = {
+  '200, µs': cost('200'),
+  'gzip, µs': cost('200', () => ({ 'accept-encoding': 'gzip' })),
+  'brotli, µs': cost('200', () => ({ 'accept-encoding': 'gzip, deflate, br, zstd' })),
+  '304, µs': cost('304', ({ etag }) => ({ 'if-none-match': etag })),
+  'p99, ms': p99Ms,
+}
+const kinds = Object.keys(KINDS)
+/** By kind and name, one a round. */
+const found = new Map<string, number[]>()
+const valuesOf = (kind: string, name: Name) => found.get(`${kind} ${name}`) ?? []
+
+/** All kinds of all servers, in turn; the first round is not counted: code is compiled then. */
+async function measure(servers: Record<Name, Started>): Promise<void> {
+  for (const [kind, ask] of Object.entries(KINDS)) {
+    for (let round = 0; round <= rounds; round += 1) {
+      for (const name of round % 2 === 0 ? names : names.toReversed()) {
+        const value = await ask(servers[name])
+        if (round > 0) found.set(`${kind} ${name}`, [...valuesOf(kind, name), value])
+      }
     }
   }
-  return found
+}
+
+function cell(kind: string, name: Name): string {
+  const all = valuesOf(kind, name)
+  // In each round, so that what the machine does meanwhile is the same for both.
+  const ratios = valuesOf(kind, baseOf(name)).map((value, round) => value / (all[round] ?? Number.NaN))
+  return `${median(all).toFixed(kind.startsWith('p99') ? 2 : 1)} (${median(ratios).toFixed(2)})`
 }
 
 try {
   report.say(
-    `\`${PATH}\`: medians of ${rounds} rounds in turn, after one to warm up, of ${requests} requests each. ` +
-      'Microseconds of processor time; in brackets, how fast that is against Fastify with a constant Buffer and the same logging.',
+    `\`${PATH}\`: medians of ${starts} times ${rounds} rounds in turn, of ${requests} requests each, ${
+      isAlone ? 'the server on a core of its own' : 'servers and client on all cores'
+    }. Microseconds of processor time; in brackets, how fast that is against Fastify with a constant Buffer and the same logging.`,
   )
-  const etags = new Map<Name, string>()
-  for (const name of names) etags.set(name, await etagOf(servers[name]))
-  const cost = (headersOf: (name: Name) => Record<string, string>, status: string) => (name: Name) =>
-    costUs(servers[name], { request: get(headersOf(name)), requests, status })
-  const kinds: Record<string, (name: Name) => Promise<number>> = {
-    '200, µs': cost(() => ({}), '200'),
-    'gzip, µs': cost(() => ({ 'accept-encoding': 'gzip' }), '200'),
-    'brotli, µs': cost(() => ({ 'accept-encoding': 'gzip, deflate, br, zstd' }), '200'),
-    '304, µs': cost((name) => ({ 'if-none-match': etags.get(name) ?? '' }), '304'),
-    'p99, ms': (name) => p99Ms(servers[name]),
+  for (let begun = 1; begun <= starts; begun += 1) {
+    report.progress(`servers started ${begun} of ${starts} times`)
+    const started: Partial<Record<Name, Started>> = {}
+    for (const name of names) started[name] = await start(name)
+    const servers = started as Record<Name, Started>
+    await measure(servers).finally(() => Promise.all(Object.values(servers).map((server) => server.stop())))
   }
-  const cells = new Map<Name, string[]>(names.map((name) => [name, []]))
-  for (const [kind, measure] of Object.entries(kinds)) {
-    report.progress(kind)
-    const found = await inTurn(measure)
-    for (const name of names) {
-      const all = found.get(name) ?? []
-      // In each round, so that what the machine does meanwhile is the same for both.
-      const ratios = (found.get(baseOf(name)) ?? []).map((value, round) => value / (all[round] ?? 0))
-      cells
-        .get(name)
-        ?.push(`${median(all).toFixed(all.length > 0 && median(all) < 5 ? 2 : 1)} (${median(ratios).toFixed(2)})`)
-    }
-  }
-  report.table([['', ...Object.keys(kinds)], ...[...cells].map(([name, all]) => [name, ...all])])
+  report.table([['', ...kinds], ...names.map((name) => [name, ...kinds.map((kind) => cell(kind, name))])])
   report.end()
 } finally {
-  for (const server of Object.values(servers)) await server.stop()
   await redis.stop()
 }

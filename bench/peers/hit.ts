@@ -3,10 +3,10 @@
 import { parseArgs } from 'node:util'
 import { startRedis } from '../../test/helpers/redis.ts'
 import { sendBursts } from '../burst.ts'
+import { CLIENT_CORE, keepToCore } from '../cores.ts'
 import { median } from '../http-load.ts'
 import type { ServerProcess } from '../server-process.ts'
 import { contestants, OURS } from './contestants.ts'
-import { CLIENT_CORE, keepToCore } from './cores.ts'
 import { listRequest, startPeer } from './start-server.ts'
 import { inTurn, setting, table } from './table.ts'
 

@@ -6,10 +6,10 @@ import compress from '@fastify/compress'
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import popularPosts from '../../index.ts'
+import { keepToCore, SERVER_CORE } from '../cores.ts'
 import { POSTS } from '../list-of-the-bench.ts'
 import { serve } from '../server-process.ts'
 import { contestants, OURS } from './contestants.ts'
-import { keepToCore, SERVER_CORE } from './cores.ts'
 import { NO_CACHE } from './start-server.ts'
 
 const [, , name = '', redisUrl = '', judgeUrl = '', ttl = '', ...more] = process.argv
