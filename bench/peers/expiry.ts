@@ -4,16 +4,18 @@ import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'
 import { startRedis } from '../../test/helpers/redis.ts'
 import { median, sendLoad } from '../http-load.ts'
+import { createReport } from '../report.ts'
 import { contestants } from './contestants.ts'
 import { type Expiries, findExpiries } from './expiries.ts'
 import { listRequest, PROCESSES, startPeers } from './start-server.ts'
 import { sendSteadily } from './steady-load.ts'
-import { inTurn, setting, table } from './table.ts'
+import { inTurn, versions } from './table.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     rounds: { type: 'string', default: '4' },
+    write: { type: 'boolean', default: false },
     seconds: { type: 'string', default: '22' },
     rate: { type: 'string', default: '600' },
   },
@@ -22,7 +24,7 @@ const [rounds, seconds, perSecond] = [Number(values.rounds), Number(values.secon
 if (!(Number.isInteger(rounds) && rounds >= 1 && seconds >= 8 && perSecond >= 100))
   throw new TypeError('Expected --rounds of at least 1, --seconds of at least 8 and --rate of at least 100.')
 
-const say = (text: string) => process.stdout.write(`${text}\n`)
+const report = createReport('peers:expiry', values)
 const [TTL_SECONDS, DAYS] = [2, 7]
 /** So many for each server, as fast as they are answered: else what is slow is code that nobody has compiled yet. */
 const WARM_UP = { connections: 10, requests: 2_000 }
@@ -62,20 +64,21 @@ function rowOf([name, runs]: [string, Run[]]): string[] {
 try {
   const found = new Map<string, Run[]>()
   for (const name of positionals.length > 0 ? positionals : Object.keys(contestants)) found.set(name, [])
-  say(setting())
-  say(
-    `\nA list that expires every ${TTL_SECONDS} s; ${PROCESSES} processes, a query of 300 ms; ${perSecond} requests a second in all, evenly spaced;`,
+  report.say(versions())
+  report.say(
+    `A list that expires every ${TTL_SECONDS} s; ${PROCESSES} processes, a query of 300 ms; ${perSecond} requests a second in all, evenly spaced;`,
   )
-  say(`ms from when a request was due; medians of ${rounds} rounds in turn, ${seconds} s each`)
+  report.say(`ms from when a request was due; medians of ${rounds} rounds in turn, ${seconds} s each`)
   for (let round = 0; round < rounds; round += 1)
     for (const [name, runs] of inTurn([...found], round)) runs.push(await measure(name))
   const runs = [...found.values()].flat()
   const clientMs = median(runs.map((run) => run.clientMs))
-  say(
+  report.say(
     `in all ${runs.reduce((sum, { count }) => sum + count, 0)} expiries; the client itself was ${clientMs.toFixed(1)} ms late (p99)`,
   )
   const worst = ['worst at an expiry', 'the maximum', 'worst without', 'the maximum']
-  say(`\n${table(['', 'queries', 'p99', ...worst, 'at an expiry / p99', 'at / without'], [...found].map(rowOf))}`)
+  report.table([['', 'queries', 'p99', ...worst, 'at an expiry / p99', 'at / without'], ...[...found].map(rowOf)])
+  report.end()
 } finally {
   judging.disconnect()
   await judge.stop()

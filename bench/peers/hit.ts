@@ -5,20 +5,25 @@ import { startRedis } from '../../test/helpers/redis.ts'
 import { sendBursts } from '../burst.ts'
 import { CLIENT_CORE, keepToCore } from '../cores.ts'
 import { median } from '../http-load.ts'
+import { createReport } from '../report.ts'
 import type { ServerProcess } from '../server-process.ts'
 import { contestants, OURS } from './contestants.ts'
 import { listRequest, startPeer } from './start-server.ts'
-import { inTurn, setting, table } from './table.ts'
+import { inTurn, versions } from './table.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string', default: '6' }, requests: { type: 'string', default: '5000' } },
+  options: {
+    rounds: { type: 'string', default: '6' },
+    write: { type: 'boolean', default: false },
+    requests: { type: 'string', default: '5000' },
+  },
 })
 const [rounds, requests] = [Number(values.rounds), Number(values.requests)]
 if (!(Number.isInteger(rounds) && rounds >= 2 && Number.isInteger(requests) && requests >= 1000))
   throw new TypeError('Expected --rounds of at least 2 and --requests of at least 1000.')
 
-const say = (text: string) => process.stdout.write(`${text}\n`)
+const report = createReport('peers:hit', values)
 const DAYS = 30
 const TTL_SECONDS = 3600
 const PLAIN = listRequest(DAYS)
@@ -51,11 +56,13 @@ const contest = await Promise.all(
   }),
 )
 try {
-  say(setting())
-  say(
-    `\n${rounds} rounds in turn, after one to warm up, of ${requests} requests each, over 10 connections, 10 at once on each; medians;`,
+  report.say(versions())
+  report.say(
+    `${rounds} rounds in turn, after one to warm up, of ${requests} requests each, over 10 connections, 10 at once on each; medians;`,
   )
-  say(isAlone ? 'the server has a core, client and Redis have the other' : 'server, client and Redis share all cores')
+  report.say(
+    isAlone ? 'the server has a core, client and Redis have the other' : 'server, client and Redis share all cores',
+  )
   for (let round = 0; round <= rounds; round += 1) {
     for (const { plain, compressing, costs, gzipCosts } of inTurn(contest, round)) {
       const [now, gzipped] = [await cost(plain, PLAIN), await cost(compressing, GZIP)]
@@ -79,21 +86,12 @@ try {
     ]
   }
   const head = ['', 'µs a request', 'times ours', 'requests/s', 'times ours', 'of a core']
-  say(
-    `\n${table(
-      head,
-      contest.map(({ name, costs }) => [name, ...cells(costs, ours?.costs)]),
-    )}`,
+  report.table([head, ...contest.map(({ name, costs }) => [name, ...cells(costs, ours?.costs)])])
+  report.say(
+    'Gzip accepted: ours are compressed once a list; the others do not compress, and have @fastify/compress before them.',
   )
-  say(
-    'gzip accepted: ours are compressed once a list; the others do not compress, and have @fastify/compress before them',
-  )
-  say(
-    `\n${table(
-      head,
-      contest.map(({ name, gzipCosts }) => [name, ...cells(gzipCosts, ours?.gzipCosts)]),
-    )}`,
-  )
+  report.table([head, ...contest.map(({ name, gzipCosts }) => [name, ...cells(gzipCosts, ours?.gzipCosts)])])
+  report.end()
 } finally {
   for (const { plain, compressing } of contest) for (const server of [plain, compressing]) await server.stop()
   for (const redis of redises) await redis.stop()

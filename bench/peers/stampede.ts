@@ -5,10 +5,11 @@ import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'
 import { startRedis } from '../../test/helpers/redis.ts'
 import { median } from '../http-load.ts'
+import { createReport } from '../report.ts'
 import { type Burst, openBurst } from './cold-burst.ts'
 import { contestants, OURS } from './contestants.ts'
 import { listRequest, NO_CACHE, PROCESSES, startPeers } from './start-server.ts'
-import { inTurn, setting, table } from './table.ts'
+import { inTurn, versions } from './table.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -17,7 +18,7 @@ const { values, positionals } = parseArgs({
 const rounds = Number(values.rounds)
 if (!(Number.isInteger(rounds) && rounds >= 2)) throw new TypeError('Expected --rounds of at least 2.')
 
-const say = (text: string) => process.stdout.write(`${text}\n`)
+const report = createReport('peers:stampede', values)
 const REQUESTS = 1000
 /** Nothing expires meanwhile. */
 const TTL_SECONDS = 3600
@@ -38,11 +39,11 @@ async function open(name: string) {
 }
 
 try {
-  say(setting())
-  say(
-    `\n${REQUESTS} requests at once for a cold list, over connections that are open; ${PROCESSES} processes, a query of 300 ms;`,
+  report.say(versions())
+  report.say(
+    `${REQUESTS} requests at once for a cold list, over connections that are open; ${PROCESSES} processes, a query of 300 ms;`,
   )
-  say(`ms from before the first is sent, medians of ${rounds} bursts in turn, after one to warm up`)
+  report.say(`ms from before the first is sent, medians of ${rounds} bursts in turn, after one to warm up`)
   const fleets = []
   for (const name of positionals.length > 0 ? positionals : [...Object.keys(contestants), NO_CACHE])
     fleets.push(await open(name))
@@ -66,7 +67,8 @@ try {
     const fastest = Math.min(...bursts.map(({ allMs }) => allMs))
     return [name, String(median(queries)), ...[...times, fastest].map((ms) => ms.toFixed(0)), ratio.toFixed(2)]
   })
-  say(`\n${table(['', 'queries', 'all sent', 'first answer', 'all answered', 'the fastest', 'times ours'], rows)}`)
+  report.table([['', 'queries', 'all sent', 'first answer', 'all answered', 'the fastest', 'times ours'], ...rows])
+  report.end()
 } finally {
   for (const end of ends) await end()
   judging.disconnect()

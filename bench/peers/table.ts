@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { machine } from '../machine.ts'
 
 const OURS = new URL('../../package.json', import.meta.url)
 
@@ -7,19 +6,13 @@ function packageOf(file: URL): { version: string; dependencies: Record<string, s
   return JSON.parse(readFileSync(file, 'utf8'))
 }
 
-/** What was measured, in which version, and on what. */
-export function setting(): string {
+/** What was measured, in which version. */
+export function versions(): string {
   const { dependencies } = packageOf(new URL('package.json', import.meta.url))
-  const versions = Object.keys(dependencies).map(
+  const others = Object.keys(dependencies).map(
     (name) => `${name} ${packageOf(new URL(`node_modules/${name}/package.json`, import.meta.url)).version}`,
   )
-  return `${machine()}; fastify-popular-posts ${packageOf(OURS).version} on its own ioredis; ${versions.join(', ')}`
-}
-
-/** A table in Markdown; the first column is words, the others are figures. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |\n`
-  return line(head) + line(head.map((_name, place) => (place === 0 ? '---' : '--:'))) + rows.map(line).join('')
+  return `fastify-popular-posts ${packageOf(OURS).version} on its own ioredis; ${others.join(', ')}.`
 }
 
 /** All of a list, beginning with another one each round: whoever comes first or after whom weighs on all alike. */
