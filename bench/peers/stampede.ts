@@ -13,7 +13,7 @@ import { inTurn, versions } from './table.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string', default: '12' } },
+  options: { rounds: { type: 'string', default: '12' }, write: { type: 'boolean', default: false } },
 })
 const rounds = Number(values.rounds)
 if (!(Number.isInteger(rounds) && rounds >= 2)) throw new TypeError('Expected --rounds of at least 2.')
