@@ -87,58 +87,69 @@ async function ms(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - startedAtMs
 }
 
-type Way = 'ours' | 'trending' | 'original' | 'first'
-/** Milliseconds, by window, way and million views. */
-const found = new Map<string, number>()
-const key = (days: number, way: Way, million: number) => `${days} ${way} ${million}`
+type Way = 'ours' | 'trending' | 'original'
+type Work = () => Promise<unknown>
+/** Milliseconds, one a round, by window, way and million views. */
+const found = new Map<string, number[]>()
+const key = (days: number, way: Way | 'first', million: number) => `${days} ${way} ${million}`
+const note = (name: string, value: number) => found.set(name, [...(found.get(name) ?? []), value])
 
-async function measure(db: Kysely<Database>, million: number): Promise<void> {
-  for (const days of WINDOWS) {
-    if (days > 1) found.set(key(days, 'first', million), await ms(() => keepWindow(db, { days, timeZone })))
-    const ways: Partial<Record<Way, () => Promise<unknown>>> = {
-      ours: () => findPopularPosts(db, { days, sort: 'views', limit: 50, timeZone }),
-      trending: () => findPopularPosts(db, { days, sort: 'trending', limit: 50, timeZone }),
-      ...(million <= raw ? { original: () => sql.raw(original(days)).execute(db) } : {}),
-    }
-    const times = new Map<Way, number[]>()
-    for (let round = 0; round <= rounds; round += 1)
-      for (const [way, work] of Object.entries(ways) as [Way, () => Promise<unknown>][]) {
-        const passedMs = await ms(work)
-        if (round > 0) times.set(way, [...(times.get(way) ?? []), passedMs])
-      }
-    for (const [way, all] of times) found.set(key(days, way, million), median(all))
-  }
+/** What is measured of a database with so many million views. */
+function worksOf(db: Kysely<Database>, million: number): [string, Work][] {
+  return WINDOWS.flatMap((days): [string, Work][] => [
+    [key(days, 'ours', million), () => findPopularPosts(db, { days, sort: 'views', limit: 50, timeZone })],
+    [key(days, 'trending', million), () => findPopularPosts(db, { days, sort: 'trending', limit: 50, timeZone })],
+    ...(million <= raw
+      ? [[key(days, 'original', million), () => sql.raw(original(days)).execute(db)] as [string, Work]]
+      : []),
+  ])
 }
 
 const report = createReport('bench:cold', values)
-const postgres = await startPostgres({ settings: { shared_buffers: '1GB' } })
+// What tidies up behind a filled table would take the second core.
+const postgres = await startPostgres({ settings: { shared_buffers: '1GB', autovacuum: 'off' } })
+const databases: Kysely<Database>[] = []
 try {
   report.say(
-    `${versionOf(postgres)}. ${posts} posts read for ${DAYS} days; milliseconds, medians of ${rounds} rounds in turn, after one ` +
-      'to warm up.',
+    `${versionOf(postgres)}. ${posts} posts read for ${DAYS} days; milliseconds, medians of ${rounds} rounds in turn, after one to ` +
+      'warm up.',
   )
   const admin = new Pool({ connectionString: postgres.url, max: 1 })
+  const works: [string, Work][] = []
   for (const million of millions) {
     const name = `cold_${million}`
     await admin.query(`create database ${name}`)
     const url = new URL(postgres.url)
     url.pathname = `/${name}`
     const pool = new Pool({ connectionString: url.href, max: 1 })
+    // The server may be faster to end than the pool.
+    pool.on('error', () => {})
     const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+    databases.push(db)
     await migrateToLatest(db)
     report.progress(`${million} million views${million <= raw ? ', and a row for each' : ''}`)
     await fill(pool, million * 1e6)
     if (million <= raw) await fillRaw(pool)
-    await measure(db, million)
-    await db.destroy()
-    await admin.query(`drop database ${name}`)
+    for (const days of WINDOWS)
+      if (days > 1) note(key(days, 'first', million), await ms(() => keepWindow(db, { days, timeZone })))
+    works.push(...worksOf(db, million))
   }
+  await admin.query('checkpoint')
   await admin.end()
+  for (let round = 0; round <= rounds; round += 1) {
+    report.progress(`round ${round} of ${rounds}`)
+    for (const [name, work] of works) {
+      const took = await ms(work)
+      if (round > 0) note(name, took)
+    }
+  }
   const [least, most] = [Math.min(...millions), Math.max(...millions)]
-  const rowOf = (days: number, way: Way, name: string) => {
-    const took = (million: number) => found.get(key(days, way, million))
-    const ratio = (took(most) ?? Number.NaN) / (took(least) ?? Number.NaN)
-    return [name, ...millions.map((million) => took(million)?.toFixed(1) ?? '-'), ratio > 0 ? ratio.toFixed(2) : '-']
+  const rowOf = (days: number, way: Way | 'first', name: string) => {
+    const timesOf = (million: number) => found.get(key(days, way, million)) ?? []
+    const times = millions.map((million) => median(timesOf(million)).toFixed(1))
+    // In each round, so that what the machine does meanwhile is the same for both.
+    const ratio = median(timesOf(most).map((took, round) => took / (timesOf(least)[round] ?? Number.NaN)))
+    return [name, ...times, ratio.toFixed(2)].map((cell) => (cell.startsWith('NaN') ? '-' : cell))
   }
   report.table([
     ['window', ...millions.map((million) => `${million} million views`), `${most} / ${least} million`],
@@ -151,5 +162,6 @@ try {
   ])
   report.end()
 } finally {
+  for (const db of databases) await db.destroy()
   await postgres.remove()
 }

@@ -72,8 +72,10 @@ export function lengthOf(received: string): number | undefined {
   return headEnd + 4 + Number(length)
 }
 
+/** `NaN` of none. */
 export function median(values: Iterable<number>): number {
   const sorted = [...values].sort((a, b) => a - b)
+  if (sorted.length === 0) return Number.NaN
   const middle = Math.floor(sorted.length / 2)
   return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
 }
