@@ -108,7 +108,11 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
     })
     const { clock } = machine
     const backup = createMemoryStore({ clock, nonce, maxEntries: 8 })
-    const observe = (event: { type: string }) => world.trace(`${machine.name} ${event.type}`)
+    const observe = (event: { type: string }) => {
+      world.trace(`${machine.name} ${event.type}`)
+      // It has given up on a question that may be answered, with a lease, after all: that one runs out.
+      if (event.type === 'store-down') machine.trouble()
+    }
     const store = createFailoverStore({
       ...{ primary: reach(machine), backup: broken.backup?.(backup) ?? backup, clock, observe },
       ...{ ...FAILOVER, ...broken.failover },
