@@ -11,9 +11,9 @@ import { migrateToLatest } from '../db/migrate.ts'
 import { findPopularPosts } from '../db/popular-posts.ts'
 import type { Database } from '../db/schema.ts'
 import { startPostgres } from '../test/helpers/private-postgres.ts'
-import { median } from './http-load.ts'
 import { versionOf } from './machine.ts'
 import { createReport } from './report.ts'
+import { median, medianRatio } from './rounds.ts'
 
 const { values } = parseArgs({
   options: {
@@ -147,8 +147,7 @@ try {
   const rowOf = (days: number, way: Way | 'first', name: string) => {
     const timesOf = (million: number) => found.get(key(days, way, million)) ?? []
     const times = millions.map((million) => median(timesOf(million)).toFixed(1))
-    // In each round, so that what the machine does meanwhile is the same for both.
-    const ratio = median(timesOf(most).map((took, round) => took / (timesOf(least)[round] ?? Number.NaN)))
+    const ratio = medianRatio(timesOf(most), timesOf(least))
     return [name, ...times, ratio.toFixed(2)].map((cell) => (cell.startsWith('NaN') ? '-' : cell))
   }
   report.table([

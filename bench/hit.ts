@@ -7,8 +7,9 @@ import { parseArgs } from 'node:util'
 import { startRedis } from '../test/helpers/redis.ts'
 import { CLIENT_CORE, keepToCore } from './cores.ts'
 import type { Way } from './hit-server.ts'
-import { median, sendLoad } from './http-load.ts'
+import { sendLoad } from './http-load.ts'
 import { createReport } from './report.ts'
+import { inTurn, median, medianRatio, p99 } from './rounds.ts'
 import { costUs, type ServerProcess, startServer } from './server-process.ts'
 
 const { values } = parseArgs({
@@ -63,7 +64,7 @@ const get = (headers: Record<string, string> = {}) =>
 /** The latency that one request in a hundred exceeds, in milliseconds, at ten connections. */
 async function p99Ms({ port }: ServerProcess): Promise<number> {
   const { latenciesMs } = await sendLoad({ port, connections: 10, requests, requestOf: () => get() })
-  return latenciesMs.sort()[Math.floor(latenciesMs.length * 0.99)] ?? 0
+  return p99(latenciesMs)
 }
 
 type Headers = Record<string, string>
@@ -88,7 +89,7 @@ const valuesOf = (kind: string, name: Name) => found.get(`${kind} ${name}`) ?? [
 async function measure(servers: Record<Name, Started>): Promise<void> {
   for (const [kind, ask] of Object.entries(KINDS)) {
     for (let round = 0; round <= rounds; round += 1) {
-      for (const name of round % 2 === 0 ? names : names.toReversed()) {
+      for (const name of inTurn(names, round)) {
         const value = await ask(servers[name])
         if (round > 0) found.set(`${kind} ${name}`, [...valuesOf(kind, name), value])
       }
@@ -98,9 +99,8 @@ async function measure(servers: Record<Name, Started>): Promise<void> {
 
 function cell(kind: string, name: Name): string {
   const all = valuesOf(kind, name)
-  // In each round, so that what the machine does meanwhile is the same for both.
-  const ratios = valuesOf(kind, baseOf(name)).map((value, round) => value / (all[round] ?? Number.NaN))
-  return `${median(all).toFixed(kind.startsWith('p99') ? 2 : 1)} (${median(ratios).toFixed(2)})`
+  const speed = medianRatio(valuesOf(kind, baseOf(name)), all)
+  return `${median(all).toFixed(kind.startsWith('p99') ? 2 : 1)} (${speed.toFixed(2)})`
 }
 
 try {

@@ -71,11 +71,3 @@ export function lengthOf(received: string): number | undefined {
   const [, length = '0'] = /^content-length: *(\d+)/im.exec(received.slice(0, headEnd)) ?? []
   return headEnd + 4 + Number(length)
 }
-
-/** `NaN` of none. */
-export function median(values: Iterable<number>): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  if (sorted.length === 0) return Number.NaN
-  const middle = Math.floor(sorted.length / 2)
-  return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
-}

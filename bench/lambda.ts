@@ -11,8 +11,8 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
-import { median } from './http-load.ts'
 import { createReport } from './report.ts'
+import { median, medianRatio } from './rounds.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const { values } = parseArgs({
@@ -101,10 +101,8 @@ try {
     rows.push([name, `${median(times[name] ?? []).toFixed(0)} ms`, String(size), String(zipped)])
   }
   report.table(rows)
-  const ratios = (times['popular posts'] ?? []).map((ms, round) => ms / (times['bare Fastify']?.[round] ?? Number.NaN))
-  report.say(
-    `Time of the first against the second, median of ${ratios.length} rounds in turn: ${median(ratios).toFixed(2)}.`,
-  )
+  const ratio = medianRatio(times['popular posts'] ?? [], times['bare Fastify'] ?? [])
+  report.say(`Time of the first against the second, median of ${values.rounds} rounds in turn: ${ratio.toFixed(2)}.`)
   report.end()
 } finally {
   await rm(directory, { recursive: true, force: true })

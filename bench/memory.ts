@@ -9,8 +9,8 @@ import Fastify from 'fastify'
 import popularPosts from '../index.ts'
 import { startRedis } from '../test/helpers/redis.ts'
 import { sendBursts } from './burst.ts'
-import { median } from './http-load.ts'
 import { createReport } from './report.ts'
+import { median } from './rounds.ts'
 import { startServer } from './server-process.ts'
 
 const { values } = parseArgs({

@@ -10,8 +10,8 @@ import type { Database } from '../db/schema.ts'
 import { startPostgres } from '../test/helpers/private-postgres.ts'
 import { startRedis } from '../test/helpers/redis.ts'
 import { createRedisViewBuffer } from '../views/redis-view-buffer.ts'
-import { median } from './http-load.ts'
 import { machine, versionOf } from './machine.ts'
+import { median } from './rounds.ts'
 
 const POSTS = 10_000
 const VIEWS = 200_000

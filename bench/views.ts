@@ -12,9 +12,10 @@ import type { Database } from '../db/schema.ts'
 import { startPostgres } from '../test/helpers/private-postgres.ts'
 import { runProgram } from '../test/helpers/program.ts'
 import { startRedis } from '../test/helpers/redis.ts'
-import { median, sendLoad } from './http-load.ts'
+import { sendLoad } from './http-load.ts'
 import { versionOf } from './machine.ts'
 import { createReport } from './report.ts'
+import { median, medianRatio } from './rounds.ts'
 import { addressOf, FIREFOX, slugOf, type Way } from './views-of-the-bench.ts'
 
 const { values } = parseArgs({
@@ -154,11 +155,8 @@ try {
       if (round > 0) found[name].push(value)
     }
   }
-  // In each round, so that what the machine does meanwhile is the same for both.
-  const ratio = (a: Measure, b: Measure) =>
-    median(found[a].map((value, round) => value / (found[b][round] ?? Number.NaN))).toFixed(1)
   const row = (title: string, a: Measure, b: Measure) => [
-    ...[title, shown(median(found[a])), shown(median(found[b])), ratio(a, b)],
+    ...[title, shown(median(found[a])), shown(median(found[b])), medianRatio(found[a], found[b]).toFixed(1)],
   ]
   report.table([
     ['views a second, until all are in PostgreSQL', 'ours', 'an INSERT and an UPDATE each', 'ratio'],

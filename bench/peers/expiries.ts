@@ -1,4 +1,4 @@
-import { median } from '../http-load.ts'
+import { median, p99 } from '../rounds.ts'
 import type { Asked } from './steady-load.ts'
 
 /** A query of a list: from when to when it ran, as of `Date.now()`. */
@@ -49,10 +49,9 @@ export function findExpiries(asked: readonly Asked[], queries: readonly Query[])
     const isQuiet = windows.every((other) => other.endsAtMs <= controlStartsAtMs || other.startsAtMs >= controlEndsAtMs)
     if (isQuiet && controlStartsAtMs >= fromMs) worst.between.push(worstIn(controlStartsAtMs, controlEndsAtMs))
   }
-  const latencies = asked.map(({ latencyMs }) => latencyMs).sort((a, b) => a - b)
   return {
     count: seen.length,
-    p99Ms: latencies[Math.floor(latencies.length * 0.99)] ?? 0,
+    p99Ms: p99(asked.map(({ latencyMs }) => latencyMs)),
     queries: median(seen.map(({ queries }) => queries)),
     worst,
   }

@@ -3,13 +3,14 @@
 import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'
 import { startRedis } from '../../test/helpers/redis.ts'
-import { median, sendLoad } from '../http-load.ts'
+import { sendLoad } from '../http-load.ts'
 import { createReport } from '../report.ts'
+import { inTurn, median, p99 } from '../rounds.ts'
 import { contestants } from './contestants.ts'
 import { type Expiries, findExpiries } from './expiries.ts'
 import { listRequest, PROCESSES, startPeers } from './start-server.ts'
 import { sendSteadily } from './steady-load.ts'
-import { inTurn, versions } from './table.ts'
+import { versions } from './versions.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -45,8 +46,7 @@ async function measure(name: string): Promise<Run> {
     await Promise.all(ports.map((port) => sendLoad({ port, ...WARM_UP, requestOf: () => request })))
     const asked = await sendSteadily({ ports, perSecond, seconds, request })
     const queries = (await judging.lrange(`queries:${DAYS}`, 0, -1)).map((query) => JSON.parse(query))
-    const lateMs = asked.map((answer) => answer.lateMs).sort((a, b) => a - b)
-    return { ...findExpiries(asked, queries), clientMs: lateMs[Math.floor(lateMs.length * 0.99)] ?? 0 }
+    return { ...findExpiries(asked, queries), clientMs: p99(asked.map(({ lateMs }) => lateMs)) }
   } finally {
     await stop()
   }

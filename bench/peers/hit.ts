@@ -4,12 +4,12 @@ import { parseArgs } from 'node:util'
 import { startRedis } from '../../test/helpers/redis.ts'
 import { sendBursts } from '../burst.ts'
 import { CLIENT_CORE, keepToCore } from '../cores.ts'
-import { median } from '../http-load.ts'
 import { createReport } from '../report.ts'
+import { inTurn, median, medianRatio } from '../rounds.ts'
 import type { ServerProcess } from '../server-process.ts'
 import { contestants, OURS } from './contestants.ts'
 import { listRequest, startPeer } from './start-server.ts'
-import { inTurn, versions } from './table.ts'
+import { versions } from './versions.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -72,10 +72,10 @@ try {
     }
   }
   const ours = contest.find(({ name }) => name === OURS)
-  const cells = (costs: Cost[], base: Cost[] | undefined) => {
-    // In each round, so that what the machine does meanwhile is the same for both.
-    const times = (of: keyof Cost) => median(costs.map((cost, round) => cost[of] / (base?.[round]?.[of] ?? Number.NaN)))
-    const [us, perSecond] = [median(costs.map(({ cpuUs }) => cpuUs)), median(costs.map((cost) => cost.perSecond))]
+  const cells = (costs: Cost[], base: Cost[] = []) => {
+    const all = (costs: Cost[], of: keyof Cost) => costs.map((cost) => cost[of])
+    const times = (of: keyof Cost) => medianRatio(all(costs, of), all(base, of))
+    const [us, perSecond] = [median(all(costs, 'cpuUs')), median(all(costs, 'perSecond'))]
     const busy = median(costs.map((cost) => (cost.cpuUs * cost.perSecond) / 1e6))
     return [
       us.toFixed(0),

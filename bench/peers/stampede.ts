@@ -4,12 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'
 import { startRedis } from '../../test/helpers/redis.ts'
-import { median } from '../http-load.ts'
 import { createReport } from '../report.ts'
+import { inTurn, median, medianRatio } from '../rounds.ts'
 import { type Burst, openBurst } from './cold-burst.ts'
 import { contestants, OURS } from './contestants.ts'
 import { listRequest, NO_CACHE, PROCESSES, startPeers } from './start-server.ts'
-import { inTurn, versions } from './table.ts'
+import { versions } from './versions.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -58,13 +58,13 @@ try {
       queries.push(name === NO_CACHE ? REQUESTS : Number(await judging.get(`loads:${days}`)))
     }
   }
-  const ours = fleets.find(({ name }) => name === OURS)?.bursts ?? []
+  const ours = fleets.find(({ name }) => name === OURS)?.bursts.map(({ allMs }) => allMs) ?? []
   const rows = fleets.map(({ name, bursts, queries }) => {
     const times = (['sentMs', 'firstMs', 'allMs'] as const).map((when) => median(bursts.map((burst) => burst[when])))
-    // In each round, so that what the machine does meanwhile is the same for both.
-    const ratio = median(bursts.map(({ allMs }, round) => allMs / (ours[round]?.allMs ?? Number.NaN)))
+    const all = bursts.map(({ allMs }) => allMs)
+    const ratio = medianRatio(all, ours)
     // What neighbours on the machine add is never less than nothing.
-    const fastest = Math.min(...bursts.map(({ allMs }) => allMs))
+    const fastest = Math.min(...all)
     return [name, String(median(queries)), ...[...times, fastest].map((ms) => ms.toFixed(0)), ratio.toFixed(2)]
   })
   report.table([['', 'queries', 'all sent', 'first answer', 'all answered', 'the fastest', 'times ours'], ...rows])

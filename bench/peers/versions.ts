@@ -14,9 +14,3 @@ export function versions(): string {
   )
   return `fastify-popular-posts ${packageOf(OURS).version} on its own ioredis; ${others.join(', ')}.`
 }
-
-/** All of a list, beginning with another one each round: whoever comes first or after whom weighs on all alike. */
-export function inTurn<T>(all: readonly T[], round: number): T[] {
-  const first = round % all.length
-  return [...all.slice(first), ...all.slice(0, first)]
-}
