@@ -123,22 +123,29 @@ export function createNearCache({
     copies.set(key, { value: bytes, generation: ofGeneration, committedAtMs, freshUntilMs, held })
   }
 
+  /** A copy of a generation that was current less than the bound ago, fresh or not. */
+  function current(key: string, now: number): Copy | undefined {
+    const copy = copies.get(key)
+    return copy?.generation === confirmed.generation && isRecent(now) ? copy : undefined
+  }
+
+  function storedValue({ value, committedAtMs, freshUntilMs }: Copy, now: number): StoredValue {
+    return { value, ageMs: now - committedAtMs, freshForMs: freshUntilMs - now }
+  }
+
   return {
     find(key) {
-      const copy = copies.get(key)
-      if (copy === undefined || copy.generation !== confirmed.generation) return undefined
       const now = clock.now()
-      if (!isRecent(now) || copy.freshUntilMs <= now) return undefined
+      const copy = current(key, now)
+      if (copy === undefined || copy.freshUntilMs <= now) return undefined
       if (looksAhead) lookAhead(now)
-      return { value: copy.value, ageMs: now - copy.committedAtMs, freshForMs: copy.freshUntilMs - now }
+      return storedValue(copy, now)
     },
     findHeld(key) {
-      const copy = copies.get(key)
-      if (copy?.held === undefined || copy.generation !== confirmed.generation) return undefined
       const now = clock.now()
-      if (!isRecent(now) || copy.held.untilMs <= now) return undefined
-      const { value, committedAtMs, freshUntilMs, held } = copy
-      return { value, ageMs: now - committedAtMs, freshForMs: freshUntilMs - now, isFailSafe: held.isFailSafe }
+      const copy = current(key, now)
+      if (copy?.held === undefined || copy.held.untilMs <= now) return undefined
+      return { ...storedValue(copy, now), isFailSafe: copy.held.isFailSafe }
     },
     async revalidate(key) {
       if (isRecent(clock.now()) || !copies.has(key)) return
