@@ -5,16 +5,7 @@ import { createMemoryStore } from '../../cache/memory-store.ts'
 import { createReadThroughCache } from '../../cache/read-through-cache.ts'
 import type { Store } from '../../cache/store.ts'
 import { createNames, createVirtualClock, deferred } from '../helpers/virtual-clock.ts'
-
-const policy = {
-  ttlMs: 10_000,
-  staleMs: 20_000,
-  failSafeMs: 100_000,
-  leaseMs: 3_000,
-  loadTimeoutMs: 30_000,
-  coolDown: { firstMs: 500, maxMs: 5_000 },
-  poll: { firstMs: 25, longestMs: 250 },
-}
+import { policy } from './policy.ts'
 
 /** One or more processes over one store, with a virtual clock and no jitter (random is 0.5). */
 function setUp(t: Test, { random = (): number => 0.5, wrap = (store: Store): Store => store } = {}) {

@@ -4,16 +4,7 @@ import { createMemoryStore } from '../../cache/memory-store.ts'
 import { createReadThroughCache } from '../../cache/read-through-cache.ts'
 import type { Store } from '../../cache/store.ts'
 import { createNames, createVirtualClock, deferred } from '../helpers/virtual-clock.ts'
-
-const policy = {
-  ttlMs: 10_000,
-  staleMs: 20_000,
-  failSafeMs: 100_000,
-  leaseMs: 3_000,
-  loadTimeoutMs: 30_000,
-  coolDown: { firstMs: 500, maxMs: 5_000 },
-  poll: { firstMs: 25, longestMs: 250 },
-}
+import { policy } from './policy.ts'
 
 /** Two processes over one store, which counts what `reader` asks it for the entry; the list has just run out. */
 async function setUp() {
@@ -38,7 +29,7 @@ async function setUp() {
     const answer = await reader.read('a', () => Promise.reject(new Error('must not load')))
     return `${Buffer.from(answer.value)} ${answer.outcome}`
   }
-  return { clock, store, counts, reader, other, read, asked: () => asked }
+  return { clock, counts, reader, other, read, asked: () => asked }
 }
 
 t.test('while a list is refreshed, a process asks the store for it four times a second, not once a read', async (t) => {
@@ -85,8 +76,7 @@ t.test('a hard invalidation ends stale copies, too', async (t) => {
   const loading = deferred<Uint8Array>()
   await other.read('a', () => loading.promise)
   t.equal(await read(), 'v1 stale')
-  const invalidated = reader.invalidate('hard', { wait: false })
-  await invalidated
+  await reader.invalidate('hard', { wait: false })
   const answer = reader.read('a', async () => Buffer.from('v2'))
   await clock.advance(0)
   t.match(await answer, { outcome: 'loaded' })

@@ -1,0 +1,12 @@
+import type { CachePolicy } from '../../cache/options.ts'
+
+/** What caches are set to in tests with a clock of their own. */
+export const policy: CachePolicy = {
+  ttlMs: 10_000,
+  staleMs: 20_000,
+  failSafeMs: 100_000,
+  leaseMs: 3_000,
+  loadTimeoutMs: 30_000,
+  coolDown: { firstMs: 500, maxMs: 5_000 },
+  poll: { firstMs: 25, longestMs: 250 },
+}
