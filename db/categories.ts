@@ -12,15 +12,18 @@ export interface PopularCategory {
   views: number
 }
 
-/** Every category with its live posts and their views, in one statement: most viewed first, then most posts, then by name. */
+/**
+ * The categories that a live post is in, with the number of those posts and their views, in one statement: most viewed first,
+ * then most posts, then by name. Categories of drafts and of private posts are not for readers.
+ */
 export async function findCategories(db: Kysely<Tables>, moment: Moment): Promise<PopularCategory[]> {
   const rows = await db
     .withoutPlugins()
     .with('windowed', (cte) => viewsInWindow(cte, moment))
     .with('live', (cte) => cte.selectFrom('posts').where(isLive(moment)).select('posts.id as post_id'))
     .selectFrom('categories')
-    .leftJoin('post_categories as link', 'link.category_id', 'categories.id')
-    .leftJoin('live', 'live.post_id', 'link.post_id')
+    .innerJoin('post_categories as link', 'link.category_id', 'categories.id')
+    .innerJoin('live', 'live.post_id', 'link.post_id')
     .leftJoin('windowed', 'windowed.post_id', 'live.post_id')
     // All three: a view has no primary key that the others would follow from.
     .groupBy(['categories.id', 'categories.name', 'categories.slug'])

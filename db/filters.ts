@@ -1,31 +1,42 @@
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import type { Tables } from './popular-posts.ts'
+import { isLive } from './window.ts'
 
-/** The slugs that a list can be filtered by: all that exist. */
+/** The slugs that a list can be filtered by: those that a live post carries. */
 export interface Filters {
   categories: string[]
   tags: string[]
   authors: string[]
 }
 
-/** All slugs of categories, tags and authors, in one statement. */
+/**
+ * The slugs of categories, tags and authors with a live post, in one statement. The others are secrets of the blog (log-in
+ * names, drafts): to a reader they must look like slugs that do not exist.
+ */
 export async function findFilters(db: Kysely<Tables>): Promise<Filters> {
   const rows = await db
     .withoutPlugins()
-    .selectFrom('categories')
-    .select((row) => ['slug', row.val('categories').as('kind')])
-    .unionAll(
-      db
-        .withoutPlugins()
-        .selectFrom('tags')
-        .select((row) => ['slug', row.val('tags').as('kind')]),
+    .with('live', (cte) => cte.selectFrom('posts').where(isLive({})).select(['posts.id', 'posts.author_id']))
+    .with('filters', (cte) =>
+      cte
+        .selectFrom('categories')
+        .where(sql<boolean>`id in (select category_id from post_categories join live on live.id = post_id)`)
+        .select((row) => ['slug', row.val('categories').as('kind')])
+        .unionAll(
+          cte
+            .selectFrom('tags')
+            .where(sql<boolean>`id in (select tag_id from post_tags join live on live.id = post_id)`)
+            .select((row) => ['slug', row.val('tags').as('kind')]),
+        )
+        .unionAll(
+          cte
+            .selectFrom('authors')
+            .where(sql<boolean>`id in (select author_id from live)`)
+            .select((row) => ['slug', row.val('authors').as('kind')]),
+        ),
     )
-    .unionAll(
-      db
-        .withoutPlugins()
-        .selectFrom('authors')
-        .select((row) => ['slug', row.val('authors').as('kind')]),
-    )
+    .selectFrom('filters')
+    .select(['slug', 'kind'])
     .execute()
   const slugsOf = (kind: string) => rows.filter((row) => row.kind === kind).map((row) => row.slug)
   return { categories: slugsOf('categories'), tags: slugsOf('tags'), authors: slugsOf('authors') }

@@ -170,7 +170,10 @@ export interface PopularPostsOptions {
   load?: ((query: ListQuery) => Promise<readonly LoadedPost[]>) | undefined
   /** Your own query for the categories list. With `load` and without `db`, there is no list without it. */
   loadCategories?: ((query: { days: number }) => Promise<readonly object[]>) | undefined
-  /** The slugs that your `load` can filter by. Without it, and without `db`, every filtered list is empty. */
+  /**
+   * The slugs that your `load` can filter by: readers can find out which they are, so leave out what is not public. Without it,
+   * and without `db`, every filtered list is empty.
+   */
   loadFilters?: (() => Promise<Filters>) | undefined
 }
 

@@ -4,15 +4,15 @@ import { badQuery, listResponses, noList } from './responses.ts'
 import { createListSender } from './send-list.ts'
 import { category, own } from './shapes.ts'
 
-/** `GET /categories`: every category with its live posts and the views they had in the window. */
+/** `GET /categories`: each category that a live post is in, with those posts and the views that they had in the window. */
 const categories: FastifyPluginAsyncTypebox = async (app) => {
   const { settings } = app.popularPosts
   const { days } = querySchema(settings)
   const [items, { example }] = settings.loadCategories ? [own.schema, own] : [{ $ref: 'PopularCategory#' }, category]
   const described = {
     operationId: 'listCategories',
-    summary: 'Every category, with its posts and views',
-    description: 'Most viewed in the window first.',
+    summary: 'The categories of live posts, with their posts and views',
+    description: 'Most viewed in the window first. A category without a live post is not in the list.',
     tags: ['posts'],
     response: { ...listResponses(items, example), 400: badQuery, 503: noList },
   }

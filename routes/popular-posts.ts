@@ -13,8 +13,8 @@ const popularPosts: FastifyPluginAsyncTypebox = async (app) => {
     summary: 'The most popular posts',
     description:
       'Most popular first: by views in the window, then all views, publication and id; `trending` by views that fade with a ' +
-      'half-life of one day. Posts without a view come last. An unknown category, tag or author gives an empty list. Unknown ' +
-      'parameters are ignored.',
+      'half-life of one day. Posts without a view come last. A category, tag or author without a live post gives an ' +
+      'empty list, as an unknown one does. Unknown parameters are ignored.',
     tags: ['posts'],
     response: { ...listResponses(items, example), 400: badQuery, 503: noList },
   }

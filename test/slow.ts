@@ -16,6 +16,7 @@ export const SLOW: readonly string[] = [
   'test/fleet/torture.test.ts',
   'test/fleet/views.test.ts',
   'test/http/hostile.test.ts',
+  'test/http/live-names.test.ts',
   'test/lambda/cluster.test.ts',
   'test/lambda/faults.test.ts',
   'test/lambda/template.test.ts',

@@ -209,13 +209,9 @@ t.test('a blog without posts has an empty list, cached like any other', async (t
 t.test('GET /categories counts live posts and their views in the window', async (t) => {
   const { db, url } = await createTestDatabase(t)
   await fillBlog(db, 5)
-  await db.insertInto('categories').values({ slug: 'empty', name: 'Empty' }).execute()
   const app = await createService(t, url)
   const response = await app.inject('/categories')
-  t.same(response.json(), [
-    { name: 'Odd', slug: 'odd', postCount: 3, views: 999 + 997 + 995 },
-    { name: 'Empty', slug: 'empty', postCount: 0, views: 0 },
-  ])
+  t.same(response.json(), [{ name: 'Odd', slug: 'odd', postCount: 3, views: 999 + 997 + 995 }])
   t.match(response.headers, {
     etag: String,
     'cache-control': CACHEABLE,

@@ -83,7 +83,10 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
         ...{ categories: [{ name: 'News', slug: 'news' }], tags: ['Red'], commentCount: 1 },
       },
     ])
-    t.match((await app.inject('/categories')).json(), [{ slug: 'news', name: 'News', postCount: 1 }])
+    const categories = async () => (await app.inject('/categories')).json<{ slug: string }[]>().map(({ slug }) => slug)
+    const namesOfDraft = ['category=secret', 'tag=blue', 'author=cyd']
+    t.same(await categories(), ['news'])
+    for (const filter of namesOfDraft) t.same(await list(filter), [], filter)
     for (const filter of ['category=news', 'tag=red', 'author=ann']) t.match(await list(filter), [{ slug: 'one' }])
 
     await t.test('views are counted for ids of its type', async (t) => {
@@ -123,6 +126,8 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
       t.equal(await change(), 'hard')
       const shown = async () => JSON.stringify(await list())
       await until(async () => (await shown()).includes('"hidden"'), 'the published post is in the list')
+      t.same((await categories()).sort(), ['news', 'secret'])
+      for (const filter of namesOfDraft) t.match(await list(filter), [{ slug: 'hidden' }], filter)
       await pool.query(edit)
       t.equal(await change(), 'soft')
     })

@@ -3,7 +3,7 @@ interface ForeignBlog {
   /** Of the document. */
   heading: string
   postId: string
-  /** Two live posts of two authors, the first in a category, with a tag and a comment; and one that nobody sees. */
+  /** Two live posts of two authors, the first in a category, with a tag and a comment; and a draft with names of its own. */
   fill: string
   publish: string
   edit: string
@@ -18,13 +18,14 @@ export const FOREIGN_BLOGS: ForeignBlog[] = [
     heading: 'Example: other names',
     postId: 'bigint',
     fill: `
-      insert into wp_users values (1, 'ann', 'Ann'), (2, 'bob', 'Bob');
+      insert into wp_users values (1, 'ann', 'Ann'), (2, 'bob', 'Bob'), (3, 'cyd', 'Cyd');
       insert into wp_posts (post_author, post_date_gmt, post_title, post_name, post_status) values
         (1, '2020-01-01', 'One', 'one', 'publish'), (2, '2020-01-02', 'Two', 'two', 'publish'),
-        (1, '2020-01-03', 'Draft', 'hidden', 'draft');
-      insert into wp_terms values (1, 'News', 'news'), (2, 'Red', 'red');
-      insert into wp_term_taxonomy (term_taxonomy_id, term_id, taxonomy) values (11, 1, 'category'), (12, 2, 'post_tag');
-      insert into wp_term_relationships values (1, 11), (1, 12);
+        (3, '2020-01-03', 'Draft', 'hidden', 'draft');
+      insert into wp_terms values (1, 'News', 'news'), (2, 'Red', 'red'), (3, 'Secret', 'secret'), (4, 'Blue', 'blue');
+      insert into wp_term_taxonomy (term_taxonomy_id, term_id, taxonomy)
+        values (11, 1, 'category'), (12, 2, 'post_tag'), (13, 3, 'category'), (14, 4, 'post_tag');
+      insert into wp_term_relationships values (1, 11), (1, 12), (3, 13), (3, 14);
       insert into wp_comments (comment_post_id, comment_content, comment_approved) values (1, 'Hm', '1'), (1, 'Buy', 'spam')`,
     publish: "update wp_posts set post_status = 'publish' where post_name = 'hidden'",
     edit: "update wp_users set display_name = 'Anna' where id = 1",
@@ -39,14 +40,14 @@ export const FOREIGN_BLOGS: ForeignBlog[] = [
     heading: 'Example: uuids',
     postId: 'uuid',
     fill: `
-      insert into magazine.writer values ('${uuid(1)}', 'ann', 'Ann'), ('${uuid(2)}', 'bob', 'Bob');
-      insert into magazine.section values ('${uuid(11)}', 'news', 'News');
-      insert into magazine.label values ('Red');
+      insert into magazine.writer values ('${uuid(1)}', 'ann', 'Ann'), ('${uuid(2)}', 'bob', 'Bob'), ('${uuid(3)}', 'cyd', 'Cyd');
+      insert into magazine.section values ('${uuid(11)}', 'news', 'News'), ('${uuid(13)}', 'secret', 'Secret');
+      insert into magazine.label values ('Red'), ('Blue');
       insert into magazine.article (id, handle, headline, writer_id, section_id, state, goes_live_at) values
         ('${uuid(21)}', 'one', 'One', '${uuid(1)}', '${uuid(11)}', 'published', '2020-01-01'),
         ('${uuid(22)}', 'two', 'Two', '${uuid(2)}', null, 'published', '2020-01-02'),
-        ('${uuid(23)}', 'hidden', 'Draft', '${uuid(1)}', null, 'review', '2020-01-03');
-      insert into magazine.article_label values ('${uuid(21)}', 'Red');
+        ('${uuid(23)}', 'hidden', 'Draft', '${uuid(3)}', '${uuid(13)}', 'review', '2020-01-03');
+      insert into magazine.article_label values ('${uuid(21)}', 'Red'), ('${uuid(23)}', 'Blue');
       insert into magazine.reply (article_id, body, state) values ('${uuid(21)}', 'Hm', 'visible'), ('${uuid(21)}', 'Buy', 'spam')`,
     publish: "update magazine.article set state = 'published' where handle = 'hidden'",
     edit: "update magazine.writer set full_name = 'Anna' where handle = 'ann'",
