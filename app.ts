@@ -40,10 +40,11 @@ export async function buildApp(
   app.setNotFoundHandler(handleNotFound)
   await app.register(security, { corsOrigins: config.corsOrigins })
   await prepare?.(app)
-  const { siteTimeZone: timeZone, redisCluster, redisUrl, adminToken, viewDedupSeconds, loadTimeoutSeconds } = config
+  const { siteTimeZone: timeZone, redisCluster, redisUrl, adminToken, viewDedupSeconds } = config
+  const { loadTimeoutSeconds, combineFilters } = config
   await app.register(popularPosts, {
     ...{ ...config.cache, timeZone, databaseUrl, redisUrl, redisCluster, adminToken, viewDedupSeconds },
-    ...{ ...passwordsOf(config.iam), runsBetweenRequests, loadTimeoutSeconds },
+    ...{ ...passwordsOf(config.iam), runsBetweenRequests, loadTimeoutSeconds, combineFilters },
   })
   await app.register(health)
   return app

@@ -86,6 +86,11 @@ const environment = Type.Object({
   CACHE_TTL_SECONDS: seconds(1800, 'How long a list is fresh.', 1),
   CACHE_STALE_SECONDS: seconds(3600, 'For how long after that it is still served at once, while one refresh runs.'),
   CACHE_FAIL_SAFE_SECONDS: seconds(86_400, 'For how long after its expiry it is served when the database fails.'),
+  COMBINE_FILTERS: Type.Boolean({
+    default: false,
+    description: 'Whether a list may be filtered by more than one of category, tag and author.',
+    expected: 'true or false',
+  }),
   LOAD_TIMEOUT_SECONDS: Type.Integer({
     minimum: 1,
     maximum: 300,
@@ -135,6 +140,7 @@ export interface Config {
   readonly siteTimeZone: string
   readonly viewDedupSeconds: number
   readonly loadTimeoutSeconds: number
+  readonly combineFilters: boolean
   /** How to sign in with IAM, where that is wanted. */
   readonly iam: IamConfig
   /** As Fastify's `trustProxy`: whose `X-Forwarded-For` is believed. */
@@ -194,6 +200,7 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     siteTimeZone: checked.SITE_TIME_ZONE,
     viewDedupSeconds: checked.VIEW_DEDUP_SECONDS,
     loadTimeoutSeconds: checked.LOAD_TIMEOUT_SECONDS,
+    combineFilters: checked.COMBINE_FILTERS,
     iam,
     trustProxy: checked.TRUST_PROXY ?? false,
     corsOrigins: checked.CORS_ORIGIN?.split(',').map((origin) => origin.trim()) ?? [],

@@ -2,8 +2,19 @@ import createError from '@fastify/error'
 import { shown } from './validate.ts'
 
 const BadQuery = createError<[string, string, string]>('PP_BAD_QUERY', 'Expected %s to be %s, got %s.', 400)
+const CombinedFilters = createError<[string]>(
+  'PP_BAD_QUERY',
+  'Expected one of category, tag and author at a time, got %s: the option combineFilters allows more.',
+  400,
+)
 
-/** What is asked of the cache: over HTTP and in the program alike. All of it is optional. */
+/** The parameters that filter: one of them at a time, unless the option `combineFilters` allows more. */
+export const FILTERS = ['category', 'tag', 'author'] as const
+
+/**
+ * What is asked of the cache: over HTTP and in the program alike. All of it is optional; of `category`, `tag` and `author` one
+ * at a time, unless the option `combineFilters` allows more.
+ */
 export interface PopularPostsQuery {
   /** From 1; default `defaultLimit`. More than `maxLimit` is cut to that. */
   limit?: number | undefined
@@ -45,4 +56,9 @@ export function expectations({ maxLimit, maxDays }: Limits): Record<Parameter, s
 /** `PP_BAD_QUERY`, 400: one parameter is not what it must be. */
 export function badQuery(name: Parameter, got: unknown, limits: Limits): Error {
   return new BadQuery(name, expectations(limits)[name], shown(got))
+}
+
+/** `PP_BAD_QUERY`, 400: each parameter is what it must be, but these are not allowed together. */
+export function combinedFilters(names: readonly string[]): Error {
+  return new CombinedFilters(names.join(' and '))
 }

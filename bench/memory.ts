@@ -76,6 +76,7 @@ const some = (kind: string) => (below(2) === 0 ? `&${kind}=${kind}-${below(30)}`
 async function flatness(collect: () => void): Promise<void> {
   const app = Fastify()
   await app.register(popularPosts, {
+    combineFilters: true,
     load: async () => posts,
     loadFilters: async () => ({ categories: slugs('category'), tags: slugs('tag'), authors: slugs('author') }),
     ...(process.env['REDIS_URL'] === undefined ? {} : { redisUrl: process.env['REDIS_URL'], prefix: 'bench:memory' }),

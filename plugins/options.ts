@@ -26,6 +26,7 @@ const schema = Type.Object(
     maxLimit: Type.Integer({ minimum: 1, maximum: 1000, default: 50 }),
     defaultDays: Type.Integer({ minimum: 0, maximum: 3650, default: 30 }),
     maxDays: Type.Integer({ minimum: 1, maximum: 3650, default: 365 }),
+    combineFilters: Type.Boolean({ default: false, expected: 'true or false' }),
     timeZone: Type.String({
       default: 'UTC',
       format: 'time-zone',
@@ -118,6 +119,11 @@ export interface PopularPostsOptions {
   defaultDays?: number | undefined
   /** The longest window. Default 365. */
   maxDays?: number | undefined
+  /**
+   * Whether a list may be filtered by more than one of `category`, `tag` and `author`. Default false: a stranger could ask for as
+   * many lists as there are combinations, and each costs a query.
+   */
+  combineFilters?: boolean | undefined
   /** The IANA time zone whose midnight ends a day of views. Default `UTC`. */
   timeZone?: string | undefined
   /** What the keys of the cache begin with. Default `blog:popular`. */

@@ -1,8 +1,6 @@
 import { entryKey } from '../cache/key.ts'
-import { badQuery, type PopularPostsQuery } from '../query.ts'
+import { badQuery, combinedFilters, FILTERS, type PopularPostsQuery } from '../query.ts'
 import type { ListQuery, Settings } from './options.ts'
-
-export const FILTERS = ['category', 'tag', 'author'] as const
 
 /** An entry of the cache: what to load and keep, under which key. */
 export interface Entry {
@@ -22,7 +20,7 @@ const NOTHING: readonly string[] = []
 
 /** Makes a function that completes queries. */
 export function createPlanner(settings: Settings) {
-  const { defaultLimit, maxLimit, prefix } = settings
+  const { defaultLimit, maxLimit, prefix, combineFilters } = settings
   /** By order and window: made once, and keys that are the same string each time are found in half the time. */
   const plain = { views: new Map<number, Entry>(), trending: new Map<number, Entry>() }
 
@@ -45,18 +43,19 @@ export function createPlanner(settings: Settings) {
 
   function filteredEntry(sort: ListQuery['sort'], days: number, query: PopularPostsQuery): Entry {
     const list: ListQuery = { sort, days, limit: maxLimit }
-    for (const name of FILTERS) {
+    const given = FILTERS.filter((name) => query[name] !== undefined)
+    for (const name of given) {
       const slug = query[name]
-      if (slug === undefined) continue
       if (typeof slug !== 'string') throw badQuery(name, slug, settings)
       list[name] = slug
     }
+    if (given.length > 1 && !combineFilters) throw combinedFilters(given)
     return entryOf(list, { isFiltered: true })
   }
 
   /**
    * Completes a query.
-   * @throws `PP_BAD_QUERY`, 400, naming the parameter, what is allowed and what came.
+   * @throws `PP_BAD_QUERY`, 400, naming the parameters, what is allowed and what came.
    */
   return function planOf(query: PopularPostsQuery): Plan {
     const { limit = defaultLimit, sort = 'views', exclude = NOTHING, category, tag, author } = query

@@ -14,7 +14,9 @@ const popularPosts: FastifyPluginAsyncTypebox = async (app) => {
     description:
       'Most popular first: by views in the window, then all views, publication and id; `trending` by views that fade with a ' +
       'half-life of one day. Posts without a view come last. A category, tag or author without a live post gives an ' +
-      'empty list, as an unknown one does. Unknown parameters are ignored.',
+      'empty list, as an unknown one does. ' +
+      (settings.combineFilters ? '' : 'One of them at a time: more give 400. ') +
+      'Unknown parameters are ignored.',
     tags: ['posts'],
     response: { ...listResponses(items, example), 400: badQuery, 503: noList },
   }

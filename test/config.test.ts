@@ -13,6 +13,7 @@ t.test('without any variable the defaults hold, frozen', async (t) => {
     redisCluster: false,
     adminToken: undefined,
     siteTimeZone: 'UTC',
+    combineFilters: false,
     viewDedupSeconds: 900,
     loadTimeoutSeconds: 30,
     iam: {},
@@ -75,6 +76,7 @@ t.test('each wrong value is refused by name', async (t) => {
     ['CACHE_STALE_SECONDS', '-1', /CACHE_STALE_SECONDS/],
     ['VIEW_DEDUP_SECONDS', '15m', /VIEW_DEDUP_SECONDS/],
     ['REDIS_URL', 'http://a', /REDIS_URL: expected a URL that begins with redis:.*, got something else/],
+    ['COMBINE_FILTERS', '1', /COMBINE_FILTERS: expected true or false, got "1"/],
     ['REDIS_CLUSTER', 'yes', /REDIS_CLUSTER: expected true or false, got "yes"/],
     ['ADMIN_TOKEN', 'short', /ADMIN_TOKEN: expected at least 16 characters, got something else/],
   ]

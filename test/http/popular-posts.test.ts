@@ -56,23 +56,49 @@ t.test('GET /posts/popular', async (t) => {
     }
   })
 
-  await t.test('filters by category, tag and author, together too', async (t) => {
+  await t.test('filters by category, tag and author', async (t) => {
     t.same(await slugs('/posts/popular?category=odd&limit=3'), ['post-1', 'post-3', 'post-5'])
     t.same(await slugs('/posts/popular?tag=start'), ['post-1', 'post-2', 'post-3'])
-    t.same(await slugs('/posts/popular?author=ann&category=odd&tag=start'), ['post-1', 'post-3'])
+    t.same(await slugs('/posts/popular?author=ann&limit=2'), ['post-1', 'post-2'])
+  })
+
+  await t.test('more than one filter is a 400 that names them and the option', async (t) => {
+    const { entries } = app.popularPosts.stats()
+    const refused = {
+      'category=odd&tag=start': { category: 'odd', tag: 'start' },
+      'author=ann&category=odd': { author: 'ann', category: 'odd' },
+      'tag=nix&author=nix': { tag: 'nix', author: 'nix' },
+      'author=ann&tag=start&category=odd&days=0': { author: 'ann', tag: 'start', category: 'odd', days: 0 },
+    }
+    for (const [asked, query] of Object.entries(refused)) {
+      const names = ['category', 'tag', 'author'].filter((name) => name in query).join(' and ')
+      const message = `Expected one of category, tag and author at a time, got ${names}: the option combineFilters allows more.`
+      const response = await get(`/posts/popular?${asked}`)
+      t.match(response.json(), { statusCode: 400, code: 'PP_BAD_QUERY', error: 'Bad Request', message }, asked)
+      t.equal(response.headers['cache-control'], 'no-store')
+      t.throws(() => app.popularPosts.peek(query), { code: 'PP_BAD_QUERY', message })
+      const { read, get: getPosts, refresh } = app.popularPosts
+      for (const ask of [read, getPosts, refresh])
+        await t.rejects(async () => ask(query), { code: 'PP_BAD_QUERY', statusCode: 400, message })
+    }
+    t.equal(app.popularPosts.stats().entries, entries)
+  })
+
+  await t.test('with COMBINE_FILTERS a list is filtered by all that are given', async (t) => {
+    const combining = await createService(t, url, { COMBINE_FILTERS: 'true' })
+    const response = await combining.inject('/posts/popular?author=ann&category=odd&tag=start')
+    t.same(
+      response.json<PopularPost[]>().map(({ slug }) => slug),
+      ['post-1', 'post-3'],
+    )
+    t.equal((await combining.inject('/posts/popular?category=odd&tag=nix')).body, '[]')
+    t.equal((await combining.popularPosts.get({ tag: 'start', category: 'odd' })).length, 2)
   })
 
   await t.test('an unknown filter is an empty list, never stored, and asks the database nothing', async (t) => {
     const { entries } = app.popularPosts.stats()
     const before = await countStatements(/from "ranked"/)
-    for (const filter of [
-      'category=nix',
-      'tag=nix',
-      'author=nix',
-      'category=odd&tag=nix',
-      'category=%00',
-      'tag=__proto__',
-    ]) {
+    for (const filter of ['category=nix', 'tag=nix', 'author=nix', 'category=%00', 'tag=__proto__']) {
       const response = await get(`/posts/popular?${filter}`)
       t.match(
         response,
