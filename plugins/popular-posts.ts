@@ -195,7 +195,10 @@ export function createPopularPosts<P = Post>(settings: Settings, source: Source,
       cache.invalidate(mode, options),
     /** Where the lists are, and whether that can be reached. */
     backend: backend.state,
-    /** Whether the database answers; `undefined` where the lists come from the host's own `load`. */
+    /**
+     * Whether the database answers, in a second at the latest; it is asked once a second at most. `undefined` where the lists
+     * come from the host's own `load`.
+     */
     isDatabaseUp: source.isUp,
     stats: (): PopularPostsStats => ({ ...backend.counts(), ...backend.size(), isStoreDown: backend.state().isDown }),
     /** The process was frozen: no copy is trusted, and connections that broke meanwhile are replaced. Never rejects. */

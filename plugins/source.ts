@@ -5,6 +5,7 @@ import { type Filters, findFilters } from '../db/filters.ts'
 import { keepWindow } from '../db/kept-windows.ts'
 import { findPopularPosts, type Tables } from '../db/popular-posts.ts'
 import type { ListQuery, Settings } from './options.ts'
+import { createUpCheck } from './up-check.ts'
 
 /** Where lists come from when the cache has none: the expensive side. */
 export interface Source {
@@ -12,7 +13,7 @@ export interface Source {
   /** `undefined`: there is no list of categories. */
   categories: ((query: { days: number }) => Promise<readonly object[]>) | undefined
   filters(): Promise<Filters>
-  /** Whether the database answers, in a second at the latest; `undefined`: there is none that we know of. */
+  /** Whether the database answers: see `createUpCheck`; `undefined`: there is none that we know of. */
   isUp: (() => Promise<boolean>) | undefined
 }
 
@@ -56,12 +57,6 @@ function queriesOn(db: Kysely<Tables>, { timeZone, defaultDays }: Settings) {
     posts: (query: ListQuery) => keep(query).then(() => findPopularPosts(db, { ...query, timeZone })),
     categories: ({ days }: { days: number }) => keep({ days }).then(() => findCategories(db, { days, timeZone })),
     filters: () => findFilters(db),
-    async isUp() {
-      const answer = sql`select 1`.execute(db).then(
-        () => true,
-        () => false,
-      )
-      return Promise.race([answer, sleep(1000, false, { ref: false })])
-    },
+    isUp: createUpCheck(() => sql`select 1 as up`.execute(db)),
   }
 }

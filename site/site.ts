@@ -3,7 +3,6 @@ import { isDemoBlog } from '../db/demo/fact.ts'
 import { serveAssets } from './assets.ts'
 import demo from './demo.ts'
 import { createHistory } from './history.ts'
-import { keep } from './keep.ts'
 import pages from './pages.ts'
 import { LIST } from './panel.ts'
 import { createPulse } from './pulse.ts'
@@ -34,9 +33,8 @@ const site: FastifyPluginAsync<SiteOptions> = async (app, options) => {
   }, SECOND_MS).unref()
   app.addHook('onClose', async () => clearInterval(timer))
 
-  const database = keep({ max: 1, keptMs: SECOND_MS }, async () => ({ isUp: await app.popularPosts.isDatabaseUp?.() }))
   const stats = async () => {
-    const { isUp } = await database('database')
+    const isUp = await app.popularPosts.isDatabaseUp?.()
     return siteStats(app, { version: pulse.version(), lastMinute: history.read(), isDatabaseUp: isUp !== false })
   }
   const assets = await serveAssets(app)
