@@ -26,6 +26,11 @@ interface WatchOptions {
 const COMPARE_MS = { listening: 60_000, alone: 5_000 }
 /** How long the start waits for the first revision. */
 const START_MS = 1_000
+const LOST = {
+  'not any more': 'not listening for changes, trying again',
+  // A standby (25006), or a pooler or a user that may not.
+  refused: 'the server refuses to listen for changes: they are found by comparing every 5 s, next attempt in a minute',
+}
 /** `hard 7431 1764000000.123456`: see `popular_posts_announce`. */
 const NAME = /^(hard|soft) \d+ [\d.]+$/
 
@@ -37,7 +42,7 @@ export function watchChanges({ db, databaseUrl, password, clock, onChange, log }
   const heard = new LRUCache<string, true>({ max: 10_000 })
   let revision: string | undefined
   let isKept = false
-  let listens: 'not yet' | 'yes' | 'not any more' = 'not yet'
+  let listens: 'not yet' | 'yes' | keyof typeof LOST = 'not yet'
   /** A change was found by comparing that should have been heard. */
   let isDeaf = false
   let isRoutine = false
@@ -120,10 +125,10 @@ export function watchChanges({ db, databaseUrl, password, clock, onChange, log }
           ...{ connectionString: databaseUrl, password },
           onNotice: hear,
           onListening: () => void startOver(),
-          onLost(error) {
-            if (listens !== 'not any more')
-              log.warn({ code: codeOf(error) }, 'popular posts: not listening for changes, trying again')
-            listens = 'not any more'
+          onLost(error, isRefused) {
+            const state = isRefused ? 'refused' : 'not any more'
+            if (listens !== state) log.warn({ code: codeOf(error) }, `popular posts: ${LOST[state]}`)
+            listens = state
             isDeaf = false
           },
         })

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -58,6 +58,12 @@ export async function startPostgres({ port: wanted, settings = {} }: PrivatePost
     /** Starts it again with its data on the same port, whatever has become of it. */
     async restart() {
       await end()
+      await start()
+    },
+    /** Starts it again as a hot standby, which answers what reads only; `select pg_promote()` ends that. */
+    async restartAsStandby() {
+      await end()
+      await writeFile(join(dataDirectory, 'standby.signal'), '')
       await start()
     },
     /** Sends a signal to the server and all its processes: SIGSTOP freezes it, SIGCONT wakes it up, SIGKILL crashes it. */

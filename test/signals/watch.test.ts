@@ -7,6 +7,7 @@ import { watchChanges } from '../../plugins/change-watch.ts'
 import { openDatabase } from '../../plugins/database.ts'
 import { createTestDatabase, type TestDatabase } from '../helpers/postgres.ts'
 import { startPostgres } from '../helpers/private-postgres.ts'
+import { withDatabase } from '../helpers/services/template-database.ts'
 import { until } from '../helpers/services/until.ts'
 import { createVirtualClock } from '../helpers/virtual-clock.ts'
 
@@ -162,6 +163,18 @@ t.test('a lost connection: what was missed is told, nothing when nothing was', a
   t.match(told, [{ change: 'hard', cause: /^hard / }])
   t.equal(told.length, 1, 'of the one change, and not of the lost connections')
   t.match(logged, [/not listening for changes, trying again/, /not listening for changes, trying again/])
+})
+
+t.test('where the server refuses to listen, that is logged once, and changes are found by comparing', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  const { clock, told, ready, logged } = watch(t, db, withDatabase(url, 'no_such_database'))
+  await ready()
+  await until(() => logged.length > 0, 'it is refused')
+  await announceChange(db, 'soft')
+  await clock.advance(5_000)
+  await until(() => told.length === 1, 'the change is found')
+  t.match(told, [{ change: 'soft', isNotice: false }])
+  t.match(logged, [/refuses to listen for changes: they are found by comparing/])
 })
 
 t.test('a database that is away is asked again, and told of once', async (t) => {
