@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { type Config, readConfig } from './config.ts'
 import { isDemoBlog } from './db/demo/fact.ts'
 import { fillDemo } from './db/demo/fill.ts'
+import { plural } from './db/plural.ts'
 import { codeOf, StartupError } from './db/startup-error.ts'
 import { isLive } from './db/window.ts'
 import { run } from './run.ts'
@@ -68,12 +69,12 @@ async function greeting(
   const data = isEmbedded ? `an embedded PostgreSQL in ${dataDir}` : 'the PostgreSQL in DATABASE_URL'
   return `
   Popular posts of ${isDemo ? 'a demo blog' : 'your blog'}, on ${address}
-  Data: ${posts} posts in ${data}
+  Data: ${plural(Number(posts), 'post')} in ${data}
 
   Open it in a browser, or try next:
     curl '${address}/posts/popular?limit=5&days=7'
     curl '${address}/categories'
-    npx popular-posts import-log access.log --post '^/blog/(?<slug>[^/]+)'${isAdopted ? '' : ' --create-posts'}
+    npx popular-posts import-log access.log --post /blog/${isAdopted ? '' : ' --create-posts'}
 
 `
 }

@@ -4,6 +4,7 @@ import { Command, Option } from 'commander'
 import { type Config, readConfig } from '../config.ts'
 import { fillDemo, removeDemo } from '../db/demo/fill.ts'
 import { type MigrateOptions, POST_ID_TYPES, type PostIdType } from '../db/migrate.ts'
+import { plural } from '../db/plural.ts'
 import { announceChange } from '../db/signals.ts'
 import { StartupError } from '../db/startup-error.ts'
 import { run } from '../run.ts'
@@ -76,7 +77,7 @@ program
       )
     await withDatabase({}, async ({ db }) => {
       const { views, batches } = await flushRedis(db, { ...config, redisUrl })
-      const counted = `Counted ${views} ${views === 1 ? 'view' : 'views'} in ${batches} ${batches === 1 ? 'batch' : 'batches'}.`
+      const counted = `Counted ${plural(views, 'view')} in ${plural(batches, 'batch', 'batches')}.`
       say(batches === 0 ? 'No views were waiting.' : counted)
     })
   })
@@ -92,6 +93,7 @@ program.addCommand(
       const { db, close, isAdopted } = await openServiceDatabase(config)
       return {
         ...{ db, timeZone: config.siteTimeZone, dedupSeconds: config.viewDedupSeconds },
+        address: addressOf(config),
         async close() {
           // Services that run on this database show the new counts at once.
           await announceChange(db, 'hard').finally(close)
@@ -103,7 +105,7 @@ program.addCommand(
               'The blog in DATABASE_URL has tables of its own, in which no posts are made: import without --create-posts.',
             )
           const removed = await removeDemo(trx)
-          if (removed > 0) process.stderr.write(`The demo blog (${removed} posts) makes room for yours.\n`)
+          if (removed > 0) process.stderr.write(`The demo blog (${plural(removed, 'post')}) makes room for yours.\n`)
         },
       }
     },
@@ -125,6 +127,12 @@ async function withDatabase(
   } finally {
     await database.close()
   }
+}
+
+/** Where a service with this configuration is reached from this machine. */
+function addressOf({ host, port }: Config): string {
+  const name = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
+  return `http://${name}:${port}`
 }
 
 function say(sentence: string): void {

@@ -1,6 +1,6 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
 import { addViews, quarterOf, type ViewBucket } from './count-views.ts'
-import { canBeSlug, createPosts, findPosts } from './logged-posts.ts'
+import { canBeSlug, createPosts, findPathPosts, findPosts, linkPosts } from './logged-posts.ts'
 import type { Database } from './schema.ts'
 
 /** A stretch of lines of a log. Digests are running ones: of the whole log up to a line, line ends aside. */
@@ -18,7 +18,7 @@ export interface LoggedView {
   /** Where in its chunk, from 0. */
   line: number
   slug: string
-  /** The post's URL, should it have to be made. */
+  /** The path that was asked for, as a URL: the post's address on its blog. */
   url: string
   /** Milliseconds since the epoch. */
   timeMs: number
@@ -29,8 +29,15 @@ export interface ChunkImport {
   views: readonly LoggedView[]
   timeZone: string
   nowMs: number
-  /** Makes posts of slugs that are none; `before` is called in the transaction, when there is a post to make. */
-  createPosts?: { before(trx: Transaction<Database>): Promise<void> } | undefined
+  /** Makes posts of slugs that are none. */
+  createPosts?: PostCreation | undefined
+}
+
+export interface PostCreation {
+  /** Called in the transaction, when there is a post to make or to link. */
+  before(trx: Transaction<Database>): Promise<void>
+  /** The blog's address, without a slash at its end: posts get whole URLs, also those that have just a path of the log. */
+  baseUrl?: string | undefined
 }
 
 export interface ChunkOutcome {
@@ -42,6 +49,8 @@ export interface ChunkOutcome {
   unknown: number
   /** Posts made. */
   created: number
+  /** Posts whose path has become a whole URL. */
+  linked: number
 }
 
 /**
@@ -52,7 +61,7 @@ export interface ChunkOutcome {
  * @throws what PostgreSQL answered; nothing is counted then.
  */
 export async function importChunk(db: Kysely<Database>, batch: ChunkImport): Promise<ChunkOutcome> {
-  const outcome: ChunkOutcome = { counted: new Map(), countedBefore: 0, unknown: 0, created: 0 }
+  const outcome: ChunkOutcome = { counted: new Map(), countedBefore: 0, unknown: 0, created: 0, linked: 0 }
   const { chunk, views } = batch
   if (views.length === 0) return outcome
   return db.transaction().execute(async (trx) => {
@@ -101,10 +110,14 @@ async function postsOfViews(
   const missingIn = (posts: ReadonlyMap<string, string>) =>
     [...firstViews.values()].filter((view) => !posts.has(view.slug) && canBeSlug(view.slug))
   const posts = await find()
-  if (creation === undefined || missingIn(posts).length === 0) return posts
-  await creation.before(trx)
+  if (creation === undefined) return posts
+  const { before, baseUrl } = creation
+  const findPaths = async () => (baseUrl === undefined ? [] : findPathPosts(trx, views))
+  if (missingIn(posts).length === 0 && (await findPaths()).length === 0) return posts
+  await before(trx)
   // Looked up again, because `before` may have removed posts; and again, as another process may have made the same ones.
-  outcome.created = await createPosts(trx, missingIn(await find()))
+  outcome.created = await createPosts(trx, missingIn(await find()), baseUrl)
+  outcome.linked = await linkPosts(trx, await findPaths(), baseUrl)
   return find()
 }
 

@@ -30,15 +30,49 @@ export function canBeSlug(slug: string): boolean {
   return slug.length <= MAX_SLUG_LENGTH && !/\p{Cc}/u.test(slug)
 }
 
+/** The ids of the posts whose URL is no more than a path that was asked for. */
+export async function findPathPosts(
+  db: Kysely<Database>,
+  views: readonly { slug: string; url: string }[],
+): Promise<string[]> {
+  const paths = new Map(views.map((view) => [`${view.slug} ${view.url}`, view]))
+  const possible = [...paths.values()].filter(({ slug }) => canBeSlug(slug))
+  const { rows } = await sql<{ id: string }>`
+    select posts.id::text as id from posts
+    join unnest(
+      ${possible.map(({ slug }) => slug)}::text[],
+      ${possible.map(({ url }) => url)}::text[]
+    ) as path (slug, url) using (slug, url)
+    order by slug`.execute(db)
+  return rows.map(({ id }) => id)
+}
+
+/**
+ * Puts the blog's address before the paths of these posts.
+ * @returns how many posts were changed.
+ */
+export async function linkPosts(trx: Transaction<Database>, postIds: readonly string[], baseUrl = ''): Promise<number> {
+  if (postIds.length === 0) return 0
+  // In one order: see `createPosts`.
+  const { numAffectedRows } = await sql`
+    with post as materialized (
+      select id from posts where id = any(${postIds}::bigint[]) and url like '/%' order by slug for update
+    )
+    update posts set url = ${baseUrl} || url from post where posts.id = post.id`.execute(trx)
+  return Number(numAffectedRows)
+}
+
 /**
  * Makes posts of logged views, published when they were first seen. Slugs that another process has made since are left
  * to it.
  * @param views one for each slug.
+ * @param baseUrl is put before their paths.
  * @returns how many posts were made.
  */
 export async function createPosts(
   trx: Transaction<Database>,
   views: readonly { slug: string; url: string; timeMs: number }[],
+  baseUrl = '',
 ): Promise<number> {
   // In the order of their slugs: two imports that make the same posts wait for each other and cannot deadlock.
   const posts = [...views].sort((a, b) => (a.slug < b.slug ? -1 : 1))
@@ -48,7 +82,7 @@ export async function createPosts(
     from unnest(
       ${posts.map((post) => post.slug)}::text[],
       ${posts.map((post) => titleOf(post.slug))}::text[],
-      ${posts.map((post) => post.url)}::text[],
+      ${posts.map((post) => baseUrl + post.url)}::text[],
       ${posts.map((post) => post.timeMs)}::float8[]
     ) with ordinality as post (slug, title, url, time_ms, position)
     order by position

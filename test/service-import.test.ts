@@ -17,7 +17,7 @@ t.test('a real log takes the place of the demo, while the service runs and after
 
   const service = await startService(t, env)
   t.equal((await getPosts(service.address)).length, 10)
-  const importing = command(t, ['import-log', log, '--post', '^/blog/(?<slug>[^/]+)$', '--create-posts'], env)
+  const importing = command(t, ['import-log', log, '--post', '/blog/', '--create-posts'], env)
   t.equal(await importing.ended(), 0, importing.stderr())
   t.match(importing.stderr(), 'The demo blog (63 posts) makes room for yours.')
   await until(

@@ -7,8 +7,9 @@ import type { Database } from '../../db/schema.ts'
 import { asError } from './as-error.ts'
 import { formatSummary } from './format-summary.ts'
 import { importLog } from './import-log.ts'
+import { parseBaseUrl } from './paths.ts'
 import { createProgress } from './progress.ts'
-import { compilePostPattern } from './slug.ts'
+import { compilePostPattern, type PostPattern } from './slug.ts'
 
 /** What the command needs of the program around it. */
 export interface ImportLogContext {
@@ -28,12 +29,22 @@ export interface ImportLogDatabase {
   dedupSeconds: number
   /** See `ImportLogOptions`. */
   beforeCreatingPosts?: ((trx: Transaction<Database>) => Promise<void>) | undefined
+  /** Where the service answers, as far as the environment says. */
+  address: string
   close(): Promise<void>
 }
 
 interface Flags {
   post?: string
   createPosts?: boolean
+  baseUrl?: string
+}
+
+/** The flags, checked. */
+interface Choices {
+  post: PostPattern | undefined
+  createPosts: boolean
+  baseUrl: string | undefined
 }
 
 /**
@@ -45,11 +56,24 @@ export function importLogCommand(context: ImportLogContext): Command {
   const command = new Command('import-log')
     .description("counts the views that a web server's access log tells of; the same log is never counted twice")
     .argument('[file]', 'log in combined format, plain or gzip; - or nothing: standard input')
-    .option('--post <regexp>', 'which paths are posts; the group (?<slug>...) names the post', undefined)
+    .option(
+      '--post <folder or regexp>',
+      'where the posts are: a folder such as /blog/, whose tags, pages of lists, feeds and files are no posts; or a regular expression of paths, whose group (?<slug>...) names the post',
+    )
     .option('--create-posts', 'make posts of slugs that are none yet (needs --post)')
+    .option(
+      '--base-url <url>',
+      'the address of the blog, such as https://blog.example: the posts that are made link there (needs --create-posts)',
+    )
     .addHelpText(
       'after',
-      "\nExample:\n  popular-posts import-log access.log --post '^/blog/(?<slug>[^/]+)$' --create-posts",
+      `
+Examples:
+  popular-posts import-log access.log --post /blog/ --create-posts --base-url https://blog.example
+  zcat access.log.*.gz | popular-posts import-log --post /blog/ --create-posts
+  popular-posts import-log access.log --post '^/(?:news|blog)/(?<slug>[^/]+)/?$'
+
+The folder of a blog whose posts are at /a-post/ or /2015/05/a-post/ is /.`,
     )
   return command.action(async (file: string | undefined, flags: Flags) => {
     const problem = await run(context, file, flags)
@@ -59,19 +83,11 @@ export function importLogCommand(context: ImportLogContext): Command {
 
 /** @returns the sentence to fail with, if it failed. */
 async function run(context: ImportLogContext, file: string | undefined, flags: Flags): Promise<string | undefined> {
-  let post: RegExp | undefined
-  try {
-    post = flags.post === undefined ? undefined : compilePostPattern(flags.post)
-  } catch (error) {
-    return asError(error).message
-  }
-  const createPosts = flags.createPosts === true
-  if (createPosts && post === undefined) {
-    return "--create-posts needs --post, such as --post '^/blog/(?<slug>[^/]+)$': without it every image would become a post."
-  }
+  const choices = choose(flags)
+  if (typeof choices === 'string') return choices
   if (file === undefined || file === '-') {
     if (context.stdin.isTTY === true) return 'Expected a log: name a file, or pipe one in.'
-    return importFrom(context, context.stdin, undefined, { post, createPosts })
+    return importFrom(context, context.stdin, undefined, choices)
   }
   let handle: FileHandle
   let totalBytes: number
@@ -87,25 +103,43 @@ async function run(context: ImportLogContext, file: string | undefined, flags: F
     return `Cannot open ${file}: ${asError(error).message}`
   }
   const input = createReadStream(file, { fd: handle, highWaterMark: 256 * 1024 })
-  return importFrom(context, input, totalBytes, { post, createPosts })
+  return importFrom(context, input, totalBytes, choices)
+}
+
+/** @returns the sentence to fail with, if the flags are wrong. */
+function choose({ post, createPosts = false, baseUrl }: Flags): Choices | string {
+  if (createPosts && post === undefined)
+    return '--create-posts needs --post, such as --post /blog/: without it every image would become a post.'
+  if (baseUrl !== undefined && !createPosts)
+    return '--base-url needs --create-posts: it is for the addresses of the posts that are made.'
+  try {
+    return {
+      post: post === undefined ? undefined : compilePostPattern(post),
+      createPosts,
+      baseUrl: baseUrl === undefined ? undefined : parseBaseUrl(baseUrl),
+    }
+  } catch (error) {
+    return asError(error).message
+  }
 }
 
 async function importFrom(
   { openDatabase, stdout, stderr, nowMs }: ImportLogContext,
   input: Readable,
   totalBytes: number | undefined,
-  { post, createPosts }: { post: RegExp | undefined; createPosts: boolean },
+  choices: Choices,
 ): Promise<string | undefined> {
   try {
-    const { db, timeZone, dedupSeconds, beforeCreatingPosts, close } = await openDatabase()
+    const { db, timeZone, dedupSeconds, beforeCreatingPosts, address, close } = await openDatabase()
     const progress = createProgress(stderr, totalBytes)
     try {
       const summary = await importLog({
-        ...{ db, timeZone, dedupSeconds, nowMs: nowMs(), input, post, createPosts, beforeCreatingPosts },
+        ...choices,
+        ...{ db, timeZone, dedupSeconds, nowMs: nowMs(), input, beforeCreatingPosts },
         onProgress: progress.update,
       })
       progress.stop()
-      stdout.write(formatSummary(summary, { hasPattern: post !== undefined, createsPosts: createPosts }))
+      stdout.write(formatSummary(summary, { ...choices, address }))
       return summary.stoppedBy && `${summary.stoppedBy.message} What was read until then has been counted.`
     } finally {
       progress.stop()

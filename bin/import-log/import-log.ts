@@ -5,8 +5,9 @@ import type { Database } from '../../db/schema.ts'
 import { asError } from './as-error.ts'
 import { firstChunk } from './chunks.ts'
 import { isClosedLine, parseLine } from './parse-line.ts'
+import { urlOfPath } from './paths.ts'
 import { type LogLine, readLines } from './read-lines.ts'
-import { urlOfPath } from './slug.ts'
+import type { PostPattern } from './slug.ts'
 import { createVisits } from './visits.ts'
 
 export interface ImportLogOptions {
@@ -19,11 +20,13 @@ export interface ImportLogOptions {
   nowMs: number
   /** The log: plain or gzip, a stream or anything else that hands out pieces. */
   input: AsyncIterable<Uint8Array | string>
-  /** Which paths are posts: its group `slug` names the post. Default: the last part of the path, without `.html`. */
-  post?: RegExp | undefined
+  /** Which paths are posts. Default: the last part of the path, without `.html`, is a slug. */
+  post?: PostPattern | undefined
   /** Whether slugs that are no posts yet become posts. Default: no. */
   createPosts?: boolean | undefined
-  /** Called at most once, in the transaction in which the first post is made, before it is made. */
+  /** See `PostCreation`. */
+  baseUrl?: string | undefined
+  /** Called at most once, in the transaction in which the first post is made or linked, before that. */
   beforeCreatingPosts?: ((trx: Transaction<Database>) => Promise<void>) | undefined
   /** Called after each piece that was read. Bytes are counted before unpacking. */
   onProgress?: ((progress: { bytes: number; lines: number }) => void) | undefined
@@ -54,6 +57,8 @@ export interface Summary {
   /** Requests whose log has no user agents: bots among them cannot be told, and may be among the views. */
   withoutAgent: number
   postsCreated: number
+  /** Posts of earlier imports that have got a whole URL now. */
+  postsLinked: number
   /** The ten posts with the most views counted by this import. */
   top: { slug: string; title: string; views: number }[]
   /** Why reading ended before the end of the log; what was read until then has been counted. */
@@ -69,9 +74,10 @@ export interface Summary {
 export async function importLog(options: ImportLogOptions): Promise<Summary> {
   const { db, timeZone, dedupSeconds, nowMs, input, post, onProgress = () => {}, chunkLines = 10_000 } = options
   const tally = { lines: 0, bots: 0, repeats: 0, other: 0, malformed: 0, withoutAgent: 0 }
-  const total: ChunkOutcome = { counted: new Map(), countedBefore: 0, unknown: 0, created: 0 }
+  const total: ChunkOutcome = { counted: new Map(), countedBefore: 0, unknown: 0, created: 0, linked: 0 }
   const visits = createVisits({ dedupSeconds, post })
-  const createPosts = options.createPosts === true ? { before: once(options.beforeCreatingPosts) } : undefined
+  const createPosts =
+    options.createPosts === true ? { before: once(options.beforeCreatingPosts), baseUrl: options.baseUrl } : undefined
   let chunk = firstChunk(chunkLines)
   let views: LoggedView[] = []
   let bytes = 0
@@ -116,10 +122,10 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
   })
   await count()
 
-  const { created: postsCreated, countedBefore: viewsCountedBefore, unknown } = total
+  const { created: postsCreated, linked: postsLinked, countedBefore: viewsCountedBefore, unknown } = total
   const viewsCounted = [...total.counted.values()].reduce((sum, some) => sum + some, 0)
   const top = await topTen(db, total.counted)
-  return { ...tally, viewsCounted, viewsCountedBefore, unknown, postsCreated, top, stoppedBy }
+  return { ...tally, viewsCounted, viewsCountedBefore, unknown, postsCreated, postsLinked, top, stoppedBy }
 }
 
 const KINDS = { bot: 'bots', repeat: 'repeats', other: 'other' } as const
@@ -141,11 +147,12 @@ async function forEachUntilError<T>(
   }
 }
 
-function addOutcome(total: ChunkOutcome, { counted, countedBefore, unknown, created }: ChunkOutcome): void {
+function addOutcome(total: ChunkOutcome, { counted, countedBefore, unknown, created, linked }: ChunkOutcome): void {
   for (const [slug, views] of counted) total.counted.set(slug, (total.counted.get(slug) ?? 0) + views)
   total.countedBefore += countedBefore
   total.unknown += unknown
   total.created += created
+  total.linked += linked
 }
 
 async function topTen(db: Kysely<Database>, counted: ReadonlyMap<string, number>): Promise<Summary['top']> {

@@ -1,3 +1,9 @@
+import { pathOf } from './paths.ts'
+import { postsInFolder } from './posts-in-folder.ts'
+
+/** The slug of the post that a decoded path names; empty or `undefined` where it names none. */
+export type PostPattern = (path: string) => string | undefined
+
 /** A post as a request named it. */
 export interface RequestedPost {
   slug: string
@@ -8,56 +14,39 @@ export interface RequestedPost {
 /** A longer path is no page, and no pattern is run on it: an unlucky one takes quadratic time. */
 const MAX_PATH_LENGTH = 4096
 
+/** What the path of a folder is made of, and no regular expression with a group. */
+const FOLDER = /^[\p{L}\p{N}/._~%-]+$/u
+
 /**
- * Compiles what `--post` was given.
- * @throws a sentence for the user, when it is no regular expression or has no group named `slug`.
+ * Compiles what `--post` was given: a folder, or a regular expression whose group `slug` names the post.
+ * @throws a sentence for the user, when it is neither.
  */
-export function compilePostPattern(source: string): RegExp {
+export function compilePostPattern(source: string): PostPattern {
+  if (FOLDER.test(source)) return postsInFolder(pathOf(source))
   let pattern: RegExp
   try {
     pattern = new RegExp(source)
   } catch (cause) {
-    throw new Error(`--post is not a regular expression: ${source}`, { cause })
+    throw new Error(`--post is neither a folder, such as /blog/, nor a regular expression: ${source}`, { cause })
   }
   // An alternative that always matches makes the names of all groups known.
   if (!Object.hasOwn(new RegExp(`${source}|`).exec('')?.groups ?? {}, 'slug')) {
-    throw new Error(`--post needs a group named slug, such as '^/blog/(?<slug>[^/]+)\\.html$', got: ${source}`)
+    throw new Error(
+      `--post needs a folder, such as /blog/, or a group named slug, such as '^/blog/(?<slug>[^/]+)\\.html$', got: ${source}`,
+    )
   }
-  return pattern
+  return (path) => pattern.exec(path)?.groups?.['slug']
 }
 
 /**
  * The post that a request target names, if it names one.
- * @param pattern is tested on the decoded path, and its group `slug` is the slug (no flags `g` or `y`). Without it the
- * slug is the last part of the path, without `.html`.
+ * @param pattern is asked about the decoded path. Without it the slug is the last part of the path, without `.html`.
  */
-export function requestedPost(target: string, pattern?: RegExp): RequestedPost | undefined {
+export function requestedPost(target: string, pattern: PostPattern = lastSegment): RequestedPost | undefined {
   const path = pathOf(target)
   if (path.length > MAX_PATH_LENGTH) return undefined
-  const slug = pattern === undefined ? lastSegment(path) : pattern.exec(path)?.groups?.['slug']
+  const slug = pattern(path)
   return slug === undefined || slug === '' ? undefined : { slug, path }
-}
-
-/**
- * The path of a request target (RFC 9112, section 3.2), decoded: no query, no fragment, no origin. A path whose escapes
- * are broken is left as it is.
- */
-export function pathOf(target: string): string {
-  const path = target.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '').replace(/[?#].*$/s, '')
-  if (!path.includes('%')) return path
-  try {
-    return decodeURIComponent(path)
-  } catch {
-    return path
-  }
-}
-
-/**
- * A decoded path as the path of a URL. It begins with exactly one slash, whatever the client sent: `//host/x` would be
- * a link to another site.
- */
-export function urlOfPath(path: string): string {
-  return `/${path.replace(/^\/+/, '').split('/').map(encodeURIComponent).join('/')}`
 }
 
 function lastSegment(path: string): string {

@@ -1,7 +1,7 @@
 import { createBotMemory } from '../../views/bots.ts'
 import { networkOf } from '../../views/visitor.ts'
 import type { LoggedRequest } from './parse-line.ts'
-import { type RequestedPost, requestedPost } from './slug.ts'
+import { type PostPattern, type RequestedPost, requestedPost } from './slug.ts'
 
 /** What a request was: a view of a post, one by a bot, one that a view counted already, or something else. */
 export type Verdict = ({ kind: 'view' } & RequestedPost) | { kind: 'bot' | 'repeat' | 'other' }
@@ -17,7 +17,7 @@ const ROOM = 10_000
  * that counted is a repeat; at exactly `dedupSeconds` it counts again. Lines may be out of order: as long as none is later
  * than `dedupSeconds`, verdicts are exact.
  */
-export function createVisits({ dedupSeconds, post }: { dedupSeconds: number; post?: RegExp | undefined }) {
+export function createVisits({ dedupSeconds, post }: { dedupSeconds: number; post?: PostPattern | undefined }) {
   const windowMs = dedupSeconds * 1000
   const countedAtMs = new Map<string, number>()
   let room = ROOM

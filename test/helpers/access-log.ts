@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely'
 import { sql } from 'kysely'
+import { compilePostPattern } from '../../bin/import-log/slug.ts'
 import type { Database } from '../../db/schema.ts'
 
 /** A request to write into a log. */
@@ -15,7 +16,7 @@ export interface Hit {
 export const LOG_BEGINS = Date.UTC(2015, 4, 17, 22)
 export const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0'
 /** Posts are `/blog/<slug>` in these tests. */
-export const POST = /^\/blog\/(?<slug>[^/]+)$/
+export const POST = compilePostPattern('^/blog/(?<slug>[^/]+)$')
 
 export function logLine({ second, visitor = 1, target, status = 200, agent = FIREFOX }: Hit): string {
   const [weekday, date, month, year, time] = new Date(LOG_BEGINS + second * 1000).toUTCString().split(' ')

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import Fastify from 'fastify'
 import { parseLine } from '../../bin/import-log/parse-line.ts'
-import { requestedPost } from '../../bin/import-log/slug.ts'
+import { type PostPattern, requestedPost } from '../../bin/import-log/slug.ts'
 import popularPosts from '../../index.ts'
 
 interface ReplayOptions {
@@ -11,7 +11,7 @@ interface ReplayOptions {
   /** The present after the last line, in milliseconds since the epoch. */
   nowMs: number
   /** Which paths are posts. */
-  post: RegExp
+  post: PostPattern
 }
 
 /**

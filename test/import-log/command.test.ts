@@ -15,7 +15,9 @@ const LOG = logOf([
   { second: 1, visitor: 2, target: '/blog/a' },
   { second: 2, target: '/blog/b' },
 ])
-const POST = ['--post', '^/blog/(?<slug>[^/]+)$']
+const POST = ['--post', '/blog/']
+const ADDRESS = 'http://127.0.0.1:3000'
+const NEXT = `Try next, while the service runs: open ${ADDRESS}, or curl '${ADDRESS}/posts/popular?limit=5&days=0'\n`
 
 interface Surroundings {
   db?: Kysely<Database>
@@ -42,7 +44,7 @@ async function run(args: string[], { db, stdin, isTTY = false, beforeCreatingPos
       const close = async () => {
         closed++
       }
-      return { db, timeZone: 'UTC', dedupSeconds: 900, close, beforeCreatingPosts }
+      return { db, timeZone: 'UTC', dedupSeconds: 900, address: ADDRESS, close, beforeCreatingPosts }
     },
     stdin: stdin === undefined ? Object.assign(Readable.from([]), { isTTY: true }) : Readable.from([stdin]),
     stdout,
@@ -83,12 +85,20 @@ The most viewed posts of this import:
   A (a)  2
   B (b)  1
 
-Try next: GET /posts/popular?days=0
-`,
+Links to the new posts lead to pages of the service. To link to the blog, import again with --base-url, such as
+--base-url https://blog.example: no view is counted twice.
+${NEXT}`,
   })
   const second = await run([file, ...POST, '--create-posts'], { db })
   t.match(second.stdout, /views counted {3}0\ncounted before {2}3 {3}by an earlier import of this log\n/)
-  t.match(second.stdout, /\n\nThis log was imported before: nothing was counted twice\.\n$/)
+  t.match(second.stdout, /\n\nThis log was imported before: nothing was counted twice\.\nTry next, /)
+  const linked = await run([file, ...POST, '--create-posts', '--base-url', 'https://blog.example'], { db })
+  t.match(linked.stdout, /views counted {3}0 {3}2 posts link to the blog now\n/)
+  t.match(linked.stdout, `nothing was counted twice.\n${NEXT}`)
+  t.match(await db.selectFrom('posts').select('url').orderBy('slug').execute(), [
+    { url: 'https://blog.example/blog/a' },
+    { url: 'https://blog.example/blog/b' },
+  ])
   t.strictSame(await countedInAll(db), { a: 2, b: 1 })
 })
 
@@ -103,8 +113,17 @@ t.test('what to do about unknown slugs is said', async (t) => {
   const { db } = await createTestDatabase(t)
   const withPattern = await run(POST, { db, stdin: LOG })
   t.match(withPattern.stdout, /unknown {9}3 {3}their slugs are no posts/)
-  t.match(withPattern.stdout, "Add --create-posts to make posts of the 3 unknown views' slugs.")
-  t.match((await run([], { db, stdin: LOG })).stdout, /Say which paths are posts with --post .*--create-posts\./)
+  t.match(withPattern.stdout, 'Add --create-posts to make posts of the slugs of 3 unknown views.')
+  t.match(
+    (await run([], { db, stdin: LOG })).stdout,
+    /Say where the posts are with --post, such as --post \/blog\/, .*--create-posts\./,
+  )
+  const elsewhere = await run(['--post', '/posts/', '--create-posts'], { db, stdin: LOG })
+  t.match(
+    elsewhere.stdout,
+    'No reader asked for a path that is a post by --post: compare --post with the paths in the log.\n',
+  )
+  t.notMatch(elsewhere.stdout, /Try next|--base-url/)
   const impossible = logOf([{ second: 0, target: '/blog/%00' }])
   t.notMatch((await run([...POST, '--create-posts'], { db, stdin: impossible })).stdout, 'Add --create-posts')
 })
@@ -117,7 +136,7 @@ t.test('odd logs are explained', async (t) => {
   const common = logLine({ second: 0, target: '/blog/a' }).replace(/ "-" ".*"$/, '\n')
   t.match(
     (await run([], { db, stdin: common })).stdout,
-    /bots {12}0 {3}1 lines name no user agent: bots cannot be told\n/,
+    /bots {12}0 {3}1 line names no user agent: bots cannot be recognised\n/,
   )
 })
 
@@ -144,8 +163,10 @@ t.test('wrong arguments are one sentence, before anything is opened', async (t) 
   const dir = t.testdir({ 'access.log': LOG })
   const file = join(dir, 'access.log')
   const cases: [string[], RegExp][] = [
-    [[file, '--post', '('], /^error: --post is not a regular expression: \(\n$/],
-    [[file, '--post', '^/(.*)'], /^error: --post needs a group named slug, such as .*, got: \^\/\(\.\*\)\n$/],
+    [[file, '--post', '('], /^error: --post is neither a folder, such as \/blog\/, nor a regular expression: \(\n$/],
+    [[file, '--post', '^/(.*)'], /^error: --post needs a folder, such as .*, got: \^\/\(\.\*\)\n$/],
+    [[file, ...POST, '--base-url', 'https://blog.example'], /^error: --base-url needs --create-posts: .*\.\n$/],
+    [[file, ...POST, '--create-posts', '--base-url', 'blog.example'], /^error: --base-url needs the address of .*\n$/],
     [[file, '--create-posts'], /^error: --create-posts needs --post, such as .*\.\n$/],
     [[join(dir, 'none.log')], /^error: Cannot open .*none\.log: ENOENT: no such file or directory.*\n$/],
     [[dir], /^error: .* is a directory, expected a log file\.\n$/],

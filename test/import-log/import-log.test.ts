@@ -9,6 +9,7 @@ import fc from 'fast-check'
 import type { Kysely } from 'kysely'
 import t from 'tap'
 import { type ImportLogOptions, importLog } from '../../bin/import-log/import-log.ts'
+import { compilePostPattern } from '../../bin/import-log/slug.ts'
 import type { Database } from '../../db/schema.ts'
 import {
   addPosts,
@@ -64,6 +65,7 @@ t.test('every line is accounted for, and every view counted', async (t) => {
     malformed: 3,
     withoutAgent: 1,
     postsCreated: 0,
+    postsLinked: 0,
   })
   const { lines, viewsCounted, viewsCountedBefore, bots, repeats, unknown, other, malformed } = counts
   t.equal(lines, viewsCounted + viewsCountedBefore + bots + repeats + unknown + other + malformed)
@@ -268,14 +270,14 @@ t.test('two patterns that take turns on a growing log each count all of theirs',
   await addPosts(db, 'a', 'b')
   const hits = (length: number) =>
     Array.from({ length }, (_, i) => ({ second: i, visitor: i, target: i % 2 === 0 ? '/blog/a' : '/news/b' }))
-  const news = /^\/news\/(?<slug>.+)$/
+  const news = compilePostPattern('^/news/(?<slug>.+)$')
   // The second day only /news/ is imported, and the ledger may not say that /blog/ was.
   await importText(db, logOf(hits(10)))
   await importText(db, logOf(hits(10)), { post: news })
   await importText(db, logOf(hits(20)), { post: news })
   await importText(db, logOf(hits(30)))
   t.strictSame(await countedInAll(db), { a: 15, b: 10 })
-  await importText(db, logOf(hits(30)), { post: /^\/(?:news|blog)\/(?<slug>.+)$/ })
+  await importText(db, logOf(hits(30)), { post: compilePostPattern('^/(?:news|blog)/(?<slug>.+)$') })
   t.strictSame(await countedInAll(db), { a: 15, b: 15 })
 })
 
@@ -407,3 +409,32 @@ async function ledger(db: Kysely<Database>) {
   const rows = await db.selectFrom('post_views_log_chunk').selectAll().execute()
   return { rows: rows.length }
 }
+
+t.test('with a base URL posts get whole addresses; those of an earlier import, too, and no others', async (t) => {
+  const { db } = await createTestDatabase(t)
+  const baseUrl = 'https://blog.example/site'
+  const post = compilePostPattern('/blog/')
+  const log = logOf(['/blog/a', '/blog/a/', '/blog/b/', '/blog/%C3%BC'].map((target, second) => ({ second, target })))
+  const urls = async () =>
+    Object.fromEntries(
+      (await db.selectFrom('posts').select(['slug', 'url']).execute()).map(({ slug, url }) => [slug, url]),
+    )
+  await db
+    .insertInto('posts')
+    .values([
+      { slug: 'b', title: 'B', url: 'https://elsewhere.example/blog/b/', published_at: new Date(0) },
+      { slug: 'unread', title: 'Unread', url: '/blog/unread', published_at: new Date(0) },
+    ])
+    .execute()
+  t.match(await importText(db, log, { post, createPosts: true }), { viewsCounted: 3, postsCreated: 2, postsLinked: 0 })
+  const own = { b: 'https://elsewhere.example/blog/b/', unread: '/blog/unread' }
+  t.strictSame(await urls(), { ...own, a: '/blog/a', ü: '/blog/%C3%BC' })
+  for (const postsLinked of [2, 0]) {
+    const again = await importText(db, log, { post, createPosts: true, baseUrl })
+    t.match(again, { viewsCounted: 0, viewsCountedBefore: 3, postsCreated: 0, postsLinked })
+    t.strictSame(await urls(), { ...own, a: `${baseUrl}/blog/a`, ü: `${baseUrl}/blog/%C3%BC` })
+  }
+  const more = log + logOf([{ second: 9, target: '/blog/new.html' }])
+  t.match(await importText(db, more, { post, createPosts: true, baseUrl }), { postsCreated: 1, postsLinked: 0 })
+  t.equal((await urls())['new'], `${baseUrl}/blog/new.html`)
+})

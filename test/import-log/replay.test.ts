@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { importLog, type Summary } from '../../bin/import-log/import-log.ts'
-import { compilePostPattern } from '../../bin/import-log/slug.ts'
+import { compilePostPattern, type PostPattern } from '../../bin/import-log/slug.ts'
 import { FIREFOX, POST } from '../helpers/access-log.ts'
 import { readCounters } from '../helpers/counted-views.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -16,7 +16,7 @@ const DEDUP_SECONDS = 900
 async function compare(
   t: Test,
   lines: readonly string[],
-  { post, timeZone, nowMs }: { post: RegExp; timeZone: string; nowMs: number },
+  { post, timeZone, nowMs }: { post: PostPattern; timeZone: string; nowMs: number },
 ): Promise<Summary> {
   const [imported, replayed] = await Promise.all([createTestDatabase(t), createTestDatabase(t)])
   const summary = await importLog({

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { compilePostPattern, pathOf, requestedPost, urlOfPath } from '../../bin/import-log/slug.ts'
+import { parseBaseUrl, pathOf, urlOfPath } from '../../bin/import-log/paths.ts'
+import { compilePostPattern, requestedPost } from '../../bin/import-log/slug.ts'
 
 t.test('the path of a target is decoded, without query, fragment and origin', async (t) => {
   const cases = {
@@ -60,12 +61,31 @@ t.test('a path over 4 kB names no post, and no pattern is run on it', async (t) 
 })
 
 t.test('a wrong pattern is refused in one sentence', async (t) => {
-  t.throws(() => compilePostPattern('(?<slug>'), { message: '--post is not a regular expression: (?<slug>' })
-  const missing = { message: /^--post needs a group named slug, such as .*, got: \S+$/ }
+  t.throws(() => compilePostPattern('(?<slug>'), {
+    message: '--post is neither a folder, such as /blog/, nor a regular expression: (?<slug>',
+  })
+  const missing = { message: /^--post needs a folder, such as \/blog\/, or a group named slug, such as .*, got: \S+$/ }
   t.throws(() => compilePostPattern('^/blog/(.*)'), missing)
   t.throws(() => compilePostPattern('(?<Slug>.*)'), missing)
   t.throws(() => compilePostPattern(String.raw`\(?<slug>`), missing)
   t.ok(compilePostPattern('^/a/(?<slug>x)|^/b/(?:y)'), 'the group may be in one alternative')
+})
+
+t.test('a base URL is an address of a site, of http or https, without a query', async (t) => {
+  t.equal(parseBaseUrl('https://blog.example'), 'https://blog.example')
+  t.equal(parseBaseUrl('HTTP://Blog.Example:8080/site//'), 'http://blog.example:8080/site')
+  for (const wrong of [
+    'blog.example',
+    '/blog/',
+    'ftp://a',
+    'javascript:x',
+    'https://a/?b',
+    'https://a/#b',
+    'https://u:p@a',
+  ])
+    t.throws(() => parseBaseUrl(wrong), {
+      message: `--base-url needs the address of the blog, such as https://blog.example, got: ${wrong}`,
+    })
 })
 
 t.test('any path makes a URL of this site that leads back to the path', async (t) => {

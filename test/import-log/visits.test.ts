@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { LoggedRequest } from '../../bin/import-log/parse-line.ts'
 import { createVisits } from '../../bin/import-log/visits.ts'
+import { POST } from '../helpers/access-log.ts'
 
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0'
 const REQUEST: LoggedRequest = {
@@ -40,7 +41,7 @@ t.test('a view is a GET answered 200 or 304, of a post, by a person', async (t) 
 })
 
 t.test('a view says which post and which path', async (t) => {
-  const visits = createVisits({ dedupSeconds: 900, post: /^\/blog\/(?<slug>[^/]+)$/ })
+  const visits = createVisits({ dedupSeconds: 900, post: POST })
   t.strictSame(visits.judge({ ...REQUEST, target: '/blog/a%20b?c' }), { kind: 'view', slug: 'a b', path: '/blog/a b' })
   t.strictSame(visits.judge({ ...REQUEST, target: '/a' }), { kind: 'other' })
 })
