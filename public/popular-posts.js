@@ -13,6 +13,7 @@ const DEFAULT_LIMIT = 10
 const PARAMETERS = ['days', 'limit', 'sort', 'category', 'tag', 'author']
 /** What is said unless attributes such as `text-empty` say it otherwise. */
 const TEXTS = {
+  'text-view': 'view',
   'text-views': 'views',
   'text-empty': 'Nothing here yet.',
   'text-kept': 'Out of reach right now: this is the list as it last was.',
@@ -23,13 +24,11 @@ const TEXTS = {
 const STYLE = `
 :host { display: block; color: var(--popular-posts-color, inherit) }
 :host([hidden]) { display: none }
-div { line-height: 1.4; min-block-size: calc(var(--rows) * var(--row)); --row: calc(
-  var(--lines) * 1.4em + var(--meta) * 1.19em + 2 * var(--gap) + 1px);
-  --lines: var(--popular-posts-lines, 2); --gap: var(--popular-posts-gap, .6em);
+div { line-height: 1.4; --lines: var(--popular-posts-lines, 2); --gap: var(--popular-posts-gap, .6em);
   --thin: var(--popular-posts-line-color, color-mix(in srgb, currentColor 16%, transparent));
   --quiet: var(--popular-posts-quiet-color, color-mix(in srgb, currentColor 72%, transparent)) }
 ol { margin: 0; padding: 0; list-style: none; counter-reset: rank }
-li { box-sizing: border-box; block-size: var(--row); padding-block: var(--gap); border-block-start: 1px solid var(--thin);
+li { padding-block: var(--gap); border-block-start: 1px solid var(--thin);
   display: grid; grid-template-columns: auto 1fr; column-gap: .8em; counter-increment: rank }
 li:first-child { border-color: transparent }
 li::before { content: counter(rank); color: var(--popular-posts-rank-color, var(--quiet)); min-inline-size: 1.3em;
@@ -39,6 +38,7 @@ a, b { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: v
 a:hover { text-decoration: underline; text-underline-offset: .15em }
 a:focus-visible { outline: 2px solid var(--popular-posts-focus-color, currentColor); outline-offset: 2px; border-radius: 2px }
 small { display: block; font-size: .85em; color: var(--quiet); font-variant-numeric: tabular-nums }
+[part=bars] { block-size: calc(var(--lines) * 1.4em + var(--meta) * 1.19em); overflow: hidden }
 i { display: block; block-size: .8em; margin-block-start: .3em; border-radius: .3em; background: var(--thin);
   animation: breathe 1.6s ease-in-out infinite alternate }
 i + i { inline-size: 55% }
@@ -48,7 +48,16 @@ p:empty { padding: 0 }
 @media (prefers-reduced-motion: reduce) { i { animation: none } }`
 
 export class PopularPosts extends HTMLElement {
-  static observedAttributes = ['src', 'exclude', 'label', 'views', 'record', ...PARAMETERS, ...Object.keys(TEXTS)]
+  static observedAttributes = [
+    'src',
+    'exclude',
+    'label',
+    'views',
+    'link',
+    'record',
+    ...PARAMETERS,
+    ...Object.keys(TEXTS),
+  ]
 
   #box = document.createElement('div')
   #list = document.createElement('ol')
@@ -121,7 +130,9 @@ export class PopularPosts extends HTMLElement {
     const late = setTimeout(() => loading.abort(), PATIENCE_MS)
     const address = this.#address()
     this.#list.setAttribute('aria-label', this.getAttribute('label') ?? 'Popular posts')
-    if (this.#shown !== address) this.#showSkeleton()
+    const written = this.#shown === '' ? this.#written() : undefined
+    if (written !== undefined) this.#show(written, 'fresh')
+    else if (this.#shown !== address) this.#showSkeleton()
     this.#list.setAttribute('aria-busy', 'true')
     /** @type {{ posts: Post[], ageSeconds?: number | undefined } | undefined} */
     let found
@@ -135,7 +146,7 @@ export class PopularPosts extends HTMLElement {
       found = { posts: postsOf(await response.json()), ageSeconds: age === null ? undefined : Number(age) }
       keep(address, found.posts)
     } catch {
-      if (loading === this.#loading) found = kept(address)
+      if (loading === this.#loading) found = kept(address) ?? (written?.length ? { posts: written } : undefined)
       state = found === undefined ? 'failed' : 'kept'
     } finally {
       clearTimeout(late)
@@ -164,10 +175,22 @@ export class PopularPosts extends HTMLElement {
     return new URL(this.getAttribute('src') ?? '/posts/popular', document.baseURI)
   }
 
-  /** As large as the list that will take its place. */
+  /**
+   * What the page's server has written into the element stands there until the service answers.
+   * @returns {Post[] | undefined}
+   */
+  #written() {
+    if (this.querySelector('ol') === null) return undefined
+    return [...this.querySelectorAll('li')].map((row) => {
+      const link = row.querySelector('a')
+      const { slug = '', views } = row.dataset
+      return { slug, title: link?.textContent ?? '', url: link?.href ?? '', views: Number(views) }
+    })
+  }
+
+  /** Room for the longest list that can come, so that nothing is pushed down by it. */
   #showSkeleton() {
     const rows = Math.min(Math.max(Math.trunc(Number(this.getAttribute('limit'))) || DEFAULT_LIMIT, 1), 50)
-    this.#box.style.setProperty('--rows', `${rows}`)
     this.#box.style.setProperty('--meta', this.hasAttribute('views') ? '1' : '0')
     this.#status.textContent = ''
     this.#list.replaceChildren(
@@ -191,7 +214,9 @@ export class PopularPosts extends HTMLElement {
       [...this.#list.children].map((row, index) => [row.id, { index, top: row.getBoundingClientRect().top }]),
     )
     const focused = this.shadowRoot?.activeElement?.closest('li')?.id
-    const rows = posts.map((post) => this.#row(post))
+    const isCounted = this.hasAttribute('views')
+    // A post with 0 views is not among the most read.
+    const rows = posts.filter(({ views }) => !(isCounted && views === 0)).map((post) => this.#row(post))
     this.#list.replaceChildren(...rows)
     for (const [index, row] of rows.entries()) {
       const was = before.get(row.id)
@@ -207,7 +232,7 @@ export class PopularPosts extends HTMLElement {
     this.#status.textContent =
       state === 'failed' || state === 'kept'
         ? this.#text(`text-${state}`)
-        : posts.length > 0
+        : rows.length > 0
           ? ''
           : this.#text('text-empty')
   }
@@ -217,18 +242,31 @@ export class PopularPosts extends HTMLElement {
     const row = element('li', 'item')
     row.id = `post-${slug}`
     const body = element('span', 'body')
-    const href = linkTo(url)
+    const href = this.#linkTo(slug, url)
     const name = href === undefined ? element('b', 'title') : element('a', 'title link')
     if (name instanceof HTMLAnchorElement && href !== undefined) name.href = href
     name.textContent = title
     body.append(name)
-    if (this.hasAttribute('views')) {
+    if (this.hasAttribute('views') && Number.isFinite(views)) {
       const count = element('small', 'views')
-      count.textContent = `${Number(views).toLocaleString()} ${this.#text('text-views')}`
+      // Where only the plural is given, it is of another language, and for every number.
+      const isOne = views === 1 && (this.hasAttribute('text-view') || !this.hasAttribute('text-views'))
+      count.textContent = `${views.toLocaleString()} ${this.#text(isOne ? 'text-view' : 'text-views')}`
       body.append(count)
     }
     row.append(body)
     return row
+  }
+
+  /**
+   * The address of a post: its own; or by `link`, where its own is a path, and so of a site that this page may not be of.
+   * @param {string} slug
+   * @param {unknown} url
+   */
+  #linkTo(slug, url) {
+    const link = this.getAttribute('link')
+    const isWhole = link === null || /^https?:\/\//i.test(String(url))
+    return linkTo(isWhole ? url : link.replace('{slug}', encodeURIComponent(slug)))
   }
 
   /** @param {keyof typeof TEXTS} name */

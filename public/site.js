@@ -2,27 +2,22 @@
  * What moves on the service's own pages: the panel, the place of a post, and on the demo the buttons.
  *
  * @typedef {{
- *   requests: number, queries: number, saved: number, hitRate?: number, version: number, trouble?: string,
- *   lastMinute: { requests: number[], queries: number[] },
+ *   requests: number, queries: number, saved: number, hitRate?: number, loads: number, invalidations: number,
+ *   trouble?: string, lastMinute: { requests: number[], queries: number[] },
  * }} Stats as of `GET /demo/stats`
  */
 
 const EVERY_MS = 1_000
-const LIST = '/posts/popular?days=1&limit=50'
 
 const panel = find('.panel')
+const LIST = `/posts/popular?days=${panel.dataset['days']}&limit=50`
 const lists = /** @type {NodeListOf<import('./popular-posts.js').PopularPosts>} */ (
   document.querySelectorAll('popular-posts')
 )
-let version = Number(panel.dataset['version'])
-/** When the list that is shown was loaded, in milliseconds since the epoch. */
-let loadedAtMs = Number.NaN
-
-document.addEventListener('popular-posts', (event) => {
-  const { ageSeconds } = /** @type {CustomEvent<{ ageSeconds?: number }>} */ (event).detail
-  if (ageSeconds !== undefined) loadedAtMs = Date.now() - ageSeconds * 1000
-  showAge()
-})
+/** What the service had done when the list of this page was made. */
+let [loads, invalidations] = [Number(panel.dataset['loads']), Number(panel.dataset['invalidations'])]
+/** When the list in the cache was loaded, in milliseconds since the epoch; not a number where there is none. */
+let loadedAtMs = Date.now() - Number(panel.dataset['age'] || Number.NaN) * 1000
 
 /** @returns {Promise<Stats>} */
 async function readStats() {
@@ -35,10 +30,11 @@ async function update() {
   if (document.visibilityState !== 'visible') return
   try {
     const stats = await readStats()
+    if (stats.invalidations !== invalidations) loadedAtMs = Number.NaN
+    const hasLoaded = stats.loads !== loads
+    ;({ loads, invalidations } = stats)
     show(stats)
-    if (stats.version === version) return
-    version = stats.version
-    await Promise.all([...[...lists].map((list) => list.refresh()), updatePlace()])
+    if (hasLoaded) await Promise.all([...[...lists].map((list) => list.refresh()), readList()])
   } catch {
     say(find('.state'), 'The service does not answer.')
   }
@@ -66,21 +62,27 @@ function show({ hitRate, saved, lastMinute, trouble }) {
 }
 
 function showAge() {
-  if (Number.isNaN(loadedAtMs)) return
   const seconds = Math.max(0, Math.round((Date.now() - loadedAtMs) / 1000))
-  find('[data-number="age"]').textContent = seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`
+  const age = seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`
+  find('[data-number="age"]').textContent = Number.isNaN(loadedAtMs) ? '–' : age
 }
 
-/** Where the post of this page is now. */
-async function updatePlace() {
+/** The age of the list in the cache, and the place of this page's post in it. */
+async function readList() {
+  const asOf = invalidations
+  // Past the browser's cache, which tells the age of some time ago.
+  const response = await fetch(LIST, { cache: 'no-cache' })
+  if (!response.ok || asOf !== invalidations) return
+  loadedAtMs = Date.now() - Number(response.headers.get('age')) * 1000
+  showAge()
   const shown = document.querySelector('[data-place]')
   if (!(shown instanceof HTMLElement)) return
-  const posts = /** @type {{ slug: string }[]} */ (await (await fetch(LIST, { cache: 'no-cache' })).json())
-  const place = posts.findIndex(({ slug }) => slug === shown.dataset['slug']) + 1
+  const posts = /** @type {{ slug: string, views: number }[]} */ (await response.json())
+  const place = posts.findIndex(({ slug, views }) => slug === shown.dataset['slug'] && views > 0) + 1
   if (place === 0) return
   const before = Number(shown.dataset['place'])
   const moved = before === 0 ? ', up from further down' : before > place ? `, up from ${before}` : ''
-  say(shown, `No. ${place} of the last 24 hours${moved}`)
+  say(shown, `No. ${place} ${panel.dataset['window']}${moved}`)
 }
 
 async function send100Requests() {
@@ -92,7 +94,7 @@ async function send100Requests() {
   const asked = queries - before.queries
   say(
     said,
-    `${answered} requests answered, by ${asked === 0 ? 'no query' : asked === 1 ? 'one query' : `${asked} queries`}.`,
+    `${answered} ${answered === 1 ? 'request' : 'requests'} answered, by ${asked === 0 ? 'no query' : asked === 1 ? 'one query' : `${asked} queries`}.`,
   )
 }
 
@@ -107,7 +109,10 @@ async function sendReaders(button) {
   const said = find('.place .said')
   if (!response.ok) return say(said, 'That was too often: wait a minute.')
   const { readers } = await response.json()
-  say(said, `${readers} made-up readers were here. Each counts once; watch the list.`)
+  say(
+    said,
+    `${readers} made-up ${readers === 1 ? 'reader was' : 'readers were'} here. Each counts once; watch the list.`,
+  )
 }
 
 /** @param {string} path */

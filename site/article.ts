@@ -1,12 +1,15 @@
 import { html } from 'ghtml'
 import { contours } from './contours.ts'
+import { originalOf } from './link.ts'
 import { DAYS, type FullPost } from './reader.ts'
 import { sparkline } from './sparkline.ts'
+import { type Days, inWords } from './windows.ts'
 
 interface Article {
   post: FullPost
-  /** Its place in the last 24 hours, from 1; 0: it is not among the first; `undefined`: nobody knows right now. */
+  /** Its place in the window, from 1; 0: it is not among the first; `undefined`: there is no list right now. */
   place: number | undefined
+  days: Days
   date: (date: Date) => string
   /** Whether readers can be made up. */
   isDemo: boolean
@@ -16,29 +19,38 @@ interface Article {
 export const PLACES = 50
 
 /** The page of a post. */
-export function article({ post, place, date, isDemo }: Article): string {
-  const { slug, title, excerpt, text, comments, perDay } = post
+export function article({ post, place, days, date, isDemo }: Article): string {
+  const { slug, title, excerpt, text, comments, perDay, isOwn } = post
   return html`<article class="post">
     !${contours(slug)}
-    <p class="kicker">${post.categories.join(', ')}</p>
+    !${post.categories.length === 0 ? '' : html`<p class="kicker">${post.categories.join(', ')}</p>`}
     <h1>${title}</h1>
     <p class="meta">${post.author === null ? '' : `${post.author} · `}!${date(post.publishedAt)} · ${post.readingMinutes} min</p>
-    <p class="lead">${excerpt}</p>
+    !${excerpt === '' ? '' : html`<p class="lead">${excerpt}</p>`}
+    !${isOwn ? '' : whereToRead(post.url)}
     !${text.map((paragraph) => html`<p>${paragraph}</p>`)}
     <section class="card place" aria-labelledby="place-title">
       <h2 id="place-title">Who reads this</h2>
-      <p class="big" role="status" data-place="${place ?? 0}" data-slug="${slug}">${placeInWords(place)}</p>
+      <p class="big" role="status" data-place="${place ?? 0}" data-slug="${slug}">${placeInWords(place, days)}</p>
       <figure>!${sparkline(perDay, 'Views a day')}<figcaption>Views a day, the last ${DAYS} days</figcaption></figure>
-      <p>You are a reader, too: your view is counted once you see this page, and once in a quarter of an hour.</p>
+      !${isOwn ? html`<p>You are a reader, too: your view is counted once you see this page, and once in a quarter of an hour.</p>` : ''}
       !${isDemo ? html`<p><button type="button" data-readers="${slug}">Send in 25 more readers</button> <span class="said" role="status"></span></p>` : ''}
     </section>
     !${comments.length === 0 ? '' : discussion(comments, date)}
   </article>`
 }
 
-function placeInWords(place: number | undefined): string {
+/** What a page says in place of a text that is on another site. */
+function whereToRead(url: string): string {
+  const original = originalOf(url)
+  if (original !== undefined) return html`<p><a href="${original}">Read it on ${new URL(original).host}</a></p>`
+  if (!url.startsWith('/')) return ''
+  return html`<p>The post is at <code>${url}</code> on its blog. The address of the blog is not known here.</p>`
+}
+
+function placeInWords(place: number | undefined, days: Days): string {
   if (place === undefined) return 'Its place is not known right now'
-  return place === 0 ? `Not among the first ${PLACES} of the last 24 hours` : `No. ${place} of the last 24 hours`
+  return place === 0 ? `Not among the first ${PLACES} ${inWords(days)}` : `No. ${place} ${inWords(days)}`
 }
 
 function discussion(comments: FullPost['comments'], date: (date: Date) => string): string {

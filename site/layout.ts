@@ -9,11 +9,11 @@ interface Page {
   title: string | undefined
   /** HTML. */
   main: string
-  /** HTML. */
-  aside: string
+  /** HTML; a page without it has nothing that moves, and no scripts. */
+  aside?: string
 }
 
-/** A whole page of the service. The element comes last: its first list is announced once, and `site.js` must be listening. */
+/** A whole page of the service. */
 export function layout({ assets, blog, title, main, aside }: Page): string {
   const script = (name: 'popular-posts.js' | 'site.js') =>
     html`<script type="module" src="${assets[name].path}" integrity="${assets[name].integrity}"></script>`
@@ -26,8 +26,7 @@ export function layout({ assets, blog, title, main, aside }: Page): string {
   <title>${title === undefined ? blog.name : `${title} · ${blog.name}`}</title>
   <link rel="icon" href="${assets['icon.svg'].path}" type="image/svg+xml">
   <link rel="stylesheet" href="${assets['site.css'].path}" integrity="${assets['site.css'].integrity}">
-  !${script('site.js')}
-  !${script('popular-posts.js')}
+  !${aside === undefined ? '' : [script('site.js'), script('popular-posts.js')]}
 </head>
 <body>
   <a class="skip" href="#main">Skip to the posts</a>
@@ -37,7 +36,7 @@ export function layout({ assets, blog, title, main, aside }: Page): string {
   </header>
   <div class="columns">
     <main id="main">!${main}</main>
-    <aside aria-label="What is read">!${aside}</aside>
+    !${aside === undefined ? '' : html`<aside aria-label="What is read">!${aside}</aside>`}
   </div>
   <footer>
     <p>Served by fastify-popular-posts: <a href="/posts/popular">its list</a>, <a href="/health/ready">its health</a></p>

@@ -1,11 +1,19 @@
 import { html } from 'ghtml'
 
-/** A link to a post's own address; only its text where the address is none that a browser should open. */
-export function linkTo(url: string, text: string): string {
-  return isSafe(url) ? html`<a href="${url}">${text}</a>` : html`${text}`
+/** The whole address of a post on another site; `undefined` where its URL is a path, or none that a browser should open. */
+export function originalOf(url: string): string | undefined {
+  return URL.canParse(url) && /^https?:$/.test(new URL(url).protocol) ? url : undefined
 }
 
-function isSafe(url: string): boolean {
-  // Seen from any page: relative addresses are ours.
-  return URL.canParse(url, 'https://page.invalid/') && /^https?:$/.test(new URL(url, 'https://page.invalid/').protocol)
+/** The page that the service has for each post. */
+export function pageOf(slug: string): string {
+  return `/posts/${encodeURIComponent(slug)}`
+}
+
+/**
+ * A link to a post. Which site a path belongs to is not known: the service's own page of the post says more.
+ * @param query is added to the address of a page of the service.
+ */
+export function linkTo({ slug, url, title }: { slug: string; url: string; title: string }, query: string): string {
+  return html`<a href="${originalOf(url) ?? pageOf(slug) + query}">${title}</a>`
 }

@@ -3,7 +3,7 @@ import type { PopularPostsQuery } from '../query.ts'
 
 interface PulseOptions {
   /** What is refreshed. */
-  lists: readonly PopularPostsQuery[]
+  lists: () => readonly PopularPostsQuery[]
   /** Asked when views have come in. */
   isWanted: () => Promise<boolean>
 }
@@ -11,14 +11,13 @@ interface PulseOptions {
 /**
  * Counts recorded views at once, and then refreshes the lists that pages show. A blog has no use for that: its lists are
  * as old as their time to live allows. A demo must be seen to move.
- * @returns `beat`, to be called now and then, which never rejects; and how often the lists have moved.
+ * @returns what is to be called now and then; it never rejects.
  */
 export function createPulse(
   { postViews, popularPosts }: Pick<FastifyInstance, 'postViews' | 'popularPosts'>,
   { lists, isWanted }: PulseOptions,
 ) {
   const seen = { counted: 0, flushed: 0 }
-  let version = 0
   let beating: Promise<void> | undefined
 
   async function beat(): Promise<void> {
@@ -29,20 +28,16 @@ export function createPulse(
     await postViews.flush()
     const { flushed } = postViews.stats()
     Object.assign(seen, { counted, flushed })
-    for (const list of lists) await popularPosts.refresh(list)
-    version += 1
+    for (const list of lists()) await popularPosts.refresh(list)
   }
 
-  return {
-    beat(): Promise<void> {
-      beating ??= beat()
-        // Told of by whoever failed; the next beat tries again.
-        .catch(() => undefined)
-        .finally(() => {
-          beating = undefined
-        })
-      return beating
-    },
-    version: () => version,
+  return (): Promise<void> => {
+    beating ??= beat()
+      // Told of by whoever failed; the next beat tries again.
+      .catch(() => undefined)
+      .finally(() => {
+        beating = undefined
+      })
+    return beating
   }
 }

@@ -3,9 +3,11 @@ import { demoBlog } from '../db/demo/content.ts'
 import { isDemoBlog } from '../db/demo/fact.ts'
 import { demoText } from '../db/demo/paragraphs.ts'
 import type { Database } from '../db/schema.ts'
+import { shortestWindow } from '../db/shortest-window.ts'
 import { latestPosts, type SiteComment, type SitePost, siteComments, sitePost } from '../db/site-posts.ts'
 import { viewsPerDay } from '../db/views-per-day.ts'
 import { keep } from './keep.ts'
+import { type Days, WINDOWS } from './windows.ts'
 
 export interface ReaderOptions {
   db: Kysely<Database>
@@ -30,6 +32,8 @@ export interface Latest {
 }
 
 export interface FullPost extends SitePost {
+  /** The service's page of it is the post itself; of others it only tells. */
+  isOwn: boolean
   text: string[]
   comments: SiteComment[]
   perDay: number[]
@@ -40,6 +44,9 @@ export type Reader = ReturnType<typeof createReader>
 export const POSTS_A_PAGE = 8
 export const DAYS = 30
 
+/** When not even the name is known. */
+const UNKNOWN_BLOG: Blog = { name: 'Popular posts', tagline: 'Out of the cache.', isDemo: false, perDay: [] }
+
 /**
  * What pages show, from the database: kept for a moment, and for as long as the database does not answer.
  * Each rejects with what the database said when there is nothing kept.
@@ -47,10 +54,16 @@ export const DAYS = 30
 export function createReader({ db, timeZone, isAdopted, keptMs }: ReaderOptions) {
   const none = () => new Array<number>(DAYS).fill(0)
 
+  let lastBlog = UNKNOWN_BLOG
   const blog = keep({ max: 1, keptMs }, async (): Promise<Blog> => {
     const isDemo = !isAdopted && (await isDemoBlog(db))
     const perDay = (await viewsPerDay(db, { days: DAYS, timeZone })).get('all') ?? none()
-    return { ...(isDemo ? demoBlog : { name: 'Your blog', tagline: 'Its posts, and what is read.' }), isDemo, perDay }
+    lastBlog = {
+      ...(isDemo ? demoBlog : { name: 'Your blog', tagline: 'Its posts, and what is read.' }),
+      isDemo,
+      perDay,
+    }
+    return lastBlog
   })
 
   const latest = keep({ max: 20, keptMs }, async (page): Promise<Latest> => {
@@ -61,22 +74,30 @@ export function createReader({ db, timeZone, isAdopted, keptMs }: ReaderOptions)
   })
 
   const post = keep({ max: 500, keptMs }, async (slug): Promise<{ found: FullPost | undefined }> => {
-    const found = isAdopted ? undefined : await sitePost(db, slug)
-    // Posts with an address elsewhere are read there.
-    if (found === undefined || found.url !== `/posts/${slug}`) return { found: undefined }
+    const found = await sitePost(db, slug)
+    if (found === undefined) return { found }
     const [comments, perDay] = await Promise.all([
-      siteComments(db, found.id),
+      isAdopted ? [] : siteComments(db, found.id),
       viewsPerDay(db, { days: DAYS, timeZone, postIds: [found.id] }),
     ])
-    const text = (await isDemoBlog(db)) ? demoText(slug) : []
-    return { found: { ...found, text, comments, perDay: perDay.get(found.id) ?? none() } }
+    const isOwn = !isAdopted && found.url === `/posts/${slug}`
+    const text = !isAdopted && (await isDemoBlog(db)) ? demoText(slug) : []
+    return { found: { ...found, isOwn, text, comments, perDay: perDay.get(found.id) ?? none() } }
+  })
+
+  const start = keep({ max: 1, keptMs }, async (): Promise<{ days: Days | undefined }> => {
+    return { days: await shortestWindow(db, { windows: WINDOWS, timeZone }) }
   })
 
   return {
     blog: () => blog('blog'),
+    /** As it was when the database answered last. */
+    lastBlog: () => lastBlog,
     /** The latest posts; the first page is 1. */
     latest: (page: number) => latest(String(page)),
-    /** A post whose page is one of ours. */
+    /** The shortest window in which a post was read; `undefined`: no post was. */
+    shortestWindow: async () => (await start('start')).days,
+    /** A live post. */
     post: async (slug: string) => (await post(slug)).found ?? 'none',
   }
 }

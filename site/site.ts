@@ -1,13 +1,15 @@
 import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
 import { isDemoBlog } from '../db/demo/fact.ts'
 import { serveAssets } from './assets.ts'
 import demo from './demo.ts'
+import { errorPage } from './error-page.ts'
 import { createHistory } from './history.ts'
 import pages from './pages.ts'
-import { LIST } from './panel.ts'
 import { createPulse } from './pulse.ts'
 import { createReader, type ReaderOptions } from './reader.ts'
 import { siteStats, trafficOf } from './stats.ts'
+import type { Days } from './windows.ts'
 
 export type SiteOptions = Omit<ReaderOptions, 'keptMs'>
 
@@ -17,7 +19,8 @@ const SECOND_MS = 1_000
 
 /**
  * What the service shows to people: the blog at `/` and `/posts/:slug`, the `<popular-posts>` element at
- * `/popular-posts.js`, and the numbers of the panel at `/demo/stats`. On the demo, reading moves the lists at once.
+ * `/popular-posts.js`, the numbers of the panel at `/demo/stats`, and the errors that browsers show. On the demo, reading moves
+ * the lists at once.
  */
 const site: FastifyPluginAsync<SiteOptions> = async (app, options) => {
   const { db, timeZone, isAdopted } = options
@@ -25,20 +28,25 @@ const site: FastifyPluginAsync<SiteOptions> = async (app, options) => {
   const keptMs = isDemo ? KEPT_MS.demo : KEPT_MS.blog
   const reader = createReader({ ...options, keptMs })
   const history = createHistory(() => trafficOf(app))
-  // Until real posts have taken the demo's place.
-  const pulse = createPulse(app, { lists: [LIST], isWanted: async () => isDemo && (await reader.blog()).isDemo })
+  const shown = new Set<Days>([1])
+  const beat = createPulse(app, {
+    lists: () => [...shown].map((days) => ({ days })),
+    // Until real posts have taken the demo's place.
+    isWanted: async () => isDemo && (await reader.blog()).isDemo,
+  })
   const timer = setInterval(() => {
     history.sample()
-    void pulse.beat()
+    void beat()
   }, SECOND_MS).unref()
   app.addHook('onClose', async () => clearInterval(timer))
 
   const stats = async () => {
     const isUp = await app.popularPosts.isDatabaseUp?.()
-    return siteStats(app, { version: pulse.version(), lastMinute: history.read(), isDatabaseUp: isUp !== false })
+    return siteStats(app, { lastMinute: history.read(), isDatabaseUp: isUp !== false })
   }
   const assets = await serveAssets(app)
-  await app.register(pages, { assets, reader, timeZone, stats })
+  app.decorate('errorPage', (problem) => errorPage(problem, { assets, blog: reader.lastBlog() }))
+  await app.register(pages, { assets, reader, timeZone, stats, shown })
   if (isDemo) await app.register(demo, { reader })
   app.get('/demo/stats', async (_request, reply) => {
     reply.header('cache-control', 'no-store')
@@ -46,4 +54,4 @@ const site: FastifyPluginAsync<SiteOptions> = async (app, options) => {
   })
 }
 
-export default site
+export default fp(site, { name: 'popular-posts-site', fastify: '5.x' })

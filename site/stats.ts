@@ -9,8 +9,9 @@ export interface SiteStats {
   saved: number
   /** In percent, with one decimal; `undefined`: nothing was asked for yet. */
   hitRate: number | undefined
-  /** How often the lists were refreshed because somebody read. */
-  version: number
+  /** Lists loaded, and invalidations: after either, a page's list is another one. */
+  loads: number
+  invalidations: number
   lastMinute: Record<keyof Traffic, number[]>
   /** What is out of reach, in a sentence. */
   trouble: string | undefined
@@ -26,16 +27,21 @@ export function trafficOf({ popularPosts }: App): Traffic {
 /** The state of the cache, in the panel's words. */
 export function siteStats(
   app: App,
-  { version, lastMinute, isDatabaseUp }: Pick<SiteStats, 'version' | 'lastMinute'> & { isDatabaseUp: boolean },
+  { lastMinute, isDatabaseUp }: Pick<SiteStats, 'lastMinute'> & { isDatabaseUp: boolean },
 ): SiteStats {
   const { requests, queries } = trafficOf(app)
-  const { hits, staleHits, isStoreDown } = app.popularPosts.stats()
+  const { hits, staleHits, loads, invalidations, isStoreDown } = app.popularPosts.stats()
   const troubles = [
     ...(isDatabaseUp ? [] : ['The database does not answer: the lists are those of before.']),
     ...(isStoreDown ? ['Redis does not answer: this process answers for itself.'] : []),
   ]
   return {
-    ...{ requests, queries, saved: Math.max(0, requests - queries), version, lastMinute },
+    requests,
+    queries,
+    saved: Math.max(0, requests - queries),
+    loads,
+    invalidations,
+    lastMinute,
     hitRate: requests === 0 ? undefined : Math.round((1000 * (hits + staleHits)) / requests) / 10,
     trouble: troubles.length === 0 ? undefined : troubles.join(' '),
   }

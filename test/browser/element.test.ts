@@ -81,44 +81,157 @@ t.test('attributes say which list; screen readers know it by its name', async (t
   t.same(complaints, [])
 })
 
-t.test('nothing moves: the skeleton is as large as the list', async (t) => {
-  const { page } = await hostPage(t, {
-    // As in docs/element.md.
-    css: 'body { line-height: 3 } popular-posts { display: block; min-block-size: calc(6 * (4em + 1px)) }',
-    body: '<popular-posts limit="6"></popular-posts><p id="below">Below</p>',
-    before: `
-      const ask = window.fetch
-      window.fetch = (...args) => new Promise((resolve) => addEventListener('go', () => resolve(ask(...args))))`,
+/** Answers lists of posts with these titles and views, once the page says so; or none, where there are none. */
+async function withPosts(page: Page, posts: { title: string; views?: number; url?: string }[] | undefined) {
+  await page.route('**/posts/popular*', async (route) => {
+    await page.evaluate('go').catch(() => undefined)
+    if (posts === undefined) return route.abort()
+    return route.fulfill({ json: posts.map((post, index) => ({ slug: `s-${index}`, url: '/x', views: 9, ...post })) })
   })
+}
+const WHEN_TOLD = 'window.go = new Promise((resolve) => addEventListener("go", resolve))'
+const LONG = 'A title that goes on for '.repeat(12)
+
+/** How high the element is, and what is in it. */
+const heights = (page: Page) =>
+  page.locator('popular-posts').evaluate((element) => {
+    const [rows, status] = ['li', 'p'].map((name) =>
+      [...(element.shadowRoot?.querySelectorAll(name) ?? [])].map((part) => part.getBoundingClientRect().height),
+    )
+    return { all: element.getBoundingClientRect().height, rows: rows ?? [], status: status?.[0] }
+  })
+const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0)
+
+t.test(
+  'a list is as high as its posts: short titles take one line, long ones two, nothing is pushed down',
+  async (t) => {
+    const { page } = await openPage(t, browser, { viewport: { width: 400, height: 900 } })
+    await page.addInitScript({ content: WHEN_TOLD })
+    await withPosts(page, [{ title: 'Short' }, { title: LONG }, { title: 'Shorter' }])
+    const body = '<popular-posts limit="5" views></popular-posts><p id="below">Below</p>'
+    await page.route(`${address}/host`, (route) =>
+      route.fulfill({ contentType: 'text/html', body: htmlOf({ body, css: 'body { line-height: 3 }' }) }),
+    )
+    await page.goto(`${address}/host`)
+    await page.locator('[part~=skeleton]').nth(4).waitFor()
+    const loading = await heights(page)
+    t.equal(new Set(loading.rows).size, 1)
+    await page.evaluate(() => dispatchEvent(new Event('go')))
+    await page.getByText('Shorter').waitFor()
+    const { all, rows } = await heights(page)
+    t.equal(rows.length, 3)
+    t.equal(rows[0], rows[2])
+    t.ok(Number(rows[0]) < Number(rows[1]), `${rows}`)
+    t.ok(Math.abs(Number(rows[1]) - Number(loading.rows[0])) < 1, 'there was room for two lines')
+    t.ok(Math.abs(all - sum(rows)) < 1, `nothing is reserved below: ${all} for ${rows}`)
+  },
+)
+
+t.test('nothing moves where every title has one line', async (t) => {
+  const { page } = await openPage(t, browser)
+  await page.addInitScript({ content: WHEN_TOLD })
+  await withPosts(page, [{ title: 'Short' }, { title: LONG }])
+  const body = '<popular-posts limit="2" views></popular-posts><p id="below">Below</p>'
+  // As in docs/element.md.
+  const css = `popular-posts { --popular-posts-lines: 1 }
+    popular-posts:not(:defined) { display: block; min-block-size: calc(2 * (2.6em + 1.19em + 1px)) }`
+  await page.route(`${address}/host`, (route) =>
+    route.fulfill({ contentType: 'text/html', body: htmlOf({ body, css }) }),
+  )
+  await page.goto(`${address}/host`)
   await page.locator('[part~=skeleton]').first().waitFor()
-  const top = () => page.locator('#below').evaluate((element) => element.getBoundingClientRect().top)
-  const before = await top()
   t.equal(await page.getByRole('list').getAttribute('aria-busy'), 'true')
   await page.evaluate(() => dispatchEvent(new Event('go')))
-  await page.getByRole('link', { name: 'Post 6' }).waitFor()
-  t.equal(await top(), before)
+  await page.getByText('Short').waitFor()
   t.equal(await layoutShift(page), 0)
 })
 
-t.test('nothing moves where there are fewer posts than room, or none can be had', async (t) => {
-  const { page } = await hostPage(t, {
-    body: '<popular-posts limit="6" category="odd"></popular-posts><p id="below">Below</p>',
-    before: `
-      const ask = window.fetch
-      window.fetch = (...args) => new Promise((resolve) => addEventListener('go', () => resolve(ask(...args))))`,
-  })
-  const top = () => page.locator('#below').evaluate((element) => element.getBoundingClientRect().top)
-  await page.locator('[part~=skeleton]').first().waitFor()
-  const before = await top()
+t.test('an empty list and one that failed take the room of a sentence', async (t) => {
+  for (const [posts, sentence] of [
+    [[], 'Nothing here yet.'],
+    [[{ title: 'Unread', views: 0 }], 'Nothing here yet.'],
+    [undefined, 'The popular posts cannot be loaded right now.'],
+  ] as const) {
+    const { page } = await openPage(t, browser)
+    await withPosts(page, posts === undefined ? undefined : [...posts])
+    await page.route(`${address}/host`, (route) =>
+      route.fulfill({
+        contentType: 'text/html',
+        body: htmlOf({ body: '<popular-posts limit="9" views></popular-posts>' }),
+      }),
+    )
+    await page.goto(`${address}/host`)
+    await page.getByText(sentence).waitFor()
+    const { all, rows, status } = await heights(page)
+    t.same([rows.length, all], [0, status], sentence)
+  }
+})
+
+t.test('one view is a view, posts without one are left out, and a page may say it in its own words', async (t) => {
+  const { page, titles } = await hostPage(t, { body: '<popular-posts></popular-posts>' })
+  await withPosts(page, [
+    { title: 'Many', views: 1_234 },
+    { title: 'Two', views: 2 },
+    { title: 'One', views: 1 },
+    { title: 'None', views: 0 },
+  ])
+  const set = (attributes: Record<string, string>) =>
+    page.locator('popular-posts').evaluate((element, all) => {
+      for (const [name, value] of Object.entries(all)) element.setAttribute(name, value)
+    }, attributes)
+  const views = () => page.locator('[part~=views]').allTextContents()
+  await set({ days: '9' })
+  await page.getByText('None').waitFor()
+  t.same(await titles(), ['Many', 'Two', 'One', 'None'], 'without `views` the list is as the service has it')
+  await set({ views: '' })
+  await page.getByText('1 view', { exact: true }).waitFor()
+  t.same(await titles(), ['Many', 'Two', 'One'])
+  t.same(await views(), ['1,234 views', '2 views', '1 view'])
+  await set({ 'text-views': 'Leser' })
+  await page.getByText('1 Leser', { exact: true }).waitFor()
+  await set({ 'text-views': 'Aufrufe', 'text-view': 'Aufruf' })
+  await page.getByText('1 Aufruf', { exact: true }).waitFor()
+  t.same(await views(), ['1,234 Aufrufe', '2 Aufrufe', '1 Aufruf'])
+})
+
+t.test('on a page of another site, posts that have just a path are where `link` says', async (t) => {
+  const { page } = await hostPage(t, { body: '<popular-posts></popular-posts>' })
+  await withPosts(page, [
+    { title: 'Path', url: '/blog/a' },
+    { title: 'Whole', url: 'https://blog.example/b' },
+    { title: 'Script', url: 'javascript:hacked=1' },
+  ])
+  await page
+    .locator('popular-posts')
+    .evaluate((element) => element.setAttribute('link', 'https://other.example/p/{slug}?x'))
+  await page.getByRole('link', { name: 'Script' }).waitFor()
+  const links = await page.locator('popular-posts a').evaluateAll((all) => all.map((link) => link.getAttribute('href')))
+  t.same(links, ['https://other.example/p/s-0?x', 'https://blog.example/b', 'https://other.example/p/s-2?x'])
+})
+
+t.test('what the server has written into it stays until the service answers, and where it does not', async (t) => {
+  const body = `<popular-posts limit="5" views text-empty="Nothing at all.">
+    <ol><li data-slug="post-2" data-views="3"><a href="/written">Written</a></li></ol></popular-posts>`
+  const before = `
+    const ask = window.fetch
+    window.fetch = (...args) => new Promise((resolve) => addEventListener('go', () => resolve(ask(...args))))`
+  const { page, titles } = await hostPage(t, { body, before })
+  const link = page.getByRole('link', { name: 'Written' })
+  await page.getByText('3 views').waitFor()
+  t.equal(await link.getAttribute('href'), `${address}/written`)
+  t.equal(await page.locator('[part~=skeleton]').count(), 0)
   await page.evaluate(() => dispatchEvent(new Event('go')))
-  await page.getByRole('link', { name: 'Post 5' }).waitFor()
-  t.equal(await page.getByRole('listitem').count(), 3)
-  t.equal(await top(), before)
-  await page.route('**/posts/popular*', (route) => route.abort())
-  await page.locator('popular-posts').evaluate((element) => element.setAttribute('days', '5'))
-  await page.evaluate(() => dispatchEvent(new Event('go')))
-  await page.getByText('cannot be loaded').waitFor()
-  t.equal(await top(), before)
+  await page.getByText('Post 5').waitFor()
+  t.equal((await titles()).length, 5)
+
+  const failing = await hostPage(t, { body, before: 'window.fetch = () => Promise.reject(new TypeError("offline"))' })
+  await failing.page.getByText('this is the list as it last was').waitFor()
+  t.same(await failing.titles(), ['Written'])
+  const empty = await hostPage(t, { body: body.replace(/<li.*li>/, ''), before })
+  await empty.page.getByText('Nothing at all.').waitFor()
+  t.equal(await empty.page.locator('[part~=skeleton]').count(), 0)
+  const scriptless = await hostPage(t, { body, javaScriptEnabled: false })
+  t.equal(await scriptless.page.getByRole('link', { name: 'Written' }).count(), 1)
 })
 
 t.test('what posts are called is text, and what they link to are addresses', async (t) => {

@@ -1,4 +1,8 @@
+import { Readable } from 'node:stream'
 import t from 'tap'
+import { importLog } from '../../bin/import-log/import-log.ts'
+import { compilePostPattern } from '../../bin/import-log/slug.ts'
+import { logOf } from '../helpers/access-log.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { until } from '../helpers/services/until.ts'
 import { createSite, fillWithDemo } from '../helpers/site.ts'
@@ -75,6 +79,87 @@ t.test('an empty cache and a hundred requests: one query', async (t) => {
   t.match(await page.locator('path.queries').getAttribute('d'), /^M/, 'and the query')
   t.same(complaints, [])
 })
+
+t.test('the age of the list is that of the list in the cache, on every page that is open', async (t) => {
+  const [{ page }, { page: other }] = [await openPage(t, browser), await openPage(t, browser)]
+  const ageOn = (one: typeof page) => one.locator('[data-number=age]').textContent()
+  for (const one of [page, other]) {
+    await one.goto(address)
+    await one.getByText(/^\d+ s$/).waitFor()
+  }
+  await page.getByRole('button', { name: 'Empty the cache' }).click()
+  await until(async () => (await ageOn(page)) === '–', 'there is no list')
+  await until(async () => (await ageOn(other)) === '–', 'nor is there one for others')
+  await page.getByRole('button', { name: 'Send 100 requests' }).click()
+  await page.getByText('100 requests answered, by one query.').waitFor()
+  for (const one of [page, other]) {
+    await one.getByText(/^\d+ s$/).waitFor()
+    const { headers } = await app.inject('/posts/popular?days=1')
+    const [shown, real] = [Number.parseInt(String(await ageOn(one)), 10), Number(headers['age'])]
+    t.ok(Math.abs(shown - real) <= 2, `${shown} s for ${real} s`)
+  }
+  // The browser has a list that was new when it came.
+  await page.goto(address)
+  await until(async () => {
+    const { headers } = await app.inject('/posts/popular?days=1')
+    return Math.abs(Number.parseInt(String(await ageOn(page)), 10) - Number(headers['age'])) <= 2
+  }, 'the age is told by the server')
+})
+
+t.test('an address that is not there: a page with a way on, whatever is in the address', async (t) => {
+  const { page } = await openPage(t, browser)
+  const response = await page.goto(`${address}/<img src=x onerror="hacked=1">/%3Cscript%3E?<b>`)
+  t.equal(response?.status(), 404)
+  t.equal(await page.getByRole('heading', { name: 'No such page' }).count(), 1)
+  t.equal(await page.locator('main img, main script, main b').count(), 0)
+  t.same(await stumblingBlocks(page), [])
+  await page.getByRole('link', { name: 'To the latest posts' }).click()
+  await page.getByRole('list', { name: 'Most read' }).getByRole('link').first().waitFor()
+})
+
+for (const javaScriptEnabled of [true, false]) {
+  t.test(
+    `a blog of 2015 ${javaScriptEnabled ? 'with' : 'without'} scripts: its views are found, another window is a link`,
+    async (t) => {
+      const { db, url } = await createTestDatabase(t)
+      await importLog({
+        ...{ db, timeZone: 'UTC', dedupSeconds: 900, nowMs: Date.now(), createPosts: true },
+        post: compilePostPattern('/blog/'),
+        input: Readable.from([
+          logOf(['/blog/old/', '/blog/older.html'].map((target, second) => ({ second, target }))),
+          logOf([{ second: 2, visitor: 2, target: '/blog/old' }]),
+        ]),
+      })
+      await db
+        .insertInto('posts')
+        .values({ slug: 'unread', title: 'Unread', url: '/blog/unread', published_at: new Date(0) })
+        .execute()
+      const old = await listen(await createSite(t, { db, url }))
+      const { page, complaints } = await openPage(t, browser, { javaScriptEnabled, ...PHONE })
+      await page.goto(old)
+      const list = page.getByRole('list', { name: 'Most read' })
+      const seen = (text: string) => page.getByText(text).filter({ visible: true }).waitFor()
+      await page.getByText('Most read of all time').waitFor()
+      await list.getByText('2 views').waitFor()
+      t.same(await list.getByRole('listitem').allInnerTexts(), ['Old\n2 views', 'Older\n1 view'])
+      await list.getByRole('link', { name: 'Old', exact: true }).click()
+      await page.getByText('The post is at /blog/old/ on its blog.').waitFor()
+      t.match(await page.locator('[data-place]').textContent(), 'No. 1 of all time')
+
+      await page.getByRole('link', { name: '7 days' }).click()
+      await seen('No post was read in the last 7 days.')
+      t.equal(await list.getByRole('listitem').count(), 0)
+      t.match(page.url(), /\/posts\/old\?days=7$/)
+      await page.goto(`${old}/?days=365`)
+      await seen('No post was read in the last 365 days.')
+      t.equal(await page.getByRole('link', { name: '365 days' }).getAttribute('aria-current'), 'true')
+      await page.getByRole('heading', { name: 'Older' }).getByRole('link').click()
+      t.match(page.url(), /\/posts\/older\?days=365$/, 'the choice is kept')
+      t.same(complaints, [])
+      if (javaScriptEnabled) t.same(await stumblingBlocks(page), [])
+    },
+  )
+}
 
 t.test('with a keyboard: everything in order, nothing loses the focus', async (t) => {
   const { page } = await openPage(t, browser)

@@ -1,8 +1,12 @@
 import t from 'tap'
+import { readConfig } from '../../config.ts'
+import { addViews, quarterOf } from '../../db/count-views.ts'
 import { removeDemo } from '../../db/demo/fill.ts'
 import { migrateToLatest } from '../../db/migrate.ts'
 import { openDatabase } from '../../plugins/database.ts'
+import { buildService } from '../../service.ts'
 import { DAYS, POSTS_A_PAGE } from '../../site/reader.ts'
+import site from '../../site/site.ts'
 import { fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { startPostgres } from '../helpers/private-postgres.ts'
@@ -91,22 +95,185 @@ t.test('a blog of somebody’s own: links go where its posts are, and there is n
   const other = await createSite(t, { db, url })
   const { body } = await other.inject('/')
   t.match(body, '<title>Your blog</title>')
-  t.same(linksOf(body), ['/posts/post-1', '/posts/post-2', '/posts/post-3', 'https://blog.example/elsewhere?a=1&b=2'])
+  t.same(linksOf(body), [
+    ...['/posts/post-1', '/posts/post-2', '/posts/post-3', '/posts/broken', '/posts/script'],
+    'https://blog.example/elsewhere?a=1&b=2',
+  ])
   t.notMatch(body, /javascript:|<script>|http:\/\/\[|Empty the cache/)
-  t.match(body, '<h2>&#60;script&#62;alert(1)&#60;/script&#62;</h2>')
+  t.match(body, '>&#60;script&#62;alert(1)&#60;/script&#62;</a></h2>')
 
   const post = await other.inject('/posts/post-2')
   t.match(post.body, '<h1>Post 2</h1>')
-  t.notMatch(post.body, /Send in|What readers say/)
-  t.equal((await other.inject('/posts/script')).statusCode, 404, 'its own address is another one')
+  t.match(post.body, 'record="post-2"')
+  t.notMatch(post.body, /Send in|What readers say|on its blog|Read it on/)
+  for (const slug of ['script', 'broken']) {
+    const { statusCode, body } = await other.inject(`/posts/${slug}`)
+    t.equal(statusCode, 200)
+    t.notMatch(body, /href="(?:javascript|http):|record=|Read it on|You are a reader/)
+  }
   t.equal((await other.inject({ method: 'POST', url: '/demo/invalidate' })).statusCode, 404)
 
   const adopted = await createSite(t, { db, url, isAdopted: true })
-  t.equal(linksOf((await adopted.inject('/')).body).length, 4)
-  t.equal((await adopted.inject('/posts/post-2')).statusCode, 404, 'only its list is here')
+  t.equal(linksOf((await adopted.inject('/')).body).length, 6)
+  t.match((await adopted.inject('/posts/post-2')).body, 'The post is at <code>/posts/post-2</code> on its blog.')
 })
 
-t.test('a post that nobody has read is not among the first, and says so', async (t) => {
+t.test('a post of another site has a page that links to it, where the site is known', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  const published_at = new Date(0)
+  await db
+    .insertInto('posts')
+    .values([
+      { slug: 'known', title: 'Known', url: 'https://blog.example/blog/known.html', published_at },
+      { slug: 'ü/x', title: 'Unknown', url: '/blog/<i>.html', published_at },
+    ])
+    .execute()
+  const app = await createSite(t, { db, url })
+  const known = await app.inject('/posts/known')
+  t.match(decoded(known.body), '<a href="https://blog.example/blog/known.html">Read it on blog.example</a>')
+  t.notMatch(known.body, / record=|You are a reader|class="lead"|class="kicker"/)
+  const [first = '', second = ''] = linksOf((await app.inject('/')).body)
+  t.same([first, second].sort(), ['/posts/%C3%BC%2Fx', 'https://blog.example/blog/known.html'])
+  t.match((await app.inject('/posts/%C3%BC%2Fx')).body, '<code>/blog/&#60;i&#62;.html</code> on its blog')
+})
+
+t.test('a page shows the shortest window that has views, or the one in its address', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  const nowMs = Date.now()
+  const dayMs = 86_400_000
+  const { id } = await db
+    .insertInto('posts')
+    .values([{ slug: 'read', title: 'Read', url: '/blog/read', published_at: new Date(0) }])
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  const hidden = await db
+    .insertInto('posts')
+    .values([{ slug: 'hidden', title: 'Hidden', url: '/blog/hidden', published_at: new Date(0), is_private: true }])
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  const count = (postId: string | number | bigint, timeMs: number) =>
+    addViews(db, { timeZone: 'UTC', nowMs, buckets: [{ postId, quarterMs: quarterOf(timeMs), views: 1 }] })
+  const start = async () => /data-days="(\d+)"/.exec((await (await createSite(t, { db, url })).inject('/')).body)?.[1]
+  await count(hidden.id, nowMs)
+  t.equal(await start(), '1', 'nothing was read that may be seen')
+  for (const [ageDays, days] of [
+    [3000, '0'],
+    [200, '365'],
+    [20, '30'],
+    [4, '7'],
+    [0, '1'],
+  ] as const) {
+    await count(id, nowMs - ageDays * dayMs)
+    t.equal(await start(), days, `${ageDays} days ago`)
+  }
+  const app = await createSite(t, { db, url })
+  for (const [days, words, views] of [
+    [1, 'in the last 24 hours', '1 view'],
+    [7, 'in the last 7 days', '2 views'],
+    [30, 'in the last 30 days', '3 views'],
+    [365, 'in the last 365 days', '4 views'],
+    [0, 'of all time', '5 views'],
+  ] as const) {
+    const { body } = await app.inject(`/?days=${days}`)
+    t.match(body, `Most read <small>${words}</small>`)
+    t.match(body, `<small>${views}</small>`)
+    t.match(decoded(body), `<a href="?days=${days}" aria-current="true">`)
+    t.match(decoded(body), `<h2><a href="/posts/read?days=${days}">Read</a></h2>`)
+  }
+  await fillBlog(db, POSTS_A_PAGE)
+  const paged = decoded((await (await createSite(t, { db, url })).inject('/?page=2&days=7')).body)
+  t.match(paged, '<a href="/?days=7">← Newer posts</a>')
+  t.match(paged, '<a href="?page=2&days=0">All time</a>')
+  t.match((await app.inject('/?days=2')).json(), { statusCode: 400 })
+})
+
+t.test('a window without views says so, and nothing with 0 views is among the most read', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  await db
+    .insertInto('posts')
+    .values({ slug: 'new', title: 'New', url: '/new', published_at: new Date(0) })
+    .execute()
+  const app = await createSite(t, { db, url })
+  const { body } = await app.inject('/')
+  t.match(body, '<ol></ol><p>No post was read in the last 24 hours.</p>')
+  t.match((await app.inject('/?days=0')).body, '<ol></ol><p>No post has been read yet.</p>')
+  t.match((await app.inject('/posts/new')).body, 'Not among the first 50 of the last 24 hours')
+})
+
+t.test('an error is a page where a browser opens it, and JSON for programs', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  const app = await createSite(t, { db, url, variables: { CORS_ORIGIN: 'https://blog.example' } })
+  const BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8'
+  const accepts: [string | undefined, boolean][] = [
+    [BROWSER, true],
+    ['TEXT/HTML', true],
+    ['application/json;q=0.5, text/html ; q=0.9', true],
+    ['text/html;q=0', false],
+    ['text/html;q=x', false],
+    ['application/json, text/html', false],
+    ['application/json, text/plain, */*', false],
+    ['*/*', false],
+    ['image/avif,image/webp,*/*', false],
+    ['', false],
+    [undefined, false],
+  ]
+  for (const [accept, isPage] of accepts) {
+    const { statusCode, headers, body } = await app.inject({
+      url: '/no<b>where?secret',
+      headers: { ...(accept === undefined ? {} : { accept }), origin: 'https://blog.example' },
+    })
+    t.equal(statusCode, 404)
+    t.equal(headers['content-type'], isPage ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8', String(accept))
+    t.match(headers, { 'cache-control': 'no-store', vary: /^Origin, accept$/i, 'x-content-type-options': 'nosniff' })
+    t.equal('content-security-policy' in headers, isPage)
+    t.notMatch(body, /secret|no<b>where(?!.*PP_NOT_FOUND)/)
+    t.match(body, isPage ? '<a href="/">To the latest posts</a>' : 'PP_NOT_FOUND')
+  }
+  const asBrowser = { accept: BROWSER }
+  for (const [method, path, status] of [
+    ['HEAD', '/nowhere', 404],
+    ['POST', '/nowhere', 404],
+    ['PUT', '/', 404],
+    ['GET', '/popular-posts.0000000000000000.js', 404],
+    ['GET', '/demo/nothing', 404],
+    ['GET', '/%zz', 400],
+    ['GET', '/?page=x', 400],
+    ['GET', '/?days=2', 400],
+    ['GET', '/posts/popular?limit=x', 400],
+    ['GET', `/posts/${'a'.repeat(201)}`, 400],
+    ['GET', '/posts/unknown', 404],
+  ] as const) {
+    const { statusCode, headers, body } = await app.inject({ method, url: path, headers: asBrowser })
+    t.equal(statusCode, status, path)
+    t.match(headers['content-type'], 'text/html', `${method} ${path}`)
+    t.match(body, method === 'HEAD' ? /^$/ : /<h1>[^<]+<\/h1>[\s\S]*href="\/"/, `${method} ${path}`)
+  }
+})
+
+t.test('a page that breaks is a page of its own, without what broke', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  const app = await buildService(readConfig({ LOG_LEVEL: 'silent' }), url)
+  t.teardown(() => app.close())
+  app.get('/broken', async () => {
+    throw new Error('password=secret')
+  })
+  app.get('/away', async () => {
+    throw Object.assign(new Error('Try again.'), { statusCode: 503, code: 'PP_LOAD_FAILED', retryAfterMs: 3_000 })
+  })
+  await app.register(site, { db, isAdopted: false, timeZone: 'UTC' })
+  const headers = { accept: 'text/html' }
+  const broken = await app.inject({ url: '/broken', headers })
+  t.equal(broken.statusCode, 500)
+  t.match(broken.body, '<h1>Something went wrong</h1><p>Something went wrong on our side.</p>')
+  t.notMatch(broken.body, /secret|\n\s+at /)
+  t.match(await app.inject({ url: '/away', headers }), {
+    statusCode: 503,
+    headers: { 'retry-after': '3' },
+    body: /Not right now/,
+  })
+})
+
+t.test('a post that is not read is not among the first, and says so', async (t) => {
   const { db, url } = await createTestDatabase(t)
   await fillBlog(db, 52)
   const app = await createSite(t, { db, url })

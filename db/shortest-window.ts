@@ -1,0 +1,28 @@
+import { type Kysely, sql } from 'kysely'
+import type { Tables } from './popular-posts.ts'
+import { isLive, viewsInWindow } from './window.ts'
+
+/**
+ * The first of these windows in which a live post was viewed, by the newest view: no window is added up but the last 24 hours.
+ * @param windows days as of `Moment`, the shortest first.
+ * @returns `undefined`: no live post was ever viewed.
+ */
+export async function shortestWindow<Days extends number>(
+  db: Kysely<Tables>,
+  { windows, timeZone }: { windows: readonly Days[]; timeZone: string },
+): Promise<Days | undefined> {
+  const today = sql`(statement_timestamp() at time zone ${timeZone})::date`
+  const live = sql`from posts where posts.id = counter.post_id and ${isLive({})}`
+  const lastDay = viewsInWindow(db, { days: 1, timeZone }).as('counter')
+  const { rows } = await sql<{ hours: boolean; age: number | null; total: boolean }>`
+    select
+      exists (select from ${lastDay} where exists (select ${live})) as hours,
+      (
+        select ${today} - day from post_views_daily counter
+        where day <= ${today} and views > 0 and exists (select ${live}) order by day desc limit 1
+      ) as age,
+      exists (select from post_views_total counter where views > 0 and exists (select ${live})) as total`.execute(db)
+  const { hours, age, total } = rows[0] ?? { hours: false, age: null, total: false }
+  const hasViews = (days: number) => (days === 0 ? total : days === 1 ? hours : age !== null && age <= days)
+  return windows.find(hasViews)
+}

@@ -1,0 +1,24 @@
+import { html } from 'ghtml'
+
+/** The stretches of time that a page can show, the shortest first; 0 days: all time. Views of a day are kept for 400 days. */
+const NAMES = { 1: '24 hours', 7: '7 days', 30: '30 days', 365: '365 days', 0: 'All time' } as const
+
+export type Days = keyof typeof NAMES
+
+export const WINDOWS: readonly Days[] = [1, 7, 30, 365, 0]
+
+/** `of the last 7 days`, `of all time`; or with another word for `of`. */
+export function inWords(days: Days, preposition = 'of'): string {
+  return days === 0 ? 'of all time' : `${preposition} the last ${NAMES[days]}`
+}
+
+/** Links to the same page with another window. */
+export function windowSwitch(days: Days, page: number): string {
+  const links = WINDOWS.map((other) => {
+    const query = `?${page === 1 ? '' : `page=${page}&`}days=${other}`
+    return other === days
+      ? html`<a href="${query}" aria-current="true">${NAMES[other]}</a>`
+      : html`<a href="${query}">${NAMES[other]}</a>`
+  })
+  return html`<nav class="windows" aria-label="Most read in">!${links}</nav>`
+}
