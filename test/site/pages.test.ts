@@ -223,7 +223,11 @@ t.test('an error is a page where a browser opens it, and JSON for programs', asy
       headers: { ...(accept === undefined ? {} : { accept }), origin: 'https://blog.example' },
     })
     t.equal(statusCode, 404)
-    t.equal(headers['content-type'], isPage ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8', String(accept))
+    t.equal(
+      headers['content-type'],
+      isPage ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8',
+      String(accept),
+    )
     t.match(headers, { 'cache-control': 'no-store', vary: /^Origin, accept$/i, 'x-content-type-options': 'nosniff' })
     t.equal('content-security-policy' in headers, isPage)
     t.notMatch(body, /secret|no<b>where(?!.*PP_NOT_FOUND)/)
