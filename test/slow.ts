@@ -6,6 +6,7 @@ export const SLOW: readonly string[] = [
   'test/browser/element.test.ts',
   'test/browser/site.test.ts',
   'test/db/listen.test.ts',
+  'test/build.test.ts',
   'test/embedded/database.test.ts',
   'test/embedded/errors.test.ts',
   'test/embedded/processes.test.ts',
