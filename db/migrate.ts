@@ -1,5 +1,5 @@
-import { type Kysely, sql } from 'kysely'
-import { type Migration, Migrator, NO_MIGRATIONS } from 'kysely/migration'
+import { type Kysely, type Migrator, sql } from 'kysely'
+import { importMigrator, type Migration } from './kysely-migrator.ts'
 import { type PostIdType, viewCounters } from './migrations/001-view-counters.ts'
 import { blog } from './migrations/002-blog.ts'
 import { logImports } from './migrations/003-log-imports.ts'
@@ -32,6 +32,7 @@ async function createMigrator<DB>(db: Kysely<DB>, migrations: Record<string, Mig
   const schema = rows[0]?.name ?? undefined
   if (schema === undefined)
     throw new StartupError('No schema of the search_path exists: make it first, with "create schema".')
+  const { Migrator } = await importMigrator()
   return new Migrator({
     db,
     provider: { getMigrations: async () => migrations },
@@ -90,6 +91,7 @@ export async function migrateToLatest<DB>(db: Kysely<DB>, options?: MigrateOptio
 
 /** Takes every migration back, newest first: all tables of this package are dropped, with what they hold. */
 export async function migrateToNothing<DB>(db: Kysely<DB>): Promise<string[]> {
+  const { NO_MIGRATIONS } = await importMigrator()
   return namesOf(await (await migrator(db)).migrateTo(NO_MIGRATIONS))
 }
 

@@ -18,6 +18,9 @@ export interface PoolOptions extends Connection {
   onError: (error: Error) => void
 }
 
+/** A pool as Kysely 0.28 and 0.29 need it: only 0.29 reads the options. */
+type Pool = PostgresPool & { options: object }
+
 /** A connection that lay unused for so long is asked for a sign of life first. */
 const PROBE = { afterMs: 1_000, patienceMs: 250 }
 
@@ -34,7 +37,7 @@ export function clientOptions({ connectionString, password }: Connection): pg.Cl
  * or behind a firewall that forgets: one that does not give a sign of life is replaced within a statement, and one on
  * which a statement timed out is not used again. (pg's own pool keeps both.)
  */
-export function openPool({ max = 10, statementSeconds = 30, onError, ...connection }: PoolOptions): PostgresPool {
+export function openPool({ max = 10, statementSeconds = 30, onError, ...connection }: PoolOptions): Pool {
   const pool = new pg.Pool({
     ...clientOptions(connection),
     application_name: 'popular-posts',
@@ -73,9 +76,10 @@ export function openPool({ max = 10, statementSeconds = 30, onError, ...connecti
         }
         return result
       }) as PostgresPoolClient['query'],
-      release() {
+      // Kysely asks to destroy a connection whose rollback has failed.
+      release(destroy = false) {
         releasedAtMs.set(client, Date.now())
-        client.release(isBroken)
+        client.release(isBroken || destroy)
       },
     }
   }

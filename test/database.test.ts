@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import t from 'tap'
+import { openPool } from '../db/pool.ts'
 import { openDatabase } from '../plugins/database.ts'
 import { createTestDatabase } from './helpers/postgres.ts'
 
@@ -19,5 +20,23 @@ t.test(
     await t.rejects(transaction, /not queryable|terminat/)
     t.match(await sql`select 1 as one`.execute(db), { rows: [{ one: 1 }] }, 'the next one has another connection')
     t.same(told, [])
+  },
+)
+
+t.test(
+  'a connection that Kysely gives back to be destroyed, because its rollback failed, is not used again',
+  async (t) => {
+    const { url } = await createTestDatabase(t, { migrate: false })
+    const pool = openPool({ connectionString: url, max: 1, onError() {} })
+    t.teardown(() => pool.end())
+    const pids: number[] = []
+    for (const destroy of [false, true, false]) {
+      const client = await pool.connect()
+      const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid', [])
+      for (const { pid } of rows) pids.push(pid)
+      client.release(destroy)
+    }
+    t.equal(pids[0], pids[1])
+    t.not(pids[1], pids[2])
   },
 )

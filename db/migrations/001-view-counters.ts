@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import type { Migration } from 'kysely/migration'
+import type { Migration } from '../kysely-migrator.ts'
 
 /** What the ids of a blog's posts may be. */
 export const POST_ID_TYPES = ['bigint', 'uuid', 'text'] as const

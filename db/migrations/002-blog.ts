@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import type { Migration } from 'kysely/migration'
+import type { Migration } from '../kysely-migrator.ts'
 
 /** The blog tables of the service. A slug is unique per kind; links go with the rows they join. */
 export const blog: Migration = {

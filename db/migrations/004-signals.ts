@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import type { Migration } from 'kysely/migration'
+import type { Migration } from '../kysely-migrator.ts'
 
 /**
  * What happened to the blog, told by whoever commits it: one row for each transaction and kind of change, and a

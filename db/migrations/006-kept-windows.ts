@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import type { Migration } from 'kysely/migration'
+import type { Migration } from '../kysely-migrator.ts'
 import type { PostIdType } from './001-view-counters.ts'
 
 /**
