@@ -82,5 +82,7 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
 
 export const popularPosts = fp(plugin, { name: 'fastify-popular-posts', fastify: '5.x' })
 export default popularPosts
-// What `require('fastify-popular-posts')` gives.
-export { popularPosts as 'module.exports' }
+/** What `require('fastify-popular-posts')` answers: the plugin, which has itself under the names that `import` knows. */
+const required = Object.assign(popularPosts, { default: popularPosts, popularPosts })
+
+export { required as 'module.exports' }

@@ -5,27 +5,20 @@ import fp from 'fastify-plugin'
 import { createBreaker } from '../cache/breaker.ts'
 import { systemClock } from '../cache/clock.ts'
 import { withinDeadline } from '../cache/deadline.ts'
-import { type CacheCounts, type CacheEvent, createCounts } from '../cache/events.ts'
+import { type CacheEvent, createCounts } from '../cache/events.ts'
 import { createFailoverStore } from '../cache/failover-store.ts'
 import { createMemoryStore } from '../cache/memory-store.ts'
 import { channelOf, createRedisStore } from '../cache/redis-store.ts'
-import type { Store } from '../cache/store.ts'
+import type { Backend, PopularPostsBackend } from './backend-type.ts'
+import type { HostRedis } from './host-redis.ts'
 import { logEvent } from './log-event.ts'
-import { dropConnections, type HostRedis } from './redis.ts'
+import { dropConnections } from './redis.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** Where the lists and the views of this process are. */
-    popularPostsBackend: ReturnType<typeof createBackend> & EventCounts
+    popularPostsBackend: PopularPostsBackend
   }
-}
-
-interface EventCounts {
-  /** Tells the log, the diagnostics channel and the counts of what the cache did. */
-  observe: (event: CacheEvent) => void
-  counts: () => CacheCounts
-  /** Tells another one of what the cache of this app does, from now on. Called within a read: must be quick, and not throw. */
-  watch: (watcher: (event: CacheEvent) => void) => void
 }
 
 /** Where every `CacheEvent` is published, for whatever watches the process. */
@@ -44,24 +37,6 @@ const WARM_UP_MS = 500
 
 /** A connection that was not used for so long is asked for a sign of life first, and dropped without one. */
 const THAW = { afterMs: 1_000, patienceMs: 75 }
-
-interface Backend {
-  store: Store
-  near: { maxStaleMs: number } | undefined
-  /** What is held in this process, copies aside. */
-  size(): { entries: number; bytes: number }
-  state(): { kind: 'memory' | 'redis'; isDown: boolean }
-  /** Hands the store's messages to the cache. */
-  listen(hear: (message: string) => void): void
-  /** The process has been frozen since `rest`: a connection that broke meanwhile, and does not know, is dropped. Never rejects. */
-  thaw(): Promise<void>
-  /** The process may be frozen from here on. */
-  rest(): void
-  /** Redis itself, for what else is kept there, and the way to ask it for what no page waits for; none: there is only this process. */
-  redis: { client: HostRedis; ask: <T>(work: () => Promise<T>) => Promise<T> } | undefined
-  /** Connects to the node of a Cluster that holds the keys, which clients do at the first command: no request waits for that. */
-  warmUp(): Promise<void>
-}
 
 interface BackendOptions {
   prefix: string

@@ -1,13 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import type { CacheEvent } from '../cache/events.ts'
 import { DurationHistogram } from './duration-histogram.ts'
-import type { Register } from './metrics.ts'
-import { mirror } from './mirror.ts'
+import { type AnyRegistry, mirror } from './mirror.ts'
 
 type App = Pick<FastifyInstance, 'popularPosts' | 'popularPostsBackend'>
 
 /** Metrics of the cache of an app. */
-export function measureCache({ popularPosts, popularPostsBackend }: App, register: Register): void {
+export function measureCache({ popularPosts, popularPostsBackend }: App, register: AnyRegistry): void {
   const { stats, backend } = popularPosts
   const { observe, invalidations } = createObserver(register)
   popularPostsBackend.watch(observe)
@@ -89,7 +88,7 @@ function listOf(key: string): (typeof LISTS)[number] {
 }
 
 /** Counts what is only told in events. */
-function createObserver(register: Register) {
+function createObserver(register: AnyRegistry) {
   const registers = [register]
   const reads = new DurationHistogram({
     ...{ name: 'popular_posts_read_duration_seconds', labelNames: ['outcome'], registers },

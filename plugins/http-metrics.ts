@@ -1,13 +1,13 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import fp from 'fastify-plugin'
 import { DurationHistogram, type Durations } from './duration-histogram.ts'
-import type { MetricsOptions } from './metrics.ts'
+import type { AnyRegistry } from './mirror.ts'
 
 /**
  * How long the answers of all routes take that are added from here on. By the route, never by the path: whoever asks cannot
  * make labels, and what no route has is not measured.
  */
-const httpMetrics: FastifyPluginAsync<MetricsOptions> = async (app, { register }) => {
+const httpMetrics: FastifyPluginAsync<{ register: AnyRegistry }> = async (app, { register }) => {
   const histogram = new DurationHistogram({
     name: 'popular_posts_http_request_duration_seconds',
     help: 'From a request to the end of its answer.',

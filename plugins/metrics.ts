@@ -1,12 +1,14 @@
 import createError from '@fastify/error'
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Registry, RegistryContentType } from 'prom-client'
 import { measureCache } from './cache-metrics.ts'
+import type { AnyRegistry } from './mirror.ts'
 import { measureViews } from './view-metrics.ts'
 
-/** Any of prom-client's registries. */
-export type Register = Registry<RegistryContentType>
+/** A registry of prom-client: of any of its versions, which declare it in different ways. */
+export interface Register {
+  registerMetric(metric: never): void
+}
 
 export interface MetricsOptions {
   /** Where the metrics go: each instance of fastify-popular-posts needs one of its own. Use prom-client's labels or `Registry.merge`. */
@@ -24,8 +26,9 @@ const NoRegister = createError(
  * To be registered after fastify-popular-posts. It adds no route.
  * @throws `PP_INVALID_OPTIONS` without a registry.
  */
-const plugin: FastifyPluginAsync<MetricsOptions> = async (app, { register }) => {
-  if (typeof register?.registerMetric !== 'function') throw new NoRegister()
+const plugin: FastifyPluginAsync<MetricsOptions> = async (app, options) => {
+  if (typeof options.register?.registerMetric !== 'function') throw new NoRegister()
+  const register = options.register as AnyRegistry
   measureCache(app, register)
   if (app.hasDecorator('postViews')) measureViews(app.postViews, register)
 }
@@ -36,5 +39,7 @@ export const metrics = fp(plugin, {
   fastify: '5.x',
 })
 export default metrics
-// What `require('fastify-popular-posts/metrics')` gives.
-export { metrics as 'module.exports' }
+/** What `require('fastify-popular-posts/metrics')` answers: see `index.ts`. */
+const required = Object.assign(metrics, { default: metrics, metrics })
+
+export { required as 'module.exports' }

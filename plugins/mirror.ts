@@ -1,5 +1,7 @@
-import { Counter, Gauge } from 'prom-client'
-import type { Register } from './metrics.ts'
+import { Counter, Gauge, type Registry, type RegistryContentType } from 'prom-client'
+
+/** A registry, as prom-client 15 declares it. */
+export type AnyRegistry = Registry<RegistryContentType>
 
 interface Mirrored {
   name: string
@@ -11,7 +13,7 @@ interface Mirrored {
 }
 
 /** Metrics whose values are kept elsewhere, and read when somebody asks: they cost nothing in between. */
-export function mirror(register: Register, type: 'counter' | 'gauge', metrics: readonly Mirrored[]): void {
+export function mirror(register: AnyRegistry, type: 'counter' | 'gauge', metrics: readonly Mirrored[]): void {
   const Metric = type === 'counter' ? Counter : Gauge
   for (const { name, help, label, read } of metrics) {
     const labelNames = label === undefined ? [] : [label]

@@ -1,11 +1,11 @@
 import createError from '@fastify/error'
-import type { Kysely, QueryExecutor } from 'kysely'
+import type { Kysely } from 'kysely'
 import { Type } from 'typebox'
 import type { Filters } from '../db/filters.ts'
 import type { Tables } from '../db/popular-posts.ts'
 import { createValidator, type SettingsSchema, shown } from '../validate.ts'
+import type { HostRedis } from './host-redis.ts'
 import type { LoadedPost } from './post-type.ts'
-import type { HostRedis } from './redis.ts'
 
 const InvalidOptions = createError<[string]>(
   'PP_INVALID_OPTIONS',
@@ -97,10 +97,13 @@ export interface ListQuery {
   author?: string
 }
 
-/** Any Kysely instance, whatever its tables: the least that tells one from other objects. */
+/**
+ * Any Kysely instance, whatever its tables: the least that tells one from other objects. It names no type of Kysely's, because
+ * Kysely 0.28 declares its classes twice, for `import` and for `require`.
+ */
 export interface AnyKysely {
   readonly isTransaction: boolean
-  getExecutor(): QueryExecutor
+  getExecutor(): object
 }
 
 /** Options of the plugin. Each has a default but the source of posts: one of `db`, `databaseUrl` and `load` is needed. */

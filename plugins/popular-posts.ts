@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Kysely } from 'kysely'
 import { systemClock } from '../cache/clock.ts'
@@ -11,6 +11,7 @@ import type { Filters } from '../db/filters.ts'
 import type { Tables } from '../db/popular-posts.ts'
 import type { FILTERS, PopularPostsQuery } from '../query.ts'
 import { nonce } from './backend.ts'
+import type { PopularPostsBackend } from './backend-type.ts'
 import { DecodedList, encodeList } from './list.ts'
 import type { ListBody } from './list-body.ts'
 import type { ListQuery, Settings } from './options.ts'
@@ -47,8 +48,6 @@ export interface PopularPostsStats extends CacheCounts {
   isStoreDown: boolean
 }
 
-type Backend = FastifyInstance['popularPostsBackend']
-
 /** How a read went. */
 type Read = Pick<ReadAnswer, 'outcome' | 'durationMs'>
 const HIT: Read = { outcome: 'hit', durationMs: 0 }
@@ -57,7 +56,7 @@ const HIT: Read = { outcome: 'hit', durationMs: 0 }
 export type PopularPosts<P = Post> = ReturnType<typeof createPopularPosts<P>>
 
 /** The cache of popular posts lists and of the list of categories, over a source of them. */
-export function createPopularPosts<P = Post>(settings: Settings, source: Source, backend: Backend) {
+export function createPopularPosts<P = Post>(settings: Settings, source: Source, backend: PopularPostsBackend) {
   const cache = createReadThroughCache({
     ...{ store: backend.store, near: backend.near, observe: backend.observe },
     clock: systemClock,

@@ -1,5 +1,5 @@
 import createError from '@fastify/error'
-import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
@@ -16,6 +16,7 @@ import { createRecorder, type ViewOutcome, type ViewRequest } from '../views/rec
 import { createRedisViewBuffer } from '../views/redis-view-buffer.ts'
 import type { ViewBuffer } from '../views/view-buffer.ts'
 import { nonce } from './backend.ts'
+import type { PopularPostsBackend } from './backend-type.ts'
 import { startFlushTimer } from './flush-timer.ts'
 import type { Settings } from './options.ts'
 
@@ -65,7 +66,7 @@ interface PostViewsOptions {
 /** The counting of views: recorded in a buffer, and moved to the database now and then. */
 export function createPostViews(
   { settings, db }: PostViewsOptions,
-  backend: FastifyInstance['popularPostsBackend'],
+  backend: PopularPostsBackend,
   log: Pick<FastifyBaseLogger, 'info' | 'warn'>,
 ) {
   const { timeZone, viewDedupSeconds: dedupSeconds } = settings

@@ -3,23 +3,8 @@ import createError from '@fastify/error'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { Cluster, Redis } from 'ioredis'
-import type { RedisClient } from '../cache/redis-client.ts'
 import { codeOf } from '../db/startup-error.ts'
-
-/** What we need of a host's client: ioredis' `Redis` and `Cluster` have it. */
-export interface HostRedis extends RedisClient {
-  readonly status: string
-  readonly isCluster: boolean
-  duplicate(options?: object): HostRedis
-  subscribe(channel: string): Promise<unknown>
-  on(event: string, listener: (...args: unknown[]) => void): unknown
-  quit(): Promise<unknown>
-  disconnect(): void
-  /** Of a single node. */
-  readonly stream?: { destroy(): unknown } | undefined
-  /** Of a Cluster. */
-  nodes?(): HostRedis[]
-}
+import type { HostRedis } from './host-redis.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -1,9 +1,8 @@
-import type { Register } from './metrics.ts'
-import { mirror } from './mirror.ts'
+import { type AnyRegistry, mirror } from './mirror.ts'
 import type { PostViews } from './post-views.ts'
 
 /** Metrics of the counting of views. */
-export function measureViews({ stats }: Pick<PostViews, 'stats'>, register: Register): void {
+export function measureViews({ stats }: Pick<PostViews, 'stats'>, register: AnyRegistry): void {
   mirror(register, 'counter', [
     {
       name: 'popular_posts_views_total',
