@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { parse } from 'yaml'
@@ -46,6 +46,23 @@ t.test('the image runs as nobody in particular, and has what it starts', async (
   // Other names are only known on the machine that builds.
   for (const { name, rest } of instructions)
     t.match(name, /^(?:FROM|WORKDIR|COPY|RUN|ENV|USER|EXPOSE|HEALTHCHECK|CMD)$/, rest)
+})
+
+t.test('the image keeps every package that the service and the command import', async (t) => {
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { dependencies: object }
+  const kept = [...Object.keys(dependencies), ...(/for name in ([^;]+);/.exec(text)?.[1]?.split(' ') ?? [])]
+  const reached = ['server.ts', 'bin/popular-posts.ts']
+  for (const file of reached) {
+    const code = readFileSync(join(root, file), 'utf8')
+    for (const [, from = ''] of code.matchAll(/^(?:import|export) (?!type )[^'"]*?from '([^']+)'/gm)) {
+      const target = normalize(join(dirname(file), from))
+      if (from.startsWith('.') && !reached.includes(target)) reached.push(target)
+      const [scope = '', name = ''] = from.split('/')
+      if (!/^(?:\.|node:)/.test(from))
+        t.ok(kept.includes(from.startsWith('@') ? `${scope}/${name}` : scope), `${file} imports ${from}`)
+    }
+  }
+  t.ok(reached.length > 50, 'its parts are found')
 })
 
 t.test('the health check tells a process that answers from one that does not', async (t) => {

@@ -58,7 +58,7 @@ t.test('every command of every document is there', async (t) => {
       t.ok(script in scripts, `${document}: ${said}`)
     for (const [said, script = ''] of text.matchAll(/npm (test|start|install|ci|pack|audit|publish)\b/g))
       t.ok(script in scripts || !/test|start/.test(script), `${document}: ${said}`)
-    for (const [said, command] of text.matchAll(/npx popular-posts ([\w-]+)/g))
+    for (const [said, command] of text.matchAll(/npx (?:fastify-)?popular-posts ([\w-]+)/g))
       t.ok(commands.includes(command), `${document}: ${said}`)
     for (const [said, file = ''] of text.matchAll(/npm test -- (\S+\.test\.ts)/g))
       t.ok(existsSync(join(root, file)), `${document}: ${said}`)

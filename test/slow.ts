@@ -20,6 +20,7 @@ export const SLOW: readonly string[] = [
   'test/http/hostile.test.ts',
   'test/http/live-names.test.ts',
   'test/http/readiness.test.ts',
+  'test/install.test.ts',
   'test/lambda/cluster.test.ts',
   'test/lambda/faults.test.ts',
   'test/lambda/template.test.ts',
