@@ -59,7 +59,10 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
   }
   await app.register(backend, { prefix: settings.prefix, usesRedis, runsBetweenRequests })
   const db = settings.db ?? (databaseUrl === undefined ? undefined : app.popularPostsDatabase)
-  if (db !== undefined) await app.register(postViews, { settings, db })
+  if (db !== undefined) {
+    const flushDb = databaseUrl === undefined ? db : app.popularPostsFlushDatabase
+    await app.register(postViews, { settings, db, flushDb })
+  }
   await app.register(cache, { settings, db })
   if (db !== undefined) await app.register(upkeep, { prefix: settings.prefix, db })
   if (!runsBetweenRequests) await app.register(betweenRequests)

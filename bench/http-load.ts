@@ -5,6 +5,8 @@ export interface LoadOptions {
   /** Keep-alive connections, each with one request at a time. */
   connections: number
   requests: number
+  /** What a connection waits after an answer. Default: nothing, so that the server is never idle. */
+  pauseMs?: number
   /** What is sent: an HTTP/1.1 request of which only the number differs. */
   requestOf: (number: number) => string
 }
@@ -21,7 +23,13 @@ export interface LoadResult {
  * Sends requests over many connections at once and waits for the answers. By hand on sockets, because on two cores
  * every microsecond of a client is missing to the server.
  */
-export async function sendLoad({ port, connections, requests, requestOf }: LoadOptions): Promise<LoadResult> {
+export async function sendLoad({
+  port,
+  connections,
+  requests,
+  pauseMs = 0,
+  requestOf,
+}: LoadOptions): Promise<LoadResult> {
   const latenciesMs = new Float64Array(requests)
   const statuses: Record<string, number> = {}
   let next = 0
@@ -54,7 +62,8 @@ export async function sendLoad({ port, connections, requests, requestOf }: LoadO
         statuses[status] = (statuses[status] ?? 0) + 1
         latenciesMs[number] = performance.now() - sentAtMs
         received = ''
-        send()
+        if (pauseMs > 0) setTimeout(send, pauseMs)
+        else send()
       })
     })
   }

@@ -1,5 +1,6 @@
 /**
- * A server of `bench/views.ts`, on a free port that it tells on stdout: `views-server.ts <way> <database> <Redis>`. The ways:
+ * A server of `bench/views.ts` and `bench/backlog.ts`, on a free port that it tells on stdout: `views-server.ts <way> <database>
+ * <Redis> <seconds between flushes>`. The ways:
  * `ours`; `original`, how views are counted without this package, an INSERT and an UPDATE for each; `nothing`, only an answer.
  * `POST /record` records views without HTTP: as many as its JSON body says, so many at a time.
  */
@@ -11,11 +12,12 @@ import { addressOf, FIREFOX, slugOf } from './views-of-the-bench.ts'
 type Recorded = Pick<FastifyRequest, 'method' | 'ip' | 'headers'>
 type Record = (slug: string, request: Recorded) => Promise<unknown>
 
-const [way, databaseUrl = '', redisUrl = ''] = process.argv.slice(2)
+const [way, databaseUrl = '', redisUrl = '', flushSeconds = '1'] = process.argv.slice(2)
 const app = Fastify({ trustProxy: 'loopback' })
 
 async function recordOurs(): Promise<Record> {
-  await app.register(popularPosts, { databaseUrl, redisUrl, viewsPerMinute: 0, viewFlushSeconds: 1 })
+  const viewFlushSeconds = Number(flushSeconds)
+  await app.register(popularPosts, { databaseUrl, redisUrl, viewsPerMinute: 0, viewFlushSeconds })
   app.post('/flush', async () => app.postViews.flush())
   return (slug, request) => app.postViews.record({ slug, request })
 }

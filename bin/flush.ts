@@ -1,38 +1,46 @@
 import type { Kysely } from 'kysely'
 import { countBatch } from '../db/count-views.ts'
+import { plural } from '../db/plural.ts'
 import type { Database } from '../db/schema.ts'
 import { nonce } from '../plugins/backend.ts'
 import { createFlusher, type Flushed } from '../views/flusher.ts'
 import { createRedisViewBuffer } from '../views/redis-view-buffer.ts'
-import { MAX_BATCHES } from '../views/view-buffer.ts'
 import { type RedisConfig, withRedis } from './redis.ts'
 
+/** A backlog of a day of 10,000 posts takes about half of this. */
+const DRAIN_MS = 60_000
+
 /**
- * Counts in the database the views that wait in a Redis; services may run meanwhile.
+ * Counts in the database the views that wait in a Redis, and says so; services may run meanwhile. It ends in two minutes at the
+ * latest.
  * @throws StartupError when Redis or the database did not answer; nothing is lost, and the next flush goes on from there.
  */
-export function flushRedis(db: Kysely<Database>, config: RedisConfig): Promise<Flushed> {
+export function flushRedis(db: Kysely<Database>, config: RedisConfig, say: (sentence: string) => void): Promise<void> {
   const { cache, siteTimeZone: timeZone } = config
   return withRedis(
     config,
     async (client) => {
-      const flush = createFlusher({
+      const flusher = createFlusher({
         // Nothing is added here.
         buffer: createRedisViewBuffer({ client, prefix: cache.prefix, dedupSeconds: 1 }),
         count: (id, buckets) => countBatch(db, { id, timeZone, nowMs: Date.now(), buckets }),
         nonce,
+        drainMs: DRAIN_MS,
       })
-      const all: Flushed = { batches: 0, views: 0, waiting: 0 }
-      for (;;) {
-        const { batches, views, waiting } = await flush()
-        all.batches += batches
-        all.views += views
-        all.waiting = waiting
-        // While so many batches waited, no new one was made of the buffer.
-        if (batches < MAX_BATCHES) return all
-      }
+      const { error, ...flushed } = await flusher.flush()
+      if (error === undefined || flushed.batches > 0) say(describe(flushed))
+      if (error !== undefined) throw error
     },
     (code) =>
       `Not all views could be counted (${code}): check Redis in REDIS_URL and the database; nothing is lost, run it again.`,
   )
+}
+
+function describe({ views, batches, waiting, aside }: Flushed): string {
+  const sentences: string[] = []
+  if (batches > 0) sentences.push(`Counted ${plural(views, 'view')} in ${plural(batches, 'batch', 'batches')}.`)
+  if (waiting > 0) sentences.push(`${plural(waiting, 'batch', 'batches')} are left: run it again.`)
+  if (aside > 0)
+    sentences.push(`${plural(aside, 'batch', 'batches')} could not be counted: tried again in ten minutes.`)
+  return sentences.join(' ') || 'No views were waiting.'
 }

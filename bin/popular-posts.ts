@@ -75,11 +75,7 @@ program
       throw new StartupError(
         'REDIS_URL is not set: without Redis each service counts its own views, and there is nothing to flush from outside.',
       )
-    await withDatabase({}, async ({ db }) => {
-      const { views, batches } = await flushRedis(db, { ...config, redisUrl })
-      const counted = `Counted ${plural(views, 'view')} in ${plural(batches, 'batch', 'batches')}.`
-      say(batches === 0 ? 'No views were waiting.' : counted)
-    })
+    await withDatabase({}, ({ db }) => flushRedis(db, { ...config, redisUrl }, say))
   })
 
 program.addCommand(

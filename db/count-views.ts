@@ -1,4 +1,5 @@
 import { type Kysely, type QueryExecutorProvider, type RawBuilder, sql } from 'kysely'
+import { codeOf } from './startup-error.ts'
 
 /** Views of one post in one quarter of an hour: as fine as time zones are, so that every zone's midnight falls on an edge. */
 export interface ViewBucket {
@@ -15,6 +16,7 @@ interface ViewBatch {
   nowMs: number
   buckets: readonly ViewBucket[] | (() => Promise<readonly ViewBucket[]>)
   patienceSeconds?: number
+  onMisfit?: (error: Error) => void
 }
 
 const QUARTER_MS = 15 * 60 * 1000
@@ -26,6 +28,9 @@ const HOURS_KEPT_MS = 48 * 60 * 60 * 1000
  * it for 2036 would else put its post first for ten years, and heat is never computed anew.
  */
 const HEAT_AHEAD_MS = 24 * 60 * 60 * 1000
+
+/** Counters stay at the greatest number that they can hold: one more view must not fail those of all other posts. */
+const MOST_VIEWS = sql`9223372036854775807`
 
 /** The start of the quarter of an hour that a moment is in, in milliseconds since the epoch. */
 export function quarterOf(timeMs: number): number {
@@ -44,32 +49,42 @@ export function quarterOf(timeMs: number): number {
  * @param batch.buckets the views, or what reads them: it is not called when the id is known.
  * @param batch.patienceSeconds how old what was read may be when it is counted. Default an hour: far less than the
  *   ledger remembers ids for.
+ * @param batch.onMisfit told of the error where the batch holds what does not fit the columns, such as ids that are not of the type of
+ *   the posts' ids. They name no posts, and are left out like those of posts that do not exist.
  * @returns `counted` now; `before`, and nothing is changed; or `late`: what was read is too old, read it again.
  * @throws what PostgreSQL answered; it may have counted the batch, and lost the answer: call again.
  */
 export async function countBatch<DB>(
   db: Kysely<DB>,
-  { id, timeZone, nowMs, buckets, patienceSeconds = 3600 }: ViewBatch,
+  { id, timeZone, nowMs, buckets, patienceSeconds = 3600, onMisfit = () => {} }: ViewBatch,
 ): Promise<'counted' | 'before' | 'late'> {
   const { rows: asked } = await sql<{ at: string }>`
     select now()::text as at where not exists (select from post_views_batch where id = ${id})`.execute(db)
   if (asked[0] === undefined) return 'before'
-  const input = inputOf(typeof buckets === 'function' ? await buckets() : buckets)
+  const read = typeof buckets === 'function' ? await buckets() : buckets
   const isInTime = sql`now() <= ${asked[0].at}::timestamptz + ${patienceSeconds} * interval '1 second'`
   const { hourly, daily, total } = upserts({ timeZone, nowMs })
   // Each begins when the one before it has ended, as in `addViews`: in any other order two could block each other for ever.
   const after = (name: string) => sql`(select * from input where (select count(*) from ${sql.ref(name)}) >= 0)`
-  const { rows } = await sql<{ isNew: boolean; isInTime: boolean }>`
-    with batch as (
-      insert into post_views_batch (id) select ${id} where ${isInTime} on conflict (id) do nothing returning id
-    ),
-    input as materialized (select * from (${input}) as input where exists (select from batch)),
-    hourly as (${hourly(sql`input`)} returning 1),
-    daily as (${daily(after('hourly'))} returning 1),
-    total as (${total(after('daily'))} returning 1)
-    select exists (select from batch) as "isNew", ${isInTime} as "isInTime"`.execute(db)
-  if (rows[0]?.isNew === true) return 'counted'
-  return rows[0]?.isInTime === true ? 'before' : 'late'
+  const count = async (input: RawBuilder<unknown>) => {
+    const { rows } = await sql<{ isNew: boolean; isInTime: boolean }>`
+      with batch as (
+        insert into post_views_batch (id) select ${id} where ${isInTime} on conflict (id) do nothing returning id
+      ),
+      input as materialized (select * from (${input}) as input where exists (select from batch)),
+      hourly as (${hourly(sql`input`)} returning 1),
+      daily as (${daily(after('hourly'))} returning 1),
+      total as (${total(after('daily'))} returning 1)
+      select exists (select from batch) as "isNew", ${isInTime} as "isInTime"`.execute(db)
+    return rows[0]
+  }
+  const done = await count(inputOf(read)).catch((error: Error) => {
+    if (!isMisfit(error)) throw error
+    onMisfit(error)
+    return count(fittingInputOf(read))
+  })
+  if (done?.isNew === true) return 'counted'
+  return done?.isInTime === true ? 'before' : 'late'
 }
 
 /**
@@ -87,12 +102,37 @@ export async function addViews(
 
 function inputOf(buckets: readonly ViewBucket[]) {
   // As rows of a table that has such columns: whatever type the ids of posts have, it takes their text.
-  const rows = buckets.map(
-    ({ postId, quarterMs, views }) => `(${new Date(quarterMs).toISOString()},${asField(String(postId))},${views})`,
-  )
   return sql`
-    select b.post_id, b.hour as at, b.views from unnest(${rows}::post_views_hourly[]) as b
+    select b.post_id, b.hour as at, b.views from unnest(${rowsOf(buckets)}::post_views_hourly[]) as b
     where exists (select from posts where posts.id = b.post_id)`
+}
+
+/** As PostgreSQL writes an array of rows. By hand, because pg takes 2 ms of the process for the array of a batch. */
+function rowsOf(buckets: readonly ViewBucket[]): string {
+  const times = new Map<number, string>()
+  const rows = buckets.map(({ postId, quarterMs, views }) => {
+    const time = times.get(quarterMs) ?? new Date(quarterMs).toISOString()
+    times.set(quarterMs, time)
+    const id = String(postId)
+    return /^[\w-]+$/.test(id) ? `"(${time},${id},${views})"` : asField(`(${time},${asField(id)},${views})`)
+  })
+  return `{${rows.join()}}`
+}
+
+/** A data exception of PostgreSQL. */
+function isMisfit(error: Error): boolean {
+  return codeOf(error).startsWith('22')
+}
+
+/** The same, of posts alone whose ids have these texts: slower by a look at all posts, and no id has to be converted. */
+function fittingInputOf(buckets: readonly ViewBucket[]) {
+  const ids = buckets.map(({ postId }) => String(postId))
+  const times = buckets.map(({ quarterMs }) => new Date(quarterMs).toISOString())
+  const views = buckets.map((bucket) => bucket.views)
+  return sql`
+    select posts.id as post_id, b.at, b.views
+    from unnest(${ids}::text[], ${times}::timestamptz[], ${views}::bigint[]) as b (id, at, views)
+    join posts on posts.id::text = b.id`
 }
 
 /** The statements that add rows of `post_id`, `at` and `views` to each counter. */
@@ -101,27 +141,31 @@ function upserts({ timeZone, nowMs }: { timeZone: string; nowMs: number }) {
   return {
     hourly: (input: Input) => sql`
       insert into post_views_hourly as counter (hour, post_id, views)
-      select date_trunc('hour', at, 'UTC') as hour, post_id, sum(views) from ${input} as input
+      select date_trunc('hour', at, 'UTC') as hour, post_id, least(sum(views), ${MOST_VIEWS}) from ${input} as input
       where at >= ${new Date(nowMs - HOURS_KEPT_MS)}
       group by 1, 2 order by 1, 2
-      on conflict (hour, post_id) do update set views = counter.views + excluded.views`,
+      on conflict (hour, post_id) do update set views = ${sumOfBoth()}`,
     daily: (input: Input) => sql`
       insert into post_views_daily as counter (day, post_id, views)
-      select (at at time zone ${timeZone})::date as day, post_id, sum(views) from ${input} as input
+      select (at at time zone ${timeZone})::date as day, post_id, least(sum(views), ${MOST_VIEWS}) from ${input} as input
       group by 1, 2 order by 1, 2
-      on conflict (day, post_id) do update set views = counter.views + excluded.views`,
+      on conflict (day, post_id) do update set views = ${sumOfBoth()}`,
     total: (input: Input) => sql`
       insert into post_views_total as counter (post_id, views, heat)
-      select post_id, sum(views), ${heatOfGroup()} from (
+      select post_id, least(sum(views), ${MOST_VIEWS}), ${heatOfGroup()} from (
         select *, max(x) over (partition by post_id) as max_x
         from (select *, ${heatExponent(nowMs)} as x from ${input} as input) as timed
       ) as input
       group by post_id, max_x order by post_id
-      on conflict (post_id) do update set views = counter.views + excluded.views, heat = ${heatOfBoth()}`,
+      on conflict (post_id) do update set views = ${sumOfBoth()}, heat = ${heatOfBoth()}`,
   }
 }
 
-/** As PostgreSQL reads a field of a row. */
+function sumOfBoth() {
+  return sql`counter.views + least(excluded.views, ${MOST_VIEWS} - counter.views)`
+}
+
+/** As PostgreSQL reads a field of a row, or of an array. */
 function asField(text: string): string {
   return `"${text.replace(/["\\]/g, '\\$&')}"`
 }

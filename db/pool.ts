@@ -10,6 +10,8 @@ export interface Connection {
 }
 
 export interface PoolOptions extends Connection {
+  /** What the connections are called in `pg_stat_activity`, unless the URL says it. Default `popular-posts`. */
+  name?: string
   /** How many connections at most. Default 10. */
   max?: number
   /** A statement that takes longer is given up, here and at the server. Default 30. */
@@ -37,10 +39,16 @@ export function clientOptions({ connectionString, password }: Connection): pg.Cl
  * or behind a firewall that forgets: one that does not give a sign of life is replaced within a statement, and one on
  * which a statement timed out is not used again. (pg's own pool keeps both.)
  */
-export function openPool({ max = 10, statementSeconds = 30, onError, ...connection }: PoolOptions): Pool {
+export function openPool({
+  name = 'popular-posts',
+  max = 10,
+  statementSeconds = 30,
+  onError,
+  ...connection
+}: PoolOptions): Pool {
   const pool = new pg.Pool({
     ...clientOptions(connection),
-    application_name: 'popular-posts',
+    application_name: name,
     max,
     // A server that does not answer must not keep a request waiting for ever.
     connectionTimeoutMillis: 5_000,

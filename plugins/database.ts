@@ -9,6 +9,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Our connection pool, made from `databaseUrl`. */
     popularPostsDatabase: Kysely<Database>
+    /** One connection more, for counting views and deleting old counters: they never hold a reader's. */
+    popularPostsFlushDatabase: Kysely<Database>
   }
 }
 
@@ -22,13 +24,25 @@ export function openDatabase(
   return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
 }
 
+/**
+ * A statement that counts a batch takes some 20 ms, and one that deletes rows as long. One that hangs, such as behind a lock, ends
+ * after this, and is tried again.
+ */
+const FLUSH_STATEMENT_SECONDS = 10
+
 type DatabaseOptions = Omit<PoolOptions, 'connectionString' | 'onError'> & { databaseUrl: string }
 
 const database: FastifyPluginAsync<DatabaseOptions> = async (app, { databaseUrl, ...options }) => {
   const onError = (error: Error) => app.log.warn({ code: codeOf(error) }, 'a database connection broke')
   const db = openDatabase(databaseUrl, onError, options)
   app.decorate('popularPostsDatabase', db)
-  app.addHook('onClose', () => db.destroy())
+  const flushDb = openDatabase(databaseUrl, onError, {
+    ...{ password: options.password, max: 1, statementSeconds: FLUSH_STATEMENT_SECONDS, name: 'popular-posts-flush' },
+  })
+  app.decorate('popularPostsFlushDatabase', flushDb)
+  app.addHook('onClose', async () => {
+    await Promise.all([db.destroy(), flushDb.destroy()])
+  })
 }
 
 export default fp(database, { name: 'popular-posts-database', fastify: '5.x' })

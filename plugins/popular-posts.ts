@@ -253,7 +253,7 @@ const popularPosts: FastifyPluginAsync<CacheOptions> = async (app, { settings, d
   const backend = app.popularPostsBackend
   // Nobody waits for a Redis that is known to be away.
   const countViews = async () => {
-    if (db !== undefined && !backend.state().isDown) await app.postViews.flush()
+    if (db !== undefined && !backend.state().isDown) await app.postViews.flushBriefly()
   }
   const service = createPopularPosts(settings, createSource(settings, db, countViews), backend)
   app.decorate('popularPosts', service)

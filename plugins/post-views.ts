@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import createError from '@fastify/error'
 import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
@@ -10,10 +11,11 @@ import { findLivePost } from '../db/live-post.ts'
 import type { Tables } from '../db/popular-posts.ts'
 import { type Pruned, prune as pruneCounters } from '../db/retention.ts'
 import { codeOf } from '../db/startup-error.ts'
-import { createFlusher, type Flushed } from '../views/flusher.ts'
+import { createFlusher, type Flushed, type FlushReport } from '../views/flusher.ts'
 import { createMemoryViewBuffer } from '../views/memory-view-buffer.ts'
 import { createRecorder, type ViewOutcome, type ViewRequest } from '../views/recorder.ts'
 import { createRedisViewBuffer } from '../views/redis-view-buffer.ts'
+import { copyOf } from '../views/strangers-text.ts'
 import type { ViewBuffer } from '../views/view-buffer.ts'
 import { nonce } from './backend.ts'
 import type { PopularPostsBackend } from './backend-type.ts'
@@ -49,11 +51,14 @@ const LookupFailed = createError(
   503,
 )
 
+/** Counting a backlog takes a quarter of a processor at most: after each batch it rests for three times as long as that took. */
+const restAfter = (batchMs: number) => sleep(Math.min(3 * batchMs, 1_000))
+
 /** For Redis to take, hand out or drop a batch. */
 const FLUSH_COMMAND_MS = 5_000
 
-/** For how long it is remembered whether a slug is a live post; and how many slugs are. */
-const POSTS = { ttl: 10_000, max: 10_000 }
+/** For how long it is remembered whether a slug is a live post; how many slugs are, and how many characters of them. */
+const POSTS = { ttl: 10_000, max: 10_000, maxSize: 2_000_000 }
 
 interface PostViewsOptions {
   settings: Pick<
@@ -61,11 +66,13 @@ interface PostViewsOptions {
     'prefix' | 'timeZone' | 'maxDays' | 'viewDedupSeconds' | 'viewFlushSeconds' | 'runsBetweenRequests'
   >
   db: Kysely<Tables>
+  /** Where views are counted and old counters deleted: apart from readers where the connections are ours. */
+  flushDb: Kysely<Tables>
 }
 
 /** The counting of views: recorded in a buffer, and moved to the database now and then. */
 export function createPostViews(
-  { settings, db }: PostViewsOptions,
+  { settings, db, flushDb }: PostViewsOptions,
   backend: PopularPostsBackend,
   log: Pick<FastifyBaseLogger, 'info' | 'warn'>,
 ) {
@@ -75,9 +82,10 @@ export function createPostViews(
     ...{ flushed: 0, batches: 0, flushesFailed: 0 },
   }
   const recording = new Set<Promise<unknown>>()
-  const troubles = { dropped: false, flushing: false, pruning: false }
+  const troubles = { dropped: false, flushing: false, pruning: false, unreadable: false, misfit: false }
   const posts = new LRUCache<string, { id: string | undefined }>({
     ...POSTS,
+    sizeCalculation: (_post, slug) => slug.length + 1,
     allowStaleOnFetchRejection: true,
     noDeleteOnFetchRejection: true,
     fetchMethod: async (slug) => ({ id: await findLivePost(db, slug, Date.now()) }),
@@ -87,10 +95,32 @@ export function createPostViews(
     ...{ buffer, dedupSeconds, quarterOf },
     now: Date.now,
   })
-  const flushBuffer = createFlusher({
+  const flusher = createFlusher({
     ...{ buffer: flushed, nonce },
-    count: (id, buckets) => countBatch(db, { id, timeZone, nowMs: Date.now(), buckets }),
+    count: (id, buckets) => countBatch(flushDb, { id, timeZone, nowMs: Date.now(), buckets, onMisfit }),
+    rest: restAfter,
+    onAside(batch, error) {
+      const message = 'popular posts: a batch of views cannot be counted, it is kept and tried again in ten minutes'
+      log.warn({ code: codeOf(error), batch }, message)
+    },
+    onEnd({ views, batches, error }) {
+      counts.flushed += views
+      counts.batches += batches
+      if (error === undefined) troubles.flushing = false
+      else {
+        counts.flushesFailed += 1
+        warnOnce('flushing', error, 'views could not be counted, they are kept for the next try')
+      }
+    },
   })
+
+  function onMisfit(error: Error): void {
+    warnOnce('misfit', error, 'views are left out: their post ids are not of the type that posts have')
+  }
+
+  function onUnreadable(): void {
+    warnOnce('unreadable', undefined, 'numbers that another program has written among the views in Redis are left out')
+  }
 
   /** The buffer as views are added to it: while Redis is out of reach nobody waits for it. And as it is flushed. */
   function createBuffer(): { buffer: ViewBuffer; flushed: ViewBuffer } {
@@ -100,7 +130,7 @@ export function createPostViews(
       return { buffer: memory, flushed: memory }
     }
     const { client, ask } = redis
-    const shared = createRedisViewBuffer({ client, prefix: settings.prefix, dedupSeconds, ask })
+    const shared = createRedisViewBuffer({ client, prefix: settings.prefix, dedupSeconds, ask, onUnreadable })
     const inTime = <T>(work: Promise<T>) => withinDeadline(systemClock, FLUSH_COMMAND_MS, work)
     return {
       buffer: shared,
@@ -109,6 +139,7 @@ export function createPostViews(
         take: (id) => inTime(shared.take(id)),
         read: (id) => inTime(shared.read(id)),
         drop: (id) => inTime(shared.drop(id)),
+        setAside: (id, delayMs) => inTime(shared.setAside(id, delayMs)),
       },
     }
   }
@@ -125,7 +156,7 @@ export function createPostViews(
    * @throws `PP_LOOKUP_FAILED` (503, with `retryAfterMs`).
    */
   async function find(slug: string): Promise<string | undefined> {
-    const post = await posts.fetch(slug)
+    const post = await posts.fetch(copyOf(slug))
     if (post === undefined) throw Object.assign(new LookupFailed(), { retryAfterMs: 1000 })
     return post.id
   }
@@ -159,21 +190,17 @@ export function createPostViews(
   }
 
   /**
-   * Counts in the database what has been recorded; with Redis, by all processes.
-   * @throws what the database or Redis answered; nothing is lost, and the next flush goes on from there.
+   * Counts in the database what has been recorded; with Redis, by all processes. After a long outage of the database it ends
+   * before all is counted, in 15 s, or 10 s after a statement that hangs: `waiting` says how many batches are left.
+   * @throws the first error of the database or Redis; nothing is lost, and the next flush goes on from there.
    */
   async function flush(): Promise<Flushed> {
-    try {
-      const done = await flushBuffer()
-      counts.flushed += done.views
-      counts.batches += done.batches
-      troubles.flushing = false
-      return done
-    } catch (error) {
-      counts.flushesFailed += 1
-      warnOnce('flushing', error, 'views could not be counted, they are kept for the next try')
-      throw error
-    }
+    return resultOf(await flusher.flush())
+  }
+
+  /** For a list that is about to be loaded: counts one batch at most, and none while a backlog is being counted. */
+  async function flushBriefly(): Promise<void> {
+    if (!flusher.isBehind()) await flusher.flush({ isBrief: true })
   }
 
   /**
@@ -183,7 +210,7 @@ export function createPostViews(
    */
   async function prune(): Promise<Pruned> {
     try {
-      const pruned = await pruneCounters(db, { nowMs: Date.now(), timeZone, maxDays: settings.maxDays })
+      const pruned = await pruneCounters(flushDb, { nowMs: Date.now(), timeZone, maxDays: settings.maxDays })
       troubles.pruning = false
       return pruned
     } catch (error) {
@@ -196,18 +223,28 @@ export function createPostViews(
     find,
     record,
     flush,
+    flushBriefly,
     prune,
     stats: (): PostViewsStats => ({ ...counts }),
     /** Waits for what is being recorded. */
     async settle(): Promise<void> {
       await Promise.all(recording)
     },
-    /** Waits for what is being recorded, and counts it. */
+    /** Waits for what is being recorded, and counts it: one batch of what is in Redis, and all of what would be lost. */
     async close(): Promise<void> {
       await Promise.all(recording)
-      await flush().catch(() => undefined)
+      flusher.end()
+      for (;;) {
+        const { waiting, batches } = await flusher.flush()
+        if (backend.redis !== undefined || waiting === 0 || batches === 0) return
+      }
     },
   }
+}
+
+function resultOf({ error, ...flushed }: FlushReport): Flushed {
+  if (error !== undefined) throw error
+  return flushed
 }
 
 const postViews: FastifyPluginAsync<PostViewsOptions> = async (app, options) => {

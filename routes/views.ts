@@ -2,6 +2,7 @@ import createError from '@fastify/error'
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import { copyOf } from '../views/strangers-text.ts'
 import { networkOf } from '../views/visitor.ts'
 import { operation } from './operation.ts'
 import { empty, failure, retryAfter } from './responses.ts'
@@ -56,7 +57,8 @@ const views: FastifyPluginAsyncTypebox<{ perMinute: number }> = async (app, { pe
   if (perMinute > 0) {
     await app.register(rateLimit, {
       ...{ max: perMinute, timeWindow: 60_000, cache: 10_000 },
-      keyGenerator: ({ ip }) => networkOf(ip),
+      // As long as an address can be, and no part of a header of many kilobytes: each is remembered for a minute.
+      keyGenerator: ({ ip }) => copyOf(networkOf(ip).slice(0, 64)),
       errorResponseBuilder: (_request, { ttl }) => Object.assign(new TooManyViews(perMinute), { retryAfterMs: ttl }),
       addHeadersOnExceeding: { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false },
     })

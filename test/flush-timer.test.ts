@@ -9,7 +9,7 @@ function setUp(t: { teardown(end: () => void): unknown }, pruneMs: number) {
     async flush() {
       done.flushes += 1
       if (state.isDown) throw new Error('ECONNREFUSED')
-      return { batches: 0, views: 0, waiting: state.waiting }
+      return { batches: 0, views: 0, waiting: state.waiting, aside: 0 }
     },
     async prune() {
       done.prunes += 1

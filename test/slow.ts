@@ -12,6 +12,7 @@ export const SLOW: readonly string[] = [
   'test/embedded/processes.test.ts',
   'test/embedded/server.test.ts',
   'test/examples.test.ts',
+  'test/fleet/backlog.test.ts',
   'test/fleet/holders.test.ts',
   'test/fleet/outages.test.ts',
   'test/fleet/stampede.test.ts',

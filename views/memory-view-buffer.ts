@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type BufferedViews, MAX_BATCHES, type ViewBuffer } from './view-buffer.ts'
+import { BATCH_NUMBERS, type BufferedViews, MAX_ASIDE, MAX_BATCHES, type ViewBuffer } from './view-buffer.ts'
 
 interface MemoryViewBufferOptions {
   /** A visitor counts once a post in this time. */
@@ -13,8 +13,12 @@ export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: 
   /** When each visitor was counted, oldest first. */
   const seen = new Map<string, number>()
   const batches = new Map<string, BufferedViews[]>()
+  /** When each batch that is set aside is due, by the clock of the process. */
+  const aside = new Map<string, number>()
   const salts = new Map<string, Buffer>()
-  let buffer = new Map<string, BufferedViews>()
+  const buffer = new Map<string, BufferedViews>()
+  /** Goes on where the last part ended: a new one would pass over the room of all that was taken before. */
+  let entries = buffer.entries()
 
   const isWithin = (windows: number, countedAtMs: number, timeMs: number) =>
     Math.abs(timeMs - countedAtMs) < windows * dedupSeconds * 1000
@@ -25,6 +29,21 @@ export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: 
       if (seen.size <= maxVisitors && isWithin(2, countedAtMs, timeMs)) break
       seen.delete(visitor)
     }
+  }
+
+  /** Takes the first numbers of the buffer, in the order in which they came. */
+  function takeSome(): BufferedViews[] {
+    const taken: BufferedViews[] = []
+    while (taken.length < BATCH_NUMBERS) {
+      const { value, done } = entries.next()
+      if (done === true) {
+        entries = buffer.entries()
+        break
+      }
+      buffer.delete(value[0])
+      taken.push(value[1])
+    }
+    return taken
   }
 
   return {
@@ -41,17 +60,25 @@ export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: 
     },
 
     async take(id) {
-      if (buffer.size > 0 && batches.size < MAX_BATCHES) {
-        batches.set(id, [...buffer.values()])
-        buffer = new Map()
-      }
-      return [...batches.keys()]
+      if (buffer.size > 0 && batches.size - aside.size < MAX_BATCHES) batches.set(id, takeSome())
+      const nowMs = performance.now()
+      const isDue = (batchId: string) => (aside.get(batchId) ?? 0) <= nowMs
+      const ids = [...batches.keys()]
+      return { ids: ids.filter(isDue), aside: ids.filter((batchId) => !isDue(batchId)), left: buffer.size }
     },
 
     read: async (id) => batches.get(id) ?? [],
 
     async drop(id) {
       batches.delete(id)
+      aside.delete(id)
+    },
+
+    async setAside(id, delayMs) {
+      if (!batches.has(id)) return true
+      if (!aside.has(id) && aside.size >= MAX_ASIDE) return false
+      aside.set(id, performance.now() + delayMs)
+      return true
     },
 
     async salt(day) {

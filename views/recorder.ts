@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { LRUCache } from 'lru-cache'
 import { createBotMemory } from './bots.ts'
+import { shortened } from './strangers-text.ts'
 import type { ViewBuffer } from './view-buffer.ts'
 import { daysOfView, pseudonym } from './visitor.ts'
 
@@ -57,7 +58,7 @@ export function createRecorder({ buffer, dedupSeconds, now, quarterOf }: Recorde
 
   return async function record(view: PostView): Promise<ViewOutcome> {
     const { headers, method } = view.request
-    const userAgent = headers['user-agent'] ?? ''
+    const userAgent = shortened(headers['user-agent'] ?? '')
     if (method === 'HEAD' || isPrefetch(headers)) return 'prefetch'
     if (isBot(userAgent)) return 'bot'
     return (await add(view, userAgent)) ? 'counted' : 'repeat'
@@ -67,5 +68,5 @@ export function createRecorder({ buffer, dedupSeconds, now, quarterOf }: Recorde
 /** Fetched for later, as the browser thinks: nobody has seen it yet. */
 function isPrefetch(headers: IncomingHttpHeaders): boolean {
   const purposes = [headers['sec-purpose'], headers['purpose'], headers['x-moz'], headers['x-purpose']]
-  return purposes.some((purpose) => /prefetch|prerender|preview/i.test(String(purpose ?? '')))
+  return purposes.some((purpose) => /prefetch|prerender|preview/i.test(shortened(String(purpose ?? ''))))
 }

@@ -1,4 +1,5 @@
 import { createBotMemory } from '../../views/bots.ts'
+import { shortened } from '../../views/strangers-text.ts'
 import { networkOf } from '../../views/visitor.ts'
 import type { LoggedRequest } from './parse-line.ts'
 import { type PostPattern, type RequestedPost, requestedPost } from './slug.ts'
@@ -31,10 +32,11 @@ export function createVisits({ dedupSeconds, post }: { dedupSeconds: number; pos
   }
 
   return {
-    judge({ address, timeMs, method, target, status, userAgent }: LoggedRequest): Verdict {
+    judge({ address, timeMs, method, target, status, userAgent: sent }: LoggedRequest): Verdict {
       if (method !== 'GET' || (status !== 200 && status !== 304)) return { kind: 'other' }
       const requested = requestedPost(target, post)
       if (requested === undefined) return { kind: 'other' }
+      const userAgent = sent === undefined ? undefined : shortened(sent)
       if (userAgent !== undefined && isBot(userAgent)) return { kind: 'bot' }
       const { slug } = requested
       // The length keeps two pairs of agent and slug apart that read the same when joined.

@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { addViews, countBatch, quarterOf, type ViewBucket } from '../../db/count-views.ts'
 import { findPopularPosts } from '../../db/popular-posts.ts'
+import { codeOf } from '../../db/startup-error.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
 const nowMs = Date.parse('2026-03-29T12:34:56Z')
@@ -112,6 +114,48 @@ t.test('views of posts that do not exist are left out, the others count', async 
     'counted',
   )
   t.same(await totals(), [[first, 5]])
+})
+
+t.test('views under ids that no post can have are left out and told of, the others count', async (t) => {
+  const { db, first, second, totals } = await setUp(t)
+  const quarterMs = quarterOf(nowMs)
+  const odd = ['x', '', '9'.repeat(30), '1.5', 'a "b\\', randomUUID(), 'NULL']
+  const buckets = [String(first), ...odd, String(second)].map((postId) => ({ postId, quarterMs, views: 2 }))
+  const told: unknown[] = []
+  const batch = {
+    ...{ id: 'odd', timeZone: 'UTC', nowMs, buckets },
+    onMisfit: (error: Error) => told.push(codeOf(error)),
+  }
+  t.equal(await countBatch(db, batch), 'counted')
+  t.equal(await countBatch(db, batch), 'before')
+  t.same(told, ['22P02'])
+  t.same(await totals(), [
+    [first, 2],
+    [second, 2],
+  ])
+})
+
+t.test('a counter that can hold no more stays where it is, and the others count', async (t) => {
+  const { db, first, second, count, totals } = await setUp(t)
+  const most = 9_223_372_036_854_775_807n
+  const quarterMs = quarterOf(nowMs)
+  await count('first', [{ postId: first, quarterMs, views: 1 }])
+  for (const table of ['post_views_total', 'post_views_daily', 'post_views_hourly'] as const)
+    await db
+      .updateTable(table)
+      .set({ views: most - 1n })
+      .execute()
+  const huge = { quarterMs, views: Number.MAX_SAFE_INTEGER }
+  const buckets = [
+    { postId: first, quarterMs, views: 3 },
+    { postId: second, ...huge },
+    ...Array.from({ length: 2_000 }, () => ({ postId: second, ...huge })),
+  ]
+  t.equal(await count('second', buckets), 'counted')
+  t.same(await totals(), [
+    [first, Number(most)],
+    [second, Number(most)],
+  ])
 })
 
 t.test('a view belongs to the day of its quarter of an hour, in the time zone of the site', async (t) => {

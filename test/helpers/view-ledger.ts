@@ -81,7 +81,8 @@ export async function watchTakenViews(url: string) {
   }
 }
 
-function keysOf(post: string, quarterMs: number): string[] {
+/** What the views of a post in a quarter of an hour are of. */
+export function keysOf(post: string, quarterMs: number): string[] {
   const hour = new Date(Math.floor(quarterMs / HOUR_MS) * HOUR_MS).toISOString()
   return [`total ${post}`, `day ${hour.slice(0, 10)} ${post}`, `hour ${hour.slice(0, 13)} ${post}`]
 }

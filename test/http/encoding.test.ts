@@ -33,6 +33,8 @@ t.test('a list is compressed as the client likes it best', async (t) => {
     ['deflate', undefined],
     ['', undefined],
     ['nonsense;;;,,q=', undefined],
+    [`${'gzip, '.repeat(80)}br`, 'br'],
+    [`${'gzip, '.repeat(90)}br`, undefined],
   ]
   for (const [accepted, encoding] of cases) {
     for (const time of ['first', 'second']) {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { createService, fillBlog } from '../helpers/blog.ts'
+import { keptBytes } from '../helpers/kept-bytes.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/services/until.ts'
@@ -44,7 +45,7 @@ t.test('POST /posts/:slug/views', async (t) => {
     t.equal(response.statusCode, 204)
     t.equal(response.body, '')
     t.equal(response.headers['cache-control'], 'no-store')
-    t.same(await app.postViews.flush(), { batches: 1, views: 1, waiting: 0 })
+    t.same(await app.postViews.flush(), { batches: 1, views: 1, waiting: 0, aside: 0 })
     t.same(await totals(), { 'post-1': 0, 'post-2': 1, 'post-3': 0 })
   })
 
@@ -211,10 +212,30 @@ t.test('without Redis: what cannot be counted is kept until the database is back
   await t.rejects(app.postViews.flush())
   t.equal((await view('post-1', '203.0.113.2')).statusCode, 204)
   await pool.query('alter table away rename to post_views_batch')
-  t.same(await app.postViews.flush(), { batches: 2, views: 2, waiting: 0 })
+  t.same(await app.postViews.flush(), { batches: 2, views: 2, waiting: 0, aside: 0 })
   t.equal((await totals())['post-1'], 2)
   t.match(app.postViews.stats(), { flushesFailed: 2 })
 })
+
+t.test(
+  'unknown slugs are remembered without the addresses that they came in, and long ones are soon forgotten',
+  async (t) => {
+    const { app } = await setUp(t)
+    const slugs = 1_000
+    await app.postViews.find('warm')
+    const inLongAddresses = await keptBytes(async () => {
+      for (let number = 0; number < slugs; number += 1) {
+        const address = Buffer.from(`/posts/no-such-post-${number}/views?`.padEnd(15_000, 'x')).toString()
+        await app.postViews.find(address.slice('/posts/'.length, address.indexOf('/views')))
+      }
+    })
+    t.ok(inLongAddresses < slugs * 5_000, `${inLongAddresses} bytes`)
+    const long = await keptBytes(async () => {
+      for (let number = 0; number < slugs; number += 1) await app.postViews.find(`${number}`.padEnd(15_000, 'x'))
+    })
+    t.ok(long < slugs * 5_000, `${long} bytes`)
+  },
+)
 
 t.test('old counters that cannot be deleted are told of, and tried again', async (t) => {
   const { app, pool } = await setUp(t)
@@ -251,7 +272,7 @@ t.test(
     await viewOn(two, 'post-1')
     await viewOn(two, 'post-2')
     await until(async () => one.postViews.stats().counted + two.postViews.stats().counted === 2, 'two have counted')
-    t.same(await one.postViews.flush(), { batches: 1, views: 2, waiting: 0 })
+    t.same(await one.postViews.flush(), { batches: 1, views: 2, waiting: 0, aside: 0 })
     t.same(await totals(), { 'post-1': 1, 'post-2': 1, 'post-3': 0 })
 
     await viewOn(two, 'post-3')

@@ -40,6 +40,14 @@ t.test('a view is a GET answered 200 or 304, of a post, by a person', async (t) 
   for (const [request, kind] of cases) t.strictSame(judgeAll([request]), [kind], JSON.stringify(request))
 })
 
+t.test('of a user agent the first 512 characters are looked at', async (t) => {
+  const long = FIREFOX.padEnd(512, ' rv')
+  t.strictSame(
+    judgeAll([`${long} Googlebot`, `${long}x`, `${long.slice(0, 511)}x`].map((userAgent) => ({ userAgent }))),
+    [...['view', 'repeat', 'view']],
+  )
+})
+
 t.test('a view says which post and which path', async (t) => {
   const visits = createVisits({ dedupSeconds: 900, post: POST })
   t.strictSame(visits.judge({ ...REQUEST, target: '/blog/a%20b?c' }), { kind: 'view', slug: 'a b', path: '/blog/a b' })

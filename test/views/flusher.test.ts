@@ -1,8 +1,18 @@
 import t from 'tap'
 import { createFlusher } from '../../views/flusher.ts'
 import { createMemoryViewBuffer } from '../../views/memory-view-buffer.ts'
-import type { BufferedViews, ViewBuffer } from '../../views/view-buffer.ts'
+import { BATCH_NUMBERS, type BufferedViews, MAX_BATCHES, type ViewBuffer } from '../../views/view-buffer.ts'
 import { createNames } from '../helpers/virtual-clock.ts'
+
+/** A flush that rejects, as the plugin's does. */
+function flushOf(options: Parameters<typeof createFlusher>[0]) {
+  const flusher = createFlusher(options)
+  return async () => {
+    const { error, ...flushed } = await flusher.flush()
+    if (error !== undefined) throw error
+    return flushed
+  }
+}
 
 /** A buffer, and a ledger of what was counted, as the database keeps it. */
 function setUp() {
@@ -27,7 +37,7 @@ function setUp() {
   let visitors = 0
   return {
     ...{ buffer, ledger, late, count, nonce },
-    flush: createFlusher({ buffer, count, nonce }),
+    flush: flushOf({ buffer, count, nonce }),
     total: () => [...ledger.values()].reduce((all, views) => all + views, 0),
     async view(times = 1) {
       for (let index = 0; index < times; index += 1) {
@@ -40,17 +50,18 @@ function setUp() {
 
 t.test('a flush counts what is in the buffer, and nothing twice', async (t) => {
   const { flush, view, total } = setUp()
-  t.same(await flush(), { batches: 0, views: 0, waiting: 0 })
+  t.same(await flush(), { batches: 0, views: 0, waiting: 0, aside: 0 })
   await view(3)
-  t.same(await flush(), { batches: 1, views: 3, waiting: 0 })
-  t.same(await flush(), { batches: 0, views: 0, waiting: 0 })
+  t.same(await flush(), { batches: 1, views: 3, waiting: 0, aside: 0 })
+  t.same(await flush(), { batches: 0, views: 0, waiting: 0, aside: 0 })
   await view(2)
-  t.same(await flush(), { batches: 1, views: 2, waiting: 0 })
+  t.same(await flush(), { batches: 1, views: 2, waiting: 0, aside: 0 })
   t.equal(total(), 5)
 })
 
 t.test('who asks while a flush runs gets the next one, which has everything from before the question', async (t) => {
-  const { flush, view, total } = setUp()
+  const { buffer, count, nonce, view, total } = setUp()
+  const { flush } = createFlusher({ buffer, count, nonce })
   await view(1)
   const first = flush()
   await new Promise((resolve) => setImmediate(resolve))
@@ -77,8 +88,9 @@ t.test('a flush killed after any step is finished by another, and every view is 
       take: after('take', buffer.take),
       read: after('read', buffer.read),
       drop: after('drop', buffer.drop),
+      setAside: () => Promise.reject(killed),
     }
-    const flusher = createFlusher({
+    const flusher = flushOf({
       ...{ buffer: dying, nonce },
       async count(id, read) {
         if (dies === 'count') throw killed
@@ -92,7 +104,7 @@ t.test('a flush killed after any step is finished by another, and every view is 
     await view(2)
     await flush()
     t.equal(total(), 6, dies)
-    t.same(await flush(), { batches: 0, views: 0, waiting: 0 })
+    t.same(await flush(), { batches: 0, views: 0, waiting: 0, aside: 0 })
   }
 })
 
@@ -102,17 +114,17 @@ t.test('a batch that comes too late is left for the next flush, the others are c
   await buffer.take('theirs')
   late.add('theirs')
   await view(2)
-  t.same(await flush(), { batches: 1, views: 2, waiting: 1 })
+  t.same(await flush(), { batches: 1, views: 2, waiting: 1, aside: 0 })
   t.equal(total(), 2)
-  t.same(await buffer.take('none'), ['theirs'])
+  t.same((await buffer.take('none')).ids, ['theirs'])
   late.clear()
-  t.same(await flush(), { batches: 1, views: 1, waiting: 0 })
+  t.same(await flush(), { batches: 1, views: 1, waiting: 0, aside: 0 })
 })
 
 t.test('a failing flush is no reason not to try again', async (t) => {
   const { buffer, count, nonce, view, total } = setUp()
   let isDown = true
-  const flush = createFlusher({
+  const flush = flushOf({
     ...{ buffer, nonce },
     count: (id, read) => (isDown ? Promise.reject(new Error('ECONNREFUSED')) : count(id, read)),
   })
@@ -121,5 +133,153 @@ t.test('a failing flush is no reason not to try again', async (t) => {
   for (const one of await Promise.allSettled(failing)) t.equal(one.status, 'rejected')
   isDown = false
   await flush()
+  t.equal(total(), 1)
+})
+
+/** A flusher of which `fails` says what the database does with a batch; and its log. */
+function setUpFaults(fails: (id: string) => boolean, isProbeFailing = () => false) {
+  const { buffer, count, nonce, view, total } = setUp()
+  const log: string[] = []
+  const flusher = createFlusher({
+    ...{ buffer, nonce },
+    async count(id, read) {
+      const batch = await read()
+      if (batch.length === 0 ? isProbeFailing() : fails(id)) throw new Error(`no ${id}`)
+      return count(id, async () => batch)
+    },
+    onAside: (id, error) => log.push(`${id}: ${String(error)}`),
+  })
+  return { buffer, flusher, view, total, log }
+}
+
+t.test('a batch that fails by itself is set aside, and the others are counted, also with many of them', async (t) => {
+  const isPoison = (id: string) => id.startsWith('poison')
+  const { buffer, flusher, view, total, log } = setUpFaults(isPoison)
+  for (let index = 0; index < MAX_BATCHES; index += 1) {
+    await view(1)
+    await buffer.take(`poison ${index}`)
+  }
+  await view(3)
+  const report = await flusher.flush()
+  t.match(report, { views: 3, batches: 1, waiting: 0, aside: MAX_BATCHES, error: new Error('no poison 0') })
+  t.equal(log.length, MAX_BATCHES)
+  t.equal(log[0], 'poison 0: Error: no poison 0')
+  await view(2)
+  t.match(await flusher.flush(), { views: 2, waiting: 0, aside: MAX_BATCHES, error: undefined })
+  t.equal(total(), 5)
+  await view(1)
+  await buffer.take('poison more')
+  await view(1)
+  t.match(await flusher.flush(), { views: 1, waiting: 1, aside: MAX_BATCHES }, 'no more of them are set aside')
+})
+
+t.test('a batch that was set aside is counted once its fault is mended', async (t) => {
+  let isMended = false
+  const { buffer, flusher, view, total } = setUpFaults((id) => id === 'poison' && !isMended)
+  await view(4)
+  await buffer.take('poison')
+  t.match(await flusher.flush(), { views: 0, aside: 1 })
+  isMended = true
+  await buffer.setAside('poison', 0)
+  t.match(await flusher.flush(), { views: 4, aside: 0, error: undefined })
+  t.equal(total(), 4)
+})
+
+t.test('a batch whose connection broke is counted by the same flush', async (t) => {
+  let failures = 0
+  const { flusher, view, log } = setUpFaults(() => {
+    failures += 1
+    return failures === 1
+  })
+  await view(2)
+  t.match(await flusher.flush(), { views: 2, waiting: 0, aside: 0, error: undefined })
+  t.same(log, [])
+})
+
+t.test('where the database is at fault nothing is set aside, and one batch is tried', async (t) => {
+  let isDown = true
+  const { buffer, flusher, view, total, log } = setUpFaults(
+    () => isDown,
+    () => isDown,
+  )
+  for (const id of ['first', 'second', 'third']) {
+    await view(1)
+    await buffer.take(id)
+  }
+  t.match(await flusher.flush(), { batches: 0, error: new Error('no first') })
+  t.same(log, [])
+  isDown = false
+  t.match(await flusher.flush(), { batches: 3, waiting: 0, aside: 0, error: undefined })
+  t.equal(total(), 3)
+})
+
+t.test(
+  'a large buffer is counted batch by batch, with rests, until its time is up; then it is said what is left',
+  async (t) => {
+    const { buffer, count, nonce, total } = setUp()
+    const posts = 3 * BATCH_NUMBERS + 1
+    for (let post = 0; post < posts; post += 1)
+      await buffer.add({ visitors: [`ann ${post}`], postId: String(post), quarterMs: 0, timeMs: 0 })
+    const rests: number[] = []
+    const seen: boolean[] = []
+    const options = { buffer, count, nonce }
+    const flusher = createFlusher({
+      ...options,
+      async rest(afterMs) {
+        rests.push(afterMs)
+        seen.push(flusher.isBehind())
+      },
+    })
+    t.match(await flusher.flush({ isBrief: true }), { batches: 1, views: BATCH_NUMBERS, waiting: 3 })
+    const hurried = createFlusher({ ...options, drainMs: 0 })
+    t.match(await hurried.flush(), { batches: 1, waiting: 2 }, 'no time, and one batch all the same')
+    t.match(await flusher.flush(), { batches: 2, views: BATCH_NUMBERS + 1, waiting: 0 })
+    t.equal(rests.length, 1)
+    t.same(seen, [true])
+    t.equal(flusher.isBehind(), false)
+    t.equal(total(), posts)
+  },
+)
+
+t.test('a flush that runs ends after its present batch when it is to end', async (t) => {
+  const { buffer, count, nonce } = setUp()
+  const add = async (from: number) => {
+    for (let post = from; post < from + 3 * BATCH_NUMBERS; post += 1)
+      await buffer.add({ visitors: [`ann ${post}`], postId: String(post), quarterMs: 0, timeMs: 0 })
+  }
+  await add(0)
+  const flusher = createFlusher({ ...{ buffer, count, nonce }, rest: async () => flusher.end() })
+  t.match(await flusher.flush(), { batches: 2, waiting: 1 })
+  t.match(await flusher.flush(), { batches: 1, waiting: 0 })
+})
+
+t.test('a brief flush that waits becomes a whole one for a caller that wants that', async (t) => {
+  const { buffer, count, nonce } = setUp()
+  const { flush } = createFlusher({ buffer, count, nonce })
+  const first = flush()
+  const both = [flush({ isBrief: true }), flush()]
+  t.equal(both[0], both[1])
+  for (let post = 0; post <= BATCH_NUMBERS; post += 1)
+    await buffer.add({ visitors: [`ann ${post}`], postId: String(post), quarterMs: 0, timeMs: 0 })
+  await first
+  t.match(await both[0], { waiting: 0 })
+})
+
+t.test('where another process takes a batch at the same moment, the flush goes on', async (t) => {
+  const { buffer, count, nonce, view, total } = setUp()
+  let isFirst = true
+  const { flush } = createFlusher({
+    ...{ count, nonce },
+    buffer: {
+      ...buffer,
+      async take(id) {
+        if (!isFirst) return buffer.take(id)
+        isFirst = false
+        return { ids: [], aside: [], left: 1 }
+      },
+    },
+  })
+  await view(1)
+  t.match(await flush(), { batches: 1, waiting: 0 })
   t.equal(total(), 1)
 })

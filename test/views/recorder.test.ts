@@ -1,7 +1,10 @@
 import t from 'tap'
+import { createBotMemory } from '../../views/bots.ts'
 import { createMemoryViewBuffer } from '../../views/memory-view-buffer.ts'
 import { createRecorder, type ViewRequest } from '../../views/recorder.ts'
+import { shortened } from '../../views/strangers-text.ts'
 import type { ViewBuffer } from '../../views/view-buffer.ts'
+import { keptBytes } from '../helpers/kept-bytes.ts'
 
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
 
@@ -63,7 +66,7 @@ t.test('who does not read does not count', async (t) => {
     ['prefetch', { method: 'HEAD' }],
   ]
   for (const [outcome, request] of others) t.equal(await view(request), outcome, JSON.stringify(request))
-  t.same(await memory.take('batch'), [])
+  t.same((await memory.take('batch')).ids, [])
   t.equal(await view({ headers: { purpose: 'navigate' } }), 'counted')
 })
 
@@ -89,4 +92,30 @@ t.test('bots are remembered, and forgotten when there are too many', async (t) =
     if (outcome !== 'bot') t.fail(`${index}: ${outcome}`)
   }
   t.equal(await view({ headers: { 'user-agent': 'bot 1' } }), 'bot')
+})
+
+t.test('of a user agent and of a purpose the first 512 characters are looked at', async (t) => {
+  const { view } = setUp()
+  const long = FIREFOX.padEnd(512, ' rv')
+  const sent = (userAgent: string, headers = {}) => view({ headers: { ...headers, 'user-agent': userAgent } })
+  t.equal(await sent(`${long} Googlebot`), 'counted')
+  t.equal(await sent(`${long}${'x'.repeat(15_000)}`), 'repeat', 'nor is it another visitor')
+  t.equal(await sent(`${long.slice(0, 511)}x`), 'counted')
+  t.equal(await sent('Googlebot'.padEnd(15_000)), 'bot')
+  t.equal(await sent(`${FIREFOX} a`, { purpose: 'prefetch'.padStart(520) }), 'counted')
+  t.equal(await sent(`${FIREFOX} b`, { purpose: 'prefetch'.padStart(512) }), 'prefetch')
+})
+
+t.test('what is remembered of user agents takes as much memory as the part that is looked at', async (t) => {
+  const isBot = createBotMemory()
+  const lines = 2_000
+  const bytes = await keptBytes(async () => {
+    for (let line = 0; line < lines; line += 1) {
+      // As of a log: the user agent is a part of a line.
+      const text = Buffer.from(`${line} Mozilla/5.0 `.padEnd(15_000, 'w3Mozilla/5.0 ')).toString()
+      isBot(shortened(text.slice(1)))
+    }
+  })
+  t.ok(bytes < lines * 1_000, `${bytes} bytes`)
+  t.equal(isBot('Googlebot'), true)
 })

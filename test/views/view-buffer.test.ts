@@ -4,8 +4,8 @@ import t from 'tap'
 import type { RedisClient } from '../../cache/redis-client.ts'
 import { createMemoryViewBuffer } from '../../views/memory-view-buffer.ts'
 import { createRedisViewBuffer } from '../../views/redis-view-buffer.ts'
-import { MAX_BATCHES, type ViewBuffer } from '../../views/view-buffer.ts'
-import { redisUrl } from '../helpers/redis.ts'
+import { BATCH_NUMBERS, MAX_ASIDE, MAX_BATCHES, type ViewBuffer } from '../../views/view-buffer.ts'
+import { redisUrl, startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/services/until.ts'
 
 const DEDUP_SECONDS = 900
@@ -29,6 +29,10 @@ const add = (buffer: ViewBuffer, visitor: string, postId = '1', quarter = 0) =>
 const sorted = async (buffer: ViewBuffer, id: string) =>
   (await buffer.read(id)).sort((a, b) => `${a.postId} ${a.quarterMs}`.localeCompare(`${b.postId} ${b.quarterMs}`))
 
+/** A view of each of so many posts. */
+const addMany = (buffer: ViewBuffer, visitor: string, posts: number) =>
+  Promise.all(Array.from({ length: posts }, (_none, index) => add(buffer, visitor, `post ${index}`)))
+
 for (const [name, createBuffer] of Object.entries(buffers)) {
   t.test(`${name}: a visitor counts once a post`, async (t) => {
     const buffer = createBuffer()
@@ -36,7 +40,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
     t.equal(await add(buffer, 'ann'), false)
     t.equal(await add(buffer, 'ann', '2'), true)
     t.equal(await add(buffer, 'bob'), true)
-    t.same(await buffer.take('first'), ['first'])
+    t.same(await buffer.take('first'), { ids: ['first'], aside: [], left: 0 })
     t.same(await sorted(buffer, 'first'), [
       { postId: '1', quarterMs: NOW_MS, views: 2 },
       { postId: '2', quarterMs: NOW_MS, views: 1 },
@@ -77,18 +81,18 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
 
   t.test(`${name}: a batch stays until it is dropped, by anyone`, async (t) => {
     const buffer = createBuffer()
-    t.same(await buffer.take('none'), [], 'of nothing there is no batch')
+    t.same((await buffer.take('none')).ids, [], 'of nothing there is no batch')
     await add(buffer, 'ann')
     await buffer.take('first')
     await add(buffer, 'bob')
-    t.same((await buffer.take('second')).sort(), ['first', 'second'])
+    t.same((await buffer.take('second')).ids.sort(), ['first', 'second'])
     t.same(await buffer.read('second'), await buffer.read('first'))
     await buffer.drop('first')
     await buffer.drop('first')
-    t.same(await buffer.take('third'), ['second'])
+    t.same((await buffer.take('third')).ids, ['second'])
     t.same(await buffer.read('first'), [])
     await buffer.drop('second')
-    t.same(await buffer.take('fourth'), [])
+    t.same((await buffer.take('fourth')).ids, [])
   })
 
   t.test(`${name}: when too many batches wait, the buffer grows on`, async (t) => {
@@ -97,11 +101,76 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
       await add(buffer, `visitor ${index}`)
       await buffer.take(`batch ${index}`)
     }
-    const ids = await buffer.take('more')
+    const { ids } = await buffer.take('more')
     t.equal(ids.length, MAX_BATCHES)
     for (const id of ids) await buffer.drop(id)
-    t.same(await buffer.take('last'), ['last'])
+    t.same((await buffer.take('last')).ids, ['last'])
     t.match(await buffer.read('last'), [{ views: 3 }])
+  })
+
+  t.test(`${name}: a large buffer is taken in parts, and what is added meanwhile is in one of them`, async (t) => {
+    const buffer = createBuffer()
+    const posts = 3 * BATCH_NUMBERS + 100
+    await addMany(buffer, 'ann', posts)
+    const found = new Map<string, number>()
+    const sizes: number[] = []
+    let added = posts
+    for (let left = posts, part = 0; left > 0; part += 1) {
+      const id = `part ${part}`
+      const taken = await buffer.take(id)
+      const batch = await buffer.read(id)
+      await buffer.drop(id)
+      for (const { postId, views } of batch) found.set(postId, (found.get(postId) ?? 0) + views)
+      t.same(taken.ids, [id])
+      sizes.push(batch.length)
+      left = taken.left
+      if (part > 2) continue
+      // Of posts that were taken, of posts that wait, and of a new one.
+      added += 301
+      await add(buffer, `visitor ${part}`, `another ${part}`)
+      await addMany(buffer, `visitor ${part}`, 300)
+    }
+    t.ok(Math.max(...sizes) <= BATCH_NUMBERS, sizes.join())
+    t.equal(found.size, posts + 3)
+    t.equal(
+      [...found.values()].reduce((sum, views) => sum + views, 0),
+      added,
+    )
+    t.same(await buffer.take('nothing'), { ids: [], aside: [], left: 0 })
+  })
+
+  t.test(`${name}: a batch that is set aside is not in the way, and comes back after its time`, async (t) => {
+    const buffer = createBuffer()
+    for (let index = 0; index < MAX_BATCHES; index += 1) {
+      await add(buffer, `visitor ${index}`)
+      await buffer.take(`batch ${index}`)
+    }
+    t.equal(await buffer.setAside('batch 0', 60_000), true)
+    t.equal(await buffer.setAside('batch 1', 0), true)
+    await add(buffer, 'ann')
+    const { ids, aside, left } = await buffer.take('new')
+    t.same(aside, ['batch 0'])
+    t.same(left, 0)
+    t.ok(ids.includes('new'), 'they leave their places to others')
+    t.ok(ids.includes('batch 1'), 'it is due')
+    t.notOk(ids.includes('batch 0'))
+    t.match(await buffer.read('batch 0'), [{ postId: '1', views: 1 }])
+    await buffer.drop('batch 0')
+    await buffer.drop('batch 1')
+    t.equal(await buffer.setAside('batch 1', 0), true, 'also where another process has dropped it')
+    t.same((await buffer.take('none')).aside, [])
+    t.equal((await buffer.take('none')).ids.length, MAX_BATCHES - 1)
+  })
+
+  t.test(`${name}: when too many batches are set aside, further ones wait`, async (t) => {
+    const buffer = createBuffer()
+    for (let index = 0; index <= MAX_ASIDE; index += 1) {
+      await add(buffer, `visitor ${index}`)
+      await buffer.take(`batch ${index}`)
+      t.equal(await buffer.setAside(`batch ${index}`, 60_000), index < MAX_ASIDE)
+    }
+    t.equal(await buffer.setAside('batch 0', 0), true, 'one that is aside stays so')
+    t.same((await buffer.take('none')).ids.sort(), ['batch 0', `batch ${MAX_ASIDE}`])
   })
 
   t.test(`${name}: a day has one salt, and each day another`, async (t) => {
@@ -152,10 +221,17 @@ t.test('Redis: what is remembered of a visitor goes by itself, and the salt soon
 })
 
 t.test('Redis: a command whose answer was lost is sent again by the client, and no view is lost', async (t) => {
-  for (const [what, isCountedMeanwhile] of Object.entries({ 'the batch waits': false, 'it is counted': true })) {
+  const cases: [string, { isCountedMeanwhile: boolean; posts: number }][] = [
+    ['the batch waits', { isCountedMeanwhile: false, posts: 0 }],
+    ['it is counted', { isCountedMeanwhile: true, posts: 0 }],
+    ['a part of the buffer waits', { isCountedMeanwhile: false, posts: BATCH_NUMBERS + 500 }],
+    ['a part of the buffer is counted', { isCountedMeanwhile: true, posts: BATCH_NUMBERS + 500 }],
+  ]
+  for (const [what, { isCountedMeanwhile, posts }] of cases) {
     const prefix = `test:${randomUUID()}`
     const buffer = createRedisViewBuffer({ client, prefix, dedupSeconds: DEDUP_SECONDS })
-    let visitors = 0
+    let visitors = posts
+    await addMany(buffer, 'ann', posts)
     const view = async () => {
       visitors += 1
       await add(buffer, `visitor ${visitors}`)
@@ -169,21 +245,60 @@ t.test('Redis: a command whose answer was lost is sent again by the client, and 
     // As ioredis does when a connection breaks: see its `autoResendUnfulfilledCommands`.
     const resending: RedisClient = {
       async callBuffer(...command) {
-        const [taken] = (await client.callBuffer(...command)) as Buffer[]
-        if (isCountedMeanwhile && String(taken) === 'first') await count('first')
+        const taken = (await client.callBuffer(...command)) as unknown
+        const ids = Array.isArray(taken) ? taken.map(String) : []
+        if (isCountedMeanwhile && ids.includes('first')) await count('first')
         await view()
         return client.callBuffer(...command)
       },
     }
     await view()
     const taking = createRedisViewBuffer({ client: resending, prefix, dedupSeconds: DEDUP_SECONDS })
-    for (const id of await taking.take('first')) await count(id)
-    for (const id of await buffer.take('second')) await count(id)
-    t.same([...ledger.keys()], ['first', 'second'], what)
+    for (const id of (await taking.take('first')).ids) await count(id)
+    for (const id of (await buffer.take('second')).ids) await count(id)
+    await buffer.take('third')
+    await count('third')
+    t.same([...ledger.keys()].slice(0, 2), ['first', 'second'], what)
     t.equal(
       [...ledger.values()].reduce((sum, views) => sum + views, 0),
       visitors,
       what,
     )
   }
+})
+
+t.test('Redis: what other programs have written among the views is left out, and said', async (t) => {
+  const prefix = `test:${randomUUID()}`
+  const told: number[] = []
+  const onUnreadable = (numbers: number) => told.push(numbers)
+  const buffer = createRedisViewBuffer({ client, prefix, dedupSeconds: DEDUP_SECONDS, onUnreadable })
+  await add(buffer, 'ann')
+  const strange = { x: 1, ' 7': 1, '5 ': 1, '1e99 7': 1, '-5 7': 1, 'NaN 7': 1, '900000 a\0b': 1 }
+  const numbers = {
+    '900000 1': 'x',
+    '900000 2': '1.5',
+    '900000 3': '0',
+    '900000 4': '-1',
+    '900000 5': '9223372036854775807',
+  }
+  await client.hset(`{${prefix}}:views:buffer`, { ...strange, ...numbers })
+  await buffer.take('batch')
+  t.same(await buffer.read('batch'), [{ postId: '1', quarterMs: NOW_MS, views: 1 }])
+  t.same(told, [12])
+})
+
+t.test('Redis: a part is taken where Redis is full, and where it keeps large hashes in small memory', async (t) => {
+  const redis = await startRedis({ args: ['--hash-max-listpack-entries', '100000'] })
+  t.teardown(redis.stop)
+  const ours = new Redis(redis.url)
+  t.teardown(() => ours.disconnect())
+  const buffer = createRedisViewBuffer({ client: ours, prefix: 'full', dedupSeconds: DEDUP_SECONDS })
+  await addMany(buffer, 'ann', 2 * BATCH_NUMBERS)
+  await ours.config('SET', 'maxmemory', '1')
+  await t.rejects(add(buffer, 'bob'), /OOM/)
+  t.match(await buffer.take('first'), { ids: ['first'], left: BATCH_NUMBERS })
+  t.equal((await buffer.read('first')).length, BATCH_NUMBERS)
+  t.equal(await buffer.setAside('first', 60_000), true)
+  t.match(await buffer.take('second'), { ids: ['second'], aside: ['first'], left: 0 })
+  t.equal((await buffer.read('second')).length, BATCH_NUMBERS)
 })

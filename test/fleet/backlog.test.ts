@@ -1,0 +1,159 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import { Redis } from 'ioredis'
+import { Kysely, PostgresDialect } from 'kysely'
+import { Pool } from 'pg'
+import t, { type Test } from 'tap'
+import { quarterOf } from '../../db/count-views.ts'
+import { migrateToLatest } from '../../db/migrate.ts'
+import type { Database } from '../../db/schema.ts'
+import popularPosts from '../../index.ts'
+import { BATCH_NUMBERS } from '../../views/view-buffer.ts'
+import { startPostgres } from '../helpers/private-postgres.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { until } from '../helpers/services/until.ts'
+import { type Counts, keysOf, readCountedViews } from '../helpers/view-ledger.ts'
+
+const POSTS = 2_500
+const QUARTERS = 6
+const PREFIX = 'backlog'
+const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
+
+const [postgres, redis] = await Promise.all([startPostgres(), startRedis()])
+t.teardown(() => Promise.all([postgres.remove(), redis.stop()]))
+const pool = new Pool({ connectionString: postgres.url, max: 3 })
+pool.on('error', () => undefined)
+const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+t.teardown(() => db.destroy())
+const client = new Redis(redis.url)
+t.teardown(() => client.disconnect())
+await migrateToLatest(db)
+await pool.query(`
+  insert into posts (slug, title, url, published_at)
+  select 'post-' || n, 'A post', '/posts/post-' || n, now() from generate_series(1, ${POSTS}) n`)
+
+/** An app of a fleet; what it logs at warn is kept. */
+async function startApp(t: Test, options: { viewFlushSeconds?: number } = {}) {
+  const warnings: string[] = []
+  const stream = { write: (line: string) => void warnings.push((JSON.parse(line) as { msg: string }).msg) }
+  const app = Fastify({ logger: { level: 'warn', stream } })
+  t.teardown(() => app.close())
+  await app.register(popularPosts, {
+    ...{ databaseUrl: postgres.url, redisUrl: redis.url, prefix: PREFIX, viewFlushSeconds: 0 },
+    ...options,
+  })
+  await app.ready()
+  return { app, warnings }
+}
+
+let visitors = 0
+/** Views that must be counted, by what they are of. */
+const expected: Counts = new Map()
+
+function expectViews(postId: number, quarterMs: number, views: number): void {
+  for (const key of keysOf(String(postId), quarterMs)) expected.set(key, (expected.get(key) ?? 0) + views)
+}
+
+/** New visitors read posts. */
+async function readPosts(app: FastifyInstance, postIds: readonly number[]): Promise<void> {
+  for (const postId of postIds) {
+    visitors += 1
+    const request = { method: 'GET', ip: `10.0.${visitors >> 8}.${visitors & 255}`, headers: { 'user-agent': FIREFOX } }
+    const quarterMs = quarterOf(Date.now())
+    const outcome = await app.postViews.record({ slug: `post-${postId}`, request })
+    if (outcome !== 'counted') throw new Error(`expected the view of post ${postId} to be counted, got ${outcome}`)
+    expectViews(postId, quarterMs, 1)
+  }
+}
+
+const allPosts = Array.from({ length: POSTS }, (_none, index) => index + 1)
+
+t.test(
+  'after a long outage of PostgreSQL the backlog is counted exactly, with the views that come meanwhile',
+  async (t) => {
+    const apps = [(await startApp(t)).app, (await startApp(t)).app] as const
+    await readPosts(apps[0], allPosts)
+    await postgres.stop()
+    t.same(await apps[0].postViews.flush().catch(() => 'failed'), 'failed')
+    await readPosts(apps[0], allPosts.slice(0, 1_500))
+    // As recorded in the quarters of an hour before.
+    const nowMs = quarterOf(Date.now())
+    for (let quarter = 1; quarter <= QUARTERS; quarter += 1) {
+      const quarterMs = nowMs - quarter * 900_000
+      const pipeline = client.pipeline()
+      for (const postId of allPosts) {
+        const views = (postId + quarter) % 7
+        if (views === 0) continue
+        pipeline.hincrby(`{${PREFIX}}:views:buffer`, `${quarterMs} ${postId}`, views)
+        expectViews(postId, quarterMs, views)
+      }
+      await pipeline.exec()
+    }
+    const numbers = await client.hlen(`{${PREFIX}}:views:buffer`)
+    t.ok(numbers > 10 * BATCH_NUMBERS, `${numbers} numbers wait`)
+    for (const app of apps) await t.rejects(app.postViews.flush(), 'it is still away')
+    t.equal(await client.scard(`{${PREFIX}}:views:batches`), 3, 'each failing flush leaves a batch')
+
+    await postgres.restart()
+    let isOver = false
+    const flushing = Promise.all(
+      apps.map(async (app) => {
+        // Until its connections are new.
+        await until(() => app.postViews.flush().then(Boolean, () => false), 'it counts again')
+      }),
+    )
+    const reading = (async () => {
+      for (let post = 1; !isOver; post = (post % 100) + 1) await readPosts(apps[1], [post])
+    })()
+    await flushing
+    isOver = true
+    await reading
+    t.match(await apps[0].postViews.flush(), { waiting: 0, aside: 0 })
+    const counted = await readCountedViews(pool)
+    t.same([...counted].sort(), [...expected].sort())
+    const batches = apps.reduce((sum, app) => sum + app.postViews.stats().batches, 0)
+    t.ok(batches >= numbers / BATCH_NUMBERS, `${batches} batches for ${numbers} numbers`)
+  },
+)
+
+t.test('a statement that hangs ends, no reader waits for it, and its views are counted later', async (t) => {
+  const { app } = await startApp(t)
+  await readPosts(app, [1, 2, 3])
+  const locker = await pool.connect()
+  await locker.query('begin; lock table post_views_total in access exclusive mode')
+  const flushing = app.postViews.flush().then(
+    () => 'counted',
+    () => 'failed',
+  )
+  const waits = `select 1 from pg_stat_activity where application_name = 'popular-posts-flush' and wait_event_type = 'Lock'`
+  await until(async () => (await pool.query(waits)).rowCount === 1, 'the statement waits')
+  t.ok(await app.postViews.find('post-7'))
+  t.equal(await app.popularPosts.isDatabaseUp?.(), true)
+  t.equal(await flushing, 'failed')
+  await locker.query('rollback')
+  locker.release()
+  t.match(await app.postViews.flush(), { views: 3, waiting: 0, aside: 0 })
+  t.same([...(await readCountedViews(pool))].sort(), [...expected].sort())
+})
+
+t.test('a batch that cannot be counted is named once in the log, and views go on being counted', async (t) => {
+  const { app, warnings } = await startApp(t, { viewFlushSeconds: 1 })
+  // As where a counter is partitioned, and a partition is missing.
+  await pool.query("alter table post_views_daily add constraint no_such_partition check (day > date '1990-01-01')")
+  await client.hset(`{${PREFIX}}:views:buffer`, '0 5', 4)
+  await until(async () => (await client.zcard(`{${PREFIX}}:views:aside`)) === 1, 'the batch is set aside')
+  const before = app.postViews.stats().flushed
+  await readPosts(app, [1, 2])
+  await until(() => app.postViews.stats().flushed === before + 2, 'others are counted')
+  t.match(warnings, [/a batch of views cannot be counted/, /views could not be counted/])
+  t.equal(warnings.length, 2)
+  t.same([...(await readCountedViews(pool))].sort(), [...expected].sort())
+
+  await pool.query('alter table post_views_daily drop constraint no_such_partition')
+  const [id] = await client.zrange(`{${PREFIX}}:views:aside`, '0', '0')
+  await client.zadd(`{${PREFIX}}:views:aside`, 0, String(id))
+  expectViews(5, 0, 4)
+  // Of hours no list reads any more.
+  expected.delete('hour 1970-01-01T00 5')
+  await until(async () => (await client.zcard(`{${PREFIX}}:views:aside`)) === 0, 'ten minutes later')
+  t.same([...(await readCountedViews(pool))].sort(), [...expected].sort())
+})
