@@ -5,7 +5,7 @@ import betweenRequests from './plugins/between-requests.ts'
 import database from './plugins/database.ts'
 import { checkOptions, type PopularPostsOptions } from './plugins/options.ts'
 import { asRouteTaken, takePlace } from './plugins/place.ts'
-import cache from './plugins/popular-posts.ts'
+import cache, { MAX_LOADS } from './plugins/popular-posts.ts'
 import postViews from './plugins/post-views.ts'
 import redisPlugin from './plugins/redis.ts'
 import signals from './plugins/signals.ts'
@@ -48,7 +48,7 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
     await app.register(database, {
       ...{ databaseUrl, password, statementSeconds: loadTimeoutSeconds },
       // A frozen process has one request at a time.
-      max: runsBetweenRequests ? 10 : 2,
+      ...(runsBetweenRequests ? { max: 6, listMax: MAX_LOADS } : { max: 2, listMax: 0 }),
     })
   }
   if (usesRedis) {
@@ -63,7 +63,8 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
     const flushDb = databaseUrl === undefined ? db : app.popularPostsFlushDatabase
     await app.register(postViews, { settings, db, flushDb })
   }
-  await app.register(cache, { settings, db })
+  const listDb = databaseUrl === undefined ? db : app.popularPostsListDatabase
+  await app.register(cache, { settings, db, listDb })
   if (db !== undefined) await app.register(upkeep, { prefix: settings.prefix, db })
   if (!runsBetweenRequests) await app.register(betweenRequests)
   else if (db !== undefined) await app.register(signals, { db, databaseUrl, password: settings.databasePassword })

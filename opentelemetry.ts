@@ -28,6 +28,11 @@ const COUNTERS: [string, Description, (counts: CacheCounts) => Record<string, nu
     ({ loads, loadsFailed }) => ({ loaded: loads, failed: loadsFailed }),
   ],
   [
+    'popular_posts.loads_refused',
+    { description: 'Loads that did not begin, because too many others were running.', unit: '{load}' },
+    ({ loadsRefused }) => ({ '': loadsRefused }),
+  ],
+  [
     'popular_posts.invalidations',
     { description: 'Invalidations confirmed by the store.', unit: '{invalidation}' },
     ({ invalidations }) => ({ '': invalidations }),

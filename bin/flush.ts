@@ -39,7 +39,7 @@ export function flushRedis(db: Kysely<Database>, config: RedisConfig, say: (sent
 function describe({ views, batches, waiting, aside }: Flushed): string {
   const sentences: string[] = []
   if (batches > 0) sentences.push(`Counted ${plural(views, 'view')} in ${plural(batches, 'batch', 'batches')}.`)
-  if (waiting > 0) sentences.push(`${plural(waiting, 'batch', 'batches')} are left: run it again.`)
+  if (waiting > 0) sentences.push(`${plural(waiting, 'batch', 'batches')} left: run it again.`)
   if (aside > 0)
     sentences.push(`${plural(aside, 'batch', 'batches')} could not be counted: tried again in ten minutes.`)
   return sentences.join(' ') || 'No views were waiting.'

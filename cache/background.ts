@@ -1,5 +1,7 @@
-import { LoadFailedError, UnsettledError } from './errors.ts'
+import { LoadFailedError, TooManyLoadsError, UnsettledError } from './errors.ts'
 import type { CacheEvent } from './events.ts'
+
+const TOLD = [LoadFailedError, UnsettledError, TooManyLoadsError]
 
 /** What nobody waits for; until, in the end, somebody waits for all of it. */
 export function createBackground(observe: (event: CacheEvent) => void) {
@@ -11,8 +13,7 @@ export function createBackground(observe: (event: CacheEvent) => void) {
           () => {},
           (error: unknown) => {
             // A failed load has been told already, by whoever loaded.
-            if (!(error instanceof LoadFailedError || error instanceof UnsettledError))
-              observe({ type: 'background-failed', error })
+            if (!TOLD.some((type) => error instanceof type)) observe({ type: 'background-failed', error })
           },
         )
         .finally(() => running.delete(tracked))

@@ -7,6 +7,12 @@ const Unsettled = createError(
   503,
 )
 
+const TooManyLoads = createError(
+  'PP_TOO_MANY_LOADS',
+  'Expected the list to load, but too many other lists are being loaded. Try again.',
+  503,
+)
+
 const Unconfirmed = createError(
   'PP_UNCONFIRMED',
   'Expected Redis to confirm the invalidation, but it could not be asked. Try again.',
@@ -28,6 +34,11 @@ export class LoadFailedError extends LoadFailed {
 
 /** `PP_UNSETTLED`, 503: three loads in a row were overtaken by a hard invalidation, so none of them may be answered. */
 export class UnsettledError extends Unsettled {
+  readonly retryAfterMs = 1000
+}
+
+/** `PP_TOO_MANY_LOADS`, 503: the load found no slot in time, and there is no older value to serve. Nothing has failed. */
+export class TooManyLoadsError extends TooManyLoads {
   readonly retryAfterMs = 1000
 }
 

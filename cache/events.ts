@@ -12,6 +12,8 @@ export type CacheEvent =
   | { type: 'loaded'; key: string; why: LoadReason; durationMs: number; bytes: number; committed: Committed }
   /** A load failed; `isServedStale` tells whether its callers get an older value. */
   | { type: 'load-failed'; key: string; why: LoadReason; durationMs: number; error: unknown; isServedStale: boolean }
+  /** A load did not begin: all slots were taken. `isServedStale`: its callers get an older value. */
+  | { type: 'load-refused'; key: string; why: LoadReason; isServedStale: boolean }
   /** A read answered during a cool-down with an older value. */
   | { type: 'fail-safe'; key: string }
   /** A read began to wait for a load of another process. */
@@ -43,6 +45,8 @@ export interface CacheCounts {
   loads: number
   /** Loads that failed. */
   loadsFailed: number
+  /** Loads that did not begin, because too many others were running. */
+  loadsRefused: number
   /** Loads whose value was not stored, because an invalidation or another loader had overtaken them. */
   commitsRefused: number
   /** Reads and failed loads answered with a value past its time because loading is failing. */
@@ -65,6 +69,7 @@ export function createCounts(): { count(event: CacheEvent): void; read(): CacheC
     misses: 0,
     loads: 0,
     loadsFailed: 0,
+    loadsRefused: 0,
     commitsRefused: 0,
     failSafeServed: 0,
     waits: 0,
@@ -91,6 +96,9 @@ export function createCounts(): { count(event: CacheEvent): void; read(): CacheC
         case 'load-failed':
           counts.loadsFailed += 1
           if (event.isServedStale) counts.failSafeServed += 1
+          break
+        case 'load-refused':
+          counts.loadsRefused += 1
           break
         case 'fail-safe':
           counts.failSafeServed += 1

@@ -2,11 +2,11 @@ import { createBreaker } from './breaker.ts'
 import type { Clock } from './clock.ts'
 import { UnconfirmedError } from './errors.ts'
 import type { CacheEvent } from './events.ts'
-import type { Acquired, AcquireRequest, SharedStore, Store } from './store.ts'
+import type { Acquired, AcquireRequest, Store } from './store.ts'
 
 interface FailoverOptions {
   /** The shared store. */
-  primary: SharedStore
+  primary: Store
   /** The process's own, for while the shared one is out of reach. */
   backup: Store
   clock: Clock
@@ -66,7 +66,7 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
     for (const [token, key] of unclaimed) {
       unclaimed.delete(token)
       // Once: if that fails too, it runs out.
-      primary.release(key, token).catch(() => undefined)
+      primary.release(key, { token }).catch(() => undefined)
     }
   }
 
@@ -97,6 +97,14 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
           unclaimed.set(lease.token, key)
           return 'unconfirmed'
         },
+      )
+    },
+
+    async release(key, lease) {
+      if (lease.isLocal) return backup.release(key, lease)
+      return orElse(
+        () => primary.release(key, lease),
+        () => void unclaimed.set(lease.token, key),
       )
     },
 

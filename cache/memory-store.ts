@@ -5,7 +5,7 @@ import {
   type AcquireRequest,
   CAUSE_KNOWN_MS,
   type Lease,
-  type SharedStore,
+  type Store,
   type StoredValue,
 } from './store.ts'
 
@@ -20,6 +20,8 @@ interface Entry {
   committedAtMs: number
   freshUntilMs: number
   keptUntilMs: number
+  /** Until when it is kept once it was asked for again. */
+  lastsUntilMs: number
 }
 
 interface MemoryStoreOptions {
@@ -32,7 +34,7 @@ interface MemoryStoreOptions {
   maxBytes?: number
 }
 
-export interface MemoryStore extends SharedStore {
+export interface MemoryStore extends Store {
   /** What is held now. */
   size(): { entries: number; bytes: number }
 }
@@ -83,9 +85,17 @@ export function createMemoryStore({
     return { value: entry.value, ageMs: now - entry.committedAtMs, freshForMs }
   }
 
+  /** As `find`, for a caller that asks for the value. */
+  function read(key: string, now: number): StoredValue | undefined {
+    const found = find(key, now)
+    const entry = entries.peek(key)
+    if (entry !== undefined) entry.keptUntilMs = entry.lastsUntilMs
+    return found
+  }
+
   function acquire(key: string, { token, leaseMs, force = false }: AcquireRequest): Acquired {
     const now = clock.now()
-    const found = find(key, now)
+    const found = read(key, now)
     const current = nameOf(generation)
     if (found !== undefined && found.freshForMs > 0 && !force) return { state: 'hit', generation: current, found }
     const held = currentLease(key, now)
@@ -99,13 +109,13 @@ export function createMemoryStore({
 
   return {
     peek(key) {
-      const found = find(key, clock.now())
+      const found = read(key, clock.now())
       return found !== undefined && found.freshForMs > 0 ? found : undefined
     },
 
     acquire: async (key, request) => acquire(key, request),
 
-    async commit(key, lease, value, { freshForMs, keepForMs }) {
+    async commit(key, lease, value, { freshForMs, keepForMs, unreadForMs = keepForMs }) {
       const now = clock.now()
       if (lease.generation !== nameOf(generation)) {
         return lease.generation.startsWith(`${generation.hard}.`) ? 'outdated' : 'outdated-hard'
@@ -114,12 +124,14 @@ export function createMemoryStore({
       if (held !== undefined && held.token !== lease.token) return 'lost'
       leases.delete(key)
       coolDowns.delete(key)
+      for (const [other, { keptUntilMs }] of entries.entries()) if (keptUntilMs <= now) entries.delete(other)
       entries.set(key, {
         value,
         generation,
         committedAtMs: now,
         freshUntilMs: now + freshForMs,
-        keptUntilMs: now + keepForMs,
+        keptUntilMs: now + unreadForMs,
+        lastsUntilMs: now + keepForMs,
       })
       return 'stored'
     },
@@ -143,7 +155,7 @@ export function createMemoryStore({
       return { coolDownMs, found }
     },
 
-    async release(key, token) {
+    async release(key, { token }) {
       if (leases.get(key)?.token === token) leases.delete(key)
     },
 

@@ -1,56 +1,12 @@
 import { createBackground } from './background.ts'
-import { LoadFailedError, UnsettledError } from './errors.ts'
+import { LoadFailedError, TooManyLoadsError, UnsettledError } from './errors.ts'
 import type { LoadReason } from './events.ts'
+import { createLoadSlots, type Rank } from './load-slots.ts'
 import { createNearCache } from './near-cache.ts'
-import type { CacheOptions } from './options.ts'
+import type { Answer, CacheOptions, Load, ReadAnswer, ReadThroughCache } from './options.ts'
 import { createRenewal } from './renewal.ts'
 import type { Acquired, InvalidateMode, InvalidateOptions, Lease, StoredValue } from './store.ts'
 import { createWaiters } from './waiters.ts'
-
-/** Makes the bytes of one entry, by the expensive way. */
-export type Load = () => Promise<Uint8Array>
-
-export interface Answer extends StoredValue {
-  /**
-   * `hit`: fresh. `stale`: past its time, served while a refresh runs, or because none can. `loaded`: this call loaded it.
-   * `collapsed`: it waited for a load that another call had begun.
-   */
-  outcome: 'hit' | 'stale' | 'loaded' | 'collapsed'
-}
-
-/** An answer to a read. */
-export interface ReadAnswer extends Answer {
-  /** How long the read took; 0 where this process had it, and nobody looked at the clock. */
-  durationMs: number
-}
-
-export interface ReadThroughCache {
-  /** The entry, where this process has it, fresh, and need not ask anybody. It counts as a read that took no time. */
-  peek(key: string): StoredValue | undefined
-  /**
-   * The entry: from the store, or loaded once for all who ask meanwhile.
-   * @throws LoadFailedError when loading failed, now or a moment ago, and there is nothing older to serve; all who waited
-   * for the same load get the same error. UnsettledError when hard invalidations overtook every attempt.
-   */
-  read(key: string, load: Load): Promise<ReadAnswer>
-  /**
-   * Loads the entry anew, unless somebody is at it already. Throws as `read`.
-   * @param options.withinMs only if it is fresh for no longer than this; default: in any case.
-   */
-  refresh(key: string, load: Load, options?: { withinMs?: number }): Promise<Answer>
-  /**
-   * See `Store.invalidate`. A `read` that comes later never joins a load that began before. With copies in processes a hard
-   * one resolves when the last of them has run out, `near.maxStaleMs` after the store's confirmation.
-   * @param options.wait false: resolve at the confirmation, when copies in other processes may still be served so long.
-   * @param options.cause see `Store.invalidate`. What is promised holds for whoever names it, also where another was faster.
-   * @throws UnconfirmedError when the store could not confirm it.
-   */
-  invalidate(mode: InvalidateMode, options?: InvalidateOptions): Promise<void>
-  /** What the store's channel says (see `channelOf`): makes things faster, and is needed for nothing. */
-  hear(message: string): void
-  /** Waits for what runs in the background. */
-  settle(): Promise<void>
-}
 
 /** What a flight brings back. */
 interface Landed {
@@ -58,6 +14,16 @@ interface Landed {
   /** No invalidation before this moment can have been missed. */
   asOfMs: number
 }
+
+/** What is to be loaded, should the store not have it. */
+interface Wanted {
+  key: string
+  load: Load
+  rank: Rank
+}
+
+/** What the store said, and when it was asked. */
+type Asked<State = Acquired['state']> = Extract<Acquired, { state: State }> & { askedAtMs: number }
 
 /** A value overtaken by an invalidation is loaded again so many times. */
 const RELOADS = 2
@@ -80,6 +46,8 @@ export function createReadThroughCache({
   const waiters = createWaiters(clock)
   const background = createBackground(observe)
   const whileRenewing = createRenewal({ store, clock, policy, background })
+  // What outlives its timeout, in a database that does not end it, still counts for as long again.
+  const takeSlot = createLoadSlots(clock, { ...policy.loads, longestMs: 2 * policy.loadTimeoutMs })
 
   function peek(key: string): StoredValue | undefined {
     const found = copies === undefined ? store.peek?.(key) : copies.find(key)
@@ -88,7 +56,7 @@ export function createReadThroughCache({
     return found
   }
 
-  async function read(key: string, load: Load): Promise<ReadAnswer> {
+  async function read(key: string, load: Load, rank: Rank = 0): Promise<ReadAnswer> {
     const here = peek(key)
     if (here !== undefined) return { ...here, outcome: 'hit', durationMs: 0 }
     const held = copies?.findHeld(key)
@@ -99,7 +67,7 @@ export function createReadThroughCache({
       return { ...value, outcome: 'stale', durationMs: 0 }
     }
     const startedAtMs = clock.now()
-    const { answer, hasWaited } = await find(key, load, startedAtMs)
+    const { answer, hasWaited } = await find({ key, load, rank }, startedAtMs)
     const outcome = hasWaited && answer.outcome === 'loaded' ? 'collapsed' : answer.outcome
     const type = outcome === 'hit' ? 'hit' : outcome === 'stale' ? 'stale-hit' : 'miss'
     const durationMs = clock.now() - startedAtMs
@@ -107,19 +75,20 @@ export function createReadThroughCache({
     return { ...answer, outcome, durationMs }
   }
 
-  async function find(key: string, load: Load, sinceMs: number): Promise<{ answer: Answer; hasWaited: boolean }> {
-    const underWay = flights.get(key)
-    if (underWay === undefined) return { answer: (await takeOff(key, load)).answer, hasWaited: false }
+  async function find(wanted: Wanted, sinceMs: number): Promise<{ answer: Answer; hasWaited: boolean }> {
+    const underWay = flights.get(wanted.key)
+    if (underWay === undefined) return { answer: (await takeOff(wanted)).answer, hasWaited: false }
     const { answer, asOfMs } = await underWay
     // 1. A flight asks the store. 2. This process is frozen. 3. Elsewhere a hard invalidation is made, and confirmed.
     // 4. It thaws; a read joins the flight. 5. The answer of 1 is taken in. It will do for who came before 3, not for 4.
     const isTooOld = sinceMs > asOfMs && sinceMs - asOfMs >= maxStaleMs
-    return isTooOld ? find(key, load, sinceMs) : { answer, hasWaited: true }
+    return isTooOld ? find(wanted, sinceMs) : { answer, hasWaited: true }
   }
 
   /** Begins a flight, which everybody joins who asks for the same entry before it has landed. */
-  function takeOff(key: string, load: Load): Promise<Landed> {
-    const flight = fly(key, load).finally(() => {
+  function takeOff(wanted: Wanted): Promise<Landed> {
+    const { key } = wanted
+    const flight = fly(wanted).finally(() => {
       // After an invalidation the place may be another's, of a flight that began later.
       if (flights.get(key) === flight) flights.delete(key)
     })
@@ -127,7 +96,8 @@ export function createReadThroughCache({
     return flight
   }
 
-  async function fly(key: string, load: Load): Promise<Landed> {
+  async function fly(wanted: Wanted): Promise<Landed> {
+    const { key } = wanted
     if (copies !== undefined) {
       await copies.revalidate(key)
       const copy = copies.find(key)
@@ -135,9 +105,8 @@ export function createReadThroughCache({
     }
     const beganAtMs = clock.now()
     for (let polls = 0; ; polls += 1) {
-      const asOfMs = clock.now()
       const acquired = await acquire(key)
-      const { found } = acquired
+      const { found, askedAtMs: asOfMs } = acquired
       const stale = found !== undefined && -found.freshForMs <= policy.staleMs ? found : undefined
       if (polls > 0 && (acquired.state !== 'wait' || stale !== undefined))
         observe({ type: 'waited', key, durationMs: clock.now() - beganAtMs })
@@ -146,36 +115,37 @@ export function createReadThroughCache({
       if (acquired.state === 'cooling') {
         if (found === undefined) throw new LoadFailedError(acquired.retryAfterMs)
         observe({ type: 'fail-safe', key })
-        return serveStale(key, found, acquired, asOfMs)
+        return serveStale(key, found, acquired)
       }
       if (acquired.state === 'lease') {
         if (polls > 0) observe({ type: 'takeover', key })
-        if (stale === undefined) return loadUnder(key, acquired.lease, load, 'load')
-        if (!refreshesBehind) return loadUnder(key, acquired.lease, load, 'refresh')
-        background.run(loadUnder(key, acquired.lease, load, 'refresh'))
-        return serveStale(key, stale, acquired, asOfMs)
+        if (stale === undefined) return loadUnder(wanted, acquired, 'load')
+        if (!refreshesBehind) return loadUnder(wanted, acquired, 'refresh')
+        background.run(loadUnder(wanted, acquired, 'refresh'))
+        return serveStale(key, stale, acquired)
       }
-      if (stale !== undefined) return serveStale(key, stale, acquired, asOfMs)
+      if (stale !== undefined) return serveStale(key, stale, acquired)
       if (polls === 0) observe({ type: 'wait', key })
       await pause(key, acquired.retryAfterMs, polls)
     }
   }
 
   /** For as long as a waiter would pause, those who come next are served the same without asking the store. */
-  function serveStale(key: string, found: StoredValue, { state, generation }: Acquired, askedAtMs: number): Landed {
+  function serveStale(key: string, found: StoredValue, { state, generation, askedAtMs }: Asked): Landed {
     const forMs = policy.poll.longestMs
     if (generation !== undefined)
       copies?.hold(key, found, generation, askedAtMs, { forMs, isFailSafe: state === 'cooling' })
     return { answer: { ...found, outcome: 'stale' }, asOfMs: askedAtMs }
   }
 
-  async function acquire(key: string, { force = false } = {}): Promise<Acquired> {
+  async function acquire(key: string, { force = false } = {}): Promise<Asked> {
     const askedAtMs = clock.now()
     const acquired = await store.acquire(key, { token: nonce(), leaseMs: policy.leaseMs, force })
-    if (acquired.generation === undefined) return acquired
-    if (acquired.state === 'hit') keepCopy(key, acquired.found, acquired.generation, askedAtMs)
-    else copies?.confirm(acquired.generation, askedAtMs)
-    return acquired
+    if (acquired.generation !== undefined) {
+      if (acquired.state === 'hit') keepCopy(key, acquired.found, acquired.generation, askedAtMs)
+      else copies?.confirm(acquired.generation, askedAtMs)
+    }
+    return { ...acquired, askedAtMs }
   }
 
   function keepCopy(key: string, value: StoredValue, generation: string, askedAtMs: number): void {
@@ -183,25 +153,33 @@ export function createReadThroughCache({
     copies?.confirm(generation, askedAtMs)
   }
 
-  async function refresh(key: string, load: Load, { withinMs = Infinity } = {}): Promise<Answer> {
+  async function refresh(
+    key: string,
+    load: Load,
+    { withinMs = Infinity, rank = 0 }: { withinMs?: number; rank?: Rank } = {},
+  ): Promise<Answer> {
+    const wanted = { key, load, rank }
     let acquired = await acquire(key, { force: withinMs === Infinity })
     if (acquired.state === 'hit') {
       if (acquired.found.freshForMs > withinMs) return { ...acquired.found, outcome: 'hit' }
       acquired = await acquire(key, { force: true })
     }
-    const landed = acquired.state === 'lease' ? loadUnder(key, acquired.lease, load, 'refresh') : fly(key, load)
+    const landed = acquired.state === 'lease' ? loadUnder(wanted, acquired, 'refresh') : fly(wanted)
     return (await landed).answer
   }
 
   /** Loads under a lease, and again where an invalidation overtook the load. Ends the lease in any case. */
-  async function loadUnder(key: string, firstLease: Lease, load: Load, why: LoadReason): Promise<Landed> {
-    let lease = firstLease
+  async function loadUnder(wanted: Wanted, first: Asked<'lease'>, why: LoadReason): Promise<Landed> {
+    const { key, rank } = wanted
+    let acquired = first
     for (let reloads = 0; ; reloads += 1) {
+      const { lease } = acquired
       const startedAtMs = clock.now()
       let value: Uint8Array
       try {
-        value = await whileRenewing(key, lease, load)
+        value = await loadInSlot(wanted, lease)
       } catch (error) {
+        if (error instanceof TooManyLoadsError) return giveBack(key, acquired, why, error)
         const asOfMs = clock.now()
         const { coolDownMs, found } = await store.fail(key, lease, policy.coolDown)
         const durationMs = clock.now() - startedAtMs
@@ -211,9 +189,13 @@ export function createReadThroughCache({
       }
       const freshForMs = policy.ttlMs * (0.9 + 0.2 * random())
       const keepForMs = freshForMs + Math.max(policy.staleMs, policy.failSafeMs)
+      // Nothing older: this may be the only reader that it ever has.
+      const isBrief = rank > 0 && why === 'load' && acquired.found === undefined
+      const unreadForMs = isBrief ? Math.min(policy.unreadMs, keepForMs) : keepForMs
       const askedAtMs = clock.now()
-      const committed = await store.commit(key, lease, value, { freshForMs, keepForMs })
-      if (committed === 'stored' && !lease.isLocal)
+      const committed = await store.commit(key, lease, value, { freshForMs, keepForMs, unreadForMs })
+      // The second reader shall ask the store, which keeps it for longer then.
+      if (committed === 'stored' && !lease.isLocal && !isBrief)
         keepCopy(key, { value, ageMs: 0, freshForMs }, lease.generation, askedAtMs)
       const durationMs = clock.now() - startedAtMs
       observe({ type: 'loaded', key, why, durationMs, bytes: value.byteLength, committed })
@@ -228,9 +210,24 @@ export function createReadThroughCache({
       }
       const next = await acquire(key)
       // Another process is at it already, or done.
-      if (next.state !== 'lease') return fly(key, load)
-      lease = next.lease
+      if (next.state !== 'lease') return fly(wanted)
+      acquired = next
     }
+  }
+
+  /** The slot is the load's until that has ended, however long ago its callers have given up. */
+  async function loadInSlot({ key, load, rank }: Wanted, lease: Lease): Promise<Uint8Array> {
+    const leave = await takeSlot(rank)
+    return whileRenewing(key, lease, () => load().finally(leave))
+  }
+
+  /** The load could not begin: other processes may do it at once. */
+  async function giveBack(key: string, acquired: Asked<'lease'>, why: LoadReason, error: Error): Promise<Landed> {
+    const { lease, found } = acquired
+    await store.release(key, lease)
+    observe({ type: 'load-refused', key, why, isServedStale: found !== undefined })
+    if (found === undefined) throw error
+    return serveStale(key, found, acquired)
   }
 
   /** Waits before the next look at an entry that another process is loading. */

@@ -11,13 +11,15 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)`
 const SHARED = `
 local function hard(generation) return string.match(generation, '^([^.]*)') end
 local function text(number) return string.format('%.0f', number) end
--- {bytes or false, age, fresh for}: the value, if it is of this hard generation and still kept.
+-- {bytes or false, age, fresh for, lasts until}: the value, if it is of this hard generation and still kept; and until when it
+-- is kept once it was asked for again, where that is longer, else false.
 local function find(generation)
-  local value = redis.call('HMGET', KEYS[2], 'generation', 'freshUntil', 'keptUntil', 'committedAt', 'bytes')
-  if not value[1] or hard(value[1]) ~= hard(generation) or tonumber(value[3]) <= now then return {false, 0, 0} end
+  local value = redis.call('HMGET', KEYS[2], 'generation', 'freshUntil', 'keptUntil', 'committedAt', 'bytes', 'lastsUntil')
+  if not value[1] or hard(value[1]) ~= hard(generation) or tonumber(value[3]) <= now then return {false, 0, 0, false} end
   local freshFor = tonumber(value[2]) - now
   if value[1] ~= generation then freshFor = math.min(0, freshFor) end
-  return {value[5], now - tonumber(value[4]), freshFor}
+  local lastsUntil = value[6] and tonumber(value[6]) > tonumber(value[3]) and value[6]
+  return {value[5], now - tonumber(value[4]), freshFor, lastsUntil}
 end
 -- The token of whoever may load now, and until when.
 local function holder(generation)
@@ -36,6 +38,10 @@ if not generation then
   redis.call('SET', KEYS[1], generation)
 end
 local found = find(generation)
+if found[4] then
+  redis.call('HSET', KEYS[2], 'keptUntil', found[4])
+  redis.call('PEXPIRE', KEYS[2], text(found[4] - now))
+end
 local function answer(state, retryAfter) return {state, generation, found[1], found[2], found[3], retryAfter} end
 if found[1] and found[3] > 0 and ARGV[4] ~= '1' then return answer('hit', 0) end
 local token, leasedUntil = holder(generation)
@@ -46,7 +52,7 @@ redis.call('HSET', KEYS[3], 'token', ARGV[2], 'generation', generation, 'until',
 redis.call('PEXPIRE', KEYS[3], ARGV[3])
 return answer('lease', 0)`
 
-/** ARGV: token, generation, bytes, fresh ms, keep ms, channel. */
+/** ARGV: token, generation, bytes, channel, fresh ms, keep ms, keep ms until it is asked for again. */
 const COMMIT = `
 local generation = redis.call('GET', KEYS[1])
 if generation ~= ARGV[2] then
@@ -57,9 +63,9 @@ local token = holder(generation)
 if token and token ~= ARGV[1] then return 'lost' end
 redis.call('DEL', KEYS[3], KEYS[4])
 redis.call('HSET', KEYS[2], 'generation', generation, 'committedAt', text(now),
-  'freshUntil', text(now + ARGV[4]), 'keptUntil', text(now + ARGV[5]), 'bytes', ARGV[3])
-redis.call('PEXPIRE', KEYS[2], ARGV[5])
-redis.call('PUBLISH', ARGV[6], 'committed ' .. KEYS[2])
+  'freshUntil', text(now + ARGV[5]), 'keptUntil', text(now + ARGV[7]), 'lastsUntil', text(now + ARGV[6]), 'bytes', ARGV[3])
+redis.call('PEXPIRE', KEYS[2], ARGV[7])
+redis.call('PUBLISH', ARGV[4], 'committed ' .. KEYS[2])
 return 'stored'`
 
 /** ARGV: token, lease ms. */

@@ -1,6 +1,6 @@
 import { createRunner, type RedisClient, type Reply } from './redis-client.ts'
 import { createScripts, type Scripts } from './redis-scripts.ts'
-import { type Acquired, CAUSE_KNOWN_MS, type Committed, type SharedStore, type StoredValue } from './store.ts'
+import { type Acquired, CAUSE_KNOWN_MS, type Committed, type Store, type StoredValue } from './store.ts'
 
 export interface RedisStoreOptions {
   client: RedisClient
@@ -13,7 +13,7 @@ export interface RedisStoreOptions {
 }
 
 /** A store on Redis 6.2 or newer, or Valkey: one for all processes. Each operation is one script. */
-export function createRedisStore({ client, prefix, nonce, scripts = createScripts() }: RedisStoreOptions): SharedStore {
+export function createRedisStore({ client, prefix, nonce, scripts = createScripts() }: RedisStoreOptions): Store {
   const generationKey = `{${prefix}}:gen`
   const channel = channelOf(prefix)
   const keysOf = (key: string) => [generationKey, key, `${key}:lease`, `${key}:cool`]
@@ -33,10 +33,10 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
       return { state: said as 'wait' | 'cooling', generation, retryAfterMs: Number(retryAfterMs), found }
     },
 
-    async commit(key, { token, generation }, value, { freshForMs, keepForMs }) {
+    async commit(key, { token, generation }, value, { freshForMs, keepForMs, unreadForMs = keepForMs }) {
       const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-      const [fresh, keep] = [Math.ceil(freshForMs), Math.ceil(keepForMs)]
-      return String(await run(scripts.commit, keysOf(key), token, generation, bytes, fresh, keep, channel)) as Committed
+      const times = [freshForMs, keepForMs, unreadForMs].map(Math.ceil)
+      return String(await run(scripts.commit, keysOf(key), token, generation, bytes, channel, ...times)) as Committed
     },
 
     async renew(key, { token }, leaseMs) {
@@ -54,7 +54,7 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
       return { coolDownMs: Number(coolDownMs), found: storedValue(bytes, ageMs, freshForMs) }
     },
 
-    async release(key, token) {
+    async release(key, { token }) {
       await run(scripts.release, keysOf(key), token)
     },
 

@@ -15,6 +15,10 @@ export interface Store {
    * lease's and nobody else has taken the lease over. Otherwise nothing is written.
    */
   commit(key: string, lease: Lease, value: Uint8Array, times: Lifetime): Promise<Committed>
+  /**
+   * Gives a lease back, unused: the next caller may load. Changes nothing where the lease is not held any more.
+   */
+  release(key: string, lease: Pick<Lease, 'token' | 'isLocal'>): Promise<void>
   /** Extends a lease that is still held under the current generation; answers whether it is. */
   renew(key: string, lease: Lease, leaseMs: number): Promise<boolean>
   /**
@@ -32,15 +36,6 @@ export interface Store {
   invalidate(mode: InvalidateMode, cause?: string): Promise<boolean>
   /** The current generation; `undefined`: it is lost, and nothing is current. */
   generation(): Promise<string | undefined>
-}
-
-/** A store that others share, or that stands for one: an answer of it may come too late, or never. */
-export interface SharedStore extends Store {
-  /**
-   * Gives the lease of a token back, unused: whoever asks next may load. For one whose holder has given up on
-   * the store's answer. Changes nothing where the token holds no lease.
-   */
-  release(key: string, token: string): Promise<void>
 }
 
 export type InvalidateMode = 'hard' | 'soft'
@@ -76,6 +71,8 @@ export interface Lifetime {
   freshForMs: number
   /** Kept for so long in all, to be served stale. At least `freshForMs`. */
   keepForMs: number
+  /** Kept for only so long until it is asked for again: from then on for `keepForMs`. Default `keepForMs`. */
+  unreadForMs?: number | undefined
 }
 
 export interface CoolDown {

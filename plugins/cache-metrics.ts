@@ -37,6 +37,11 @@ export function measureCache({ popularPosts, popularPostsBackend }: App, registe
       read: () => invalidations,
     },
     {
+      name: 'popular_posts_loads_refused_total',
+      help: 'Loads that did not begin, because too many others were running. Nothing has failed.',
+      read: () => stats().loadsRefused,
+    },
+    {
       name: 'popular_posts_commits_refused_total',
       help: 'Loaded lists that were not stored, because an invalidation or another process had overtaken them.',
       read: () => stats().commitsRefused,

@@ -11,6 +11,8 @@ declare module 'fastify' {
     popularPostsDatabase: Kysely<Database>
     /** One connection more, for counting views and deleting old counters: they never hold a reader's. */
     popularPostsFlushDatabase: Kysely<Database>
+    /** A few connections more, for loading lists: a slow one never holds those of views, probes and changes. */
+    popularPostsListDatabase: Kysely<Database>
   }
 }
 
@@ -30,9 +32,13 @@ export function openDatabase(
  */
 const FLUSH_STATEMENT_SECONDS = 10
 
-type DatabaseOptions = Omit<PoolOptions, 'connectionString' | 'onError'> & { databaseUrl: string }
+interface DatabaseOptions extends Omit<PoolOptions, 'connectionString' | 'onError' | 'name'> {
+  databaseUrl: string
+  /** How many connections lists have of their own; 0: they use those of all else. */
+  listMax: number
+}
 
-const database: FastifyPluginAsync<DatabaseOptions> = async (app, { databaseUrl, ...options }) => {
+const database: FastifyPluginAsync<DatabaseOptions> = async (app, { databaseUrl, listMax, ...options }) => {
   const onError = (error: Error) => app.log.warn({ code: codeOf(error) }, 'a database connection broke')
   const db = openDatabase(databaseUrl, onError, options)
   app.decorate('popularPostsDatabase', db)
@@ -40,8 +46,11 @@ const database: FastifyPluginAsync<DatabaseOptions> = async (app, { databaseUrl,
     ...{ password: options.password, max: 1, statementSeconds: FLUSH_STATEMENT_SECONDS, name: 'popular-posts-flush' },
   })
   app.decorate('popularPostsFlushDatabase', flushDb)
+  const listOptions = { ...options, max: listMax, name: 'popular-posts-lists' }
+  const listDb = listMax === 0 ? db : openDatabase(databaseUrl, onError, listOptions)
+  app.decorate('popularPostsListDatabase', listDb)
   app.addHook('onClose', async () => {
-    await Promise.all([db.destroy(), flushDb.destroy()])
+    await Promise.all([...new Set([db, flushDb, listDb])].map((each) => each.destroy()))
   })
 }
 

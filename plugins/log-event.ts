@@ -14,6 +14,7 @@ export function logEvent(log: Logger, event: CacheEvent): void {
     case 'stale-hit':
     case 'miss':
     case 'fail-safe':
+    case 'load-refused':
     case 'wait':
     case 'waited':
       log.debug(event, `popular posts: ${event.type}`)

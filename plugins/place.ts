@@ -31,7 +31,7 @@ const RouteTaken = createError<[string, ErrorOptions]>(
 /** All that the plugin decorates an app with. */
 const NAMES = [
   ...['popularPosts', 'postViews', 'popularPostsBackend', 'popularPostsDatabase', 'popularPostsRedis'],
-  'popularPostsUpkeep',
+  ...['popularPostsUpkeep', 'popularPostsFlushDatabase', 'popularPostsListDatabase'],
 ]
 
 /** Which instances an app has, by its server: scopes do not see each other. */

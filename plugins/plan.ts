@@ -1,4 +1,5 @@
 import { entryKey } from '../cache/key.ts'
+import type { Rank } from '../cache/load-slots.ts'
 import { badQuery, combinedFilters, FILTERS, type PopularPostsQuery } from '../query.ts'
 import type { ListQuery, Settings } from './options.ts'
 
@@ -7,6 +8,7 @@ export interface Entry {
   key: string
   list: ListQuery
   isFiltered: boolean
+  rank: Rank
 }
 
 /** A query made complete: an entry, and what to cut from it. */
@@ -38,7 +40,8 @@ export function createPlanner(settings: Settings) {
       const slug = list[name]
       if (slug !== undefined) parts.push(name, slug)
     }
-    return { key: entryKey(prefix, maxLimit, list.days, ...parts), list, isFiltered }
+    const rank = rankOf({ days: list.days, isFiltered }, settings)
+    return { key: entryKey(prefix, maxLimit, list.days, ...parts), list, isFiltered, rank }
   }
 
   function filteredEntry(sort: ListQuery['sort'], days: number, query: PopularPostsQuery): Entry {
@@ -66,6 +69,12 @@ export function createPlanner(settings: Settings) {
     const entry = isPlain ? plainEntry(sort, days) : filteredEntry(sort, days, query)
     return { entry, limit: Math.min(limit, maxLimit), exclude }
   }
+}
+
+/** Pages show the default window; there are a few hundred other windows, and as many lists with a filter as the blog has names. */
+export function rankOf({ days, isFiltered }: { days: number; isFiltered: boolean }, { defaultDays }: Settings): Rank {
+  if (isFiltered) return 2
+  return days === defaultDays ? 0 : 1
 }
 
 /** The window of a query, checked as queries of lists are. */

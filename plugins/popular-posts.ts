@@ -4,8 +4,8 @@ import type { Kysely } from 'kysely'
 import { systemClock } from '../cache/clock.ts'
 import type { CacheCounts } from '../cache/events.ts'
 import { entryKey } from '../cache/key.ts'
-import type { CachePolicy } from '../cache/options.ts'
-import { type Answer, createReadThroughCache, type ReadAnswer } from '../cache/read-through-cache.ts'
+import type { Answer, CachePolicy, ReadAnswer } from '../cache/options.ts'
+import { createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
 import type { Filters } from '../db/filters.ts'
 import type { Tables } from '../db/popular-posts.ts'
@@ -15,7 +15,7 @@ import type { PopularPostsBackend } from './backend-type.ts'
 import { DecodedList, encodeList } from './list.ts'
 import type { ListBody } from './list-body.ts'
 import type { ListQuery, Settings } from './options.ts'
-import { createPlanner, daysOf, type Entry } from './plan.ts'
+import { createPlanner, daysOf, type Entry, rankOf } from './plan.ts'
 import type { Post } from './post-type.ts'
 import { createSource, type Source } from './source.ts'
 
@@ -55,6 +55,9 @@ const HIT: Read = { outcome: 'hit', durationMs: 0 }
 /** `app.popularPosts`; of posts of another type, where an app has several kinds: see `PopularPostsTypes`. */
 export type PopularPosts<P = Post> = ReturnType<typeof createPopularPosts<P>>
 
+/** How many lists a process loads at once: more of them would not end sooner, and take the database from all else. */
+export const MAX_LOADS = 4
+
 /** The cache of popular posts lists and of the list of categories, over a source of them. */
 export function createPopularPosts<P = Post>(settings: Settings, source: Source, backend: PopularPostsBackend) {
   const cache = createReadThroughCache({
@@ -82,6 +85,7 @@ export function createPopularPosts<P = Post>(settings: Settings, source: Source,
     return {
       key: entryKey(settings.prefix, 'categories', days),
       load: async () => encodeList(await categories({ days })),
+      rank: rankOf({ days, isFiltered: false }, settings),
     }
   }
 
@@ -98,13 +102,13 @@ export function createPopularPosts<P = Post>(settings: Settings, source: Source,
 
   /**
    * A list as bytes, for a route.
-   * @throws `PP_BAD_QUERY` (400) when a parameter is not what it must be; `PP_LOAD_FAILED` and `PP_UNSETTLED` (503, with
-   * `retryAfterMs`) when there is nothing to serve.
+   * @throws `PP_BAD_QUERY` (400) when a parameter is not what it must be; `PP_LOAD_FAILED`, `PP_TOO_MANY_LOADS` and
+   * `PP_UNSETTLED` (503, with `retryAfterMs`) when there is nothing to serve.
    */
   async function read(query: PopularPostsQuery = {}): Promise<ListAnswer> {
     const { entry, limit, exclude } = planOf(query)
     if (!(await areFiltersKnown(entry))) return nothing()
-    const answer = await cache.read(entry.key, loadPosts(entry.list))
+    const answer = await cache.read(entry.key, loadPosts(entry.list), entry.rank)
     return cut(answer, answer, limit, exclude)
   }
 
@@ -118,7 +122,7 @@ export function createPopularPosts<P = Post>(settings: Settings, source: Source,
   async function readCategories(query: { days?: number | undefined } = {}): Promise<ListAnswer | undefined> {
     const entry = categoriesEntry(query)
     if (entry === undefined) return undefined
-    const answer = await cache.read(entry.key, entry.load)
+    const answer = await cache.read(entry.key, entry.load, entry.rank)
     return cut(answer, answer)
   }
 
@@ -129,14 +133,14 @@ export function createPopularPosts<P = Post>(settings: Settings, source: Source,
   async function refresh(query: PopularPostsQuery = {}, options: Soon = {}): Promise<P[]> {
     const { entry, limit, exclude } = planOf(query)
     if (!(await areFiltersKnown(entry))) return []
-    const answer = await cache.refresh(entry.key, loadPosts(entry.list), inMs(options))
+    const answer = await cache.refresh(entry.key, loadPosts(entry.list), { ...inMs(options), rank: entry.rank })
     return JSON.parse(bodyOf(answer, limit, exclude).body.toString()) as P[]
   }
 
   /** As `refresh`, the list of categories. */
   async function refreshCategories(query: { days?: number | undefined } = {}, options: Soon = {}): Promise<void> {
     const entry = categoriesEntry(query)
-    if (entry) await cache.refresh(entry.key, entry.load, inMs(options))
+    if (entry) await cache.refresh(entry.key, entry.load, { ...inMs(options), rank: entry.rank })
   }
 
   /** Callers cannot mint keys: a filter that names nothing is answered before anything is looked up under it. */
@@ -239,6 +243,8 @@ function policyOf({ ttlSeconds, staleSeconds, failSafeSeconds, loadTimeoutSecond
     failSafeMs: failSafeSeconds * 1000,
     leaseMs: 3_000,
     loadTimeoutMs: loadTimeoutSeconds * 1000,
+    unreadMs: 120_000,
+    loads: { max: MAX_LOADS, maxWaiting: 100, patienceMs: 1_000 },
     coolDown: { firstMs: 500, maxMs: 5_000 },
     poll: { firstMs: 25, longestMs: 250 },
   }
@@ -247,15 +253,17 @@ function policyOf({ ttlSeconds, staleSeconds, failSafeSeconds, loadTimeoutSecond
 interface CacheOptions {
   settings: Settings
   db: Kysely<Tables> | undefined
+  /** What lists are loaded from: the same, or connections of their own. */
+  listDb: Kysely<Tables> | undefined
 }
 
-const popularPosts: FastifyPluginAsync<CacheOptions> = async (app, { settings, db }) => {
+const popularPosts: FastifyPluginAsync<CacheOptions> = async (app, { settings, db, listDb }) => {
   const backend = app.popularPostsBackend
   // Nobody waits for a Redis that is known to be away.
   const countViews = async () => {
     if (db !== undefined && !backend.state().isDown) await app.postViews.flushBriefly()
   }
-  const service = createPopularPosts(settings, createSource(settings, db, countViews), backend)
+  const service = createPopularPosts(settings, createSource(settings, db, countViews, listDb), backend)
   app.decorate('popularPosts', service)
   app.addHook('onClose', () => service.settle())
 }

@@ -25,15 +25,17 @@ const COUNTING_MS = 1_000
 
 /**
  * The host's own loaders where it brings them, else our queries on `db`.
+ * @param listDb what lists are loaded from: their own connections. Default `db`.
  * @param countViews counts what is known of views; lists are loaded after that, also where it fails.
  */
 export function createSource(
   settings: Settings,
   db: Kysely<Tables> | undefined,
   countViews: () => Promise<unknown>,
+  listDb = db,
 ): Source {
   const { load, loadCategories, loadFilters } = settings
-  const ours = db === undefined ? undefined : queriesOn(db, settings)
+  const ours = listDb === undefined ? undefined : queriesOn(listDb, settings)
   const posts: Source['posts'] | undefined = load ?? ours?.posts
   const categories = loadCategories ?? ours?.categories
   if (posts === undefined) throw new TypeError('Expected a load function or a database, got neither.')
@@ -43,7 +45,7 @@ export function createSource(
     posts: (query) => counted().then(() => posts(query)),
     categories: categories === undefined ? undefined : (query) => counted().then(() => categories(query)),
     filters: loadFilters ?? ours?.filters ?? (async () => nothing),
-    isUp: ours?.isUp,
+    isUp: db === undefined ? undefined : createUpCheck(() => sql`select 1 as up`.execute(db)),
   }
 }
 
@@ -57,6 +59,5 @@ function queriesOn(db: Kysely<Tables>, { timeZone, defaultDays }: Settings) {
     posts: (query: ListQuery) => keep(query).then(() => findPopularPosts(db, { ...query, timeZone })),
     categories: ({ days }: { days: number }) => keep({ days }).then(() => findCategories(db, { days, timeZone })),
     filters: () => findFilters(db),
-    isUp: createUpCheck(() => sql`select 1 as up`.execute(db)),
   }
 }

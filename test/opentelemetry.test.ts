@@ -75,7 +75,12 @@ t.test('a meter is told of reads, loads and waits, until it is enough', async (t
   ])
   t.same(before.get('popular_posts.wait.duration s'), [['', 1]])
   t.same(before.get('popular_posts.invalidations {invalidation}'), [['', 1]])
-  for (const name of ['fail_safe_answers {answer}', 'takeovers {load}', 'redis_failures {failure}'])
+  for (const name of [
+    'loads_refused {load}',
+    'fail_safe_answers {answer}',
+    'takeovers {load}',
+    'redis_failures {failure}',
+  ])
     t.same(before.get(`popular_posts.${name}`), [['', 0]], name)
 
   stop()

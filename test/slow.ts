@@ -22,6 +22,7 @@ export const SLOW: readonly string[] = [
   'test/http/live-names.test.ts',
   'test/http/readiness.test.ts',
   'test/install.test.ts',
+  'test/http/stranger.test.ts',
   'test/lambda/cluster.test.ts',
   'test/lambda/faults.test.ts',
   'test/lambda/template.test.ts',

@@ -2,7 +2,7 @@ import t from 'tap'
 import type { CacheEvent } from '../../cache/events.ts'
 import { createFailoverStore } from '../../cache/failover-store.ts'
 import { createMemoryStore } from '../../cache/memory-store.ts'
-import type { Lease, SharedStore } from '../../cache/store.ts'
+import type { Lease, Store } from '../../cache/store.ts'
 import { createNames, createVirtualClock } from '../helpers/virtual-clock.ts'
 
 const LIFETIME = { freshForMs: 60_000, keepForMs: 120_000 }
@@ -34,12 +34,12 @@ function setUp() {
     if (reach === 'silent') return new Promise(() => {})
     throw new Error('ECONNREFUSED')
   }
-  const primary: SharedStore = {
+  const primary: Store = {
     acquire: (key, request) => gate(() => shared.acquire(key, request)),
     commit: (key, lease, value, lifetime) => gate(() => shared.commit(key, lease, value, lifetime)),
     renew: (key, lease, leaseMs) => gate(() => shared.renew(key, lease, leaseMs)),
     fail: (key, lease, coolDown) => gate(() => shared.fail(key, lease, coolDown)),
-    release: (key, token) => gate(() => shared.release(key, token)),
+    release: (key, lease) => gate(() => shared.release(key, lease)),
     invalidate: (mode, cause) => gate(() => shared.invalidate(mode, cause)),
     generation: () => gate(() => shared.generation()),
   }
@@ -299,4 +299,25 @@ t.test('a cause that the shared store knows ends no generation, but own values g
   t.equal(await shared.generation(), before)
   set('refusing')
   t.match(await acquire('a'), { state: 'lease', found: undefined })
+})
+
+t.test('a lease is given back to the store that handed it out, now or when that answers again', async (t) => {
+  const { acquire, clock, set, shared, store, takeLease } = setUp()
+  const free = (key: string) => shared.acquire(key, { token: `free ${key}`, leaseMs: 3000 })
+  await store.release('a', await takeLease('a'))
+  t.match(await free('a'), { state: 'lease' })
+
+  const lease = await takeLease('b')
+  set('refusing')
+  await store.release('b', lease)
+  const local = await acquire('c')
+  t.match(local, { state: 'lease', lease: { isLocal: true } })
+  if (local.state === 'lease') await store.release('c', local.lease)
+  t.match(await acquire('c'), { state: 'lease' }, 'also by the own store')
+  t.match(await shared.acquire('b', { token: 'early', leaseMs: 3000 }), { state: 'wait' })
+
+  set('up')
+  store.heal()
+  await clock.advance(0)
+  t.match(await free('b'), { state: 'lease' })
 })

@@ -26,3 +26,21 @@ t.test('values are capped in number and in bytes, the least recently used first'
   await put('f', 101)
   t.ok(store.size().bytes <= 100, 'a value larger than all room is not kept')
 })
+
+t.test('what was not asked for again makes room when another value comes', async (t) => {
+  const clock = createVirtualClock()
+  const store = createMemoryStore({ clock, nonce: createNames() })
+  const put = async (key: string, unreadForMs?: number) => {
+    const acquired = await store.acquire(key, { token: key, leaseMs: 1000 })
+    if (acquired.state !== 'lease') throw new Error(acquired.state)
+    await store.commit(key, acquired.lease, Buffer.alloc(10), { freshForMs: 1000, keepForMs: 5000, unreadForMs })
+  }
+  await put('kept')
+  for (let number = 0; number < 100; number += 1) await put(`once ${number}`, 200)
+  t.ok(store.peek?.('once 7'))
+  t.equal(store.size().entries, 101)
+  await clock.advance(200)
+  await put('next', 200)
+  t.same(store.size(), { entries: 3, bytes: 30 })
+  t.ok(store.peek?.('once 7'), 'this one was asked for again')
+})

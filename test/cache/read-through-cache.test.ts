@@ -439,3 +439,106 @@ t.test('a process that was frozen joins nobody to what it had asked before', asy
   t.equal(await text(before), 'v1', 'asked before the invalidation')
   t.equal(await text(after), 'v2')
 })
+
+/** Loads of the lowest importance that fill its slots: of the others one is left. */
+function occupy({ cache }: Pick<ReturnType<typeof setUp>, 'cache'>) {
+  const loading = deferred<Uint8Array>()
+  const both = Promise.all(['x', 'y'].map((key) => cache.read(key, () => loading.promise)))
+  return async () => {
+    loading.resolve(Buffer.from('late'))
+    await both
+  }
+}
+
+t.test('a load that finds no slot is refused, without a cool-down: another process loads at once', async (t) => {
+  const set = setUp(t)
+  const { cache, clock, createProcess, counts, events, load, loads, text } = set
+  const end = occupy(set)
+  await clock.advance(0)
+  const refused = Promise.all(
+    [1, 2, 3].map(() =>
+      t.rejects(cache.read('a', load, 2), { code: 'PP_TOO_MANY_LOADS', statusCode: 503, retryAfterMs: 1000 }),
+    ),
+  )
+  await clock.advance(500)
+  const elsewhere = text(createProcess().read('a', load, 2))
+  await clock.advance(500)
+  await refused
+  await clock.advance(250)
+  t.equal(await elsewhere, 'v1')
+  t.match(counts.read(), { loadsRefused: 1, loadsFailed: 0, loads: 1, waits: 1 })
+  t.match(
+    events.find(({ type }) => type === 'load-refused'),
+    { key: 'a', why: 'load', isServedStale: false },
+  )
+  t.match(await cache.read('a', load, 2), { outcome: 'hit' })
+  t.equal(loads(), 1)
+  t.equal(await text(cache.read('b', load)), 'v2', 'an entry of rank 0 has a slot left')
+  await end()
+})
+
+t.test('a refused load serves the older value, stale or for emergencies', async (t) => {
+  const set = setUp(t)
+  const { cache, clock, counts, events, load, text } = set
+  t.equal(await text(cache.read('a', load, 2)), 'v1')
+  t.match(await cache.read('a', load, 2), { outcome: 'hit' }, 'read again, so that it is kept')
+  await clock.advance(10_001)
+  const end = occupy(set)
+  await clock.advance(0)
+  t.match(await cache.read('a', load, 2), { outcome: 'stale' })
+  await clock.advance(1_000)
+  t.match(
+    events.find(({ type }) => type === 'load-refused'),
+    { why: 'refresh', isServedStale: true },
+  )
+  t.notOk(events.some(({ type }) => type === 'background-failed'))
+  await clock.advance(20_000)
+  const failSafe = cache.read('a', load, 2)
+  await clock.advance(1_000)
+  t.match(await failSafe, { outcome: 'stale', ageMs: 31_001 })
+  t.match(counts.read(), { loadsRefused: 2, loadsFailed: 0, failSafeServed: 0 })
+  await end()
+  t.equal(await text(cache.refresh('a', load)), 'v2')
+})
+
+t.test('a load that was given up on keeps its slot until it has ended', async (t) => {
+  const { cache, clock, load } = setUp(t)
+  const loading = deferred<Uint8Array>()
+  const slow = ['x', 'y', 'z'].map((key) =>
+    t.rejects(
+      cache.read(key, () => loading.promise),
+      { code: 'PP_LOAD_FAILED' },
+    ),
+  )
+  await clock.advance(30_000)
+  await Promise.all(slow)
+  const refused = t.rejects(cache.read('a', load), { code: 'PP_TOO_MANY_LOADS' })
+  await clock.advance(1_000)
+  await refused
+  loading.resolve(Buffer.from('too late'))
+  await clock.advance(0)
+  t.match(await cache.read('a', load), { outcome: 'loaded' })
+})
+
+t.test('an entry of another rank goes soon unless it is read again, also from the store behind copies', async (t) => {
+  const { clock, store, load, loads } = setUp(t)
+  const createProcess = (near: { maxStaleMs: number } | undefined) =>
+    createReadThroughCache({
+      ...{ store, clock, random: () => 0.5, nonce: createNames(), policy, near, observe: () => {} },
+    })
+  for (const near of [undefined, { maxStaleMs: 1000 }]) {
+    const cache = createProcess(near)
+    const before = loads()
+    for (const key of ['once', 'twice', 'refreshed']) await cache.read(`${key} ${near}`, load, 1)
+    await cache.read(`main ${near}`, load)
+    await cache.refresh(`refreshed ${near}`, load, { rank: 1 })
+    t.match(await cache.read(`twice ${near}`, load, 1), { outcome: 'hit' })
+    t.match(await cache.read(`twice ${near}`, load, 1), { outcome: 'hit' })
+    await clock.advance(policy.unreadMs)
+    t.equal(loads() - before, 5)
+    for (const key of ['twice', 'refreshed', 'main'])
+      t.match(await createProcess(near).read(`${key} ${near}`, load, 1), { outcome: 'hit' }, key)
+    t.match(await cache.read(`once ${near}`, load, 1), { outcome: 'loaded' })
+    t.equal(loads() - before, 6)
+  }
+})

@@ -49,6 +49,19 @@ for (const [where, client] of [['one Redis', single] as const, ['a Cluster of th
     }),
   )
 
+  t.test(`on ${where}: Redis forgets what is not asked for again`, async (t) => {
+    const prefix = newPrefix()
+    const store = storeOn(client, prefix)
+    const expiresInMs = () => client.pttl(`{${prefix}}:a`)
+    await store.commit('a', await takeLease(store), Buffer.from('one'), { ...LIFETIME, unreadForMs: 5_000 })
+    t.ok((await expiresInMs()) <= 5_000)
+    t.match(await acquire(store), { state: 'hit' })
+    const expires = await expiresInMs()
+    t.ok(expires > LIFETIME.freshForMs && expires <= LIFETIME.keepForMs)
+    await store.commit('a', await takeLease(store, { force: true }), Buffer.from('two'), LIFETIME)
+    t.ok((await expiresInMs()) > LIFETIME.freshForMs)
+  })
+
   t.test(`on ${where}: every byte comes back as it went in`, async (t) => {
     const store = storeOn(client, newPrefix())
     const all = Uint8Array.from({ length: 1024 }, (_, index) => index % 256)

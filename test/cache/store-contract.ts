@@ -1,9 +1,9 @@
 import type { Test } from 'tap'
-import type { Lease, SharedStore } from '../../cache/store.ts'
+import type { Lease, Store } from '../../cache/store.ts'
 
 /** A store under test, and the way to let its time pass. */
 export interface StoreUnderTest {
-  store: SharedStore
+  store: Store
   advance(ms: number): Promise<void>
 }
 
@@ -15,17 +15,16 @@ const LEASE_MS = 300
 /** What every store promises: see `cache/store.ts`. */
 export async function testStoreContract(t: Test, createStore: (t: Test) => Promise<StoreUnderTest>): Promise<void> {
   let tokens = 0
-  const acquire = (store: SharedStore, options: { force?: boolean } = {}) => {
+  const acquire = (store: Store, options: { force?: boolean } = {}) => {
     tokens += 1
     return store.acquire('a', { token: `t${tokens}`, leaseMs: LEASE_MS, ...options })
   }
-  const takeLease = async (store: SharedStore, options = {}): Promise<Lease> => {
+  const takeLease = async (store: Store, options = {}): Promise<Lease> => {
     const acquired = await acquire(store, options)
     if (acquired.state !== 'lease') throw new Error(`expected a lease, got ${acquired.state}`)
     return acquired.lease
   }
-  const put = async (store: SharedStore, text: string) =>
-    store.commit('a', await takeLease(store), bytes(text), LIFETIME)
+  const put = async (store: Store, text: string) => store.commit('a', await takeLease(store), bytes(text), LIFETIME)
 
   await t.test('an entry that nobody has loaded is leased to one, and the others wait', async (t) => {
     const { store } = await createStore(t)
@@ -51,6 +50,28 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
     t.match(await acquire(store), { state: 'wait', found: { freshForMs: Number } }, 'a waiter sees the stale value too')
     await advance(4000)
     t.match(await acquire(store), { state: 'lease', found: undefined })
+  })
+
+  await t.test('a value that is not asked for again is gone soon; one that is stays for its whole time', async (t) => {
+    const { store, advance } = await createStore(t)
+    const brief = { ...LIFETIME, unreadForMs: 400 }
+    await store.commit('a', await takeLease(store), bytes('one'), brief)
+    await advance(450)
+    const gone = await acquire(store)
+    t.match(gone, { state: 'lease', found: undefined }, 'fresh or not')
+    if (gone.state === 'lease') await store.commit('a', gone.lease, bytes('two'), brief)
+    await advance(300)
+    t.match(await acquire(store), { state: 'hit' }, 'it is asked for again')
+    await advance(500)
+    t.match(await acquire(store), { state: 'hit' })
+    await advance(3000)
+    const stale = await acquire(store)
+    t.match(stale, { state: 'lease', found: { freshForMs: Number } })
+    if (stale.state !== 'lease') return
+    await store.commit('a', stale.lease, bytes('three'), brief)
+    t.match(await store.fail('a', stale.lease, COOL_DOWN), { found: { freshForMs: Number } })
+    await advance(450)
+    t.match(await acquire(store), { state: 'lease', found: undefined }, 'a failed load is no question for it')
   })
 
   await t.test('force takes no value for fresh, and still respects a lease', async (t) => {
@@ -107,11 +128,11 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
   await t.test('a lease that is given back is free for the next; nobody gives back the lease of another', async (t) => {
     const { store } = await createStore(t)
     const lease = await takeLease(store)
-    await store.release('a', 'another token')
+    await store.release('a', { token: 'another token' })
     t.match(await acquire(store), { state: 'wait' })
-    await store.release('a', lease.token)
+    await store.release('a', lease)
     await takeLease(store)
-    await store.release('a', lease.token)
+    await store.release('a', lease)
     t.match(await acquire(store), { state: 'wait' })
     t.equal(await store.commit('a', lease, bytes('late'), LIFETIME), 'lost')
   })

@@ -5,7 +5,7 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import { createMemoryStore } from '../../cache/memory-store.ts'
 import { createRedisStore } from '../../cache/redis-store.ts'
-import type { Lease, SharedStore } from '../../cache/store.ts'
+import type { Lease, Store } from '../../cache/store.ts'
 import { redisUrl } from '../helpers/redis.ts'
 import { createNames, createVirtualClock } from '../helpers/virtual-clock.ts'
 import { virtualScripts, withPrefix } from '../helpers/virtual-redis.ts'
@@ -13,7 +13,7 @@ import { virtualScripts, withPrefix } from '../helpers/virtual-redis.ts'
 /** One step, made on both stores. `lease` picks among all leases handed out so far, the latest being 0. */
 type Command =
   | { do: 'acquire'; key: string; leaseMs: number; force: boolean }
-  | { do: 'commit'; lease: number; text: string; freshForMs: number; keepForMs: number }
+  | { do: 'commit'; lease: number; text: string; freshForMs: number; keepForMs: number; unreadForMs?: number }
   | { do: 'renew'; lease: number; leaseMs: number }
   | { do: 'fail'; lease: number; firstMs: number; maxMs: number }
   | { do: 'release'; lease: number }
@@ -34,6 +34,8 @@ const times = fc.constantFrom(
   { freshForMs: 1000, keepForMs: 5000 },
   { freshForMs: 100, keepForMs: 100 },
   { freshForMs: 0, keepForMs: 300 },
+  { freshForMs: 1000, keepForMs: 5000, unreadForMs: 200 },
+  { freshForMs: 200, keepForMs: 1000, unreadForMs: 350 },
 )
 const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: fc.constant('acquire' as const), key, leaseMs, force: fc.boolean() }) },
@@ -59,7 +61,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 )
 
 /** A store, the leases that it has handed out, and its generations as numbers in the order of their appearance. */
-function createSide(store: SharedStore, advance: (ms: number) => Promise<unknown>) {
+function createSide(store: Store, advance: (ms: number) => Promise<unknown>) {
   const leases: { key: string; lease: Lease }[] = []
   const generations: string[] = []
   const token = createNames()
@@ -95,7 +97,7 @@ function createSide(store: SharedStore, advance: (ms: number) => Promise<unknown
     if (chosen === undefined) return 'no such lease'
     if (command.do === 'commit') return store.commit(chosen.key, chosen.lease, Buffer.from(command.text), command)
     if (command.do === 'renew') return store.renew(chosen.key, chosen.lease, command.leaseMs)
-    if (command.do === 'release') return store.release(chosen.key, chosen.lease.token)
+    if (command.do === 'release') return store.release(chosen.key, chosen.lease)
     return store.fail(chosen.key, chosen.lease, command)
   }
   return async (command: Command) => plain(await run(command))

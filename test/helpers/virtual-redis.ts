@@ -1,5 +1,5 @@
 import { createScripts } from '../../cache/redis-scripts.ts'
-import type { SharedStore } from '../../cache/store.ts'
+import type { Store } from '../../cache/store.ts'
 
 /**
  * Time kept in a key of the same slot, `{prefix}:now`. Redis' own clock goes on meanwhile, so keys expire a thousand
@@ -17,7 +17,7 @@ end}`
 export const virtualScripts = createScripts(VIRTUAL_TIME)
 
 /** A store under keys of a prefix's own: `{prefix}:a` where the caller says `a`. */
-export function withPrefix(store: SharedStore, prefix: string): SharedStore {
+export function withPrefix(store: Store, prefix: string): Store {
   const full = (key: string) => `{${prefix}}:${key}`
   return {
     ...store,
@@ -25,6 +25,6 @@ export function withPrefix(store: SharedStore, prefix: string): SharedStore {
     commit: (key, lease, value, lifetime) => store.commit(full(key), lease, value, lifetime),
     renew: (key, lease, leaseMs) => store.renew(full(key), lease, leaseMs),
     fail: (key, lease, coolDown) => store.fail(full(key), lease, coolDown),
-    release: (key, token) => store.release(full(key), token),
+    release: (key, lease) => store.release(full(key), lease),
   }
 }

@@ -123,6 +123,25 @@ export const BREAKS: Record<string, Break & { says: RegExp }> = {
     says: /has waited|is still invalidating|in peace/,
     failover: { deadlineMs: 1e9 },
   },
+  'a list stays though it is not asked for again': {
+    says: /there after its time/,
+    shared: (store) => ({
+      ...store,
+      commit: (key, lease, value, times) => store.commit(key, lease, value, { ...times, unreadForMs: times.keepForMs }),
+    }),
+  },
+  'a list goes though it was asked for again': {
+    says: /gone before its time/,
+    shared: (store) => ({
+      ...store,
+      commit: (key, lease, value, { unreadForMs = 0, ...times }) =>
+        store.commit(key, lease, value, { ...times, keepForMs: unreadForMs }),
+    }),
+  },
+  'loads at once have no bound': {
+    says: /loads at once/,
+    loads: { max: 1e9, maxWaiting: 0, patienceMs: 0 },
+  },
   'an error of the store reaches the reader': {
     says: /a read fails with/,
     backup: (store): Store => ({ ...store, acquire: () => Promise.reject(new Error('ECONNREFUSED')) }),

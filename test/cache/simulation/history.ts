@@ -1,4 +1,4 @@
-import type { Acquired, Committed, Lease, SharedStore, Store } from '../../../cache/store.ts'
+import type { Acquired, Committed, Lease, Store } from '../../../cache/store.ts'
 import type { Machine } from './machine.ts'
 import type { World } from './world.ts'
 
@@ -31,6 +31,7 @@ export function createHistory(world: World, bounds: { localMs: number; deadlineM
   const loadsEnded = new Map<number, number>()
   const broken: string[] = []
   const leases = new Map<string, { machine: Machine; token: string; atMs: number; isOver: boolean }>()
+  const kept = new Map<string, { hard: string; keptUntilMs: number; lastsUntilMs: number }>()
   const given = new Map<string, { machine: Machine; key: string; atMs: number }>()
 
   function breaks(promise: string): void {
@@ -45,6 +46,18 @@ export function createHistory(world: World, bounds: { localMs: number; deadlineM
     if (before !== undefined && !before.isOver && before.machine.lastTroubleMs() < before.atMs)
       breaks(`a second lease of ${place}: ${machine.name} while ${before.machine.name} holds it`)
     leases.set(place, { machine, token, atMs: world.now(), isOver: false })
+  }
+
+  const hardOf = (generation = '') => generation.split('.')[0] ?? ''
+
+  /** (g) An entry is kept for as long as its commit said, which depends on whether it is asked for again. */
+  function found(key: string, acquired: Acquired): void {
+    const entry = kept.get(key)
+    if (entry?.hard !== hardOf(acquired.generation)) return
+    const isKept = entry.keptUntilMs > world.now()
+    if (isKept && acquired.found === undefined) breaks(`${key} is gone before its time`)
+    if (!isKept && acquired.found !== undefined) breaks(`${key} is there after its time`)
+    entry.keptUntilMs = isKept ? entry.lastsUntilMs : entry.keptUntilMs
   }
 
   return {
@@ -88,11 +101,12 @@ export function createHistory(world: World, bounds: { localMs: number; deadlineM
     },
 
     /** The shared store, watched: `machine` is who asks. */
-    watchShared(store: SharedStore, machine: Machine): SharedStore {
+    watchShared(store: Store, machine: Machine): Store {
       return {
         ...store,
         async acquire(key, request) {
           const acquired = await store.acquire(key, request)
+          found(key, acquired)
           if (acquired.state === 'lease') leased(key, acquired.lease, machine)
           return acquired
         },
@@ -100,6 +114,12 @@ export function createHistory(world: World, bounds: { localMs: number; deadlineM
           const committed = await store.commit(key, lease, value, lifetime)
           const held = leases.get(`${key} ${lease.generation}`)
           if (committed === 'stored' && held !== undefined) held.isOver = true
+          if (committed === 'stored') {
+            const { keepForMs, unreadForMs = keepForMs } = lifetime
+            const now = world.now()
+            const [keptUntilMs, lastsUntilMs] = [now + unreadForMs, now + keepForMs]
+            kept.set(key, { hard: hardOf(lease.generation), keptUntilMs, lastsUntilMs })
+          }
           // (f)
           if (committed === 'stored' && decode(value).version < storeFloor)
             breaks(`${machine.name} stores ${decode(value).version}, invalidated by ${storeFloor}`)
@@ -110,9 +130,9 @@ export function createHistory(world: World, bounds: { localMs: number; deadlineM
           if (held !== undefined) held.isOver = true
           return store.fail(key, lease, coolDown)
         },
-        async release(key, token) {
-          for (const held of leases.values()) if (held.token === token) held.isOver = true
-          return store.release(key, token)
+        async release(key, lease) {
+          for (const held of leases.values()) if (held.token === lease.token) held.isOver = true
+          return store.release(key, lease)
         },
       }
     },

@@ -1,7 +1,8 @@
 import { createFailoverStore, type FailoverStore } from '../../../cache/failover-store.ts'
 import { createMemoryStore } from '../../../cache/memory-store.ts'
-import { createReadThroughCache, type ReadThroughCache } from '../../../cache/read-through-cache.ts'
-import type { InvalidateMode, SharedStore, Store, StoredValue } from '../../../cache/store.ts'
+import type { ReadThroughCache } from '../../../cache/options.ts'
+import { createReadThroughCache } from '../../../cache/read-through-cache.ts'
+import type { InvalidateMode, Store, StoredValue } from '../../../cache/store.ts'
 import { createNames } from '../../helpers/virtual-clock.ts'
 import { createHistory, decode, encode } from './history.ts'
 import { createMachine, type Machine } from './machine.ts'
@@ -9,6 +10,8 @@ import { createWorld, type World } from './world.ts'
 
 const MACHINES = 4
 const KEYS = ['a', 'b', 'c'] as const
+const RANKS = { a: 0, b: 1, c: 2 } as const
+type Key = (typeof KEYS)[number]
 const FAULTS_END_MS = 10_000
 const NEAR = { maxStaleMs: 1000 }
 const FAILOVER = { deadlineMs: 150, retryAfterMs: 1000, localMs: 5000 }
@@ -16,14 +19,16 @@ const LEASE_MS = 3000
 const LOAD_TIMEOUT_MS = 6000
 const COOL_DOWN = { firstMs: 500, maxMs: 5000 }
 const POLL = { firstMs: 25, longestMs: 250 }
+const LOADS = { max: 3, maxWaiting: 2, patienceMs: 1000 }
 
 /** One deliberate fault in the algorithm, put around its parts. */
 export interface Break {
-  shared?: (store: SharedStore, world: World) => SharedStore
+  shared?: (store: Store, world: World) => Store
   backup?: (store: Store) => Store
   cache?: (cache: ReadThroughCache, machine: Machine) => ReadThroughCache
   near?: typeof NEAR
   failover?: Partial<typeof FAILOVER>
+  loads?: typeof LOADS
 }
 
 interface Invalidation {
@@ -46,15 +51,17 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
   const nonce = createNames()
   const worldClock = { now: world.now, schedule: world.at }
   const newStore = () => createMemoryStore({ clock: worldClock, nonce, maxEntries: 8 })
-  const breakShared = broken.shared ?? ((store: SharedStore) => store)
+  const breakShared = broken.shared ?? ((store: Store) => store)
   let shared = breakShared(newStore(), world)
   let isStoreUp = true
   let isPeace = false
   const invalidating = new Set<{ machine: Machine }>()
   let loads = 0
+  const running = new Map<Machine, number>()
   // What this day is like.
   const ttlMs = world.pick([1500, 60_000])
   const staleMs = world.pick([0, 2000, 20_000])
+  const unreadMs = world.pick([300, 1000])
   const slowLoads = world.pick([0.02, 0.1])
   const failingLoads = world.pick([0, 0.05, 0.3])
   const faults = world.pick([0.02, 0.1, 0.2])
@@ -73,7 +80,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
   }
 
   /** The shared store, as a machine reaches it. */
-  function reach(machine: Machine): SharedStore {
+  function reach(machine: Machine): Store {
     const on = () => history.watchShared(shared, machine)
     return {
       acquire: (key, request) => machine.command(() => on().acquire(key, request)),
@@ -85,7 +92,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
         }),
       renew: (key, lease, leaseMs) => machine.command(() => on().renew(key, lease, leaseMs)),
       fail: (key, lease, coolDown) => machine.command(() => on().fail(key, lease, coolDown)),
-      release: (key, token) => machine.command(() => on().release(key, token)),
+      release: (key, lease) => machine.command(() => on().release(key, lease)),
       invalidate: (mode, cause) => {
         const published = history.version()
         return machine.command(async () => {
@@ -122,7 +129,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
       near: broken.near ?? NEAR,
       policy: {
         ...{ ttlMs, staleMs, failSafeMs: 100_000, leaseMs: LEASE_MS, loadTimeoutMs: LOAD_TIMEOUT_MS },
-        ...{ coolDown: COOL_DOWN, poll: POLL },
+        ...{ coolDown: COOL_DOWN, poll: POLL, unreadMs, loads: broken.loads ?? LOADS },
       },
     })
     processes[index] = { machine, store, cache: broken.cache?.(cache, machine) ?? cache }
@@ -133,6 +140,9 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
   const loadOn = (machine: Machine) => () => {
     loads += 1
     const load = loads
+    const atOnce = (running.get(machine) ?? 0) + 1
+    running.set(machine, atOnce)
+    if (atOnce > LOADS.max) history.breaks(`${machine.name} runs ${atOnce} loads at once`)
     const isSlow = !isPeace && world.chance(slowLoads)
     const durationMs = isSlow ? world.between(1000, 1.5 * LOAD_TIMEOUT_MS) : world.between(1, 300)
     const isFailing = !isPeace && world.chance(failingLoads)
@@ -145,6 +155,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
       }
       const end = () => {
         history.loadEnded(load)
+        running.set(machine, (running.get(machine) ?? 0) - 1)
         if (isFailing) reject(new Error('the database failed'))
         else resolve(encode(seen, load))
       }
@@ -152,9 +163,11 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
     })
   }
 
-  function read({ machine, cache }: Process, key: string, how: 'read' | 'refresh' = 'read', onAnswer = check) {
+  function read({ machine, cache }: Process, key: Key, how: 'read' | 'refresh' = 'read', onAnswer = check) {
     const reading = history.startReading(machine, key)
-    cache[how](key, loadOn(machine)).then(
+    const [load, rank] = [loadOn(machine), RANKS[key]]
+    const answer = how === 'read' ? cache.read(key, load, rank) : cache.refresh(key, load, { rank })
+    answer.then(
       (answer) => {
         history.answered(reading, answer.value)
         onAnswer(answer)
