@@ -9,6 +9,7 @@ import cache, { MAX_LOADS } from './plugins/popular-posts.ts'
 import postViews from './plugins/post-views.ts'
 import redisPlugin from './plugins/redis.ts'
 import signals from './plugins/signals.ts'
+import troubles from './plugins/troubles.ts'
 import upkeep from './plugins/upkeep.ts'
 import categoriesRoute from './routes/categories.ts'
 import { handleError } from './routes/errors.ts'
@@ -62,6 +63,7 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
   if (db !== undefined) {
     const flushDb = databaseUrl === undefined ? db : app.popularPostsFlushDatabase
     await app.register(postViews, { settings, db, flushDb })
+    await app.register(troubles, { db, runsBetweenRequests })
   }
   const listDb = databaseUrl === undefined ? db : app.popularPostsListDatabase
   await app.register(cache, { settings, db, listDb })

@@ -6,6 +6,8 @@ import { logImports } from './migrations/003-log-imports.ts'
 import { signals } from './migrations/004-signals.ts'
 import { blogSignals } from './migrations/005-blog-signals.ts'
 import { keptWindows } from './migrations/006-kept-windows.ts'
+import { safeFunctions } from './migrations/007-safe-functions.ts'
+import { findLookAlikes } from './safe-path.ts'
 import { StartupError } from './startup-error.ts'
 
 export { POST_ID_TYPES, type PostIdType } from './migrations/001-view-counters.ts'
@@ -22,6 +24,7 @@ const kept = (postId: PostIdType): Record<string, Migration> => ({
   '003-log-imports': logImports(postId),
   '004-signals': signals,
   '006-kept-windows': keptWindows(postId),
+  '007-safe-functions': safeFunctions,
 })
 
 /** The blog itself. */
@@ -65,7 +68,16 @@ async function expectSchema<DB>(db: Kysely<DB>): Promise<void> {
     throw new StartupError(`The schema ${wanted} of the search_path is not there: make it first, with "create schema".`)
 }
 
+/** A migration is many statements of ours and of Kysely's, which a function of another role must not get into. */
+async function expectNoLookAlikes<DB>(db: Kysely<DB>): Promise<void> {
+  for (const name of await findLookAlikes(db))
+    throw new StartupError(
+      `The ${name} would be called in place of PostgreSQL's own, with the rights of the user that migrates: drop it, and do not let other roles create in a schema of the search_path (revoke create on schema public from public).`,
+    )
+}
+
 async function migrator<DB>(db: Kysely<DB>, { adopt }: MigrateOptions = {}): Promise<Migrator> {
+  await expectNoLookAlikes(db)
   if (adopt !== undefined) await expectSchema(db)
   const state = (await readState(db)) ?? { postId: adopt?.postId ?? 'bigint', isAdopted: adopt !== undefined }
   if (adopt !== undefined && !state.isAdopted)

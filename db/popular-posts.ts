@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres'
+import { inMilliseconds } from './present.ts'
 import type { BlogTables, CounterTables } from './schema.ts'
 import { isLive, type Moment, viewsInWindow } from './window.ts'
 
@@ -80,8 +81,7 @@ export async function findPopularPosts(db: Kysely<Tables>, query: PopularPostsQu
       'posts.title',
       'posts.url',
       'posts.excerpt',
-      // Live posts have one.
-      sql<Date>`posts.published_at`.as('published_at'),
+      inMilliseconds('posts.published_at').as('published_at_ms'),
       'posts.image_url',
       'posts.image_width',
       'posts.image_height',
@@ -132,7 +132,7 @@ export async function findPopularPosts(db: Kysely<Tables>, query: PopularPostsQu
     title: row.title,
     url: row.url,
     excerpt: row.excerpt,
-    publishedAt: new Date(row.published_at).toISOString(),
+    publishedAt: new Date(row.published_at_ms).toISOString(),
     author: row.author,
     categories: row.categories,
     tags: row.tags.map((tag) => tag.name),

@@ -26,6 +26,34 @@ export async function areChangesKept<DB>(db: Kysely<DB>): Promise<boolean> {
   return rows[0]?.kept === true
 }
 
+/** What `popular_posts_announce` notifies of: `hard 7431 1764000000.123456`. The number is one that PostgreSQL takes for a transaction's. */
+const NAME = /^(?:hard|soft) (\d{1,18}) [\d.]+$/
+
+/** Whether a notification is the name of a change; it need not be one that was made. */
+export function isName(notification: string): boolean {
+  return NAME.test(notification)
+}
+
+/**
+ * Which of these names are changes that were committed, and that a revision did not see: any role may notify of anything.
+ * @returns them in the order in which they were given.
+ */
+export async function announcedSince<DB>(
+  db: Kysely<DB>,
+  revision: string,
+  names: readonly string[],
+): Promise<string[]> {
+  const [, snapshot] = revision.split(' ')
+  const xids = new Set(names.map((name) => NAME.exec(name)?.[1]))
+  const { rows } = await sql<{ name: string }>`
+    select concat_ws(' ', change, xid, extract(epoch from changed_at)) as name from popular_posts_change
+    where xid = any(${[...xids]}::xid8[]) and not pg_visible_in_snapshot(xid, ${snapshot}::pg_snapshot)`.execute(
+    db.withoutPlugins(),
+  )
+  const announced = new Set(rows.map(({ name }) => name))
+  return names.filter((name) => announced.has(name))
+}
+
 /** What has happened since a revision. */
 export interface ChangesSince {
   /** To be compared with next time: opaque. */

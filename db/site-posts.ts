@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import { jsonArrayFrom } from 'kysely/helpers/postgres'
 import type { Tables } from './popular-posts.ts'
+import { inMilliseconds } from './present.ts'
 import type { BlogTables } from './schema.ts'
 import { isLive } from './window.ts'
 
@@ -73,8 +74,7 @@ function sitePosts(db: Kysely<Tables>) {
       'posts.title',
       'posts.url',
       'posts.excerpt',
-      // Live posts have one.
-      sql<Date>`posts.published_at`.as('publishedAt'),
+      inMilliseconds('posts.published_at').as('publishedAtMs'),
       'posts.reading_minutes as readingMinutes',
       'authors.name as author',
       jsonArrayFrom(
@@ -88,6 +88,8 @@ function sitePosts(db: Kysely<Tables>) {
     ])
 }
 
-function toPost(row: Omit<SitePost, 'categories'> & { categories: { name: string }[] }): SitePost {
-  return { ...row, categories: row.categories.map(({ name }) => name) }
+type Row = Omit<SitePost, 'categories' | 'publishedAt'> & { publishedAtMs: number; categories: { name: string }[] }
+
+function toPost({ publishedAtMs, categories, ...row }: Row): SitePost {
+  return { ...row, publishedAt: new Date(publishedAtMs), categories: categories.map(({ name }) => name) }
 }

@@ -32,7 +32,12 @@ export function viewsInWindow(db: Pick<Kysely<CounterTables>, 'selectFrom'>, { d
   return db.selectFrom(viewsOfDays({ days, nowMs, timeZone }).as('days')).select(['post_id', 'views'])
 }
 
-/** True of the posts that everybody may see now: published, not scheduled, not private. */
+/** True of the posts that everybody may see now: published at a moment that is past, not scheduled, not private. */
 export function isLive({ nowMs }: Pick<Moment, 'nowMs'>) {
-  return sql<boolean>`(posts.published_at <= ${present(nowMs)} and not posts.is_private)`
+  return sql<boolean>`(posts.published_at <= ${present(nowMs)} and posts.published_at > '-infinity' and not posts.is_private)`
+}
+
+/** True of the posts that would be live, but for their date: `-infinity` is a moment for PostgreSQL, and for nobody else. */
+export function isUndated() {
+  return sql<boolean>`(posts.published_at = '-infinity' and not posts.is_private)`
 }

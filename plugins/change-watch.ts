@@ -3,10 +3,11 @@ import { LRUCache } from 'lru-cache'
 import type { Clock } from '../cache/clock.ts'
 import { listenForChanges } from '../db/listen.ts'
 import type { Tables } from '../db/popular-posts.ts'
-import { areChangesKept, changesSince } from '../db/signals.ts'
+import { announcedSince, areChangesKept, changesSince } from '../db/signals.ts'
 import { codeOf } from '../db/startup-error.ts'
 import type { ChangeNews } from './change-throttle.ts'
 import type { Logger } from './log-event.ts'
+import { createNotices } from './notices.ts'
 
 interface WatchOptions {
   db: Kysely<Tables>
@@ -31,8 +32,6 @@ const LOST = {
   // A standby (25006), or a pooler or a user that may not.
   refused: 'the server refuses to listen for changes: they are found by comparing every 5 s, next attempt in a minute',
 }
-/** `hard 7431 1764000000.123456`: see `popular_posts_announce`. */
-const NAME = /^(hard|soft) \d+ [\d.]+$/
 
 /**
  * Finds out what changes in the database, and tells each change once: by notifications where it can listen, and by
@@ -42,6 +41,7 @@ export function watchChanges({ db, databaseUrl, password, clock, onChange, log }
   const heard = new LRUCache<string, true>({ max: 10_000 })
   let revision: string | undefined
   let isKept = false
+  let isLackTold = false
   let listens: 'not yet' | 'yes' | keyof typeof LOST = 'not yet'
   /** A change was found by comparing that should have been heard. */
   let isDeaf = false
@@ -49,8 +49,8 @@ export function watchChanges({ db, databaseUrl, password, clock, onChange, log }
   let isFailing = false
   let isClosed = false
   let cancel = () => {}
-  let last = Promise.resolve()
-  let next: Promise<void> | undefined
+  let last = Promise.resolve(false)
+  let next: Promise<boolean> | undefined
 
   function isNews(name: string): boolean {
     if (heard.has(name)) return false
@@ -58,32 +58,36 @@ export function watchChanges({ db, databaseUrl, password, clock, onChange, log }
     return true
   }
 
-  /** Compares once more, with what is the case after this call. Never rejects. */
-  function compare(): Promise<void> {
+  /** Compares once more, with what is the case after this call; whether there was a change. Never rejects. */
+  function compare(): Promise<boolean> {
     next ??= last.then(() => {
       next = undefined
-      return isClosed ? undefined : compareNow()
+      return isClosed ? false : compareNow()
     })
     last = next
     return next
   }
 
-  async function compareNow(): Promise<void> {
+  async function compareNow(): Promise<boolean> {
     cancel()
     const wasRoutine = isRoutine
     isRoutine = false
     let dueInMs = Number.POSITIVE_INFINITY
+    let isFound = false
     try {
       isKept ||= await areChangesKept(db)
       if (!isKept) {
-        log.info({}, 'popular posts: the database does not tell of changes, run "npx popular-posts migrate" to make it')
-        return
+        const message = 'the database does not tell of changes, run "npx popular-posts migrate" to make it'
+        if (!isLackTold) log.info({}, `popular posts: ${message}`)
+        isLackTold = true
+        return false
       }
       const found = await changesSince(db, revision, isNews)
       isFailing = false
       revision = found.revision
       dueInMs = found.dueInMs ?? dueInMs
       if (found.change !== undefined) {
+        isFound = true
         isDeaf = wasRoutine && listens === 'yes'
         onChange({ change: found.change, cause: found.cause, isNotice: false })
       }
@@ -96,18 +100,25 @@ export function watchChanges({ db, databaseUrl, password, clock, onChange, log }
       isRoutine = routineMs <= dueInMs
       void compare()
     })
+    return isFound
   }
+
+  const notices = createNotices({
+    clock,
+    async prove(names) {
+      // A comparison that is under way may have seen them.
+      await last
+      return revision === undefined ? [] : announcedSince(db, revision, names)
+    },
+    onProven(name) {
+      if (isNews(name)) onChange({ change: name.startsWith('hard ') ? 'hard' : 'soft', cause: name, isNotice: true })
+    },
+    compare,
+  })
 
   function hear(payload: string): void {
     isDeaf = false
-    if (payload === 'later') {
-      void compare()
-      return
-    }
-    const change = payload.startsWith('soft') ? 'soft' : 'hard'
-    // Anybody may notify: of what has no name nothing is known but that it happened.
-    const cause = NAME.test(payload) ? payload : undefined
-    if (cause === undefined || isNews(cause)) onChange({ change, cause, isNotice: true })
+    if (!heard.has(payload)) notices.hear(payload)
   }
 
   async function startOver(): Promise<void> {
@@ -148,6 +159,7 @@ export function watchChanges({ db, databaseUrl, password, clock, onChange, log }
       isClosed = true
       cancel()
       await listener?.close()
+      await notices.close()
       await last
     },
   }

@@ -32,6 +32,7 @@ const RouteTaken = createError<[string, ErrorOptions]>(
 const NAMES = [
   ...['popularPosts', 'postViews', 'popularPostsBackend', 'popularPostsDatabase', 'popularPostsRedis'],
   ...['popularPostsUpkeep', 'popularPostsFlushDatabase', 'popularPostsListDatabase'],
+  'popularPostsTroubles',
 ]
 
 /** Which instances an app has, by its server: scopes do not see each other. */

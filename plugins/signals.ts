@@ -24,7 +24,10 @@ const signals: FastifyPluginAsync<SignalsOptions> = async (
 ) => {
   const throttle = createChangeThrottle({
     clock,
-    apply: (change, cause) => app.popularPosts.invalidate(change, { wait: false, cause }),
+    async apply(change, cause) {
+      if (change === 'hard') app.popularPostsTroubles.lookSoon()
+      await app.popularPosts.invalidate(change, { wait: false, cause })
+    },
     onFailure: (error) =>
       app.log.warn({ code: codeOf(error) }, 'popular posts: the cache cannot be told of a change, trying again'),
   })
@@ -37,4 +40,8 @@ const signals: FastifyPluginAsync<SignalsOptions> = async (
   await watch.ready()
 }
 
-export default fp(signals, { name: 'popular-posts-signals', dependencies: ['popular-posts-cache'], fastify: '5.x' })
+export default fp(signals, {
+  name: 'popular-posts-signals',
+  dependencies: ['popular-posts-cache', 'popular-posts-troubles'],
+  fastify: '5.x',
+})

@@ -41,10 +41,11 @@ interface UpkeepOptions {
  * requests.
  */
 export function createUpkeep(
-  app: Pick<FastifyInstance, 'popularPosts' | 'postViews' | 'popularPostsBackend'>,
+  app: Pick<FastifyInstance, 'popularPosts' | 'postViews' | 'popularPostsBackend' | 'popularPostsTroubles'>,
   { prefix, db }: UpkeepOptions,
 ) {
   const revisionKey = `{${prefix}}:revision`
+  let isFirst = true
 
   /**
    * Invalidates if the data has changed since the last run, by whichever process. What was compared with is in Redis, and
@@ -84,6 +85,8 @@ export function createUpkeep(
       if (flushed.waiting === 0) await app.postViews.prune()
     })
     const change = await attempt(compare)
+    if (isFirst || change === 'hard') await app.popularPostsTroubles.look()
+    isFirst = false
     for (const list of lists) await attempt(() => app.popularPosts.refresh(list, { withinSeconds }))
     for (const list of categories) await attempt(() => app.popularPosts.refreshCategories(list, { withinSeconds }))
     await app.popularPosts.settle()
@@ -100,6 +103,6 @@ const upkeep: FastifyPluginAsync<UpkeepOptions> = async (app, options) => {
 
 export default fp(upkeep, {
   name: 'popular-posts-upkeep',
-  dependencies: ['popular-posts-cache', 'popular-posts-views'],
+  dependencies: ['popular-posts-cache', 'popular-posts-views', 'popular-posts-troubles'],
   fastify: '5.x',
 })

@@ -31,5 +31,7 @@ export const SLOW: readonly string[] = [
   'test/service-import.test.ts',
   'test/service-refusals.test.ts',
   'test/signals/adopting.test.ts',
+  'test/signals/broken-watchers.test.ts',
+  'test/signals/hostile-role.test.ts',
   'test/types.test.ts',
 ]

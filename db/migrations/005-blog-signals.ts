@@ -9,11 +9,29 @@ const TABLES = ['posts', 'comments', 'authors', 'categories', 'post_categories',
  */
 export const blogSignals: Migration = {
   async up(db: Kysely<unknown>) {
-    await sql`select popular_posts_watch('posts', '{slug,url}', 'not is_private', 'published_at')`.execute(db)
-    await sql`select popular_posts_watch('comments', live => 'is_approved', columns => '{post_id}')`.execute(db)
-    for (const table of TABLES.slice(2)) await sql`select popular_posts_watch(${table})`.execute(db)
+    await watch(db, 'posts', { hardColumns: '{slug,url}', live: 'not is_private', liveFrom: 'published_at' })
+    await watch(db, 'comments', { live: 'is_approved', columns: '{post_id}' })
+    for (const table of TABLES.slice(2)) await watch(db, table)
   },
   async down(db: Kysely<unknown>) {
-    for (const table of TABLES) await sql`select popular_posts_unwatch(${table})`.execute(db)
+    for (const table of TABLES) await sql`select popular_posts_unwatch(${table}::regclass)`.execute(db)
   },
+}
+
+interface Watched {
+  hardColumns?: string
+  live?: string
+  liveFrom?: string
+  columns?: string
+}
+
+/** With all arguments, in their own types: see `safe-sql.ts`. */
+async function watch(
+  db: Kysely<unknown>,
+  table: string,
+  { hardColumns, live = 'true', liveFrom, columns }: Watched = {},
+): Promise<void> {
+  await sql`
+    select popular_posts_watch(${table}::regclass, ${hardColumns ?? null}::text[], ${live}::text,
+      ${liveFrom ?? null}::text, ${columns ?? null}::text[], '{}'::name[])`.execute(db)
 }

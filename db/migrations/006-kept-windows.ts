@@ -23,7 +23,7 @@ export const keptWindows = (postId: PostIdType): Migration => ({
       .addColumn('views', 'bigint', (column) => column.notNull())
       .addPrimaryKeyConstraint('post_views_window_pkey', ['days', 'last_day', 'touches', 'post_id'])
       .execute()
-    const { rows } = await sql<{ schema: string }>`select quote_ident(current_schema()) as schema`.execute(db)
+    const { rows } = await sql<{ schema: string }>`select quote_ident(current_schema()::text) as schema`.execute(db)
     for (const { schema } of rows) {
       await sql`
         create function popular_posts_touch() returns trigger

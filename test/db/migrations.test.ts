@@ -5,7 +5,15 @@ import { migrateToLatest, migrateToNothing, pendingMigrations } from '../../db/m
 import { openDatabase } from '../../plugins/database.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
-const ALL = ['001-view-counters', '002-blog', '003-log-imports', '004-signals', '005-blog-signals', '006-kept-windows']
+const ALL = [
+  '001-view-counters',
+  '002-blog',
+  '003-log-imports',
+  '004-signals',
+  '005-blog-signals',
+  '006-kept-windows',
+  '007-safe-functions',
+]
 
 t.test('migrations go up, down without a trace, and up again', async (t) => {
   const { db } = await createTestDatabase(t, { migrate: false })

@@ -6,10 +6,13 @@ import t, { type Test } from 'tap'
 import { readConfig } from '../../config.ts'
 import { checkViews } from '../../db/adopted.ts'
 import { countBatch, quarterOf } from '../../db/count-views.ts'
+import { keepWindow } from '../../db/kept-windows.ts'
 import { isAdopted, migrateToLatest, migrateToNothing, type PostIdType, pendingMigrations } from '../../db/migrate.ts'
 import { findPopularPosts } from '../../db/popular-posts.ts'
+import { prune } from '../../db/retention.ts'
 import type { Database } from '../../db/schema.ts'
 import { announceChange, changesSince } from '../../db/signals.ts'
+import { findTroubles } from '../../db/troubles.ts'
 import { openServiceDatabase } from '../../service-database.ts'
 import { createService } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -172,7 +175,7 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
   })
 }
 
-t.test('a user that only runs the service needs what the document grants', async (t) => {
+t.test('a user that only runs the service needs what the document grants, and can write nothing else', async (t) => {
   const [{ heading, fill } = { heading: '', fill: '' }] = FOREIGN_BLOGS
   const [tables = '', views = '', triggers = ''] = sqlOf(heading)
   const { db, pool, url } = await createForeign(t, tables)
@@ -180,16 +183,66 @@ t.test('a user that only runs the service needs what the document grants', async
   const role = `blog_service_${randomBytes(6).toString('hex')}`
   await pool.query(`create role ${role}`)
   for (const sql of [views, triggers, fill, grants.replaceAll('blog_service', role)]) await pool.query(sql)
-  const service = openKysely(t, `${url}%20-crole%3D${role}`)
-  const { revision } = await changesSince(service, undefined)
-  await announceChange(service, 'soft')
-  t.match(await changesSince(service, revision), { change: 'soft' })
-  const nowMs = Date.now()
-  const buckets = [{ postId: 1, quarterMs: quarterOf(nowMs), views: 2 }]
-  t.equal(await countBatch(service, { id: 'first', timeZone: 'UTC', nowMs, buckets }), 'counted')
-  const [first] = await findPopularPosts(service, { sort: 'views', days: 7, limit: 1, timeZone: 'UTC' })
-  t.match(first, { slug: 'one', views: 2 })
-  await t.rejects(pool.query(`set role ${role}; select from wp_users`), { code: '42501' })
+  const serviceUrl = `${url}%20-crole%3D${role}`
+  const service = openKysely(t, serviceUrl)
+
+  await t.test('it counts, prunes, keeps sums, imports, announces, listens, and looks for troubles', async (t) => {
+    const { revision } = await changesSince(service, undefined)
+    await announceChange(service, 'soft')
+    t.match(await changesSince(service, revision), { change: 'soft' })
+    const nowMs = Date.now()
+    const timeZone = 'UTC'
+    const views = [0, 3, 500].map((days) => ({ postId: 1, quarterMs: quarterOf(nowMs - days * 86_400_000), views: 2 }))
+    t.equal(await countBatch(service, { id: 'first', timeZone, nowMs, buckets: views }), 'counted')
+    t.equal(await countBatch(service, { id: 'second', timeZone, nowMs, buckets: views }), 'counted')
+    await keepWindow(service, { days: 7, timeZone })
+    t.match(await prune(service, { nowMs, timeZone }), { days: 1 })
+    const [first] = await findPopularPosts(service, { sort: 'views', days: 7, limit: 1, timeZone })
+    t.match(first, { slug: 'one', views: 8 })
+    t.match(await findTroubles(service), [{ subject: '4', message: /published_at is -infinity/ }])
+    const line =
+      '192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET /blog/two HTTP/1.1" 200 1 "-" "Mozilla/5.0 (X11; Linux) Firefox/129.0"\n'
+    for (const log of [line, line + line.replace('192.0.2.1', '192.0.2.2')]) {
+      const imported = popularPosts(t, serviceUrl, ['import-log', '--post', '^/blog/(?<slug>[^/]+)'], log)
+      t.equal(await imported.ended(), 0, imported.stderr())
+      t.match(imported.stdout(), /views counted +1\n/)
+    }
+    const app = await createService(t, serviceUrl)
+    t.equal((await app.inject('/posts/popular')).json().length, 2)
+    await pool.query("update wp_posts set post_status = 'publish' where post_name = 'hidden'")
+    await until(async () => (await app.inject('/posts/popular')).body.includes('"hidden"'), 'it hears of changes')
+    await app.close()
+  })
+
+  await t.test('it can change no other table, nor one behind a view', async (t) => {
+    const own = new Pool({ connectionString: serviceUrl, max: 1 })
+    t.teardown(() => own.end())
+    const { rows } = await pool.query<{ name: string; kind: string; column: string }>(`
+      select format('%I.%I', nspname, relname) as name, relkind as kind, (
+        select quote_ident(attname) from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped order by attnum limit 1
+      ) as column
+      from pg_class c join pg_namespace n on n.oid = relnamespace
+      where nspname in ('public', 'popular_posts') and relkind in ('r', 'p', 'v', 'm')`)
+    const written = /\.(?:post_views_(?:hourly|daily|total|batch|touch|window|log_chunk)|popular_posts_change)$/
+    const refused = async (statement: string) =>
+      t.rejects(own.query(statement), { code: /^42501|55000|42809/ }, statement)
+    for (const { name, kind, column } of rows) {
+      if (kind !== 'v') await refused(`truncate ${name}`)
+      await refused(`drop ${kind === 'v' ? 'view' : 'table'} ${name}`)
+      if (written.test(name)) continue
+      await refused(`delete from ${name}`)
+      await refused(`update ${name} set ${column} = ${column}`)
+      await refused(`insert into ${name} default values`)
+    }
+    t.equal(rows.filter(({ name }) => written.test(name)).length, 8)
+    t.ok(rows.length > 20)
+    await refused('create table popular_posts.mine ()')
+    await refused('select from public.wp_users')
+    await refused("select popular_posts.popular_posts_watch('public.wp_posts')")
+    await refused("select popular_posts.popular_posts_unwatch('public.wp_posts')")
+    await refused("select popular_posts.popular_posts_failed('a', 'b', 'c')")
+    t.equal((await pool.query('select from wp_posts')).rowCount, 4)
+  })
   await pool.query(`drop owned by ${role}; drop role ${role}`)
 })
 
@@ -231,7 +284,13 @@ t.test('what does not fit is one sentence', async (t) => {
   await fails(service(), /^The views .* do not fit \(relation "posts" does not exist\): see docs\/adopting\.md/)
   await pool.query(views)
   await fails(service(), /^The views .* do not fit \(operator does not exist: .*uuid.*\): ids must be of one type/)
-  t.same(await migrateToNothing(db), ['006-kept-windows', '004-signals', '003-log-imports', '001-view-counters'])
+  t.same(await migrateToNothing(db), [
+    '007-safe-functions',
+    '006-kept-windows',
+    '004-signals',
+    '003-log-imports',
+    '001-view-counters',
+  ])
   await adopt('bigint')
   await pool.query('drop view popular_posts.authors; create view popular_posts.authors as select 1::bigint as id')
   await fails(service(), /^The views .* do not fit \(column authors\.slug does not exist\)/)

@@ -3,7 +3,7 @@ interface ForeignBlog {
   /** Of the document. */
   heading: string
   postId: string
-  /** Two live posts of two authors, the first in a category, with a tag and a comment; and a draft with names of its own. */
+  /** Two live posts of two authors, the first in a category, with a tag and a comment; a draft with names of its own, and a post without a moment. */
   fill: string
   publish: string
   edit: string
@@ -21,7 +21,7 @@ export const FOREIGN_BLOGS: ForeignBlog[] = [
       insert into wp_users values (1, 'ann', 'Ann'), (2, 'bob', 'Bob'), (3, 'cyd', 'Cyd');
       insert into wp_posts (post_author, post_date_gmt, post_title, post_name, post_status) values
         (1, '2020-01-01', 'One', 'one', 'publish'), (2, '2020-01-02', 'Two', 'two', 'publish'),
-        (3, '2020-01-03', 'Draft', 'hidden', 'draft');
+        (3, '2020-01-03', 'Draft', 'hidden', 'draft'), (1, '-infinity', 'Never', 'never', 'publish');
       insert into wp_terms values (1, 'News', 'news'), (2, 'Red', 'red'), (3, 'Secret', 'secret'), (4, 'Blue', 'blue');
       insert into wp_term_taxonomy (term_taxonomy_id, term_id, taxonomy)
         values (11, 1, 'category'), (12, 2, 'post_tag'), (13, 3, 'category'), (14, 4, 'post_tag');
@@ -46,7 +46,8 @@ export const FOREIGN_BLOGS: ForeignBlog[] = [
       insert into magazine.article (id, handle, headline, writer_id, section_id, state, goes_live_at) values
         ('${uuid(21)}', 'one', 'One', '${uuid(1)}', '${uuid(11)}', 'published', '2020-01-01'),
         ('${uuid(22)}', 'two', 'Two', '${uuid(2)}', null, 'published', '2020-01-02'),
-        ('${uuid(23)}', 'hidden', 'Draft', '${uuid(3)}', '${uuid(13)}', 'review', '2020-01-03');
+        ('${uuid(23)}', 'hidden', 'Draft', '${uuid(3)}', '${uuid(13)}', 'review', '2020-01-03'),
+        ('${uuid(24)}', 'never', 'Never', '${uuid(1)}', null, 'published', '-infinity');
       insert into magazine.article_label values ('${uuid(21)}', 'Red'), ('${uuid(23)}', 'Blue');
       insert into magazine.reply (article_id, body, state) values ('${uuid(21)}', 'Hm', 'visible'), ('${uuid(21)}', 'Buy', 'spam')`,
     publish: "update magazine.article set state = 'published' where handle = 'hidden'",

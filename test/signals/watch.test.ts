@@ -61,7 +61,7 @@ t.test('who closes at once asks nothing', async (t) => {
 })
 
 t.test(
-  'where the tables are missing, it says so and asks no more; whoever notifies is heard all the same',
+  'where the tables are missing, it says so once and asks no more; what is notified changes nothing',
   async (t) => {
     const database = await createTestDatabase(t, { migrate: false })
     const { pool, db, url } = database
@@ -72,21 +72,125 @@ t.test(
     await quiet.clock.advance(600_000)
     t.equal(await comparisons(database), asked)
 
-    const { told } = watch(t, db, url)
+    const { clock, told, logged } = watch(t, db, url)
     await until(async () => (await listeners(database)).length === 1, 'it listens')
+    await until(() => logged.length === 1, 'it has looked')
+    const looks = () => database.countStatements(/to_regclass/)
+    const before = await looks()
     await pool.query("notify popular_posts, 'soft'")
     await pool.query('notify popular_posts')
-    await until(() => told.length === 2, 'both are heard')
-    const unnamed = { cause: undefined, isNotice: true }
-    t.match(told, [
-      { change: 'soft', ...unnamed },
-      { change: 'hard', ...unnamed },
-    ])
+    await pool.query("notify popular_posts, 'hard 1 1'")
+    await until(async () => {
+      await clock.advance(1_000)
+      return (await looks()) > before
+    }, 'it looks whether there are tables now')
+    t.strictSame(told, [])
     await pool.query('select pg_terminate_backend($1)', await listeners(database))
-    await until(() => told.length === 3, 'what was missed is not known')
-    t.match(told[2], { change: 'hard', cause: undefined, isNotice: false })
+    await until(() => told.length === 1, 'what was missed is not known')
+    t.match(told, [{ change: 'hard', cause: undefined, isNotice: false }])
+    t.equal(logged.filter((message) => message.includes('does not tell')).length, 1)
   },
 )
+
+t.test('a notification is a reason to look, and nothing else', async (t) => {
+  const database = await createTestDatabase(t)
+  const { pool, db, url } = database
+  await announceChange(db, 'hard')
+  const { rows } = await pool.query<{ name: string }>(
+    "select concat_ws(' ', change, xid, extract(epoch from changed_at)) as name from popular_posts_change",
+  )
+  const { clock, told, ready } = watch(t, db, url)
+  await ready()
+  await until(async () => (await listeners(database)).length === 1, 'it listens')
+  await clock.advance(1_000)
+  await announceChange(db, 'soft')
+  await until(() => told.length === 1, 'what listens hears')
+  const forged = [
+    ...['x', '', 'hard', 'soft', 'hard 1', 'later', 'hard 123 1764000000.5', 'soft 123 1764000000.5'],
+    ...['hard 999999999999999999 1', `hard ${'9'.repeat(30)} 1`, 'hard 0 0', 'hard 1 ...', "hard 1 1'", `hard 1 1\n`],
+    // Some that was true, before this process began.
+    rows[0]?.name,
+  ]
+  for (const payload of forged) {
+    const before = await comparisons(database)
+    await pool.query('select pg_notify($1, $2)', ['popular_posts', payload])
+    await until(async () => {
+      await clock.advance(1_000)
+      return (await comparisons(database)) > before
+    }, `it looks what is behind ${payload}`)
+  }
+  t.equal(told.length, 1, 'nothing was')
+
+  const genuine = async (change: 'hard' | 'soft') => {
+    const client = await pool.connect()
+    await client.query(`begin; select pg_notify('popular_posts', 'x'), pg_notify('popular_posts', 'hard 5 5')`)
+    await client.query(`select popular_posts_announce('${change}'), pg_notify('popular_posts', 'hard 6 6')`)
+    await client.query('commit')
+    client.release()
+  }
+  await clock.advance(1_000)
+  await genuine('hard')
+  await until(() => told.length === 2, 'what is true among them is told')
+  t.match(told[1], { change: 'hard', cause: /^hard \d+ [\d.]+$/, isNotice: true })
+})
+
+t.test('where the database cannot say what is behind a notification, it is asked again', async (t) => {
+  const database = await createTestDatabase(t)
+  const { pool, db, url } = database
+  const { clock, told, ready, logged } = watch(t, db, url)
+  await ready()
+  await until(async () => (await listeners(database)).length === 1, 'it listens')
+  await pool.query('alter table popular_posts_change rename to away')
+  await pool.query("notify popular_posts, 'hard 1 1'")
+  await until(() => logged.length > 0, 'it says so')
+  t.strictSame(logged, ['popular posts: cannot ask for changes, trying again'])
+  t.strictSame(told, [])
+  await pool.query('alter table away rename to popular_posts_change')
+  await announceChange(db, 'hard')
+  await until(async () => {
+    await clock.advance(1_000)
+    return told.length > 0
+  }, 'the change is found')
+  t.match(told, [{ change: 'hard', isNotice: true }])
+})
+
+t.test('ten thousand notifications cost a handful of statements', async (t) => {
+  const database = await createTestDatabase(t)
+  const { pool, db, url } = database
+  const { clock, told, ready } = watch(t, db, url)
+  await ready()
+  await until(async () => (await listeners(database)).length === 1, 'it listens')
+  await announceChange(db, 'soft')
+  await until(() => told.length === 1, 'what listens hears')
+  const flood = (payload: string) =>
+    pool.query(`select pg_notify('popular_posts', ${payload}) from generate_series(1, 5000) as n`)
+  const before = await comparisons(database)
+  await flood(`'x' || n`)
+  await flood(`'hard ' || n || ' 1764000000.5'`)
+  await announceChange(db, 'hard')
+  await until(async () => {
+    await clock.advance(1_000)
+    return told.length > 1
+  }, 'the change at the end is found')
+  const asked = (await comparisons(database)) - before
+  t.comment(`10,000 forged notifications, and a change at the end: ${asked} statements`)
+  t.ok(asked <= 30, `${asked} statements`)
+  t.match(told.slice(1), [{ change: 'hard', cause: /^hard \d+ [\d.]+$/ }])
+
+  const already = await comparisons(database)
+  await Promise.all(
+    Array.from({ length: 5 }, async () => {
+      for (let count = 0; count < 200; count += 1) await announceChange(db, 'soft')
+    }),
+  )
+  await until(() => told.length === 1002, 'all are told')
+  const { rows } = await pool.query<{ name: string }>(
+    "select concat_ws(' ', change, xid, extract(epoch from changed_at)) as name from popular_posts_change order by xid desc limit 1",
+  )
+  t.ok(rows[0])
+  t.ok(told.every(({ isNotice }, index) => isNotice || index === 1))
+  t.comment(`1,000 changes, one by one: ${(await comparisons(database)) - already} statements`)
+})
 
 t.test('a change is told once, by a notification; a scheduled one when it is due', async (t) => {
   const database = await createTestDatabase(t)

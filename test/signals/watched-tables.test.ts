@@ -113,9 +113,9 @@ t.test('what cannot be watched is told, and nothing is changed', async (t) => {
   await pool.query(`select popular_posts_watch('entries')`)
   const before = await triggers('entries')
   const wrong: [string, RegExp][] = [
-    [`'shown'`, /expected a table, got shown \(of a view, watch the tables it is made of\)/],
-    [`'entries', hard_columns => '{id,slug}'`, /expected columns of entries, got slug/],
-    [`'entries', columns => '{body}'`, /expected columns of entries, got body/],
+    [`'shown'`, /expected a table, got public.shown \(of a view, watch the tables it is made of\)/],
+    [`'entries', hard_columns => '{id,slug}'`, /expected columns of public.entries, got slug/],
+    [`'entries', columns => '{body}'`, /expected columns of public.entries, got body/],
     [`'entries', live => 'is_live'`, /column "is_live" does not exist/],
     [`'entries', live => 'title'`, /argument of AND must be type boolean/],
     [`'entries', live_from => 'id'`, /cannot cast type integer to timestamp/],

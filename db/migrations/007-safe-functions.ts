@@ -1,0 +1,141 @@
+import { type Kysely, sql } from 'kysely'
+import type { Migration } from '../kysely-migrator.ts'
+import { withSafePath } from '../safe-path.ts'
+import { messageOf } from '../startup-error.ts'
+import { SAFE_PATH } from './safe-sql.ts'
+import { installSignalFunctions } from './signal-functions.ts'
+
+/**
+ * Replaces the functions of earlier versions, which another role could have its own functions called by, and the trigger
+ * functions that they wrote; and empties the kept sums where counters are truncated.
+ */
+export const safeFunctions: Migration = {
+  async up(db: Kysely<unknown>) {
+    await sql`
+      create table popular_posts_watch_failure (
+        watcher text not null,
+        xid xid8 not null default pg_current_xact_id(),
+        failed_at timestamptz not null default now(),
+        code text not null,
+        message text not null,
+        primary key (watcher, xid)
+      )`.execute(db)
+    const { rows } = await sql<{ schema: string }>`select quote_ident(current_schema()::text) as schema`.execute(db)
+    for (const { schema } of rows)
+      await withSafePath(db, async () => {
+        await installSignalFunctions(db, schema, 'create or replace')
+        await replaceWatchers(db, schema)
+        await sql.raw(touchFunction(schema)).execute(db)
+      })
+    for (const table of TRUNCATED)
+      await sql`
+        create trigger popular_posts_touch_truncate after truncate on ${sql.table(table)}
+        for each statement execute function popular_posts_touch()`.execute(db)
+  },
+  /** The functions stay: those before them were not safe, and `004-signals` and `006-kept-windows` drop them. */
+  async down(db: Kysely<unknown>) {
+    for (const table of TRUNCATED)
+      await sql`drop trigger popular_posts_touch_truncate on ${sql.table(table)}`.execute(db)
+    await db.schema.dropTable('popular_posts_watch_failure').execute()
+  },
+}
+
+/** What kept sums are sums of, and what they are named by. */
+const TRUNCATED = ['post_views_daily', 'post_views_touch']
+
+const touchFunction = (schema: string) => `
+create or replace function ${schema}.popular_posts_touch() returns trigger language plpgsql ${SAFE_PATH} as $function$
+begin
+  if tg_op = 'TRUNCATE' then
+    delete from ${schema}.post_views_window;
+  else
+    insert into ${schema}.post_views_touch (day, times) select distinct day, 1 from touched;
+  end if;
+  return null;
+end
+$function$`
+
+interface Watcher {
+  name: string
+  watched: string
+  body: string
+  isOurs: boolean
+  schemas: string[]
+}
+
+/**
+ * Writes the trigger functions of watched tables anew, under their own names: triggers stay as they are, and nobody has to
+ * watch a table again. What earlier versions were given is read from what they wrote. That is the text of the role that
+ * called them, so it is only read where that is the role that migrates. Where it is not, or does not do any more, the
+ * table announces every change, and the next start says so.
+ */
+async function replaceWatchers(db: Kysely<unknown>, schema: string): Promise<void> {
+  const { rows: watchers } = await sql<Watcher>`
+    select distinct proname::text as name, tgrelid::regclass::text as watched, prosrc as body,
+      pg_get_userbyid(proowner) = current_user as "isOurs",
+      array(select nspname::text from pg_namespace, string_to_array(substr(proconfig[1], length('search_path=') + 1), ', ') as path
+        where quote_ident(nspname) = any (path) order by array_position(path, quote_ident(nspname))) as schemas
+    from pg_trigger join pg_proc on pg_proc.oid = tgfoid
+    where proname like 'popular\\_posts\\_watch\\_%' and pronamespace = ${schema}::regnamespace
+    and proconfig <> '{"search_path=pg_catalog, pg_temp"}'`.execute(db)
+  for (const watcher of watchers) {
+    const change = watcher.body.includes(`popular_posts_announce('hard'`) ? 'hard' : 'soft'
+    const everything = { live: 'true', since: null, hardRow: ALL, softRow: ALL }
+    const given = watcher.isOurs ? readBody(watcher.body) : undefined
+    const failure =
+      given === undefined
+        ? 'it belongs to another role, or was changed by hand'
+        : await attempt(db, () => replaceWatcher(db, schema, watcher, change, given))
+    if (failure === undefined) continue
+    const worse = await attempt(db, () => replaceWatcher(db, schema, watcher, change, everything))
+    await sql`
+      insert into ${sql.raw(schema)}.popular_posts_watch_failure (watcher, code, message)
+      values (${watcher.name}, 'migrated', ${worse ?? failure})`.execute(db)
+  }
+}
+
+type Given = { live: string; since: string | null; hardRow: string; softRow: string }
+
+const ALL = 'popular_posts_row::text'
+
+/** What `popular_posts_watch` of an earlier version was given. */
+function readBody(body: string): Given | undefined {
+  const [, since] = /select distinct ([\s\S]*?) as since from new_rows as popular_posts_row where /.exec(body) ?? []
+  const [, condition] =
+    /if exists \(select from new_rows as popular_posts_row where ([\s\S]*?)\) then\n/.exec(body) ?? []
+  const [, hardRow, softRow] =
+    /sum\(hashtextextended\(([\s\S]*?), 0\)\) as hard, sum\(hashtextextended\(([\s\S]*?), 0\)\) as soft/.exec(body) ??
+    []
+  const end = `\n) and ${since} <= statement_timestamp()`
+  if (hardRow === undefined || softRow === undefined || since === undefined || condition === undefined) return undefined
+  const live = condition.slice('('.length, -end.length)
+  return { live, since: since === `'-infinity'::timestamptz` ? null : since, hardRow, softRow }
+}
+
+async function replaceWatcher(
+  db: Kysely<unknown>,
+  schema: string,
+  { name, watched, schemas }: Watcher,
+  change: string,
+  { live, since, hardRow, softRow }: Given,
+): Promise<void> {
+  const { rows } = await sql<{ body: string }>`
+    select quote_literal(${sql.raw(schema)}.popular_posts_write_watcher(${name}::text, ${watched}::regclass, ${change}::text,
+      ${live}::text, ${since}::text, ${hardRow}::text, ${softRow}::text, ${schemas}::name[])) as body`.execute(db)
+  for (const { body } of rows)
+    await sql`
+      create or replace function ${sql.raw(schema)}.${sql.ref(name)}() returns trigger
+      language plpgsql security definer ${sql.raw(SAFE_PATH)} as ${sql.raw(body)}`.execute(db)
+}
+
+/** @returns why it could not be done; then nothing was. */
+async function attempt(db: Kysely<unknown>, work: () => Promise<void>): Promise<string | undefined> {
+  await sql`savepoint popular_posts_watcher`.execute(db)
+  try {
+    await work()
+    return undefined
+  } catch (error) {
+    await sql`rollback to savepoint popular_posts_watcher`.execute(db)
+    return messageOf(error)
+  }
+}

@@ -1,0 +1,67 @@
+import { type Kysely, sql } from 'kysely'
+import type { Tables } from './popular-posts.ts'
+import { findLookAlikes } from './safe-path.ts'
+import { isUndated } from './window.ts'
+
+/** Something in the database that an administrator should mend. */
+export interface Trouble {
+  /** What it is about: a table, a function, the id of a post. */
+  subject: string
+  /** What is wrong, and what to do. */
+  message: string
+}
+
+/** So many of a kind are told. */
+const MOST = 10
+
+/**
+ * Looks for what lists are wrong or unsafe by, one statement for each kind.
+ * @throws what PostgreSQL answered.
+ */
+export async function findTroubles(db: Kysely<Tables>): Promise<Trouble[]> {
+  return [...(await brokenWatchers(db)), ...(await undatedPosts(db)), ...(await lookAlikes(db))]
+}
+
+/** Tables whose trigger function cannot say what changes: see `popular_posts_failed`. */
+async function brokenWatchers(db: Kysely<Tables>): Promise<Trouble[]> {
+  const { rows: known } = await sql<{ known: boolean }>`
+    select to_regclass('popular_posts_watch_failure') is not null as known`.execute(db.withoutPlugins())
+  if (known[0]?.known !== true) return []
+  const { rows } = await sql<{ subject: string; reason: string }>`
+    select distinct on (pg_trigger.tgrelid) pg_trigger.tgrelid::regclass::text as subject,
+      concat_ws(' ', failure.code, nullif(failure.message, '')) as reason
+    from popular_posts_watch_failure as failure
+    join pg_proc on pg_proc.proname = failure.watcher::name
+    join pg_trigger on pg_trigger.tgfoid = pg_proc.oid
+    where pg_proc.pronamespace = (
+      select relnamespace from pg_class where oid = 'popular_posts_watch_failure'::regclass::oid
+    )
+    order by pg_trigger.tgrelid, failure.failed_at desc limit ${MOST}`.execute(db.withoutPlugins())
+  return rows.map(({ subject, reason }) => ({
+    subject,
+    message: `it is not known what changes in a watched table (${reason}), so that more is announced than has changed: call popular_posts_watch for it again`,
+  }))
+}
+
+/** Posts that no list can show. */
+async function undatedPosts(db: Kysely<Tables>): Promise<Trouble[]> {
+  const posts = await db
+    .withoutPlugins()
+    .selectFrom('posts')
+    .where(isUndated())
+    .select(sql<string>`posts.id::text`.as('subject'))
+    .limit(MOST)
+    .execute()
+  return posts.map(({ subject }) => ({
+    subject,
+    message: 'a post is in no list, as its published_at is -infinity: give it a date',
+  }))
+}
+
+async function lookAlikes(db: Kysely<Tables>): Promise<Trouble[]> {
+  return (await findLookAlikes(db)).map((subject) => ({
+    subject,
+    message:
+      "another role has a function or an operator of the name of PostgreSQL's own, which may be called in its place with the rights of this user: drop it, and let no other role create in a schema of the search_path",
+  }))
+}
