@@ -24,11 +24,11 @@ export class LoadFailedError extends LoadFailed {
   /** When asking again makes sense, in milliseconds. */
   readonly retryAfterMs: number
 
-  /** @param cause what the load threw; left out for those who came during the cool-down. */
-  constructor(retryAfterMs: number, cause?: unknown) {
-    super(cause === undefined ? 'it failed a moment ago and is not tried again yet' : 'loading it failed')
+  /** @param failed its `cause` is what the load threw; left out for callers that came during the cool-down. */
+  constructor(retryAfterMs: number, failed?: { cause: unknown }) {
+    super(failed === undefined ? 'it failed a moment ago and is not tried again yet' : 'loading it failed')
     this.retryAfterMs = retryAfterMs
-    if (cause !== undefined) this.cause = cause
+    if (failed !== undefined) this.cause = failed.cause
   }
 }
 

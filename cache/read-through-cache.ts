@@ -184,7 +184,7 @@ export function createReadThroughCache({
         const { coolDownMs, found } = await store.fail(key, lease, policy.coolDown)
         const durationMs = clock.now() - startedAtMs
         observe({ type: 'load-failed', key, why, error, durationMs, isServedStale: found !== undefined })
-        if (found === undefined) throw new LoadFailedError(coolDownMs, error)
+        if (found === undefined) throw new LoadFailedError(coolDownMs, { cause: error })
         return { answer: { ...found, outcome: 'stale' }, asOfMs }
       }
       const freshForMs = policy.ttlMs * (0.9 + 0.2 * random())

@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import { Kysely, PostgresDialect } from 'kysely'
 import { openPool, type PoolOptions } from '../db/pool.ts'
 import type { Database } from '../db/schema.ts'
-import { codeOf } from '../db/startup-error.ts'
+import { loggedError } from '../logged-error.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -39,7 +39,7 @@ interface DatabaseOptions extends Omit<PoolOptions, 'connectionString' | 'onErro
 }
 
 const database: FastifyPluginAsync<DatabaseOptions> = async (app, { databaseUrl, listMax, ...options }) => {
-  const onError = (error: Error) => app.log.warn({ code: codeOf(error) }, 'a database connection broke')
+  const onError = (error: Error) => app.log.warn({ err: loggedError(error) }, 'a database connection broke')
   const db = openDatabase(databaseUrl, onError, options)
   app.decorate('popularPostsDatabase', db)
   const flushDb = openDatabase(databaseUrl, onError, {

@@ -1,4 +1,5 @@
 import type { CacheEvent } from '../cache/events.ts'
+import { loggedError } from '../logged-error.ts'
 
 /** What we need of a logger. */
 export interface Logger {
@@ -27,17 +28,13 @@ export function logEvent(log: Logger, event: CacheEvent): void {
       return
     case 'load-failed':
     case 'store-down':
-    case 'background-failed':
-      log.warn({ ...inWholeMs(event), error: nameOf(event.error) }, `popular posts: ${event.type}`)
+    case 'background-failed': {
+      const { error, ...rest } = event
+      log.warn({ ...inWholeMs(rest), err: loggedError(error) }, `popular posts: ${event.type}`)
+    }
   }
 }
 
-function inWholeMs(event: CacheEvent): object {
-  return 'durationMs' in event ? { ...event, durationMs: Math.round(event.durationMs) } : event
-}
-
-/** The code or the class of an error: a database's message may name addresses, users and statements. */
-function nameOf(error: unknown): string {
-  if (!(error instanceof Error)) return typeof error
-  return 'code' in error ? `${error.name} ${String(error.code)}` : error.name
+function inWholeMs(details: object): object {
+  return 'durationMs' in details ? { ...details, durationMs: Math.round(Number(details.durationMs)) } : details
 }

@@ -10,7 +10,7 @@ import { countBatch, quarterOf } from '../db/count-views.ts'
 import { findLivePost } from '../db/live-post.ts'
 import type { Tables } from '../db/popular-posts.ts'
 import { type Pruned, prune as pruneCounters } from '../db/retention.ts'
-import { codeOf } from '../db/startup-error.ts'
+import { loggedError } from '../logged-error.ts'
 import { createFlusher, type Flushed, type FlushReport } from '../views/flusher.ts'
 import { createMemoryViewBuffer } from '../views/memory-view-buffer.ts'
 import { createRecorder, type ViewOutcome, type ViewRequest } from '../views/recorder.ts'
@@ -101,7 +101,7 @@ export function createPostViews(
     rest: restAfter,
     onAside(batch, error) {
       const message = 'popular posts: a batch of views cannot be counted, it is kept and tried again in ten minutes'
-      log.warn({ code: codeOf(error), batch }, message)
+      log.warn({ err: loggedError(error), batch }, message)
     },
     onEnd({ views, batches, error }) {
       counts.flushed += views
@@ -146,7 +146,7 @@ export function createPostViews(
 
   /** Once for each series of failures. */
   function warnOnce(what: keyof typeof troubles, error: unknown, message: string): void {
-    if (!troubles[what]) log.warn({ code: codeOf(error) }, `popular posts: ${message}`)
+    if (!troubles[what]) log.warn(error === undefined ? {} : { err: loggedError(error) }, `popular posts: ${message}`)
     troubles[what] = true
   }
 

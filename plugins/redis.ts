@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import createError from '@fastify/error'
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { Cluster, Redis } from 'ioredis'
-import { codeOf } from '../db/startup-error.ts'
+import { loggedError } from '../logged-error.ts'
 import type { HostRedis } from './host-redis.ts'
 
 declare module 'fastify' {
@@ -88,8 +88,28 @@ function createClient(urls: string, isCluster: boolean): Redis | Cluster {
   })
 }
 
+/**
+ * A function that makes passwords and never throws. ioredis calls it while it connects, and never connects again after an
+ * exception there. Without a password Redis refuses the connection, and the next one asks for a password again.
+ */
+function reported(password: () => string, log: FastifyBaseLogger): () => string {
+  let isFailing = false
+  return () => {
+    try {
+      const made = password()
+      isFailing = false
+      return made
+    } catch (error) {
+      if (!isFailing) log.warn({ err: loggedError(error) }, 'popular posts: redisPassword failed')
+      isFailing = true
+      return ''
+    }
+  }
+}
+
 const redis: FastifyPluginAsync<RedisPluginOptions> = async (app, { redis, redisUrl, isCluster, ...settings }) => {
-  const { password, bootBudgetMs = 500 } = settings
+  const { bootBudgetMs = 500 } = settings
+  const password = settings.password && reported(settings.password, app.log)
   const own = redisUrl === undefined ? undefined : createRedisClient(redisUrl, isCluster, password)
   const client: HostRedis = own ?? hostClient(app, redis)
   const subscriber = createSubscriber(client)
@@ -97,7 +117,7 @@ const redis: FastifyPluginAsync<RedisPluginOptions> = async (app, { redis, redis
   if (password !== undefined) renewPassword(subscriber, password)
   const ours = own === undefined ? [subscriber] : [own, subscriber]
   for (const connection of ours) {
-    connection.on('error', (error: unknown) => app.log.debug({ code: codeOf(error) }, 'popular posts: Redis'))
+    connection.on('error', (error: unknown) => app.log.debug({ err: loggedError(error) }, 'popular posts: Redis'))
   }
   app.decorate('popularPostsRedis', { client, subscriber })
   app.addHook('onClose', async () => {

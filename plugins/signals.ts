@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import type { Kysely } from 'kysely'
 import { backgroundClock, type Clock } from '../cache/clock.ts'
 import type { Tables } from '../db/popular-posts.ts'
-import { codeOf } from '../db/startup-error.ts'
+import { loggedError } from '../logged-error.ts'
 import { createChangeThrottle } from './change-throttle.ts'
 import { watchChanges } from './change-watch.ts'
 
@@ -29,7 +29,7 @@ const signals: FastifyPluginAsync<SignalsOptions> = async (
       await app.popularPosts.invalidate(change, { wait: false, cause })
     },
     onFailure: (error) =>
-      app.log.warn({ code: codeOf(error) }, 'popular posts: the cache cannot be told of a change, trying again'),
+      app.log.warn({ err: loggedError(error) }, 'popular posts: the cache cannot be told of a change, trying again'),
   })
   const watch = watchChanges({ db, databaseUrl, password, clock, onChange: throttle.add, log: app.log })
   app.addHook('onClose', async () => {

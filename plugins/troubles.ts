@@ -4,7 +4,7 @@ import type { Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import { backgroundClock, type Clock } from '../cache/clock.ts'
 import type { Tables } from '../db/popular-posts.ts'
-import { codeOf } from '../db/startup-error.ts'
+import { loggedError } from '../logged-error.ts'
 import { findTroubles } from '../db/troubles.ts'
 
 declare module 'fastify' {
@@ -48,7 +48,7 @@ const troubles: FastifyPluginAsync<TroublesOptions> = async (
     try {
       for (const { subject, message } of await findTroubles(db)) warnOnce(`${subject} ${message}`, { subject }, message)
     } catch (error) {
-      warnOnce('', { code: codeOf(error) }, 'the database cannot be checked for posts and tables that need attention')
+      warnOnce('', { err: loggedError(error) }, 'the database cannot be checked for posts and tables that need attention')
     }
   }
 

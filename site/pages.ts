@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import type { PopularPost } from '../db/popular-posts.ts'
-import { codeOf } from '../db/startup-error.ts'
+import { loggedError } from '../logged-error.ts'
 import { article, noArticle, PLACES, unknownArticle } from './article.ts'
 import type { Assets } from './assets.ts'
 import { dateIn } from './date.ts'
@@ -51,7 +51,7 @@ const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { assets, rea
   const date = dateIn(timeZone)
   const orNothing = <T>(work: Promise<T>): Promise<T | undefined> =>
     work.catch((error: unknown) => {
-      app.log.warn({ code: codeOf(error) }, 'a page goes without what the database did not tell')
+      app.log.warn({ err: loggedError(error) }, 'a page goes without what the database did not tell')
       return undefined
     })
 
