@@ -12,10 +12,9 @@ import signals from './plugins/signals.ts'
 import troubles from './plugins/troubles.ts'
 import upkeep from './plugins/upkeep.ts'
 import categoriesRoute from './routes/categories.ts'
-import { handleError } from './routes/errors.ts'
+import { guarded, handleOwnError } from './routes/errors.ts'
 import invalidateRoute from './routes/invalidate.ts'
 import popularPostsRoute from './routes/popular-posts.ts'
-import { category, error, post } from './routes/shapes.ts'
 import viewsRoute from './routes/views.ts'
 
 export type { CacheCounts, CacheEvent } from './cache/events.ts'
@@ -72,8 +71,10 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
   else if (db !== undefined) await app.register(signals, { db, databaseUrl, password: settings.databasePassword })
   if (routes === false) return
   const addRoutes = async (scope: FastifyInstance) => {
-    scope.setErrorHandler(handleError)
-    for (const shape of [post.schema, category.schema, error]) scope.addSchema(shape)
+    scope.setErrorHandler(handleOwnError)
+    scope.addHook('onRoute', (route) => {
+      route.handler = guarded(route.handler)
+    })
     await scope.register(popularPostsRoute)
     await scope.register(categoriesRoute)
     if (db !== undefined) await scope.register(viewsRoute, { perMinute: settings.viewsPerMinute })

@@ -46,8 +46,7 @@ const openapi: FastifyPluginAsync = async (app) => {
     },
     // Pages, and what else is not for programs.
     hideUntagged: true,
-    refResolver: { buildLocalReference: ({ $id }) => String($id) },
-    transformObject: withOptionalBodies,
+    transformObject: complete,
   })
   await app.register(swaggerUi, {
     routePrefix: '/docs',
@@ -57,19 +56,36 @@ const openapi: FastifyPluginAsync = async (app) => {
   })
 }
 
-/** @fastify/swagger takes every body that has a schema for required: not so where it may be null. */
-function withOptionalBodies(document: object): object {
-  const { openapiObject } = document as { openapiObject: { paths: Record<string, { post?: { requestBody?: Body } }> } }
-  for (const { post } of Object.values(openapiObject.paths)) {
+/**
+ * Adds what only the service's own document has: each shape that has a name once, among the components; the admin token, where
+ * an operation may answer 401; and that a body which may be null may be left out, which @fastify/swagger does not see.
+ */
+function complete(document: object): object {
+  const { openapiObject } = document as { openapiObject: { components: object } }
+  const schemas: Record<string, object> = {}
+  const { paths, ...rest } = JSON.parse(JSON.stringify(openapiObject), (_key, value: Schema | null) => {
+    if (typeof value?.title !== 'string' || value.type === undefined) return value
+    schemas[value.title] = value
+    return { $ref: `#/components/schemas/${value.title}` }
+  }) as { paths: Record<string, { post?: Operation }> }
+  for (const { post } of Object.values(paths)) {
+    if (post?.responses['401'] !== undefined) post.security = [{ bearerAuth: [] }]
     const body = post?.requestBody
     if (body?.content['application/json']?.schema.anyOf?.some(({ type }) => type === 'null')) body.required = false
   }
-  return openapiObject
+  return { ...rest, paths, components: { ...openapiObject.components, schemas } }
 }
 
-interface Body {
-  required?: boolean
-  content: Record<string, { schema: { anyOf?: { type?: string }[] } }>
+interface Schema {
+  title?: unknown
+  type?: string
+  anyOf?: Schema[]
+}
+
+interface Operation {
+  responses: Record<string, object>
+  security?: object[]
+  requestBody?: { required?: boolean; content: Record<string, { schema: Schema }> }
 }
 
 export default fp(openapi, { name: 'popular-posts-openapi', fastify: '5.x' })

@@ -8,7 +8,7 @@ import { category, own } from './shapes.ts'
 const categories: FastifyPluginAsyncTypebox = async (app) => {
   const { settings } = app.popularPosts
   const { days } = querySchema(settings)
-  const [items, { example }] = settings.loadCategories ? [own.schema, own] : [{ $ref: 'PopularCategory#' }, category]
+  const { schema: items, example } = settings.loadCategories ? own : category
   const described = {
     operationId: 'listCategories',
     summary: 'The categories of live posts, with their posts and views',

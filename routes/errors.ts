@@ -1,5 +1,13 @@
 import { STATUS_CODES } from 'node:http'
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import createError from '@fastify/error'
+import type { FastifyError, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import { loggedError } from '../logged-error.ts'
+
+const InternalError = createError<[{ cause: unknown }]>('PP_INTERNAL_ERROR', 'Something went wrong on our side.', 500)
+
+/** The errors that our routes cause: ours, and Fastify's for requests that do not fit. */
+const OURS =
+  /^(?:PP_\w+|FST_ERR_VALIDATION|FST_ERR_CTP_(?:BODY_TOO_LARGE|(?:EMPTY|INVALID)_JSON_BODY|INVALID_MEDIA_TYPE|EMPTY_TYPE|INVALID_CONTENT_LENGTH))$/
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -21,22 +29,56 @@ export interface ErrorPage {
 }
 
 /**
- * The one error handler: every error leaves in Fastify's own shape, or as a page where a browser opens it; uncached, and
+ * The error handler of the service: every error leaves in Fastify's own shape, or as a page where a browser opens it; uncached, and
  * without what is not the client's business. A 503 says when to try again.
  */
 export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { statusCode = 500, code, message } = error
   // Errors of ours and of Fastify's are written for clients; others may hold anything.
   if (statusCode >= 500 && !/^(?:PP|FST)_/.test(code)) {
-    request.log.error({ name: error.name, code }, 'a request failed')
-    return send(request, reply, {
-      statusCode: 500,
-      code: 'PP_INTERNAL_ERROR',
-      message: 'Something went wrong on our side.',
-    })
+    const { code, message } = internalError(error, request)
+    return send(request, reply, { statusCode: 500, code, message })
   }
   if ('retryAfterMs' in error) reply.header('retry-after', Math.max(1, Math.ceil(Number(error.retryAfterMs) / 1000)))
   return send(request, reply, { statusCode, code, message })
+}
+
+/**
+ * The error handler of our routes in a host's app. Errors of the host's own hooks, such as the 401 of its access control,
+ * go to the host's error handler as they are.
+ */
+export async function handleOwnError(
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  // Thrown in a promise, because Fastify sends what is thrown without one and is no `Error` as a body.
+  if (!OURS.test(error?.code)) throw error
+  return handleError(error, request, reply)
+}
+
+/**
+ * A handler of ours whose unexpected errors are told from those of the host's hooks: they are logged here, and leave without
+ * their text, whatever the host's error handler does.
+ */
+export function guarded(handler: RouteHandlerMethod): RouteHandlerMethod {
+  return function (request, reply) {
+    const refuse = (error: unknown): never => {
+      throw OURS.test((error as { code?: string } | undefined)?.code ?? '') ? error : internalError(error, request)
+    }
+    try {
+      const result = handler.call(this, request, reply)
+      // Not what is thenable: a reply is, too. A list that is here needs no promise.
+      return result instanceof Promise ? result.catch(refuse) : result
+    } catch (error) {
+      return refuse(error)
+    }
+  }
+}
+
+function internalError(error: unknown, request: FastifyRequest): FastifyError {
+  request.log.error({ err: loggedError(error) }, 'a request failed')
+  return new InternalError({ cause: error })
 }
 
 /** Answers for paths that no route has. */

@@ -12,10 +12,9 @@ const described = {
   operationId: 'invalidate',
   summary: 'Make every list outdated',
   description:
-    '`hard`: nothing loaded before is answered any more, once this has been answered. `soft`: the old list once more, while one ' +
+    'Needs the admin token, as a bearer token. `hard`: nothing loaded before is answered any more, once this has been answered. `soft`: the old list once more, while one ' +
     'refresh runs. The mode is in the query or in the body; the body counts.',
   tags: ['operations'],
-  security: [{ bearerAuth: [] }],
   response: {
     200: answer('It is final.', Type.Object({ invalidated: Type.Enum(['hard', 'soft']) }), { invalidated: 'hard' }),
     400: failure(400, 'The mode is not one of the two, or the body is not JSON.', {

@@ -8,7 +8,6 @@ export interface Operation {
   summary: string
   description?: string
   tags: string[]
-  security?: Record<string, string[]>[]
   /** By status: made by the functions of `responses.ts`. */
   response: Record<number, object>
 }
@@ -27,5 +26,10 @@ export function operation<Request extends FastifySchema>(
     ...described,
     operationId: operationId + app.prefix.replaceAll(/[^a-zA-Z0-9]+/g, '_'),
   }
-  return { schema, validatorCompiler: compileRoute, serializerCompiler: () => JSON.stringify }
+  return { schema, validatorCompiler: compileRoute, serializerCompiler: () => JSON.stringify, schemaErrorFormatter }
+}
+
+/** As Fastify's own, which the host's app may have replaced. */
+function schemaErrorFormatter(errors: { instancePath: string; message?: string }[], part: string): Error {
+  return new Error(errors.map(({ instancePath, message }) => `${part}${instancePath} ${message}`).join(', '))
 }

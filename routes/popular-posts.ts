@@ -7,7 +7,7 @@ import { own, post } from './shapes.ts'
 /** `GET /posts/popular`: the most popular posts, most popular first. */
 const popularPosts: FastifyPluginAsyncTypebox = async (app) => {
   const { settings } = app.popularPosts
-  const [items, { example }] = settings.load ? [own.schema, own] : [{ $ref: 'PopularPost#' }, post]
+  const { schema: items, example } = settings.load ? own : post
   const described = {
     operationId: 'listPopularPosts',
     summary: 'The most popular posts',

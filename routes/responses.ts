@@ -1,13 +1,21 @@
 import { STATUS_CODES } from 'node:http'
+import { error } from './shapes.ts'
 
 interface Header {
   type: 'string' | 'integer'
   description: string
-  examples: [string | number]
 }
 
-const text = (description: string, example: string): Header => ({ type: 'string', description, examples: [example] })
-const number = (description: string, example: number): Header => ({ type: 'integer', description, examples: [example] })
+// Not as `examples`, which OpenAPI 3.0 does not have.
+const described = (description: string, example: string | number) => `${description} Example: \`${example}\`.`
+const text = (description: string, example: string): Header => ({
+  type: 'string',
+  description: described(description, example),
+})
+const number = (description: string, example: number): Header => ({
+  type: 'integer',
+  description: described(description, example),
+})
 
 const uncached = { 'cache-control': text('Not to be stored.', 'no-store') }
 
@@ -26,16 +34,18 @@ const caching = {
   ),
 }
 
-const json = (schema: object, example: unknown) => ({ 'application/json': { schema, example } })
+/**
+ * An answer in JSON. Its schema stands here whole: a host's document may have definitions of the same name, and its own way to
+ * refer to them.
+ */
+function json(schema: object, description: string, headers: Record<string, Header>, example: unknown) {
+  return { ...schema, 'x-response-description': description, headers, examples: [example] }
+}
 
 /** Answers of a list whose items are of a schema. */
 export function listResponses(items: object, example: object) {
   return {
-    200: {
-      description: 'The list.',
-      headers: caching,
-      content: json({ type: 'array', items }, [example]),
-    },
+    200: json({ type: 'array', items }, 'The list.', caching, [example]),
     304: { type: 'null', description: 'The list is the one that `If-None-Match` names.', headers: caching },
   }
 }
@@ -47,7 +57,7 @@ export function empty(description: string) {
 
 /** An answer that is not a list, and not stored. */
 export function answer(description: string, schema: object, example: object) {
-  return { description, headers: uncached, content: json(schema, example) }
+  return json(schema, description, uncached, example)
 }
 
 /** An answer that is text. */
@@ -61,13 +71,10 @@ interface Failure {
   headers?: Record<string, Header>
 }
 
-/** An error, in Fastify's own shape: `PopularPostsError`. */
+/** An error, in Fastify's own shape. */
 export function failure(statusCode: number, description: string, { code, message, headers = {} }: Failure) {
-  return {
-    description,
-    headers: { ...uncached, ...headers },
-    content: json({ $ref: 'PopularPostsError#' }, { statusCode, code, error: STATUS_CODES[statusCode], message }),
-  }
+  const example = { statusCode, code, error: STATUS_CODES[statusCode], message }
+  return json(error, description, { ...uncached, ...headers }, example)
 }
 
 /** When to try again. */

@@ -52,7 +52,7 @@ export const post = {
       views: count('Views in the window.'),
       totalViews: count('Views of all time.'),
     },
-    { $id: 'PopularPost', description: 'A post of a list.' },
+    { title: 'PopularPost', description: 'A post of a list.' },
   ),
 }
 
@@ -65,7 +65,7 @@ export const category = {
       postCount: count('Live posts in it.'),
       views: count('The views that those posts had in the window.'),
     },
-    { $id: 'PopularCategory', description: 'A category, with what was read of it.' },
+    { title: 'PopularCategory', description: 'A category, with what was read of it.' },
   ),
 }
 
@@ -83,5 +83,5 @@ export const error = Type.Object(
     error: Type.String({ description: 'The name of the status.' }),
     message: Type.String({ description: 'For people: what was expected, and what came.' }),
   },
-  { $id: 'PopularPostsError', description: "An error, in Fastify's own shape." },
+  { title: 'PopularPostsError', description: "An error, in Fastify's own shape." },
 )

@@ -156,9 +156,7 @@ t.test("a host's own @fastify/swagger finds the routes of the plugin, below thei
     await scope.register(popularPosts, { load, loadCategories: load, routes: '/my/own', prefix: 'own' })
   })
   await app.ready()
-  const { paths, components } = app.swagger() as unknown as Document & {
-    components: { schemas: Record<string, object> }
-  }
+  const { paths } = app.swagger() as unknown as Document
   t.same(Object.keys(paths), [
     ...['/blog/posts/popular', '/blog/categories', '/blog/posts/{slug}/views'],
     ...['/my/own/posts/popular', '/my/own/categories'],
@@ -169,12 +167,8 @@ t.test("a host's own @fastify/swagger finds the routes of the plugin, below thei
     ...['listPopularPosts_my_own', 'listCategories_my_own'],
   ])
   t.match(paths['/blog/posts/popular']?.['get']?.responses['200'], {
-    content: { 'application/json': { schema: { items: { $ref: /^#\/components\/schemas\/def-\d$/ } } } },
+    content: { 'application/json': { schema: { items: { title: 'PopularPost', type: 'object' } } } },
   })
-  t.match(
-    Object.values(components.schemas).map((schema) => ('title' in schema ? schema.title : undefined)),
-    ['PopularPost', 'PopularCategory', 'PopularPostsError'],
-  )
   for (const path of ['/my/own/posts/popular', '/my/own/categories'])
     t.match(paths[path]?.['get']?.responses['200'], {
       content: { 'application/json': { schema: { items: { type: 'object', additionalProperties: true } } } },
