@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { urlProblems } from './connection-urls.ts'
 import { createValidator, type SettingsSchema } from './validate.ts'
 
 const seconds = (byDefault: number, description: string, minimum = 0) =>
@@ -21,9 +22,8 @@ const environment = Type.Object({
   }),
   DATABASE_URL: Type.Optional(
     Type.String({
-      pattern: '^postgres(ql)?://',
       description: 'The PostgreSQL server; without it, an embedded one is started.',
-      expected: 'a URL that begins with postgres:// or postgresql://',
+      expected: 'a URL such as postgres://user:password@host:5432/name',
       isSecret: true,
     }),
   ),
@@ -36,10 +36,9 @@ const environment = Type.Object({
   }),
   REDIS_URL: Type.Optional(
     Type.String({
-      pattern: '^rediss?://[^,]+(,\\s*rediss?://[^,]+)*$',
       description:
         'The Redis or Valkey server that all processes share; several URLs with commas between them are a Cluster.',
-      expected: 'a URL that begins with redis:// or rediss://, or several with commas between them',
+      expected: 'a URL such as redis://user:password@host:6379, or several with commas between them',
       isSecret: true,
     }),
   ),
@@ -184,7 +183,8 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
       .filter(([name, value]) => names.includes(name) && value !== undefined && value !== '')
       .map(([name, value]) => [name, typed(name, String(value))]),
   )
-  const problems = validate(settings)
+  const urls = { databaseUrl: 'DATABASE_URL', redisUrl: 'REDIS_URL', redisCluster: 'REDIS_CLUSTER' }
+  const problems = [...validate(settings), ...urlProblems(settings, urls)]
   const checked = settings as Static<typeof environment>
   const iam = problems.length > 0 ? {} : iamOf(checked, problems)
   if (problems.length > 0) throw new ConfigError(`The environment is not usable:\n  ${problems.join('\n  ')}`)
@@ -237,9 +237,11 @@ function iamOf(checked: Static<typeof environment>, problems: string[]): IamConf
   const signer = { region, accessKeyId, secretAccessKey, sessionToken: checked.AWS_SESSION_TOKEN }
   const iam: IamConfig = {}
   if (DATABASE_IAM) {
-    const { username, password, hostname, port } = new URL(DATABASE_URL ?? 'postgres://')
-    if (username === '' || password !== '')
-      problems.push('DATABASE_URL: expected a user and no password with DATABASE_IAM, got something else')
+    // A token names a server and its port: a URL of a Unix socket, which has none, may be none for this parser.
+    const url = DATABASE_URL !== undefined && URL.canParse(DATABASE_URL) ? DATABASE_URL : 'postgres://'
+    const { username, password, hostname, port } = new URL(url)
+    if (username === '' || password !== '' || hostname === '')
+      problems.push('DATABASE_URL: expected a user, a host and no password with DATABASE_IAM, got something else')
     iam.database = { signer, host: hostname, port: Number(port || 5432), user: decodeURIComponent(username) }
   }
   if (REDIS_IAM_CACHE !== undefined) {

@@ -1,6 +1,7 @@
 import createError from '@fastify/error'
 import type { Kysely } from 'kysely'
 import { Type } from 'typebox'
+import { urlProblems } from '../connection-urls.ts'
 import type { Filters } from '../db/filters.ts'
 import type { Tables } from '../db/popular-posts.ts'
 import { createValidator, type SettingsSchema, shown } from '../validate.ts'
@@ -51,8 +52,7 @@ const schema = Type.Object(
     }),
     databaseUrl: Type.Optional(
       Type.String({
-        pattern: '^postgres(ql)?://',
-        expected: 'a URL that begins with postgres:// or postgresql://',
+        expected: 'a URL such as postgres://user:password@host:5432/name',
         isSecret: true,
       }),
     ),
@@ -66,8 +66,7 @@ const schema = Type.Object(
     ),
     redisUrl: Type.Optional(
       Type.String({
-        pattern: '^rediss?://[^,]+(,\\s*rediss?://[^,]+)*$',
-        expected: 'a URL that begins with redis:// or rediss://, or several with commas between them',
+        expected: 'a URL such as redis://user:password@host:6379, or several with commas between them',
         isSecret: true,
       }),
     ),
@@ -205,7 +204,8 @@ export interface Settings extends Checked, Pick<PopularPostsOptions, Bare> {
 export function checkOptions(options: PopularPostsOptions): Settings {
   const given = Object.entries(options).filter(([, value]) => value !== undefined)
   const settings = Object.fromEntries(given) as unknown as Settings
-  const problems = validate(settings)
+  const names = { databaseUrl: 'databaseUrl', redisUrl: 'redisUrl', redisCluster: 'redisCluster' }
+  const problems = [...validate(settings), ...urlProblems(settings, names)]
   if (problems.length === 0) problems.push(...contradictions(settings))
   if (problems.length > 0) throw new InvalidOptions(problems.join('; '))
   return settings

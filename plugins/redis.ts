@@ -3,6 +3,7 @@ import createError from '@fastify/error'
 import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { Cluster, Redis } from 'ioredis'
+import { parseRedisUrl } from '../connection-urls.ts'
 import { loggedError } from '../logged-error.ts'
 import type { HostRedis } from './host-redis.ts'
 
@@ -64,20 +65,17 @@ function renewPassword(client: HostRedis, password: () => string): void {
 }
 
 function createClient(urls: string, isCluster: boolean): Redis | Cluster {
-  const nodes = urls.split(',').map((url) => new URL(url.trim()))
-  const first = new URL(urls.replace(/,.*/s, ''))
+  const { nodes, username, password, isTls, db, ...address } = parseRedisUrl(urls, isCluster)
+  const [first] = nodes
   const options = {
     ...HEALING,
     retryStrategy: retryDelayMs,
-    ...(first.username === '' ? {} : { username: decodeURIComponent(first.username) }),
-    ...(first.password === '' ? {} : { password: decodeURIComponent(first.password) }),
-    ...(first.protocol === 'rediss:' ? { tls: { servername: first.hostname } } : {}),
+    ...(username === '' ? {} : { username }),
+    ...(password === '' ? {} : { password }),
+    ...(isTls ? { tls: { servername: first.host } } : {}),
   }
-  const addressOf = (url: URL) => ({ host: url.hostname, port: Number(url.port || 6379) })
-  if (nodes.length === 1 && !isCluster) {
-    return new Redis({ ...options, ...addressOf(first), db: Number(first.pathname.slice(1) || 0) })
-  }
-  return new Cluster(nodes.map(addressOf), {
+  if (!address.isCluster) return new Redis({ ...options, ...first, db })
+  return new Cluster(nodes, {
     lazyConnect: true,
     enableReadyCheck: false,
     redisOptions: options,

@@ -134,10 +134,14 @@ t.test('IAM that does not fit the rest is refused, and nothing secret shown', as
       { DATABASE_IAM: 'true', DATABASE_URL: 'postgres://ann@db.example/blog' },
       /AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET/,
     ],
-    [{ ...aws, DATABASE_IAM: 'true' }, /DATABASE_URL: expected a user and no password with DATABASE_IAM/],
+    [{ ...aws, DATABASE_IAM: 'true' }, /DATABASE_URL: expected a user, a host and no password with DATABASE_IAM/],
     [
       { ...aws, DATABASE_IAM: 'true', DATABASE_URL: 'postgres://ann:hidden@db.example/blog' },
       /DATABASE_URL: expected a user/,
+    ],
+    [
+      { ...aws, DATABASE_IAM: 'true', DATABASE_URL: 'postgres://ann@/blog?host=/var/run' },
+      /DATABASE_URL: expected a user, a host/,
     ],
     [
       { ...aws, REDIS_IAM_CACHE: 'lists' },

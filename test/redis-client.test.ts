@@ -27,7 +27,7 @@ t.test('a URL makes a client that does not connect before it is told to', async 
 
 t.test('several URLs, or one that is said to be one, make a Cluster', async (t) => {
   for (const client of [
-    createRedisClient('redis://:secret@a.example:7001,redis://b.example:7002'),
+    createRedisClient('redis://:secret@a.example:7001,redis://:secret@b.example:7002'),
     createRedisClient('rediss://:secret@a.example:7001', true),
   ]) {
     t.ok(client instanceof Cluster)
