@@ -4,8 +4,8 @@ import type { Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import { backgroundClock, type Clock } from '../cache/clock.ts'
 import type { Tables } from '../db/popular-posts.ts'
-import { loggedError } from '../logged-error.ts'
 import { findTroubles } from '../db/troubles.ts'
+import { loggedError } from '../logged-error.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -48,7 +48,11 @@ const troubles: FastifyPluginAsync<TroublesOptions> = async (
     try {
       for (const { subject, message } of await findTroubles(db)) warnOnce(`${subject} ${message}`, { subject }, message)
     } catch (error) {
-      warnOnce('', { err: loggedError(error) }, 'the database cannot be checked for posts and tables that need attention')
+      warnOnce(
+        '',
+        { err: loggedError(error) },
+        'the database cannot be checked for posts and tables that need attention',
+      )
     }
   }
 

@@ -83,7 +83,10 @@ for (const { manager, node, isStrict, order } of installations) {
       ...(managerPackage ? [[managerPackage, add.split(' ')[0]]] : []),
     ]) {
       const folder = await folderOf(String(name), String(binary))
-      if (folder === undefined) return t.skip(`${name} cannot be had from the registry`)
+      if (folder === undefined) {
+        t.skip(`${name} cannot be had from the registry`)
+        return
+      }
       folders.push(folder)
     }
     const directory = await temporaryDirectory(t)

@@ -116,7 +116,10 @@ t.test('a database that cannot be checked is logged once, and the app starts', a
   await until(() => lines.length > 0, 'it is logged')
   await app.popularPostsTroubles.look()
   t.match(lines, [
-    { err: { code: '42P01' }, msg: 'popular posts: the database cannot be checked for posts and tables that need attention' },
+    {
+      err: { code: '42P01' },
+      msg: 'popular posts: the database cannot be checked for posts and tables that need attention',
+    },
   ])
   t.equal(lines.length, 1)
 })
