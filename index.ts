@@ -68,7 +68,10 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
   await app.register(cache, { settings, db, listDb })
   if (db !== undefined) await app.register(upkeep, { prefix: settings.prefix, db })
   if (!runsBetweenRequests) await app.register(betweenRequests)
-  else if (db !== undefined) await app.register(signals, { db, databaseUrl, password: settings.databasePassword })
+  else if (db !== undefined) {
+    const { lookSoon: onHardChange } = app.popularPostsTroubles
+    await app.register(signals, { db, databaseUrl, password: settings.databasePassword, onHardChange })
+  }
   if (routes === false) return
   const addRoutes = async (scope: FastifyInstance) => {
     scope.setErrorHandler(handleOwnError)

@@ -39,8 +39,8 @@ export function flushRedis(db: Kysely<Database>, config: RedisConfig, say: (sent
 function describe({ views, batches, waiting, aside }: Flushed): string {
   const sentences: string[] = []
   if (batches > 0) sentences.push(`Counted ${plural(views, 'view')} in ${plural(batches, 'batch', 'batches')}.`)
-  if (waiting > 0) sentences.push(`${plural(waiting, 'batch', 'batches')} left: run it again.`)
+  if (waiting > 0) sentences.push(`Left for the next run: ${plural(waiting, 'batch', 'batches')}.`)
   if (aside > 0)
-    sentences.push(`${plural(aside, 'batch', 'batches')} could not be counted: tried again in ten minutes.`)
+    sentences.push(`Set aside for ten minutes, because they cannot be counted: ${plural(aside, 'batch', 'batches')}.`)
   return sentences.join(' ') || 'No views were waiting.'
 }

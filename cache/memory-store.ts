@@ -73,29 +73,23 @@ export function createMemoryStore({
     return currentLease(key, now)?.token === lease.token
   }
 
-  function find(key: string, now: number): StoredValue | undefined {
+  /** @param isAsked whether a caller asks for the value, which is kept for its whole time then. */
+  function find(key: string, now: number, isAsked: boolean): StoredValue | undefined {
     const entry = entries.get(key)
     if (entry === undefined) return undefined
     if (entry.generation.hard !== generation.hard || entry.keptUntilMs <= now) {
       entries.delete(key)
       return undefined
     }
+    if (isAsked) entry.keptUntilMs = entry.lastsUntilMs
     const isSoftlyOutdated = entry.generation.soft !== generation.soft
     const freshForMs = isSoftlyOutdated ? Math.min(0, entry.freshUntilMs - now) : entry.freshUntilMs - now
     return { value: entry.value, ageMs: now - entry.committedAtMs, freshForMs }
   }
 
-  /** As `find`, for a caller that asks for the value. */
-  function read(key: string, now: number): StoredValue | undefined {
-    const found = find(key, now)
-    const entry = entries.peek(key)
-    if (entry !== undefined) entry.keptUntilMs = entry.lastsUntilMs
-    return found
-  }
-
   function acquire(key: string, { token, leaseMs, force = false }: AcquireRequest): Acquired {
     const now = clock.now()
-    const found = read(key, now)
+    const found = find(key, now, true)
     const current = nameOf(generation)
     if (found !== undefined && found.freshForMs > 0 && !force) return { state: 'hit', generation: current, found }
     const held = currentLease(key, now)
@@ -109,7 +103,7 @@ export function createMemoryStore({
 
   return {
     peek(key) {
-      const found = read(key, clock.now())
+      const found = find(key, clock.now(), true)
       return found !== undefined && found.freshForMs > 0 ? found : undefined
     },
 
@@ -145,7 +139,7 @@ export function createMemoryStore({
 
     async fail(key, lease, { firstMs, maxMs }) {
       const now = clock.now()
-      const found = find(key, now)
+      const found = find(key, now, false)
       if (!isHeld(key, lease, now)) return { coolDownMs: 0, found }
       leases.delete(key)
       for (const [other, { forgetAtMs }] of coolDowns) if (forgetAtMs <= now) coolDowns.delete(other)

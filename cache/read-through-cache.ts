@@ -25,6 +25,9 @@ interface Wanted {
 /** What the store said, and when it was asked. */
 type Asked<State = Acquired['state']> = Extract<Acquired, { state: State }> & { askedAtMs: number }
 
+/** A day: Node.js runs timers of 25 days and more at once. */
+const LONGEST_SLOT_MS = 86_400_000
+
 /** A value overtaken by an invalidation is loaded again so many times. */
 const RELOADS = 2
 
@@ -47,7 +50,8 @@ export function createReadThroughCache({
   const background = createBackground(observe)
   const whileRenewing = createRenewal({ store, clock, policy, background })
   // What outlives its timeout, in a database that does not end it, still counts for as long again.
-  const takeSlot = createLoadSlots(clock, { ...policy.loads, longestMs: 2 * policy.loadTimeoutMs })
+  const longestMs = Math.min(2 * policy.loadTimeoutMs, LONGEST_SLOT_MS)
+  const takeSlot = createLoadSlots(clock, { ...policy.loads, longestMs })
 
   function peek(key: string): StoredValue | undefined {
     const found = copies === undefined ? store.peek?.(key) : copies.find(key)

@@ -13,6 +13,8 @@ interface SignalsOptions {
   databaseUrl?: string | undefined
   /** Makes the password for each new connection. */
   password?: (() => string) | undefined
+  /** Called at each hard change, before the lists are invalidated. Must not throw. */
+  onHardChange?: () => void
   /** For tests that move time themselves. */
   clock?: Clock
 }
@@ -20,12 +22,12 @@ interface SignalsOptions {
 /** Invalidates the lists when the database says that it has changed. */
 const signals: FastifyPluginAsync<SignalsOptions> = async (
   app,
-  { db, databaseUrl, password, clock = backgroundClock },
+  { db, databaseUrl, password, onHardChange, clock = backgroundClock },
 ) => {
   const throttle = createChangeThrottle({
     clock,
     async apply(change, cause) {
-      if (change === 'hard') app.popularPostsTroubles.lookSoon()
+      if (change === 'hard') onHardChange?.()
       await app.popularPosts.invalidate(change, { wait: false, cause })
     },
     onFailure: (error) =>
@@ -42,6 +44,6 @@ const signals: FastifyPluginAsync<SignalsOptions> = async (
 
 export default fp(signals, {
   name: 'popular-posts-signals',
-  dependencies: ['popular-posts-cache', 'popular-posts-troubles'],
+  dependencies: ['popular-posts-cache'],
   fastify: '5.x',
 })

@@ -29,10 +29,10 @@ async function setUp(t: Test) {
   return {
     ...{ pool, buffer },
     env: { DATABASE_URL: databaseUrl, REDIS_URL: await redisUrl(), CACHE_PREFIX: prefix },
-    async view(times: number) {
+    async view(times: number, quarterMs = 0) {
       for (let time = 0; time < times; time += 1) {
         visitors += 1
-        await buffer.add({ visitors: [`${visitors}`], postId: String(post?.id), quarterMs: 0, timeMs: 0 })
+        await buffer.add({ visitors: [`${visitors}`], postId: String(post?.id), quarterMs, timeMs: 0 })
       }
     },
     /** fillBlog gives the post 999. */
@@ -59,6 +59,28 @@ t.test('also when so many batches wait that no new one is made', async (t) => {
   const views = 2 * MAX_BATCHES + 3
   t.match(await flush(t, env), { code: 0, stdout: `Counted ${views} views in ${MAX_BATCHES + 1} batches.\n` })
   t.equal(await total(), views)
+})
+
+t.test('it says how many batches cannot be counted, and counts the others', async (t) => {
+  const { env, pool, buffer, view, total } = await setUp(t)
+  // As where a counter is partitioned, and a partition is missing.
+  await pool.query("alter table post_views_daily add constraint no_partition check (day > '1990-01-01')")
+  for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
+    await view(1)
+    await buffer.take(`batch ${batch}`)
+  }
+  t.match(await flush(t, env), { code: 1, stdout: '', stderr: /^Not all views could be counted \(23514\)/ })
+  await view(1)
+  await buffer.take('one more')
+  await view(3, Date.UTC(2026, 0))
+  t.match(await flush(t, env), {
+    code: 1,
+    stdout:
+      'Counted 3 views in 1 batch. Left for the next run: 1 batch. ' +
+      `Set aside for ten minutes, because they cannot be counted: ${MAX_BATCHES} batches.\n`,
+    stderr: /^Not all views could be counted \(23514\)/,
+  })
+  t.equal(await total(), 3)
 })
 
 t.test('what it cannot do is one sentence, without addresses and secrets, and exit code 1', async (t) => {

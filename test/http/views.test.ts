@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { createService, fillBlog } from '../helpers/blog.ts'
-import { keptBytes } from '../helpers/kept-bytes.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/services/until.ts'
@@ -216,26 +215,6 @@ t.test('without Redis: what cannot be counted is kept until the database is back
   t.equal((await totals())['post-1'], 2)
   t.match(app.postViews.stats(), { flushesFailed: 2 })
 })
-
-t.test(
-  'unknown slugs are remembered without the addresses that they came in, and long ones are soon forgotten',
-  async (t) => {
-    const { app } = await setUp(t)
-    const slugs = 1_000
-    await app.postViews.find('warm')
-    const inLongAddresses = await keptBytes(async () => {
-      for (let number = 0; number < slugs; number += 1) {
-        const address = Buffer.from(`/posts/no-such-post-${number}/views?`.padEnd(15_000, 'x')).toString()
-        await app.postViews.find(address.slice('/posts/'.length, address.indexOf('/views')))
-      }
-    })
-    t.ok(inLongAddresses < slugs * 5_000, `${inLongAddresses} bytes`)
-    const long = await keptBytes(async () => {
-      for (let number = 0; number < slugs; number += 1) await app.postViews.find(`${number}`.padEnd(15_000, 'x'))
-    })
-    t.ok(long < slugs * 5_000, `${long} bytes`)
-  },
-)
 
 t.test('old counters that cannot be deleted are told of, and tried again', async (t) => {
   const { app, pool } = await setUp(t)

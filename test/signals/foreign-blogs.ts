@@ -3,7 +3,10 @@ interface ForeignBlog {
   /** Of the document. */
   heading: string
   postId: string
-  /** Two live posts of two authors, the first in a category, with a tag and a comment; a draft with names of its own, and a post without a moment. */
+  /**
+   * Two live posts of two authors, the first in a category, with a tag and a comment; a draft with names of its own; and a
+   * post without a moment.
+   */
   fill: string
   publish: string
   edit: string

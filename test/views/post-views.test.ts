@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto'
+import Fastify from 'fastify'
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import popularPosts from '../../index.ts'
+import { keptBytes } from '../helpers/kept-bytes.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+import { redisUrl } from '../helpers/redis.ts'
+
+const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
+
+/** An app with the plugin, on a blog of so many posts: `post-1`, `post-2`, and so on. */
+async function setUp(t: Test, posts: number, options: { redisUrl?: string; prefix?: string } = {}) {
+  const { pool, url: databaseUrl } = await createTestDatabase(t)
+  await pool.query(`
+    insert into posts (slug, title, url, published_at)
+    select 'post-' || n, 'A post', '/posts/post-' || n, now() from generate_series(1, ${posts}) n`)
+  const warnings: string[] = []
+  const stream = { write: (line: string) => void warnings.push(line) }
+  const app = Fastify({ logger: { level: 'warn', stream } })
+  t.teardown(() => app.close())
+  await app.register(popularPosts, { databaseUrl, viewFlushSeconds: 0, ...options })
+  await app.ready()
+  return { app, pool, warnings }
+}
+
+t.test('without Redis: closing counts all that is in memory, however much it is', async (t) => {
+  const posts = 2_500
+  const { app, pool } = await setUp(t, posts)
+  const request = { method: 'GET', ip: '203.0.113.9', headers: { 'user-agent': FIREFOX } }
+  for (let post = 1; post <= posts; post += 1) await app.postViews.record({ slug: `post-${post}`, request })
+  await app.close()
+  const { rows } = await pool.query('select count(*), sum(views) from post_views_total')
+  t.match(rows, [{ count: `${posts}`, sum: `${posts}` }])
+})
+
+t.test('with Redis: what no process of ours has written there is left out, and said once', async (t) => {
+  const [url, prefix] = [await redisUrl(), `test:${randomUUID()}`]
+  const { app, pool, warnings } = await setUp(t, 1, { redisUrl: url, prefix })
+  const { rows } = await pool.query<{ id: string }>('select id from posts')
+  const client = new Redis(url)
+  t.teardown(() => client.disconnect())
+  for (const time of ['first', 'second']) {
+    const fields = { 'no view': 1, [`0 ${randomUUID()}`]: 1, [`0 ${rows[0]?.id}`]: 2 }
+    await client.hset(`{${prefix}}:views:buffer`, fields)
+    t.match(await app.postViews.flush(), { batches: 1, waiting: 0, aside: 0 }, time)
+  }
+  t.match((await pool.query('select views from post_views_total')).rows, [{ views: '4' }])
+  t.equal(warnings.length, 2)
+  t.match(warnings[0], /numbers that another program has written/)
+  t.match(warnings[1], /not of the type that posts have/)
+})
+
+t.test('unknown slugs are remembered without the addresses that they came in, long ones not for long', async (t) => {
+  const { app } = await setUp(t, 1)
+  const slugs = 1_000
+  await app.postViews.find('warm')
+  const inLongAddresses = await keptBytes(async () => {
+    for (let number = 0; number < slugs; number += 1) {
+      const address = Buffer.from(`/posts/no-such-post-${number}/views?`.padEnd(15_000, 'x')).toString()
+      await app.postViews.find(address.slice('/posts/'.length, address.indexOf('/views')))
+    }
+  })
+  t.ok(inLongAddresses < slugs * 5_000, `${inLongAddresses} bytes`)
+  const long = await keptBytes(async () => {
+    for (let number = 0; number < slugs; number += 1) await app.postViews.find(`${number}`.padEnd(15_000, 'x'))
+  })
+  t.ok(long < slugs * 5_000, `${long} bytes`)
+})
