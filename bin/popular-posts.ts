@@ -11,6 +11,7 @@ import { run } from '../run.ts'
 import { openServiceDatabase, type ServiceDatabase } from '../service-database.ts'
 import { flushRedis } from './flush.ts'
 import { importLogCommand } from './import-log/command.ts'
+import { addressOf } from './import-log/paths.ts'
 import { invalidateInRedis } from './invalidate.ts'
 
 const { version } = JSON.parse(
@@ -123,12 +124,6 @@ async function withDatabase(
   } finally {
     await database.close()
   }
-}
-
-/** Where a service with this configuration is reached from this machine. */
-function addressOf({ host, port }: Config): string {
-  const name = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
-  return `http://${name}:${port}`
 }
 
 function say(sentence: string): void {

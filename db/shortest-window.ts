@@ -22,7 +22,7 @@ export async function shortestWindow<Days extends number>(
         where day <= ${today} and views > 0 and exists (select ${live}) order by day desc limit 1
       ) as age,
       exists (select from post_views_total counter where views > 0 and exists (select ${live})) as total`.execute(db)
-  const { hours, age, total } = rows[0] ?? { hours: false, age: null, total: false }
-  const hasViews = (days: number) => (days === 0 ? total : days === 1 ? hours : age !== null && age <= days)
-  return windows.find(hasViews)
+  return rows.flatMap(({ hours, age, total }) =>
+    windows.filter((days) => (days === 0 ? total : days === 1 ? hours : age !== null && age <= days)),
+  )[0]
 }

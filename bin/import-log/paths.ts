@@ -30,3 +30,9 @@ export function parseBaseUrl(text: string): string {
   if (!isSite) throw new Error(`--base-url needs the address of the blog, such as https://blog.example, got: ${text}`)
   return url.href.replace(/\/+$/, '')
 }
+
+/** Where a service that listens there is reached from this machine. */
+export function addressOf({ host, port }: { host: string; port: number }): string {
+  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
+}

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { parseBaseUrl, pathOf, urlOfPath } from '../../bin/import-log/paths.ts'
+import { addressOf, parseBaseUrl, pathOf, urlOfPath } from '../../bin/import-log/paths.ts'
 import { compilePostPattern, requestedPost } from '../../bin/import-log/slug.ts'
 
 t.test('the path of a target is decoded, without query, fragment and origin', async (t) => {
@@ -86,6 +86,17 @@ t.test('a base URL is an address of a site, of http or https, without a query', 
     t.throws(() => parseBaseUrl(wrong), {
       message: `--base-url needs the address of the blog, such as https://blog.example, got: ${wrong}`,
     })
+})
+
+t.test('the address of a service that listens on all addresses is one of this machine', async (t) => {
+  const cases = {
+    '127.0.0.1': '127.0.0.1',
+    '0.0.0.0': '127.0.0.1',
+    '::': '127.0.0.1',
+    '::1': '[::1]',
+    'a.example': 'a.example',
+  }
+  for (const [host, name] of Object.entries(cases)) t.equal(addressOf({ host, port: 80 }), `http://${name}:80`)
 })
 
 t.test('any path makes a URL of this site that leads back to the path', async (t) => {

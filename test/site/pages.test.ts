@@ -184,6 +184,8 @@ t.test('a page shows the shortest window that has views, or the one in its addre
   const paged = decoded((await (await createSite(t, { db, url })).inject('/?page=2&days=7')).body)
   t.match(paged, '<a href="/?days=7">← Newer posts</a>')
   t.match(paged, '<a href="?page=2&days=0">All time</a>')
+  const first = decoded((await (await createSite(t, { db, url })).inject('/?days=7')).body)
+  t.match(first, '<a href="/?days=7&page=2">Older posts →</a>')
   t.match((await app.inject('/?days=2')).json(), { statusCode: 400 })
 })
 
