@@ -70,9 +70,9 @@ const environment = Type.Object({
   AWS_SESSION_TOKEN: awsSecret('Its session.'),
   ADMIN_TOKEN: Type.Optional(
     Type.String({
-      minLength: 16,
+      pattern: '^[!-~][ -~]{14,}[!-~]$',
       description: 'Bearer token for POST /posts/popular/invalidate; without it that route does not exist.',
-      expected: 'at least 16 characters',
+      expected: 'at least 16 printable ASCII characters, without white space at the ends',
       isSecret: true,
     }),
   ),

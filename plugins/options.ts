@@ -71,7 +71,13 @@ const schema = Type.Object(
       }),
     ),
     redisCluster: Type.Boolean({ default: false, expected: 'true or false' }),
-    adminToken: Type.Optional(Type.String({ minLength: 16, expected: 'at least 16 characters', isSecret: true })),
+    adminToken: Type.Optional(
+      Type.String({
+        pattern: '^[!-~][ -~]{14,}[!-~]$',
+        expected: 'at least 16 printable ASCII characters, without white space at the ends',
+        isSecret: true,
+      }),
+    ),
     db: Type.Optional(Type.Object({}, { expected: 'a Kysely instance', isSecret: true })),
     load: Type.Optional(Type.Unknown()),
     loadCategories: Type.Optional(Type.Unknown()),

@@ -1,12 +1,10 @@
-import bearerAuth from '@fastify/bearer-auth'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import { createTokenCheck, GUESSES } from './admin-token.ts'
 import { operation } from './operation.ts'
 import { answer, failure, retryAfter } from './responses.ts'
 
 const mode = Type.Optional(Type.Enum(['hard', 'soft'], { description: 'hard (default) or soft' }))
-
-const unauthorized = { code: 'PP_UNAUTHORIZED', message: 'Expected the admin token as a bearer token.' }
 
 const described = {
   operationId: 'invalidate',
@@ -21,7 +19,15 @@ const described = {
       code: 'FST_ERR_VALIDATION',
       message: 'querystring/mode must be equal to one of the allowed values',
     }),
-    401: failure(401, 'The token is not the one.', unauthorized),
+    401: failure(401, 'The token is not the one.', {
+      code: 'PP_UNAUTHORIZED',
+      message: 'Expected the admin token as a bearer token.',
+    }),
+    429: failure(429, 'Too many wrong tokens from one address; the right one is refused, too.', {
+      code: 'PP_TOO_MANY_GUESSES',
+      message: `Expected at most ${GUESSES.max} wrong admin tokens a minute from one address.`,
+      headers: retryAfter,
+    }),
     503: failure(503, 'The cache could not confirm it.', {
       code: 'PP_UNCONFIRMED',
       message: 'Expected Redis to confirm the invalidation, but it could not be asked. Try again.',
@@ -35,15 +41,9 @@ const described = {
  * JSON body. Answers when it is final.
  */
 const invalidate: FastifyPluginAsyncTypebox<{ token: string }> = async (app, { token }) => {
-  await app.register(bearerAuth, {
-    keys: new Set([token]),
-    // Anybody may knock.
-    verifyErrorLogLevel: 'warn',
-    errorResponse: () => ({
-      ...{ statusCode: 401, code: unauthorized.code },
-      ...{ error: 'Unauthorized', message: unauthorized.message },
-    }),
-  })
+  const { check, close } = createTokenCheck(token, app.log)
+  app.addHook('onRequest', async (request) => check(request))
+  app.addHook('onClose', async () => close())
   // Whatever the host's app does with bodies.
   app.removeAllContentTypeParsers()
   const parseJson = app.getDefaultJsonParser('error', 'error')

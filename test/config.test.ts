@@ -78,7 +78,14 @@ t.test('each wrong value is refused by name', async (t) => {
     ['REDIS_URL', 'http://a', /REDIS_URL: expected a URL that begins with redis:.*, got something else/],
     ['COMBINE_FILTERS', '1', /COMBINE_FILTERS: expected true or false, got "1"/],
     ['REDIS_CLUSTER', 'yes', /REDIS_CLUSTER: expected true or false, got "yes"/],
-    ['ADMIN_TOKEN', 'short', /ADMIN_TOKEN: expected at least 16 characters, got something else/],
+    ['ADMIN_TOKEN', 'short', /ADMIN_TOKEN: expected at least 16 printable ASCII characters, .*, got something else/],
+    ['ADMIN_TOKEN', ' '.repeat(20), /ADMIN_TOKEN: expected/],
+    ['ADMIN_TOKEN', ' 0123456789abcdef', /ADMIN_TOKEN: expected/],
+    ['ADMIN_TOKEN', '0123456789abcdef\n', /ADMIN_TOKEN: expected/],
+    ['ADMIN_TOKEN', '\t0123456789abcdef', /ADMIN_TOKEN: expected/],
+    ['ADMIN_TOKEN', '\u00a0'.repeat(20), /ADMIN_TOKEN: expected/],
+    ['ADMIN_TOKEN', '0123456789\nabcdef', /ADMIN_TOKEN: expected/],
+    ['ADMIN_TOKEN', 'schlüsselschlüssel', /ADMIN_TOKEN: expected/],
   ]
   for (const [name, value, message] of wrong) {
     t.throws(() => readConfig({ [name]: value }), { name: 'ConfigError', message }, `${name}=${value}`)

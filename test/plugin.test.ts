@@ -150,7 +150,10 @@ t.test('invalid options are refused at registration, each by name, without secre
     [{ databaseUrl: 'postgres://h', db: { getExecutor() {} } }, /databaseUrl: expected none beside db, got both/],
     [{ load, redis: '', redisUrl: 'redis://h' }, /redisUrl: expected none beside redis, got both/],
     [{ load, redisUrl: 'h:6379' }, /redisUrl: expected a URL that begins with redis:/],
-    [{ load, adminToken: 'secret' }, /adminToken: expected at least 16 characters, got something else/],
+    [
+      { load, adminToken: 'secret' },
+      /adminToken: expected at least 16 printable ASCII characters, .* got something else/,
+    ],
     [{ load, ttl: 60, maxAge: 1 }, /ttl: expected no such name; .*maxAge: expected no such name/],
     [
       { load, ttlSeconds: 1.5, staleSeconds: () => 1 },

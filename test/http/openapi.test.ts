@@ -91,6 +91,11 @@ const REQUESTS: [FastifyInstance, InjectOptions, string, number][] = [
     ...([up, { method: 'POST', url: views, remoteAddress: '192.0.2.9' }, '/posts/{slug}/views', 204] as const),
   ]),
   [up, { method: 'POST', url: views, remoteAddress: '192.0.2.9' }, '/posts/{slug}/views', 429],
+  // More guesses than one address may send.
+  ...Array.from({ length: 10 }, (): [FastifyInstance, InjectOptions, string, number] => [
+    ...([up, { ...invalidate, headers: { authorization: 'Bearer x' } }, '/posts/popular/invalidate', 401] as const),
+  ]),
+  [up, { ...invalidate, headers: { authorization: 'Bearer x' } }, '/posts/popular/invalidate', 429],
 ]
 
 t.test('what it says is what is answered, by every status', async (t) => {
