@@ -53,8 +53,12 @@ export async function handleOwnError(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   // Thrown in a promise, because Fastify sends what is thrown without one and is no `Error` as a body.
-  if (!OURS.test(error?.code)) throw error
+  if (!isOurs(error)) throw error
   return handleError(error, request, reply)
+}
+
+function isOurs(error: unknown): boolean {
+  return OURS.test(String((error as { code?: unknown } | null | undefined)?.code))
 }
 
 /**
@@ -64,7 +68,7 @@ export async function handleOwnError(
 export function guarded(handler: RouteHandlerMethod): RouteHandlerMethod {
   return function (request, reply) {
     const refuse = (error: unknown): never => {
-      throw OURS.test((error as { code?: string } | undefined)?.code ?? '') ? error : internalError(error, request)
+      throw isOurs(error) ? error : internalError(error, request)
     }
     try {
       const result = handler.call(this, request, reply)

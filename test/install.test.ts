@@ -59,13 +59,17 @@ async function folderOf(name: string, program: string): Promise<string | undefin
 
 const registry = (await run(root, 'npm', 'config', 'get', 'registry')).trim()
 const tarball = await packPackage(t)
+/** How this machine reaches a registry: npm has it in its own configuration, too. */
+const network = Object.entries(process.env)
+  .filter(([name]) => /^(?:https?_proxy|no_proxy|node_extra_ca_certs|ssl_cert_file)$/i.test(name))
+  .map(([name, value]) => `${name}=${value}`)
 /** Runs a line of a shell with the programs of some folders; answers what it says, errors and warnings too. */
 const shell = (cwd: string, folders: string[], line: string, variables: string[] = []) =>
   run(
     cwd,
     'env',
     `PATH=${[...folders, process.env['PATH']].join(':')}`,
-    ...[`YARN_NPM_REGISTRY_SERVER=${registry}`, 'YARN_ENABLE_TELEMETRY=0', ...variables],
+    ...[`YARN_NPM_REGISTRY_SERVER=${registry}`, 'YARN_ENABLE_TELEMETRY=0', ...network, ...variables],
     ...['sh', '-c', `(${line}) 2>&1`],
   ).catch((error: { stdout: string }) => {
     throw new Error(`${line}\n${error.stdout}`)
@@ -111,18 +115,20 @@ for (const { manager, node, isStrict, order } of installations) {
     }[order]
     const isLoose = manager === 'yarn' && !isStrict
     let said = ''
-    for (const step of steps ?? [])
-      said += await shell(
+    for (const step of steps ?? []) {
+      said = await shell(
         directory,
         folders,
         [add, isStrict ? strict : isLoose ? '--ignore-engines' : '', ...step].join(' '),
       )
-    t.same(
-      [...said.matchAll(/package: '([^@']+)@/g)].map(([, name]) => name).filter((name) => name !== 'cookie'),
-      [],
-      'no package of ours wants another Node.js',
-    )
-    t.notMatch(said, /ERESOLVE|unmet peer|incorrect peer/)
+      const warned = [...said.matchAll(/package: '([^@']+)@/g)].map(([, name]) => name)
+      t.same(
+        warned.filter((name) => name !== 'cookie'),
+        [],
+        'no package of ours wants another Node.js',
+      )
+    }
+    t.notMatch(said, /ERESOLVE|unmet peer|incorrect peer/i)
 
     const { url } = await createTestDatabase(t, { migrate: false })
     const inHost = (line: string) => shell(directory, folders, line, [`DATABASE_URL=${url}`])

@@ -134,6 +134,10 @@ const REJECTIONS: Record<string, [error: unknown, logged: Record<string, unknown
     Object.defineProperties(new Error('x'), { message: { get: fail }, code: { get: fail }, cause: { get: fail } }),
     { type: 'Error', message: '(the message cannot be read)' },
   ],
+  'an object without a class': [
+    Object.assign(Object.create(null) as object, { message: 'bare' }),
+    { type: 'Error', message: 'bare' },
+  ],
   'a class without a name': [new (class extends Error {})('nameless'), { type: 'Error', message: 'nameless' }],
 }
 
