@@ -1,12 +1,16 @@
 import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import t, { type Test } from 'tap'
+import { Client } from 'pg'
+import t from 'tap'
 import type { PopularPost } from '../index.ts'
 import { checkOut, plainEnvironment, run } from './helpers/checkout.ts'
-import { createTestDatabase } from './helpers/postgres.ts'
+import { startPostgres } from './helpers/private-postgres.ts'
 import { startRedis } from './helpers/redis.ts'
+import { restartDuringQueries } from './helpers/restart-postgres.ts'
+import { withDatabase } from './helpers/services/template-database.ts'
 import { until } from './helpers/services/until.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -21,14 +25,29 @@ function commandsOf(example: string): string[] {
 const checkout = await checkOut(t)
 await run(checkout, 'npm', 'run', 'build')
 
+const server = await startPostgres()
+t.teardown(() => server.remove())
+
+/** The apps that run, for as long as this file. */
+const apps: { name: string; databaseUrl: string; list: string }[] = []
+
+async function createDatabase(name: string): Promise<string> {
+  const admin = new Client({ connectionString: server.url })
+  await admin.connect()
+  await admin.query(`create database "${name}"`)
+  await admin.end()
+  return withDatabase(server.url, name)
+}
+
 /**
  * Does what the README of an example says, with servers of our own.
- * @returns the address of its app, what its `curl` commands were answered, and its database.
+ * @param prefix that of its routes.
+ * @returns the address of its app, what its `curl` commands were answered, and its URL of the database.
  */
-async function follow(t: Test, example: string) {
+async function follow(example: string, prefix = '') {
+  const url = await createDatabase(example)
   const redis = await startRedis()
   t.teardown(() => redis.stop())
-  const { pool, url } = await createTestDatabase(t, { migrate: false })
   const variables: Record<string, string> = { PORT: '0' }
   const answers: { command: string; status: number; body: string }[] = []
   let address = ''
@@ -37,7 +56,7 @@ async function follow(t: Test, example: string) {
     const [, method = 'GET', target = ''] =
       /^curl (?:-X (\w+) )?'http:\/\/127\.0\.0\.1:3000([^']+)'$/.exec(command) ?? []
     if (name !== '') variables[name] = name === 'REDIS_URL' ? redis.url : url + options
-    else if (/^node examples\/[\w-]+\/app\.js$/.test(command)) address = await start(t, command, variables)
+    else if (/^node examples\/[\w-]+\/app\.js$/.test(command)) address = await start(command, variables)
     else if (target !== '') {
       const response = await fetch(address + target, { method, headers: READER })
       answers.push({ command, status: response.status, body: await response.text() })
@@ -53,11 +72,13 @@ async function follow(t: Test, example: string) {
       )
     }
   }
-  return { address, answers, pool }
+  const databaseUrl = variables['DATABASE_URL'] ?? ''
+  apps.push({ name: example, databaseUrl, list: `${address}${prefix}/posts/popular` })
+  return { address, answers, databaseUrl }
 }
 
-/** Starts an app; answers where it listens. It ends with the test, as on Ctrl-C. */
-async function start(t: Test, command: string, variables: Record<string, string>): Promise<string> {
+/** Starts an app; answers where it listens. It ends with this file, as on Ctrl-C. */
+async function start(command: string, variables: Record<string, string>): Promise<string> {
   const [program = '', ...args] = command.split(' ')
   const app = spawn('env', [...plainEnvironment(variables), program, ...args], {
     cwd: checkout,
@@ -82,18 +103,21 @@ async function start(t: Test, command: string, variables: Record<string, string>
 const listOf = async (url: string) => (await (await fetch(url)).json()) as PopularPost[]
 
 t.test('the smallest app', async (t) => {
-  const { address, answers } = await follow(t, 'smallest')
+  const { address, answers } = await follow('smallest')
   t.match(answers, [
     { status: 200, body: /^\[\{"id":\d+,"slug":"/ },
     { status: 200, body: /^\[\{/ },
   ])
   t.equal((await fetch(`${address}/posts/goat-has-my-map/views`, { method: 'POST', headers: READER })).status, 204)
   const code = readFileSync(join(root, 'examples/smallest/app.js'), 'utf8')
-  t.ok(code.trim().split('\n').length <= 17, 'it is as small as it says')
+  t.ok(code.trim().split('\n').length <= 16, 'it is as small as it says')
 })
 
 t.test('a blog whose pages a server renders', async (t) => {
-  const { address, answers, pool } = await follow(t, 'blog')
+  const { address, answers, databaseUrl } = await follow('blog', '/api')
+  const client = new Client({ connectionString: databaseUrl })
+  await client.connect()
+  t.teardown(() => client.end())
   const [home, post] = answers
   t.match(home, {
     status: 200,
@@ -102,7 +126,7 @@ t.test('a blog whose pages a server renders', async (t) => {
   t.match(post, { status: 200, body: /<h1>A goat has eaten my map/ })
   t.notMatch(post?.body.replace(/[\s\S]*<aside>/, ''), 'goat-has-my-map', 'the sidebar leaves out what is being read')
   const views = async () =>
-    (await pool.query("select views from post_views_total join posts on id = post_id where slug = 'goat-has-my-map'"))
+    (await client.query("select views from post_views_total join posts on id = post_id where slug = 'goat-has-my-map'"))
       .rows[0].views
   const before = Number(await views())
   await fetch(`${address}/posts/goat-has-my-map`, { headers: { 'user-agent': `${READER['user-agent']} another` } })
@@ -112,7 +136,7 @@ t.test('a blog whose pages a server renders', async (t) => {
 })
 
 t.test('a blog with tables of its own', async (t) => {
-  const { address, answers } = await follow(t, 'own-schema')
+  const { address, answers } = await follow('own-schema')
   const [list, published] = answers
   t.same(
     (JSON.parse(list?.body ?? '') as PopularPost[]).map(({ slug }) => slug).sort(),
@@ -125,6 +149,32 @@ t.test('a blog with tables of its own', async (t) => {
     'what was published is in the list',
   )
   t.equal((await fetch(`${address}/magazine/articles/none/publish`, { method: 'POST' })).status, 404)
+})
+
+t.test('the apps of the examples and of README outlive restarts of PostgreSQL', async (t) => {
+  const databaseUrl = await createDatabase('readme')
+  await run(checkout, 'env', `DATABASE_URL=${databaseUrl}`, 'npx', 'popular-posts', 'migrate')
+  const [, program = ''] = /```js\n([\s\S]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? []
+  const says = "console.log('Server listening at ' + app.listeningOrigin)"
+  await writeFile(join(checkout, 'readme.mjs'), `${program.replace('port: 3000', 'port: 0')}${says}`)
+  const address = await start('node readme.mjs', { DATABASE_URL: databaseUrl })
+  apps.push({ name: 'README', databaseUrl, list: `${address}/posts/popular` })
+  t.equal(apps.length, 4)
+
+  let days = 100
+  for (const ending of ['fast', 'immediate', 'crash'] as const) {
+    // A list that no cache has, here and below.
+    days += 1
+    const readers = apps.map(({ databaseUrl, list }) => ({
+      url: databaseUrl,
+      read: () => fetch(`${list}?days=${days}`),
+    }))
+    await restartDuringQueries(server, ending, readers)
+    for (const { name, list } of apps) {
+      days += 1
+      await until(async () => (await fetch(`${list}?days=${days}`)).ok, `${name} answers after a restart: ${ending}`)
+    }
+  }
 })
 
 t.test('every example is in the list of examples, and tried here', async (t) => {

@@ -6,7 +6,7 @@ import type { Kysely, Transaction } from 'kysely'
 import type { Database } from '../../db/schema.ts'
 import { asError } from './as-error.ts'
 import { formatSummary } from './format-summary.ts'
-import { importLog } from './import-log.ts'
+import { importLog, type Summary } from './import-log.ts'
 import { parseBaseUrl } from './paths.ts'
 import { createProgress } from './progress.ts'
 import { compilePostPattern, type PostPattern } from './slug.ts'
@@ -132,19 +132,23 @@ async function importFrom(
   try {
     const { db, timeZone, dedupSeconds, beforeCreatingPosts, address, close } = await openDatabase()
     const progress = createProgress(stderr, totalBytes)
+    let summary: Summary
     try {
-      const summary = await importLog({
+      summary = await importLog({
         ...choices,
         ...{ db, timeZone, dedupSeconds, nowMs: nowMs(), input, beforeCreatingPosts },
         onProgress: progress.update,
       })
+    } catch (error) {
       progress.stop()
-      stdout.write(formatSummary(summary, { ...choices, address }))
-      return summary.stoppedBy && `${summary.stoppedBy.message} What was read until then has been counted.`
-    } finally {
-      progress.stop()
-      await close()
+      // What closing fails with after that is of no interest.
+      await close().catch(() => undefined)
+      throw error
     }
+    progress.stop()
+    stdout.write(formatSummary(summary, { ...choices, address }))
+    await close()
+    return summary.stoppedBy && `${summary.stoppedBy.message} What was read until then has been counted.`
   } finally {
     input.destroy()
   }

@@ -6,13 +6,15 @@ import popularPosts from 'fastify-popular-posts'
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 
+const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL })
+// Without listeners a connection that breaks, idle or in use, ends the process.
+pool.on('error', () => {}).on('connect', (client) => client.on('error', () => {}))
+
 /**
  * @typedef {{ slug: string, title: string, excerpt: string, published_at: Date | null, is_private: boolean }} Post
  * @type {Kysely<{ posts: Post }>}
  */
-const db = new Kysely({
-  dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: process.env.DATABASE_URL }) }),
-})
+const db = new Kysely({ dialect: new PostgresDialect({ pool }) })
 const app = Fastify({ logger: true })
 app.addHook('onClose', () => db.destroy())
 

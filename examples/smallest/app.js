@@ -5,6 +5,7 @@ import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL })
+pool.on('error', () => {}).on('connect', (client) => client.on('error', () => {}))
 const db = new Kysely({ dialect: new PostgresDialect({ pool }) })
 
 const app = Fastify({ logger: true })

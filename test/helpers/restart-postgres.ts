@@ -1,0 +1,34 @@
+import { Client } from 'pg'
+import type { PrivatePostgres } from './private-postgres.ts'
+import { until } from './services/until.ts'
+
+/** How a PostgreSQL ends: `fast` says goodbye to its clients, `immediate` does so without care, `crash` does not. */
+export const ENDINGS = { fast: 'SIGINT', immediate: 'SIGQUIT', crash: 'SIGKILL' } as const
+
+/** Restarts a server while each of some readers waits for a statement, and for a lock in it. */
+export async function restartDuringQueries(
+  server: PrivatePostgres,
+  ending: keyof typeof ENDINGS,
+  readers: readonly { url: string; read: () => Promise<unknown> }[],
+): Promise<void> {
+  const reading: Promise<unknown>[] = []
+  for (const { url, read } of readers) {
+    const client = new Client({ connectionString: url })
+    client.on('error', () => undefined)
+    await client.connect()
+    await client.query('begin')
+    await client.query('lock table post_views_daily, post_views_total in access exclusive mode')
+    // What it is answered is not the point.
+    reading.push(read().catch(() => undefined))
+    await until(async () => {
+      // Not pg_stat_activity: a transaction sees one snapshot of that.
+      const { rowCount } = await client.query(
+        'select from pg_locks join pg_database on oid = database where datname = current_database() and not granted',
+      )
+      return rowCount !== 0
+    }, 'a statement waits')
+  }
+  await server.kill(ENDINGS[ending])
+  await server.restart()
+  await Promise.all(reading)
+}
