@@ -1,5 +1,6 @@
 import { passwordsOf } from './aws/tokens.ts'
 import { readLambdaConfig } from './config.ts'
+import { inWords } from './db/explain-error.ts'
 import { migrateToLatest } from './db/migrate.ts'
 import { openDatabase } from './plugins/database.ts'
 
@@ -10,6 +11,8 @@ export async function migrate(): Promise<{ migrated: true }> {
   const db = openDatabase(config.databaseUrl, process.emitWarning, { password, max: 2, statementSeconds: 280 })
   try {
     await migrateToLatest(db)
+  } catch (error) {
+    throw inWords(error, 'DATABASE_URL')
   } finally {
     await db.destroy()
   }

@@ -8,7 +8,7 @@ import { codeOf, StartupError } from './db/startup-error.ts'
 import { isLive } from './db/window.ts'
 import { run } from './run.ts'
 import { buildService } from './service.ts'
-import { openServiceDatabase, type ServiceDatabase } from './service-database.ts'
+import { databaseInWords, openServiceDatabase, type ServiceDatabase } from './service-database.ts'
 import site from './site/site.ts'
 
 await run(async () => {
@@ -24,7 +24,7 @@ await run(async () => {
   } catch (error) {
     await app?.close()
     await database.close()
-    throw error
+    throw databaseInWords(error, config)
   }
   const service = app
   closeWithGrace({ logger: service.log }, async () => {

@@ -3,7 +3,8 @@ import { passwordsOf } from './aws/tokens.ts'
 import type { Config } from './config.ts'
 import { checkViews } from './db/adopted.ts'
 import { openEmbeddedDatabase } from './db/embedded/database.ts'
-import { isAdopted, type MigrateOptions, migrateToLatest, pendingMigrations } from './db/migrate.ts'
+import { inWords } from './db/explain-error.ts'
+import { expectNamesFree, isAdopted, type MigrateOptions, migrateToLatest, pendingMigrations } from './db/migrate.ts'
 import type { Database } from './db/schema.ts'
 import { codeOf, StartupError } from './db/startup-error.ts'
 import { openDatabase } from './plugins/database.ts'
@@ -48,7 +49,7 @@ export async function openServiceDatabase(
     return { db, connectionString: server.connectionString, isEmbedded, isAdopted: hasViews, close }
   } catch (error) {
     await close()
-    throw error instanceof StartupError ? error : unusable(isEmbedded, error)
+    throw unusable(databaseInWords(error, config), config)
   }
 }
 
@@ -63,18 +64,25 @@ async function openServer({
 async function expectTables(db: Kysely<Database>): Promise<void> {
   const pending = await pendingMigrations(db)
   if (pending.length === 0) return
+  // Where migrating would fail, it is no advice.
+  await expectNamesFree(db)
   throw new StartupError(
     `The database in DATABASE_URL lacks tables of this version (${pending.join(', ')}): run "npx popular-posts migrate", then start again.`,
   )
 }
 
-/** In words, without the address and the user that the driver's own message names. */
-function unusable(isEmbedded: boolean, cause: unknown): StartupError {
-  const code = codeOf(cause) || 'the connection ended'
+/** What the configured database has answered, as a sentence; anything else as it is. */
+export function databaseInWords(error: unknown, config: Config): unknown {
+  return inWords(error, nameOf(config))
+}
+
+const nameOf = ({ databaseUrl }: Config) => (databaseUrl === undefined ? 'DATA_DIR' : 'DATABASE_URL')
+
+/** What is not known is a sentence, too, as the message of the driver may name the address and the user. */
+function unusable(error: unknown, config: Config): StartupError {
+  if (error instanceof StartupError) return error
   return new StartupError(
-    isEmbedded
-      ? `The embedded database in DATA_DIR could not be used (${code}): see postgres/postgres.log in that folder.`
-      : `The database in DATABASE_URL could not be used (${code}): check that the server runs, that the address and the password in DATABASE_URL are right, and that its user may use it.`,
-    { cause },
+    `The database in ${nameOf(config)} could not be used (${codeOf(error) || 'no code'}): see the log of PostgreSQL for the reason.`,
+    { cause: error },
   )
 }

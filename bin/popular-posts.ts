@@ -8,7 +8,7 @@ import { plural } from '../db/plural.ts'
 import { announceChange } from '../db/signals.ts'
 import { StartupError } from '../db/startup-error.ts'
 import { run } from '../run.ts'
-import { openServiceDatabase, type ServiceDatabase } from '../service-database.ts'
+import { databaseInWords, openServiceDatabase, type ServiceDatabase } from '../service-database.ts'
 import { flushRedis } from './flush.ts'
 import { importLogCommand } from './import-log/command.ts'
 import { addressOf } from './import-log/paths.ts'
@@ -110,7 +110,9 @@ program.addCommand(
 )
 
 await run(async () => {
-  await program.parseAsync()
+  await program.parseAsync().catch((error: unknown) => {
+    throw databaseInWords(error, readConfig())
+  })
 })
 
 async function withDatabase(

@@ -3,6 +3,7 @@ import { findPopularPosts, type Tables } from './popular-posts.ts'
 import { codeOf, messageOf, StartupError } from './startup-error.ts'
 
 const UNDEFINED_FUNCTION = '42883'
+const NOT_ALLOWED = '42501'
 
 /**
  * Checks that the views over a blog's own tables are what our queries expect.
@@ -14,7 +15,7 @@ export async function checkViews(db: Kysely<Tables>): Promise<void> {
     await findPopularPosts(db, { sort: 'views', days: 2, limit: 0, timeZone: 'UTC', category: '', tag: '', author: '' })
   } catch (error) {
     // Class 42: what it names is not there, or not of that type.
-    if (!codeOf(error).startsWith('42')) throw error
+    if (!codeOf(error).startsWith('42') || codeOf(error) === NOT_ALLOWED) throw error
     const hint =
       codeOf(error) === UNDEFINED_FUNCTION
         ? 'ids must be of one type in all of them, and of the type that "migrate --adopt --post-id" was told'

@@ -1,4 +1,5 @@
 import { type Kysely, type Migrator, sql } from 'kysely'
+import { NamesTaken } from './explain-error.ts'
 import { importMigrator, type Migration } from './kysely-migrator.ts'
 import { type PostIdType, viewCounters } from './migrations/001-view-counters.ts'
 import { blog } from './migrations/002-blog.ts'
@@ -8,7 +9,7 @@ import { blogSignals } from './migrations/005-blog-signals.ts'
 import { keptWindows } from './migrations/006-kept-windows.ts'
 import { safeFunctions } from './migrations/007-safe-functions.ts'
 import { findLookAlikes } from './safe-path.ts'
-import { StartupError } from './startup-error.ts'
+import { codeOf, StartupError } from './startup-error.ts'
 
 export { POST_ID_TYPES, type PostIdType } from './migrations/001-view-counters.ts'
 
@@ -30,9 +31,26 @@ const kept = (postId: PostIdType): Record<string, Migration> => ({
 /** The blog itself. */
 const ours: Record<string, Migration> = { '002-blog': blog, '005-blog-signals': blogSignals }
 
+/** The tables that each migration makes. */
+const TABLES: Readonly<Record<string, readonly string[]>> = {
+  '001-view-counters': ['post_views_hourly', 'post_views_daily', 'post_views_total', 'post_views_batch'],
+  '002-blog': ['authors', 'categories', 'tags', 'posts', 'post_categories', 'post_tags', 'comments', 'site_facts'],
+  '003-log-imports': ['post_views_log_chunk'],
+  '004-signals': ['popular_posts_change'],
+  '006-kept-windows': ['post_views_touch', 'post_views_window'],
+  '007-safe-functions': ['popular_posts_watch_failure'],
+}
+
+/** What the statements need: `pg_current_snapshot` and `xid8`. */
+const OLDEST = 13
+
 async function createMigrator<DB>(db: Kysely<DB>, migrations: Record<string, Migration>): Promise<Migrator> {
-  const { rows } = await sql<{ name: string | null }>`select current_schema() as name`.execute(db)
-  const schema = rows[0]?.name ?? undefined
+  const { rows } = await sql<{ name: string | null; version: number }>`
+    select current_schema() as name, current_setting('server_version_num')::int / 10000 as version`.execute(db)
+  const { name, version = OLDEST } = rows[0] ?? {}
+  if (version < OLDEST)
+    throw new StartupError(`PostgreSQL ${OLDEST} or newer is needed, and the server is ${version}: use a newer one.`)
+  const schema = name ?? undefined
   if (schema === undefined)
     throw new StartupError('No schema of the search_path exists: make it first, with "create schema".')
   const { Migrator } = await importMigrator()
@@ -94,11 +112,29 @@ async function migrator<DB>(db: Kysely<DB>, { adopt }: MigrateOptions = {}): Pro
 /**
  * Brings the tables to the newest version, in one transaction, under a lock: processes that migrate at once take turns.
  * @returns the names of the migrations that ran; none when the database was up to date.
- * @throws StartupError when the schema is not there, or was made for something else; what PostgreSQL answered. The
+ * @throws StartupError when the schema is not there, or was made for something else, or the server is too old; NamesTaken
+ * when another program has tables of the names that are needed; what PostgreSQL answered. The
  * database is then as it was before.
  */
 export async function migrateToLatest<DB>(db: Kysely<DB>, options?: MigrateOptions): Promise<string[]> {
-  return namesOf(await (await migrator(db, options)).migrateToLatest())
+  const result = await (await migrator(db, options)).migrateToLatest()
+  if (codeOf(result.error) === '42P07') await expectNamesFree(db, options)
+  return namesOf(result)
+}
+
+/**
+ * Makes sure that no table of another program is where one of ours would be made.
+ * @throws NamesTaken
+ */
+export async function expectNamesFree<DB>(db: Kysely<DB>, options?: MigrateOptions): Promise<void> {
+  // First what there is: another process may be migrating, and what it makes is not another program's.
+  const { rows } = await sql<{ name: string }>`
+    select relname as name from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+    where nspname = current_schema() and relname = any(${Object.values(TABLES).flat()}::text[])
+    order by relname`.execute(db)
+  const pending = (await pendingMigrations(db, options)).flatMap((name) => TABLES[name] ?? [])
+  const taken = rows.map(({ name }) => name).filter((name) => pending.includes(name))
+  if (taken.length > 0) throw new NamesTaken(taken)
 }
 
 /** Takes every migration back, newest first: all tables of this package are dropped, with what they hold. */
@@ -108,8 +144,8 @@ export async function migrateToNothing<DB>(db: Kysely<DB>): Promise<string[]> {
 }
 
 /** The names of the migrations that have not run on this database, oldest first. Changes nothing. */
-export async function pendingMigrations<DB>(db: Kysely<DB>): Promise<string[]> {
-  const all = await (await migrator(db)).getMigrations()
+export async function pendingMigrations<DB>(db: Kysely<DB>, options?: MigrateOptions): Promise<string[]> {
+  const all = await (await migrator(db, options)).getMigrations()
   return all.filter((migration) => migration.executedAt === undefined).map((migration) => migration.name)
 }
 

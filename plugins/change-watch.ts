@@ -1,10 +1,11 @@
 import type { Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../cache/clock.ts'
+import { explainDatabaseError } from '../db/explain-error.ts'
 import { listenForChanges } from '../db/listen.ts'
 import type { Tables } from '../db/popular-posts.ts'
 import { announcedSince, areChangesKept, changesSince } from '../db/signals.ts'
-import { loggedError } from '../logged-error.ts'
+import { type LoggedError, loggedError } from '../logged-error.ts'
 import type { ChangeNews } from './change-throttle.ts'
 import type { Logger } from './log-event.ts'
 import { createNotices } from './notices.ts'
@@ -92,7 +93,7 @@ export function watchChanges({ db, databaseUrl, password, clock, onChange, log }
         onChange({ change: found.change, cause: found.cause, isNotice: false })
       }
     } catch (error) {
-      if (!isFailing) log.warn({ err: loggedError(error) }, 'popular posts: cannot ask for changes, trying again')
+      if (!isFailing) log.warn(described(error), 'popular posts: cannot ask for changes, trying again')
       isFailing = true
     }
     const routineMs = listens === 'yes' && !isDeaf ? COMPARE_MS.listening : COMPARE_MS.alone
@@ -138,7 +139,7 @@ export function watchChanges({ db, databaseUrl, password, clock, onChange, log }
           onListening: () => void startOver(),
           onLost(error, isRefused) {
             const state = isRefused ? 'refused' : 'not any more'
-            if (listens !== state) log.warn({ err: loggedError(error) }, `popular posts: ${LOST[state]}`)
+            if (listens !== state) log.warn(described(error), `popular posts: ${LOST[state]}`)
             listens = state
             isDeaf = false
           },
@@ -163,4 +164,9 @@ export function watchChanges({ db, databaseUrl, password, clock, onChange, log }
       await last
     },
   }
+}
+
+/** For the log: without what the messages of the driver may name. */
+function described(error: unknown): { err: LoggedError; reason: string | undefined } {
+  return { err: loggedError(error), reason: explainDatabaseError(error, 'the database URL') }
 }

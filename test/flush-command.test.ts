@@ -91,7 +91,7 @@ t.test('what it cannot do is one sentence, without addresses and secrets, and ex
     [{ ...env, REDIS_URL: DOWN }, /^Redis in REDIS_URL could not be reached \(.+\): check that it runs\.\n$/],
     [
       { ...env, DATABASE_URL: 'postgres://admin:secret@127.0.0.1:9/blog' },
-      /^The database in DATABASE_URL could not be used \(ECONNREFUSED\): .+\.\n$/,
+      /^No server answers at the address in DATABASE_URL \(ECONNREFUSED\): .+\.\n$/,
     ],
   ]
   for (const [variables, sentence] of cases) {

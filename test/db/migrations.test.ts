@@ -49,8 +49,18 @@ t.test('processes that migrate at once take turns', async (t) => {
 t.test('a migration that fails leaves the database as it was', async (t) => {
   const { db } = await createTestDatabase(t, { migrate: false })
   await db.schema.createTable('comments').addColumn('mine', 'text').execute()
-  await t.rejects(migrateToLatest(db), { code: '42P07' })
+  await t.rejects(migrateToLatest(db), { code: '42P07', names: ['comments'] })
   t.same(await pendingMigrations(db), ALL)
+})
+
+t.test('every table that a migration makes is known to the search for names that are taken', async (t) => {
+  const { db } = await createTestDatabase(t, { migrate: false })
+  const { pool } = await createTestDatabase(t)
+  const { rows } = await pool.query<{ name: string }>(
+    "select tablename as name from pg_tables where schemaname = 'public' and tablename not like '%migration%' order by 1",
+  )
+  for (const { name } of rows) await db.schema.createTable(name).addColumn('mine', 'text').execute()
+  await t.rejects(migrateToLatest(db), { message: `taken: ${rows.map(({ name }) => name).join(', ')}` })
 })
 
 t.test('a database that does not answer is an error', async (t) => {

@@ -219,3 +219,13 @@ t.test('migrates', async (t) => {
   t.same(await migrate(), { migrated: true }, 'and again, where there is nothing to do')
   t.equal((await pool.query('select count(*)::int as count from posts')).rows[0].count, 0)
 })
+
+t.test('a migration that fails says why, without the address and the user', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { migrate: false })
+  const { migrate } = await import('../../lambda-migrate.ts')
+  await pool.query('create table posts (mine text)')
+  process.env['DATABASE_URL'] = url
+  await t.rejects(migrate(), { name: 'StartupError', message: /needs: posts \(42P07\)/ })
+  process.env['DATABASE_URL'] = 'postgres://admin:secret@127.0.0.1:9/blog'
+  await t.rejects(migrate(), { name: 'StartupError', message: /^No server answers at the address in DATABASE_URL/ })
+})
