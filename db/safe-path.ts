@@ -28,7 +28,7 @@ export async function withSafePath<DB, T>(db: Kysely<DB>, work: (schemas: string
 
 /**
  * Functions and operators of other roles that PostgreSQL may take for its own: of the same name, in a schema of the
- * search_path.
+ * search_path, and not part of an extension.
  * @returns some of them, as PostgreSQL names them.
  */
 export async function findLookAlikes<DB>(db: Kysely<DB>): Promise<string[]> {
@@ -47,6 +47,8 @@ export async function findLookAlikes<DB>(db: Kysely<DB>): Promise<string[]> {
           ) as named
           where namespace in (select oid from pg_namespace where nspname <> 'pg_catalog' and nspname = any (${schemas}::name[]))
             and owner in (${sql.raw(STRANGERS)})
+            -- Only an administrator installs extensions.
+            and not exists (select from pg_depend where classid = class and objid = id and deptype = 'e')
           limit 3`.execute(trx)
         return rows.map(({ name }) => name)
       }),

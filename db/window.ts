@@ -37,7 +37,7 @@ export function isLive({ nowMs }: Pick<Moment, 'nowMs'>) {
   return sql<boolean>`(posts.published_at <= ${present(nowMs)} and posts.published_at > '-infinity' and not posts.is_private)`
 }
 
-/** True of the posts that would be live, but for their date: `-infinity` is a moment for PostgreSQL, and for nobody else. */
+/** True of the posts that would be live, but for their date: `-infinity` has no place in a calendar. */
 export function isUndated() {
   return sql<boolean>`(posts.published_at = '-infinity' and not posts.is_private)`
 }

@@ -64,10 +64,10 @@ interface Watcher {
 }
 
 /**
- * Writes the trigger functions of watched tables anew, under their own names: triggers stay as they are, and nobody has to
- * watch a table again. What earlier versions were given is read from what they wrote. That is the text of the role that
- * called them, so it is only read where that is the role that migrates. Where it is not, or does not do any more, the
- * table announces every change, and the next start says so.
+ * Rewrites the trigger functions of watched tables under their own names: triggers stay as they are, and no
+ * table has to be watched again. What earlier versions were given is read from what they wrote. That is the text of the role
+ * that called them, so it is only read where that is the role that migrates. Where it is not, or where the text is not
+ * accepted any more, the table announces every change, and the next start says so.
  */
 async function replaceWatchers(db: Kysely<unknown>, schema: string): Promise<void> {
   const { rows: watchers } = await sql<Watcher>`

@@ -47,7 +47,7 @@ end
 $function$`
 
 /**
- * Called where a trigger function fails: says that everything may have changed, keeps the reason for the next start to tell,
+ * Called where a trigger function fails: says that everything may have changed, keeps the reason for the log of the next start,
  * and warns, the first time. Rows are only added, under the number of their transaction: writers do not wait for each other.
  */
 const failedFunction = (schema: string) => `

@@ -53,7 +53,9 @@ begin
     union all select typowner from pg_type where refclassid = 'pg_type'::regclass and oid = refobjid
     union all select relowner from pg_class where refclassid = 'pg_class'::regclass and oid = refobjid and relkind = 'v'
   ) as named (owner)
-  where polrelid = 'pg_temp.popular_posts_row'::regclass and owner = any (strangers);
+  where polrelid = 'pg_temp.popular_posts_row'::regclass and owner = any (strangers) and not exists (
+    select from pg_depend as part where part.classid = pg_depend.refclassid and part.objid = pg_depend.refobjid and part.deptype = 'e'
+  );
   if found then
     raise exception 'popular_posts_watch: expected what belongs to % or to a superuser, got the %: with it, that role could act with the rights of %',
       current_user, found_name, current_user using errcode = 'insufficient_privilege';

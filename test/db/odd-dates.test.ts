@@ -1,13 +1,17 @@
 import Fastify from 'fastify'
+import fp from 'fastify-plugin'
 import { Kysely, PostgresDialect } from 'kysely'
 import { Pool, types } from 'pg'
 import t from 'tap'
 import type { Database } from '../../db/schema.ts'
 import popularPosts, { type PopularPost } from '../../index.ts'
+import signals from '../../plugins/signals.ts'
+import troubles from '../../plugins/troubles.ts'
 import { fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { until } from '../helpers/services/until.ts'
 import { createSite } from '../helpers/site.ts'
+import { createVirtualClock } from '../helpers/virtual-clock.ts'
 
 /** Dates that PostgreSQL takes, and what a list has of them; `undefined`: the post is not in it. */
 const DATES: Record<string, [string, string | undefined]> = {
@@ -104,6 +108,38 @@ t.test('a post without a moment is logged, once in a process', async (t) => {
       { level: 40, msg: said, subject: '4' },
     ],
   )
+})
+
+t.test('after hard changes it is looked again, every ten seconds at most', async (t) => {
+  const { pool, db, url } = await createTestDatabase(t)
+  const clock = createVirtualClock()
+  const lines: { subject?: string }[] = []
+  const app = Fastify({ logger: { level: 'warn', stream: { write: (line: string) => lines.push(JSON.parse(line)) } } })
+  t.teardown(() => app.close())
+  const insert = (slug: string) =>
+    pool.query(`insert into posts (slug, title, url, published_at) values ('${slug}', '', '', '-infinity')`)
+  await insert('before')
+  await app.register(troubles, { db, runsBetweenRequests: true, clock })
+  app.decorate('popularPosts', { invalidate: async () => {} } as never)
+  await app.register(fp(async () => {}, { name: 'popular-posts-cache' }))
+  let hard = 0
+  const onHardChange = () => {
+    hard += 1
+    app.popularPostsTroubles.lookSoon()
+  }
+  await app.register(signals, { db, databaseUrl: url, onHardChange })
+  await app.ready()
+  await clock.advance(0)
+  await until(() => lines.length === 1, 'the first look is over')
+  await insert('a')
+  await until(() => hard === 1, 'the change is heard')
+  await insert('b')
+  await until(() => hard === 2, 'the next one, too')
+  await clock.advance(9_999)
+  t.equal(lines.length, 1)
+  await clock.advance(1)
+  await until(() => lines.length === 3, 'both are logged')
+  t.match(lines, [{ subject: '1' }, { subject: '2' }, { subject: '3' }])
 })
 
 t.test('a database that cannot be checked is logged once, and the app starts', async (t) => {
