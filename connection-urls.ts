@@ -94,7 +94,9 @@ function parseRedisNode(url: string) {
       'a URL that begins with redis:// or rediss://, or several with commas between them (a comma in a password is %2C)',
     )
   expectEncoded(url)
-  const { hostname, port, protocol, pathname, search, ...rest } = orWrong(() => partsOf(url))
+  const parsed = orWrong(() => new URL(url))
+  const { hostname, port, protocol, pathname, search } = parsed
+  const [username, password] = orWrong(() => [decodeURIComponent(parsed.username), decodeURIComponent(parsed.password)])
   const host = hostname.replace(/^\[(.+)\]$/, '$1')
   if (isIP(host) === 0 && !/^[\w.-]+$/.test(host))
     throw new WrongUrl('a URL with a host, such as redis://localhost:6379')
@@ -102,16 +104,7 @@ function parseRedisNode(url: string) {
   if (search !== '') throw new WrongUrl('a URL without parameters: none is read')
   if (!/^\/?\d{0,9}$/.test(pathname)) throw new WrongUrl('a URL whose path is a database index, such as /1, or nothing')
   const isTls = protocol === 'rediss:'
-  return { ...rest, host, port: Number(port || 6379), isTls, db: Number(pathname.slice(1)) }
-}
-
-function partsOf(url: string) {
-  const { hostname, port, protocol, pathname, search, username, password } = new URL(url)
-  return {
-    ...{ hostname, port, protocol, pathname, search },
-    username: decodeURIComponent(username),
-    password: decodeURIComponent(password),
-  }
+  return { username, password, host, port: Number(port || 6379), isTls, db: Number(pathname.slice(1)) }
 }
 
 /**

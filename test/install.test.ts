@@ -8,7 +8,7 @@ import { createTestDatabase } from './helpers/postgres.ts'
 import { packPackage } from './helpers/tarball.ts'
 import { temporaryDirectory } from './helpers/temporary-directory.ts'
 
-// Thirteen installations.
+// Thirteen installations: five minutes of processor time, half of them where two processors are free.
 t.setTimeout(900_000)
 
 const root = fileURLToPath(new URL('..', import.meta.url))

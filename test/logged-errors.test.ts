@@ -146,7 +146,8 @@ for (const [name, [error, logged]] of Object.entries(REJECTIONS)) {
     const { app, lines, of } = await createHost(t, { load: () => Promise.reject(error) })
     const response = await app.inject('/posts/popular')
     t.match(response.json(), {
-      ...{ statusCode: 503, code: 'PP_LOAD_FAILED' },
+      statusCode: 503,
+      code: 'PP_LOAD_FAILED',
       message: 'Expected the list to load, but loading it failed.',
     })
     t.match(of('load-failed'), [{ level: 40, why: 'load', err: logged }])

@@ -21,7 +21,9 @@ async function createHost(t: Test, options: FastifyServerOptions = {}) {
 function send(app: FastifyInstance, authorization?: string, request: { from?: string; forwardedFor?: string } = {}) {
   const { from: remoteAddress = '192.0.2.1', forwardedFor } = request
   return app.inject({
-    ...{ method: 'POST', url: '/posts/popular/invalidate', remoteAddress },
+    method: 'POST',
+    url: '/posts/popular/invalidate',
+    remoteAddress,
     headers: {
       ...(authorization === undefined ? {} : { authorization }),
       ...(forwardedFor === undefined ? {} : { 'x-forwarded-for': forwardedFor }),
@@ -44,7 +46,9 @@ t.test('after ten wrong tokens an address is refused, also with the right one', 
   t.same(await guess(app, 30), { 401: GUESSES.max, 429: 20 })
   const refused = await send(app, right)
   t.match(refused.json(), {
-    ...{ statusCode: 429, code: 'PP_TOO_MANY_GUESSES', error: 'Too Many Requests' },
+    statusCode: 429,
+    code: 'PP_TOO_MANY_GUESSES',
+    error: 'Too Many Requests',
     message: 'Expected at most 10 wrong admin tokens a minute from one address.',
   })
   t.equal(refused.headers['cache-control'], 'no-store')

@@ -123,7 +123,9 @@ t.test("a host's preSerialization hook, and its rate limit", async (t) => {
 t.test('what our own routes refuse is answered by us, in a host that answers otherwise', async (t) => {
   const { app, seen } = await createHost(t, (app) => app.setSchemaErrorFormatter(() => new Error('the host')))
   const invalidate = (type: string, payload: string): InjectOptions => ({
-    ...{ method: 'POST', url: '/api/posts/popular/invalidate', payload },
+    method: 'POST',
+    url: '/api/posts/popular/invalidate',
+    payload,
     headers: { authorization: `Bearer ${adminToken}`, 'content-type': type },
   })
   const json = 'application/json'
@@ -158,7 +160,9 @@ t.test('an unexpected error of ours leaves without its text, whatever the host d
     t.equal(response.headers['cache-control'], 'no-store')
     if (request.method === 'HEAD') continue
     t.same(response.json(), {
-      ...{ statusCode: 500, code: 'PP_INTERNAL_ERROR', error: 'Internal Server Error' },
+      statusCode: 500,
+      code: 'PP_INTERNAL_ERROR',
+      error: 'Internal Server Error',
       message: 'Something went wrong on our side.',
     })
   }

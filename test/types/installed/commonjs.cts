@@ -19,18 +19,20 @@ const { watchWithOpenTelemetry } = telemetry
 const db = new Kysely<{ orders: { id: number } }>({ dialect: new PostgresDialect({ pool: new pg.Pool() }) })
 const options: PopularPostsOptions = { db, ttlSeconds: 900 }
 
+export const registered = () => Fastify().register(named, options)
+// @ts-expect-error -- a wrong option is an error of the compiler's
+export const refused = () => Fastify().register(named, { ttlSeconds: '900' })
+
 async function main() {
   const app = Fastify()
   await app.register(popularPosts, { load: async () => [{ slug: 'hello' }] })
   await app.register(metrics, { register: new Registry() })
   const posts: PopularPost[] = await app.popularPosts.get({ limit: 3 })
-  for (const plugin of [popularPosts, named, byDefault, imported]) await Fastify().register(plugin, options)
+  await app.close()
+  for (const plugin of [named, byDefault, imported])
+    if (plugin !== popularPosts) throw new Error('Expected the plugin under each of its names.')
   for (const plugin of [namedMetrics, metricsByDefault, importedMetrics])
     if (plugin !== metrics) throw new Error('Expected the plugin under each of its names.')
-  // @ts-expect-error -- a wrong option is an error of the compiler's
-  await Fastify()
-    .register(named, { ttlSeconds: '900' })
-    .after(() => undefined)
   return [typeof watchWithOpenTelemetry, ...posts.map(({ slug }) => slug)].join()
 }
 
