@@ -11,7 +11,7 @@ import { initPostgres, type PostgresProgram } from './server.ts'
 export interface EmbeddedCluster extends PostgresProgram {
   dataDirectory: string
   logFile: string
-  /** Of the user `postgres`. */
+  /** Of the role that everything connects as: see `role.ts`. */
   password: string
   /** The data folder was made by this call. */
   created: boolean

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { messageOf, StartupError } from '../startup-error.ts'
+import { codeOf, messageOf, StartupError } from '../startup-error.ts'
 import { type ClusterOptions, type EmbeddedCluster, openCluster } from './cluster.ts'
 import { isAlive, type Postmaster, readPostmaster, removeStale } from './postmaster-pid.ts'
-import { enter, NotEntered, type Presence } from './presence.ts'
+import { enter, NotEntered, type Presence, type PresenceOptions } from './presence.ts'
+import { makeRole, ROLE } from './role.ts'
 import { startPostgres, stopPostgres } from './server.ts'
 
 /** A PostgreSQL server of our own, shared by all processes that opened the same folder. */
@@ -22,6 +23,8 @@ export interface EmbeddedOptions extends ClusterOptions {
 
 /** A pid that lives beside a port that nobody of ours answers on: how long until it is taken for somebody else's pid. */
 const STALE_AFTER_MS = 1_000
+/** What a server answers to a role that it does not have, as to a wrong password. */
+const NO_SUCH_ROLE = '28P01'
 /** Another process was faster, or the processes of a killed server are not all gone yet. */
 const COMES_BY_WAITING = /lock file "postmaster\.pid" already exists|pre-existing shared memory block/
 
@@ -38,7 +41,7 @@ export async function openEmbeddedDatabase(options: EmbeddedOptions): Promise<Em
   const { presence, port } = await joinOrStart(cluster, options.patienceMs ?? 60_000)
   let closing: Promise<void> | undefined
   return {
-    connectionString: `postgres://postgres:${cluster.password}@127.0.0.1:${port}/postgres`,
+    connectionString: `postgres://${ROLE}:${cluster.password}@127.0.0.1:${port}/postgres`,
     created: cluster.created,
     close() {
       closing ??= close(cluster, presence)
@@ -64,7 +67,7 @@ async function joinOrStart(
     try {
       if (postmaster !== undefined && isAlive(postmaster.pid)) {
         const { port } = postmaster
-        return { presence: await enter({ ...cluster, port }), port }
+        return { presence: await enterAsRole({ ...cluster, port }), port }
       }
       await startPostgres(cluster)
       continue
@@ -81,6 +84,18 @@ async function joinOrStart(
     }
     if (Date.now() > deadlineMs) throw noAnswer(cluster, postmaster, problem)
     await sleep(50)
+  }
+}
+
+/** Enters, and makes the role first where it is not there yet: in a new folder, and in one of an older version. */
+async function enterAsRole(options: PresenceOptions): Promise<Presence> {
+  try {
+    return await enter(options)
+  } catch (error) {
+    if (!(error instanceof NotEntered) || codeOf(error.cause) !== NO_SUCH_ROLE) throw error
+    // What keeps it from being made keeps us from entering, and that says so.
+    await makeRole(options).catch(() => undefined)
+    return enter(options)
   }
 }
 

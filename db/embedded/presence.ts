@@ -1,5 +1,6 @@
 import { Client } from 'pg'
 import { codeOf, messageOf } from '../startup-error.ts'
+import { ROLE } from './role.ts'
 
 /** How one process shows the others that it uses the server: a connection that holds a shared advisory lock. */
 export interface Presence {
@@ -95,7 +96,7 @@ async function connect({ port, password, dataDirectory }: PresenceOptions): Prom
   const client = new Client({
     host: '127.0.0.1',
     port,
-    user: 'postgres',
+    user: ROLE,
     database: 'postgres',
     password,
     application_name: 'popular-posts presence',

@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { findEmbeddedPostgres } from '../../db/embedded/binaries.ts'
@@ -22,6 +22,20 @@ t.test('a frozen server is neither joined nor replaced: the error names its proc
     ),
   )
   process.kill(pid, 'SIGCONT')
+  t.equal(await query(database, 'select 1'), '1')
+})
+
+t.test('a password that is not that of the database is one sentence', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const database = await open(t, directory)
+  const file = join(directory, 'postgres', 'password')
+  const password = await readFile(file, 'utf8')
+  await writeFile(file, 'another')
+  await t.rejects(openEmbeddedDatabase({ directory, patienceMs: 0 }), {
+    name: 'StartupError',
+    message: /^PostgreSQL \(process \d+\) holds .* and does not answer \(password authentication failed for user/,
+  })
+  await writeFile(file, password)
   t.equal(await query(database, 'select 1'), '1')
 })
 

@@ -1,6 +1,7 @@
 import { Client } from 'pg'
 import t from 'tap'
 import { enter } from '../../db/embedded/presence.ts'
+import { ROLE } from '../../db/embedded/role.ts'
 import { startPostgres } from '../helpers/private-postgres.ts'
 
 t.test('once the last one has left nobody enters, until it is known what becomes of the server', async (t) => {
@@ -9,6 +10,7 @@ t.test('once the last one has left nobody enters, until it is known what becomes
   const client = new Client({ connectionString: server.url })
   await client.connect()
   const { rows } = await client.query('show data_directory')
+  await client.query(`create role ${ROLE} login; grant pg_read_all_settings to ${ROLE}`)
   await client.end()
   const options = { port: server.port, password: 'not asked for', dataDirectory: rows[0].data_directory }
   const [first, second] = [await enter(options), await enter(options)]
