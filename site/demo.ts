@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import type { Reader } from './reader.ts'
 
 const READERS = 25
 const USER_AGENT = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
@@ -11,12 +10,12 @@ const USER_AGENT = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Fir
  * What a visitor may do to a demo, and to nothing else: `POST /demo/invalidate` empties the cache, `POST
  * /demo/readers/:slug` makes up readers of a post, who go the way of all readers.
  */
-const demo: FastifyPluginAsyncTypebox<{ reader: Pick<Reader, 'blog'> }> = async (app, { reader }) => {
+const demo: FastifyPluginAsyncTypebox<{ isDemo: () => Promise<boolean> }> = async (app, { isDemo }) => {
   await app.register(rateLimit, { max: 60, timeWindow: 60_000 })
   app.addHook('preHandler', async (_request, reply) => {
     reply.header('cache-control', 'no-store')
-    // A real blog may have taken its place.
-    if (!(await reader.blog()).isDemo) return reply.callNotFound()
+    // A real post may have come since the last request.
+    if (!(await isDemo())) return reply.callNotFound()
     return undefined
   })
 

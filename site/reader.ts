@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 import { demoBlog } from '../db/demo/content.ts'
-import { isDemoBlog } from '../db/demo/fact.ts'
+import { hasDemo, isDemoBlog } from '../db/demo/fact.ts'
 import { demoText } from '../db/demo/paragraphs.ts'
 import type { Database } from '../db/schema.ts'
 import { shortestWindow } from '../db/shortest-window.ts'
@@ -81,7 +81,7 @@ export function createReader({ db, timeZone, isAdopted, keptMs }: ReaderOptions)
       viewsPerDay(db, { days: DAYS, timeZone, postIds: [found.id] }),
     ])
     const isOwn = !isAdopted && found.url === `/posts/${slug}`
-    const text = !isAdopted && (await isDemoBlog(db)) ? demoText(slug) : []
+    const text = !isAdopted && (await hasDemo(db)) ? demoText(slug) : []
     return { found: { ...found, isOwn, text, comments, perDay: perDay.get(found.id) ?? none() } }
   })
 

@@ -47,7 +47,8 @@ const site: FastifyPluginAsync<SiteOptions> = async (app, options) => {
   const assets = await serveAssets(app)
   app.decorate('errorPage', (problem) => errorPage(problem, { assets, blog: reader.lastBlog() }))
   await app.register(pages, { assets, reader, timeZone, stats, shown })
-  if (isDemo) await app.register(demo, { reader })
+  // Where the database cannot say, it is none.
+  if (isDemo) await app.register(demo, { isDemo: () => isDemoBlog(db).catch(() => false) })
   app.get('/demo/stats', async (_request, reply) => {
     reply.header('cache-control', 'no-store')
     return stats()

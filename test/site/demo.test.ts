@@ -46,6 +46,35 @@ t.test('the panel: requests, queries, and what was saved', async (t) => {
   }, 'the last minute holds them')
 })
 
+t.test('the first real post ends what visitors may do to the demo, however it came', async (t) => {
+  const { db, app } = await setUp(t)
+  const statuses = async () => {
+    const responses = [
+      await app.inject({ method: 'POST', url: '/demo/invalidate' }),
+      await app.inject({ method: 'POST', url: '/demo/readers/stile-etiquette' }),
+    ]
+    return responses.map(({ statusCode }) => statusCode)
+  }
+  t.same(await statuses(), [204, 200])
+  const real = { slug: 'real', title: 'Real', url: '/real' }
+  // Drafts are real, too.
+  for (const published_at of [new Date(), null]) {
+    await db
+      .insertInto('posts')
+      .values({ ...real, published_at })
+      .execute()
+    t.same(await statuses(), [404, 404], 'in the very next request')
+    await db.deleteFrom('posts').where('slug', '=', 'real').execute()
+    t.same(await statuses(), [204, 200])
+  }
+  await db.updateTable('posts').set(real).where('slug', '=', 'stile-etiquette').execute()
+  t.same(await statuses(), [404, 404], 'a post of the demo was made a real one')
+  await db.updateTable('posts').set({ slug: 'stile-etiquette' }).where('slug', '=', 'real').execute()
+  t.same(await statuses(), [204, 200])
+  await db.schema.dropTable('site_facts').execute()
+  t.same(await statuses(), [404, 404], 'the database does not say')
+})
+
 t.test('nobody can have a demo emptied all day long', async (t) => {
   const { app } = await setUp(t)
   const statuses = new Map<number, number>()
