@@ -12,7 +12,7 @@ const OURS =
 declare module 'fastify' {
   interface FastifyInstance {
     /** Shows an error to people. Where it is absent, as on AWS Lambda, they get JSON, too. */
-    errorPage?: (problem: Problem) => ErrorPage
+    popularPostsErrorPage?: (problem: Problem) => ErrorPage
   }
 }
 
@@ -97,7 +97,7 @@ export function handleNotFound(request: FastifyRequest, reply: FastifyReply): Fa
 
 function send(request: FastifyRequest, reply: FastifyReply, problem: Problem): FastifyReply {
   const { statusCode, code, message } = problem
-  const { errorPage } = request.server
+  const errorPage = request.server.popularPostsErrorPage
   reply.code(statusCode).header('cache-control', 'no-store')
   if (errorPage !== undefined) {
     const vary = reply.getHeader('vary')

@@ -45,7 +45,7 @@ const site: FastifyPluginAsync<SiteOptions> = async (app, options) => {
     return siteStats(app, { lastMinute: history.read(), isDatabaseUp: isUp !== false })
   }
   const assets = await serveAssets(app)
-  app.decorate('errorPage', (problem) => errorPage(problem, { assets, blog: reader.lastBlog() }))
+  app.decorate('popularPostsErrorPage', (problem) => errorPage(problem, { assets, blog: reader.lastBlog() }))
   await app.register(pages, { assets, reader, timeZone, stats, shown })
   // Where the database cannot say, it is none.
   if (isDemo) await app.register(demo, { isDemo: () => isDemoBlog(db).catch(() => false) })
