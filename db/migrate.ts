@@ -45,13 +45,13 @@ const TABLES: Readonly<Record<string, readonly string[]>> = {
 const OLDEST = 13
 
 async function createMigrator<DB>(db: Kysely<DB>, migrations: Record<string, Migration>): Promise<Migrator> {
-  const { rows } = await sql<{ name: string | null; version: number }>`
-    select current_schema() as name, current_setting('server_version_num')::int / 10000 as version`.execute(db)
-  const { name, version = OLDEST } = rows[0] ?? {}
-  if (version < OLDEST)
-    throw new StartupError(`PostgreSQL ${OLDEST} or newer is needed, and the server is ${version}: use a newer one.`)
-  const schema = name ?? undefined
-  if (schema === undefined)
+  const { rows } = await sql<{ schema: string | null; version: number }>`
+    select current_schema() as schema, current_setting('server_version_num')::int / 10000 as version`.execute(db)
+  const schema = rows[0]?.schema
+  for (const { version } of rows)
+    if (version < OLDEST)
+      throw new StartupError(`PostgreSQL ${OLDEST} or newer is needed, and the server is ${version}: use a newer one.`)
+  if (typeof schema !== 'string')
     throw new StartupError('No schema of the search_path exists: make it first, with "create schema".')
   const { Migrator } = await importMigrator()
   return new Migrator({

@@ -260,8 +260,8 @@ t.test('names that another program has taken: the service and the command name t
     ['42710', "create type posts as enum ('mine')", 'posts'],
     [
       '42723',
-      'create function popular_posts_unwatch(regclass) returns void language sql as $$$$',
-      'popular_posts_unwatch',
+      'create function popular_posts_announce(text, timestamptz) returns void language sql as $$$$',
+      'popular_posts_announce',
     ],
     ['42P07', 'create sequence posts_author_id_idx', 'posts_author_id_idx'],
   ]) {
@@ -294,8 +294,11 @@ t.test('tables that are missing, locked or cannot be written', async (t) => {
     'alter table away rename to post_views_total',
   )
   const database = new URL(url).pathname.slice(1)
-  await pool.query("delete from popular_posts_migration where name like '006%'")
-  await pool.query('drop table post_views_touch, post_views_window; drop function popular_posts_touch cascade')
+  await pool.query("delete from popular_posts_migration where name like '007%'")
+  await pool.query(
+    'drop table popular_posts_watch_failure; drop trigger popular_posts_touch_truncate on post_views_daily',
+  )
+  await pool.query('drop trigger popular_posts_touch_truncate on post_views_touch')
   await during(
     '25006',
     /is read-only: it is a standby, or default_transaction_read_only is on \(25006\)/,

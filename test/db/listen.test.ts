@@ -163,6 +163,22 @@ t.test('closing ends the connection in every state, and no attempt follows', asy
   await until(() => refused.scheduled() > 0, 'it waits for the next attempt')
   await refused.close()
   t.equal(refused.scheduled(), 0)
+
+  const silent = await mute(t)
+  const attempts: unknown[] = []
+  const closed = new Promise<void>((resolve) => {
+    const listener = listenForChanges({
+      connectionString: silent.url,
+      patienceMs: 50,
+      schedule: (delayMs) => () => attempts.push(delayMs),
+      onNotice: () => undefined,
+      onListening: () => undefined,
+      onLost: () => setImmediate(() => resolve(listener.close())),
+    })
+  })
+  await closed
+  await until(() => silent.connections() === 0, 'the connection is closed')
+  t.same(attempts, [], 'while it hangs up')
 })
 
 t.test('closing a connection to a frozen server does not hang', async (t) => {

@@ -254,8 +254,9 @@ t.test('many processes prune at once, while views of all times are counted', asy
     Promise.all(Array.from({ length: 4 }, () => prune(db, now))),
     Promise.all(Array.from({ length: 20 }, (_none, nth) => countBatch(db, { ...now, id: `new ${nth}`, buckets }))),
   ])
-  await prune(db, now)
-  const sum = (of: 'hours' | 'days' | 'batches') => pruned.reduce((all, one) => all + one[of], 0)
+  // One row of the past was counted again meanwhile: whoever came by passed over it.
+  const all = [...pruned, await prune(db, now)]
+  const sum = (of: 'hours' | 'days' | 'batches') => all.reduce((rows, one) => rows + one[of], 0)
   t.equal(sum('hours'), 9_000, 'each row is deleted by one of them')
   t.ok(sum('days') >= 9_000)
   t.equal(sum('batches'), 9_000)

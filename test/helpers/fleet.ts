@@ -119,11 +119,11 @@ export async function setSeconds(pool: Pool, seconds: number): Promise<void> {
   await pool.query('update versions set seconds = $1', [seconds])
 }
 
-/** The processes that are loading now. */
+/** The processes that are loading now, slowly: a statement is active before it reads how long it takes. */
 export async function loaders(pool: Pool): Promise<number[]> {
   const { rows } = await pool.query<{ name: string }>(
     `select application_name as name from pg_stat_activity
-     where datname = current_database() and state = 'active' and application_name like 'member %'`,
+     where datname = current_database() and wait_event = 'PgSleep' and application_name like 'member %'`,
   )
   return rows.map(({ name }) => Number(name.slice('member '.length)))
 }

@@ -29,6 +29,16 @@ t.test('ElastiCache Serverless: a Cluster over TLS, as the IAM user, with the ri
     { Properties: { AccessString: string } }
   >
   const rights = CacheUser?.Properties.AccessString.trim().split(/\s+/) ?? []
+  const scripts = ['cache/redis-scripts.ts', 'views/redis-view-buffer.ts'].map((file) => readFile(file, 'utf8'))
+  const called = [...(await Promise.all(scripts)).join('').matchAll(/redis\.call\('([A-Z]+)'/g)].map(
+    ([, name = '']) => `+${name.toLowerCase()}`,
+  )
+  t.ok(called.length > 50, 'the commands of the scripts')
+  t.same(
+    [...new Set(called)].filter((right) => !rights.includes(right)),
+    [],
+    'the user may run each of them',
+  )
   // Redis before 7.2 does not know the name.
   const known = rights.filter((right) => right !== '+client|setinfo')
   await cluster.command('ACL', 'SETUSER', USER, 'reset', 'nopass', ...known)
