@@ -166,9 +166,11 @@ t.test('the packages that the examples name are what their code imports', async 
   for (const [, example = ''] of lines) {
     await mkdir(join(directory, example))
     await cp(join(root, 'examples', example), join(directory, example), { recursive: true })
-    const said = await run(directory, 'env', 'DATABASE_URL=none', process.execPath, join(example, 'app.js')).catch(
+    // The last line of each is refused, so everything before it has run.
+    const env = ['DATABASE_URL=none', `REDIS_URL=${process.env['TEST_REDIS_URL']}`, 'PORT=none']
+    const said = await run(directory, 'env', ...env, process.execPath, join(example, 'app.js')).catch(
       (error: { stderr: string }) => error.stderr,
     )
-    t.notMatch(said, /ERR_MODULE_NOT_FOUND|does not provide an export/, `${example} finds what it imports`)
+    t.match(said, /ERR_SOCKET_BAD_PORT/, `${example} finds what it imports`)
   }
 })
