@@ -1,8 +1,8 @@
 import { passwordsOf } from './aws/tokens.ts'
-import { readLambdaConfig } from './config.ts'
 import { inWords } from './db/explain-error.ts'
 import { migrateToLatest } from './db/migrate.ts'
-import { openDatabase } from './plugins/database.ts'
+import { openDatabase } from './db/open-database.ts'
+import { readLambdaConfig } from './service/config.ts'
 
 /** For whoever may invoke it: makes or updates the tables, in a database that only functions can reach. */
 export async function migrate(): Promise<{ migrated: true }> {

@@ -1,9 +1,9 @@
 import awsLambdaFastify, { type LambdaResponse } from '@fastify/aws-lambda'
 import type { Context } from 'aws-lambda'
-import { buildApp } from './app.ts'
 import { type GatewayEvent, normalize } from './aws/gateway-event.ts'
-import { readLambdaConfig } from './config.ts'
-import type { UpkeepReport, UpkeepRequest } from './plugins/upkeep.ts'
+import type { UpkeepReport, UpkeepRequest } from './lists/maintenance.ts'
+import { buildApp } from './service/app.ts'
+import { readLambdaConfig } from './service/config.ts'
 
 // All that can be done before the first request is done before it: AWS gives the start more of a processor.
 const config = readLambdaConfig()

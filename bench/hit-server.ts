@@ -6,9 +6,9 @@ import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import popularPosts from '../index.ts'
-import { ListBody } from '../plugins/list-body.ts'
+import { ListBody } from '../lists/list-body.ts'
 import { keepToCore, SERVER_CORE } from './cores.ts'
-import { HEADERS, POSTS } from './list-of-the-bench.ts'
+import { HEADERS, POSTS } from './fixtures/list.ts'
 import { serve } from './server-process.ts'
 
 /** How the list is answered. */

@@ -7,7 +7,7 @@
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import pg from 'pg'
 import popularPosts from '../index.ts'
-import { addressOf, FIREFOX, slugOf } from './views-of-the-bench.ts'
+import { addressOf, FIREFOX, slugOf } from './fixtures/views.ts'
 
 type Recorded = Pick<FastifyRequest, 'method' | 'ip' | 'headers'>
 type Record = (slug: string, request: Recorded) => Promise<unknown>

@@ -12,11 +12,11 @@ import type { Database } from '../db/schema.ts'
 import { startPostgres } from '../test/helpers/private-postgres.ts'
 import { runProgram } from '../test/helpers/program.ts'
 import { startRedis } from '../test/helpers/redis.ts'
+import { addressOf, FIREFOX, slugOf, type Way } from './fixtures/views.ts'
 import { sendLoad } from './http-load.ts'
 import { versionOf } from './machine.ts'
 import { createReport } from './report.ts'
 import { median, medianRatio } from './rounds.ts'
-import { addressOf, FIREFOX, slugOf, type Way } from './views-of-the-bench.ts'
 
 const { values } = parseArgs({
   options: {

@@ -1,6 +1,6 @@
 import { createRedisStore } from '../cache/redis-store.ts'
 import type { InvalidateMode } from '../cache/store.ts'
-import { nonce } from '../plugins/backend.ts'
+import { nonce } from '../lib/nonce.ts'
 import { type RedisConfig, withRedis } from './redis.ts'
 
 /**

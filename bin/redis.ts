@@ -1,8 +1,8 @@
 import type { Cluster, Redis } from 'ioredis'
 import { passwordsOf } from '../aws/tokens.ts'
-import type { Config } from '../config.ts'
-import { codeOf, StartupError } from '../db/startup-error.ts'
-import { createRedisClient } from '../plugins/redis.ts'
+import { codeOf, StartupError } from '../lib/errors.ts'
+import { createRedisClient } from '../lib/redis.ts'
+import type { Config } from '../service/config.ts'
 
 /** A configuration in which there is a Redis. */
 export type RedisConfig = Config & { redisUrl: string }

@@ -1,6 +1,6 @@
 // Makes build/lambda/: what is deployed to AWS Lambda. See docs/deploy.md.
 import { rm } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type Plugin } from 'esbuild'
 import { type Precompiled, precompile } from './precompile.ts'
@@ -8,8 +8,8 @@ import { type Precompiled, precompile } from './precompile.ts'
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Modules that a bundle has other ones for: see `precompile`. */
-const REPLACED =
-  /(?:^@fastify\/ajv-compiler|^@fastify\/fast-json-stringify-compiler|\/compile-(?:routes|settings)\.ts)$/
+const REPLACED_PACKAGES = /^@fastify\/(?:ajv-compiler|fast-json-stringify-compiler)$/
+const REPLACED_FILES = /\/(?:routes|settings)\/compile\.ts$/
 
 /** Fastify has compilers at hand for routes that bring none. */
 const NONE = `module.exports = () => () => { throw new Error('Expected every route to bring its compilers.') }`
@@ -19,12 +19,10 @@ function replaceCompilers({ validators, settings }: Precompiled): Plugin {
   const known = (codes: Map<string, string>) =>
     `{ ${[...codes].map(([name, code]) => `${JSON.stringify(name)}: () => {${asModule(code)}}`).join(',\n')} }`
   const contents: Record<string, string> = {
-    'ajv-compiler': NONE,
-    'fast-json-stringify-compiler': NONE,
-    'compile-routes.ts': `
+    'routes/compile.ts': `
       const known = ${known(validators)}
       export const compileRoute = ({ method, url, httpPart }) => known[\`\${method} \${url} \${httpPart}\`]()`,
-    'compile-settings.ts': `
+    'settings/compile.ts': `
       import { createHash } from 'node:crypto'
       import { formats } from './formats.ts'
       const known = ${known(settings)}
@@ -34,11 +32,9 @@ function replaceCompilers({ validators, settings }: Precompiled): Plugin {
   return {
     name: 'replace-compilers',
     setup({ onResolve, onLoad }) {
-      onResolve({ filter: REPLACED }, ({ path }) => ({ path: basename(path), namespace: 'precompiled' }))
-      onLoad({ filter: /.*/, namespace: 'precompiled' }, ({ path }) => ({
-        contents: contents[path] ?? '',
-        resolveDir: root,
-      }))
+      onResolve({ filter: REPLACED_PACKAGES }, ({ path }) => ({ path, namespace: 'none' }))
+      onLoad({ filter: /.*/, namespace: 'none' }, () => ({ contents: NONE }))
+      onLoad({ filter: REPLACED_FILES }, ({ path }) => ({ contents: contents[relative(root, path)] ?? '' }))
     },
   }
 }

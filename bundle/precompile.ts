@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import { _, Ajv, type Options } from 'ajv'
 import standaloneCode from 'ajv/dist/standalone/index.js'
-import { buildApp } from '../app.ts'
-import { ROUTE_AJV_OPTIONS } from '../compile-routes.ts'
-import { AJV_OPTIONS } from '../compile-settings.ts'
-import { environmentSchema, readConfig } from '../config.ts'
-import { optionsSchema } from '../plugins/options.ts'
+import { ROUTE_AJV_OPTIONS } from '../routes/compile.ts'
+import { buildApp } from '../service/app.ts'
+import { environmentSchema, readConfig } from '../service/config.ts'
+import { AJV_OPTIONS } from '../settings/compile.ts'
+import { optionsSchema } from '../settings/options.ts'
 
 /** Code made from schemas, as CommonJS modules: by what they are asked for, then the code. */
 export interface Precompiled {

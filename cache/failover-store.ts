@@ -1,5 +1,5 @@
-import { createBreaker } from './breaker.ts'
-import type { Clock } from './clock.ts'
+import { createBreaker } from '../lib/breaker.ts'
+import type { Clock } from '../lib/clock.ts'
 import { UnconfirmedError } from './errors.ts'
 import type { CacheEvent } from './events.ts'
 import type { Acquired, AcquireRequest, Store } from './store.ts'
@@ -40,7 +40,12 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
   /** Leases that the shared store may hold, or may yet hand out, for nobody: token to key. */
   const unclaimed = new Map<string, string>()
   const breaker = createBreaker({
-    ...{ clock, deadlineMs, retryAfterMs, probesBehind, observe },
+    clock,
+    deadlineMs,
+    retryAfterMs,
+    probesBehind,
+    onOpen: (error) => observe({ type: 'store-down', error }),
+    onClose: () => observe({ type: 'store-up' }),
     probe: () => primary.generation(),
     onAnswer: releaseUnclaimed,
   })

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import type { Clock } from './clock.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { StoredValue } from './store.ts'
 
 /** Copies of a shared store's values in this process. */

@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { CacheEvent } from './events.ts'
 import type { LoadSlotsOptions, Rank } from './load-slots.ts'
 import type { CoolDown, InvalidateMode, InvalidateOptions, Store, StoredValue } from './store.ts'

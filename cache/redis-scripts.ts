@@ -1,4 +1,4 @@
-import { defineScript } from './redis-client.ts'
+import { defineScript } from '../lib/redis-scripts-runner.ts'
 
 /** Redis' own clock, in milliseconds: no process's clock is ever compared with another's. */
 export const REDIS_TIME = `local time = redis.call('TIME')

@@ -1,4 +1,4 @@
-import { createRunner, type RedisClient, type Reply } from './redis-client.ts'
+import { createRunner, type RedisClient, type Reply } from '../lib/redis-scripts-runner.ts'
 import { createScripts, type Scripts } from './redis-scripts.ts'
 import { type Acquired, CAUSE_KNOWN_MS, type Committed, type Store, type StoredValue } from './store.ts'
 

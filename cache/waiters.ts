@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts'
+import type { Clock } from '../lib/clock.ts'
 
 /** Those in this process who wait for an entry that another process is loading. */
 export interface Waiters {

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
+import { codeOf, messageOf, StartupError } from '../lib/errors.ts'
 import { findPopularPosts, type Tables } from './popular-posts.ts'
-import { codeOf, messageOf, StartupError } from './startup-error.ts'
 
 const UNDEFINED_FUNCTION = '42883'
 const NOT_ALLOWED = '42501'

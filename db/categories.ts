@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import type { Tables } from './popular-posts.ts'
-import { isLive, type Moment, viewsInWindow } from './window.ts'
+import type { WindowQuery } from './window-query.ts'
+import { isLive, viewsInWindow } from './window.ts'
 
 /** A category of the list of categories, ready to be sent. */
 export interface PopularCategory {
@@ -16,7 +17,7 @@ export interface PopularCategory {
  * The categories that a live post is in, with the number of those posts and their views, in one statement: most viewed first,
  * then most posts, then by name. Categories of drafts and of private posts are not for readers.
  */
-export async function findCategories(db: Kysely<Tables>, moment: Moment): Promise<PopularCategory[]> {
+export async function findCategories(db: Kysely<Tables>, moment: WindowQuery): Promise<PopularCategory[]> {
   const rows = await db
     .withoutPlugins()
     .with('windowed', (cte) => viewsInWindow(cte, moment))

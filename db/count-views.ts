@@ -1,5 +1,5 @@
 import { type Kysely, type QueryExecutorProvider, type RawBuilder, sql } from 'kysely'
-import { codeOf } from './startup-error.ts'
+import { codeOf } from '../lib/errors.ts'
 
 /** Views of one post in one quarter of an hour: as fine as time zones are, so that every zone's midnight falls on an edge. */
 export interface ViewBucket {

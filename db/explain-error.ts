@@ -1,4 +1,4 @@
-import { codeOf, messageOf, StartupError } from './startup-error.ts'
+import { codeOf, messageOf, StartupError } from '../lib/errors.ts'
 
 /** Names of tables that a migration makes are taken by tables of another program. The schema is as it was. */
 export class NamesTaken extends Error {

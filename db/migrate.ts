@@ -1,4 +1,5 @@
 import { type Kysely, type Migrator, sql } from 'kysely'
+import { codeOf, StartupError } from '../lib/errors.ts'
 import { NamesTaken } from './explain-error.ts'
 import { importMigrator, type Migration } from './kysely-migrator.ts'
 import { type PostIdType, viewCounters } from './migrations/001-view-counters.ts'
@@ -9,7 +10,6 @@ import { blogSignals } from './migrations/005-blog-signals.ts'
 import { keptWindows } from './migrations/006-kept-windows.ts'
 import { safeFunctions } from './migrations/007-safe-functions.ts'
 import { findLookAlikes } from './safe-path.ts'
-import { codeOf, StartupError } from './startup-error.ts'
 
 export { POST_ID_TYPES, type PostIdType } from './migrations/001-view-counters.ts'
 

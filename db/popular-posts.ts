@@ -1,13 +1,14 @@
 import { type Kysely, sql } from 'kysely'
 import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres'
-import { inMilliseconds } from './present.ts'
+import { inMilliseconds } from './window-query.ts'
 import type { BlogTables, CounterTables } from './schema.ts'
-import { isLive, type Moment, viewsInWindow } from './window.ts'
+import type { WindowQuery } from './window-query.ts'
+import { isLive, viewsInWindow } from './window.ts'
 
 export type Tables = BlogTables & CounterTables
 
 /** What a popular posts list is of. Slugs that name nothing give an empty list. */
-export interface PopularPostsQuery extends Moment {
+export interface PopularPostsQuery extends WindowQuery {
   /** `views`: by views in the window. `trending`: by heat, the views of about the last day weighing most. */
   sort: 'views' | 'trending'
   /** At most so many posts. */

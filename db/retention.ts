@@ -1,5 +1,5 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
-import { foldTouches } from './kept-windows.ts'
+import { foldTouches } from './window-rollups.ts'
 
 /** What {@link prune} deleted, in rows. */
 export interface Pruned {

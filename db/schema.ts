@@ -17,7 +17,7 @@ export interface CounterTables {
   post_views_daily: { day: ColumnType<Date | string, string, string>; post_id: BigInteger; views: BigInteger }
   /** All views ever, and the trending score (see `heat` in `db/count-views.ts`). */
   post_views_total: { post_id: BigInteger; views: BigInteger; heat: number }
-  /** Sums of the closed days of windows (see `db/kept-windows.ts`), and how often each day was changed. */
+  /** Sums of the closed days of windows (see `db/window-rollups.ts`), and how often each day was changed. */
   post_views_window: { days: number; last_day: string; touches: BigInteger; post_id: BigInteger; views: BigInteger }
   post_views_touch: { day: ColumnType<Date | string, string, string>; times: BigInteger }
   /** The ledger of applied batches: a batch whose id is here has been counted. */

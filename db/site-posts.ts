@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import { jsonArrayFrom } from 'kysely/helpers/postgres'
 import type { Tables } from './popular-posts.ts'
-import { inMilliseconds } from './present.ts'
+import { inMilliseconds } from './window-query.ts'
 import type { BlogTables } from './schema.ts'
 import { isLive } from './window.ts'
 

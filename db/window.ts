@@ -1,24 +1,11 @@
 import { type Kysely, sql } from 'kysely'
-import { viewsOfDays } from './kept-windows.ts'
-import { present } from './present.ts'
+import { type WindowQuery, sqlNow } from './window-query.ts'
 import type { CounterTables } from './schema.ts'
-
-/** A stretch of time, seen from a present moment. */
-export interface Moment {
-  /**
-   * 0: all time. 1: the last 24 hours, to the hour: this hour so far and the 24 before.
-   * From 2 on, whole days of the site's time zone: today so far and the `days` days before.
-   */
-  days: number
-  /** The present, in milliseconds since the epoch. Default: by the database's clock, which also says when a post is live. */
-  nowMs?: number | undefined
-  /** The site's IANA time zone. */
-  timeZone: string
-}
+import { viewsOfDays } from './window-rollups.ts'
 
 /** `{post_id, views}`: the views of each post in the window; posts without any are not in it. */
-export function viewsInWindow(db: Pick<Kysely<CounterTables>, 'selectFrom'>, { days, nowMs, timeZone }: Moment) {
-  const now = present(nowMs)
+export function viewsInWindow(db: Pick<Kysely<CounterTables>, 'selectFrom'>, { days, nowMs, timeZone }: WindowQuery) {
+  const now = sqlNow(nowMs)
   if (days === 0) return db.selectFrom('post_views_total').select(['post_id', 'views'])
   if (days === 1) {
     const hour = sql<Date>`date_trunc('hour', ${now}, 'UTC')`
@@ -33,8 +20,8 @@ export function viewsInWindow(db: Pick<Kysely<CounterTables>, 'selectFrom'>, { d
 }
 
 /** True of the posts that everybody may see now: published at a moment that is past, not scheduled, not private. */
-export function isLive({ nowMs }: Pick<Moment, 'nowMs'>) {
-  return sql<boolean>`(posts.published_at <= ${present(nowMs)} and posts.published_at > '-infinity' and not posts.is_private)`
+export function isLive({ nowMs }: Pick<WindowQuery, 'nowMs'>) {
+  return sql<boolean>`(posts.published_at <= ${sqlNow(nowMs)} and posts.published_at > '-infinity' and not posts.is_private)`
 }
 
 /** True of the posts that would be live, but for their date: `-infinity` has no place in a calendar. */

@@ -1,9 +1,9 @@
 import createError from '@fastify/error'
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { measureCache } from './cache-metrics.ts'
-import type { AnyRegistry } from './mirror.ts'
-import { measureViews } from './view-metrics.ts'
+import { measureCache } from '../telemetry/cache-metrics.ts'
+import type { AnyRegistry } from '../telemetry/collected-metrics.ts'
+import { measureViews } from '../telemetry/view-metrics.ts'
 
 /** A registry of prom-client: of any of its versions, which declare it in different ways. */
 export interface Register {

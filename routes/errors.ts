@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import createError from '@fastify/error'
 import type { FastifyError, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { loggedError } from '../logged-error.ts'
+import { loggedError } from '../lib/logged-error.ts'
 
 const InternalError = createError<[{ cause: unknown }]>('PP_INTERNAL_ERROR', 'Something went wrong on our side.', 500)
 

@@ -1,5 +1,5 @@
 import type { FastifySchema } from 'fastify'
-import { compileRoute } from '../compile-routes.ts'
+import { compileRoute } from './compile.ts'
 
 /** What the OpenAPI document says of a route, beside what it validates by. */
 export interface Operation {

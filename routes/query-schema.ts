@@ -1,7 +1,7 @@
 import { type TProperties, Type } from 'typebox'
-import { compileRoute } from '../compile-routes.ts'
-import type { PopularPosts } from '../plugins/popular-posts.ts'
-import { badQuery, expectations, type Parameter } from '../query.ts'
+import type { PopularPosts } from '../lists/popular-posts.ts'
+import { badQuery, expectations, type Parameter } from '../lists/query.ts'
+import { compileRoute } from './compile.ts'
 import { type Operation, operation } from './operation.ts'
 
 type Settings = PopularPosts['settings']

@@ -2,8 +2,8 @@ import { Negotiator } from '@fastify/accept-negotiator'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fresh from 'fresh'
 import { LRUCache } from 'lru-cache'
-import type { Encoding, Representation } from '../plugins/list-body.ts'
-import type { ListAnswer } from '../plugins/popular-posts.ts'
+import type { Encoding, Representation } from '../lists/list-body.ts'
+import type { ListAnswer } from '../lists/popular-posts.ts'
 import { LOOKED_AT } from '../views/strangers-text.ts'
 
 interface HttpCaching {

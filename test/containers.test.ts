@@ -7,7 +7,7 @@ import { dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { parse } from 'yaml'
-import { environmentSchema } from '../config.ts'
+import { environmentSchema } from '../service/config.ts'
 import { run } from './helpers/checkout.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))

@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { environmentSchema } from '../config.ts'
-import { optionsSchema } from '../plugins/options.ts'
+import { environmentSchema } from '../service/config.ts'
+import { optionsSchema } from '../settings/options.ts'
 import { run } from './helpers/checkout.ts'
 import { DOCUMENT, described, withTables } from './helpers/settings-tables.ts'
 
@@ -71,7 +71,7 @@ t.test('options and environment are documented as they are checked', async (t) =
   const document = readFileSync(DOCUMENT, 'utf8')
   t.equal(withTables(document), document, 'else: npm run docs')
   t.throws(() => withTables('nothing'), { message: /has no place for the table of options/ })
-  const docstrings = new Map(described(read('plugins/options.ts')))
+  const docstrings = new Map(described(read('settings/options.ts')))
   t.same([...docstrings.keys()].sort(), Object.keys(optionsSchema.properties).sort())
   for (const [name, property] of Object.entries(optionsSchema.properties as Record<string, { default?: unknown }>)) {
     const [, quoted, bare] = /Default (?:`([^`]+)`|([^.;: ]+))/.exec(docstrings.get(name) ?? '') ?? []

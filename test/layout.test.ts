@@ -2,40 +2,43 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { SLOW } from './slow.ts'
+import { SLOW } from '../scripts/slow-tests.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** Which parts a part may import values from; types may come from anywhere below `app`. */
+/** Which rooms a room may import values from; types may also come from `typesFrom`. */
 const arrows: Record<string, string[]> = {
-  cache: ['cache'],
-  db: ['db'],
-  views: ['views', 'cache'],
-  'formats.ts': [],
-  'compile-settings.ts': ['formats.ts'],
-  'validate.ts': ['compile-settings.ts'],
-  'query.ts': ['validate.ts'],
-  'logged-error.ts': [],
-  'connection-urls.ts': [],
-  'config.ts': ['connection-urls.ts', 'validate.ts'],
-  plugins: ['plugins', 'cache', 'connection-urls.ts', 'db', 'logged-error.ts', 'query.ts', 'validate.ts', 'views'],
-  aws: ['aws'],
-  routes: ['routes', 'views', 'logged-error.ts', 'query.ts', 'compile-routes.ts'],
-  site: ['site', 'db', 'logged-error.ts'],
-  'compile-routes.ts': [],
-  'index.ts': ['plugins', 'routes'],
-  'app.ts': ['aws', 'index.ts', 'plugins', 'routes'],
-  'run.ts': ['config.ts', 'db'],
-  'service-database.ts': ['aws', 'db', 'plugins'],
-  'lambda.ts': ['app.ts', 'aws', 'config.ts'],
-  'lambda-migrate.ts': ['aws', 'config.ts', 'db', 'plugins'],
-  'opentelemetry.ts': ['cache'],
-  'service.ts': ['app.ts', 'plugins', 'routes'],
-  'server.ts': ['config.ts', 'db', 'run.ts', 'service-database.ts', 'service.ts', 'site'],
-  bin: ['aws', 'bin', 'cache', 'config.ts', 'db', 'plugins', 'run.ts', 'service-database.ts', 'views'],
+  lib: [],
+  cache: ['lib'],
+  db: ['lib'],
+  settings: ['lib'],
+  changes: ['db', 'lib'],
+  views: ['db', 'lib'],
+  telemetry: ['cache', 'lib'],
+  lists: ['cache', 'changes', 'db', 'lib', 'settings', 'telemetry'],
+  routes: ['lib', 'lists', 'views'],
+  plugins: ['changes', 'db', 'lib', 'lists', 'routes', 'settings', 'telemetry', 'views'],
+  'index.ts': ['plugins'],
+  aws: [],
+  service: ['aws', 'db', 'index.ts', 'lib', 'plugins', 'routes', 'settings', 'telemetry'],
+  demo: ['db', 'lib', 'routes'],
+  bin: ['aws', 'cache', 'changes', 'db', 'demo', 'lib', 'service', 'views'],
+  'server.ts': ['db', 'demo', 'lib', 'service'],
+  'lambda.ts': ['aws', 'service'],
+  'lambda-migrate.ts': ['aws', 'db', 'service'],
+}
+const typesFrom: Record<string, string[]> = {
+  settings: ['db'],
+  views: ['settings'],
+  changes: ['telemetry'],
+  telemetry: ['views'],
+  demo: ['lists'],
+  'index.ts': ['cache', 'db', 'lists', 'settings', 'views'],
+  'lambda.ts': ['lists'],
 }
 
-const folders = ['cache', 'db', 'views', 'plugins', 'routes', 'site', 'aws', 'bin']
+const DOORS = ['index.ts', 'lambda-migrate.ts', 'lambda.ts', 'server.ts']
+const folders = Object.keys(arrows).filter((room) => !DOORS.includes(room))
 const files = [
   ...readdirSync(root).filter((name) => name.endsWith('.ts')),
   ...folders.flatMap((folder) =>
@@ -45,7 +48,7 @@ const files = [
   ),
 ]
 
-const partOf = (file: string) => (file.includes('/') ? (file.split('/')[0] ?? '') : file)
+const roomOf = (file: string) => (file.includes('/') ? (file.split('/')[0] ?? '') : file)
 
 function importsOf(file: string): { from: string; isType: boolean }[] {
   const text = readFileSync(join(root, file), 'utf8')
@@ -58,44 +61,71 @@ function importsOf(file: string): { from: string; isType: boolean }[] {
   }))
 }
 
+t.test('the root has the doors, and no other source', async (t) => {
+  t.same(
+    readdirSync(root)
+      .filter((name) => /\.[cm]?[jt]s$/.test(name))
+      .sort(),
+    DOORS,
+  )
+})
+
 t.test('imports follow the arrows of the architecture', async (t) => {
-  t.ok(files.length > 30, 'the files are found')
+  t.ok(files.length > 100, 'the files are found')
   for (const file of files) {
-    const part = partOf(file)
-    const allowed = arrows[part]
+    const room = roomOf(file)
+    const allowed = arrows[room]
     if (allowed === undefined) {
-      t.fail(`${file}: expected arrows for ${part} in this test`)
+      t.fail(`${file}: expected arrows for ${room} in this test`)
       continue
     }
     for (const { from, isType } of importsOf(file)) {
       if (!from.startsWith('.')) continue
-      const target = partOf(normalize(join(dirname(file), from)))
-      const isBelowApp = !['app.ts', 'service.ts', 'server.ts', 'lambda.ts', 'bin'].includes(target)
-      t.ok(
-        allowed.includes(target) || (isType && isBelowApp && part !== 'cache' && part !== 'db'),
-        `${file} imports ${from}`,
-      )
+      const target = roomOf(normalize(join(dirname(file), from)))
+      const isAllowed = [room, ...allowed, ...(isType ? (typesFrom[room] ?? []) : [])].includes(target)
+      t.ok(isAllowed, `${file} imports ${from}`)
     }
   }
 })
 
+t.test('no import cycle, of types neither', async (t) => {
+  const done = new Set<string>()
+  const visit = (file: string, path: readonly string[]): void => {
+    if (path.includes(file)) {
+      t.fail([...path.slice(path.indexOf(file)), file].join(' -> '))
+      return
+    }
+    if (done.has(file)) return
+    for (const { from } of importsOf(file))
+      if (from.startsWith('.')) visit(normalize(join(dirname(file), from)), [...path, file])
+    done.add(file)
+  }
+  for (const file of files) visit(file, [])
+  t.ok(done.size >= files.length, 'each file is visited')
+})
+
+t.test('plugins/ has Fastify plugins, and nothing else', async (t) => {
+  for (const file of files.filter((name) => roomOf(name) === 'plugins'))
+    t.match(readFileSync(join(root, file), 'utf8'), /\bfp\(/, file)
+})
+
 t.test('the cache and the database know no Fastify', async (t) => {
-  for (const file of files.filter((name) => ['cache', 'db'].includes(partOf(name)))) {
+  for (const file of files.filter((name) => ['cache', 'db'].includes(roomOf(name)))) {
     for (const { from } of importsOf(file))
       t.notMatch(from, /^(?:fastify|@fastify\/(?!error))/, `${file} imports ${from}`)
   }
-  for (const file of files.filter((name) => partOf(name) === 'cache')) {
+  for (const file of files.filter((name) => roomOf(name) === 'cache')) {
     for (const { from } of importsOf(file)) t.notMatch(from, /^(?:kysely|pg)$/, `${file} imports ${from}`)
   }
 })
 
-t.test('only config.ts reads the environment, and only routes and plugins know requests', async (t) => {
+t.test('only service/config.ts reads the environment, and only routes and plugins know requests', async (t) => {
   for (const file of files) {
     const text = readFileSync(join(root, file), 'utf8')
     // Programs that are started inherit their PATH and the like.
-    const isReader = file === 'config.ts' || file === 'db/embedded/account.ts'
+    const isReader = file === 'service/config.ts' || file === 'db/embedded/account.ts'
     if (!isReader) t.notMatch(text, /process\.env/, file)
-    if (partOf(file) === 'routes')
+    if (roomOf(file) === 'routes')
       t.notMatch(text, /\bsql`|from 'kysely|from 'pg'|ioredis/, `${file} has no SQL and no Redis`)
   }
 })
@@ -120,7 +150,7 @@ t.test('functions and hosts get nothing that only the service has', async (t) =>
 })
 
 t.test('no file is longer than its idea', async (t) => {
-  for (const file of files.filter((name) => name !== 'db/demo/posts.ts')) {
+  for (const file of files.filter((name) => name !== 'demo/data/posts.ts')) {
     const lines = readFileSync(join(root, file), 'utf8').split('\n').length
     t.ok(lines <= 300, `${file} has ${lines} lines`)
   }

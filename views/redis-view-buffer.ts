@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { createRunner, defineScript, type RedisClient, type Reply } from '../cache/redis-client.ts'
-import { together } from './together.ts'
+import { createRunner, defineScript, type RedisClient, type Reply } from '../lib/redis-scripts-runner.ts'
+import { together } from './batch-per-tick.ts'
 import {
   BATCH_NUMBERS,
   type BufferedView,

@@ -7,7 +7,7 @@ import { CLIENT_CORE, keepToCore } from '../cores.ts'
 import { createReport } from '../report.ts'
 import { inTurn, median, medianRatio } from '../rounds.ts'
 import type { ServerProcess } from '../server-process.ts'
-import { contestants, OURS } from './contestants.ts'
+import { contestants, OURS } from './peers.ts'
 import { listRequest, startPeer } from './start-server.ts'
 import { versions } from './versions.ts'
 

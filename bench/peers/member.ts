@@ -1,7 +1,7 @@
 // One process of a fleet: member.ts <contestant> <its Redis> <the Redis of the judge>. Told by messages what to do.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { contestants } from './contestants.ts'
+import { contestants } from './peers.ts'
 
 const [, , name = '', redisUrl = '', judgeUrl = ''] = process.argv
 const judge = new Redis(judgeUrl)

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { type RedisServer, startRedis } from '../../test/helpers/redis.ts'
 import { until } from '../../test/helpers/services/until.ts'
-import { contestants } from './contestants.ts'
 import { type Member, type Outcome, startFleet } from './fleet.ts'
+import { contestants } from './peers.ts'
 
 /** What a check works with: four processes, their Redis, and the source that they load from. */
 interface Court {

@@ -7,9 +7,9 @@ import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import popularPosts from '../../index.ts'
 import { keepToCore, SERVER_CORE } from '../cores.ts'
-import { POSTS } from '../list-of-the-bench.ts'
+import { POSTS } from '../fixtures/list.ts'
 import { serve } from '../server-process.ts'
-import { contestants, OURS } from './contestants.ts'
+import { contestants, OURS } from './peers.ts'
 import { NO_CACHE } from './start-server.ts'
 
 const [, , name = '', redisUrl = '', judgeUrl = '', ttl = '', ...more] = process.argv

@@ -7,7 +7,7 @@ import { startRedis } from '../../test/helpers/redis.ts'
 import { createReport } from '../report.ts'
 import { inTurn, median, medianRatio } from '../rounds.ts'
 import { type Burst, openBurst } from './cold-burst.ts'
-import { contestants, OURS } from './contestants.ts'
+import { contestants, OURS } from './peers.ts'
 import { listRequest, NO_CACHE, PROCESSES, startPeers } from './start-server.ts'
 import { versions } from './versions.ts'
 

@@ -1,4 +1,4 @@
-import { plural } from '../../db/plural.ts'
+import { plural } from '../../lib/plural.ts'
 import type { Summary } from './import-log.ts'
 import type { PostPattern } from './slug.ts'
 

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { chmod, cp, mkdtemp, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, parse } from 'node:path'
 import { promisify } from 'node:util'
-import { messageOf, StartupError } from '../startup-error.ts'
+import { messageOf, StartupError } from '../../lib/errors.ts'
 import type { PostgresBinaries } from './binaries.ts'
 
 const run = promisify(execFile)

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { codeOf, messageOf, StartupError } from '../startup-error.ts'
+import { codeOf, messageOf, StartupError } from '../../lib/errors.ts'
 
 /** An installed PostgreSQL server. */
 export interface PostgresBinaries {

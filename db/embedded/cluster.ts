@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { codeOf, messageOf, StartupError } from '../startup-error.ts'
+import { codeOf, messageOf, StartupError } from '../../lib/errors.ts'
 import { checkReach, chooseAccount, handOver, type PostgresAccount, reachableBinaries } from './account.ts'
 import { findEmbeddedPostgres, type PostgresBinaries } from './binaries.ts'
 import { isAlive } from './postmaster-pid.ts'

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { codeOf, messageOf, StartupError } from '../startup-error.ts'
+import { codeOf, messageOf, StartupError } from '../../lib/errors.ts'
 import { type ClusterOptions, type EmbeddedCluster, openCluster } from './cluster.ts'
 import { isAlive, type Postmaster, readPostmaster, removeStale } from './postmaster-pid.ts'
 import { enter, NotEntered, type Presence, type PresenceOptions } from './presence.ts'

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { codeOf } from '../startup-error.ts'
+import { codeOf } from '../../lib/errors.ts'
 
 /** What a running server says about itself in the file `postmaster.pid` of its data folder. */
 export interface Postmaster {

@@ -1,5 +1,5 @@
 import { Client } from 'pg'
-import { codeOf, messageOf } from '../startup-error.ts'
+import { codeOf, messageOf } from '../../lib/errors.ts'
 import { ROLE } from './role.ts'
 
 /** How one process shows the others that it uses the server: a connection that holds a shared advisory lock. */

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
+import { messageOf } from '../../lib/errors.ts'
 import type { Migration } from '../kysely-migrator.ts'
 import { withSafePath } from '../safe-path.ts'
-import { messageOf } from '../startup-error.ts'
 import { SAFE_PATH } from './safe-sql.ts'
 import { installSignalFunctions } from './signal-functions.ts'
 

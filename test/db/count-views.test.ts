@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { addViews, countBatch, quarterOf, type ViewBucket } from '../../db/count-views.ts'
 import { findPopularPosts } from '../../db/popular-posts.ts'
-import { codeOf } from '../../db/startup-error.ts'
+import { codeOf } from '../../lib/errors.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
 const nowMs = Date.parse('2026-03-29T12:34:56Z')

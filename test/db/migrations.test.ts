@@ -2,7 +2,7 @@ import { Kysely, PostgresDialect } from 'kysely'
 import { Pool } from 'pg'
 import t from 'tap'
 import { migrateToLatest, migrateToNothing, pendingMigrations } from '../../db/migrate.ts'
-import { openDatabase } from '../../plugins/database.ts'
+import { openDatabase } from '../../db/open-database.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
 const ALL = [

@@ -3,8 +3,8 @@ import { DateTime } from 'luxon'
 import t from 'tap'
 import { findCategories } from '../../db/categories.ts'
 import { countBatch, quarterOf, type ViewBucket } from '../../db/count-views.ts'
-import { keepWindow } from '../../db/kept-windows.ts'
 import { findPopularPosts } from '../../db/popular-posts.ts'
+import { keepWindow } from '../../db/window-rollups.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
 const HOUR_MS = 3_600_000

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { countBatch, quarterOf, type ViewBucket } from '../../db/count-views.ts'
-import { chance } from '../../db/demo/chance.ts'
 import { findPopularPosts } from '../../db/popular-posts.ts'
+import { chance } from '../../demo/data/chance.ts'
 import { decayedViews, heatOf } from '../helpers/decayed-views.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 

@@ -4,7 +4,7 @@ import { runProgram } from '../helpers/program.ts'
 t.test(
   'fifteen seconds of torture: nothing stale after an invalidation, nothing fails that could be served',
   async (t) => {
-    const program = runProgram(t, 'test/torture.ts', {
+    const program = runProgram(t, 'scripts/torture.ts', {
       args: ['--seconds', '15', '--seed', '3'],
       isCovered: false,
     })

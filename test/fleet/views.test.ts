@@ -2,7 +2,7 @@ import t from 'tap'
 import { runProgram } from '../helpers/program.ts'
 
 t.test('5,000 views, 5 kills -9: what Redis took is counted, exactly', async (t) => {
-  const program = runProgram(t, 'test/torture-views.ts', {
+  const program = runProgram(t, 'scripts/torture-views.ts', {
     args: ['--views', '5000', '--kills', '5', '--seed', '1'],
     isCovered: false,
   })

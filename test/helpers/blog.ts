@@ -1,9 +1,9 @@
 import type { Kysely } from 'kysely'
 import type { Test } from 'tap'
-import { readConfig } from '../../config.ts'
 import { addViews, quarterOf } from '../../db/count-views.ts'
 import type { Database } from '../../db/schema.ts'
-import { buildService } from '../../service.ts'
+import { readConfig } from '../../service/config.ts'
+import { buildService } from '../../service/service.ts'
 
 /**
  * A small blog: `post-1` … `post-N`, post 1 the most viewed today. Odd ones are in the category `odd`, all by `ann`, the

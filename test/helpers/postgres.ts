@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { Kysely, PostgresDialect } from 'kysely'
 import { Pool } from 'pg'
 import type { Database } from '../../db/schema.ts'
-import { messageOf } from '../../db/startup-error.ts'
+import { messageOf } from '../../lib/errors.ts'
 import { startPostgres } from './private-postgres.ts'
 import { prepareServer, withDatabase } from './services/template-database.ts'
 

@@ -6,7 +6,7 @@ import { until } from './services/until.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** The argument with which Node.js runs TypeScript. */
-export const LOADER = `--import=${new URL('../loader/register.js', import.meta.url)}`
+export const LOADER = `--import=${new URL('../../scripts/loader/register.js', import.meta.url)}`
 
 /** As tap tells the processes that it follows. */
 const IS_COVERAGE_MEASURED = process.env['_TAPJS_PROCESSINFO_COVERAGE_'] === '1'

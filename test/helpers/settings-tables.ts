@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { environmentSchema } from '../../config.ts'
-import { optionsSchema } from '../../plugins/options.ts'
+import { environmentSchema } from '../../service/config.ts'
+import { optionsSchema } from '../../settings/options.ts'
 
 interface Property {
   default?: unknown
@@ -13,7 +13,7 @@ interface Property {
   anyOf?: object[]
 }
 
-const optionsFile = fileURLToPath(new URL('../../plugins/options.ts', import.meta.url))
+const optionsFile = fileURLToPath(new URL('../../settings/options.ts', import.meta.url))
 
 /** The document that has the tables, between marks. */
 export const DOCUMENT = fileURLToPath(new URL('../../docs/options.md', import.meta.url))

@@ -1,9 +1,9 @@
 import type { Kysely } from 'kysely'
-import { readConfig } from '../../config.ts'
-import { fillDemo } from '../../db/demo/fill.ts'
 import type { Database } from '../../db/schema.ts'
-import { buildService } from '../../service.ts'
-import site, { type SiteOptions } from '../../site/site.ts'
+import { fillDemo } from '../../demo/data/fill.ts'
+import site, { type SiteOptions } from '../../demo/site/site.ts'
+import { readConfig } from '../../service/config.ts'
+import { buildService } from '../../service/service.ts'
 import type { Teardown } from './program.ts'
 
 interface SiteTest extends Partial<Pick<SiteOptions, 'isAdopted'>> {

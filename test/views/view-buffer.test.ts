@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import t from 'tap'
-import type { RedisClient } from '../../cache/redis-client.ts'
+import type { RedisClient } from '../../lib/redis-scripts-runner.ts'
 import { createMemoryViewBuffer } from '../../views/memory-view-buffer.ts'
 import { createRedisViewBuffer } from '../../views/redis-view-buffer.ts'
 import { BATCH_NUMBERS, MAX_ASIDE, MAX_BATCHES, type ViewBuffer } from '../../views/view-buffer.ts'

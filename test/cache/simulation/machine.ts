@@ -1,4 +1,4 @@
-import type { Clock } from '../../../cache/clock.ts'
+import type { Clock } from '../../../lib/clock.ts'
 import type { World } from './world.ts'
 
 /** What a process runs on: it may crash, freeze and thaw, and lose its way to the store. */

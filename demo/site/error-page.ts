@@ -1,0 +1,18 @@
+import { html } from 'ghtml'
+import type { ErrorPage, Problem } from '../../routes/errors.ts'
+import type { Assets } from './assets.ts'
+import { layout } from './layout.ts'
+import { PAGE_HEADERS } from './page-headers.ts'
+import type { Blog } from './reader.ts'
+
+const TITLES: Record<number, string> = { 404: 'No such page', 503: 'Not right now' }
+
+/** An error for people: what it is, and a way on. Asks nothing of the database, which may be what fails. */
+export function errorPage(
+  { statusCode, message }: Problem,
+  { assets, blog }: { assets: Assets; blog: Pick<Blog, 'name' | 'tagline'> },
+): ErrorPage {
+  const title = TITLES[statusCode] ?? (statusCode >= 500 ? 'Something went wrong' : 'This cannot be shown')
+  const main = html`<h1>${title}</h1><p>${message}</p><p><a href="/">To the latest posts</a></p>`
+  return { headers: PAGE_HEADERS, html: layout({ assets, blog, title, main }) }
+}

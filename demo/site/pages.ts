@@ -1,0 +1,126 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply } from 'fastify'
+import { Type } from 'typebox'
+import type { PopularPost } from '../../db/popular-posts.ts'
+import { loggedError } from '../../lib/logged-error.ts'
+import { article, noArticle, PLACES, unknownArticle } from './article.ts'
+import type { Assets } from './assets.ts'
+import { dateIn } from './date.ts'
+import { home, homeWithout } from './home.ts'
+import { layout } from './layout.ts'
+import { PAGE_HEADERS } from './page-headers.ts'
+import { sidebar } from './panel.ts'
+import type { Reader } from './reader.ts'
+import type { SiteStats } from './stats.ts'
+import { type Days, WINDOWS } from './windows.ts'
+
+interface Content {
+  /** Default: the blog's name. */
+  title?: string
+  /** HTML. */
+  main: string
+  /** The post that the page is. */
+  slug?: string
+  /** Of the latest posts, from 1. */
+  page?: number
+}
+
+/** What a page shows of the list: of the window in the address, or of the shortest one that has views. */
+interface Popular {
+  days: Days
+  /** Keeps the reader's choice of a window in the addresses of other pages. */
+  query: string
+  /** `undefined`: there is no list right now. */
+  posts: PopularPost[] | undefined
+  ageSeconds: number | undefined
+}
+
+interface PagesOptions {
+  assets: Assets
+  reader: Reader
+  timeZone: string
+  stats: () => Promise<SiteStats>
+  /** The windows that pages have shown are added. */
+  shown: Set<Days>
+}
+
+const days = Type.Optional(Type.Integer({ enum: [...WINDOWS] }))
+
+/** `GET /` and `GET /posts/:slug`: the blog, for people. */
+const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { assets, reader, timeZone, stats, shown }) => {
+  const date = dateIn(timeZone)
+  const orNothing = <T>(work: Promise<T>): Promise<T | undefined> =>
+    work.catch((error: unknown) => {
+      app.log.warn({ err: loggedError(error) }, 'a page goes without what the database did not tell')
+      return undefined
+    })
+
+  async function findPopular(asked: number | undefined): Promise<Popular> {
+    const chosen = WINDOWS.find((days) => days === asked)
+    const days = chosen ?? (await orNothing(reader.shortestWindow())) ?? 1
+    shown.add(days)
+    const answer = await orNothing(app.popularPosts.read({ days, limit: PLACES }))
+    return {
+      days,
+      query: chosen === undefined ? '' : `?days=${chosen}`,
+      posts: answer && (JSON.parse(answer.list.body.toString()) as PopularPost[]),
+      ageSeconds: answer?.ageSeconds,
+    }
+  }
+
+  async function send(
+    reply: FastifyReply,
+    popular: Popular,
+    { title, main, slug, page = 1 }: Content,
+  ): Promise<FastifyReply> {
+    const [known, now] = await Promise.all([orNothing(reader.blog()), stats()])
+    const blog = known ?? reader.lastBlog()
+    const posts = withViews(popular.posts)
+    const aside = sidebar({ ...popular, posts, stats: now, perDay: known?.perDay, slug, page, isDemo: blog.isDemo })
+    return reply.headers(PAGE_HEADERS).send(layout({ assets, blog, title, main, aside }))
+  }
+
+  app.get(
+    '/',
+    { schema: { querystring: Type.Object({ page: Type.Integer({ minimum: 1, maximum: 10_000, default: 1 }), days }) } },
+    async ({ query: { page, days } }, reply) => {
+      const [popular, latest] = await Promise.all([findPopular(days), orNothing(reader.latest(page))])
+      const { query } = popular
+      const main =
+        latest === undefined ? homeWithout(popular.posts ?? [], { query, date }) : home({ latest, page, query, date })
+      return send(reply, popular, { main, page })
+    },
+  )
+
+  app.get(
+    '/posts/:slug',
+    {
+      schema: {
+        params: Type.Object({ slug: Type.String({ minLength: 1, maxLength: 200 }) }),
+        querystring: Type.Object({ days }),
+      },
+    },
+    async ({ params: { slug }, query: { days } }, reply) => {
+      const [post, popular, blog] = await Promise.all([
+        orNothing(reader.post(slug)),
+        findPopular(days),
+        orNothing(reader.blog()),
+      ])
+      if (post === undefined) {
+        reply.code(503).header('retry-after', 5)
+        return send(reply, popular, { title: 'Not right now', main: unknownArticle() })
+      }
+      if (post === 'none') return send(reply.code(404), popular, { title: 'No such post', main: noArticle() })
+      const place = popular.posts && withViews(popular.posts).findIndex((other) => other.slug === slug) + 1
+      const main = article({ post, place, days: popular.days, date, isDemo: blog?.isDemo === true })
+      return send(reply, popular, { title: post.title, main, ...(post.isOwn ? { slug } : {}) })
+    },
+  )
+}
+
+/** A list ends with the posts that have no view; they are not among the most read. */
+function withViews(posts: PopularPost[] = []): PopularPost[] {
+  return posts.filter(({ views }) => views > 0)
+}
+
+export default pages

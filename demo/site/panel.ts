@@ -1,0 +1,87 @@
+import { html } from 'ghtml'
+import type { PopularPost } from '../../db/popular-posts.ts'
+import { plural } from '../../lib/plural.ts'
+import { linkTo } from './link.ts'
+import { DAYS } from './reader.ts'
+import { sparkline } from './sparkline.ts'
+import type { SiteStats } from './stats.ts'
+import { type Days, inWords, windowSwitch } from './windows.ts'
+
+interface Sidebar {
+  /** The window of the list. */
+  days: Days
+  /** What is added to the addresses of pages. */
+  query: string
+  /** The number of the page, of those that show the latest posts. */
+  page: number
+  /** The posts of the list that have views, in its order. */
+  posts: readonly PopularPost[]
+  /** `undefined`: there is no list right now. */
+  ageSeconds: number | undefined
+  stats: SiteStats
+  /** Views of the blog in each of the last days; `undefined`: the database does not answer. */
+  perDay: number[] | undefined
+  /** The slug of the post that the page is. */
+  slug?: string | undefined
+  /** Whether visitors may empty the cache. */
+  isDemo: boolean
+}
+
+const LIMIT = 5
+
+/** What stands beside every page: what is read, and the cache at work. */
+export function sidebar({ days, query, page, posts, ageSeconds, stats, perDay, slug, isDemo }: Sidebar): string {
+  const { loads, invalidations } = stats
+  return html`
+  <section class="card" aria-labelledby="popular-title">
+    <h2 id="popular-title">Most read <small>${inWords(days, 'in')}</small></h2>
+    !${windowSwitch(days, page)}
+    <popular-posts days="${days}" limit="${LIMIT}" label="Most read" views link="/posts/{slug}${query}"
+      text-empty="${emptyInWords(days)}"!${slug === undefined ? '' : html` record="${slug}"`}>!${list(posts.slice(0, LIMIT), days, query)}</popular-posts>
+  </section>
+  <section class="card panel" aria-labelledby="panel-title" data-days="${days}" data-window="${inWords(days)}"
+    data-loads="${loads}" data-invalidations="${invalidations}" data-age="${ageSeconds ?? ''}">
+    <h2 id="panel-title">The cache at work</h2>
+    <dl>
+      !${number('hit-rate', 'Hit rate', stats.hitRate === undefined ? '–' : `${stats.hitRate} %`)}
+      !${number('saved', 'Queries saved', stats.saved.toLocaleString('en'))}
+      !${number('age', 'Age of the list', ageSeconds === undefined ? '–' : `${ageSeconds} s`)}
+    </dl>
+    <figure>
+      <svg class="chart" viewBox="0 0 240 56" preserveAspectRatio="none" role="img" aria-label="Requests and queries in the last minute">
+        <path class="requests" d="M0 55L240 55"/><path class="queries" d=""/>
+      </svg>
+      <figcaption>Last minute: <span class="key requests">requests <b data-requests></b></span> <span class="key queries">queries <b data-queries></b></span></figcaption>
+    </figure>
+    !${perDay === undefined ? '' : html`<figure>!${sparkline(perDay, 'Views a day of the whole blog')}<figcaption>Views a day, the last ${DAYS} days</figcaption></figure>`}
+    <p class="state" role="status">${stats.trouble ?? ''}</p>
+    !${isDemo ? actions() : ''}
+  </section>`
+}
+
+/** The list as it is before the element's script runs, and without scripts. */
+function list(posts: readonly PopularPost[], days: Days, query: string): string {
+  if (posts.length === 0) return html`<ol></ol><p>${emptyInWords(days)}</p>`
+  const rows = posts.map(
+    (post) =>
+      html`<li data-slug="${post.slug}" data-views="${post.views}"><span>!${linkTo(post, query)}<small>${plural(post.views, 'view')}</small></span></li>`,
+  )
+  return html`<ol role="list" aria-label="Most read">!${rows}</ol>`
+}
+
+function emptyInWords(days: Days): string {
+  return days === 0 ? 'No post has been read yet.' : `No post was read ${inWords(days, 'in')}.`
+}
+
+function number(name: string, label: string, value: string): string {
+  return html`<div><dt>${label}</dt><dd data-number="${name}">${value}</dd></div>`
+}
+
+function actions(): string {
+  return html`
+    <p class="actions"><button type="button" data-action="requests">Send 100 requests</button>
+      <button type="button" data-action="invalidate">Empty the cache</button></p>
+    <p class="said" role="status"></p>
+    <p class="small">Empty it, then send a hundred: one query. Here views are counted within a second, and the lists refreshed right
+      after. A blog’s lists live for half an hour, or until somebody publishes.</p>`
+}

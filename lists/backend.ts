@@ -1,0 +1,139 @@
+import { channel } from 'node:diagnostics_channel'
+import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import { type CacheEvent, createCounts } from '../cache/events.ts'
+import { createFailoverStore } from '../cache/failover-store.ts'
+import { createMemoryStore } from '../cache/memory-store.ts'
+import { channelOf, createRedisStore } from '../cache/redis-store.ts'
+import { createBreaker } from '../lib/breaker.ts'
+import { systemClock } from '../lib/clock.ts'
+import { withinDeadline } from '../lib/deadline.ts'
+import { nonce } from '../lib/nonce.ts'
+import type { HostRedis } from '../lib/host-redis.ts'
+import { dropConnections } from '../lib/redis.ts'
+import { logEvent } from '../telemetry/log-event.ts'
+import type { Backend, PopularPostsBackend } from './backend-type.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Where the lists and the views of this process are. */
+    popularPostsBackend: PopularPostsBackend
+  }
+}
+
+/** Where every `CacheEvent` is published, for whatever watches the process. */
+const events = channel('fastify-popular-posts')
+
+/** For how long copies in a process are served without asking Redis; what an invalidation waits for. */
+export const NEAR_MAX_STALE_MS = 1_000
+
+/** A command that takes longer is given up, and Redis not asked again for a second, unless the connection says it is back. */
+const DEADLINE_MS = 150
+/** The same for what no page waits for: a busy process that cannot answer in time from Redis can still record views there. */
+const BACKGROUND_DEADLINE_MS = 500
+const RETRY_AFTER_MS = 1_000
+/** For how long the boot waits for the first answer. */
+const WARM_UP_MS = 500
+
+/** A connection that was not used for so long is asked for a sign of life first, and dropped without one. */
+const THAW = { afterMs: 1_000, patienceMs: 75 }
+
+interface BackendOptions {
+  prefix: string
+  runsBetweenRequests: boolean
+  redis: { client: HostRedis; subscriber: HostRedis } | undefined
+  observe: (event: CacheEvent) => void
+}
+
+/** This process's memory; or Redis, shared with all who use the same prefix, and memory for while that is out of reach. */
+function createBackend({ prefix, runsBetweenRequests, redis, observe }: BackendOptions): Backend {
+  const memory = createMemoryStore({ clock: systemClock, nonce })
+  if (redis === undefined) {
+    return {
+      store: memory,
+      near: undefined,
+      size: memory.size,
+      state: () => ({ kind: 'memory', isDown: false }),
+      listen() {},
+      thaw: async () => {},
+      rest() {},
+      redis: undefined,
+      warmUp: async () => {},
+    }
+  }
+  const { client, subscriber } = redis
+  const primary = createRedisStore({ client, prefix, nonce })
+  let restsSinceMs = Date.now()
+  const store = createFailoverStore({
+    primary,
+    probesBehind: runsBetweenRequests,
+    backup: memory,
+    clock: systemClock,
+    ...{ deadlineMs: DEADLINE_MS, retryAfterMs: RETRY_AFTER_MS, localMs: NEAR_MAX_STALE_MS, observe },
+  })
+  const background = createBreaker({
+    deadlineMs: runsBetweenRequests ? BACKGROUND_DEADLINE_MS : DEADLINE_MS,
+    ...{ clock: systemClock, retryAfterMs: RETRY_AFTER_MS, probesBehind: runsBetweenRequests },
+    probe: primary.generation,
+    // The store says the same, and is what the lists depend on.
+    ...{ onAnswer() {}, onOpen() {}, onClose() {} },
+  })
+  client.on('ready', () => {
+    store.heal()
+    background.heal()
+  })
+  return {
+    store,
+    near: { maxStaleMs: NEAR_MAX_STALE_MS },
+    size: memory.size,
+    state: () => ({ kind: 'redis', isDown: store.isDown() }),
+    async thaw() {
+      if (client.status !== 'ready' || Date.now() - restsSinceMs < THAW.afterMs) return
+      await withinDeadline(systemClock, THAW.patienceMs, primary.generation()).catch(() => dropConnections(client))
+    },
+    rest() {
+      restsSinceMs = Date.now()
+    },
+    listen(hear) {
+      // A frozen process hears nothing, and the server would have to keep it all.
+      if (!runsBetweenRequests) return
+      const channel = channelOf(prefix)
+      subscriber.on('message', (from, message) => {
+        if (from === channel) hear(String(message))
+      })
+      // Whatever was said while nobody listened is not needed, but it might have been an invalidation.
+      const subscribe = () =>
+        subscriber.subscribe(channel).then(
+          () => hear('invalidated'),
+          () => {},
+        )
+      subscriber.on('ready', subscribe)
+      void subscribe()
+    },
+    redis: { client, ask: background.ask },
+    async warmUp() {
+      if (client.status !== 'ready') return
+      await withinDeadline(systemClock, WARM_UP_MS, primary.generation()).catch(() => undefined)
+    },
+  }
+}
+
+type BackendPluginOptions = Pick<BackendOptions, 'prefix' | 'runsBetweenRequests'> & { usesRedis: boolean }
+
+const backendPlugin: FastifyPluginAsync<BackendPluginOptions> = async (app, { usesRedis, ...settings }) => {
+  const counts = createCounts()
+  const watchers: ((event: CacheEvent) => void)[] = []
+  const observe = (event: CacheEvent) => {
+    counts.count(event)
+    logEvent(app.log, event)
+    for (const watcher of watchers) watcher(event)
+    if (events.hasSubscribers) events.publish(event)
+  }
+  const watch = (watcher: (event: CacheEvent) => void) => void watchers.push(watcher)
+  const redis = usesRedis ? app.popularPostsRedis : undefined
+  const backend = createBackend({ ...settings, redis, observe })
+  await backend.warmUp()
+  app.decorate('popularPostsBackend', { ...backend, observe, counts: counts.read, watch })
+}
+
+export default fp(backendPlugin, { name: 'popular-posts-backend', fastify: '5.x' })

@@ -1,0 +1,66 @@
+// Compiles dist/: `npm run build`, and so `npm install` and `npm start`. Services, and commands by npx, may run from dist/ at the
+// same time, and other builds too: so every file is replaced by a rename, none is touched that stays as it is, and what the
+// sources no longer make goes last.
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const dist = join(root, 'dist')
+
+/** @param {string} folder @returns {string[]} the paths of its files, as seen from it */
+function filesIn(folder) {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true })
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+}
+
+/** @param {string} built @param {string} installed */
+function isSame(built, installed) {
+  return (
+    existsSync(installed) &&
+    statSync(built).mode === statSync(installed).mode &&
+    readFileSync(built).equals(readFileSync(installed))
+  )
+}
+
+/** @param {string} folder a complete dist/ */
+function install(folder) {
+  const files = filesIn(folder)
+  for (const file of files) {
+    const [built, installed] = [join(folder, file), join(dist, file)]
+    if (isSame(built, installed)) continue
+    mkdirSync(dirname(installed), { recursive: true })
+    renameSync(built, installed)
+  }
+  for (const file of filesIn(dist)) if (!files.includes(file)) rmSync(join(dist, file), { force: true })
+}
+
+// On the same disk as dist/, because a rename cannot cross disks.
+mkdirSync(join(root, 'build'), { recursive: true })
+const folder = mkdtempSync(join(root, 'build', 'dist-'))
+try {
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+  const args = [tsc, '-p', 'tsconfig.build.json', '--outDir', folder]
+  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' })
+  if (status === 0) {
+    // npm marks a command when it links it, and not again.
+    chmodSync(join(folder, 'bin', 'popular-posts.js'), 0o755)
+    install(folder)
+  }
+  process.exitCode = status ?? 1
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}

@@ -1,0 +1,79 @@
+// What `npm test` runs: one PostgreSQL and one Redis for all test files, then tap with the arguments given. Where these name
+// no file it is all but what is slow; with `--all` (`npm run test:all`) it is everything, and has to cover every line.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readdir, readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { messageOf } from '../lib/errors.ts'
+import { providePostgres } from '../test/helpers/postgres.ts'
+import { provideRedis } from '../test/helpers/redis.ts'
+import { findChromium } from '../test/helpers/services/find-chromium.ts'
+import { removeWithUs } from '../test/helpers/services/reaper.ts'
+import { summarize } from '../test/helpers/services/summarize.ts'
+import { provideTap } from '../test/helpers/services/tap.ts'
+import { SLOW } from './slow-tests.ts'
+
+const ALL = '--all'
+
+async function main(given: string[]): Promise<number> {
+  const isUsual = !given.includes(ALL) && !given.some((arg) => isTest(arg) || existsSync(arg))
+  const args = isUsual ? [...given, '--disable-coverage', ...(await usualTests())] : given.filter((arg) => arg !== ALL)
+  const [postgres, redis, program] = await Promise.all([
+    providePostgres(),
+    provideRedis(),
+    provideTap(),
+    provideChromium(args),
+  ])
+  say(`Node.js ${process.version}\n${postgres.description}\n${redis.description}`)
+  const directory = await mkdtemp(join(tmpdir(), 'popular-posts-results-'))
+  removeWithUs(directory)
+  const results = join(directory, 'results.tap')
+  const { DATABASE_URL: _database, REDIS_URL: _redis, ...env } = process.env
+  const tap = spawn(process.execPath, [program, `--output-file=${results}`, ...reporter(args), ...args], {
+    stdio: 'inherit',
+    env: { ...env, TEST_DATABASE_URL: postgres.url, TEST_REDIS_URL: redis.url },
+  })
+  // Ctrl-C reaches tap from the terminal itself. The servers stay until tap has ended, and end with us.
+  process.on('SIGINT', () => say('ending'))
+  process.on('SIGTERM', () => tap.kill('SIGTERM'))
+  const [code] = (await once(tap, 'close')) as [number | null]
+  const report = await readFile(results, 'utf8').catch(() => '')
+  // tap's own account of a failure may be far up, or lost when nobody watches.
+  for (const line of report.split('\n')) if (/^ *not ok (?!.*# (?:TODO|SKIP))/i.test(line)) say(line)
+  if (isUsual)
+    say(`Not run: the coverage, and ${SLOW.length} slow files (scripts/slow-tests.ts). npm run test:all does.`)
+  say(summarize(report))
+  return code ?? 1
+}
+
+async function usualTests(): Promise<string[]> {
+  const files = (await readdir('test', { recursive: true })).map((file) => `test/${file}`)
+  return files.filter((file) => file.endsWith('.test.ts') && !SLOW.includes(file))
+}
+
+function isTest(arg: string): boolean {
+  return arg.includes('.test.')
+}
+
+/** Has Chromium at hand where it is needed: a download takes longer than a test may. Its absence is for the tests to tell. */
+async function provideChromium(args: string[]): Promise<void> {
+  const files = args.filter(isTest)
+  if (files.length > 0 && !files.some((file) => file.includes('browser'))) return
+  await findChromium({ say }).catch(() => undefined)
+}
+
+/** The moving display is for people only. */
+function reporter(args: string[]): string[] {
+  return process.stdout.isTTY || args.some((arg) => /^(-R|--reporter)/.test(arg)) ? [] : ['--reporter=terse']
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
+  say(messageOf(error))
+  return 1
+})

@@ -1,0 +1,88 @@
+import type { Kysely } from 'kysely'
+import { passwordsOf } from '../aws/tokens.ts'
+import { checkViews } from '../db/adopted.ts'
+import { openEmbeddedDatabase } from '../db/embedded/database.ts'
+import { inWords } from '../db/explain-error.ts'
+import { expectNamesFree, isAdopted, type MigrateOptions, migrateToLatest, pendingMigrations } from '../db/migrate.ts'
+import { openDatabase } from '../db/open-database.ts'
+import type { Database } from '../db/schema.ts'
+import { codeOf, StartupError } from '../lib/errors.ts'
+import type { Config } from './config.ts'
+
+/** The database of the service and of the command line, reachable and with all tables. */
+export interface ServiceDatabase {
+  db: Kysely<Database>
+  /** Holds a password: not for logs. */
+  connectionString: string
+  isEmbedded: boolean
+  /** The blog has tables of its own, and views where ours would be: see `docs/adopting.md`. */
+  isAdopted: boolean
+  close(): Promise<void>
+}
+
+/**
+ * Opens what the configuration names: `DATABASE_URL`, or else the embedded database in `DATA_DIR`.
+ *
+ * The embedded one is migrated. Somebody's server is not, unless `migrate` says so: tables are made there by command only.
+ * @throws StartupError when it cannot be reached, its folder cannot be used, or tables are missing.
+ */
+export async function openServiceDatabase(
+  config: Config,
+  { migrate }: { migrate?: MigrateOptions } = {},
+): Promise<ServiceDatabase> {
+  const isEmbedded = config.databaseUrl === undefined
+  if (isEmbedded && migrate?.adopt !== undefined)
+    throw new StartupError('The embedded database has no blog to adopt: set DATABASE_URL.')
+  const server = await openServer(config)
+  // A connection that breaks between two queries is replaced by the pool; queries tell of what concerns them.
+  const db = openDatabase(server.connectionString, () => {}, { password: passwordsOf(config.iam).databasePassword })
+  const close = async () => {
+    await db.destroy()
+    await server.close()
+  }
+  try {
+    if (isEmbedded || migrate !== undefined) await migrateToLatest(db, migrate)
+    else await expectTables(db)
+    const hasViews = await isAdopted(db)
+    // Migrating comes before the views.
+    if (hasViews && migrate === undefined) await checkViews(db)
+    return { db, connectionString: server.connectionString, isEmbedded, isAdopted: hasViews, close }
+  } catch (error) {
+    await close()
+    throw unusable(databaseInWords(error, config), config)
+  }
+}
+
+async function openServer({
+  databaseUrl,
+  dataDir,
+}: Config): Promise<{ connectionString: string; close(): Promise<void> }> {
+  if (databaseUrl !== undefined) return { connectionString: databaseUrl, close: async () => {} }
+  return openEmbeddedDatabase({ directory: dataDir })
+}
+
+async function expectTables(db: Kysely<Database>): Promise<void> {
+  const pending = await pendingMigrations(db)
+  if (pending.length === 0) return
+  // Where migrating would fail, it is no advice.
+  await expectNamesFree(db)
+  throw new StartupError(
+    `The database in DATABASE_URL lacks tables of this version (${pending.join(', ')}): run "npx popular-posts migrate", then start again.`,
+  )
+}
+
+/** What the configured database has answered, as a sentence; anything else as it is. */
+export function databaseInWords(error: unknown, config: Config): unknown {
+  return inWords(error, nameOf(config))
+}
+
+const nameOf = ({ databaseUrl }: Config) => (databaseUrl === undefined ? 'DATA_DIR' : 'DATABASE_URL')
+
+/** What is not known is a sentence, too, as the message of the driver may name the address and the user. */
+function unusable(error: unknown, config: Config): StartupError {
+  if (error instanceof StartupError) return error
+  return new StartupError(
+    `The database in ${nameOf(config)} could not be used (${codeOf(error) || 'no code'}): see the log of PostgreSQL for the reason.`,
+    { cause: error },
+  )
+}

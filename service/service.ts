@@ -1,0 +1,25 @@
+import type { FastifyInstance } from 'fastify'
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import metrics from '../plugins/metrics.ts'
+import openapi from '../plugins/openapi.ts'
+import metricsRoute from '../routes/metrics.ts'
+import openapiRoute from '../routes/openapi.ts'
+import httpMetrics from '../telemetry/http-metrics.ts'
+import { buildApp } from './app.ts'
+import type { Config } from './config.ts'
+
+/** The service as a server runs it: the app, with what AWS Lambda has no use for. Not listening yet. */
+export async function buildService(config: Config, databaseUrl: string): Promise<FastifyInstance> {
+  const register = new Registry()
+  collectDefaultMetrics({ register })
+  const app = await buildApp(config, databaseUrl, {
+    async prepare(app) {
+      await app.register(openapi)
+      await app.register(httpMetrics, { register })
+    },
+  })
+  await app.register(metrics, { register })
+  await app.register(metricsRoute, { register })
+  await app.register(openapiRoute)
+  return app
+}

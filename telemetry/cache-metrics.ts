@@ -1,0 +1,143 @@
+import type { FastifyInstance } from 'fastify'
+import type { CacheEvent } from '../cache/events.ts'
+import { type AnyRegistry, mirror } from './collected-metrics.ts'
+import { DurationHistogram } from './duration-histogram.ts'
+
+type App = Pick<FastifyInstance, 'popularPosts' | 'popularPostsBackend'>
+
+/** Metrics of the cache of an app. */
+export function measureCache({ popularPosts, popularPostsBackend }: App, register: AnyRegistry): void {
+  const { stats, backend } = popularPosts
+  const { observe, invalidations } = createObserver(register)
+  popularPostsBackend.watch(observe)
+
+  mirror(register, 'counter', [
+    {
+      name: 'popular_posts_reads_total',
+      help: 'Lists answered: hit, fresh from the cache; stale, past their time; miss, after a load or the wait for one.',
+      label: 'outcome',
+      read() {
+        const { hits, staleHits, misses } = stats()
+        return { hit: hits, stale: staleHits, miss: misses }
+      },
+    },
+    {
+      name: 'popular_posts_loads_total',
+      help: 'Queries for lists, by how they ended: what the cache costs the database.',
+      label: 'outcome',
+      read() {
+        const { loads, loadsFailed } = stats()
+        return { loaded: loads, failed: loadsFailed }
+      },
+    },
+    {
+      name: 'popular_posts_invalidations_total',
+      help: 'Invalidations confirmed by the store.',
+      label: 'mode',
+      read: () => invalidations,
+    },
+    {
+      name: 'popular_posts_loads_refused_total',
+      help: 'Loads that did not begin, because too many others were running. Nothing has failed.',
+      read: () => stats().loadsRefused,
+    },
+    {
+      name: 'popular_posts_commits_refused_total',
+      help: 'Loaded lists that were not stored, because an invalidation or another process had overtaken them.',
+      read: () => stats().commitsRefused,
+    },
+    {
+      name: 'popular_posts_fail_safe_answers_total',
+      help: 'Answers with a list past its time because loading is failing.',
+      read: () => stats().failSafeServed,
+    },
+    {
+      name: 'popular_posts_takeovers_total',
+      help: 'Loads taken over from a process that died or gave up.',
+      read: () => stats().takeovers,
+    },
+    {
+      name: 'popular_posts_redis_failures_total',
+      help: 'How often Redis went out of reach.',
+      read: () => stats().storeFailures,
+    },
+  ])
+  mirror(register, 'gauge', [
+    {
+      name: 'popular_posts_memory_entries',
+      help: 'Lists in the memory of this process, copies of those in Redis aside.',
+      read: () => stats().entries,
+    },
+    {
+      name: 'popular_posts_memory_bytes',
+      help: 'Bytes of the lists in the memory of this process, copies of those in Redis aside.',
+      read: () => stats().bytes,
+    },
+  ])
+  if (backend().kind !== 'redis') return
+  mirror(register, 'gauge', [
+    {
+      name: 'popular_posts_redis_up',
+      help: '1 while Redis is in reach, 0 while this process keeps to itself. Not there without Redis.',
+      read: () => (backend().isDown ? 0 : 1),
+    },
+  ])
+}
+
+const LISTS = ['posts', 'categories', 'filters'] as const
+
+/** What a key is the key of. */
+function listOf(key: string): (typeof LISTS)[number] {
+  const part = key.slice(key.indexOf('}:') + 2)
+  return LISTS.find((list) => part.startsWith(list)) ?? 'posts'
+}
+
+/** Counts what is only told in events. */
+function createObserver(register: AnyRegistry) {
+  const registers = [register]
+  const reads = new DurationHistogram({
+    ...{ name: 'popular_posts_read_duration_seconds', labelNames: ['outcome'], registers },
+    help: 'From the question for a list to the answer of the cache. What the process has at hand is not timed, and counts as 0.',
+  })
+  const loads = new DurationHistogram({
+    ...{ name: 'popular_posts_load_duration_seconds', labelNames: ['list', 'outcome'], registers },
+    help: 'Loads of lists: the query and the storing of what it brought.',
+  })
+  const waits = new DurationHistogram({
+    ...{ name: 'popular_posts_wait_duration_seconds', labelNames: [], registers },
+    help: 'Waits for a load of another process.',
+  })
+  const byRead = {
+    hit: reads.series({ outcome: 'hit' }),
+    'stale-hit': reads.series({ outcome: 'stale' }),
+    miss: reads.series({ outcome: 'miss' }),
+  }
+  const seriesOf = (outcome: string) => ({
+    posts: loads.series({ list: 'posts', outcome }),
+    categories: loads.series({ list: 'categories', outcome }),
+    filters: loads.series({ list: 'filters', outcome }),
+  })
+  const byLoad = { loaded: seriesOf('loaded'), 'load-failed': seriesOf('failed') }
+  const byWait = waits.series({})
+  const invalidations = { hard: 0, soft: 0 }
+
+  function observe(event: CacheEvent): void {
+    switch (event.type) {
+      case 'hit':
+      case 'stale-hit':
+      case 'miss':
+        byRead[event.type].add(event.durationMs)
+        break
+      case 'loaded':
+      case 'load-failed':
+        byLoad[event.type][listOf(event.key)].add(event.durationMs)
+        break
+      case 'waited':
+        byWait.add(event.durationMs)
+        break
+      case 'invalidated':
+        invalidations[event.mode] += 1
+    }
+  }
+  return { observe, invalidations }
+}

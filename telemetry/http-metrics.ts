@@ -1,0 +1,33 @@
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
+import fp from 'fastify-plugin'
+import type { AnyRegistry } from './collected-metrics.ts'
+import { DurationHistogram, type Durations } from './duration-histogram.ts'
+
+/**
+ * How long the answers of all routes take that are added from here on. By the route, never by the path: whoever asks cannot
+ * make labels, and what no route has is not measured.
+ */
+const httpMetrics: FastifyPluginAsync<{ register: AnyRegistry }> = async (app, { register }) => {
+  const histogram = new DurationHistogram({
+    name: 'popular_posts_http_request_duration_seconds',
+    help: 'From a request to the end of its answer.',
+    labelNames: ['method', 'route', 'status'],
+    registers: [register],
+  })
+  app.addHook('onRoute', (route) => {
+    const series = new Map<number, Durations>()
+    function measure(_request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
+      const { statusCode, elapsedTime } = reply
+      let durations = series.get(statusCode)
+      if (durations === undefined) {
+        durations = histogram.series({ method: String(route.method), route: route.url, status: statusCode })
+        series.set(statusCode, durations)
+      }
+      durations.add(elapsedTime)
+      done()
+    }
+    route.onResponse = [route.onResponse ?? [], measure].flat()
+  })
+}
+
+export default fp(httpMetrics, { name: 'popular-posts-http-metrics', fastify: '5.x' })

@@ -1,0 +1,40 @@
+import type { CacheEvent } from '../cache/events.ts'
+import { loggedError } from '../lib/logged-error.ts'
+
+/** What we need of a logger. */
+export interface Logger {
+  debug(details: object, message: string): void
+  info(details: object, message: string): void
+  warn(details: object, message: string): void
+}
+
+/** Writes what happens in the cache to the log: what every request does at debug, what costs a query at info, faults at warn. */
+export function logEvent(log: Logger, event: CacheEvent): void {
+  switch (event.type) {
+    case 'hit':
+    case 'stale-hit':
+    case 'miss':
+    case 'fail-safe':
+    case 'load-refused':
+    case 'wait':
+    case 'waited':
+      log.debug(event, `popular posts: ${event.type}`)
+      return
+    case 'loaded':
+    case 'takeover':
+    case 'invalidated':
+    case 'store-up':
+      log.info(inWholeMs(event), `popular posts: ${event.type}`)
+      return
+    case 'load-failed':
+    case 'store-down':
+    case 'background-failed': {
+      const { error, ...rest } = event
+      log.warn({ ...inWholeMs(rest), err: loggedError(error) }, `popular posts: ${event.type}`)
+    }
+  }
+}
+
+function inWholeMs(details: object): object {
+  return 'durationMs' in details ? { ...details, durationMs: Math.round(Number(details.durationMs)) } : details
+}

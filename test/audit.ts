@@ -1,8 +1,0 @@
-// npm run audit: whether a package that users get with this one has a known weakness.
-import { spawnSync } from 'node:child_process'
-import { judgeAudit } from './helpers/audit-verdict.ts'
-
-const { stdout } = spawnSync('npm', ['audit', '--omit=dev', '--json'], { encoding: 'utf8', timeout: 60_000 })
-const { exitCode, sentence } = judgeAudit(stdout)
-process.stdout.write(`${sentence}\n`)
-process.exitCode = exitCode

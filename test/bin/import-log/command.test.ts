@@ -1,0 +1,204 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { PassThrough, Readable } from 'node:stream'
+import { gzipSync } from 'node:zlib'
+import { Command, CommanderError } from 'commander'
+import type { Kysely } from 'kysely'
+import t from 'tap'
+import { importLogCommand } from '../../../bin/import-log/command.ts'
+import type { Database } from '../../../db/schema.ts'
+import { addPosts, countedInAll, LOG_BEGINS, logLine, logOf } from '../../helpers/access-log.ts'
+import { createTestDatabase } from '../../helpers/postgres.ts'
+
+const LOG = logOf([
+  { second: 0, target: '/blog/a' },
+  { second: 1, visitor: 2, target: '/blog/a' },
+  { second: 2, target: '/blog/b' },
+])
+const POST = ['--post', '/blog/']
+const ADDRESS = 'http://127.0.0.1:3000'
+const NEXT = `Try next, while the service runs: open ${ADDRESS}, or curl '${ADDRESS}/posts/popular?limit=5&days=0'\n`
+
+interface Surroundings {
+  db?: Kysely<Database>
+  stdin?: string | Buffer
+  isTTY?: boolean
+  beforeCreatingPosts?: () => Promise<void>
+}
+
+/** Runs `popular-posts import-log` as the program does; `code` is its exit code. */
+async function run(args: string[], { db, stdin, isTTY = false, beforeCreatingPosts }: Surroundings) {
+  const outputs = { stdout: '', stderr: '' }
+  const stream = (name: keyof typeof outputs) => {
+    const output = new PassThrough()
+    output.on('data', (text) => {
+      outputs[name] += text
+    })
+    return Object.assign(output, { isTTY })
+  }
+  const [stdout, stderr] = [stream('stdout'), stream('stderr')]
+  let closed = 0
+  const command = importLogCommand({
+    async openDatabase() {
+      if (db === undefined) throw new Error('the database was opened')
+      const close = async () => {
+        closed++
+      }
+      return { db, timeZone: 'UTC', dedupSeconds: 900, address: ADDRESS, close, beforeCreatingPosts }
+    },
+    stdin: stdin === undefined ? Object.assign(Readable.from([]), { isTTY: true }) : Readable.from([stdin]),
+    stdout,
+    stderr,
+    nowMs: () => LOG_BEGINS,
+  })
+  command
+    .exitOverride()
+    .configureOutput({ writeErr: (text) => stderr.write(text), writeOut: (text) => stdout.write(text) })
+  const program = new Command('popular-posts').addCommand(command)
+  try {
+    await program.parseAsync(['import-log', ...args], { from: 'user' })
+    return { ...outputs, code: 0, closed }
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    return { ...outputs, code: error.exitCode, closed }
+  }
+}
+
+t.test('a file is imported, and the summary says what became of it', async (t) => {
+  const { db } = await createTestDatabase(t)
+  const file = join(t.testdir({ 'access.log': LOG }), 'access.log')
+  const first = await run([file, ...POST, '--create-posts'], { db })
+  t.strictSame(first, {
+    code: 0,
+    stderr: '',
+    closed: 1,
+    stdout: `lines read      3
+views counted   3   2 new posts were made
+counted before  0
+bots            0
+repeats         0
+unknown         0
+other requests  0
+malformed       0
+
+The most viewed posts of this import:
+  A (a)  2
+  B (b)  1
+
+Links to the new posts lead to pages of the service. To link to the blog, import again with --base-url, such as
+--base-url https://blog.example: no view is counted twice.
+${NEXT}`,
+  })
+  const second = await run([file, ...POST, '--create-posts'], { db })
+  t.match(second.stdout, /views counted {3}0\ncounted before {2}3 {3}by an earlier import of this log\n/)
+  t.match(second.stdout, /\n\nThis log was imported before: nothing was counted twice\.\nTry next, /)
+  const linked = await run([file, ...POST, '--create-posts', '--base-url', 'https://blog.example'], { db })
+  t.match(linked.stdout, /views counted {3}0 {3}2 posts link to the blog now\n/)
+  t.match(linked.stdout, `nothing was counted twice.\n${NEXT}`)
+  t.match(await db.selectFrom('posts').select('url').orderBy('slug').execute(), [
+    { url: 'https://blog.example/blog/a' },
+    { url: 'https://blog.example/blog/b' },
+  ])
+  t.strictSame(await countedInAll(db), { a: 2, b: 1 })
+})
+
+t.test('standard input is read when no file is named, or -', async (t) => {
+  const { db } = await createTestDatabase(t)
+  await addPosts(db, 'a')
+  t.match(await run([], { db, stdin: LOG }), { code: 0, stdout: /views counted {3}2\n/ })
+  t.match(await run(['-'], { db, stdin: gzipSync(LOG) }), { code: 0, stdout: /nothing was counted twice/ })
+})
+
+t.test('what to do about unknown slugs is said', async (t) => {
+  const { db } = await createTestDatabase(t)
+  const withPattern = await run(POST, { db, stdin: LOG })
+  t.match(withPattern.stdout, /unknown {9}3 {3}their slugs are no posts/)
+  t.match(withPattern.stdout, 'Add --create-posts to make posts of the slugs of 3 unknown views.')
+  t.match(
+    (await run([], { db, stdin: LOG })).stdout,
+    /Say where the posts are with --post, such as --post \/blog\/, .*--create-posts\./,
+  )
+  const elsewhere = await run(['--post', '/posts/', '--create-posts'], { db, stdin: LOG })
+  t.match(
+    elsewhere.stdout,
+    'No reader asked for a path that is a post by --post: compare --post with the paths in the log.\n',
+  )
+  t.notMatch(elsewhere.stdout, /Try next|--base-url/)
+  const impossible = logOf([{ second: 0, target: '/blog/%00' }])
+  t.notMatch((await run([...POST, '--create-posts'], { db, stdin: impossible })).stdout, 'Add --create-posts')
+})
+
+t.test('odd logs are explained', async (t) => {
+  const { db } = await createTestDatabase(t)
+  await addPosts(db, 'a')
+  t.match((await run([], { db, stdin: '{}\n[]\n' })).stdout, /No line is a log line\. Expected the combined log format/)
+  t.match((await run([], { db, stdin: '' })).stdout, /^lines read {6}0\n/)
+  const common = logLine({ second: 0, target: '/blog/a' }).replace(/ "-" ".*"$/, '\n')
+  t.match(
+    (await run([], { db, stdin: common })).stdout,
+    /bots {12}0 {3}1 line names no user agent: bots cannot be recognised\n/,
+  )
+})
+
+t.test('titles cannot steer the terminal', async (t) => {
+  const { db } = await createTestDatabase(t)
+  await db.insertInto('posts').values({ slug: 'a', title: '\x1b[2Jhi\n', url: '/a' }).execute()
+  await db.insertInto('posts').values({ slug: 'b', title: 'b', url: '/b' }).execute()
+  const { stdout } = await run([], { db, stdin: LOG })
+  t.match(stdout, '   [2Jhi  (a)  2\n')
+  t.match(stdout, /^ {2}b +1$/m, 'a title that is the slug is not said twice')
+})
+
+t.test('the hook of the database is called before posts are made', async (t) => {
+  const { db } = await createTestDatabase(t)
+  let calls = 0
+  const beforeCreatingPosts = async () => {
+    calls++
+  }
+  await run([...POST, '--create-posts'], { db, stdin: LOG, beforeCreatingPosts })
+  t.equal(calls, 1)
+})
+
+t.test('wrong arguments are one sentence, before anything is opened', async (t) => {
+  const dir = t.testdir({ 'access.log': LOG })
+  const file = join(dir, 'access.log')
+  const cases: [string[], RegExp][] = [
+    [[file, '--post', '('], /^error: --post is neither a folder, such as \/blog\/, nor a regular expression: \(\n$/],
+    [[file, '--post', '^/(.*)'], /^error: --post needs a folder, such as .*, got: \^\/\(\.\*\)\n$/],
+    [[file, ...POST, '--base-url', 'https://blog.example'], /^error: --base-url needs --create-posts: .*\.\n$/],
+    [[file, ...POST, '--create-posts', '--base-url', 'blog.example'], /^error: --base-url needs the address of .*\n$/],
+    [[file, '--create-posts'], /^error: --create-posts needs --post, such as .*\.\n$/],
+    [[join(dir, 'none.log')], /^error: Cannot open .*none\.log: ENOENT: no such file or directory.*\n$/],
+    [[dir], /^error: .* is a directory, expected a log file\.\n$/],
+    [[], /^error: Expected a log: name a file, or pipe one in\.\n$/],
+  ]
+  for (const [args, stderr] of cases) t.match(await run(args, {}), { code: 1, stdout: '', stderr, closed: 0 })
+})
+
+t.test('a log that cannot be read to its end: what was read is counted and said, and the exit code is 1', async (t) => {
+  const { db } = await createTestDatabase(t)
+  await addPosts(db, 'a', 'b')
+  const { code, stdout, stderr, closed } = await run([], { db, stdin: gzipSync(LOG).subarray(0, -4) })
+  t.match(stdout, /views counted {3}3\n/)
+  t.match(stderr, /^error: The gzip data cannot be read to its end: .* What was read until then has been counted\.\n$/)
+  t.strictSame({ code, closed }, { code: 1, closed: 1 })
+})
+
+t.test('the database is closed, and the file too, when it fails', async (t) => {
+  const { db } = await createTestDatabase(t, { migrate: false })
+  const file = join(t.testdir({ 'access.log': LOG }), 'access.log')
+  await t.rejects(run([file], { db }), { code: '42P01' })
+  const other = await createTestDatabase(t)
+  t.match(await run([file], { db: other.db }), { closed: 1 })
+  await t.rejects(run([file], {}), { message: 'the database was opened' })
+})
+
+t.test('on a terminal there is progress: a bar for a file, lines for standard input', async (t) => {
+  const { db } = await createTestDatabase(t)
+  const file = join(t.testdir({}), 'access.log')
+  await writeFile(file, LOG.repeat(5000))
+  const ofFile = await run([file], { db, isTTY: true })
+  t.match(ofFile.stderr, /█.* \d+% \| .* lines \| .* left/)
+  t.notMatch(ofFile.stdout, '█')
+  t.match((await run([], { db, stdin: LOG, isTTY: true })).stderr, '3 lines')
+})

@@ -1,0 +1,130 @@
+import t from 'tap'
+import type { Change } from '../../changes/revision.ts'
+import { createChangeThrottle } from '../../changes/throttle.ts'
+import { createVirtualClock } from '../helpers/virtual-clock.ts'
+
+function setUp() {
+  const clock = createVirtualClock()
+  const applied: string[] = []
+  let isDown = false
+  const failures: unknown[] = []
+  const throttle = createChangeThrottle({
+    clock,
+    async apply(change, cause) {
+      if (isDown) throw new Error('down')
+      applied.push(`${clock.now()} ${change} ${cause}`)
+    },
+    onFailure: (error) => failures.push(error),
+  })
+  return {
+    ...{ clock, applied, throttle, failures },
+    notice: (change: Change, cause: string | undefined) => throttle.add({ change, cause, isNotice: true }),
+    compared: (change: Change, cause: string | undefined) => throttle.add({ change, cause, isNotice: false }),
+    setDown: (value: boolean) => {
+      isDown = value
+    },
+  }
+}
+
+t.test('the first soft change is told at once, those of the next five seconds together', async (t) => {
+  const { clock, applied, notice } = setUp()
+  for (let count = 1; count <= 1000; count += 1) {
+    notice('soft', `c${count}`)
+    await clock.advance(7)
+  }
+  await clock.advance(60_000)
+  t.strictSame(applied, ['0 soft c1', '5000 soft c715', '10000 soft c1000'])
+  notice('soft', 'next')
+  await clock.advance(0)
+  t.equal(applied.at(-1), '67000 soft next', 'after a quiet time, at once again')
+})
+
+t.test('hard changes wait for a second, not for soft ones; soft ones wait for them', async (t) => {
+  const { clock, applied, notice } = setUp()
+  notice('soft', 's1')
+  await clock.advance(100)
+  notice('soft', 's2')
+  notice('hard', 'h1')
+  notice('soft', 's3')
+  await clock.advance(1)
+  t.strictSame(applied, ['0 soft s1', '100 hard s3'], 'the soft ones are in it')
+  notice('hard', 'h2')
+  notice('hard', 'h3')
+  await clock.advance(1000)
+  t.equal(applied.at(-1), '1100 hard h3')
+  notice('soft', 's4')
+  await clock.advance(60_000)
+  t.strictSame(applied.slice(3), ['6100 soft s4'])
+})
+
+t.test('what one transaction announces is one change', async (t) => {
+  const { clock, applied, notice } = setUp()
+  notice('soft', 's')
+  notice('hard', 'h')
+  await clock.advance(10_000)
+  t.strictSame(applied, ['0 hard h'])
+})
+
+t.test('changes that come in no order, put together, have no name', async (t) => {
+  for (const [first, second] of [
+    [true, false],
+    [false, true],
+    [false, false],
+  ] as const) {
+    const { clock, applied, throttle } = setUp()
+    throttle.add({ change: 'hard', cause: 'a', isNotice: first })
+    throttle.add({ change: 'soft', cause: 'b', isNotice: second })
+    throttle.add({ change: 'soft', cause: 'c', isNotice: true })
+    await clock.advance(0)
+    t.strictSame(applied, ['0 hard undefined'])
+  }
+  const { clock, applied, compared } = setUp()
+  compared('soft', 'a')
+  await clock.advance(0)
+  t.strictSame(applied, ['0 soft a'], 'alone, it has')
+})
+
+t.test('what the cache could not be told is told again, with what has come since', async (t) => {
+  const { clock, applied, notice, failures, setDown } = setUp()
+  setDown(true)
+  notice('hard', 'h1')
+  await clock.advance(2500)
+  t.equal(failures.length, 1, 'once for a series of failures')
+  notice('soft', 's1')
+  setDown(false)
+  await clock.advance(10_000)
+  t.strictSame(applied, ['3000 hard s1'])
+  setDown(true)
+  notice('soft', 's2')
+  await clock.advance(0)
+  t.equal(failures.length, 2)
+})
+
+t.test('a change that comes while another fails is told with it', async (t) => {
+  const clock = createVirtualClock()
+  const applied: string[] = []
+  const throttle = createChangeThrottle({
+    clock,
+    async apply(change, cause) {
+      applied.push(`${clock.now()} ${change} ${cause}`)
+      if (applied.length > 1) return
+      throttle.add({ change: 'soft', cause: 'b', isNotice: true })
+      throw new Error('down')
+    },
+    onFailure: () => {},
+  })
+  throttle.add({ change: 'hard', cause: 'a', isNotice: true })
+  await clock.advance(10_000)
+  t.strictSame(applied, ['0 hard a', '1000 hard b'])
+})
+
+t.test('closing waits for what is being told, and drops what waits', async (t) => {
+  const { clock, applied, throttle, notice } = setUp()
+  notice('soft', 'a')
+  await clock.advance(0)
+  notice('soft', 'b')
+  await throttle.close()
+  notice('soft', 'c')
+  await clock.advance(10_000)
+  t.strictSame(applied, ['0 soft a'])
+})

@@ -1,0 +1,25 @@
+import { Client } from 'pg'
+import t from 'tap'
+import { enter } from '../../../db/embedded/presence.ts'
+import { ROLE } from '../../../db/embedded/role.ts'
+import { startPostgres } from '../../helpers/private-postgres.ts'
+
+t.test('once the last one has left nobody enters, until it is known what becomes of the server', async (t) => {
+  const server = await startPostgres()
+  t.teardown(() => server.remove())
+  const client = new Client({ connectionString: server.url })
+  await client.connect()
+  const { rows } = await client.query('show data_directory')
+  await client.query(`create role ${ROLE} login; grant pg_read_all_settings to ${ROLE}`)
+  await client.end()
+  const options = { port: server.port, password: 'not asked for', dataDirectory: rows[0].data_directory }
+  const [first, second] = [await enter(options), await enter(options)]
+  t.equal(await first.leave(), false)
+  t.equal(await second.leave(), true, 'the last one out')
+  await t.rejects(enter(options), { name: 'Error', state: 'busy', message: 'the server is being stopped' })
+  await Promise.all([first.release(), second.release()])
+  const third = await enter(options)
+  t.equal(await third.leave(), true)
+  await third.release()
+  await t.rejects(enter({ ...options, dataDirectory: '/elsewhere' }), { name: 'Error', state: 'absent' })
+})

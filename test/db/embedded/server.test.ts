@@ -1,0 +1,139 @@
+import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { chooseAccount, handOver } from '../../../db/embedded/account.ts'
+import { findEmbeddedPostgres, type PostgresBinaries } from '../../../db/embedded/binaries.ts'
+import { isAlive, readPostmaster, removeStale } from '../../../db/embedded/postmaster-pid.ts'
+import { freePort, initPostgres, startPostgres, stopPostgres } from '../../../db/embedded/server.ts'
+import { codeOf, messageOf } from '../../../lib/errors.ts'
+import { endWithUs } from '../../helpers/services/reaper.ts'
+import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
+
+async function initialized(t: Test) {
+  const directory = await temporaryDirectory(t)
+  const [binaries, account] = [await findEmbeddedPostgres(), await chooseAccount()]
+  await handOver(account, directory)
+  const dataDirectory = join(directory, 'data')
+  await initPostgres({ binaries, account, dataDirectory, isDurable: false })
+  return { binaries, account, dataDirectory, logFile: join(directory, 'postgres.log') }
+}
+
+async function listenOn(t: Test): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  return (server.address() as AddressInfo).port
+}
+
+/** Binaries whose server is a script. */
+async function scripted(t: Test, script: string): Promise<PostgresBinaries> {
+  const postgres = join(await temporaryDirectory(t), 'postgres')
+  await writeFile(postgres, `#!/bin/sh\n${script}\n`)
+  await chmod(postgres, 0o755)
+  return { postgres, initdb: postgres, version: '18.4', majorVersion: '18' }
+}
+
+t.test('a server starts, runs with its settings, and stops', async (t) => {
+  const options = await initialized(t)
+  t.equal(readPostmaster(options.dataDirectory), undefined)
+  const { pid, port } = await startPostgres({ ...options, settings: { max_connections: 7 } })
+  endWithUs(pid)
+  t.match(readPostmaster(options.dataDirectory), { pid, port, isReady: true })
+  t.equal(isAlive(pid), true)
+  await stopPostgres(options.dataDirectory)
+  t.equal(isAlive(pid), false)
+  t.equal(readPostmaster(options.dataDirectory), undefined)
+  await stopPostgres(options.dataDirectory)
+})
+
+t.test('a port that is taken is an error when it was asked for', async (t) => {
+  const options = await initialized(t)
+  const port = await listenOn(t)
+  await t.rejects(startPostgres({ ...options, port }), {
+    name: 'StartupError',
+    message: /could not create any TCP\/IP sockets$/,
+  })
+})
+
+t.test('a port that is taken between looking and starting is looked for again, three times at most', async (t) => {
+  const options = await initialized(t)
+  const count = join(await temporaryDirectory(t), 'count')
+  await mkdir(count, { mode: 0o777 })
+  await chmod(count, 0o777)
+  const binaries = await scripted(
+    t,
+    `touch ${count}/$$; echo 'FATAL:  could not create any TCP/IP sockets' >&2; exit 1`,
+  )
+  await t.rejects(startPostgres({ ...options, binaries }), { message: /could not create any TCP\/IP sockets$/ })
+  t.equal((await readdir(count)).length, 3)
+})
+
+t.test('a server that ends without a word, or cannot be run, is told with what is known', async (t) => {
+  const options = await initialized(t)
+  const cases = [
+    [await scripted(t, 'exit 7'), /: it ended with 7$/],
+    [await scripted(t, 'kill -9 $$'), /: it ended with SIGKILL$/],
+    [await scripted(t, 'echo some last words'), /: some last words$/],
+  ] as const
+  for (const [binaries, message] of cases) await t.rejects(startPostgres({ ...options, binaries }), { message })
+  const nowhere = { ...options.binaries, postgres: '/nowhere/postgres', initdb: '/nowhere/initdb' }
+  await t.rejects(startPostgres({ ...options, account: 'self', binaries: nowhere }), {
+    message: /: spawn \/nowhere\/postgres ENOENT$/,
+  })
+  await t.rejects(initPostgres({ ...options, account: 'self', binaries: nowhere }), {
+    message: /^cannot make a database in .*: spawn \/nowhere\/initdb ENOENT$/,
+  })
+})
+
+t.test('a server that does not become ready in time is killed', async (t) => {
+  const options = await initialized(t)
+  const binaries = await scripted(t, 'exec sleep 60')
+  await t.rejects(startPostgres({ ...options, binaries, timeoutMs: 50 }), { message: /: not ready after 50 ms$/ })
+})
+
+t.test('a server that does not stop in time is killed, and recovers', async (t) => {
+  const options = await initialized(t)
+  const first = await startPostgres(options)
+  endWithUs(first.pid)
+  process.kill(first.pid, 'SIGSTOP')
+  await stopPostgres(options.dataDirectory, { timeoutMs: 50 })
+  t.equal(isAlive(first.pid), false)
+})
+
+t.test('a pid file is removed only if it is still the same', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const file = join(directory, 'postmaster.pid')
+  const write = (pid: number) => writeFile(file, `${pid}\n${directory}\n1\n5432\n`)
+  await writeFile(file, '17\n')
+  t.equal(readPostmaster(directory), undefined, 'half written')
+  await write(17)
+  const stale = readPostmaster(directory)
+  if (stale === undefined) throw new Error('expected a postmaster')
+  await write(18)
+  await removeStale(directory, stale)
+  t.equal(readPostmaster(directory)?.pid, 18)
+  await write(17)
+  await removeStale(directory, stale)
+  t.equal(readPostmaster(directory), undefined)
+  await mkdir(file)
+  t.throws(() => readPostmaster(directory), { code: 'EISDIR' })
+})
+
+t.test(
+  'a process of another user is alive too',
+  { skip: process.getuid?.() === 0 ? 'root may signal all' : false },
+  (t) => {
+    t.equal(isAlive(1), true)
+    t.end()
+  },
+)
+
+t.test('anything thrown has a text, and a code or none', async (t) => {
+  t.equal(messageOf('text'), 'text')
+  t.equal(messageOf(new Error('text')), 'text')
+  t.equal(codeOf(Object.assign(new Error('text'), { code: 'X' })), 'X')
+  t.equal(codeOf(Object.assign(new Error('text'), { code: 1 })), '')
+  t.equal(codeOf('text'), '')
+  t.not(await freePort(), await listenOn(t))
+})

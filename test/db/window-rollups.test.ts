@@ -1,0 +1,210 @@
+import fc from 'fast-check'
+import { Kysely, PostgresDialect, sql } from 'kysely'
+import { Pool } from 'pg'
+import t from 'tap'
+import { countBatch, quarterOf } from '../../db/count-views.ts'
+import { findPopularPosts } from '../../db/popular-posts.ts'
+import { prune } from '../../db/retention.ts'
+import type { Database } from '../../db/schema.ts'
+import { foldTouches, keepWindow, viewsOfDays } from '../../db/window-rollups.ts'
+import { createSource } from '../../lists/loaders.ts'
+import { checkOptions } from '../../settings/options.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+
+const DAY_MS = 86_400_000
+const nowMs = Date.parse('2026-06-15T12:00:00Z')
+const timeZone = 'UTC'
+const NOTHING = async () => {}
+
+async function setUp(t: Parameters<typeof createTestDatabase>[0], posts = 3) {
+  const { db, pool, url } = await createTestDatabase(t)
+  const rows = Array.from({ length: posts }, (_none, index) => ({
+    ...{ slug: `p${index}`, title: 'P', url: '/p', published_at: new Date(0) },
+  }))
+  const ids = (await db.insertInto('posts').values(rows).returning('id').execute()).map(({ id }) => String(id))
+  let batches = 0
+  const count = (views: { post: number; age: number; views: number }[], atMs = nowMs) => {
+    batches += 1
+    const buckets = views.map(({ post, age, views }) => ({
+      ...{ postId: ids[post] ?? '', quarterMs: quarterOf(atMs - age * DAY_MS), views },
+    }))
+    return countBatch(db, { id: `batch ${batches}`, timeZone, nowMs: atMs, buckets })
+  }
+  return { db, pool, url, ids, count, list: (days: number, atMs = nowMs) => listOf(db, days, atMs) }
+}
+
+/** The views of each post in a window, and what adding up its days gives: in one snapshot. */
+async function listOf(db: Kysely<Database>, days: number, atMs = nowMs) {
+  const moment = { days, nowMs: atMs, timeZone }
+  const plain = sql`(
+    select post_id, sum(views) as views from post_views_daily
+    where day between ${new Date(atMs)}::date - ${days}::integer and ${new Date(atMs)}::date group by post_id)`
+  const shown = (of: unknown) => sql`(select coalesce(json_object_agg(post_id, views), '{}') from ${of} as lists)`
+  const { rows } = await sql<{ ours: Record<string, number>; plain: Record<string, number> }>`
+    select ${shown(viewsOfDays(moment))} as ours, ${shown(plain)} as plain`.execute(db)
+  return rows[0] ?? { ours: {}, plain: {} }
+}
+
+const sums = (db: Kysely<Database>) =>
+  db.selectFrom('post_views_window').select(['days', 'touches']).distinct().orderBy('days').execute()
+
+t.test('a kept sum is found as long as no closed day has changed, and never after', async (t) => {
+  const { db, pool, count, list } = await setUp(t)
+  const check = async (what: string, atMs = nowMs) => {
+    for (const days of [2, 3, 7, 30]) {
+      const { ours, plain } = await list(days, atMs)
+      t.same(ours, plain, `${what}: ${days} days`)
+    }
+  }
+  await count([0, 1, 2, 3, 7, 8, 29, 30, 31].map((age) => ({ post: age % 3, age, views: 2 ** age })))
+  await check('none kept')
+  for (const days of [2, 3, 7, 30]) await keepWindow(db, { days, nowMs, timeZone })
+  await check('kept')
+  t.equal((await sums(db)).length, 4)
+  await count([{ post: 0, age: 0, views: 1 }])
+  await count([{ post: 1, age: 1, views: 1 }])
+  await check('views of today and yesterday')
+  const kept = await sums(db)
+  for (const days of [2, 3, 7, 30]) await keepWindow(db, { days, nowMs, timeZone })
+  t.same(await sums(db), kept, 'nothing is to be done')
+
+  await count([{ post: 2, age: 5, views: 1000 }])
+  await check('an old view')
+  await pool.query(`update post_views_daily set views = views + 5 where day = '2026-06-08'`)
+  await check('somebody works on the table')
+  await pool.query(`delete from post_views_daily where day = '2026-06-12'`)
+  await check('and deletes')
+  for (const days of [2, 3, 7, 30]) await keepWindow(db, { days, nowMs, timeZone })
+  await check('kept anew')
+  t.equal((await sums(db)).length, 4, 'one sum a window')
+
+  for (const later of [1, 2, 5, 40]) await check(`${later} days later`, nowMs + later * DAY_MS)
+  for (const days of [7, 30]) await keepWindow(db, { days, nowMs: nowMs + DAY_MS, timeZone })
+  await check('kept the next day', nowMs + DAY_MS)
+  await check('by a process that is a day behind')
+})
+
+t.test('with a kept sum, no closed day is read', async (t) => {
+  const { db, pool, count } = await setUp(t)
+  await count(Array.from({ length: 31 }, (_none, age) => ({ post: age % 3, age, views: 1 })))
+  await pool.query('analyze')
+  const rowsRead = async () => {
+    const { rows } = await sql<{ 'QUERY PLAN': string }>`
+      explain (analyze, costs off, timing off, summary off)
+      select * from ${viewsOfDays({ days: 30, nowMs, timeZone })} as list`.execute(db)
+    return rows
+      .map((row) => row['QUERY PLAN'])
+      .filter((line) => line.includes('post_views_daily'))
+      .map((line) => Number(/rows=([\d.]+) loops/.exec(line)?.[1] ?? 0))
+      .reduce((all, some) => all + some, 0)
+  }
+  t.equal(await rowsRead(), 31)
+  await keepWindow(db, { days: 30, nowMs, timeZone })
+  t.equal(await rowsRead(), 2)
+})
+
+t.test('counting, keeping, pruning and reading at once: each list is that of its snapshot', async (t) => {
+  const { db, count } = await setUp(t)
+  const view = fc.record({ post: fc.nat(2), age: fc.nat(12), views: fc.integer({ min: 1, max: 9 }) })
+  const step = fc.oneof(
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('count' as const), views: fc.array(view, { maxLength: 4 }) }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('keep' as const), days: fc.constantFrom(3, 7, 10) }) },
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('read' as const), days: fc.constantFrom(3, 7, 10) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('fold' as const, 'prune' as const) }) },
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 8, maxLength: 40 }), async (steps) => {
+      await Promise.all(
+        steps.map(async (step) => {
+          if (step.do === 'count') await count(step.views)
+          if (step.do === 'keep') await keepWindow(db, { days: step.days, nowMs, timeZone })
+          if (step.do === 'fold') await foldTouches(db, 10)
+          if (step.do === 'prune') await prune(db, { nowMs, timeZone })
+          if (step.do !== 'read') return
+          const { ours, plain } = await listOf(db, step.days)
+          if (JSON.stringify(ours) !== JSON.stringify(plain))
+            throw new Error(`expected ${JSON.stringify(plain)}, got ${JSON.stringify(ours)}`)
+        }),
+      )
+    }),
+    { numRuns: 40 },
+  )
+  t.pass('40 histories')
+})
+
+t.test('changes are counted in one row a day in the end, and forgotten with their days', async (t) => {
+  const { db, count } = await setUp(t)
+  for (let time = 0; time < 5; time += 1) await count([0, 3, 401].map((age) => ({ post: 0, age, views: 1 })))
+  const touched = () => db.selectFrom('post_views_touch').selectAll().orderBy('day').execute()
+  t.ok((await touched()).length > 3)
+  await keepWindow(db, { days: 7, nowMs, timeZone })
+  const kept = await sums(db)
+  await prune(db, { nowMs, timeZone })
+  const days = await touched()
+  t.equal(days.length, 2)
+  t.match(days, [{ times: '5' }, { times: '5' }])
+  await keepWindow(db, { days: 7, nowMs, timeZone })
+  t.same(await sums(db), kept, 'the sum still holds')
+})
+
+t.test('tables that are emptied leave no kept sum behind', async (t) => {
+  const { db, pool, count, list } = await setUp(t)
+  const source = createSource(checkOptions({ db }), db, NOTHING)
+  for (const tables of [
+    ...['post_views_daily', 'post_views_hourly', 'post_views_total', 'post_views_touch'],
+    'post_views_hourly, post_views_daily, post_views_total',
+    'post_views_hourly, post_views_daily, post_views_total, post_views_touch, post_views_window, post_views_batch',
+  ]) {
+    await count([{ post: 1, age: 3, views: 7 }])
+    await count([{ post: 1, age: 3, views: 7 }], Date.now())
+    await keepWindow(db, { days: 7, nowMs, timeZone })
+    t.equal((await source.posts({ sort: 'views', days: 7, limit: 1 })).length, 1)
+    await pool.query('begin; truncate post_views_daily; rollback')
+    const before = await list(7)
+    t.same(before.ours, before.plain)
+    t.ok((await sums(db)).length > 0, 'taken back')
+    await pool.query(`truncate ${tables}`)
+    for (let times = 0; times < 3; times += 1) {
+      const { ours, plain } = await list(7)
+      t.same(ours, plain, tables)
+      const [first] = await source.posts({ sort: 'views', days: 7, limit: 1 })
+      const [expected] = await findPopularPosts(db, { sort: 'views', days: 7, limit: 1, timeZone })
+      t.same(first, expected)
+      if (tables.includes('daily') && times === 0) t.match(first, { views: 0 })
+      // As often as before: the number of changes is what it was, and the sum is not.
+      await count([{ post: 2, age: 3, views: 1 }])
+    }
+    await pool.query(
+      'truncate post_views_daily, post_views_total, post_views_touch, post_views_window, post_views_batch',
+    )
+  }
+})
+
+t.test('whoever may only read gets the same lists', async (t) => {
+  const { url, count } = await setUp(t)
+  await count([{ post: 1, age: 3, views: 7 }], Date.now())
+  const options = '-c default_transaction_read_only=on'
+  const pool = new Pool({ connectionString: url, options })
+  // The database is dropped while it is still saying goodbye.
+  pool.on('error', () => undefined)
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+  t.teardown(() => db.destroy())
+  const source = createSource(checkOptions({ db }), db, NOTHING)
+  t.match(await source.posts({ sort: 'views', days: 7, limit: 1 }), [{ slug: 'p1', views: 7 }])
+  t.same(await sums(db), [])
+})
+
+t.test('lists of the usual windows keep their sums; lists of other ones do not', async (t) => {
+  const { db, count } = await setUp(t)
+  await count([{ post: 1, age: 3, views: 7 }], Date.now())
+  const source = createSource(checkOptions({ db, defaultDays: 14 }), db, NOTHING)
+  for (const days of [0, 1, 2, 6, 7, 14, 30]) {
+    const ours = await source.posts({ sort: 'views', days, limit: 3 })
+    t.same(ours, await findPopularPosts(db, { sort: 'views', days, limit: 3, timeZone }))
+  }
+  await source.categories?.({ days: 90 })
+  t.same(
+    (await sums(db)).map(({ days }) => days),
+    [7, 14, 30, 90],
+  )
+})

@@ -1,0 +1,358 @@
+import t from 'tap'
+import { addViews, quarterOf } from '../../../db/count-views.ts'
+import { migrateToLatest } from '../../../db/migrate.ts'
+import { openDatabase } from '../../../db/open-database.ts'
+import { removeDemo } from '../../../demo/data/fill.ts'
+import { DAYS, POSTS_A_PAGE } from '../../../demo/site/reader.ts'
+import site from '../../../demo/site/site.ts'
+import { readConfig } from '../../../service/config.ts'
+import { buildService } from '../../../service/service.ts'
+import { fillBlog } from '../../helpers/blog.ts'
+import { createTestDatabase } from '../../helpers/postgres.ts'
+import { startPostgres } from '../../helpers/private-postgres.ts'
+import { startRedis } from '../../helpers/redis.ts'
+import { until } from '../../helpers/services/until.ts'
+import { createSite, fillWithDemo } from '../../helpers/site.ts'
+
+const decoded = (text = '') => text.replaceAll('&#38;', '&').replaceAll('&#61;', '=')
+const linksOf = (html: string) => [...html.matchAll(/<h2><a href="([^"]+)">/g)].map(([, href]) => decoded(href))
+
+t.test('the demo blog: its posts, page by page, and a page for each', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  await fillWithDemo(db)
+  const app = await createSite(t, { db, url })
+
+  const first = await app.inject('/')
+  t.match(first, {
+    statusCode: 200,
+    headers: { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' },
+  })
+  t.match(first.body, '<title>The Long Way Round</title>')
+  t.equal(linksOf(first.body).length, POSTS_A_PAGE)
+  t.match(first.body, /aria-label="Views a day of “[^”]+”: [\d,]+ today, [\d,]+ at most"/)
+  const seen = new Set<string>()
+  for (let next: string | undefined = '/'; next !== undefined; ) {
+    const { body }: { body: string } = await app.inject(next)
+    for (const link of linksOf(body)) seen.add(link)
+    next = /<a href="([^"]+)">Older posts/.exec(decoded(body))?.[1]
+  }
+  t.equal(seen.size, 60, 'every live post is on one of the pages')
+  const second = await app.inject('/?page=2')
+  t.match(second.body, '<a href="/">← Newer posts</a>')
+  t.match((await app.inject('/?page=999')).body, 'There is no post on this page')
+  t.match((await app.inject('/?page=x')).json(), { statusCode: 400 })
+
+  const post = await app.inject('/posts/last-train-from-corrach')
+  t.equal(post.statusCode, 200)
+  t.match(post.body, '<title>The last train from Corrach leaves at 16:52 · The Long Way Round</title>')
+  t.match(post.body, /<h1>The last train from Corrach leaves at 16:52<\/h1>/)
+  t.match(post.body, 'record="last-train-from-corrach"', 'the element records the view')
+  t.match(post.body, /No\. \d+ of the last 24 hours/)
+  t.match(post.body, 'What readers say')
+  t.match(post.body, 'Send in 25 more readers')
+  t.match((await app.inject('/posts/stile-etiquette')).body, '<p class="meta"><time', 'by nobody in particular')
+
+  for (const path of ['/posts/nothing-here', '/posts/hedgehog-hotel', '/posts/%00']) {
+    const missing = await app.inject(path)
+    t.equal(missing.statusCode, 404, path)
+    t.match(missing.body, 'There is no post at this address')
+  }
+})
+
+t.test('a policy for content, and no secret', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  const app = await createSite(t, { db, url, variables: { ADMIN_TOKEN: 'nobody must see this' } })
+  for (const path of ['/', '/posts/x']) {
+    const { headers, body } = await app.inject(path)
+    const policy = String(headers['content-security-policy'])
+    t.match(policy, /default-src 'none';script-src 'self';style-src 'self'/)
+    t.notMatch(policy, /unsafe|\*|https?:/)
+    t.match(headers, { 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' })
+    t.equal(headers['strict-transport-security'], undefined)
+    t.notMatch(body, /<script(?![^>]* src=)|<style| style=| on\w+="/, 'nothing inline')
+    t.notMatch(body + JSON.stringify(headers), /nobody must see|postgres:\/\/|127\.0\.0\.1/)
+  }
+})
+
+t.test('a blog of somebody’s own: links go where its posts are, and there is nothing to play with', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  const app = await createSite(t, { db, url })
+  t.match((await app.inject('/')).body, 'There is no post yet')
+  await fillBlog(db, 3)
+  await db
+    .insertInto('posts')
+    .values([
+      {
+        slug: 'elsewhere',
+        title: 'Elsewhere',
+        url: 'https://blog.example/elsewhere?a=1&b=2',
+        published_at: new Date(1),
+      },
+      { slug: 'script', title: '<script>alert(1)</script>', url: 'javascript:alert(1)', published_at: new Date(2) },
+      { slug: 'broken', title: 'Broken', url: 'http://[', published_at: new Date(3) },
+    ])
+    .execute()
+  const other = await createSite(t, { db, url })
+  const { body } = await other.inject('/')
+  t.match(body, '<title>Your blog</title>')
+  t.same(linksOf(body), [
+    ...['/posts/post-1', '/posts/post-2', '/posts/post-3', '/posts/broken', '/posts/script'],
+    'https://blog.example/elsewhere?a=1&b=2',
+  ])
+  t.notMatch(body, /javascript:|<script>|http:\/\/\[|Empty the cache/)
+  t.match(body, '>&#60;script&#62;alert(1)&#60;/script&#62;</a></h2>')
+
+  const post = await other.inject('/posts/post-2')
+  t.match(post.body, '<h1>Post 2</h1>')
+  t.match(post.body, 'record="post-2"')
+  t.notMatch(post.body, /Send in|What readers say|on its blog|Read it on/)
+  for (const slug of ['script', 'broken']) {
+    const { statusCode, body } = await other.inject(`/posts/${slug}`)
+    t.equal(statusCode, 200)
+    t.notMatch(body, /href="(?:javascript|http):|record=|Read it on|You are a reader/)
+  }
+  t.equal((await other.inject({ method: 'POST', url: '/demo/invalidate' })).statusCode, 404)
+
+  const adopted = await createSite(t, { db, url, isAdopted: true })
+  t.equal(linksOf((await adopted.inject('/')).body).length, 6)
+  t.match((await adopted.inject('/posts/post-2')).body, 'The post is at <code>/posts/post-2</code> on its blog.')
+})
+
+t.test('a post of another site has a page that links to it, where the site is known', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  const published_at = new Date(0)
+  await db
+    .insertInto('posts')
+    .values([
+      { slug: 'known', title: 'Known', url: 'https://blog.example/blog/known.html', published_at },
+      { slug: 'ü/x', title: 'Unknown', url: '/blog/<i>.html', published_at },
+    ])
+    .execute()
+  const app = await createSite(t, { db, url })
+  const known = await app.inject('/posts/known')
+  t.match(decoded(known.body), '<a href="https://blog.example/blog/known.html">Read it on blog.example</a>')
+  t.notMatch(known.body, / record=|You are a reader|class="lead"|class="kicker"/)
+  const [first = '', second = ''] = linksOf((await app.inject('/')).body)
+  t.same([first, second].sort(), ['/posts/%C3%BC%2Fx', 'https://blog.example/blog/known.html'])
+  t.match((await app.inject('/posts/%C3%BC%2Fx')).body, '<code>/blog/&#60;i&#62;.html</code> on its blog')
+})
+
+t.test('a page shows the shortest window that has views, or the one in its address', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  const nowMs = Date.now()
+  const dayMs = 86_400_000
+  const { id } = await db
+    .insertInto('posts')
+    .values([{ slug: 'read', title: 'Read', url: '/blog/read', published_at: new Date(0) }])
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  const hidden = await db
+    .insertInto('posts')
+    .values([{ slug: 'hidden', title: 'Hidden', url: '/blog/hidden', published_at: new Date(0), is_private: true }])
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  const count = (postId: string | number | bigint, timeMs: number) =>
+    addViews(db, { timeZone: 'UTC', nowMs, buckets: [{ postId, quarterMs: quarterOf(timeMs), views: 1 }] })
+  const start = async () => /data-days="(\d+)"/.exec((await (await createSite(t, { db, url })).inject('/')).body)?.[1]
+  await count(hidden.id, nowMs)
+  t.equal(await start(), '1', 'nothing was read that may be seen')
+  for (const [ageDays, days] of [
+    [3000, '0'],
+    [200, '365'],
+    [20, '30'],
+    [4, '7'],
+    [0, '1'],
+  ] as const) {
+    await count(id, nowMs - ageDays * dayMs)
+    t.equal(await start(), days, `${ageDays} days ago`)
+  }
+  const app = await createSite(t, { db, url })
+  for (const [days, words, views] of [
+    [1, 'in the last 24 hours', '1 view'],
+    [7, 'in the last 7 days', '2 views'],
+    [30, 'in the last 30 days', '3 views'],
+    [365, 'in the last 365 days', '4 views'],
+    [0, 'of all time', '5 views'],
+  ] as const) {
+    const { body } = await app.inject(`/?days=${days}`)
+    t.match(body, `Most read <small>${words}</small>`)
+    t.match(body, `<small>${views}</small>`)
+    t.match(decoded(body), `<a href="?days=${days}" aria-current="true">`)
+    t.match(decoded(body), `<h2><a href="/posts/read?days=${days}">Read</a></h2>`)
+  }
+  await fillBlog(db, POSTS_A_PAGE)
+  const paged = decoded((await (await createSite(t, { db, url })).inject('/?page=2&days=7')).body)
+  t.match(paged, '<a href="/?days=7">← Newer posts</a>')
+  t.match(paged, '<a href="?page=2&days=0">All time</a>')
+  const first = decoded((await (await createSite(t, { db, url })).inject('/?days=7')).body)
+  t.match(first, '<a href="/?days=7&page=2">Older posts →</a>')
+  t.match((await app.inject('/?days=2')).json(), { statusCode: 400 })
+})
+
+t.test('a window without views says so, and nothing with 0 views is among the most read', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  await db
+    .insertInto('posts')
+    .values({ slug: 'new', title: 'New', url: '/new', published_at: new Date(0) })
+    .execute()
+  const app = await createSite(t, { db, url })
+  const { body } = await app.inject('/')
+  t.match(body, '<ol></ol><p>No post was read in the last 24 hours.</p>')
+  t.match((await app.inject('/?days=0')).body, '<ol></ol><p>No post has been read yet.</p>')
+  t.match((await app.inject('/posts/new')).body, 'Not among the first 50 of the last 24 hours')
+})
+
+t.test('an error is a page where a browser opens it, and JSON for programs', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  const app = await createSite(t, { db, url, variables: { CORS_ORIGIN: 'https://blog.example' } })
+  const BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8'
+  const accepts: [string | undefined, boolean][] = [
+    [BROWSER, true],
+    ['TEXT/HTML', true],
+    ['application/json;q=0.5, text/html ; q=0.9', true],
+    ['text/html;q=0', false],
+    ['text/html;q=x', false],
+    ['application/json, text/html', false],
+    ['application/json, text/plain, */*', false],
+    ['*/*', false],
+    ['image/avif,image/webp,*/*', false],
+    ['', false],
+    [undefined, false],
+  ]
+  for (const [accept, isPage] of accepts) {
+    const { statusCode, headers, body } = await app.inject({
+      url: '/no<b>where?secret',
+      headers: { ...(accept === undefined ? {} : { accept }), origin: 'https://blog.example' },
+    })
+    t.equal(statusCode, 404)
+    t.equal(
+      headers['content-type'],
+      isPage ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8',
+      String(accept),
+    )
+    t.match(headers, { 'cache-control': 'no-store', vary: /^Origin, accept$/i, 'x-content-type-options': 'nosniff' })
+    t.equal('content-security-policy' in headers, isPage)
+    t.notMatch(body, /secret|no<b>where(?!.*PP_NOT_FOUND)/)
+    t.match(body, isPage ? '<a href="/">To the latest posts</a>' : 'PP_NOT_FOUND')
+  }
+  const asBrowser = { accept: BROWSER }
+  for (const [method, path, status] of [
+    ['HEAD', '/nowhere', 404],
+    ['POST', '/nowhere', 404],
+    ['PUT', '/', 404],
+    ['GET', '/popular-posts.0000000000000000.js', 404],
+    ['GET', '/demo/nothing', 404],
+    ['GET', '/%zz', 400],
+    ['GET', '/?page=x', 400],
+    ['GET', '/?days=2', 400],
+    ['GET', '/posts/popular?limit=x', 400],
+    ['GET', `/posts/${'a'.repeat(201)}`, 400],
+    ['GET', '/posts/unknown', 404],
+  ] as const) {
+    const { statusCode, headers, body } = await app.inject({ method, url: path, headers: asBrowser })
+    t.equal(statusCode, status, path)
+    t.match(headers['content-type'], 'text/html', `${method} ${path}`)
+    t.match(body, method === 'HEAD' ? /^$/ : /<h1>[^<]+<\/h1>[\s\S]*href="\/"/, `${method} ${path}`)
+  }
+})
+
+t.test('a page that breaks is a page of its own, without what broke', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  const app = await buildService(readConfig({ LOG_LEVEL: 'silent' }), url)
+  t.teardown(() => app.close())
+  app.get('/broken', async () => {
+    throw new Error('password=secret')
+  })
+  app.get('/away', async () => {
+    throw Object.assign(new Error('Try again.'), { statusCode: 503, code: 'PP_LOAD_FAILED', retryAfterMs: 3_000 })
+  })
+  await app.register(site, { db, isAdopted: false, timeZone: 'UTC' })
+  const headers = { accept: 'text/html' }
+  const broken = await app.inject({ url: '/broken', headers })
+  t.equal(broken.statusCode, 500)
+  t.match(broken.body, '<h1>Something went wrong</h1><p>Something went wrong on our side.</p>')
+  t.notMatch(broken.body, /secret|\n\s+at /)
+  t.match(await app.inject({ url: '/away', headers }), {
+    statusCode: 503,
+    headers: { 'retry-after': '3' },
+    body: /Not right now/,
+  })
+})
+
+t.test('a post that is not read is not among the first, and says so', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  await fillBlog(db, 52)
+  const app = await createSite(t, { db, url })
+  const { body } = await app.inject('/posts/post-52')
+  t.match(body, 'Not among the first 50 of the last 24 hours')
+  t.match((await app.inject('/')).body, `the last ${DAYS} days`)
+})
+
+t.test('the database goes: the page says so, and shows what the cache has', async (t) => {
+  const server = await startPostgres()
+  t.teardown(() => server.remove())
+  const db = openDatabase(server.url, () => {})
+  t.teardown(() => db.destroy())
+  await migrateToLatest(db)
+  await fillWithDemo(db)
+  await db.updateTable('posts').set({ author_id: null }).where('slug', '=', 'goat-has-my-map').execute()
+  const [warm, cold] = [await createSite(t, { db, url: server.url }), await createSite(t, { db, url: server.url })]
+  t.equal((await warm.inject('/posts/popular?days=1')).statusCode, 200)
+  t.equal((await warm.inject('/posts/stile-etiquette')).statusCode, 200)
+  await server.stop()
+
+  const served = await warm.inject('/')
+  t.equal(served.statusCode, 200)
+  t.match(served.body, 'The database does not answer. This is the last good list, out of the cache.')
+  t.equal(linksOf(served.body).length, 10)
+  t.match(served.body, '<title>The Long Way Round</title>', 'what was known is still shown')
+  t.equal((await warm.inject('/posts/stile-etiquette')).statusCode, 200)
+  await until(
+    async () => String((await warm.inject('/demo/stats')).json().trouble).startsWith('The database does not answer'),
+    'the panel says so, too',
+  )
+  const unknown = await warm.inject('/posts/owls-do-not-care')
+  t.match(unknown, { statusCode: 503, headers: { 'retry-after': '5' } })
+  t.match(unknown.body, 'this post cannot be shown')
+
+  await warm.popularPosts.invalidate('hard')
+  t.match((await warm.inject('/posts/stile-etiquette')).body, 'Its place is not known right now')
+
+  const empty = await cold.inject('/')
+  t.equal(empty.statusCode, 200)
+  t.match(empty.body, '<title>Popular posts</title>')
+  t.same(linksOf(empty.body), [])
+  t.equal((await cold.inject('/posts/owls-do-not-care')).statusCode, 503)
+  t.notMatch(served.body + unknown.body + empty.body, /ECONNREFUSED|postgres|\n\s+at /)
+})
+
+t.test('Redis goes: the page says so', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  const redis = await startRedis()
+  t.teardown(() => redis.stop())
+  const app = await createSite(t, { db, url, variables: { REDIS_URL: redis.url } })
+  await redis.kill()
+  await until(async () => {
+    const { statusCode, body } = await app.inject('/posts/x')
+    t.equal(statusCode, 404)
+    return body.includes('Redis does not answer: this process answers for itself.')
+  }, 'the page says that Redis is gone')
+})
+
+t.test('real posts take the place of the demo while the service runs', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  await fillWithDemo(db)
+  const app = await createSite(t, { db, url })
+  t.match((await app.inject('/')).body, 'Empty the cache')
+  await db.transaction().execute(async (trx) => {
+    await removeDemo(trx)
+    await trx
+      .insertInto('posts')
+      .values({ slug: 'mine', title: 'Mine', url: '/posts/mine', published_at: new Date() })
+      .execute()
+  })
+  await until(async () => (await app.inject('/')).body.includes('<title>Your blog</title>'), 'the page is of that blog')
+  await until(async () => (await app.inject('/posts/mine')).statusCode === 200, 'its post has a page')
+  t.equal((await app.inject({ method: 'POST', url: '/demo/invalidate' })).statusCode, 404)
+  t.equal((await app.inject({ method: 'POST', url: '/demo/readers/mine' })).statusCode, 404)
+})

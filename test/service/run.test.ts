@@ -1,0 +1,25 @@
+import t from 'tap'
+import { StartupError } from '../../lib/errors.ts'
+import { ConfigError } from '../../service/config.ts'
+import { run } from '../../service/run.ts'
+
+t.test('a program that fails ends with code 1: in a sentence where it helps, else in full', async (t) => {
+  const written = t.capture(process.stderr, 'write', () => true)
+  t.teardown(() => {
+    process.exitCode = 0
+  })
+  const failWith = async (problem: unknown) => {
+    process.exitCode = 0
+    await run(() => Promise.reject(problem))
+    t.equal(process.exitCode, 1)
+    return String(written().at(-1)?.args[0])
+  }
+  t.equal(await failWith(new StartupError('Do this.')), 'Do this.\n')
+  t.equal(await failWith(new ConfigError('Set that.')), 'Set that.\n')
+  t.match(await failWith(new TypeError('ours')), /^TypeError: ours\n {4}at /)
+  t.equal(await failWith('a string'), 'a string\n')
+
+  process.exitCode = 0
+  await run(async () => {})
+  t.equal(process.exitCode, 0)
+})

@@ -1,0 +1,89 @@
+import { metrics } from '@opentelemetry/api'
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+} from '@opentelemetry/sdk-metrics'
+import Fastify from 'fastify'
+import t from 'tap'
+import popularPosts from '../../index.ts'
+import { watchWithOpenTelemetry } from '../../telemetry/opentelemetry.ts'
+import { redisUrl } from '../helpers/redis.ts'
+import { until } from '../helpers/services/until.ts'
+import { deferred } from '../helpers/virtual-clock.ts'
+
+t.test('a meter is told of reads, loads and waits, until it is enough', async (t) => {
+  const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
+  const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 })
+  const provider = new MeterProvider({ readers: [reader] })
+  metrics.setGlobalMeterProvider(provider)
+  const stop = watchWithOpenTelemetry(metrics.getMeter('popular-posts'))
+  t.teardown(async () => {
+    await provider.shutdown()
+    metrics.disable()
+  })
+  /** By name: the values of each set of attributes; of histograms, how many. */
+  const exported = async () => {
+    exporter.reset()
+    await provider.forceFlush()
+    const all = exporter.getMetrics().flatMap(({ scopeMetrics }) => scopeMetrics.flatMap(({ metrics }) => metrics))
+    return new Map(
+      all.map(({ descriptor: { name, unit }, dataPoints }) => [
+        `${name} ${unit}`,
+        dataPoints.map(({ attributes, value }) => [
+          attributes['outcome'] ?? '',
+          typeof value === 'object' ? ('count' in value ? value.count : undefined) : value,
+        ]),
+      ]),
+    )
+  }
+
+  const options = { redisUrl: await redisUrl(), prefix: `otel-${process.pid}-${Date.now()}` }
+  const loading = deferred<object[]>()
+  let isDown = false
+  const [one, other] = [Fastify(), Fastify()]
+  t.teardown(() => Promise.all([one.close(), other.close()]))
+  const load = () => (isDown ? Promise.reject(new Error('down')) : loading.promise)
+  await one.register(popularPosts, { ...options, load })
+  await other.register(popularPosts, { ...options, load: async () => [] })
+
+  const first = one.popularPosts.get()
+  await until(async () => (await one.popularPostsBackend.store.generation()) !== undefined, 'there is a generation')
+  const second = other.popularPosts.get()
+  await until(() => other.popularPosts.stats().waits === 1, 'it waits')
+  loading.resolve([])
+  await Promise.all([first, second])
+  await one.popularPosts.get()
+  isDown = true
+  await one.popularPosts.get({ days: 1 }).catch(() => undefined)
+  await one.popularPosts.invalidate('soft')
+
+  const before = await exported()
+  t.same(before.get('popular_posts.reads {read}'), [
+    ['hit', 1],
+    ['stale', 0],
+    ['miss', 2],
+  ])
+  t.same(before.get('popular_posts.loads {load}'), [
+    ['loaded', 1],
+    ['failed', 1],
+  ])
+  t.same(before.get('popular_posts.load.duration s'), [
+    ['loaded', 1],
+    ['failed', 1],
+  ])
+  t.same(before.get('popular_posts.wait.duration s'), [['', 1]])
+  t.same(before.get('popular_posts.invalidations {invalidation}'), [['', 1]])
+  for (const name of [
+    'loads_refused {load}',
+    'fail_safe_answers {answer}',
+    'takeovers {load}',
+    'redis_failures {failure}',
+  ])
+    t.same(before.get(`popular_posts.${name}`), [['', 0]], name)
+
+  stop()
+  await other.popularPosts.get()
+  t.same((await exported()).get('popular_posts.reads {read}'), before.get('popular_posts.reads {read}'))
+})
