@@ -1,7 +1,9 @@
 import awsLambdaFastify, { type LambdaResponse } from '@fastify/aws-lambda'
 import type { Context } from 'aws-lambda'
 import { type GatewayEvent, normalize } from './aws/gateway-event.ts'
-import type { UpkeepReport, UpkeepRequest } from './lists/maintenance.ts'
+import type { MaintenanceReport, MaintenanceRequest } from './composition/maintenance.ts'
+import type { DatabaseServices, Services } from './composition/services.ts'
+import { servicesOf } from './plugins/popular-posts.ts'
 import { buildApp } from './service/app.ts'
 import { readLambdaConfig } from './service/config.ts'
 
@@ -10,6 +12,8 @@ const config = readLambdaConfig()
 const app = await buildApp(config, config.databaseUrl, { runsBetweenRequests: false })
 const proxy = awsLambdaFastify<GatewayEvent>(app, { decorateRequest: false })
 await app.ready()
+// `readLambdaConfig` requires a database.
+const { lists, database } = servicesOf(app) as Services & { database: DatabaseServices }
 
 /** Answers an event of an HTTP API, a REST API, a load balancer or a function URL, as the server would answer the request. */
 export async function http(event: GatewayEvent, context: Context): Promise<LambdaResponse> {
@@ -17,14 +21,14 @@ export async function http(event: GatewayEvent, context: Context): Promise<Lambd
 }
 
 /** For a schedule: counts views, notices changes of the data, and loads what is about to be stale. */
-export async function flush(event: UpkeepRequest): Promise<UpkeepReport> {
-  return app.popularPostsUpkeep.run(event)
+export async function flush(event: MaintenanceRequest): Promise<MaintenanceReport> {
+  return database.maintain(event)
 }
 
 /** For whoever may invoke it: makes every list outdated. */
 export async function invalidate({ mode = 'hard' }: { mode?: 'hard' | 'soft' }): Promise<{ invalidated: string }> {
-  await app.popularPosts.thaw()
-  await app.popularPosts.invalidate(mode)
-  await app.popularPosts.settle()
+  await lists.resume()
+  await lists.popularPosts.invalidate(mode)
+  await lists.idle()
   return { invalidated: mode }
 }

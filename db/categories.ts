@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import type { Tables } from './popular-posts.ts'
-import type { WindowQuery } from './window-query.ts'
 import { isLive, viewsInWindow } from './window.ts'
+import type { WindowQuery } from './window-query.ts'
 
 /** A category of the list of categories, ready to be sent. */
 export interface PopularCategory {

@@ -1,20 +1,8 @@
-import type { FastifyPluginAsync } from 'fastify'
-import fp from 'fastify-plugin'
 import { Kysely, PostgresDialect } from 'kysely'
 import { loggedError } from '../lib/logged-error.ts'
+import type { Logger } from '../lib/logger.ts'
 import { openPool, type PoolOptions } from './pool.ts'
 import type { Database } from './schema.ts'
-
-declare module 'fastify' {
-  interface FastifyInstance {
-    /** Our connection pool, made from `databaseUrl`. */
-    popularPostsDatabase: Kysely<Database>
-    /** One connection more, for counting views and deleting old counters: they never hold a reader's. */
-    popularPostsFlushDatabase: Kysely<Database>
-    /** A few connections more, for loading lists: a slow one never holds those of views, probes and changes. */
-    popularPostsListDatabase: Kysely<Database>
-  }
-}
 
 /** Opens a pool of connections to PostgreSQL. `onError` is told when a connection breaks that nobody is using. */
 export function openDatabase(
@@ -32,26 +20,41 @@ export function openDatabase(
  */
 const FLUSH_STATEMENT_SECONDS = 10
 
-interface DatabaseOptions extends Omit<PoolOptions, 'connectionString' | 'onError' | 'name'> {
+interface DatabasesOptions {
   databaseUrl: string
-  /** How many connections lists have of their own; 0: they use those of all else. */
+  password?: (() => string) | undefined
+  /** How long a statement may take, but for those of `flushDb`. */
+  statementSeconds: number
+  /** How many connections `db` has at most. */
+  max: number
+  /** How many connections lists have of their own; 0: they use those of `db`. */
   listMax: number
 }
 
-const database: FastifyPluginAsync<DatabaseOptions> = async (app, { databaseUrl, listMax, ...options }) => {
-  const onError = (error: Error) => app.log.warn({ err: loggedError(error) }, 'a database connection broke')
-  const db = openDatabase(databaseUrl, onError, options)
-  app.decorate('popularPostsDatabase', db)
-  const flushDb = openDatabase(databaseUrl, onError, {
-    ...{ password: options.password, max: 1, statementSeconds: FLUSH_STATEMENT_SECONDS, name: 'popular-posts-flush' },
-  })
-  app.decorate('popularPostsFlushDatabase', flushDb)
-  const listOptions = { ...options, max: listMax, name: 'popular-posts-lists' }
-  const listDb = listMax === 0 ? db : openDatabase(databaseUrl, onError, listOptions)
-  app.decorate('popularPostsListDatabase', listDb)
-  app.addHook('onClose', async () => {
-    await Promise.all([...new Set([db, flushDb, listDb])].map((each) => each.destroy()))
-  })
+/** The connection pools of an app: what is slow in one never holds the connections of another. */
+export interface Databases {
+  /** For posts, probes and changes. */
+  db: Kysely<Database>
+  /** For loading lists. */
+  listDb: Kysely<Database>
+  /** One connection, for counting views and deleting old counters. */
+  flushDb: Kysely<Database>
+  close(): Promise<void>
 }
 
-export default fp(database, { name: 'popular-posts-database', fastify: '5.x' })
+/** Opens the connection pools of an app. No connection is made before the first statement. */
+export function openDatabases(options: DatabasesOptions, log: Logger): Databases {
+  const { databaseUrl, password, statementSeconds, max, listMax } = options
+  const onError = (error: Error) => log.warn({ err: loggedError(error) }, 'a database connection broke')
+  const open = (more: Omit<PoolOptions, 'connectionString' | 'onError' | 'password'>) =>
+    openDatabase(databaseUrl, onError, { password, ...more })
+  const db = open({ max, statementSeconds })
+  const listDb = listMax === 0 ? db : open({ max: listMax, statementSeconds, name: 'popular-posts-lists' })
+  const flushDb = open({ max: 1, statementSeconds: FLUSH_STATEMENT_SECONDS, name: 'popular-posts-flush' })
+  return {
+    db,
+    listDb,
+    flushDb,
+    close: async () => void (await Promise.all([...new Set([db, listDb, flushDb])].map((each) => each.destroy()))),
+  }
+}

@@ -1,9 +1,9 @@
 import { type Kysely, sql } from 'kysely'
 import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres'
-import { inMilliseconds } from './window-query.ts'
 import type { BlogTables, CounterTables } from './schema.ts'
-import type { WindowQuery } from './window-query.ts'
 import { isLive, viewsInWindow } from './window.ts'
+import type { WindowQuery } from './window-query.ts'
+import { inMilliseconds } from './window-query.ts'
 
 export type Tables = BlogTables & CounterTables
 

@@ -1,75 +1,51 @@
-import type { FastifyPluginAsync } from 'fastify'
-import fp from 'fastify-plugin'
 import type { Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
-import { backgroundClock, type Clock } from '../lib/clock.ts'
+import type { Clock } from '../lib/clock.ts'
 import { loggedError } from '../lib/logged-error.ts'
+import type { Logger } from '../lib/logger.ts'
 import type { Tables } from './popular-posts.ts'
-import { findTroubles } from './problems.ts'
+import { findProblems } from './problems.ts'
 
-declare module 'fastify' {
-  interface FastifyInstance {
-    popularPostsTroubles: Troubles
-  }
-}
-
-interface Troubles {
-  /** Looks for troubles in the database, and logs each once. Never rejects. */
-  look(): Promise<void>
-  /** The same in the background, not too often: data have changed. */
-  lookSoon(): void
-}
-
-interface TroublesOptions {
-  db: Kysely<Tables>
-  runsBetweenRequests: boolean
-  /** For tests that move time themselves. */
-  clock?: Clock
-}
-
-/** A look reads the table of posts once, as each list that is loaded after a change does. */
+/** A check reads the table of posts once, as each list does that is loaded after a change. */
 const PAUSE_MS = 10_000
 
-const troubles: FastifyPluginAsync<TroublesOptions> = async (
-  app,
-  { db, runsBetweenRequests, clock = backgroundClock },
-) => {
+export type ProblemLog = ReturnType<typeof createProblemLog>
+
+/** Logs what an administrator should mend in the database: each problem once in the life of the process. */
+export function createProblemLog({ db, log, clock }: { db: Kysely<Tables>; log: Pick<Logger, 'warn'>; clock: Clock }) {
   const logged = new LRUCache<string, true>({ max: 1_000 })
   let freeAtMs = Number.NEGATIVE_INFINITY
   let cancel: (() => void) | undefined
   let running = Promise.resolve()
 
   function warnOnce(key: string, details: object, message: string): void {
-    if (!logged.has(key)) app.log.warn(details, `popular posts: ${message}`)
+    if (!logged.has(key)) log.warn(details, `popular posts: ${message}`)
     logged.set(key, true)
   }
 
-  async function look(): Promise<void> {
+  async function check(): Promise<void> {
     try {
-      for (const { subject, message } of await findTroubles(db)) warnOnce(`${subject} ${message}`, { subject }, message)
+      for (const { subject, message } of await findProblems(db)) warnOnce(`${subject} ${message}`, { subject }, message)
     } catch (error) {
-      warnOnce(
-        '',
-        { err: loggedError(error) },
-        'the database cannot be checked for posts and tables that need attention',
-      )
+      const message = 'the database cannot be checked for posts and tables that need attention'
+      warnOnce('', { err: loggedError(error) }, message)
     }
   }
 
-  function lookSoon(): void {
-    cancel ??= clock.schedule(Math.max(0, freeAtMs - clock.now()), () => {
-      cancel = undefined
-      freeAtMs = clock.now() + PAUSE_MS
-      running = look()
-    })
+  return {
+    /** Looks for problems, and logs those that are new. Never rejects. */
+    check,
+    /** The same in the background, at most once in 10 s: for after a change of the data. */
+    checkSoon(): void {
+      cancel ??= clock.schedule(Math.max(0, freeAtMs - clock.now()), () => {
+        cancel = undefined
+        freeAtMs = clock.now() + PAUSE_MS
+        running = check()
+      })
+    },
+    async close(): Promise<void> {
+      cancel?.()
+      await running
+    },
   }
-
-  app.decorate('popularPostsTroubles', { look, lookSoon })
-  if (runsBetweenRequests) app.addHook('onReady', async () => lookSoon())
-  app.addHook('onClose', async () => {
-    cancel?.()
-    await running
-  })
 }
-
-export default fp(troubles, { name: 'popular-posts-troubles', fastify: '5.x' })

@@ -4,7 +4,7 @@ import { findLookAlikes } from './safe-path.ts'
 import { isUndated } from './window.ts'
 
 /** Something in the database that an administrator should mend. */
-export interface Trouble {
+export interface Problem {
   /** What it is about: a table, a function, the id of a post. */
   subject: string
   /** What is wrong, and what to do. */
@@ -18,12 +18,12 @@ const MOST = 10
  * Looks for what lists are wrong or unsafe by, one statement for each kind.
  * @throws what PostgreSQL answered.
  */
-export async function findTroubles(db: Kysely<Tables>): Promise<Trouble[]> {
+export async function findProblems(db: Kysely<Tables>): Promise<Problem[]> {
   return [...(await brokenWatchers(db)), ...(await undatedPosts(db)), ...(await lookAlikes(db))]
 }
 
 /** Tables whose trigger function cannot say what changes: see `popular_posts_failed`. */
-async function brokenWatchers(db: Kysely<Tables>): Promise<Trouble[]> {
+async function brokenWatchers(db: Kysely<Tables>): Promise<Problem[]> {
   const { rows: known } = await sql<{ known: boolean }>`
     select to_regclass('popular_posts_watch_failure') is not null as known`.execute(db.withoutPlugins())
   if (known[0]?.known !== true) return []
@@ -44,7 +44,7 @@ async function brokenWatchers(db: Kysely<Tables>): Promise<Trouble[]> {
 }
 
 /** Posts that no list can show. */
-async function undatedPosts(db: Kysely<Tables>): Promise<Trouble[]> {
+async function undatedPosts(db: Kysely<Tables>): Promise<Problem[]> {
   const posts = await db
     .withoutPlugins()
     .selectFrom('posts')
@@ -58,7 +58,7 @@ async function undatedPosts(db: Kysely<Tables>): Promise<Trouble[]> {
   }))
 }
 
-async function lookAlikes(db: Kysely<Tables>): Promise<Trouble[]> {
+async function lookAlikes(db: Kysely<Tables>): Promise<Problem[]> {
   return (await findLookAlikes(db)).map((subject) => ({
     subject,
     message:

@@ -1,9 +1,9 @@
 import { type Kysely, sql } from 'kysely'
 import { jsonArrayFrom } from 'kysely/helpers/postgres'
 import type { Tables } from './popular-posts.ts'
-import { inMilliseconds } from './window-query.ts'
 import type { BlogTables } from './schema.ts'
 import { isLive } from './window.ts'
+import { inMilliseconds } from './window-query.ts'
 
 /** A post as the service's own page shows it. */
 export interface SitePost {

@@ -1,6 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import { type WindowQuery, sqlNow } from './window-query.ts'
-
+import { sqlNow, type WindowQuery } from './window-query.ts'
 
 /**
  * How many days of a window may still change: today, and yesterday, whose last views are counted after midnight. Older ones

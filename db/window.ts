@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
-import { type WindowQuery, sqlNow } from './window-query.ts'
 import type { CounterTables } from './schema.ts'
+import { sqlNow, type WindowQuery } from './window-query.ts'
 import { viewsOfDays } from './window-rollups.ts'
 
 /** `{post_id, views}`: the views of each post in the window; posts without any are not in it. */

@@ -1,37 +1,30 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import createError from '@fastify/error'
-import type { FastifyBaseLogger, FastifyInstance, FastifyPluginAsync } from 'fastify'
-import fp from 'fastify-plugin'
 import { Cluster, Redis } from 'ioredis'
 import { parseRedisUrl } from './connection-urls.ts'
 import type { HostRedis } from './host-redis.ts'
 import { loggedError } from './logged-error.ts'
+import type { Logger } from './logger.ts'
 
-declare module 'fastify' {
-  interface FastifyInstance {
-    /** The connection that the lists are shared over, and one that listens. */
-    popularPostsRedis: { client: HostRedis; subscriber: HostRedis }
-  }
-}
-
-export interface RedisPluginOptions {
-  /** A client, or the namespace of a registered @fastify/redis (`''`: the one without). It stays the host's. */
-  redis?: HostRedis | string | undefined
+export interface RedisOptions {
+  /** A client of the host, which stays the host's. */
+  client?: HostRedis | undefined
   /** `redis://` or `rediss://`; several, separated by commas, for a Cluster. */
   redisUrl?: string | undefined
   /** Whether `redisUrl` names a Cluster, although it is one node only. */
   isCluster?: boolean | undefined
   /** Makes the password for each new connection. */
   password?: (() => string) | undefined
-  /** How long the boot waits for Redis; after that the app starts without, and takes it up when it comes. Default 500. */
-  bootBudgetMs?: number
+  /** How long the boot waits for Redis; after that the app starts without, and takes it up when it comes. */
+  bootBudgetMs: number
 }
 
-const NoSuchRedis = createError<[string]>(
-  'PP_NO_SUCH_REDIS',
-  'Expected redis to be a client, or a namespace of @fastify/redis registered before this plugin, got "%s".',
-  500,
-)
+/** The connection that lists and views are shared over, and the one that listens. */
+export interface RedisConnections {
+  client: HostRedis
+  subscriber: HostRedis
+  /** Closes the connections that are not the host's. */
+  close(): Promise<void>
+}
 
 /*
  * With these a connection that broke while the process was frozen heals: about 10 ms after a reset, in half a second when
@@ -90,7 +83,7 @@ function createClient(urls: string, isCluster: boolean): Redis | Cluster {
  * A function that makes passwords and never throws. ioredis calls it while it connects, and never connects again after an
  * exception there. Without a password Redis refuses the connection, and the next one asks for a password again.
  */
-function reported(password: () => string, log: FastifyBaseLogger): () => string {
+function reported(password: () => string, log: Logger): () => string {
   let isFailing = false
   return () => {
     try {
@@ -105,24 +98,22 @@ function reported(password: () => string, log: FastifyBaseLogger): () => string 
   }
 }
 
-const redis: FastifyPluginAsync<RedisPluginOptions> = async (app, { redis, redisUrl, isCluster, ...settings }) => {
-  const { bootBudgetMs = 500 } = settings
-  const password = settings.password && reported(settings.password, app.log)
-  const own = redisUrl === undefined ? undefined : createRedisClient(redisUrl, isCluster, password)
-  const client: HostRedis = own ?? hostClient(app, redis)
+/** Opens the connections to the Redis of `redisUrl`, or uses the client of the host and opens only the one that listens. */
+export async function openRedis(options: RedisOptions, log: Logger): Promise<RedisConnections> {
+  const { redisUrl = '', isCluster, bootBudgetMs } = options
+  const password = options.password && reported(options.password, log)
+  const own = options.client === undefined ? createRedisClient(redisUrl, isCluster, password) : undefined
+  const client = options.client ?? (own as HostRedis)
   const subscriber = createSubscriber(client)
   // A duplicate has the password of now.
   if (password !== undefined) renewPassword(subscriber, password)
   const ours = own === undefined ? [subscriber] : [own, subscriber]
   for (const connection of ours) {
-    connection.on('error', (error: unknown) => app.log.debug({ err: loggedError(error) }, 'popular posts: Redis'))
+    connection.on('error', (error: unknown) => log.debug({ err: loggedError(error) }, 'popular posts: Redis'))
   }
-  app.decorate('popularPostsRedis', { client, subscriber })
-  app.addHook('onClose', async () => {
-    await Promise.all(ours.map(end))
-  })
   if (own !== undefined)
     await Promise.race([own.connect().catch(() => {}), sleep(bootBudgetMs, undefined, { ref: false })])
+  return { client, subscriber, close: async () => void (await Promise.all(ours.map(end))) }
 }
 
 /**
@@ -132,19 +123,6 @@ const redis: FastifyPluginAsync<RedisPluginOptions> = async (app, { redis, redis
  */
 function createSubscriber(client: HostRedis): HostRedis {
   return client.isCluster ? client.duplicate() : client.duplicate({ autoResubscribe: false })
-}
-
-function hostClient(app: FastifyInstance, redis: HostRedis | string | undefined): HostRedis {
-  const registered = (app as { redis?: Record<string, unknown> }).redis
-  const client =
-    typeof redis === 'object' ? redis : redis === '' || redis === undefined ? registered : registered?.[redis]
-  if (!isClient(client)) throw new NoSuchRedis(typeof redis === 'string' ? redis : 'something else')
-  return client
-}
-
-/** With namespaces only, `app.redis` is an object of clients; and a client has properties that are none. */
-function isClient(value: unknown): value is HostRedis {
-  return typeof value === 'object' && value !== null && 'callBuffer' in value && 'duplicate' in value
 }
 
 /** Drops the connections: what is asked next is asked on new ones. */
@@ -158,5 +136,3 @@ async function end(connection: HostRedis): Promise<void> {
   if (connection.status === 'ready') await connection.quit().catch(() => connection.disconnect())
   else connection.disconnect()
 }
-
-export default fp(redis, { name: 'popular-posts-redis', fastify: '5.x' })

@@ -1,28 +1,33 @@
-import { channel } from 'node:diagnostics_channel'
-import type { FastifyPluginAsync } from 'fastify'
-import fp from 'fastify-plugin'
-import { type CacheEvent, createCounts } from '../cache/events.ts'
+import type { CacheEvent } from '../cache/events.ts'
 import { createFailoverStore } from '../cache/failover-store.ts'
 import { createMemoryStore } from '../cache/memory-store.ts'
 import { channelOf, createRedisStore } from '../cache/redis-store.ts'
+import type { Store } from '../cache/store.ts'
 import { createBreaker } from '../lib/breaker.ts'
 import { systemClock } from '../lib/clock.ts'
 import { withinDeadline } from '../lib/deadline.ts'
-import { nonce } from '../lib/nonce.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
+import { nonce } from '../lib/nonce.ts'
 import { dropConnections } from '../lib/redis.ts'
-import { logEvent } from '../telemetry/log-event.ts'
-import type { Backend, PopularPostsBackend } from './backend-type.ts'
 
-declare module 'fastify' {
-  interface FastifyInstance {
-    /** Where the lists and the views of this process are. */
-    popularPostsBackend: PopularPostsBackend
-  }
+/** The place where the lists and the views of this process are kept. */
+export interface Backend {
+  store: Store
+  near: { maxStaleMs: number } | undefined
+  /** What is held in this process, copies aside. */
+  size(): { entries: number; bytes: number }
+  state(): { kind: 'memory' | 'redis'; isDown: boolean }
+  /** Hands the store's messages to the cache. */
+  listen(hear: (message: string) => void): void
+  /** The process has been frozen since `rest`: a connection that broke meanwhile, and does not know, is dropped. Never rejects. */
+  thaw(): Promise<void>
+  /** The process may be frozen from here on. */
+  rest(): void
+  /** Redis itself, for what else is kept there, and the way to ask it for what no page waits for; none: there is only this process. */
+  redis: { client: HostRedis; ask: <T>(work: () => Promise<T>) => Promise<T> } | undefined
+  /** Connects to the node of a Cluster that holds the keys, which clients do at the first command: no request waits for that. */
+  warmUp(): Promise<void>
 }
-
-/** Where every `CacheEvent` is published, for whatever watches the process. */
-const events = channel('fastify-popular-posts')
 
 /** For how long copies in a process are served without asking Redis; what an invalidation waits for. */
 export const NEAR_MAX_STALE_MS = 1_000
@@ -46,7 +51,7 @@ interface BackendOptions {
 }
 
 /** This process's memory; or Redis, shared with all who use the same prefix, and memory for while that is out of reach. */
-function createBackend({ prefix, runsBetweenRequests, redis, observe }: BackendOptions): Backend {
+export function createBackend({ prefix, runsBetweenRequests, redis, observe }: BackendOptions): Backend {
   const memory = createMemoryStore({ clock: systemClock, nonce })
   if (redis === undefined) {
     return {
@@ -117,23 +122,3 @@ function createBackend({ prefix, runsBetweenRequests, redis, observe }: BackendO
     },
   }
 }
-
-type BackendPluginOptions = Pick<BackendOptions, 'prefix' | 'runsBetweenRequests'> & { usesRedis: boolean }
-
-const backendPlugin: FastifyPluginAsync<BackendPluginOptions> = async (app, { usesRedis, ...settings }) => {
-  const counts = createCounts()
-  const watchers: ((event: CacheEvent) => void)[] = []
-  const observe = (event: CacheEvent) => {
-    counts.count(event)
-    logEvent(app.log, event)
-    for (const watcher of watchers) watcher(event)
-    if (events.hasSubscribers) events.publish(event)
-  }
-  const watch = (watcher: (event: CacheEvent) => void) => void watchers.push(watcher)
-  const redis = usesRedis ? app.popularPostsRedis : undefined
-  const backend = createBackend({ ...settings, redis, observe })
-  await backend.warmUp()
-  app.decorate('popularPostsBackend', { ...backend, observe, counts: counts.read, watch })
-}
-
-export default fp(backendPlugin, { name: 'popular-posts-backend', fastify: '5.x' })

@@ -1,67 +1,147 @@
-import type { FastifyPluginAsync } from 'fastify'
-import fp from 'fastify-plugin'
-import type { Kysely } from 'kysely'
 import type { CacheCounts } from '../cache/events.ts'
 import { entryKey } from '../cache/key.ts'
 import type { Answer, CachePolicy, ReadAnswer } from '../cache/options.ts'
 import { createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
 import type { Filters } from '../db/filters.ts'
-import type { Tables } from '../db/popular-posts.ts'
 import { systemClock } from '../lib/clock.ts'
+import { nonce } from '../lib/nonce.ts'
 import type { ListQuery, Settings } from '../settings/options.ts'
 import type { Post } from '../settings/post-type.ts'
-import { nonce } from '../lib/nonce.ts'
-import type { PopularPostsBackend } from './backend-type.ts'
+import type { CacheEvents } from '../telemetry/cache-events.ts'
+import type { Backend } from './backend.ts'
 import type { ListBody } from './list-body.ts'
-import { createSource, type Source } from './loaders.ts'
+import type { Source } from './loaders.ts'
 import type { FILTERS, PopularPostsQuery } from './query.ts'
 import { createPlanner, daysOf, type Entry, rankOf } from './resolve-query.ts'
 import { DecodedList, encodeList } from './stored-list.ts'
 
-declare module 'fastify' {
-  interface FastifyInstance {
-    popularPosts: PopularPosts
-  }
-}
-
-/** A list as the cache answers it: its bytes, and how it came about. */
+/** A list as bytes, with what an HTTP reply says about it. */
 export interface ListAnswer {
+  /** The list as a JSON array, ready to send. */
   list: ListBody
-  /** As of the cache's `Answer`; `bypass`: the filter names nothing, so there was nothing to look up. */
+  /**
+   * `hit`: a fresh list from the cache. `stale`: an expired list. `loaded`: this read loaded the list. `collapsed`: this read
+   * waited for the load of another one. `bypass`: the filter names nothing, so the list is empty and was not looked up.
+   */
   outcome: Answer['outcome'] | 'bypass'
-  /** Since the list was loaded. */
+  /** Seconds since the list was loaded. */
   ageSeconds: number
-  /** Until the list is stale; negative when it is. */
+  /** Seconds until the list is stale; negative when it is stale. */
   ttlSeconds: number
-  /** How long that took: next to nothing, or a load, or the wait for one. */
+  /** Duration of the read in milliseconds; 0 for a hit from the memory of this process, which is not timed. */
   durationMs: number
-  /** Redis is out of reach: this process answers for itself. */
+  /** Whether Redis is out of reach, so that this process works without the others. */
   isAlone: boolean
 }
 
-/** Counts since the start (see `CacheCounts`), and what is held now. */
+/** Counts since the start of the process, and what its memory holds now. */
 export interface PopularPostsStats extends CacheCounts {
+  /** Lists in the memory of this process. Copies of lists in Redis do not count. */
   entries: number
+  /** Bytes of those lists. */
   bytes: number
-  /** Redis is out of reach: this process keeps to itself. */
+  /** Whether Redis is out of reach, so that this process works without the others. */
   isStoreDown: boolean
+}
+
+/** How soon a list must be stale to be refreshed. */
+export interface RefreshOptions {
+  /** Loads the list only if it is stale, or will be in this many seconds. Default: the list is always loaded. */
+  withinSeconds?: number
+}
+
+/**
+ * `app.popularPosts`: the cache of popular posts.
+ *
+ * `P` is the type of a post: see `PopularPostsTypes`.
+ */
+export interface PopularPosts<P = Post> {
+  /**
+   * Returns the most popular posts, most popular first. The array is new for each call, so the caller may change it.
+   *
+   * ```ts
+   * const posts = await app.popularPosts.get({ limit: 5, days: 7 })
+   * ```
+   * @param query all parameters are optional: see {@link PopularPostsQuery}.
+   * @throws `PP_BAD_QUERY` (400) when a parameter is invalid; `PP_LOAD_FAILED`, `PP_TOO_MANY_LOADS` and `PP_UNSETTLED` (503, with
+   * `retryAfterMs`) when no list can be served.
+   */
+  get(query?: PopularPostsQuery): Promise<P[]>
+  /** Returns the same list as bytes, for a route of your own. Throws as `get`. */
+  read(query?: PopularPostsQuery): Promise<ListAnswer>
+  /**
+   * Returns the list of categories as bytes; `undefined` with a `load` of your own and without `loadCategories`. Throws as `get`.
+   * @param query.days the window in days; default `defaultDays`; 0 is all time.
+   */
+  readCategories(query?: { days?: number | undefined }): Promise<ListAnswer | undefined>
+  /**
+   * Loads a list and returns it, for a schedule of your own. Calls at the same time share one load. Throws as `get`; the list
+   * that was stored before stays.
+   */
+  refresh(query?: PopularPostsQuery, options?: RefreshOptions): Promise<P[]>
+  /** Loads the list of categories, as `refresh` does for posts. */
+  refreshCategories(query?: { days?: number | undefined }, options?: RefreshOptions): Promise<void>
+  /**
+   * Makes every list outdated.
+   *
+   * `hard`: no list that was loaded before is served any more. With Redis, the promise resolves when that is final for all
+   * processes: one second after Redis has confirmed it, when the last copy in the memory of a process has expired.
+   * `soft`: an outdated list is served once more, while a refresh runs.
+   *
+   * ```ts
+   * await app.popularPosts.invalidate() // after a change that no trigger sees
+   * ```
+   * @param mode default `hard`.
+   * @param options.wait default true. `false` resolves as soon as Redis has confirmed it.
+   * @param options.cause the name of the change, the same in all processes: one cause invalidates once a minute, whichever
+   * process names it first.
+   * @throws `PP_UNCONFIRMED` (503) when Redis did not confirm it: the lists may be outdated or not. Try again.
+   */
+  invalidate(mode?: InvalidateMode, options?: InvalidateOptions): Promise<void>
+  /** Returns where lists are stored, and whether Redis is out of reach. */
+  backend(): { kind: 'memory' | 'redis'; isDown: boolean }
+  /**
+   * Whether the database replies, within one second. Calls share one query a second. `undefined` when the lists come from a
+   * `load` of your own and there is no database.
+   */
+  isDatabaseUp: (() => Promise<boolean>) | undefined
+  /** Returns counts since the start of the process. */
+  stats(): PopularPostsStats
+}
+
+/** The lists of an app: what the host may call, and what only this package may call. */
+export interface Lists<P = Post> {
+  popularPosts: PopularPosts<P>
+  /**
+   * Returns a list that this process holds, fresh and without a filter; counts as a hit. `undefined`: call `read`.
+   * @throws `PP_BAD_QUERY` (400).
+   */
+  peek(query?: PopularPostsQuery): ListAnswer | undefined
+  /** Call when a suspended process resumes: no copy is trusted, and broken connections are replaced. Never rejects. */
+  resume(): Promise<void>
+  /** Waits for background tasks. The process may be suspended after that. */
+  idle(): Promise<void>
 }
 
 /** How a read went. */
 type Read = Pick<ReadAnswer, 'outcome' | 'durationMs'>
 const HIT: Read = { outcome: 'hit', durationMs: 0 }
 
-/** `app.popularPosts`; of posts of another type, where an app has several kinds: see `PopularPostsTypes`. */
-export type PopularPosts<P = Post> = ReturnType<typeof createPopularPosts<P>>
-
 /** How many lists a process loads at once: more of them would not end sooner, and take the database from all else. */
 export const MAX_LOADS = 4
 
-/** The cache of popular posts lists and of the list of categories, over a source of them. */
-export function createPopularPosts<P = Post>(settings: Settings, source: Source, backend: PopularPostsBackend) {
+/** Makes the cache of popular posts lists and of the list of categories, over a source of them. */
+export function createLists<P = Post>(
+  settings: Settings,
+  source: Source,
+  backend: Backend,
+  events: Pick<CacheEvents, 'emit' | 'counts'>,
+): Lists<P> {
   const cache = createReadThroughCache({
-    ...{ store: backend.store, near: backend.near, observe: backend.observe },
+    store: backend.store,
+    near: backend.near,
+    observe: events.emit,
     clock: systemClock,
     random: Math.random,
     nonce,
@@ -74,10 +154,9 @@ export function createPopularPosts<P = Post>(settings: Settings, source: Source,
   const decodedLists = new WeakMap<Uint8Array, DecodedList>()
   const decodedFilters = new WeakMap<Uint8Array, Record<(typeof FILTERS)[number], Set<string>>>()
 
-  /** A host's own query gets a copy: it may do with it what it likes. */
+  /** The query of the host gets a copy, which it may change. */
   const loadPosts = (list: ListQuery) => async () => encodeList(await source.posts({ ...list }))
 
-  /** The list of categories in the cache; `undefined` where the host's own source has none. */
   function categoriesEntry(query: { days?: number | undefined }) {
     const { categories } = source
     if (categories === undefined) return undefined
@@ -89,10 +168,6 @@ export function createPopularPosts<P = Post>(settings: Settings, source: Source,
     }
   }
 
-  /**
-   * A list as bytes, for a route, where it can be had at once: this process has it, fresh. It counts as read.
-   * @throws `PP_BAD_QUERY` (400) when a parameter is not what it must be.
-   */
   function peek(query: PopularPostsQuery = {}): ListAnswer | undefined {
     const { entry, limit, exclude } = planOf(query)
     if (entry.isFiltered) return undefined
@@ -100,11 +175,6 @@ export function createPopularPosts<P = Post>(settings: Settings, source: Source,
     return answer && cut(answer, HIT, limit, exclude)
   }
 
-  /**
-   * A list as bytes, for a route.
-   * @throws `PP_BAD_QUERY` (400) when a parameter is not what it must be; `PP_LOAD_FAILED`, `PP_TOO_MANY_LOADS` and
-   * `PP_UNSETTLED` (503, with `retryAfterMs`) when there is nothing to serve.
-   */
   async function read(query: PopularPostsQuery = {}): Promise<ListAnswer> {
     const { entry, limit, exclude } = planOf(query)
     if (!(await areFiltersKnown(entry))) return nothing()
@@ -112,38 +182,7 @@ export function createPopularPosts<P = Post>(settings: Settings, source: Source,
     return cut(answer, answer, limit, exclude)
   }
 
-  /** A list as posts. A new array each time: the caller's own. Throws as `read`. */
-  async function get(query: PopularPostsQuery = {}): Promise<P[]> {
-    const { list } = await read(query)
-    return JSON.parse(list.body.toString()) as P[]
-  }
-
-  /** The list of categories as bytes; `undefined` where the host's own source has none. Throws as `read`. */
-  async function readCategories(query: { days?: number | undefined } = {}): Promise<ListAnswer | undefined> {
-    const entry = categoriesEntry(query)
-    if (entry === undefined) return undefined
-    const answer = await cache.read(entry.key, entry.load, entry.rank)
-    return cut(answer, answer)
-  }
-
-  /**
-   * Loads a list anew, unless somebody is at it already, and answers it. Throws as `read`.
-   * @param options.withinSeconds only if it is stale, or will be so soon; default: in any case.
-   */
-  async function refresh(query: PopularPostsQuery = {}, options: Soon = {}): Promise<P[]> {
-    const { entry, limit, exclude } = planOf(query)
-    if (!(await areFiltersKnown(entry))) return []
-    const answer = await cache.refresh(entry.key, loadPosts(entry.list), { ...inMs(options), rank: entry.rank })
-    return JSON.parse(bodyOf(answer, limit, exclude).body.toString()) as P[]
-  }
-
-  /** As `refresh`, the list of categories. */
-  async function refreshCategories(query: { days?: number | undefined } = {}, options: Soon = {}): Promise<void> {
-    const entry = categoriesEntry(query)
-    if (entry) await cache.refresh(entry.key, entry.load, { ...inMs(options), rank: entry.rank })
-  }
-
-  /** Callers cannot mint keys: a filter that names nothing is answered before anything is looked up under it. */
+  /** A filter that names nothing gets no key in the cache: otherwise a client could make any number of keys. */
   async function areFiltersKnown({ list, isFiltered }: Entry): Promise<boolean> {
     if (!isFiltered) return true
     const { value } = await cache.read(filtersKey, async () => encodeList([await source.filters()]))
@@ -178,39 +217,40 @@ export function createPopularPosts<P = Post>(settings: Settings, source: Source,
     }
   }
 
+  const postsOf = (body: ListBody) => JSON.parse(body.body.toString()) as P[]
+
   return {
-    settings,
     peek,
-    read,
-    get,
-    readCategories,
-    refresh,
-    refreshCategories,
-    /**
-     * Makes every list outdated. `hard`: nothing loaded before this is answered any more. `soft`: it is answered once
-     * more, while a refresh runs. With Redis a hard one resolves when it is final: a second after Redis' confirmation, when the
-     * last copy in any process has run out.
-     * @param options.wait false: resolve at Redis' confirmation, when only copies under a second old can still be out.
-     * @param options.cause what happened, by a name that other processes use too: invalidates once a minute, whoever names it.
-     * @throws `PP_UNCONFIRMED` (503) when Redis did not confirm it.
-     */
-    invalidate: (mode: InvalidateMode = 'hard', options: InvalidateOptions = {}): Promise<void> =>
-      cache.invalidate(mode, options),
-    /** Where the lists are, and whether that can be reached. */
-    backend: backend.state,
-    /**
-     * Whether the database answers, in a second at the latest; it is asked once a second at most. `undefined` where the lists
-     * come from the host's own `load`.
-     */
-    isDatabaseUp: source.isUp,
-    stats: (): PopularPostsStats => ({ ...backend.counts(), ...backend.size(), isStoreDown: backend.state().isDown }),
-    /** The process was frozen: no copy is trusted, and connections that broke meanwhile are replaced. Never rejects. */
-    async thaw(): Promise<void> {
+    popularPosts: {
+      read,
+      get: async (query) => postsOf((await read(query)).list),
+      async readCategories(query = {}) {
+        const entry = categoriesEntry(query)
+        if (entry === undefined) return undefined
+        const answer = await cache.read(entry.key, entry.load, entry.rank)
+        return cut(answer, answer)
+      },
+      async refresh(query = {}, options) {
+        const { entry, limit, exclude } = planOf(query)
+        if (!(await areFiltersKnown(entry))) return []
+        const { rank } = entry
+        const answer = await cache.refresh(entry.key, loadPosts(entry.list), { rank, withinMs: toMs(options) })
+        return postsOf(bodyOf(answer, limit, exclude))
+      },
+      async refreshCategories(query = {}, options) {
+        const entry = categoriesEntry(query)
+        if (entry) await cache.refresh(entry.key, entry.load, { rank: entry.rank, withinMs: toMs(options) })
+      },
+      invalidate: (mode = 'hard', options = {}) => cache.invalidate(mode, options),
+      backend: backend.state,
+      isDatabaseUp: source.isUp,
+      stats: () => ({ ...events.counts(), ...backend.size(), isStoreDown: backend.state().isDown }),
+    },
+    async resume() {
       cache.hear('invalidated')
       await backend.thaw()
     },
-    /** Waits for what runs in the background. */
-    async settle(): Promise<void> {
+    async idle() {
       await cache.settle()
       backend.rest()
     },
@@ -228,12 +268,8 @@ function nothing(): ListAnswer {
   }
 }
 
-interface Soon {
-  withinSeconds?: number
-}
-
-function inMs({ withinSeconds = Infinity }: Soon): { withinMs: number } {
-  return { withinMs: withinSeconds * 1000 }
+function toMs({ withinSeconds = Infinity }: RefreshOptions = {}): number {
+  return withinSeconds * 1000
 }
 
 function policyOf({ ttlSeconds, staleSeconds, failSafeSeconds, loadTimeoutSeconds }: Settings): CachePolicy {
@@ -249,27 +285,3 @@ function policyOf({ ttlSeconds, staleSeconds, failSafeSeconds, loadTimeoutSecond
     poll: { firstMs: 25, longestMs: 250 },
   }
 }
-
-interface CacheOptions {
-  settings: Settings
-  db: Kysely<Tables> | undefined
-  /** What lists are loaded from: the same, or connections of their own. */
-  listDb: Kysely<Tables> | undefined
-}
-
-const popularPosts: FastifyPluginAsync<CacheOptions> = async (app, { settings, db, listDb }) => {
-  const backend = app.popularPostsBackend
-  // Nobody waits for a Redis that is known to be away.
-  const countViews = async () => {
-    if (db !== undefined && !backend.state().isDown) await app.postViews.flushBriefly()
-  }
-  const service = createPopularPosts(settings, createSource(settings, db, countViews, listDb), backend)
-  app.decorate('popularPosts', service)
-  app.addHook('onClose', () => service.settle())
-}
-
-export default fp(popularPosts, {
-  name: 'popular-posts-cache',
-  dependencies: ['popular-posts-backend'],
-  fastify: '5.x',
-})

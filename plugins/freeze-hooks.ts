@@ -1,20 +1,17 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 
-/**
- * For a process that is frozen between requests: what it knew before is not trusted when a request comes, and nothing is
- * left to run when the answer goes.
- */
-const betweenRequests: FastifyPluginAsync = async (app) => {
-  app.addHook('onRequest', () => app.popularPosts.thaw())
-  app.addHook('onSend', async () => {
-    if (app.hasDecorator('postViews')) await app.postViews.settle()
-    await app.popularPosts.settle()
-  })
+interface FreezeHooksOptions {
+  /** The process resumes: see `Lists.resume`. */
+  resume: () => Promise<void>
+  /** The process may be suspended after this. */
+  idle: () => Promise<void>
 }
 
-export default fp(betweenRequests, {
-  name: 'popular-posts-between-requests',
-  dependencies: ['popular-posts-cache'],
-  fastify: '5.x',
-})
+/** Hooks for a process that is suspended between requests (AWS Lambda): no task is left to run when a reply is sent. */
+const freezeHooks: FastifyPluginAsync<FreezeHooksOptions> = async (app, { resume, idle }) => {
+  app.addHook('onRequest', resume)
+  app.addHook('onSend', async () => idle())
+}
+
+export default fp(freezeHooks, { name: 'popular-posts-freeze-hooks', fastify: '5.x' })

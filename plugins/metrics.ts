@@ -2,13 +2,9 @@ import createError from '@fastify/error'
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { measureCache } from '../telemetry/cache-metrics.ts'
-import type { AnyRegistry } from '../telemetry/collected-metrics.ts'
+import type { AnyRegistry, Register } from '../telemetry/collected-metrics.ts'
 import { measureViews } from '../telemetry/view-metrics.ts'
-
-/** A registry of prom-client: of any of its versions, which declare it in different ways. */
-export interface Register {
-  registerMetric(metric: never): void
-}
+import { servicesOf } from './popular-posts.ts'
 
 export interface MetricsOptions {
   /** Where the metrics go: each instance of fastify-popular-posts needs one of its own. Use prom-client's labels or `Registry.merge`. */
@@ -29,13 +25,14 @@ const NoRegister = createError(
 const plugin: FastifyPluginAsync<MetricsOptions> = async (app, options) => {
   if (typeof options.register?.registerMetric !== 'function') throw new NoRegister()
   const register = options.register as AnyRegistry
-  measureCache(app, register)
+  const { events } = servicesOf(app)
+  measureCache({ popularPosts: app.popularPosts, events }, register)
   if (app.hasDecorator('postViews')) measureViews(app.postViews, register)
 }
 
 export const metrics = fp(plugin, {
   name: 'fastify-popular-posts/metrics',
-  dependencies: ['popular-posts-cache'],
+  dependencies: ['fastify-popular-posts'],
   fastify: '5.x',
 })
 export default metrics

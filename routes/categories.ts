@@ -1,12 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { checkedQuery, querySchema } from './query-schema.ts'
+import { checkedQuery, type ListRouteOptions, querySchema } from './query-schema.ts'
 import { badQuery, listResponses, noList } from './responses.ts'
 import { createListSender } from './send-list.ts'
 import { category, own } from './shapes.ts'
 
 /** `GET /categories`: each category that a live post is in, with those posts and the views that they had in the window. */
-const categories: FastifyPluginAsyncTypebox = async (app) => {
-  const { settings } = app.popularPosts
+const categories: FastifyPluginAsyncTypebox<ListRouteOptions> = async (app, { settings, lists }) => {
   const { days } = querySchema(settings)
   const { schema: items, example } = settings.loadCategories ? own : category
   const described = {
@@ -18,7 +17,7 @@ const categories: FastifyPluginAsyncTypebox = async (app) => {
   }
   const sendList = createListSender(settings)
   app.get('/categories', checkedQuery(app, described, { days }, settings), async (request, reply) => {
-    const answer = await app.popularPosts.readCategories(request.query)
+    const answer = await lists.popularPosts.readCategories(request.query)
     return answer === undefined ? reply.callNotFound() : sendList(request, reply, answer)
   })
 }

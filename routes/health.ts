@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyPluginAsync } from 'fastify'
 import { Type } from 'typebox'
+import type { Lists } from '../lists/popular-posts.ts'
 import { operation } from './operation.ts'
 import { answer } from './responses.ts'
 
@@ -48,7 +49,7 @@ const ready = {
  * `GET /health/live`: the process is up. `GET /health/ready`: it can answer the list that every page shows, from the
  * database or without it; each part is named with its state.
  */
-const health: FastifyPluginAsync = async (app) => {
+const health: FastifyPluginAsync<{ lists: Lists }> = async (app, { lists: { popularPosts, peek } }) => {
   app.addHook('onSend', async (_request, reply) => {
     reply.header('cache-control', 'no-store')
   })
@@ -56,7 +57,7 @@ const health: FastifyPluginAsync = async (app) => {
   app.get('/health/live', operation(app, live, {}), async () => ({ status: 'ok' }))
 
   app.get('/health/ready', operation(app, ready, {}), async (_request, reply) => {
-    const { isDatabaseUp, peek, read, backend } = app.popularPosts
+    const { isDatabaseUp, read, backend } = popularPosts
     const isListed = () =>
       read().then(
         () => true,

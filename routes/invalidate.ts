@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import type { Lists } from '../lists/popular-posts.ts'
 import { createTokenCheck, GUESSES } from './admin-token.ts'
 import { operation } from './operation.ts'
 import { answer, failure, retryAfter } from './responses.ts'
@@ -36,11 +37,16 @@ const described = {
   },
 }
 
+interface InvalidateRouteOptions {
+  token: string
+  lists: Pick<Lists, 'popularPosts'>
+}
+
 /**
  * `POST /posts/popular/invalidate`: makes every list outdated, for whoever has the token. The mode is in the query or in a
  * JSON body. Answers when it is final.
  */
-const invalidate: FastifyPluginAsyncTypebox<{ token: string }> = async (app, { token }) => {
+const invalidate: FastifyPluginAsyncTypebox<InvalidateRouteOptions> = async (app, { token, lists }) => {
   const { check, close } = createTokenCheck(token, app.log)
   app.addHook('onRequest', async (request) => check(request))
   app.addHook('onClose', async () => close())
@@ -59,7 +65,7 @@ const invalidate: FastifyPluginAsyncTypebox<{ token: string }> = async (app, { t
     }),
     async ({ query, body }) => {
       const chosen = body?.mode ?? query.mode ?? 'hard'
-      await app.popularPosts.invalidate(chosen)
+      await lists.popularPosts.invalidate(chosen)
       return { invalidated: chosen }
     },
   )

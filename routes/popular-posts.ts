@@ -1,12 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { checkedQuery, querySchema } from './query-schema.ts'
+import { checkedQuery, type ListRouteOptions, querySchema } from './query-schema.ts'
 import { badQuery, listResponses, noList } from './responses.ts'
 import { createListSender } from './send-list.ts'
 import { own, post } from './shapes.ts'
 
 /** `GET /posts/popular`: the most popular posts, most popular first. */
-const popularPosts: FastifyPluginAsyncTypebox = async (app) => {
-  const { settings } = app.popularPosts
+const popularPosts: FastifyPluginAsyncTypebox<ListRouteOptions> = async (app, { settings, lists }) => {
   const { schema: items, example } = settings.load ? own : post
   const described = {
     operationId: 'listPopularPosts',
@@ -23,9 +22,9 @@ const popularPosts: FastifyPluginAsyncTypebox = async (app) => {
   const sendList = createListSender(settings)
   app.get('/posts/popular', checkedQuery(app, described, querySchema(settings), settings), (request, reply) => {
     // What is here needs no promise.
-    const here = app.popularPosts.peek(request.query)
+    const here = lists.peek(request.query)
     if (here !== undefined) return sendList(request, reply, here)
-    return app.popularPosts.read(request.query).then((answer) => sendList(request, reply, answer))
+    return lists.popularPosts.read(request.query).then((answer) => sendList(request, reply, answer))
   })
 }
 

@@ -1,10 +1,14 @@
 import { type TProperties, Type } from 'typebox'
-import type { PopularPosts } from '../lists/popular-posts.ts'
+import type { Lists } from '../lists/popular-posts.ts'
 import { badQuery, expectations, type Parameter } from '../lists/query.ts'
+import type { Settings } from '../settings/options.ts'
 import { compileRoute } from './compile.ts'
 import { type Operation, operation } from './operation.ts'
 
-type Settings = PopularPosts['settings']
+export interface ListRouteOptions {
+  settings: Settings
+  lists: Lists
+}
 
 /** The query parameters of lists, with what each must be in words. */
 export function querySchema(settings: Settings) {

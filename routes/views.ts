@@ -2,6 +2,7 @@ import createError from '@fastify/error'
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import type { Views } from '../views/post-views.ts'
 import { copyOf } from '../views/strangers-text.ts'
 import { networkOf } from '../views/visitor.ts'
 import { operation } from './operation.ts'
@@ -48,12 +49,18 @@ const described = {
   },
 }
 
+interface ViewRouteOptions {
+  views: Views
+  /** How many views an address may send in a minute, to each process; 0: any number. */
+  perMinute: number
+}
+
 /**
  * `POST /posts/:slug/views`: records one view, by whoever sends it. Answers at once, and the same to readers, bots and
  * repeats: nobody learns what counted. The body, of any type, is not looked at: `navigator.sendBeacon` may send one, from any
  * origin without a preflight.
  */
-const views: FastifyPluginAsyncTypebox<{ perMinute: number }> = async (app, { perMinute }) => {
+const viewsRoute: FastifyPluginAsyncTypebox<ViewRouteOptions> = async (app, { views, perMinute }) => {
   if (perMinute > 0) {
     await app.register(rateLimit, {
       ...{ max: perMinute, timeWindow: 60_000, cache: 10_000 },
@@ -72,11 +79,11 @@ const views: FastifyPluginAsyncTypebox<{ perMinute: number }> = async (app, { pe
     }),
     async (request, reply) => {
       const { slug } = request.params
-      if ((await app.postViews.find(slug)) === undefined) throw new NoSuchPost(slug)
-      void app.postViews.record({ slug, request })
+      if ((await views.findPost(slug)) === undefined) throw new NoSuchPost(slug)
+      void views.postViews.record({ slug, request })
       return reply.code(204).header('cache-control', 'no-store').send()
     },
   )
 }
 
-export default views
+export default viewsRoute

@@ -1,6 +1,6 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { passwordsOf } from '../aws/tokens.ts'
-import popularPosts from '../index.ts'
+import { popularPosts, servicesOf } from '../plugins/popular-posts.ts'
 import security, { SECURITY_HEADERS } from '../plugins/security.ts'
 import { handleError, handleNotFound } from '../routes/errors.ts'
 import health from '../routes/health.ts'
@@ -46,7 +46,8 @@ export async function buildApp(
     ...{ ...config.cache, timeZone, databaseUrl, redisUrl, redisCluster, adminToken, viewDedupSeconds },
     ...{ ...passwordsOf(config.iam), runsBetweenRequests, loadTimeoutSeconds, combineFilters },
   })
-  await app.register(health)
+  const { lists } = servicesOf(app)
+  await app.register(health, { lists })
   return app
 }
 

@@ -1,15 +1,19 @@
-import type { FastifyInstance } from 'fastify'
 import type { CacheEvent } from '../cache/events.ts'
+import type { PopularPosts } from '../lists/popular-posts.ts'
+import type { CacheEvents } from './cache-events.ts'
 import { type AnyRegistry, mirror } from './collected-metrics.ts'
 import { DurationHistogram } from './duration-histogram.ts'
 
-type App = Pick<FastifyInstance, 'popularPosts' | 'popularPostsBackend'>
+interface Measured {
+  popularPosts: Pick<PopularPosts, 'stats' | 'backend'>
+  events: Pick<CacheEvents, 'observe'>
+}
 
 /** Metrics of the cache of an app. */
-export function measureCache({ popularPosts, popularPostsBackend }: App, register: AnyRegistry): void {
+export function measureCache({ popularPosts, events }: Measured, register: AnyRegistry): void {
   const { stats, backend } = popularPosts
   const { observe, invalidations } = createObserver(register)
-  popularPostsBackend.watch(observe)
+  events.observe(observe)
 
   mirror(register, 'counter', [
     {

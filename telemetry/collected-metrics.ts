@@ -3,6 +3,11 @@ import { Counter, Gauge, type Registry, type RegistryContentType } from 'prom-cl
 /** A registry, as prom-client 15 declares it. */
 export type AnyRegistry = Registry<RegistryContentType>
 
+/** A registry of prom-client: of any of its versions, which declare it in different ways. */
+export interface Register {
+  registerMetric(metric: never): void
+}
+
 interface Mirrored {
   name: string
   help: string

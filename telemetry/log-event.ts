@@ -1,12 +1,6 @@
 import type { CacheEvent } from '../cache/events.ts'
 import { loggedError } from '../lib/logged-error.ts'
-
-/** What we need of a logger. */
-export interface Logger {
-  debug(details: object, message: string): void
-  info(details: object, message: string): void
-  warn(details: object, message: string): void
-}
+import type { Logger } from '../lib/logger.ts'
 
 /** Writes what happens in the cache to the log: what every request does at debug, what costs a query at info, faults at warn. */
 export function logEvent(log: Logger, event: CacheEvent): void {

@@ -17,24 +17,27 @@ const arrows: Record<string, string[]> = {
   telemetry: ['cache', 'lib'],
   lists: ['cache', 'changes', 'db', 'lib', 'settings', 'telemetry'],
   routes: ['lib', 'lists', 'views'],
-  plugins: ['changes', 'db', 'lib', 'lists', 'routes', 'settings', 'telemetry', 'views'],
+  composition: ['changes', 'db', 'lib', 'lists', 'telemetry', 'views'],
+  plugins: ['composition', 'lib', 'routes', 'settings', 'telemetry'],
   'index.ts': ['plugins'],
   aws: [],
-  service: ['aws', 'db', 'index.ts', 'lib', 'plugins', 'routes', 'settings', 'telemetry'],
+  service: ['aws', 'db', 'lib', 'plugins', 'routes', 'settings', 'telemetry'],
   demo: ['db', 'lib', 'routes'],
   bin: ['aws', 'cache', 'changes', 'db', 'demo', 'lib', 'service', 'views'],
   'server.ts': ['db', 'demo', 'lib', 'service'],
-  'lambda.ts': ['aws', 'service'],
+  'lambda.ts': ['aws', 'plugins', 'service'],
   'lambda-migrate.ts': ['aws', 'db', 'service'],
 }
 const typesFrom: Record<string, string[]> = {
   settings: ['db'],
   views: ['settings'],
-  changes: ['telemetry'],
-  telemetry: ['views'],
+  composition: ['cache', 'settings'],
+  plugins: ['lists', 'views'],
+  routes: ['settings'],
+  telemetry: ['lists', 'views'],
   demo: ['lists'],
   'index.ts': ['cache', 'db', 'lists', 'settings', 'views'],
-  'lambda.ts': ['lists'],
+  'lambda.ts': ['composition'],
 }
 
 const DOORS = ['index.ts', 'lambda-migrate.ts', 'lambda.ts', 'server.ts']

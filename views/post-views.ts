@@ -1,7 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import createError from '@fastify/error'
-import type { FastifyBaseLogger, FastifyPluginAsync } from 'fastify'
-import fp from 'fastify-plugin'
 import type { Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import { countBatch, quarterOf } from '../db/count-views.ts'
@@ -10,9 +8,10 @@ import type { Tables } from '../db/popular-posts.ts'
 import { type Pruned, prune as pruneCounters } from '../db/retention.ts'
 import { systemClock } from '../lib/clock.ts'
 import { withinDeadline } from '../lib/deadline.ts'
+import type { HostRedis } from '../lib/host-redis.ts'
 import { loggedError } from '../lib/logged-error.ts'
+import type { Logger } from '../lib/logger.ts'
 import { nonce } from '../lib/nonce.ts'
-import type { PopularPostsBackend } from '../lists/backend-type.ts'
 import type { Settings } from '../settings/options.ts'
 import { startFlushTimer } from './flush-timer.ts'
 import { createFlusher, type Flushed, type FlushReport } from './flusher.ts'
@@ -22,20 +21,62 @@ import { createRedisViewBuffer } from './redis-view-buffer.ts'
 import { copyOf } from './strangers-text.ts'
 import type { ViewBuffer } from './view-buffer.ts'
 
-declare module 'fastify' {
-  interface FastifyInstance {
-    postViews: PostViews
-  }
-}
-
+/** A view to record. */
 export interface View {
+  /** The slug of the post. */
   slug: string
+  /** The request of the reader; in Fastify, `request`. */
   request: ViewRequest
-  /** Who it is, where the site knows: one person on two devices counts once. */
+  /** The reader, where the site knows who it is: one person on two devices counts once. */
   userId?: string | undefined
 }
 
-export type PostViews = ReturnType<typeof createPostViews>
+/** `app.postViews`: records views, and counts them in the database. */
+export interface PostViews {
+  /**
+   * Records a view of the post with a slug. Never rejects, and need not be awaited. With Redis out of reach it takes half a
+   * second, once (150 ms without background work).
+   *
+   * ```ts
+   * void app.postViews.record({ slug, request })
+   * ```
+   * @param view.request the address of the client is `request.ip`: set Fastify's `trustProxy` behind a proxy.
+   * @returns what became of the view; `undefined` when there is no live post with this slug.
+   */
+  record(view: View): Promise<ViewOutcome | undefined>
+  /**
+   * Counts in the database what has been recorded; with Redis, what all processes have recorded. A flush ends after 15 s (10 s
+   * after a statement that hangs), also where more is left: `waiting` says how many batches.
+   * @throws the first error of the database or of Redis. No view is lost: the next flush goes on from there.
+   */
+  flush(): Promise<Flushed>
+  /**
+   * Deletes counters that no list reads any more: hours after 2 days, days after 400 days, ids of counted batches after 7 days.
+   * One call deletes at most 20,000 rows of a table; `hasMore` says whether to call again. A timer of the plugin calls it every
+   * hour, unless `viewFlushSeconds` is 0.
+   * @throws the error of the database. What was deleted before stays deleted.
+   */
+  prune(): Promise<Pruned>
+  /** Returns counts since the start of the process. */
+  stats(): PostViewsStats
+}
+
+/** The counting of an app: what the host may call, and what only this package may call. */
+export interface Views {
+  postViews: PostViews
+  /**
+   * Returns the id of the live post with a slug; `undefined`: there is none. An answer is remembered for 10 s, and for
+   * longer while the database does not reply.
+   * @throws `PP_LOOKUP_FAILED` (503, with `retryAfterMs`).
+   */
+  findPost(slug: string): Promise<string | undefined>
+  /** Counts at most one batch, and none while a backlog is being counted: for a list that is about to be loaded. */
+  flushBriefly(): Promise<void>
+  /** Waits for the views that are being recorded. */
+  idle(): Promise<void>
+  /** Ends the timer, and counts what has been recorded: one batch of what is in Redis, and all of what is in memory. */
+  close(): Promise<void>
+}
 
 /** Views since the start by what became of them, and what was counted in the database. */
 export interface PostViewsStats extends Record<ViewOutcome, number> {
@@ -68,14 +109,13 @@ interface PostViewsOptions {
   db: Kysely<Tables>
   /** Where views are counted and old counters deleted: apart from readers where the connections are ours. */
   flushDb: Kysely<Tables>
+  /** Where views are buffered; `undefined`: in the memory of this process. */
+  redis: { client: HostRedis; ask: <T>(work: () => Promise<T>) => Promise<T> } | undefined
+  log: Pick<Logger, 'info' | 'warn'>
 }
 
-/** The counting of views: recorded in a buffer, and moved to the database now and then. */
-export function createPostViews(
-  { settings, db, flushDb }: PostViewsOptions,
-  backend: PopularPostsBackend,
-  log: Pick<FastifyBaseLogger, 'info' | 'warn'>,
-) {
+/** Makes the counting of views: they are recorded in a buffer, and moved to the database every `viewFlushSeconds`. */
+export function createViews({ settings, db, flushDb, redis, log }: PostViewsOptions): Views {
   const { timeZone, viewDedupSeconds: dedupSeconds } = settings
   const counts: PostViewsStats = {
     ...{ counted: 0, repeat: 0, bot: 0, prefetch: 0, dropped: 0 },
@@ -124,7 +164,6 @@ export function createPostViews(
 
   /** The buffer as views are added to it: while Redis is out of reach nobody waits for it. And as it is flushed. */
   function createBuffer(): { buffer: ViewBuffer; flushed: ViewBuffer } {
-    const { redis } = backend
     if (redis === undefined) {
       const memory = createMemoryViewBuffer({ dedupSeconds })
       return { buffer: memory, flushed: memory }
@@ -150,12 +189,7 @@ export function createPostViews(
     troubles[what] = true
   }
 
-  /**
-   * The id of the live post with a slug; `undefined`: there is none. Known for 10 s, and for longer while the database does
-   * not answer.
-   * @throws `PP_LOOKUP_FAILED` (503, with `retryAfterMs`).
-   */
-  async function find(slug: string): Promise<string | undefined> {
+  async function findPost(slug: string): Promise<string | undefined> {
     const post = await posts.fetch(copyOf(slug))
     if (post === undefined) throw Object.assign(new LookupFailed(), { retryAfterMs: 1000 })
     return post.id
@@ -164,7 +198,7 @@ export function createPostViews(
   async function recordOne({ slug, request, userId }: View): Promise<ViewOutcome | undefined> {
     let outcome: ViewOutcome
     try {
-      const postId = await find(slug)
+      const postId = await findPost(slug)
       if (postId === undefined) return undefined
       outcome = await recordView({ postId, request, userId })
     } catch (error) {
@@ -176,12 +210,6 @@ export function createPostViews(
     return outcome
   }
 
-  /**
-   * Records a view of the post with a slug, by whoever sent the request (in Fastify, `request`: its `trustProxy` says who
-   * may name the client). Never rejects, and need not be awaited; with Redis out of reach it takes half a second, once
-   * (150 ms where nothing runs between requests).
-   * @returns what became of it; `undefined`: there is no such live post.
-   */
   function record(view: View): Promise<ViewOutcome | undefined> {
     const outcome = recordOne(view)
     recording.add(outcome)
@@ -189,25 +217,6 @@ export function createPostViews(
     return outcome
   }
 
-  /**
-   * Counts in the database what has been recorded; with Redis, by all processes. After a long outage of the database it ends
-   * before all is counted, in 15 s, or 10 s after a statement that hangs: `waiting` says how many batches are left.
-   * @throws the first error of the database or Redis; nothing is lost, and the next flush goes on from there.
-   */
-  async function flush(): Promise<Flushed> {
-    return resultOf(await flusher.flush())
-  }
-
-  /** For a list that is about to be loaded: counts one batch at most, and none while a backlog is being counted. */
-  async function flushBriefly(): Promise<void> {
-    if (!flusher.isBehind()) await flusher.flush({ isBrief: true })
-  }
-
-  /**
-   * Deletes what no list reads any more: hours after two days, days after 400, ids of counted batches after seven. Some
-   * 20,000 rows at most; `hasMore` says whether to call again.
-   * @throws what the database answered.
-   */
   async function prune(): Promise<Pruned> {
     try {
       const pruned = await pruneCounters(flushDb, { nowMs: Date.now(), timeZone, maxDays: settings.maxDays })
@@ -219,24 +228,27 @@ export function createPostViews(
     }
   }
 
+  const flush = async () => resultOf(await flusher.flush())
+  const { viewFlushSeconds, runsBetweenRequests } = settings
+  const isTimed = runsBetweenRequests && viewFlushSeconds > 0
+  const stopTimer = isTimed ? startFlushTimer({ flush, prune, flushMs: viewFlushSeconds * 1000 }) : () => {}
+
   return {
-    find,
-    record,
-    flush,
-    flushBriefly,
-    prune,
-    stats: (): PostViewsStats => ({ ...counts }),
-    /** Waits for what is being recorded. */
-    async settle(): Promise<void> {
+    postViews: { record, flush, prune, stats: () => ({ ...counts }) },
+    findPost,
+    async flushBriefly() {
+      if (!flusher.isBehind()) await flusher.flush({ isBrief: true })
+    },
+    async idle() {
       await Promise.all(recording)
     },
-    /** Waits for what is being recorded, and counts it: one batch of what is in Redis, and all of what would be lost. */
-    async close(): Promise<void> {
+    async close() {
+      stopTimer()
       await Promise.all(recording)
       flusher.end()
       for (;;) {
         const { waiting, batches } = await flusher.flush()
-        if (backend.redis !== undefined || waiting === 0 || batches === 0) return
+        if (redis !== undefined || waiting === 0 || batches === 0) return
       }
     },
   }
@@ -246,17 +258,3 @@ function resultOf({ error, ...flushed }: FlushReport): Flushed {
   if (error !== undefined) throw error
   return flushed
 }
-
-const postViews: FastifyPluginAsync<PostViewsOptions> = async (app, options) => {
-  const service = createPostViews(options, app.popularPostsBackend, app.log)
-  app.decorate('postViews', service)
-  const { viewFlushSeconds, runsBetweenRequests } = options.settings
-  const isTimed = runsBetweenRequests && viewFlushSeconds > 0
-  const stop = isTimed ? startFlushTimer({ ...service, flushMs: viewFlushSeconds * 1000 }) : () => {}
-  app.addHook('onClose', async () => {
-    stop()
-    await service.close()
-  })
-}
-
-export default fp(postViews, { name: 'popular-posts-views', dependencies: ['popular-posts-backend'], fastify: '5.x' })

@@ -8,7 +8,7 @@ import { checkViews } from '../../db/adopted.ts'
 import { countBatch, quarterOf } from '../../db/count-views.ts'
 import { isAdopted, migrateToLatest, migrateToNothing, type PostIdType, pendingMigrations } from '../../db/migrate.ts'
 import { findPopularPosts } from '../../db/popular-posts.ts'
-import { findTroubles } from '../../db/problems.ts'
+import { findProblems } from '../../db/problems.ts'
 import { prune } from '../../db/retention.ts'
 import type { Database } from '../../db/schema.ts'
 import { keepWindow } from '../../db/window-rollups.ts'
@@ -199,7 +199,7 @@ t.test('a user that only runs the service needs what the document grants, and ca
     t.match(await prune(service, { nowMs, timeZone }), { days: 1 })
     const [first] = await findPopularPosts(service, { sort: 'views', days: 7, limit: 1, timeZone })
     t.match(first, { slug: 'one', views: 8 })
-    t.match(await findTroubles(service), [{ subject: '4', message: /published_at is -infinity/ }])
+    t.match(await findProblems(service), [{ subject: '4', message: /published_at is -infinity/ }])
     const line =
       '192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET /blog/two HTTP/1.1" 200 1 "-" "Mozilla/5.0 (X11; Linux) Firefox/129.0"\n'
     for (const log of [line, line + line.replace('192.0.2.1', '192.0.2.2')]) {

@@ -3,7 +3,7 @@ import Fastify from 'fastify'
 import type { PoolClient } from 'pg'
 import t, { type Test } from 'tap'
 import { changesSince } from '../../changes/revision.ts'
-import { findTroubles } from '../../db/problems.ts'
+import { findProblems } from '../../db/problems.ts'
 import popularPosts from '../../index.ts'
 import { createService } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -89,7 +89,7 @@ for (const [what, { breaks, writes, reason = /42/ }] of Object.entries(BREAKS)) 
     const { client, warnings, db, pool, change, url } = await setUp(t)
     await client.query(`insert into entries (id, state, at) values (1, 'hidden', '2020-01-01')`)
     t.equal(await change(), undefined)
-    t.same(await findTroubles(db), [])
+    t.same(await findProblems(db), [])
     await client.query(breaks)
     const statements = writes ?? [insert(2), `update entries set note = 'x'`, 'delete from entries where id = 2']
     for (const statement of [...statements, 'truncate entries']) {
@@ -111,8 +111,8 @@ for (const [what, { breaks, writes, reason = /42/ }] of Object.entries(BREAKS)) 
     )
     t.notMatch(warnings[0], /secret|tomorrow/, 'without what is in a row')
     t.same(other.warnings, [], 'also by other connections')
-    t.match(await findTroubles(db), [{ subject: 'entries', message: reason }])
-    t.equal((await findTroubles(db)).length, 1)
+    t.match(await findProblems(db), [{ subject: 'entries', message: reason }])
+    t.equal((await findProblems(db)).length, 1)
 
     const lines: { msg: string; subject?: string }[] = []
     const logger = { level: 'warn', stream: { write: (line: string) => lines.push(JSON.parse(line)) } }
@@ -130,7 +130,7 @@ for (const [what, { breaks, writes, reason = /42/ }] of Object.entries(BREAKS)) 
     t.match(told[0], /"entries".*call popular_posts_watch/)
 
     await pool.query(`truncate entries; select popular_posts_watch('entries')`)
-    t.same(await findTroubles(db), [], 'watched again')
+    t.same(await findProblems(db), [], 'watched again')
   })
 }
 
@@ -233,7 +233,7 @@ t.test('a table that is renamed stays watched, and its name may be used again', 
   await client.query(
     `create schema äöü; create table äöü."${'ÄÖ$ü'.repeat(15)}" (id integer); select popular_posts_watch(oid) from pg_class where relname like 'ÄÖ%'`,
   )
-  t.same([warnings, await findTroubles(db)], [[], []])
+  t.same([warnings, await findProblems(db)], [[], []])
 })
 
 t.test("a timeout stays the host's, and concurrent serializable writers do not get in each other's way", async (t) => {

@@ -4,7 +4,7 @@ import { Kysely, PostgresDialect } from 'kysely'
 import { Pool } from 'pg'
 import t, { type Test } from 'tap'
 import { migrateToLatest } from '../../db/migrate.ts'
-import { findTroubles } from '../../db/problems.ts'
+import { findProblems } from '../../db/problems.ts'
 import type { Database } from '../../db/schema.ts'
 import { createHostileRole } from '../helpers/hostile-role.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -109,7 +109,7 @@ t.test('a database of the first version is made safe by its migration, with the 
   await own.query(
     `select popular_posts_watch('entries', '{state}', $$state in ('shown', 'new') -- so far$$, $$at at time zone 'UTC'$$, '{title}')`,
   )
-  t.same(await findTroubles(db), [], 'tables of this version are not missed')
+  t.same(await findProblems(db), [], 'tables of this version are not missed')
   let mallory = await createHostileRole(pool)
   await own.query(`insert into entries values (1, 'shown', '2020-01-01', '')`)
   t.equal(await mallory.wasCalled(), true, 'functions of the first version call those of the other role')
@@ -121,7 +121,7 @@ t.test('a database of the first version is made safe by its migration, with the 
     ),
   })
   t.equal(await mallory.wasCalled(), false, 'the refusal calls none')
-  t.match(await findTroubles(db), [
+  t.match(await findProblems(db), [
     { subject: new RegExp(`of the role ${mallory.name}`), message: /let no other role create in a schema/ },
   ])
   await mallory.wasCalled()
@@ -175,7 +175,7 @@ t.test('what the migration cannot read is announced as a whole, and named at eac
   )
   t.same(await migrateToLatest(db), ['007-safe-functions'])
 
-  const troubles = await findTroubles(db)
+  const troubles = await findProblems(db)
   t.same(troubles.map(({ subject }) => subject).sort(), ['entries', 'foreign_notes', 'notes'])
   const messageOf = (table: string) => troubles.find(({ subject }) => subject === table)?.message
   t.match(messageOf('entries'), /Names are not looked up in public, where other roles may create/)
@@ -190,7 +190,7 @@ t.test('what the migration cannot read is announced as a whole, and named at eac
     t.match((await pool.query('select change from popular_posts_change')).rows, [{ change }], String(table))
   }
   await own.query(`select popular_posts_watch('entries', '{state}', 'public.is_shown(state)')`)
-  t.same((await findTroubles(db)).map(({ subject }) => subject).sort(), ['foreign_notes', 'notes'])
+  t.same((await findProblems(db)).map(({ subject }) => subject).sort(), ['foreign_notes', 'notes'])
   await pool.query(`drop owned by ${other} cascade; drop role ${other}`)
   await dropRole()
 })

@@ -1,12 +1,14 @@
 import Fastify from 'fastify'
-import fp from 'fastify-plugin'
 import { Kysely, PostgresDialect } from 'kysely'
 import { Pool, types } from 'pg'
+import { pino } from 'pino'
 import t from 'tap'
-import signals from '../../changes/invalidate-on-change.ts'
-import troubles from '../../db/problem-log.ts'
+import { invalidateOnChange } from '../../changes/invalidate-on-change.ts'
+import { createProblemLog } from '../../db/problem-log.ts'
 import type { Database } from '../../db/schema.ts'
 import popularPosts, { type PopularPost } from '../../index.ts'
+import { backgroundClock } from '../../lib/clock.ts'
+import { servicesOf } from '../../plugins/popular-posts.ts'
 import { fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { until } from '../helpers/services/until.ts'
@@ -97,9 +99,9 @@ t.test('a post without a moment is logged, once in a process', async (t) => {
   await app.register(popularPosts, { db })
   await app.ready()
   await until(() => lines.length > 0, 'it is logged')
-  await app.popularPostsTroubles.look()
+  await servicesOf(app).database?.problems.check()
   await pool.query(`insert into posts (slug, title, url, published_at) values ('d', '', '', '-infinity')`)
-  await app.popularPostsTroubles.look()
+  await servicesOf(app).database?.problems.check()
   const said = 'popular posts: a post is in no list, as its published_at is -infinity: give it a date'
   t.strictSame(
     lines.map(({ level, msg, subject }) => ({ level, msg, subject })),
@@ -114,21 +116,27 @@ t.test('after hard changes it is looked again, every ten seconds at most', async
   const { pool, db, url } = await createTestDatabase(t)
   const clock = createVirtualClock()
   const lines: { subject?: string }[] = []
-  const app = Fastify({ logger: { level: 'warn', stream: { write: (line: string) => lines.push(JSON.parse(line)) } } })
-  t.teardown(() => app.close())
+  const log = pino({ level: 'warn' }, { write: (line: string) => lines.push(JSON.parse(line)) })
   const insert = (slug: string) =>
     pool.query(`insert into posts (slug, title, url, published_at) values ('${slug}', '', '', '-infinity')`)
   await insert('before')
-  await app.register(troubles, { db, runsBetweenRequests: true, clock })
-  app.decorate('popularPosts', { invalidate: async () => {} } as never)
-  await app.register(fp(async () => {}, { name: 'popular-posts-cache' }))
+  const problems = createProblemLog({ db, log, clock })
+  t.teardown(problems.close)
   let hard = 0
-  const onHardChange = () => {
-    hard += 1
-    app.popularPostsTroubles.lookSoon()
-  }
-  await app.register(signals, { db, databaseUrl: url, onHardChange })
-  await app.ready()
+  const changes = invalidateOnChange({
+    db,
+    databaseUrl: url,
+    clock: backgroundClock,
+    log,
+    invalidate: async () => {},
+    onHardChange() {
+      hard += 1
+      problems.checkSoon()
+    },
+  })
+  t.teardown(changes.close)
+  await changes.ready()
+  problems.checkSoon()
   await clock.advance(0)
   await until(() => lines.length === 1, 'the first look is over')
   await insert('a')
@@ -150,7 +158,7 @@ t.test('a database that cannot be checked is logged once, and the app starts', a
   await app.register(popularPosts, { db })
   await app.ready()
   await until(() => lines.length > 0, 'it is logged')
-  await app.popularPostsTroubles.look()
+  await servicesOf(app).database?.problems.check()
   t.match(lines, [
     {
       err: { code: '42P01' },

@@ -7,6 +7,7 @@ import { quarterOf } from '../../db/count-views.ts'
 import { migrateToLatest } from '../../db/migrate.ts'
 import type { Database } from '../../db/schema.ts'
 import popularPosts from '../../index.ts'
+import { servicesOf } from '../../plugins/popular-posts.ts'
 import { BATCH_NUMBERS } from '../../views/view-buffer.ts'
 import { startPostgres } from '../helpers/private-postgres.ts'
 import { startRedis } from '../helpers/redis.ts'
@@ -136,7 +137,7 @@ t.test('a statement that hangs ends, no reader waits for it, and its views are c
   )
   const waits = `select 1 from pg_stat_activity where application_name = 'popular-posts-flush' and wait_event_type = 'Lock'`
   await until(async () => (await pool.query(waits)).rowCount === 1, 'the statement waits')
-  t.ok(await app.postViews.find('post-7'))
+  t.ok(await servicesOf(app).database?.views.findPost('post-7'))
   t.equal(await app.popularPosts.isDatabaseUp?.(), true)
   t.equal(await flushing, 'failed')
   await locker.query('rollback')

@@ -3,10 +3,18 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import popularPosts, { type PopularPostsOptions } from '../../index.ts'
+import type { RedisConnections } from '../../lib/redis.ts'
+import { servicesOf } from '../../plugins/popular-posts.ts'
 import { redisUrl, startRedis } from '../helpers/redis.ts'
 import { startRedisCluster } from '../helpers/redis-cluster.ts'
 import { redisCommand } from '../helpers/redis-command.ts'
 import { until } from '../helpers/services/until.ts'
+
+function redisOf(app: FastifyInstance): RedisConnections {
+  const { redis } = servicesOf(app)
+  if (redis === undefined) throw new TypeError('Expected Redis.')
+  return redis
+}
 
 let prefixes = 0
 const load = async () => [{ slug: 'a' }]
@@ -136,7 +144,7 @@ t.test('closes in every state', async (t) => {
     const app = createApp({ redisUrl: server.url })
     await app.ready()
     await server.kill()
-    const { client, subscriber } = app.popularPostsRedis
+    const { client, subscriber } = redisOf(app)
     await until(() => client.status === 'reconnecting' && subscriber.status === 'reconnecting', 'both reconnect')
     t.ok(await withinSeconds(5, app.close()))
   })
@@ -162,8 +170,8 @@ t.test("a host's own client is used, and left open", async (t) => {
   const app = createApp({ redis: client })
   await app.ready()
   await isOnRedis(app)
-  const { subscriber } = app.popularPostsRedis
-  t.equal(app.popularPostsRedis.client, client)
+  const { client: used, subscriber } = redisOf(app)
+  t.equal(used, client)
   await app.close()
   t.equal(await client.ping(), 'PONG')
   await until(() => subscriber.status === 'end', 'ours, which listened, is closed')

@@ -3,7 +3,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { announceChange } from '../../changes/revision.ts'
 import popularPosts, { type PopularPostsOptions } from '../../index.ts'
-import { createUpkeep } from '../../lists/maintenance.ts'
+import { servicesOf } from '../../plugins/popular-posts.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { redisUrl, startRedis } from '../helpers/redis.ts'
 import { startRedisCluster } from '../helpers/redis-cluster.ts'
@@ -97,21 +97,22 @@ t.test('a Cluster that does not answer at a thaw is connected to anew', async (t
   await until(async () => /^hit; ttl=\d{3}/.test(String(await how(app))), 'it is on Redis again')
 })
 
-t.test('the upkeep compares with what the last one has seen, in whichever process', async (t) => {
+t.test('the maintenance compares with what the last one has seen, in whichever process', async (t) => {
   const { db } = await createTestDatabase(t)
   const url = await redisUrl()
   const prefix = `upkeep-${process.pid}`
   const app = await createApp(t, { db, redisUrl: url, prefix })
-  const upkeep = createUpkeep(app, { prefix, db })
-  t.match(await upkeep.run(), { change: 'hard' }, 'it is not known since when nobody has looked')
-  t.match(await upkeep.run(), { change: undefined })
+  const { database, redis } = servicesOf(app)
+  t.match(await database?.maintain(), { change: 'hard' }, 'it is not known since when nobody has looked')
+  t.match(await database?.maintain(), { change: undefined })
   await announceChange(db, 'soft')
-  t.match(await createUpkeep(app, { prefix, db }).run(), { change: 'soft' })
-  t.match(await upkeep.run(), { change: undefined })
-  t.equal(app.popularPosts.stats().invalidations, 2)
-  await app.popularPostsRedis.client.callBuffer('DEL', `{${prefix}}:revision`, `{${prefix}}:gen`)
+  const other = await createApp(t, { db, redisUrl: url, prefix })
+  t.match(await servicesOf(other).database?.maintain(), { change: 'soft' })
+  t.match(await database?.maintain(), { change: undefined })
+  t.equal(app.popularPosts.stats().invalidations + other.popularPosts.stats().invalidations, 2)
+  await redis?.client.callBuffer('DEL', `{${prefix}}:revision`, `{${prefix}}:gen`)
 
   const alone = await createApp(t, { db })
-  const without = createUpkeep(alone, { prefix, db })
-  t.match(await without.run({ lists: [], categories: [] }), { change: undefined, lists: 0 })
+  const without = servicesOf(alone).database
+  t.match(await without?.maintain({ lists: [], categories: [] }), { change: undefined, lists: 0 })
 })

@@ -8,6 +8,7 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import popularPosts, { type PopularPostsOptions } from '../../index.ts'
 import { loggedError } from '../../lib/logged-error.ts'
+import { servicesOf } from '../../plugins/popular-posts.ts'
 import { logEvent } from '../../telemetry/log-event.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { redisUrl, startRedis } from '../helpers/redis.ts'
@@ -184,12 +185,14 @@ t.test('each loader, and each way a list is refreshed', async (t) => {
     isFailing = true
     await app.popularPosts.invalidate('soft')
     t.equal((await app.inject('/posts/popular')).statusCode, 200)
-    await app.popularPosts.settle()
+    await servicesOf(app).idle()
     t.match(of('load-failed'), [{ ...logged, why: 'refresh', isServedStale: true }])
   })
-  await t.test('load, in the upkeep', async (t) => {
+  await t.test('load, in the maintenance', async (t) => {
     const { app, of } = await createHost(t, { load: async () => fail(), databaseUrl: url, runsBetweenRequests: false })
-    await t.rejects(app.popularPostsUpkeep.run({ categories: [] }), { name: 'AggregateError' })
+    await t.rejects(servicesOf(app).database?.maintain({ categories: [] }) as Promise<unknown>, {
+      name: 'AggregateError',
+    })
     t.match(of('load-failed'), [logged])
   })
   await t.test('databasePassword', async (t) => {

@@ -4,6 +4,7 @@ import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
 import popularPosts, { type PopularPostsOptions } from '../../index.ts'
 import metrics from '../../plugins/metrics.ts'
+import { servicesOf } from '../../plugins/popular-posts.ts'
 import { Durations } from '../../telemetry/duration-histogram.ts'
 import { createService, fillBlog } from '../helpers/blog.ts'
 import { readExposition } from '../helpers/exposition.ts'
@@ -162,7 +163,7 @@ t.test('a wait for another process is measured, and told', async (t) => {
   const other = await createHost(t, { ...options, load: async () => [] })
   const first = one.app.inject('/posts/popular')
   // The lease is its own before the other asks for it.
-  await until(async () => (await one.app.popularPostsBackend.store.generation()) !== undefined, 'there is a generation')
+  await until(async () => (await servicesOf(one.app).backend.store.generation()) !== undefined, 'there is a generation')
   const second = other.app.inject('/posts/popular')
   await until(() => other.app.popularPosts.stats().waits === 1, 'it waits')
   loading.resolve([])
@@ -190,7 +191,7 @@ t.test('without a registry, or before the plugin, registration fails and says so
     message: /register: expected a Registry of prom-client/,
   })
   const early = Fastify()
-  await t.rejects(Promise.resolve(early.register(metrics, { register: new Registry() })), /popular-posts-cache/)
+  await t.rejects(Promise.resolve(early.register(metrics, { register: new Registry() })), /fastify-popular-posts/)
 })
 
 t.test('a duration is counted in the smallest bucket that holds it', async (t) => {

@@ -2,10 +2,12 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { CamelCasePlugin, Kysely, PostgresDialect } from 'kysely'
 import t, { type Test } from 'tap'
-import signals from '../../changes/invalidate-on-change.ts'
+import { invalidateOnChange } from '../../changes/invalidate-on-change.ts'
 import { announceChange } from '../../changes/revision.ts'
 import popularPosts, { type ListQuery, popularPosts as named, type PopularPostsOptions } from '../../index.ts'
+import { backgroundClock } from '../../lib/clock.ts'
 import { createSource } from '../../lists/loaders.ts'
+import { servicesOf } from '../../plugins/popular-posts.ts'
 import health from '../../routes/health.ts'
 import { checkOptions } from '../../settings/options.ts'
 import { fillBlog } from '../helpers/blog.ts'
@@ -208,7 +210,7 @@ t.test('an app without a database of ours is as ready as its lists', async (t) =
   const { app } = await createHost(t, {
     load: async () => (isDown ? Promise.reject(new Error('down')) : []),
   })
-  await app.register(health)
+  await app.register(health, servicesOf(app))
   t.match((await app.inject('/health/ready')).json(), { status: 'unavailable' })
   isDown = false
   await until(async () => (await app.inject('/health/ready')).json().status === 'ok', 'it is ready')
@@ -217,8 +219,16 @@ t.test('an app without a database of ours is as ready as its lists', async (t) =
 t.test('a change that cannot be applied to the cache is told', async (t) => {
   const { url, db } = await createTestDatabase(t)
   const { app, lines } = await createHost(t, { load: async () => [] })
-  app.popularPosts.invalidate = () => Promise.reject(Object.assign(new Error('no store'), { code: 'ESTORE' }))
-  await app.register(signals, { databaseUrl: url, db })
+  const changes = invalidateOnChange({
+    db,
+    databaseUrl: url,
+    clock: backgroundClock,
+    log: app.log,
+    invalidate: () => Promise.reject(Object.assign(new Error('no store'), { code: 'ESTORE' })),
+    onHardChange() {},
+  })
+  t.teardown(changes.close)
+  await changes.ready()
   await until(async () => {
     await announceChange(db, 'soft')
     return lines.some(({ level, err }) => level === 40 && (err as { code: string }).code === 'ESTORE')

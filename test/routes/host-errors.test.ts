@@ -3,6 +3,7 @@ import rateLimit from '@fastify/rate-limit'
 import Fastify, { type FastifyInstance, type InjectOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import { popularPosts } from '../../index.ts'
+import { servicesOf } from '../../plugins/popular-posts.ts'
 import { fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
@@ -152,8 +153,10 @@ t.test('an unexpected error of ours leaves without its text, whatever the host d
     throw Object.assign(new TypeError(`a bug that knows ${SECRET}`), { statusCode: 400, code: 'FST_SOMETHING' })
   }
   const { app, seen, lines } = await createHost(t, () => {})
-  Object.assign(app.popularPosts, { peek: fail, readCategories: async () => fail(), invalidate: async () => fail() })
-  Object.assign(app.postViews, { find: async () => fail() })
+  const { lists, database } = servicesOf(app)
+  lists.peek = fail
+  Object.assign(app.popularPosts, { readCategories: async () => fail(), invalidate: async () => fail() })
+  if (database !== undefined) database.views.findPost = async () => fail()
   for (const request of ROUTES) {
     const response = await app.inject(request)
     t.equal(response.statusCode, 500)
@@ -172,7 +175,7 @@ t.test('an unexpected error of ours leaves without its text, whatever the host d
   t.match(logged[0], /TypeError/, 'whole')
   await t.test('and of the database not even the log has its message', async (t) => {
     const { app, lines } = await createHost(t, () => {})
-    app.popularPosts.peek = () => {
+    servicesOf(app).lists.peek = () => {
       throw Object.assign(new Error(SECRET), { severity: 'ERROR', code: '42P01' })
     }
     const response = await app.inject('/api/posts/popular')

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { PopularPost } from '../../index.ts'
+import { servicesOf } from '../../plugins/popular-posts.ts'
 import { createService, fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
@@ -76,7 +77,7 @@ t.test('GET /posts/popular', async (t) => {
       const response = await get(`/posts/popular?${asked}`)
       t.match(response.json(), { statusCode: 400, code: 'PP_BAD_QUERY', error: 'Bad Request', message }, asked)
       t.equal(response.headers['cache-control'], 'no-store')
-      t.throws(() => app.popularPosts.peek(query), { code: 'PP_BAD_QUERY', message })
+      t.throws(() => servicesOf(app).lists.peek(query), { code: 'PP_BAD_QUERY', message })
       const { read, get: getPosts, refresh } = app.popularPosts
       for (const ask of [read, getPosts, refresh])
         await t.rejects(async () => ask(query), { code: 'PP_BAD_QUERY', statusCode: 400, message })

@@ -6,6 +6,7 @@ import { migrateToLatest } from '../../db/migrate.ts'
 import type { Database } from '../../db/schema.ts'
 import popularPosts from '../../index.ts'
 import { createUpCheck } from '../../lib/up-check.ts'
+import { servicesOf } from '../../plugins/popular-posts.ts'
 import health from '../../routes/health.ts'
 import { createService, fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -90,7 +91,7 @@ t.test('the database hangs: any number of requests is answered, and holds two co
   t.teardown(() => app.close())
   t.teardown(() => server.kill('SIGCONT'))
   await app.register(popularPosts, { db, viewFlushSeconds: 0 })
-  await app.register(health)
+  await app.register(health, servicesOf(app))
   const ask = async (times: number) => {
     const answers = await Promise.all(Array.from({ length: times }, () => app.inject('/health/ready')))
     return [...new Set(answers.map(({ statusCode, body }) => `${statusCode} ${body}`))].join()

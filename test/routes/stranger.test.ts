@@ -4,6 +4,7 @@ import { Redis } from 'ioredis'
 import type { Pool } from 'pg'
 import t, { type Test } from 'tap'
 import popularPosts from '../../index.ts'
+import { servicesOf } from '../../plugins/popular-posts.ts'
 import { createService, fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { redisUrl } from '../helpers/redis.ts'
@@ -101,7 +102,7 @@ t.test('a stranger who asks for any number of lists disturbs no reader', async (
   const refused = outcomes.filter(({ statusCode }) => statusCode === 503)
   t.equal(refused.length, wanted.length - AT_ONCE.filtered)
   t.same([...new Set(refused.map(({ refusal }) => refusal))], ['PP_TOO_MANY_LOADS 1'])
-  await app.popularPosts.settle()
+  await servicesOf(app).idle()
   t.match(app.popularPosts.stats(), { loadsFailed: 0 })
   // Each of those that ran may have been overtaken by the invalidation, and loaded again.
   t.ok((await countStatements(/from "ranked"/)) <= 2 * AT_ONCE.all)
@@ -127,7 +128,7 @@ t.test('in Redis a list that was read once is kept for minutes, not for a day', 
     }, `${path} is kept`)
   await lasts('/posts/popular', '50:30')
   await lasts('/posts/popular?days=3&category=odd', '50:3:category:odd')
-  await app.popularPosts.settle()
+  await servicesOf(app).idle()
   const keys = (await redis.keys(`{${prefix}}:*`)).filter((key) => !/:(?:gen|lease|cool)$|:cause:/.test(key))
   const brief: string[] = []
   const lasting: string[] = []

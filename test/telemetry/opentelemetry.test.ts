@@ -8,6 +8,7 @@ import {
 import Fastify from 'fastify'
 import t from 'tap'
 import popularPosts from '../../index.ts'
+import { servicesOf } from '../../plugins/popular-posts.ts'
 import { watchWithOpenTelemetry } from '../../telemetry/opentelemetry.ts'
 import { redisUrl } from '../helpers/redis.ts'
 import { until } from '../helpers/services/until.ts'
@@ -49,7 +50,7 @@ t.test('a meter is told of reads, loads and waits, until it is enough', async (t
   await other.register(popularPosts, { ...options, load: async () => [] })
 
   const first = one.popularPosts.get()
-  await until(async () => (await one.popularPostsBackend.store.generation()) !== undefined, 'there is a generation')
+  await until(async () => (await servicesOf(one).backend.store.generation()) !== undefined, 'there is a generation')
   const second = other.popularPosts.get()
   await until(() => other.popularPosts.stats().waits === 1, 'it waits')
   loading.resolve([])

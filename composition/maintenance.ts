@@ -1,19 +1,15 @@
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
-import fp from 'fastify-plugin'
 import type { Kysely } from 'kysely'
 import type { InvalidateMode } from '../cache/store.ts'
 import { areChangesKept, changesSince } from '../changes/revision.ts'
 import type { Tables } from '../db/popular-posts.ts'
-import type { PopularPostsQuery } from './query.ts'
-
-declare module 'fastify' {
-  interface FastifyInstance {
-    popularPostsUpkeep: ReturnType<typeof createUpkeep>
-  }
-}
+import type { ProblemLog } from '../db/problem-log.ts'
+import type { Backend } from '../lists/backend.ts'
+import type { Lists } from '../lists/popular-posts.ts'
+import type { PopularPostsQuery } from '../lists/query.ts'
+import type { Views } from '../views/post-views.ts'
 
 /** What is kept fresh. */
-export interface UpkeepRequest {
+export interface MaintenanceRequest {
   /** Lists, as they are asked for. Default: the one that every page shows. */
   lists?: readonly PopularPostsQuery[]
   /** Lists of categories. Default: the one without parameters. */
@@ -22,7 +18,7 @@ export interface UpkeepRequest {
   withinSeconds?: number
 }
 
-export interface UpkeepReport {
+export interface MaintenanceReport {
   /** Views that were counted. */
   views: number
   /** How the data had changed since the last run. */
@@ -31,19 +27,24 @@ export interface UpkeepReport {
   lists: number
 }
 
-interface UpkeepOptions {
+export type Maintain = (request?: MaintenanceRequest) => Promise<MaintenanceReport>
+
+interface MaintenanceOptions {
   prefix: string
   db: Kysely<Tables>
+  lists: Lists
+  views: Views
+  problems: ProblemLog
+  redis: Backend['redis']
 }
 
 /**
- * What a server does by and by, done at once when a schedule says so: for fleets of processes that are frozen between
- * requests.
+ * Makes a function that does at once what a server does in the background: it counts views, invalidates on changes, and
+ * refreshes lists. For a schedule, where processes are suspended between requests.
  */
-export function createUpkeep(
-  app: Pick<FastifyInstance, 'popularPosts' | 'postViews' | 'popularPostsBackend' | 'popularPostsTroubles'>,
-  { prefix, db }: UpkeepOptions,
-) {
+export function createMaintenance(options: MaintenanceOptions): Maintain {
+  const { prefix, db, lists, views, problems, redis } = options
+  const { popularPosts } = lists
   const revisionKey = `{${prefix}}:revision`
   let isFirst = true
 
@@ -52,13 +53,12 @@ export function createUpkeep(
    * written last: who dies before that leaves the same changes to the next.
    */
   async function compare(): Promise<InvalidateMode | undefined> {
-    const { redis } = app.popularPostsBackend
     if (redis === undefined || !(await areChangesKept(db))) return undefined
     const known = await redis.ask(() => redis.client.callBuffer('GET', revisionKey))
     const { revision, change, cause } = await changesSince(db, known instanceof Buffer ? known.toString() : undefined)
     // Lost, or never there: then the generation may be older than any change.
     const mode = known instanceof Buffer ? change : 'hard'
-    if (mode !== undefined) await app.popularPosts.invalidate(mode, { cause: change === undefined ? undefined : cause })
+    if (mode !== undefined) await popularPosts.invalidate(mode, { cause: change === undefined ? undefined : cause })
     await redis.ask(() => redis.client.callBuffer('SET', revisionKey, revision))
     return mode
   }
@@ -68,41 +68,31 @@ export function createUpkeep(
    * the others.
    * @throws AggregateError of all that went wrong; the next run goes on from there.
    */
-  async function run(request: UpkeepRequest = {}): Promise<UpkeepReport> {
-    const { lists = [{}], categories = [{}], withinSeconds = 120 } = request
+  async function run(request: MaintenanceRequest = {}): Promise<MaintenanceReport> {
+    const { lists: queries = [{}], categories = [{}], withinSeconds = 120 } = request
     const errors: unknown[] = []
     const attempt = <T>(work: () => Promise<T>) =>
       work().catch((error: unknown) => {
         errors.push(error)
         return undefined
       })
-    await app.popularPosts.thaw()
-    let views = 0
+    await lists.resume()
+    let counted = 0
     await attempt(async () => {
-      const flushed = await app.postViews.flush()
-      views = flushed.views
+      const flushed = await views.postViews.flush()
+      counted = flushed.views
       // See `db/retention.ts`: only where no batch waits to be counted.
-      if (flushed.waiting === 0) await app.postViews.prune()
+      if (flushed.waiting === 0) await views.postViews.prune()
     })
     const change = await attempt(compare)
-    if (isFirst || change === 'hard') await app.popularPostsTroubles.look()
+    if (isFirst || change === 'hard') await problems.check()
     isFirst = false
-    for (const list of lists) await attempt(() => app.popularPosts.refresh(list, { withinSeconds }))
-    for (const list of categories) await attempt(() => app.popularPosts.refreshCategories(list, { withinSeconds }))
-    await app.popularPosts.settle()
-    if (errors.length > 0) throw new AggregateError(errors, `${errors.length} steps of the upkeep failed`)
-    return { views, change, lists: lists.length + categories.length }
+    for (const query of queries) await attempt(() => popularPosts.refresh(query, { withinSeconds }))
+    for (const list of categories) await attempt(() => popularPosts.refreshCategories(list, { withinSeconds }))
+    await lists.idle()
+    if (errors.length > 0) throw new AggregateError(errors, `${errors.length} steps of the maintenance failed`)
+    return { views: counted, change, lists: queries.length + categories.length }
   }
 
-  return { run }
+  return run
 }
-
-const upkeep: FastifyPluginAsync<UpkeepOptions> = async (app, options) => {
-  app.decorate('popularPostsUpkeep', createUpkeep(app, options))
-}
-
-export default fp(upkeep, {
-  name: 'popular-posts-upkeep',
-  dependencies: ['popular-posts-cache', 'popular-posts-views', 'popular-posts-troubles'],
-  fastify: '5.x',
-})

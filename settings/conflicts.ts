@@ -28,28 +28,24 @@ const RouteTaken = createError<[string, ErrorOptions]>(
   500,
 )
 
-/** All that the plugin decorates an app with. */
-const NAMES = [
-  ...['popularPosts', 'postViews', 'popularPostsBackend', 'popularPostsDatabase', 'popularPostsRedis'],
-  ...['popularPostsUpkeep', 'popularPostsFlushDatabase', 'popularPostsListDatabase'],
-  'popularPostsTroubles',
-]
-
 /** Which instances an app has, by its server: scopes do not see each other. */
 const instances = new WeakMap<object, Settings[]>()
+/** The scopes that have an instance. */
+const scopes = new WeakSet<object>()
 
 /**
  * Checks that there is room for an instance of the plugin in a scope of the host's app. One of a parent scope is no
  * obstacle: it is hidden in this one.
  * @throws `PP_ALREADY_REGISTERED`, `PP_NAME_TAKEN`, `PP_PREFIX_TAKEN` that say what to do.
  */
-export function takePlace(app: FastifyInstance, settings: Settings): void {
-  if (Object.hasOwn(app, 'popularPostsBackend')) throw new AlreadyRegistered()
-  for (const name of NAMES) if (Object.hasOwn(app, name)) throw new NameTaken(name, name)
+export function checkConflicts(app: FastifyInstance, settings: Settings): void {
+  if (scopes.has(app)) throw new AlreadyRegistered()
+  for (const name of ['popularPosts', 'postViews']) if (Object.hasOwn(app, name)) throw new NameTaken(name, name)
+  scopes.add(app)
   const others = instances.get(app.server) ?? []
   instances.set(app.server, [...others, settings])
   // Over Redis one would answer with the other's lists, and count its views for posts of another blog.
-  if (others.some((other) => isShared(other) && isShared(settings) && mixes(other, settings)))
+  if (others.some((other) => isShared(other) && isShared(settings) && wouldShareKeys(other, settings)))
     throw new PrefixTaken(settings.prefix)
 }
 
@@ -57,13 +53,13 @@ function isShared({ redis, redisUrl }: Settings): boolean {
   return redis !== undefined || redisUrl !== undefined
 }
 
-function mixes(one: Settings, other: Settings): boolean {
+function wouldShareKeys(one: Settings, other: Settings): boolean {
   const isSameSource = (['db', 'databaseUrl', 'load'] as const).every((name) => one[name] === other[name])
   return one.prefix === other.prefix && !isSameSource
 }
 
 /** An error of a route's registration, as one that says what to do where the host has that route. */
-export function asRouteTaken(error: unknown): unknown {
+export function explainDuplicateRoute(error: unknown): unknown {
   const { code, message } = error as { code?: unknown; message?: string }
   return code === 'FST_ERR_DUPLICATED_ROUTE' ? new RouteTaken(String(message), { cause: error }) : error
 }

@@ -1,0 +1,125 @@
+import { invalidateOnChange } from '../changes/invalidate-on-change.ts'
+import { type Databases, openDatabases } from '../db/open-database.ts'
+import { createProblemLog, type ProblemLog } from '../db/problem-log.ts'
+import { backgroundClock } from '../lib/clock.ts'
+import type { HostRedis } from '../lib/host-redis.ts'
+import type { Logger } from '../lib/logger.ts'
+import { openRedis, type RedisConnections } from '../lib/redis.ts'
+import { type Backend, createBackend } from '../lists/backend.ts'
+import { createSource } from '../lists/loaders.ts'
+import { createLists, type Lists, MAX_LOADS } from '../lists/popular-posts.ts'
+import type { Settings } from '../settings/options.ts'
+import { type CacheEvents, createCacheEvents } from '../telemetry/cache-events.ts'
+import { createViews, type Views } from '../views/post-views.ts'
+import { createMaintenance, type Maintain } from './maintenance.ts'
+
+/** Everything that this plugin runs in an app. The host sees `lists.popularPosts` and `database.views.postViews`. */
+export interface Services {
+  lists: Lists
+  events: CacheEvents
+  backend: Backend
+  /** The connections to Redis; `undefined`: lists and views are in the memory of this process. */
+  redis: RedisConnections | undefined
+  /** The parts that need a database; `undefined`: the host has a `load` and no database. */
+  database: DatabaseServices | undefined
+  /** Waits for what runs for requests. The process may be suspended after that. */
+  idle(): Promise<void>
+  /** Counts what was recorded, and ends everything, the part that was made last first. */
+  close(): Promise<void>
+}
+
+export interface DatabaseServices {
+  views: Views
+  problems: ProblemLog
+  /** Does the background work of a server once: for schedules on Lambda. */
+  maintain: Maintain
+}
+
+/**
+ * Opens the connections of an app, and puts its parts together.
+ * @param settings what `checkOptions` returns.
+ * @param hostRedis the client of the host, where it brings one.
+ * @throws what the first part that cannot be made throws; the parts before it are closed.
+ */
+export async function createServices(settings: Settings, log: Logger, hostRedis?: HostRedis): Promise<Services> {
+  const { prefix, runsBetweenRequests, databaseUrl, databasePassword } = settings
+  const closers: (() => Promise<void>)[] = []
+  async function close(): Promise<void> {
+    for (const closePart of closers.reverse()) await closePart()
+  }
+
+  try {
+    const databases = openDatabasesOf(settings, log)
+    closers.push(async () => databases?.close())
+
+    const redis = await openRedisOf(settings, log, hostRedis)
+    closers.push(async () => redis?.close())
+
+    const events = createCacheEvents(log)
+    const backend = createBackend({ prefix, runsBetweenRequests, redis, observe: events.emit })
+    await backend.warmUp()
+
+    const views = databases && createViews({ ...databases, settings, redis: backend.redis, log })
+    closers.push(async () => views?.close())
+
+    const countViews = async () => {
+      // A load does not wait for a Redis that is known to be out of reach.
+      if (!backend.state().isDown) await views?.flushBriefly()
+    }
+    const source = createSource(settings, databases?.db, countViews, databases?.listDb)
+    const lists = createLists(settings, source, backend, events)
+    closers.push(lists.idle)
+
+    const idle = async () => {
+      await views?.idle()
+      await lists.idle()
+    }
+    if (databases === undefined || views === undefined)
+      return { lists, events, backend, redis, database: undefined, idle, close }
+
+    const { db } = databases
+    const problems = createProblemLog({ db, log, clock: backgroundClock })
+    closers.push(problems.close)
+
+    if (runsBetweenRequests) {
+      const changes = invalidateOnChange({
+        db,
+        databaseUrl,
+        password: databasePassword,
+        clock: backgroundClock,
+        log,
+        invalidate: (mode, more) => lists.popularPosts.invalidate(mode, more),
+        onHardChange: problems.checkSoon,
+      })
+      closers.push(changes.close)
+      // No list is loaded before this: a change after it is not missed.
+      await changes.ready()
+    }
+    const maintain = createMaintenance({ prefix, db, lists, views, problems, redis: backend.redis })
+    return { lists, events, backend, redis, database: { views, problems, maintain }, idle, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** The pools of `databaseUrl`, or the Kysely instance of the host, which stays open. */
+function openDatabasesOf(settings: Settings, log: Logger): Databases | undefined {
+  const { db, databaseUrl, databasePassword: password, loadTimeoutSeconds, runsBetweenRequests } = settings
+  if (db !== undefined) return { db, listDb: db, flushDb: db, close: async () => {} }
+  if (databaseUrl === undefined) return undefined
+  // A process that is suspended between requests has one request at a time.
+  const size = runsBetweenRequests ? { max: 6, listMax: MAX_LOADS } : { max: 2, listMax: 0 }
+  return openDatabases({ databaseUrl, password, statementSeconds: loadTimeoutSeconds, ...size }, log)
+}
+
+async function openRedisOf(
+  { redisUrl, redisCluster, redisPassword, runsBetweenRequests }: Settings,
+  log: Logger,
+  hostRedis: HostRedis | undefined,
+): Promise<RedisConnections | undefined> {
+  if (hostRedis === undefined && redisUrl === undefined) return undefined
+  // The first request of a process that is suspended would have to do without Redis: its start may take longer.
+  const bootBudgetMs = runsBetweenRequests ? 500 : 2_000
+  return openRedis({ client: hostRedis, redisUrl, isCluster: redisCluster, password: redisPassword, bootBudgetMs }, log)
+}

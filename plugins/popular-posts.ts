@@ -1,0 +1,82 @@
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import { createServices, type Services } from '../composition/services.ts'
+import { findHostRedis } from '../lib/host-redis.ts'
+import type { PopularPosts } from '../lists/popular-posts.ts'
+import categoriesRoute from '../routes/categories.ts'
+import { guarded, handleOwnError } from '../routes/errors.ts'
+import invalidateRoute from '../routes/invalidate.ts'
+import popularPostsRoute from '../routes/popular-posts.ts'
+import viewsRoute from '../routes/views.ts'
+import { checkConflicts, explainDuplicateRoute } from '../settings/conflicts.ts'
+import { checkOptions, type PopularPostsOptions, type Settings } from '../settings/options.ts'
+import type { PostViews } from '../views/post-views.ts'
+import freezeHooks from './freeze-hooks.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The cache of popular posts. */
+    popularPosts: PopularPosts
+    /** Records views, and counts them. Not there where the plugin has no database. */
+    postViews: PostViews
+  }
+}
+
+const services = new WeakMap<object, Services>()
+
+/** The services behind `app.popularPosts`: for other parts of this package. */
+export function servicesOf({ popularPosts }: Pick<FastifyInstance, 'popularPosts'>): Services {
+  const found = services.get(popularPosts)
+  if (found === undefined)
+    throw new TypeError('Expected app.popularPosts of fastify-popular-posts, got something else.')
+  return found
+}
+
+/**
+ * The Fastify plugin. It decorates the app with `app.popularPosts` and, where it has a database, `app.postViews`. Unless the
+ * option `routes` is false, it adds `GET /posts/popular`, `GET /categories` and `POST /posts/:slug/views`; with an `adminToken`
+ * also `POST /posts/popular/invalidate`.
+ *
+ * ```ts
+ * await app.register(popularPosts, { databaseUrl: 'postgres://…', redisUrl: 'redis://…' })
+ * ```
+ * @throws at registration: `PP_INVALID_OPTIONS`, which lists every invalid option; `PP_ALREADY_REGISTERED`, `PP_NAME_TAKEN`,
+ * `PP_PREFIX_TAKEN` and `PP_ROUTE_TAKEN` when it conflicts with your app; `PP_NO_SUCH_REDIS` when `redis` names no client. Each
+ * says what to do.
+ */
+const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => {
+  const settings = checkOptions(options)
+  checkConflicts(app, settings)
+  const hostRedis = settings.redis === undefined ? undefined : findHostRedis(app, settings.redis)
+  const made = await createServices(settings, app.log, hostRedis)
+  app.addHook('onClose', made.close)
+  const { lists, database, idle } = made
+  services.set(lists.popularPosts, made)
+  app.decorate('popularPosts', lists.popularPosts)
+  if (database !== undefined) app.decorate('postViews', database.views.postViews)
+  if (!settings.runsBetweenRequests) await app.register(freezeHooks, { resume: lists.resume, idle })
+  else if (database !== undefined) app.addHook('onReady', async () => database.problems.checkSoon())
+  if (settings.routes !== false) await addRoutes(app, settings, made)
+}
+
+async function addRoutes(app: FastifyInstance, settings: Settings, { lists, database }: Services): Promise<void> {
+  const routes = async (scope: FastifyInstance) => {
+    scope.setErrorHandler(handleOwnError)
+    scope.addHook('onRoute', (route) => {
+      route.handler = guarded(route.handler)
+    })
+    await scope.register(popularPostsRoute, { settings, lists })
+    await scope.register(categoriesRoute, { settings, lists })
+    if (database !== undefined)
+      await scope.register(viewsRoute, { views: database.views, perMinute: settings.viewsPerMinute })
+    const { adminToken: token } = settings
+    if (token !== undefined) await scope.register(invalidateRoute, { token, lists })
+  }
+  try {
+    await app.register(routes, { prefix: settings.routes || '' })
+  } catch (error) {
+    throw explainDuplicateRoute(error)
+  }
+}
+
+export const popularPosts = fp(plugin, { name: 'fastify-popular-posts', fastify: '5.x' })
