@@ -9,7 +9,7 @@ import { blogSignals } from './migrations/005-blog-signals.ts'
 import { keptWindows } from './migrations/006-kept-windows.ts'
 import { safeFunctions } from './migrations/007-safe-functions.ts'
 import { findLookAlikes } from './safe-path.ts'
-import { codeOf, StartupError } from './startup-error.ts'
+import { codeOf, messageOf, StartupError } from './startup-error.ts'
 
 export { POST_ID_TYPES, type PostIdType } from './migrations/001-view-counters.ts'
 
@@ -119,6 +119,11 @@ async function migrator<DB>(db: Kysely<DB>, { adopt }: MigrateOptions = {}): Pro
 export async function migrateToLatest<DB>(db: Kysely<DB>, options?: MigrateOptions): Promise<string[]> {
   const result = await (await migrator(db, options)).migrateToLatest()
   if (codeOf(result.error) === '42P07') await expectNamesFree(db, options)
+  if (/^corrupted migrations/.test(messageOf(result.error)))
+    throw new StartupError(
+      'The database has migrations that this version of the package does not know: use the newer version that made them.',
+      { cause: result.error },
+    )
   return namesOf(result)
 }
 
