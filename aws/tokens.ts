@@ -28,7 +28,12 @@ export function elastiCacheToken({ signer, cache, isServerless, user }: ElastiCa
 export function rdsToken({ signer, host, port, user }: RdsIdentity, nowMs: number): string {
   const query = { Action: 'connect', DBUser: user }
   return presign({
-    ...{ signer, service: 'rds-db', host: `${host}:${port}`, query, expiresSeconds: EXPIRES_SECONDS, nowMs },
+    signer,
+    service: 'rds-db',
+    host: `${host}:${port}`,
+    query,
+    expiresSeconds: EXPIRES_SECONDS,
+    nowMs,
   })
 }
 

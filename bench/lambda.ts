@@ -45,7 +45,8 @@ async function start(file: string): Promise<number> {
   const child = spawn(process.execPath, ['--input-type=module', '--eval', code], {
     env: {
       // Nothing listens there: refused at once.
-      ...{ DATABASE_URL: 'postgres://nobody@127.0.0.1:9/none', REDIS_URL: 'redis://127.0.0.1:9' },
+      DATABASE_URL: 'postgres://nobody@127.0.0.1:9/none',
+      REDIS_URL: 'redis://127.0.0.1:9',
       LOG_LEVEL: 'silent',
     },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -65,15 +66,17 @@ try {
   await writeFile(source, BARE)
   try {
     await build({
-      ...{
-        absWorkingDir: root,
-        entryPoints: [source],
-        outfile: bare,
-        bundle: true,
-        platform: 'node',
-        target: 'node22',
-      },
-      ...{ format: 'esm', mainFields: ['module', 'main'], minify: true, legalComments: 'none', logLevel: 'warning' },
+      absWorkingDir: root,
+      entryPoints: [source],
+      outfile: bare,
+      bundle: true,
+      platform: 'node',
+      target: 'node22',
+      format: 'esm',
+      mainFields: ['module', 'main'],
+      minify: true,
+      legalComments: 'none',
+      logLevel: 'warning',
       banner: {
         js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
       },

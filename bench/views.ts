@@ -53,8 +53,11 @@ t.teardown(() => db.destroy())
 async function fill(): Promise<void> {
   await migrateToLatest(db)
   const rows = Array.from({ length: Math.max(posts, 50) }, (_none, index) => ({
-    ...{ slug: `post-${index}`, title: `A post of the blog, number ${index}`, url: `/posts/post-${index}` },
-    ...{ excerpt: 'x'.repeat(200), published_at: new Date(0) },
+    slug: `post-${index}`,
+    title: `A post of the blog, number ${index}`,
+    url: `/posts/post-${index}`,
+    excerpt: 'x'.repeat(200),
+    published_at: new Date(0),
   }))
   await db.insertInto('posts').values(rows).execute()
   // What the original's list needs: the count to order by, and views by post and time.

@@ -89,7 +89,9 @@ program.addCommand(
       const config = readConfig()
       const { db, close, isAdopted } = await openServiceDatabase(config)
       return {
-        ...{ db, timeZone: config.siteTimeZone, dedupSeconds: config.viewDedupSeconds },
+        db,
+        timeZone: config.siteTimeZone,
+        dedupSeconds: config.viewDedupSeconds,
         address: addressOf(config),
         async close() {
           // Services that run on this database show the new counts at once.

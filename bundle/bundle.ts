@@ -47,15 +47,19 @@ function asModule(code: string): string {
 const outdir = `${root}build/lambda`
 await rm(outdir, { recursive: true, force: true })
 const { metafile } = await build({
-  ...{
-    absWorkingDir: root,
-    entryPoints: { lambda: 'lambda.ts', migrate: 'lambda-migrate.ts' },
-    outdir,
-    outExtension: { '.js': '.mjs' },
-    metafile: true,
-  },
-  ...{ bundle: true, platform: 'node', target: 'node22', format: 'esm', mainFields: ['module', 'main'] },
-  ...{ minify: true, legalComments: 'none', logLevel: 'warning' },
+  absWorkingDir: root,
+  entryPoints: { lambda: 'lambda.ts', migrate: 'lambda-migrate.ts' },
+  outdir,
+  outExtension: { '.js': '.mjs' },
+  metafile: true,
+  bundle: true,
+  platform: 'node',
+  target: 'node22',
+  format: 'esm',
+  mainFields: ['module', 'main'],
+  minify: true,
+  legalComments: 'none',
+  logLevel: 'warning',
   // Some packages are CommonJS and ask for Node.js' own modules.
   banner: {
     js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",

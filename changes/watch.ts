@@ -134,7 +134,8 @@ export function watchChanges({ db, databaseUrl, password, clock, onChange, log }
     databaseUrl === undefined
       ? undefined
       : listenForChanges({
-          ...{ connectionString: databaseUrl, password },
+          connectionString: databaseUrl,
+          password,
           onNotice: hear,
           onListening: () => void startOver(),
           onLost(error, isRefused) {

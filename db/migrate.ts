@@ -1,5 +1,5 @@
 import { type Kysely, type Migrator, sql } from 'kysely'
-import { codeOf, StartupError } from '../lib/errors.ts'
+import { codeOf, messageOf, StartupError } from '../lib/errors.ts'
 import { NamesTaken } from './explain-error.ts'
 import { importMigrator, type Migration } from './kysely-migrator.ts'
 import { type PostIdType, viewCounters } from './migrations/001-view-counters.ts'
@@ -119,6 +119,11 @@ async function migrator<DB>(db: Kysely<DB>, { adopt }: MigrateOptions = {}): Pro
 export async function migrateToLatest<DB>(db: Kysely<DB>, options?: MigrateOptions): Promise<string[]> {
   const result = await (await migrator(db, options)).migrateToLatest()
   if (codeOf(result.error) === '42P07') await expectNamesFree(db, options)
+  if (/^corrupted migrations/.test(messageOf(result.error)))
+    throw new StartupError(
+      'The database has migrations that this version of the package does not know: use the newer version that made them.',
+      { cause: result.error },
+    )
   return namesOf(result)
 }
 

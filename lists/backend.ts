@@ -74,14 +74,21 @@ export function createBackend({ prefix, runsBetweenRequests, redis, observe }: B
     probesBehind: runsBetweenRequests,
     backup: memory,
     clock: systemClock,
-    ...{ deadlineMs: DEADLINE_MS, retryAfterMs: RETRY_AFTER_MS, localMs: NEAR_MAX_STALE_MS, observe },
+    deadlineMs: DEADLINE_MS,
+    retryAfterMs: RETRY_AFTER_MS,
+    localMs: NEAR_MAX_STALE_MS,
+    observe,
   })
   const background = createBreaker({
     deadlineMs: runsBetweenRequests ? BACKGROUND_DEADLINE_MS : DEADLINE_MS,
-    ...{ clock: systemClock, retryAfterMs: RETRY_AFTER_MS, probesBehind: runsBetweenRequests },
+    clock: systemClock,
+    retryAfterMs: RETRY_AFTER_MS,
+    probesBehind: runsBetweenRequests,
     probe: primary.generation,
     // The store says the same, and is what the lists depend on.
-    ...{ onAnswer() {}, onOpen() {}, onClose() {} },
+    onAnswer() {},
+    onOpen() {},
+    onClose() {},
   })
   client.on('ready', () => {
     store.heal()

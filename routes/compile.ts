@@ -2,9 +2,13 @@ import { Ajv, type ValidateFunction } from 'ajv'
 
 /** How what is asked of our routes is checked; also where that is compiled ahead (see `bundle/precompile.ts`). */
 export const ROUTE_AJV_OPTIONS = {
-  ...{ coerceTypes: 'array' as const, useDefaults: true, removeAdditional: true, strict: false },
+  coerceTypes: 'array' as const,
+  useDefaults: true,
+  removeAdditional: true,
+  strict: false,
   // The schemas are ours.
-  ...{ meta: false, validateSchema: false },
+  meta: false,
+  validateSchema: false,
 }
 
 /**

@@ -63,7 +63,9 @@ interface ViewRouteOptions {
 const viewsRoute: FastifyPluginAsyncTypebox<ViewRouteOptions> = async (app, { views, perMinute }) => {
   if (perMinute > 0) {
     await app.register(rateLimit, {
-      ...{ max: perMinute, timeWindow: 60_000, cache: 10_000 },
+      max: perMinute,
+      timeWindow: 60_000,
+      cache: 10_000,
       // As long as an address can be, and no part of a header of many kilobytes: each is remembered for a minute.
       keyGenerator: ({ ip }) => copyOf(networkOf(ip).slice(0, 64)),
       errorResponseBuilder: (_request, { ttl }) => Object.assign(new TooManyViews(perMinute), { retryAfterMs: ttl }),

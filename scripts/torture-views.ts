@@ -54,8 +54,12 @@ const ledger = await watchTakenViews(redis.url)
 t.teardown(async () => ledger.close())
 
 const options = {
-  ...{ databaseUrl: postgres.url, redisUrl: redis.url, prefix: PREFIX },
-  ...{ viewsPerMinute: 0, viewFlushSeconds: 1, viewDedupSeconds: 86_400 },
+  databaseUrl: postgres.url,
+  redisUrl: redis.url,
+  prefix: PREFIX,
+  viewsPerMinute: 0,
+  viewFlushSeconds: 1,
+  viewDedupSeconds: 86_400,
 }
 const running = new Set<ViewCounter>()
 const work = new Set<Promise<void>>()

@@ -43,8 +43,17 @@ export async function buildApp(
   const { siteTimeZone: timeZone, redisCluster, redisUrl, adminToken, viewDedupSeconds } = config
   const { loadTimeoutSeconds, combineFilters } = config
   await app.register(popularPosts, {
-    ...{ ...config.cache, timeZone, databaseUrl, redisUrl, redisCluster, adminToken, viewDedupSeconds },
-    ...{ ...passwordsOf(config.iam), runsBetweenRequests, loadTimeoutSeconds, combineFilters },
+    ...config.cache,
+    timeZone,
+    databaseUrl,
+    redisUrl,
+    redisCluster,
+    adminToken,
+    viewDedupSeconds,
+    ...passwordsOf(config.iam),
+    runsBetweenRequests,
+    loadTimeoutSeconds,
+    combineFilters,
   })
   const { lists } = servicesOf(app)
   await app.register(health, { lists })

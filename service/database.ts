@@ -81,8 +81,9 @@ const nameOf = ({ databaseUrl }: Config) => (databaseUrl === undefined ? 'DATA_D
 /** What is not known is a sentence, too, as the message of the driver may name the address and the user. */
 function unusable(error: unknown, config: Config): StartupError {
   if (error instanceof StartupError) return error
+  const code = codeOf(error)
   return new StartupError(
-    `The database in ${nameOf(config)} could not be used (${codeOf(error) || 'no code'}): see the log of PostgreSQL for the reason.`,
+    `The database in ${nameOf(config)} could not be used${code && ` (${code})`}: see the log of PostgreSQL for the reason.`,
     { cause: error },
   )
 }

@@ -100,15 +100,21 @@ function listOf(key: string): (typeof LISTS)[number] {
 function createObserver(register: AnyRegistry) {
   const registers = [register]
   const reads = new DurationHistogram({
-    ...{ name: 'popular_posts_read_duration_seconds', labelNames: ['outcome'], registers },
+    name: 'popular_posts_read_duration_seconds',
+    labelNames: ['outcome'],
+    registers,
     help: 'From the question for a list to the answer of the cache. What the process has at hand is not timed, and counts as 0.',
   })
   const loads = new DurationHistogram({
-    ...{ name: 'popular_posts_load_duration_seconds', labelNames: ['list', 'outcome'], registers },
+    name: 'popular_posts_load_duration_seconds',
+    labelNames: ['list', 'outcome'],
+    registers,
     help: 'Loads of lists: the query and the storing of what it brought.',
   })
   const waits = new DurationHistogram({
-    ...{ name: 'popular_posts_wait_duration_seconds', labelNames: [], registers },
+    name: 'popular_posts_wait_duration_seconds',
+    labelNames: [],
+    registers,
     help: 'Waits for a load of another process.',
   })
   const byRead = {

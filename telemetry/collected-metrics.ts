@@ -23,7 +23,10 @@ export function mirror(register: AnyRegistry, type: 'counter' | 'gauge', metrics
   for (const { name, help, label, read } of metrics) {
     const labelNames = label === undefined ? [] : [label]
     const metric: Counter | Gauge = new Metric({
-      ...{ name, help, labelNames, registers: [register] },
+      name,
+      help,
+      labelNames,
+      registers: [register],
       collect() {
         const value = read()
         metric.reset()

@@ -68,10 +68,12 @@ export function watchWithOpenTelemetry(meter: Meter): () => void {
     })
   }
   const loads = meter.createHistogram('popular_posts.load.duration', {
-    ...{ description: 'Loads of lists: the query and the storing of what it brought.', unit: 's' },
+    description: 'Loads of lists: the query and the storing of what it brought.',
+    unit: 's',
   })
   const waits = meter.createHistogram('popular_posts.wait.duration', {
-    ...{ description: 'Waits for a load of another process.', unit: 's' },
+    description: 'Waits for a load of another process.',
+    unit: 's',
   })
 
   function hear(message: unknown): void {

@@ -98,7 +98,9 @@ for (const { manager, node, isStrict, order } of installations) {
     await writeFile(
       join(directory, 'package.json'),
       JSON.stringify({
-        ...{ name: 'host', version: '1.0.0', private: true },
+        name: 'host',
+        version: '1.0.0',
+        private: true,
         // Fastify 5.12 itself wants cookie 2, which wants Node.js 22.
         ...(isStrict && node === 20 ? { overrides, resolutions: overrides } : {}),
       }),

@@ -118,8 +118,14 @@ interface PostViewsOptions {
 export function createViews({ settings, db, flushDb, redis, log }: PostViewsOptions): Views {
   const { timeZone, viewDedupSeconds: dedupSeconds } = settings
   const counts: PostViewsStats = {
-    ...{ counted: 0, repeat: 0, bot: 0, prefetch: 0, dropped: 0 },
-    ...{ flushed: 0, batches: 0, flushesFailed: 0 },
+    counted: 0,
+    repeat: 0,
+    bot: 0,
+    prefetch: 0,
+    dropped: 0,
+    flushed: 0,
+    batches: 0,
+    flushesFailed: 0,
   }
   const recording = new Set<Promise<unknown>>()
   const troubles = { dropped: false, flushing: false, pruning: false, unreadable: false, misfit: false }
@@ -132,11 +138,14 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
   })
   const { buffer, flushed } = createBuffer()
   const recordView = createRecorder({
-    ...{ buffer, dedupSeconds, quarterOf },
+    buffer,
+    dedupSeconds,
+    quarterOf,
     now: Date.now,
   })
   const flusher = createFlusher({
-    ...{ buffer: flushed, nonce },
+    buffer: flushed,
+    nonce,
     count: (id, buckets) => countBatch(flushDb, { id, timeZone, nowMs: Date.now(), buckets, onMisfit }),
     rest: restAfter,
     onAside(batch, error) {

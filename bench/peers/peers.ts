@@ -35,7 +35,11 @@ function connect(redisUrl: string): Redis {
 const ours: Create = async ({ redisUrl, load, ttlSeconds, staleSeconds }) => {
   const app = Fastify()
   await app.register(popularPosts, {
-    ...{ redisUrl, ttlSeconds, staleSeconds, maxDays: 100, routes: false },
+    redisUrl,
+    ttlSeconds,
+    staleSeconds,
+    maxDays: 100,
+    routes: false,
     // A list is named by its window here.
     load: ({ days }) => load(String(days)),
   })
@@ -55,8 +59,11 @@ const bentocache: Create = async ({ redisUrl, load, ttlSeconds, staleSeconds }) 
   return {
     get: (key) =>
       cache.getOrSet({
-        ...{ key, factory: () => load(key) },
-        ...{ ttl: ttlSeconds * 1000, grace: staleSeconds * 1000, timeout: 0 },
+        key,
+        factory: () => load(key),
+        ttl: ttlSeconds * 1000,
+        grace: staleSeconds * 1000,
+        timeout: 0,
       }),
     invalidate: (key) => cache.delete({ key }),
   }
@@ -64,7 +71,8 @@ const bentocache: Create = async ({ redisUrl, load, ttlSeconds, staleSeconds }) 
 
 const asyncCacheDedupe: Create = async ({ redisUrl, load, ttlSeconds, staleSeconds }) => {
   const cache = createCache({
-    ...{ ttl: ttlSeconds, stale: staleSeconds },
+    ttl: ttlSeconds,
+    stale: staleSeconds,
     storage: { type: 'redis', options: { client: connect(redisUrl) } },
   }).define('list', (key: string) => load(key))
   return { get: (key) => cache.list(key), invalidate: (key) => cache.clear('list', key) }
@@ -81,8 +89,11 @@ const epicCachified: Create = async ({ redisUrl, load, ttlSeconds, staleSeconds 
   return {
     get: (key) =>
       cachified({
-        ...{ key, cache, getFreshValue: () => load(key) },
-        ...{ ttl: ttlSeconds * 1000, swr: staleSeconds * 1000 },
+        key,
+        cache,
+        getFreshValue: () => load(key),
+        ttl: ttlSeconds * 1000,
+        swr: staleSeconds * 1000,
       }),
     invalidate: (key) => cache.delete(key),
   }
@@ -91,7 +102,8 @@ const epicCachified: Create = async ({ redisUrl, load, ttlSeconds, staleSeconds 
 /** Two levels that tell each other of changes. It has no stale values. */
 const cacheable: Create = async ({ redisUrl, load, ttlSeconds }) => {
   const cache = new Cacheable({
-    ...{ secondary: new KeyvRedis(redisUrl), ttl: ttlSeconds * 1000 },
+    secondary: new KeyvRedis(redisUrl),
+    ttl: ttlSeconds * 1000,
     sync: { qified: new RedisMessageProvider({ uri: redisUrl }) },
   })
   cache.on('error', () => {})

@@ -136,7 +136,12 @@ async function importFrom(
     try {
       summary = await importLog({
         ...choices,
-        ...{ db, timeZone, dedupSeconds, nowMs: nowMs(), input, beforeCreatingPosts },
+        db,
+        timeZone,
+        dedupSeconds,
+        nowMs: nowMs(),
+        input,
+        beforeCreatingPosts,
         onProgress: progress.update,
       })
     } catch (error) {

@@ -22,7 +22,11 @@ const LOCK = '1886351984, 3'
  */
 export async function makeRole({ port, password, dataDirectory }: RoleOptions): Promise<void> {
   const client = new Client({
-    ...{ host: '127.0.0.1', port, user: 'postgres', database: 'postgres', password },
+    host: '127.0.0.1',
+    port,
+    user: 'postgres',
+    database: 'postgres',
+    password,
     application_name: 'popular-posts setup',
     connectionTimeoutMillis: 2_000,
   })

@@ -46,7 +46,9 @@ async function serve(app: FastifyInstance, name: string): Promise<Asset> {
   ] as const) {
     app.get(url, async (request, reply) => {
       reply.headers({
-        ...{ 'content-type': TYPES[extension], 'cache-control': caching, etag },
+        'content-type': TYPES[extension],
+        'cache-control': caching,
+        etag,
         'access-control-allow-origin': '*',
         'cross-origin-resource-policy': 'cross-origin',
         'x-content-type-options': 'nosniff',

@@ -32,8 +32,11 @@ export function homeWithout(popular: readonly PopularPost[], shown: Pick<Home, '
   const none = new Array<number>(DAYS).fill(0)
   const posts = popular.slice(0, 10).map((post) => ({
     ...post,
-    ...{ id: String(post.id), author: post.author?.name ?? null, publishedAt: new Date(post.publishedAt) },
-    ...{ categories: post.categories.map(({ name }) => name), perDay: none },
+    id: String(post.id),
+    author: post.author?.name ?? null,
+    publishedAt: new Date(post.publishedAt),
+    categories: post.categories.map(({ name }) => name),
+    perDay: none,
   }))
   return html`
     !${notice('The database does not answer. This is the last good list, out of the cache.')}

@@ -9,7 +9,10 @@ export function keep<T extends object>(
   load: (key: string) => Promise<T>,
 ): (key: string) => Promise<T> {
   const kept = new LRUCache<string, T>({
-    ...{ max, ttl: keptMs, allowStaleOnFetchRejection: true, noDeleteOnFetchRejection: true },
+    max,
+    ttl: keptMs,
+    allowStaleOnFetchRejection: true,
+    noDeleteOnFetchRejection: true,
     fetchMethod: load,
   })
   return (key) => kept.forceFetch(key)

@@ -61,7 +61,12 @@ t.test("a token for RDS is the SDK's", async (t) => {
     const identity = { host: 'proxy.example', port: 5432, user: 'popular_posts' }
     const credentials = { ...keys, ...(sessionToken === undefined ? {} : { sessionToken }) }
     const sdk = new Signer({
-      ...{ hostname: identity.host, port: identity.port, username: identity.user, region, credentials, sha256: Sha256 },
+      hostname: identity.host,
+      port: identity.port,
+      username: identity.user,
+      region,
+      credentials,
+      sha256: Sha256,
     })
     const theirs = await sdk.getAuthToken()
     const date = parametersOf(theirs)['X-Amz-Date'] ?? ''

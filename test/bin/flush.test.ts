@@ -27,7 +27,8 @@ async function setUp(t: Test) {
   const buffer = createRedisViewBuffer({ client, prefix, dedupSeconds: 900 })
   let visitors = 0
   return {
-    ...{ pool, buffer },
+    pool,
+    buffer,
     env: { DATABASE_URL: databaseUrl, REDIS_URL: await redisUrl(), CACHE_PREFIX: prefix },
     async view(times: number, quarterMs = 0) {
       for (let time = 0; time < times; time += 1) {
@@ -103,7 +104,8 @@ t.test('what it cannot do is one sentence, without addresses and secrets, and ex
   }
   await pool.query('alter table post_views_batch rename to away')
   t.match(await flush(t, env), {
-    ...{ code: 1, stdout: '' },
+    code: 1,
+    stdout: '',
     stderr: /^Not all views could be counted \(42P01\): check .+; nothing is lost, run it again\.\n$/,
   })
   await pool.query('alter table away rename to post_views_batch')

@@ -123,7 +123,11 @@ for (const javaScriptEnabled of [true, false]) {
     async (t) => {
       const { db, url } = await createTestDatabase(t)
       await importLog({
-        ...{ db, timeZone: 'UTC', dedupSeconds: 900, nowMs: Date.now(), createPosts: true },
+        db,
+        timeZone: 'UTC',
+        dedupSeconds: 900,
+        nowMs: Date.now(),
+        createPosts: true,
         post: compilePostPattern('/blog/'),
         input: Readable.from([
           logOf(['/blog/old/', '/blog/older.html'].map((target, second) => ({ second, target }))),

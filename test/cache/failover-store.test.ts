@@ -44,8 +44,12 @@ function setUp() {
     generation: () => gate(() => shared.generation()),
   }
   const store = createFailoverStore({
-    ...{ primary, backup: createMemoryStore({ clock, nonce }), clock },
-    ...{ deadlineMs: 150, retryAfterMs: 1000, localMs: 5000 },
+    primary,
+    backup: createMemoryStore({ clock, nonce }),
+    clock,
+    deadlineMs: 150,
+    retryAfterMs: 1000,
+    localMs: 5000,
     observe: (event: CacheEvent) => events.push(event.type),
   })
   const acquire = (key = 'a') => store.acquire(key, { token: nonce(), leaseMs: 3000 })
@@ -66,7 +70,13 @@ function setUp() {
     return tookMs ?? Number.POSITIVE_INFINITY
   }
   return {
-    ...{ clock, store, shared, events, acquire, takeLease, duration },
+    clock,
+    store,
+    shared,
+    events,
+    acquire,
+    takeLease,
+    duration,
     asked: () => asked,
     set(next: Reach) {
       reach = next

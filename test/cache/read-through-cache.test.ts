@@ -16,7 +16,11 @@ function setUp(t: Test, { random = (): number => 0.5, wrap = (store: Store): Sto
   const counts = createCounts()
   const createProcess = () =>
     createReadThroughCache({
-      ...{ store, clock, random, nonce, policy },
+      store,
+      clock,
+      random,
+      nonce,
+      policy,
       observe(event) {
         events.push(event)
         counts.count(event)
@@ -238,7 +242,12 @@ t.test('a cause is acted on once; whoever names it later is promised the same', 
   const counts = createCounts()
   const createProcess = () =>
     createReadThroughCache({
-      ...{ store, clock, random: () => 0.5, nonce: createNames(), policy, near: { maxStaleMs: 1000 } },
+      store,
+      clock,
+      random: () => 0.5,
+      nonce: createNames(),
+      policy,
+      near: { maxStaleMs: 1000 },
       observe: counts.count,
     })
   const [first, second] = [createProcess(), createProcess()]
@@ -421,7 +430,12 @@ t.test('a process that was frozen joins nobody to what it had asked before', asy
   }
   const createProcess = (acquire: Store['acquire']) =>
     createReadThroughCache({
-      ...{ store: { ...store, acquire }, clock, random: () => 0.5, nonce, policy, near: { maxStaleMs: 1000 } },
+      store: { ...store, acquire },
+      clock,
+      random: () => 0.5,
+      nonce,
+      policy,
+      near: { maxStaleMs: 1000 },
       observe: () => {},
     })
   const [frozen, other] = [createProcess(reply), createProcess(store.acquire)]
@@ -524,7 +538,13 @@ t.test('an entry of another rank goes soon unless it is read again, also from th
   const { clock, store, load, loads } = setUp(t)
   const createProcess = (near: { maxStaleMs: number } | undefined) =>
     createReadThroughCache({
-      ...{ store, clock, random: () => 0.5, nonce: createNames(), policy, near, observe: () => {} },
+      store,
+      clock,
+      random: () => 0.5,
+      nonce: createNames(),
+      policy,
+      near,
+      observe: () => {},
     })
   for (const near of [undefined, { maxStaleMs: 1000 }]) {
     const cache = createProcess(near)

@@ -15,7 +15,12 @@ async function setUp() {
   let asked = 0
   const createProcess = (acquire: Store['acquire']) =>
     createReadThroughCache({
-      ...{ store: { ...store, acquire }, clock, random: () => 0.5, nonce, policy, near: { maxStaleMs: 1000 } },
+      store: { ...store, acquire },
+      clock,
+      random: () => 0.5,
+      nonce,
+      policy,
+      near: { maxStaleMs: 1000 },
       observe: counts.count,
     })
   const reader = createProcess((key, request) => {

@@ -54,7 +54,8 @@ function openKysely(t: Test, url: string, onQuery = (_sql: string, _parameters: 
 
 const popularPosts = (t: Test, databaseUrl: string, args: string[], input?: string) =>
   runProgram(t, 'bin/popular-posts.ts', {
-    ...{ args, env: { DATABASE_URL: databaseUrl } },
+    args,
+    env: { DATABASE_URL: databaseUrl },
     ...(input === undefined ? {} : { input }),
   })
 
@@ -82,8 +83,14 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
       { slug: 'two', views: 0, author: { name: 'Bob', slug: 'bob' }, categories: [], tags: [], commentCount: 0 },
       {
         id: postId === 'bigint' ? 1 : ids.get('one'),
-        ...{ slug: 'one', title: 'One', publishedAt: '2020-01-01T00:00:00.000Z', image: null, readingMinutes: 1 },
-        ...{ categories: [{ name: 'News', slug: 'news' }], tags: ['Red'], commentCount: 1 },
+        slug: 'one',
+        title: 'One',
+        publishedAt: '2020-01-01T00:00:00.000Z',
+        image: null,
+        readingMinutes: 1,
+        categories: [{ name: 'News', slug: 'news' }],
+        tags: ['Red'],
+        commentCount: 1,
       },
     ])
     const categories = async () => (await app.inject('/categories')).json<{ slug: string }[]>().map(({ slug }) => slug)

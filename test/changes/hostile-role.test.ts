@@ -24,7 +24,10 @@ async function createOwned(t: Test) {
   t.teardown(() => db.destroy())
   await migrateToLatest(db)
   return {
-    ...{ pool, owner, own, db },
+    pool,
+    owner,
+    own,
+    db,
     dropRole: () =>
       pool.query(
         `alter database ${rows[0]?.name} owner to current_user; drop owned by ${owner} cascade; drop role ${owner}`,

@@ -17,7 +17,10 @@ function setUp() {
     onFailure: (error) => failures.push(error),
   })
   return {
-    ...{ clock, applied, throttle, failures },
+    clock,
+    applied,
+    throttle,
+    failures,
     notice: (change: Change, cause: string | undefined) => throttle.add({ change, cause, isNotice: true }),
     compared: (change: Change, cause: string | undefined) => throttle.add({ change, cause, isNotice: false }),
     setDown: (value: boolean) => {

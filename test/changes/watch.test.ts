@@ -18,7 +18,10 @@ function watch(t: Test, db: Kysely<Tables>, databaseUrl?: string) {
   const logged: string[] = []
   const log = (_details: object, message: string) => logged.push(message)
   const watching = watchChanges({
-    ...{ db, databaseUrl, clock, log: { info: log, warn: log } },
+    db,
+    databaseUrl,
+    clock,
+    log: { info: log, warn: log },
     onChange: (news) => told.push(news),
   })
   t.teardown(() => watching.close())
@@ -318,7 +321,10 @@ t.test('the start does not wait for a database that keeps silent', async (t) => 
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: silent }) })
   const clock = createVirtualClock()
   const { ready } = watchChanges({
-    ...{ db, databaseUrl: undefined, clock, log: { info() {}, warn() {} } },
+    db,
+    databaseUrl: undefined,
+    clock,
+    log: { info() {}, warn() {} },
     onChange() {},
   })
   let isReady = false

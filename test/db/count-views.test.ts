@@ -123,7 +123,10 @@ t.test('views under ids that no post can have are left out and told of, the othe
   const buckets = [String(first), ...odd, String(second)].map((postId) => ({ postId, quarterMs, views: 2 }))
   const told: unknown[] = []
   const batch = {
-    ...{ id: 'odd', timeZone: 'UTC', nowMs, buckets },
+    id: 'odd',
+    timeZone: 'UTC',
+    nowMs,
+    buckets,
     onMisfit: (error: Error) => told.push(codeOf(error)),
   }
   t.equal(await countBatch(db, batch), 'counted')

@@ -207,7 +207,10 @@ t.test('lists are what counting raw views by the calendar gives', async (t) => {
               b.id - a.id,
           )
         const query = {
-          ...{ days, nowMs: blog.nowMs, timeZone: blog.timeZone, limit: 50 },
+          days,
+          nowMs: blog.nowMs,
+          timeZone: blog.timeZone,
+          limit: 50,
           category: filter.category == null ? undefined : `category-${filter.category}`,
           tag: filter.tag == null ? undefined : `tag-${filter.tag}`,
           author: filter.author == null ? undefined : `author-${filter.author}`,

@@ -19,14 +19,19 @@ const NOTHING = async () => {}
 async function setUp(t: Parameters<typeof createTestDatabase>[0], posts = 3) {
   const { db, pool, url } = await createTestDatabase(t)
   const rows = Array.from({ length: posts }, (_none, index) => ({
-    ...{ slug: `p${index}`, title: 'P', url: '/p', published_at: new Date(0) },
+    slug: `p${index}`,
+    title: 'P',
+    url: '/p',
+    published_at: new Date(0),
   }))
   const ids = (await db.insertInto('posts').values(rows).returning('id').execute()).map(({ id }) => String(id))
   let batches = 0
   const count = (views: { post: number; age: number; views: number }[], atMs = nowMs) => {
     batches += 1
     const buckets = views.map(({ post, age, views }) => ({
-      ...{ postId: ids[post] ?? '', quarterMs: quarterOf(atMs - age * DAY_MS), views },
+      postId: ids[post] ?? '',
+      quarterMs: quarterOf(atMs - age * DAY_MS),
+      views,
     }))
     return countBatch(db, { id: `batch ${batches}`, timeZone, nowMs: atMs, buckets })
   }

@@ -39,7 +39,10 @@ async function startApp(t: Test, options: { viewFlushSeconds?: number } = {}) {
   const app = Fastify({ logger: { level: 'warn', stream } })
   t.teardown(() => app.close())
   await app.register(popularPosts, {
-    ...{ databaseUrl: postgres.url, redisUrl: redis.url, prefix: PREFIX, viewFlushSeconds: 0 },
+    databaseUrl: postgres.url,
+    redisUrl: redis.url,
+    prefix: PREFIX,
+    viewFlushSeconds: 0,
     ...options,
   })
   await app.ready()

@@ -40,7 +40,9 @@ export async function fillBlog(db: Kysely<Database>, posts: number): Promise<voi
     .execute()
   const buckets = numbers.map((number) => ({ postId: idOf(number), quarterMs: quarterOf(nowMs), views: 1000 - number }))
   await addViews(db, {
-    ...{ timeZone: 'UTC', nowMs, buckets },
+    timeZone: 'UTC',
+    nowMs,
+    buckets,
   })
 }
 

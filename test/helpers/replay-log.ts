@@ -44,7 +44,8 @@ export async function replayLog(
     const [, referer = '-'] = /"([^"]*)" "[^"]*"$/.exec(line) ?? []
     timeMs = logged.timeMs
     const sent = request(`${address}/posts/${encodeURIComponent(slug)}/views`, {
-      ...{ method: 'POST', agent },
+      method: 'POST',
+      agent,
       headers: {
         'x-forwarded-for': logged.address,
         ...(logged.userAgent === undefined ? {} : { 'user-agent': asBytes(logged.userAgent) }),

@@ -46,7 +46,7 @@ export async function startViewCounter(
       return new Promise((resolve) => {
         const sent = request(
           `${address}/posts/${slug}/views`,
-          { ...{ method: 'POST', agent, headers }, timeout: PATIENCE_MS },
+          { method: 'POST', agent, headers, timeout: PATIENCE_MS },
           (response) => {
             response.resume().once('close', () => resolve(response.complete ? (response.statusCode ?? 0) : 0))
           },

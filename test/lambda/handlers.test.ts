@@ -133,11 +133,14 @@ t.test('events of a REST API, a load balancer and a function URL', async (t) => 
   const base = { httpMethod: 'GET', path: '/posts/popular', headers: {}, body: null, isBase64Encoded: false }
   const parameters = { category: ['odd'], exclude: ['post-1', 'post 3'], limit: ['4'] }
   const rest: GatewayEvent = {
-    ...{ ...base, version: '1.0', multiValueQueryStringParameters: parameters },
+    ...base,
+    version: '1.0',
+    multiValueQueryStringParameters: parameters,
     requestContext: { requestId: 'r', identity: { sourceIp: '203.0.113.9' } },
   }
   const balancer: GatewayEvent = {
-    ...{ ...base, multiValueQueryStringParameters: { ...parameters, exclude: ['post-1', 'post%203'] } },
+    ...base,
+    multiValueQueryStringParameters: { ...parameters, exclude: ['post-1', 'post%203'] },
     requestContext: { elb: {} },
   }
   for (const [name, event] of Object.entries({ rest, balancer })) t.equal((await http(event)).body, body, name)
@@ -190,7 +193,9 @@ t.test('the client is who the gateway says, whatever the client says', async (t)
 t.test('the schedule loads what is about to be stale, and leaves the rest', async (t) => {
   await lambda.invalidate({})
   t.same(await lambda.flush({ lists: [{}, { tag: 'start' }, { tag: 'nothing' }], categories: [{}, { days: 7 }] }), {
-    ...{ views: 0, change: undefined, lists: 5 },
+    views: 0,
+    change: undefined,
+    lists: 5,
   })
   t.match((await http(httpApiEvent('/categories?days=7'))).headers['cache-status'], /hit/)
   const { headers } = await http(httpApiEvent('/posts/popular'))

@@ -48,7 +48,10 @@ t.test('packaged again it is the same, byte for byte', async (t) => {
 t.test('AWS would take the template, with either of its switches', async (t) => {
   t.same(findErrors(template), [])
   const parameters = {
-    ...{ cache: 'nodes', cloudFront: 'yes', databaseId: 'blog', databaseSecurityGroupId: 'sg-00000000' },
+    cache: 'nodes',
+    cloudFront: 'yes',
+    databaseId: 'blog',
+    databaseSecurityGroupId: 'sg-00000000',
     databaseSecretArn: 'arn:aws:secretsmanager:eu-central-1:000000000000:secret:blog-AbCdEf',
     alarmTopicArn: 'arn:aws:sns:eu-central-1:000000000000:alarms',
   }

@@ -63,9 +63,13 @@ t.test('the commands sign in with IAM', async (t) => {
   await redisCommand(redis.port, 'ACL', 'SETUSER', 'default', 'off')
   const { url } = await createTestDatabase(t)
   const env = {
-    ...{ DATABASE_URL: url, REDIS_URL: `rediss://ann@localhost:${tlsPort}`, NODE_EXTRA_CA_CERTS: certificate.certFile },
-    ...{ REDIS_IAM_CACHE: 'lists', AWS_REGION: 'eu-central-1' },
-    ...{ AWS_ACCESS_KEY_ID: 'AKID', AWS_SECRET_ACCESS_KEY: 'secret' },
+    DATABASE_URL: url,
+    REDIS_URL: `rediss://ann@localhost:${tlsPort}`,
+    NODE_EXTRA_CA_CERTS: certificate.certFile,
+    REDIS_IAM_CACHE: 'lists',
+    AWS_REGION: 'eu-central-1',
+    AWS_ACCESS_KEY_ID: 'AKID',
+    AWS_SECRET_ACCESS_KEY: 'secret',
   }
   for (const command of ['invalidate', 'flush']) {
     const program = runProgram(t, 'bin/popular-posts.ts', { args: [command], env })

@@ -31,7 +31,8 @@ async function setUp(t: Test, variables: NodeJS.ProcessEnv = {}) {
 
 function viewOn(app: FastifyInstance, slug: string, from = '203.0.113.1', headers: Record<string, string> = {}) {
   return app.inject({
-    ...{ method: 'POST' as const, url: `/posts/${encodeURIComponent(slug)}/views` },
+    method: 'POST' as const,
+    url: `/posts/${encodeURIComponent(slug)}/views`,
     headers: { 'user-agent': FIREFOX, 'x-forwarded-for': from, ...headers },
   })
 }
@@ -89,9 +90,13 @@ t.test('POST /posts/:slug/views', async (t) => {
     ]
     for (const [index, type] of types.entries()) {
       const response = await app.inject({
-        ...{ method: 'POST', url: '/posts/post-1/views', payload: '{"odd' },
+        method: 'POST',
+        url: '/posts/post-1/views',
+        payload: '{"odd',
         headers: {
-          ...{ 'user-agent': FIREFOX, 'x-forwarded-for': `203.0.113.${40 + index}`, origin: 'https://blog.example' },
+          'user-agent': FIREFOX,
+          'x-forwarded-for': `203.0.113.${40 + index}`,
+          origin: 'https://blog.example',
           ...(type === '' ? {} : { 'content-type': type }),
         },
       })

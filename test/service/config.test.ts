@@ -115,16 +115,19 @@ const aws = { AWS_REGION: 'eu-central-1', AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_
 t.test('IAM takes the place of passwords', async (t) => {
   t.same(readConfig({ ...aws, DATABASE_URL: 'postgres://ann@db.example/blog' }).iam, {}, 'where it is wanted')
   const { iam } = readConfig({
-    ...{ ...aws, AWS_SESSION_TOKEN: 'session' },
-    ...{ DATABASE_URL: 'postgres://ann%40x@db.example:5433/blog', DATABASE_IAM: 'true' },
-    ...{
-      REDIS_URL: 'rediss://bob@a.example:6379,rediss://bob@b.example',
-      REDIS_IAM_CACHE: 'lists',
-      REDIS_IAM_KIND: 'nodes',
-    },
+    ...aws,
+    AWS_SESSION_TOKEN: 'session',
+    DATABASE_URL: 'postgres://ann%40x@db.example:5433/blog',
+    DATABASE_IAM: 'true',
+    REDIS_URL: 'rediss://bob@a.example:6379,rediss://bob@b.example',
+    REDIS_IAM_CACHE: 'lists',
+    REDIS_IAM_KIND: 'nodes',
   })
   const signer = {
-    ...{ region: 'eu-central-1', accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'hidden', sessionToken: 'session' },
+    region: 'eu-central-1',
+    accessKeyId: 'AKIDEXAMPLE',
+    secretAccessKey: 'hidden',
+    sessionToken: 'session',
   }
   t.same(iam, {
     database: { signer, host: 'db.example', port: 5433, user: 'ann@x' },

@@ -351,6 +351,26 @@ t.test('a server that is too old', async (t) => {
     )
 })
 
+t.test('a database of a newer version', async (t) => {
+  const { pool, url } = await createTestDatabase(t)
+  await pool.query("insert into popular_posts_migration values ('999-of-the-future', now())")
+  await (await openServiceDatabase(readConfig({ DATABASE_URL: url }))).close()
+  const newer = /^The database has migrations that this version of the package does not know: use the newer version/
+  t.match(await failure(t, url, {}), newer)
+  await failsWith(t, command(t, ['migrate'], { DATABASE_URL: url }), newer)
+})
+
+t.test('the embedded database: its log says more', async (t) => {
+  for (const [error, code] of [
+    [new Error('Connection terminated unexpectedly'), 'the connection ended'],
+    [Object.assign(new Error('the database system is starting up'), { code: '57P03' }), '57P03'],
+  ] as const)
+    t.equal(
+      explainDatabaseError(error, 'DATA_DIR'),
+      `The embedded database in DATA_DIR could not be used (${code}): see postgres/postgres.log in that folder.`,
+    )
+})
+
 t.test('every sentence was produced', async (t) => {
   const all = [...Object.keys(BY_CODE), ...BY_MESSAGE.map(([pattern]) => pattern)]
   t.same(

@@ -15,7 +15,9 @@ function setUp(t: { teardown(end: () => void): unknown }, pruneMs: number) {
       done.prunes += 1
       return { hours: 0, days: 0, batches: 0, changes: 0, hasMore: state.hasMore }
     },
-    ...{ flushMs: 1, pruneMs, random: () => 0 },
+    flushMs: 1,
+    pruneMs,
+    random: () => 0,
   })
   t.teardown(stop)
   return { done, state, stop }

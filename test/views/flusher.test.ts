@@ -36,7 +36,11 @@ function setUp() {
   }
   let visitors = 0
   return {
-    ...{ buffer, ledger, late, count, nonce },
+    buffer,
+    ledger,
+    late,
+    count,
+    nonce,
     flush: flushOf({ buffer, count, nonce }),
     total: () => [...ledger.values()].reduce((all, views) => all + views, 0),
     async view(times = 1) {
@@ -91,7 +95,8 @@ t.test('a flush killed after any step is finished by another, and every view is 
       setAside: () => Promise.reject(killed),
     }
     const flusher = flushOf({
-      ...{ buffer: dying, nonce },
+      buffer: dying,
+      nonce,
       async count(id, read) {
         if (dies === 'count') throw killed
         const counted = await count(id, read)
@@ -125,7 +130,8 @@ t.test('a failing flush is no reason not to try again', async (t) => {
   const { buffer, count, nonce, view, total } = setUp()
   let isDown = true
   const flush = flushOf({
-    ...{ buffer, nonce },
+    buffer,
+    nonce,
     count: (id, read) => (isDown ? Promise.reject(new Error('ECONNREFUSED')) : count(id, read)),
   })
   await view(1)
@@ -141,7 +147,8 @@ function setUpFaults(fails: (id: string) => boolean, isProbeFailing = () => fals
   const { buffer, count, nonce, view, total } = setUp()
   const log: string[] = []
   const flusher = createFlusher({
-    ...{ buffer, nonce },
+    buffer,
+    nonce,
     async count(id, read) {
       const batch = await read()
       if (batch.length === 0 ? isProbeFailing() : fails(id)) throw new Error(`no ${id}`)
@@ -249,7 +256,7 @@ t.test('a flush that runs ends after its present batch when it is to end', async
       await buffer.add({ visitors: [`ann ${post}`], postId: String(post), quarterMs: 0, timeMs: 0 })
   }
   await add(0)
-  const flusher = createFlusher({ ...{ buffer, count, nonce }, rest: async () => flusher.end() })
+  const flusher = createFlusher({ buffer, count, nonce, rest: async () => flusher.end() })
   t.match(await flusher.flush(), { batches: 2, waiting: 1 })
   t.match(await flusher.flush(), { batches: 1, waiting: 0 })
 })
@@ -270,7 +277,8 @@ t.test('where another process takes a batch at the same moment, the flush goes o
   const { buffer, count, nonce, view, total } = setUp()
   let isFirst = true
   const { flush } = createFlusher({
-    ...{ count, nonce },
+    count,
+    nonce,
     buffer: {
       ...buffer,
       async take(id) {

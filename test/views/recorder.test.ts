@@ -12,11 +12,14 @@ function setUp(change: (buffer: ViewBuffer) => ViewBuffer = (buffer) => buffer) 
   const memory = createMemoryViewBuffer({ dedupSeconds: 900 })
   let nowMs = Date.parse('2026-03-01T12:00:00Z')
   const record = createRecorder({
-    ...{ buffer: change(memory), dedupSeconds: 900, now: () => nowMs },
+    buffer: change(memory),
+    dedupSeconds: 900,
+    now: () => nowMs,
     quarterOf: (timeMs) => Math.floor(timeMs / 900_000) * 900_000,
   })
   return {
-    ...{ memory, record },
+    memory,
+    record,
     view: (request: Partial<ViewRequest> = {}, postId = '1', userId?: string) =>
       record({
         request: {
@@ -25,7 +28,8 @@ function setUp(change: (buffer: ViewBuffer) => ViewBuffer = (buffer) => buffer) 
           ...request,
           headers: { 'user-agent': FIREFOX, ...request.headers },
         },
-        ...{ postId, userId },
+        postId,
+        userId,
       }),
     setTime(time: string) {
       nowMs = Date.parse(time)

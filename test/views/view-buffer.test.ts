@@ -24,7 +24,9 @@ const buffers: Record<string, (dedupSeconds?: number) => ViewBuffer> = {
 const add = (buffer: ViewBuffer, visitor: string, postId = '1', quarter = 0) =>
   buffer.add({
     visitors: [`${visitor} ${postId}`],
-    ...{ postId, quarterMs: NOW_MS + quarter * QUARTER_MS, timeMs: NOW_MS },
+    postId,
+    quarterMs: NOW_MS + quarter * QUARTER_MS,
+    timeMs: NOW_MS,
   })
 const sorted = async (buffer: ViewBuffer, id: string) =>
   (await buffer.read(id)).sort((a, b) => `${a.postId} ${a.quarterMs}`.localeCompare(`${b.postId} ${b.quarterMs}`))

@@ -20,7 +20,12 @@ async function compare(
 ): Promise<Summary> {
   const [imported, replayed] = await Promise.all([createTestDatabase(t), createTestDatabase(t)])
   const summary = await importLog({
-    ...{ db: imported.db, timeZone, dedupSeconds: DEDUP_SECONDS, nowMs, post, createPosts: true },
+    db: imported.db,
+    timeZone,
+    dedupSeconds: DEDUP_SECONDS,
+    nowMs,
+    post,
+    createPosts: true,
     input: [lines.map((line) => `${line}\n`).join('')] as unknown as AsyncIterable<string>,
   })
   const posts = await imported.db.selectFrom('posts').select(['slug', 'title', 'url']).orderBy('id').execute()

@@ -98,7 +98,7 @@ export function createMachine(world: World, name: string, { deadlineMs, isStoreU
         }
         world.at(outMs, () => {
           if (!isReachable()) return lose()
-          work().then((answer) =>
+          void work().then((answer) =>
             world.at(backMs, () => {
               if (world.now() - startedAtMs >= deadlineMs) trouble()
               if (!isReachable()) lose()

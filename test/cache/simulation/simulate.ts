@@ -121,15 +121,30 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
       if (event.type === 'store-down') machine.trouble()
     }
     const store = createFailoverStore({
-      ...{ primary: reach(machine), backup: broken.backup?.(backup) ?? backup, clock, observe },
-      ...{ ...FAILOVER, ...broken.failover },
+      primary: reach(machine),
+      backup: broken.backup?.(backup) ?? backup,
+      clock,
+      observe,
+      ...FAILOVER,
+      ...broken.failover,
     })
     const cache = createReadThroughCache({
-      ...{ store: history.watchOwn(store, machine), clock, random: world.random, nonce, observe },
+      store: history.watchOwn(store, machine),
+      clock,
+      random: world.random,
+      nonce,
+      observe,
       near: broken.near ?? NEAR,
       policy: {
-        ...{ ttlMs, staleMs, failSafeMs: 100_000, leaseMs: LEASE_MS, loadTimeoutMs: LOAD_TIMEOUT_MS },
-        ...{ coolDown: COOL_DOWN, poll: POLL, unreadMs, loads: broken.loads ?? LOADS },
+        ttlMs,
+        staleMs,
+        failSafeMs: 100_000,
+        leaseMs: LEASE_MS,
+        loadTimeoutMs: LOAD_TIMEOUT_MS,
+        coolDown: COOL_DOWN,
+        poll: POLL,
+        unreadMs,
+        loads: broken.loads ?? LOADS,
       },
     })
     processes[index] = { machine, store, cache: broken.cache?.(cache, machine) ?? cache }

@@ -210,10 +210,20 @@ async function startEnvironment({ taskRoot, handler, env }: FunctionOptions): Pr
 
 function runtimeVariables(taskRoot: string, handler: string, api: string): Record<string, string> {
   return {
-    ...{ TZ: ':UTC', LANG: 'en_US.UTF-8', AWS_LAMBDA_RUNTIME_API: api, _HANDLER: handler, LAMBDA_TASK_ROOT: taskRoot },
-    ...{ AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs22.x', AWS_REGION: 'eu-central-1', AWS_LAMBDA_FUNCTION_NAME: 'test' },
-    ...{ AWS_LAMBDA_FUNCTION_VERSION: '$LATEST', AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '512' },
-    ...{ AWS_LAMBDA_LOG_GROUP_NAME: '/aws/lambda/test', AWS_LAMBDA_LOG_STREAM_NAME: 'test' },
-    ...{ AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'secret', AWS_SESSION_TOKEN: 'session' },
+    TZ: ':UTC',
+    LANG: 'en_US.UTF-8',
+    AWS_LAMBDA_RUNTIME_API: api,
+    _HANDLER: handler,
+    LAMBDA_TASK_ROOT: taskRoot,
+    AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs22.x',
+    AWS_REGION: 'eu-central-1',
+    AWS_LAMBDA_FUNCTION_NAME: 'test',
+    AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
+    AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '512',
+    AWS_LAMBDA_LOG_GROUP_NAME: '/aws/lambda/test',
+    AWS_LAMBDA_LOG_STREAM_NAME: 'test',
+    AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE',
+    AWS_SECRET_ACCESS_KEY: 'secret',
+    AWS_SESSION_TOKEN: 'session',
   }
 }

@@ -36,4 +36,4 @@ async function main() {
   return [typeof watchWithOpenTelemetry, ...posts.map(({ slug }) => slug)].join()
 }
 
-main().then((text) => process.stdout.write(text))
+void main().then((text) => process.stdout.write(text))
