@@ -9,7 +9,7 @@ import { LOOKED_AT } from '../views/strangers-text.ts'
 interface HttpCaching {
   maxAgeSeconds: number
   staleWhileRevalidateSeconds: number
-  staleIfErrorSeconds: number
+  failSafeSeconds: number
 }
 
 type Headers = Record<string, string>
@@ -25,8 +25,8 @@ const ENCODINGS: (Encoding | 'identity')[] = ['br', 'gzip', 'identity']
  * `Age` is the age of the list, and HTTP caches count it against `max-age` (RFC 9111, 4.2.3). The list's age is therefore
  * added to `max-age`: a list of any age may be reused for `maxAgeSeconds` from now.
  */
-export function createListSender({ maxAgeSeconds, staleWhileRevalidateSeconds, staleIfErrorSeconds }: HttpCaching) {
-  const whenStale = `stale-while-revalidate=${staleWhileRevalidateSeconds}, stale-if-error=${staleIfErrorSeconds}`
+export function createListSender({ maxAgeSeconds, staleWhileRevalidateSeconds, failSafeSeconds }: HttpCaching) {
+  const whenStale = `stale-while-revalidate=${staleWhileRevalidateSeconds}, stale-if-error=${failSafeSeconds}`
   const negotiator = new Negotiator({ supportedValues: ENCODINGS, cache: new LRUCache({ max: 100 }) })
   /** Of a list's hits within a second all headers are the same. */
   const hits = new WeakMap<Representation, { ageSeconds: number; ttlSeconds: number; headers: Headers }>()

@@ -1,9 +1,10 @@
 import { type Static, Type } from 'typebox'
 import { urlProblems } from '../lib/connection-urls.ts'
+import { optionsSchema } from '../settings/options.ts'
 import { createValidator, type SettingsSchema } from '../settings/validate.ts'
 
-const seconds = (byDefault: number, description: string, minimum = 0) =>
-  Type.Integer({ minimum, maximum: 31_536_000, default: byDefault, description })
+/** A variable that sets an option of the plugin is checked as the option, has its default, and its description. */
+const option = optionsSchema.properties
 
 const awsSecret = (description: string) => Type.Optional(Type.String({ description, expected: 'text', isSecret: true }))
 
@@ -22,31 +23,20 @@ const environment = Type.Object({
   }),
   DATABASE_URL: Type.Optional(
     Type.String({
+      ...option.databaseUrl,
       description: 'The PostgreSQL server; without it, an embedded one is started.',
-      expected: 'a URL such as postgres://user:password@host:5432/name',
-      isSecret: true,
     }),
   ),
   DATA_DIR: Type.String({ default: './data', description: "The embedded database's folder." }),
-  SITE_TIME_ZONE: Type.String({
-    default: 'UTC',
-    format: 'time-zone',
-    description: 'The IANA time zone whose midnight ends a day of views.',
-    expected: 'the name of an IANA time zone, such as Europe/Berlin',
-  }),
+  SITE_TIME_ZONE: option.timeZone,
   REDIS_URL: Type.Optional(
     Type.String({
+      ...option.redisUrl,
       description:
         'The Redis or Valkey server that all processes share; several URLs with commas between them are a Cluster.',
-      expected: 'a URL such as redis://user:password@host:6379, or several with commas between them',
-      isSecret: true,
     }),
   ),
-  REDIS_CLUSTER: Type.Boolean({
-    default: false,
-    description: 'Whether one URL is a Cluster.',
-    expected: 'true or false',
-  }),
+  REDIS_CLUSTER: Type.Boolean({ ...option.redisCluster, description: 'Whether one URL is a Cluster.' }),
   REDIS_IAM_CACHE: Type.Optional(
     Type.String({
       pattern: '^[a-z][a-z0-9-]{0,62}$',
@@ -68,40 +58,14 @@ const environment = Type.Object({
   AWS_ACCESS_KEY_ID: awsSecret('The identity that IAM tokens are signed by: AWS Lambda sets these.'),
   AWS_SECRET_ACCESS_KEY: awsSecret('Its key.'),
   AWS_SESSION_TOKEN: awsSecret('Its session.'),
-  ADMIN_TOKEN: Type.Optional(
-    Type.String({
-      pattern: '^[!-~][ -~]{14,}[!-~]$',
-      description: 'Bearer token for POST /posts/popular/invalidate; without it that route does not exist.',
-      expected: 'at least 16 printable ASCII characters, without white space at the ends',
-      isSecret: true,
-    }),
-  ),
-  CACHE_PREFIX: Type.String({
-    default: 'blog:popular',
-    pattern: '^[^{}\\s]{1,100}$',
-    description: 'What the keys of the cache begin with.',
-    expected: '1 to 100 characters without spaces and braces',
-  }),
-  CACHE_TTL_SECONDS: seconds(1800, 'How long a list is fresh.', 1),
-  CACHE_STALE_SECONDS: seconds(3600, 'For how long after that it is still served at once, while one refresh runs.'),
-  CACHE_FAIL_SAFE_SECONDS: seconds(86_400, 'For how long after its expiry it is served when the database fails.'),
-  COMBINE_FILTERS: Type.Boolean({
-    default: false,
-    description: 'Whether a list may be filtered by more than one of category, tag and author.',
-    expected: 'true or false',
-  }),
-  LOAD_TIMEOUT_SECONDS: Type.Integer({
-    minimum: 1,
-    maximum: 300,
-    default: 30,
-    description: 'A query that takes longer is given up.',
-  }),
-  VIEW_DEDUP_SECONDS: Type.Integer({
-    minimum: 1,
-    maximum: 86_400,
-    default: 900,
-    description: 'A visitor counts once a post in this time.',
-  }),
+  ADMIN_TOKEN: option.adminToken,
+  CACHE_PREFIX: option.prefix,
+  CACHE_TTL_SECONDS: option.ttlSeconds,
+  CACHE_STALE_SECONDS: option.staleSeconds,
+  CACHE_FAIL_SAFE_SECONDS: option.failSafeSeconds,
+  COMBINE_FILTERS: option.combineFilters,
+  LOAD_TIMEOUT_SECONDS: option.loadTimeoutSeconds,
+  VIEW_DEDUP_SECONDS: option.viewDedupSeconds,
   TRUST_PROXY: Type.Optional(
     Type.String({
       format: 'trusted-proxies',

@@ -1,6 +1,6 @@
 import createError from '@fastify/error'
 import type { Kysely } from 'kysely'
-import { Type } from 'typebox'
+import { type TSchema, Type } from 'typebox'
 import type { Filters } from '../db/filters.ts'
 import type { Tables } from '../db/popular-posts.ts'
 import { urlProblems } from '../lib/connection-urls.ts'
@@ -43,9 +43,8 @@ const schema = Type.Object(
     viewsPerMinute: Type.Integer({ minimum: 0, maximum: 1_000_000, default: 120 }),
     maxAgeSeconds: seconds(60),
     staleWhileRevalidateSeconds: seconds(300),
-    staleIfErrorSeconds: seconds(DAY_SECONDS),
     runsBetweenRequests: Type.Boolean({ default: true, expected: 'true or false' }),
-    loadTimeoutSeconds: seconds(30, 1),
+    loadTimeoutSeconds: Type.Integer({ minimum: 1, maximum: 300, default: 30 }),
     routes: Type.Union([Type.Literal(false), Type.String({ pattern: '^(/[^/]+)*$' })], {
       default: '',
       expected: 'false or a prefix such as /api',
@@ -82,12 +81,12 @@ const schema = Type.Object(
     load: Type.Optional(Type.Unknown()),
     loadCategories: Type.Optional(Type.Unknown()),
     loadFilters: Type.Optional(Type.Unknown()),
-  },
+  } satisfies Record<keyof PopularPostsOptions, TSchema>,
   { additionalProperties: false },
 )
 const validate = createValidator(schema as SettingsSchema)
 
-/** As JSON Schema, for checks that are compiled ahead. */
+/** What each option must be, and its default: also for the environment variables that set it, and for docs/options.md. */
 export const optionsSchema = schema
 
 /** What a list is of: the arguments of your own `load`. */
@@ -117,7 +116,7 @@ export interface PopularPostsOptions {
   ttlSeconds?: number | undefined
   /** For how long after that it is still served at once, while one refresh runs. Default 3600. */
   staleSeconds?: number | undefined
-  /** For how long after its expiry it is served when loading fails. Default 86400. */
+  /** For how long after its expiry it is served when loading fails; also Cache-Control stale-if-error. Default 86400. */
   failSafeSeconds?: number | undefined
   /** How many posts a list has. Default 10. */
   defaultLimit?: number | undefined
@@ -146,8 +145,6 @@ export interface PopularPostsOptions {
   maxAgeSeconds?: number | undefined
   /** Cache-Control stale-while-revalidate of a list. Default 300. */
   staleWhileRevalidateSeconds?: number | undefined
-  /** Cache-Control stale-if-error of a list. Default 86400. */
-  staleIfErrorSeconds?: number | undefined
   /**
    * Whether this process runs between requests. Default true. `false` for AWS Lambda, which freezes it: then nothing is left
    * to run after an answer (a stale list is refreshed before it, by one request in the fleet), no timer counts views (call

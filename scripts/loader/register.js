@@ -1,5 +1,5 @@
 /**
- * `node --import=./test/loader/register.js x.ts` runs TypeScript from its source: our files as esbuild makes them, and the
+ * `node --import=./scripts/loader/register.js x.ts` runs TypeScript from its source: our files as esbuild makes them, and the
  * packages that consist of hundreds of modules as few. JavaScript, because it is what loads the TypeScript.
  */
 import { createHash } from 'node:crypto'

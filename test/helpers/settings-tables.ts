@@ -38,12 +38,13 @@ function optionsTable(): string {
 }
 
 function environmentTable(): string {
-  const rows = Object.entries(environmentSchema.properties as Record<string, Property>).map(([name, property]) => [
-    name,
-    shownDefault(property),
-    expected(property),
-    property.description ?? '',
-  ])
+  const descriptions = new Map(described(readFileSync(optionsFile, 'utf8')))
+  const options = Object.entries(optionsSchema.properties as Record<string, Property>)
+  const rows = Object.entries(environmentSchema.properties as Record<string, Property>).map(([name, property]) => {
+    const [option = ''] = options.find(([, schema]) => schema === property) ?? []
+    const description = property.description ?? sentences(descriptions.get(option) ?? '')
+    return [name, shownDefault(property), expected(property), description]
+  })
   return table(['variable', 'default', 'what it must be', ''], rows)
 }
 
