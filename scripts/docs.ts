@@ -1,5 +1,14 @@
-// npm run docs: writes the tables of docs/options.md anew, from the schemas that check the options and the environment.
-import { readFileSync, writeFileSync } from 'node:fs'
+// npm run docs: writes what is made from the code: the tables of docs/options.md, and docs/api.md.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { DOCUMENT, withTables } from '../test/helpers/settings-tables.ts'
+import { API_REFERENCE, makeApiReference } from './api-reference.ts'
 
 writeFileSync(DOCUMENT, withTables(readFileSync(DOCUMENT, 'utf8')))
+const out = mkdtempSync(join(tmpdir(), 'popular-posts-api-'))
+try {
+  writeFileSync(API_REFERENCE, await makeApiReference(out))
+} finally {
+  rmSync(out, { recursive: true, force: true })
+}

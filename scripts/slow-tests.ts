@@ -3,6 +3,7 @@
  * touch. Whole installations, deployments, browsers and fleets of processes, and what is sent by the thousand.
  */
 export const SLOW: readonly string[] = [
+  'test/api-reference.test.ts',
   'test/bin/flush.test.ts',
   'test/bin/import-log/import-log.test.ts',
   'test/bin/import-log/replay.test.ts',
