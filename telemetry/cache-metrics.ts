@@ -98,25 +98,21 @@ function listOf(key: string): (typeof LISTS)[number] {
 
 /** Counts what is only told in events. */
 function createObserver(register: AnyRegistry) {
-  const registers = [register]
-  const reads = new DurationHistogram({
-    name: 'popular_posts_read_duration_seconds',
-    labelNames: ['outcome'],
-    registers,
-    help: 'From the question for a list to the answer of the cache. What the process has at hand is not timed, and counts as 0.',
-  })
-  const loads = new DurationHistogram({
-    name: 'popular_posts_load_duration_seconds',
-    labelNames: ['list', 'outcome'],
-    registers,
-    help: 'Loads of lists: the query and the storing of what it brought.',
-  })
-  const waits = new DurationHistogram({
-    name: 'popular_posts_wait_duration_seconds',
-    labelNames: [],
-    registers,
-    help: 'Waits for a load of another process.',
-  })
+  const reads = new DurationHistogram(
+    register,
+    'popular_posts_read_duration_seconds',
+    'From the question for a list to the answer of the cache. What the process has at hand is not timed, and counts as 0.',
+  )
+  const loads = new DurationHistogram(
+    register,
+    'popular_posts_load_duration_seconds',
+    'Loads of lists: the query and the storing of what it brought.',
+  )
+  const waits = new DurationHistogram(
+    register,
+    'popular_posts_wait_duration_seconds',
+    'Waits for a load of another process.',
+  )
   const byRead = {
     hit: reads.series({ outcome: 'hit' }),
     'stale-hit': reads.series({ outcome: 'stale' }),

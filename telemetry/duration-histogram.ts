@@ -1,9 +1,9 @@
-import { Histogram, type HistogramConfiguration, type LabelValues } from 'prom-client'
+import type { AnyRegistry } from './collected-metrics.ts'
 
-/** In seconds: from what a copy in the process takes to the longest load. */
+/** Upper bounds in seconds: from a hit in the memory of the process to the longest load. */
 const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
-/** Durations under one set of labels. Counting one allocates nothing, and the shortest are counted first: hits. */
+/** Durations under one set of labels. `add` allocates nothing, and reaches the bucket of the shortest ones, hits, first. */
 export class Durations {
   readonly buckets = [...BUCKETS, Number.POSITIVE_INFINITY].map((seconds) => ({
     le: seconds === Number.POSITIVE_INFINITY ? '+Inf' : seconds,
@@ -20,48 +20,58 @@ export class Durations {
       break
     }
   }
+
+  reset(): void {
+    this.sumMs = 0
+    for (const bucket of this.buckets) bucket.count = 0
+  }
 }
 
-type Configuration<Label extends string> = Omit<HistogramConfiguration<Label>, 'buckets' | 'collect'>
+type Labels = Record<string, string | number>
 
 /**
- * A histogram of seconds, counted here and written when it is asked for. `observe` of prom-client looks its labels up each
- * time, which takes longer than a hit may.
+ * A histogram of seconds, as a registry of prom-client collects it. Durations are counted here, because `observe` of
+ * prom-client looks labels up each time, which takes longer than a hit.
  */
-export class DurationHistogram<Label extends string> extends Histogram<Label> {
-  readonly #series: { labels: LabelValues<Label>; durations: Durations }[] = []
+export class DurationHistogram {
+  readonly type = 'histogram'
+  readonly aggregator = 'sum'
+  readonly name: string
+  readonly help: string
+  readonly #series: { labels: Labels; durations: Durations }[] = []
 
-  readonly #configuration: Configuration<Label>
-
-  constructor(configuration: Configuration<Label>) {
-    super({ ...configuration, buckets: BUCKETS })
-    this.#configuration = configuration
+  constructor(register: AnyRegistry, name: string, help: string) {
+    this.name = name
+    this.help = help
+    // What a registry calls of a metric: `get`, and `reset`.
+    register.registerMetric(this as never)
   }
 
-  /** Where durations with these labels are to be counted: kept by whoever counts them. */
-  series(labels: LabelValues<Label>): Durations {
+  /** Returns the place where durations with these labels are counted; the caller keeps it. */
+  series(labels: Labels): Durations {
     const durations = new Durations()
     this.#series.push({ labels, durations })
     return durations
   }
 
-  /** What registries, and `get`, ask for. */
-  async getForPromString() {
-    const { name, help } = this.#configuration
+  async get() {
+    const { name, help, type, aggregator } = this
     const values = this.#series.flatMap(({ labels, durations: { buckets, sumMs } }) => {
       let count = 0
-      const line = (suffix: string, value: number, le = {}) => ({
-        labels: { ...labels, ...le },
-        sharedLabels: {},
-        value,
-        metricName: name + suffix,
+      const cumulative = buckets.map((bucket) => {
+        count += bucket.count
+        return { metricName: `${name}_bucket`, labels: { ...labels, le: bucket.le }, value: count }
       })
-      const lines = buckets.map(({ le, count: more }) => {
-        count += more
-        return line('_bucket', count, { le })
-      })
-      return [...lines, line('_sum', sumMs / 1000), line('_count', count)]
+      return [
+        ...cumulative,
+        { metricName: `${name}_sum`, labels, value: sumMs / 1000 },
+        { metricName: `${name}_count`, labels, value: count },
+      ]
     })
-    return { name, help, type: 'histogram', values, aggregator: 'sum' }
+    return { name, help, type, aggregator, values }
+  }
+
+  reset(): void {
+    for (const { durations } of this.#series) durations.reset()
   }
 }

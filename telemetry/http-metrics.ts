@@ -8,12 +8,11 @@ import { DurationHistogram, type Durations } from './duration-histogram.ts'
  * make labels, and what no route has is not measured.
  */
 const httpMetrics: FastifyPluginAsync<{ register: AnyRegistry }> = async (app, { register }) => {
-  const histogram = new DurationHistogram({
-    name: 'popular_posts_http_request_duration_seconds',
-    help: 'From a request to the end of its answer.',
-    labelNames: ['method', 'route', 'status'],
-    registers: [register],
-  })
+  const histogram = new DurationHistogram(
+    register,
+    'popular_posts_http_request_duration_seconds',
+    'From a request to the end of its answer.',
+  )
   app.addHook('onRoute', (route) => {
     const series = new Map<number, Durations>()
     function measure(_request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {

@@ -170,6 +170,8 @@ t.test('a wait for another process is measured, and told', async (t) => {
   t.match((await first).headers['server-timing'], /^cache;desc=miss, load;dur=\d+$/)
   t.match((await second).headers['server-timing'], /^cache;desc=miss, wait;dur=\d+$/)
   t.equal(await other.sample('wait_duration_seconds', '_count'), 1)
+  other.register.resetMetrics()
+  t.equal(await other.sample('wait_duration_seconds', '_count'), 0, 'the registry may be reset')
   t.equal(await one.sample('wait_duration_seconds', '_count'), 0)
 })
 
