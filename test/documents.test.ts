@@ -39,6 +39,13 @@ t.test('every link of every document leads somewhere', async (t) => {
   }
 })
 
+t.test('every source file that a document names is there', async (t) => {
+  for (const document of documents.filter((name) => name !== 'CHANGELOG.md')) {
+    const files = [...read(document).matchAll(/`((?:[\w.-]+\/)+[\w.-]+\.(?:ts|js|yml|grit|json))`/g)]
+    for (const [, file = ''] of files) t.ok(existsSync(join(root, file)), `${document}: ${file}`)
+  }
+})
+
 t.test('every command of every document is there', async (t) => {
   const scriptsOf = (file: string) => (JSON.parse(read(file)) as { scripts: Record<string, string> }).scripts
   // Where the peers' are named, so is their folder.
@@ -46,7 +53,7 @@ t.test('every command of every document is there', async (t) => {
   const help = await run(
     root,
     process.execPath,
-    `--import=${new URL('loader/register.js', import.meta.url)}`,
+    `--import=${new URL('../scripts/loader/register.js', import.meta.url)}`,
     'bin/popular-posts.ts',
     '--help',
   )
