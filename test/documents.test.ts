@@ -25,7 +25,7 @@ function anchorsOf(file: string): string[] {
   )
 }
 
-t.test('every link of every document leads somewhere', async (t) => {
+t.test('each link of each document has a target', async (t) => {
   t.ok(documents.length > 10, `${documents.length} documents`)
   for (const document of documents) {
     const links = [...withoutCode(read(document)).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)]
@@ -39,7 +39,21 @@ t.test('every link of every document leads somewhere', async (t) => {
   }
 })
 
-t.test('every command of every document is there', async (t) => {
+t.test('each page says in its first sentence whom it is for', async (t) => {
+  for (const document of documents.filter((name) => !/CHANGELOG|README/.test(name))) {
+    const [, sentence = ''] = /^# .+\n\n([\s\S]+?[.:])\s/.exec(read(document)) ?? []
+    t.match(sentence, /\bfor [\w\s]*(?:developers|operators|contributors|authors|readers|people)\b/i, document)
+  }
+})
+
+t.test('each source file that a document names exists', async (t) => {
+  for (const document of documents.filter((name) => name !== 'CHANGELOG.md')) {
+    const files = [...read(document).matchAll(/`((?:[\w.-]+\/)+[\w.-]+\.(?:ts|js|yml|grit|json))`/g)]
+    for (const [, file = ''] of files) t.ok(existsSync(join(root, file)), `${document}: ${file}`)
+  }
+})
+
+t.test('each command of each document exists', async (t) => {
   const scriptsOf = (file: string) => (JSON.parse(read(file)) as { scripts: Record<string, string> }).scripts
   // Where the peers' are named, so is their folder.
   const scripts = { ...scriptsOf('bench/peers/package.json'), ...scriptsOf('package.json') }
@@ -88,7 +102,7 @@ t.test('the runbook has a section for every alert', async (t) => {
   for (const alert of alerts) t.ok(anchors.includes(`popularposts${alert.toLowerCase()}`), alert)
 })
 
-t.test('every line of the comparison with other caches is tried by its program', async (t) => {
+t.test('each line of the comparison with other caches has a test in bench/peers', async (t) => {
   const [, section = ''] = /## Beside other caches\n([\s\S]*?)\n## /.exec(read('README.md')) ?? []
   const lines = [...section.matchAll(/^\| (\w[^|]*) \|/gm)].map(([, line = '']) => line)
   const tried = [...read('bench/peers/promises.ts').matchAll(/^ {2}'([^']+)': async/gm)].map(([, line = '']) => line)

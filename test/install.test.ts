@@ -170,7 +170,7 @@ t.test('the packages that the examples name are what their code imports', async 
     await cp(join(root, 'examples', example), join(directory, example), { recursive: true })
     // The last line of each is refused, so everything before it has run.
     const env = ['DATABASE_URL=none', `REDIS_URL=${process.env['TEST_REDIS_URL']}`, 'PORT=none']
-    const said = await run(directory, 'env', ...env, process.execPath, join(example, 'service/app.js')).catch(
+    const said = await run(directory, 'env', ...env, process.execPath, join(example, 'app.js')).catch(
       (error: { stderr: string }) => error.stderr,
     )
     t.match(said, /ERR_SOCKET_BAD_PORT/, `${example} finds what it imports`)

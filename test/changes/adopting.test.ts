@@ -27,6 +27,14 @@ function sqlOf(heading: string): string[] {
   const section = document.split('\n## ').find((text) => text.startsWith(heading)) ?? ''
   return [...section.matchAll(/```sql\n([\s\S]*?)```/g)].map(([, sql = '']) => sql)
 }
+/** The tables, the views and the triggers of an example; of the second one, which is an app as well, in its files. */
+function exampleOf(heading: string): string[] {
+  if (!heading.startsWith('Example: uuids')) return sqlOf(heading)
+  const read = (file: string) => readFileSync(new URL(`../../examples/own-schema/${file}`, import.meta.url), 'utf8')
+  const [, tables = ''] = /(create schema magazine[\s\S]*?)insert into/.exec(read('blog.sql')) ?? []
+  const [, views = '', triggers = ''] = /([\s\S]*?)(select popular_posts\.[\s\S]*)/.exec(read('views.sql')) ?? []
+  return [tables, views, triggers]
+}
 const [makeSchema = ''] = sqlOf('1. A schema')
 const [grants = ''] = sqlOf('Another user')
 /** The end of the URL in the document. */
@@ -61,7 +69,7 @@ const popularPosts = (t: Test, databaseUrl: string, args: string[], input?: stri
 
 for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_BLOGS) {
   t.test(heading, async (t) => {
-    const [tables = '', views = '', triggers = ''] = sqlOf(heading)
+    const [tables = '', views = '', triggers = ''] = exampleOf(heading)
     const { db, pool, url } = await createForeign(t, tables)
     t.match(document, `migrate --adopt --post-id ${postId}`)
     const type = postId === 'bigint' ? [] : ['--post-id', postId]

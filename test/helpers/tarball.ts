@@ -3,8 +3,13 @@ import { join } from 'node:path'
 import { checkOut, run } from './checkout.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
-/** Packs the package, as `npm publish` does. Answers where the tarball is. */
+/**
+ * Packs the package, as `npm publish` does.
+ * @returns the path of the tarball; that of `TEST_TARBALL`, where it is set: a release tests the file that it publishes.
+ */
 export async function packPackage(t: { teardown(end: () => Promise<void>): unknown }): Promise<string> {
+  const packed = process.env['TEST_TARBALL']
+  if (packed !== undefined) return packed
   const directory = await temporaryDirectory(t)
   await run(await checkOut(t), 'npm', 'pack', '--pack-destination', directory)
   const name = (await readdir(directory)).find((file) => file.endsWith('.tgz')) ?? ''
