@@ -4,10 +4,10 @@ import type { CacheEvent } from './events.ts'
 const TOLD = [LoadFailedError, UnsettledError, TooManyLoadsError]
 
 /** What nobody waits for; until, in the end, somebody waits for all of it. */
-export function createBackground(observe: (event: CacheEvent) => void) {
+export function createTaskTracker(observe: (event: CacheEvent) => void) {
   const running = new Set<Promise<void>>()
   return {
-    run(work: Promise<unknown>): void {
+    track(work: Promise<unknown>): void {
       const tracked = work
         .then(
           () => {},

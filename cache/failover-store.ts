@@ -15,7 +15,7 @@ interface FailoverOptions {
   /** For how long it is not asked again then. */
   retryAfterMs: number
   /** See `createBreaker`. */
-  probesBehind?: boolean
+  backgroundWork?: boolean
   /** For how long what is loaded meanwhile may be served. */
   localMs: number
   observe: (event: CacheEvent) => void
@@ -23,10 +23,8 @@ interface FailoverOptions {
 
 export interface FailoverStore extends Store {
   isDown(): boolean
-  /** Asks the shared store's server for something else, as carefully: rejects at once while that is out of reach. */
-  ask<T>(work: () => Promise<T>): Promise<T>
   /** The connection is back: ask again at once. */
-  heal(): void
+  probeNow(): void
 }
 
 /**
@@ -36,18 +34,18 @@ export interface FailoverStore extends Store {
  * Only an invalidation cannot be made alone: it rejects with `PP_UNCONFIRMED`.
  */
 export function createFailoverStore(options: FailoverOptions): FailoverStore {
-  const { primary, backup, clock, deadlineMs, retryAfterMs, probesBehind, localMs, observe } = options
+  const { primary, backup, clock, deadlineMs, retryAfterMs, backgroundWork, localMs, observe } = options
   /** Leases that the shared store may hold, or may yet hand out, for nobody: token to key. */
-  const unclaimed = new Map<string, string>()
+  const orphanedLeases = new Map<string, string>()
   const breaker = createBreaker({
     clock,
     deadlineMs,
     retryAfterMs,
-    probesBehind,
+    backgroundWork,
     onOpen: (error) => observe({ type: 'store-down', error }),
     onClose: () => observe({ type: 'store-up' }),
     probe: () => primary.generation(),
-    onAnswer: releaseUnclaimed,
+    onAnswer: releaseOrphanedLeases,
   })
 
   /**
@@ -58,33 +56,32 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
   async function acquireShared(key: string, request: AcquireRequest): Promise<Acquired> {
     const asked = primary.acquire(key, request)
     try {
-      return await breaker.attempt(() => asked)
+      return await breaker.run(() => asked)
     } catch (error) {
-      unclaimed.set(request.token, key)
+      orphanedLeases.set(request.token, key)
       // Answered after all; or lost, and then the next answer is waited for.
-      asked.then(releaseUnclaimed, () => undefined)
+      asked.then(releaseOrphanedLeases, () => undefined)
       throw error
     }
   }
 
-  function releaseUnclaimed(): void {
-    for (const [token, key] of unclaimed) {
-      unclaimed.delete(token)
+  function releaseOrphanedLeases(): void {
+    for (const [token, key] of orphanedLeases) {
+      orphanedLeases.delete(token)
       // Once: if that fails too, it runs out.
       primary.release(key, { token }).catch(() => undefined)
     }
   }
 
-  const orElse = <T>(work: () => Promise<T>, instead: () => T | Promise<T>): Promise<T> =>
-    breaker.ask(work).catch(instead)
+  const withFallback = <T>(work: () => Promise<T>, instead: () => T | Promise<T>): Promise<T> =>
+    breaker.runIfClosed(work).catch(instead)
 
   return {
     isDown: breaker.isOpen,
-    ask: breaker.ask,
-    heal: breaker.heal,
+    probeNow: breaker.probeNow,
 
     acquire: (key, request) =>
-      orElse(
+      withFallback(
         () => acquireShared(key, request),
         async () => {
           const acquired = await backup.acquire(key, request)
@@ -95,11 +92,11 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
       ),
 
     async commit(key, lease, value, lifetime) {
-      if (lease.isLocal) return backup.commit(key, lease, value, { freshForMs: localMs, keepForMs: localMs })
-      return orElse(
+      if (lease.isLocal) return backup.commit(key, lease, value, { ttlMs: localMs, keepForMs: localMs })
+      return withFallback(
         () => primary.commit(key, lease, value, lifetime),
         () => {
-          unclaimed.set(lease.token, key)
+          orphanedLeases.set(lease.token, key)
           return 'unconfirmed'
         },
       )
@@ -107,16 +104,16 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
 
     async release(key, lease) {
       if (lease.isLocal) return backup.release(key, lease)
-      return orElse(
+      return withFallback(
         () => primary.release(key, lease),
-        () => void unclaimed.set(lease.token, key),
+        () => void orphanedLeases.set(lease.token, key),
       )
     },
 
     async renew(key, lease, leaseMs) {
       if (lease.isLocal) return backup.renew(key, lease, leaseMs)
       // Not known: it may hold again a third of a lease later.
-      return orElse(
+      return withFallback(
         () => primary.renew(key, lease, leaseMs),
         () => true,
       )
@@ -124,10 +121,10 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
 
     async fail(key, lease, coolDown) {
       if (lease.isLocal) return backup.fail(key, lease, coolDown)
-      return orElse(
+      return withFallback(
         () => primary.fail(key, lease, coolDown),
         () => {
-          unclaimed.set(lease.token, key)
+          orphanedLeases.set(lease.token, key)
           return { coolDownMs: coolDown.firstMs, found: undefined }
         },
       )
@@ -137,12 +134,12 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
       await backup.invalidate('hard')
       try {
         // Worth a try also while the store seems to be out of reach: there is nothing else to do.
-        return await breaker.attempt(() => primary.invalidate(mode, cause))
+        return await breaker.run(() => primary.invalidate(mode, cause))
       } catch (error) {
         throw new UnconfirmedError(error)
       }
     },
 
-    generation: () => breaker.ask(() => primary.generation()),
+    generation: () => breaker.runIfClosed(() => primary.generation()),
   }
 }

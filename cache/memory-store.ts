@@ -18,7 +18,7 @@ interface Entry {
   value: Uint8Array
   generation: Generation
   committedAtMs: number
-  freshUntilMs: number
+  expiresAtMs: number
   keptUntilMs: number
   /** Until when it is kept once it was asked for again. */
   lastsUntilMs: number
@@ -83,15 +83,15 @@ export function createMemoryStore({
     }
     if (isAsked) entry.keptUntilMs = entry.lastsUntilMs
     const isSoftlyOutdated = entry.generation.soft !== generation.soft
-    const freshForMs = isSoftlyOutdated ? Math.min(0, entry.freshUntilMs - now) : entry.freshUntilMs - now
-    return { value: entry.value, ageMs: now - entry.committedAtMs, freshForMs }
+    const ttlMs = isSoftlyOutdated ? Math.min(0, entry.expiresAtMs - now) : entry.expiresAtMs - now
+    return { value: entry.value, ageMs: now - entry.committedAtMs, ttlMs }
   }
 
   function acquire(key: string, { token, leaseMs, force = false }: AcquireRequest): Acquired {
     const now = clock.now()
     const found = find(key, now, true)
     const current = nameOf(generation)
-    if (found !== undefined && found.freshForMs > 0 && !force) return { state: 'hit', generation: current, found }
+    if (found !== undefined && found.ttlMs > 0 && !force) return { state: 'hit', generation: current, found }
     const held = currentLease(key, now)
     if (held !== undefined) return { state: 'wait', generation: current, retryAfterMs: held.untilMs - now, found }
     const coolUntilMs = coolDowns.get(key)?.untilMs ?? 0
@@ -104,12 +104,12 @@ export function createMemoryStore({
   return {
     peek(key) {
       const found = find(key, clock.now(), true)
-      return found !== undefined && found.freshForMs > 0 ? found : undefined
+      return found !== undefined && found.ttlMs > 0 ? found : undefined
     },
 
     acquire: async (key, request) => acquire(key, request),
 
-    async commit(key, lease, value, { freshForMs, keepForMs, unreadForMs = keepForMs }) {
+    async commit(key, lease, value, { ttlMs, keepForMs, unreadForMs = keepForMs }) {
       const now = clock.now()
       if (lease.generation !== nameOf(generation)) {
         return lease.generation.startsWith(`${generation.hard}.`) ? 'outdated' : 'outdated-hard'
@@ -123,7 +123,7 @@ export function createMemoryStore({
         value,
         generation,
         committedAtMs: now,
-        freshUntilMs: now + freshForMs,
+        expiresAtMs: now + ttlMs,
         keptUntilMs: now + unreadForMs,
         lastsUntilMs: now + keepForMs,
       })

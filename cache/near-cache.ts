@@ -9,17 +9,17 @@ export interface NearCache {
   /** A copy that is stale, of a generation as current, which the store has answered a moment ago, and may be served again. */
   findHeld(key: string): HeldValue | undefined
   /** Looks at the generation where a copy only lacks that; one look for all who ask meanwhile. Never rejects. */
-  revalidate(key: string): Promise<void>
+  verify(key: string): Promise<void>
   /** The store has said, to a question of `askedAtMs`, that this generation is current. */
-  confirm(generation: string, askedAtMs: number): void
+  verified(generation: string, askedAtMs: number): void
   /** Keeps a copy of a value of that generation, which the store gave to a question of `askedAtMs`. */
   put(key: string, value: StoredValue, generation: string, askedAtMs: number): void
   /** The same for a stale value, for so long, or until it is released: whoever comes meanwhile need not ask the store again. */
   hold(key: string, value: StoredValue, generation: string, askedAtMs: number, held: Held): void
   /** The store has a newer value. */
-  release(key: string): void
+  dropStale(key: string): void
   /** Something may have been invalidated: no copy is served before the next look. */
-  doubt(): void
+  markUnverified(): void
   clear(): void
 }
 
@@ -38,7 +38,7 @@ interface NearCacheOptions {
   /** For how long after the store was last asked a copy is served without asking it. */
   maxStaleMs: number
   /** Whether the next look is made while copies are still served, when half of that has passed: so that no read waits for it. */
-  looksAhead: boolean
+  backgroundWork: boolean
   maxEntries?: number
   maxBytes?: number
 }
@@ -47,7 +47,7 @@ interface Copy {
   value: Uint8Array
   generation: string
   committedAtMs: number
-  freshUntilMs: number
+  expiresAtMs: number
   held?: { untilMs: number; isFailSafe: boolean } | undefined
 }
 
@@ -62,7 +62,7 @@ export function createNearCache({
   clock,
   generation,
   maxStaleMs,
-  looksAhead,
+  backgroundWork: looksAhead,
   maxEntries = 500,
   maxBytes = 32 * 2 ** 20,
 }: NearCacheOptions): NearCache {
@@ -110,17 +110,17 @@ export function createNearCache({
 
   function keep(
     key: string,
-    { value, ageMs, freshForMs }: StoredValue,
+    { value, ageMs, ttlMs }: StoredValue,
     ofGeneration: string,
     askedAtMs: number,
     held?: Copy['held'],
   ): void {
     // Counted from the question: the answer may have lain about, and this process slept, before it came here.
-    const [committedAtMs, freshUntilMs] = [askedAtMs - ageMs, askedAtMs + freshForMs]
+    const [committedAtMs, expiresAtMs] = [askedAtMs - ageMs, askedAtMs + ttlMs]
     const known = copies.peek(key)
     // The same bytes stay the same object: what was made of them goes with it.
     const bytes = known !== undefined && Buffer.compare(known.value, value) === 0 ? known.value : value
-    copies.set(key, { value: bytes, generation: ofGeneration, committedAtMs, freshUntilMs, held })
+    copies.set(key, { value: bytes, generation: ofGeneration, committedAtMs, expiresAtMs, held })
   }
 
   /** A copy of a generation that was current less than the bound ago, fresh or not. */
@@ -129,15 +129,15 @@ export function createNearCache({
     return copy?.generation === confirmed.generation && isRecent(now) ? copy : undefined
   }
 
-  function storedValue({ value, committedAtMs, freshUntilMs }: Copy, now: number): StoredValue {
-    return { value, ageMs: now - committedAtMs, freshForMs: freshUntilMs - now }
+  function storedValue({ value, committedAtMs, expiresAtMs }: Copy, now: number): StoredValue {
+    return { value, ageMs: now - committedAtMs, ttlMs: expiresAtMs - now }
   }
 
   return {
     find(key) {
       const now = clock.now()
       const copy = current(key, now)
-      if (copy === undefined || copy.freshUntilMs <= now) return undefined
+      if (copy === undefined || copy.expiresAtMs <= now) return undefined
       if (looksAhead) lookAhead(now)
       return storedValue(copy, now)
     },
@@ -147,24 +147,24 @@ export function createNearCache({
       if (copy?.held === undefined || copy.held.untilMs <= now) return undefined
       return { ...storedValue(copy, now), isFailSafe: copy.held.isFailSafe }
     },
-    async revalidate(key) {
+    async verify(key) {
       if (isRecent(clock.now()) || !copies.has(key)) return
       look ??= shareLook()
       await look
     },
-    confirm,
+    verified: confirm,
     put: keep,
     hold(key, value, ofGeneration, askedAtMs, { forMs, isFailSafe }) {
       // Answers come in any order: this one may have been on its way while a fresh value was put.
       const known = copies.peek(key)
-      if (known?.generation === ofGeneration && known.freshUntilMs > clock.now()) return
+      if (known?.generation === ofGeneration && known.expiresAtMs > clock.now()) return
       keep(key, value, ofGeneration, askedAtMs, { untilMs: askedAtMs + forMs, isFailSafe })
     },
-    release(key) {
+    dropStale(key) {
       const known = copies.peek(key)
       if (known !== undefined) known.held = undefined
     },
-    doubt() {
+    markUnverified() {
       confirmed = UNKNOWN
       doubtedAtMs = clock.now()
       look = undefined

@@ -38,7 +38,7 @@ export interface CacheOptions {
    * Whether stale values are refreshed behind an answer (default). `false`, for a process that is frozen after each answer:
    * whoever gets the lease refreshes first, and answers that; the others are served the stale value.
    */
-  refreshesBehind?: boolean
+  backgroundWork?: boolean
   /** Told of everything that happens; must not throw. */
   observe: (event: CacheEvent) => void
 }
@@ -87,7 +87,7 @@ export interface ReadThroughCache {
    */
   invalidate(mode: InvalidateMode, options?: InvalidateOptions): Promise<void>
   /** What the store's channel says (see `channelOf`): makes things faster, and is needed for nothing. */
-  hear(message: string): void
+  onStoreMessage(message: string): void
   /** Waits for what runs in the background. */
   settle(): Promise<void>
 }

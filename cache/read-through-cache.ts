@@ -1,4 +1,4 @@
-import { createBackground } from './background.ts'
+import { createTaskTracker } from './background.ts'
 import { LoadFailedError, TooManyLoadsError, UnsettledError } from './errors.ts'
 import type { LoadReason } from './events.ts'
 import { createLoadSlots, type Rank } from './load-slots.ts'
@@ -6,7 +6,7 @@ import { createNearCache } from './near-cache.ts'
 import type { Answer, CacheOptions, Load, ReadAnswer, ReadThroughCache } from './options.ts'
 import { createRenewal } from './renewal.ts'
 import type { Acquired, InvalidateMode, InvalidateOptions, Lease, StoredValue } from './store.ts'
-import { createWaiters } from './waiters.ts'
+import { createKeyedWait } from './waiters.ts'
 
 /** What a flight brings back. */
 interface Landed {
@@ -39,15 +39,15 @@ export function createReadThroughCache({
   nonce,
   policy,
   near,
-  refreshesBehind = true,
+  backgroundWork: refreshesBehind = true,
   observe,
 }: CacheOptions): ReadThroughCache {
   const flights = new Map<string, Promise<Landed>>()
   const { generation } = store
-  const copies = near && createNearCache({ clock, generation, ...near, looksAhead: refreshesBehind })
+  const copies = near && createNearCache({ clock, generation, ...near, backgroundWork: refreshesBehind })
   const maxStaleMs = near?.maxStaleMs ?? 0
-  const waiters = createWaiters(clock)
-  const background = createBackground(observe)
+  const waiters = createKeyedWait(clock)
+  const background = createTaskTracker(observe)
   const whileRenewing = createRenewal({ store, clock, policy, background })
   // What outlives its timeout, in a database that does not end it, still counts for as long again.
   const longestMs = Math.min(2 * policy.loadTimeoutMs, LONGEST_SLOT_MS)
@@ -103,7 +103,7 @@ export function createReadThroughCache({
   async function fly(wanted: Wanted): Promise<Landed> {
     const { key } = wanted
     if (copies !== undefined) {
-      await copies.revalidate(key)
+      await copies.verify(key)
       const copy = copies.find(key)
       if (copy !== undefined) return { answer: { ...copy, outcome: 'hit' }, asOfMs: clock.now() }
     }
@@ -111,7 +111,7 @@ export function createReadThroughCache({
     for (let polls = 0; ; polls += 1) {
       const acquired = await acquire(key)
       const { found, askedAtMs: asOfMs } = acquired
-      const stale = found !== undefined && -found.freshForMs <= policy.staleMs ? found : undefined
+      const stale = found !== undefined && -found.ttlMs <= policy.staleMs ? found : undefined
       if (polls > 0 && (acquired.state !== 'wait' || stale !== undefined))
         observe({ type: 'waited', key, durationMs: clock.now() - beganAtMs })
       if (acquired.state === 'hit')
@@ -125,7 +125,7 @@ export function createReadThroughCache({
         if (polls > 0) observe({ type: 'takeover', key })
         if (stale === undefined) return loadUnder(wanted, acquired, 'load')
         if (!refreshesBehind) return loadUnder(wanted, acquired, 'refresh')
-        background.run(loadUnder(wanted, acquired, 'refresh'))
+        background.track(loadUnder(wanted, acquired, 'refresh'))
         return serveStale(key, stale, acquired)
       }
       if (stale !== undefined) return serveStale(key, stale, acquired)
@@ -147,14 +147,14 @@ export function createReadThroughCache({
     const acquired = await store.acquire(key, { token: nonce(), leaseMs: policy.leaseMs, force })
     if (acquired.generation !== undefined) {
       if (acquired.state === 'hit') keepCopy(key, acquired.found, acquired.generation, askedAtMs)
-      else copies?.confirm(acquired.generation, askedAtMs)
+      else copies?.verified(acquired.generation, askedAtMs)
     }
     return { ...acquired, askedAtMs }
   }
 
   function keepCopy(key: string, value: StoredValue, generation: string, askedAtMs: number): void {
     copies?.put(key, value, generation, askedAtMs)
-    copies?.confirm(generation, askedAtMs)
+    copies?.verified(generation, askedAtMs)
   }
 
   async function refresh(
@@ -165,7 +165,7 @@ export function createReadThroughCache({
     const wanted = { key, load, rank }
     let acquired = await acquire(key, { force: withinMs === Infinity })
     if (acquired.state === 'hit') {
-      if (acquired.found.freshForMs > withinMs) return { ...acquired.found, outcome: 'hit' }
+      if (acquired.found.ttlMs > withinMs) return { ...acquired.found, outcome: 'hit' }
       acquired = await acquire(key, { force: true })
     }
     const landed = acquired.state === 'lease' ? loadUnder(wanted, acquired, 'refresh') : fly(wanted)
@@ -191,25 +191,24 @@ export function createReadThroughCache({
         if (found === undefined) throw new LoadFailedError(coolDownMs, { cause: error })
         return { answer: { ...found, outcome: 'stale' }, asOfMs }
       }
-      const freshForMs = policy.ttlMs * (0.9 + 0.2 * random())
-      const keepForMs = freshForMs + Math.max(policy.staleMs, policy.failSafeMs)
+      const ttlMs = policy.ttlMs * (0.9 + 0.2 * random())
+      const keepForMs = ttlMs + Math.max(policy.staleMs, policy.failSafeMs)
       // Nothing older: this may be the only reader that it ever has.
       const isBrief = rank > 0 && why === 'load' && acquired.found === undefined
       const unreadForMs = isBrief ? Math.min(policy.unreadMs, keepForMs) : keepForMs
       const askedAtMs = clock.now()
-      const committed = await store.commit(key, lease, value, { freshForMs, keepForMs, unreadForMs })
+      const committed = await store.commit(key, lease, value, { ttlMs, keepForMs, unreadForMs })
       // The second reader shall ask the store, which keeps it for longer then.
       if (committed === 'stored' && !lease.isLocal && !isBrief)
-        keepCopy(key, { value, ageMs: 0, freshForMs }, lease.generation, askedAtMs)
+        keepCopy(key, { value, ageMs: 0, ttlMs }, lease.generation, askedAtMs)
       const durationMs = clock.now() - startedAtMs
       observe({ type: 'loaded', key, why, durationMs, bytes: value.byteLength, committed })
       // What the shared store has not been asked about is as good as when it began to be loaded.
       const asOfMs = lease.isLocal || committed === 'unconfirmed' ? startedAtMs : askedAtMs
-      if (!committed.startsWith('outdated'))
-        return { answer: { value, outcome: 'loaded', ageMs: 0, freshForMs }, asOfMs }
+      if (!committed.startsWith('outdated')) return { answer: { value, outcome: 'loaded', ageMs: 0, ttlMs }, asOfMs }
       if (reloads === RELOADS) {
         // A soft invalidation allows an older list once more; a hard one never does.
-        if (committed === 'outdated') return { answer: { value, outcome: 'loaded', ageMs: 0, freshForMs: 0 }, asOfMs }
+        if (committed === 'outdated') return { answer: { value, outcome: 'loaded', ageMs: 0, ttlMs: 0 }, asOfMs }
         throw new UnsettledError()
       }
       const next = await acquire(key)
@@ -237,16 +236,16 @@ export function createReadThroughCache({
   /** Waits before the next look at an entry that another process is loading. */
   function pause(key: string, longestMs: number, polls: number): Promise<void> {
     const backoffMs = Math.min(policy.poll.firstMs * 2 ** polls, policy.poll.longestMs) * (0.5 + 0.5 * random())
-    return waiters.pause(key, Math.max(1, Math.min(longestMs, backoffMs)))
+    return waiters.wait(key, Math.max(1, Math.min(longestMs, backoffMs)))
   }
 
   function hear(message: string): void {
     const [what, key = ''] = message.split(' ', 2)
     if (what === 'invalidated') {
-      copies?.doubt()
+      copies?.markUnverified()
     } else {
-      copies?.release(key)
-      waiters.wake(key)
+      copies?.dropStale(key)
+      waiters.notify(key)
     }
   }
 
@@ -266,7 +265,7 @@ export function createReadThroughCache({
   function forgetAll(): void {
     flights.clear()
     copies?.clear()
-    copies?.doubt()
+    copies?.markUnverified()
   }
 
   return {
@@ -274,7 +273,7 @@ export function createReadThroughCache({
     read,
     refresh,
     invalidate,
-    hear,
+    onStoreMessage: hear,
     settle: background.settle,
   }
 }

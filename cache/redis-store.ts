@@ -24,18 +24,18 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
   return {
     async acquire(key, { token, leaseMs, force = false }): Promise<Acquired> {
       const reply = await run(scripts.acquire, keysOf(key), nonce(), token, Math.ceil(leaseMs), force ? 1 : 0)
-      const [state, generationBytes, bytes, ageMs, freshForMs, retryAfterMs] = reply as Reply
+      const [state, generationBytes, bytes, ageMs, ttlMs, retryAfterMs] = reply as Reply
       const generation = String(generationBytes)
-      const found = storedValue(bytes, ageMs, freshForMs)
+      const found = storedValue(bytes, ageMs, ttlMs)
       const said = String(state)
       if (said === 'hit' && found !== undefined) return { state: said, generation, found }
       if (said === 'lease') return { state: said, generation, lease: { token, generation }, found }
       return { state: said as 'wait' | 'cooling', generation, retryAfterMs: Number(retryAfterMs), found }
     },
 
-    async commit(key, { token, generation }, value, { freshForMs, keepForMs, unreadForMs = keepForMs }) {
+    async commit(key, { token, generation }, value, { ttlMs, keepForMs, unreadForMs = keepForMs }) {
       const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-      const times = [freshForMs, keepForMs, unreadForMs].map(Math.ceil)
+      const times = [ttlMs, keepForMs, unreadForMs].map(Math.ceil)
       return String(await run(scripts.commit, keysOf(key), token, generation, bytes, channel, ...times)) as Committed
     },
 
@@ -44,14 +44,8 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
     },
 
     async fail(key, { token }, { firstMs, maxMs }) {
-      const [coolDownMs, bytes, ageMs, freshForMs] = (await run(
-        scripts.fail,
-        keysOf(key),
-        token,
-        firstMs,
-        maxMs,
-      )) as Reply
-      return { coolDownMs: Number(coolDownMs), found: storedValue(bytes, ageMs, freshForMs) }
+      const [coolDownMs, bytes, ageMs, ttlMs] = (await run(scripts.fail, keysOf(key), token, firstMs, maxMs)) as Reply
+      return { coolDownMs: Number(coolDownMs), found: storedValue(bytes, ageMs, ttlMs) }
     },
 
     async release(key, { token }) {
@@ -75,6 +69,6 @@ export function channelOf(prefix: string): string {
   return `{${prefix}}:events`
 }
 
-function storedValue(bytes: Reply[number] | undefined, ageMs: unknown, freshForMs: unknown): StoredValue | undefined {
-  return bytes instanceof Buffer ? { value: bytes, ageMs: Number(ageMs), freshForMs: Number(freshForMs) } : undefined
+function storedValue(bytes: Reply[number] | undefined, ageMs: unknown, ttlMs: unknown): StoredValue | undefined {
+  return bytes instanceof Buffer ? { value: bytes, ageMs: Number(ageMs), ttlMs: Number(ttlMs) } : undefined
 }

@@ -1,10 +1,10 @@
-import type { createBackground } from './background.ts'
+import type { createTaskTracker } from './background.ts'
 import { LoadTimeoutError } from './errors.ts'
 import type { CacheOptions } from './options.ts'
 import type { Lease } from './store.ts'
 
 interface RenewalOptions extends Pick<CacheOptions, 'store' | 'clock' | 'policy'> {
-  background: ReturnType<typeof createBackground>
+  background: ReturnType<typeof createTaskTracker>
 }
 
 /** Makes a function that loads while the lease is renewed, each third of its time, until the load is done or takes too long. */
@@ -12,7 +12,7 @@ export function createRenewal({ store, clock, policy, background }: RenewalOptio
   /** @throws what the load threw; LoadTimeoutError when it takes too long. */
   return async function whileRenewing(key: string, lease: Lease, load: () => Promise<Uint8Array>): Promise<Uint8Array> {
     let isLoading = true
-    const renewLater = () => clock.schedule(policy.leaseMs / 3, () => background.run(renew()))
+    const renewLater = () => clock.schedule(policy.leaseMs / 3, () => background.track(renew()))
     const renew = async () => {
       const isHeld = await store.renew(key, lease, policy.leaseMs)
       if (isHeld && isLoading) cancelRenewal = renewLater()

@@ -68,8 +68,8 @@ export interface Lease {
 
 export interface Lifetime {
   /** Fresh for so long. */
-  freshForMs: number
-  /** Kept for so long in all, to be served stale. At least `freshForMs`. */
+  ttlMs: number
+  /** Kept for so long in all, to be served stale. At least `ttlMs`. */
   keepForMs: number
   /** Kept for only so long until it is asked for again: from then on for `keepForMs`. Default `keepForMs`. */
   unreadForMs?: number | undefined
@@ -86,7 +86,7 @@ export interface StoredValue {
   /** Since it was committed. */
   ageMs: number
   /** Until it is stale; 0 or less when it is. */
-  freshForMs: number
+  ttlMs: number
 }
 
 /** What is to be done, and in which generation it was said: `undefined` by a store that nobody else shares. */

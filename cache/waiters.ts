@@ -1,18 +1,18 @@
 import type { Clock } from '../lib/clock.ts'
 
 /** Those in this process who wait for an entry that another process is loading. */
-export interface Waiters {
+export interface KeyedWait {
   /** Waits for `ms`, or until the entry is said to be done. */
-  pause(key: string, ms: number): Promise<void>
+  wait(key: string, ms: number): Promise<void>
   /** The entry is done: nobody waits for it any longer. */
-  wake(key: string): void
+  notify(key: string): void
 }
 
-export function createWaiters(clock: Clock): Waiters {
+export function createKeyedWait(clock: Clock): KeyedWait {
   const waiting = new Map<string, Set<() => void>>()
 
   return {
-    pause(key, ms) {
+    wait(key, ms) {
       const others = waiting.get(key) ?? new Set()
       waiting.set(key, others)
       return new Promise((resolve) => {
@@ -26,7 +26,7 @@ export function createWaiters(clock: Clock): Waiters {
         others.add(goOn)
       })
     },
-    wake(key) {
+    notify(key) {
       for (const goOn of waiting.get(key) ?? []) goOn()
     },
   }

@@ -8,7 +8,7 @@ interface BreakerOptions {
   /** For how long it is not asked again then. */
   retryAfterMs: number
   /** Whether it is asked then behind the scenes (default), or by whoever comes next: where nothing runs behind the scenes. */
-  probesBehind?: boolean | undefined
+  backgroundWork?: boolean | undefined
   /** A question that tells whether the store is back. */
   probe: () => Promise<unknown>
   /** Told of each answer, with the breaker closed. */
@@ -22,12 +22,12 @@ interface BreakerOptions {
 /** The way to a store that may go away. */
 export interface Breaker {
   isOpen(): boolean
-  /** Asks the store; rejects at once while it is known to be out of reach: see `probesBehind`. */
-  ask<T>(work: () => Promise<T>): Promise<T>
+  /** Asks the store; rejects at once while it is known to be out of reach: see `backgroundWork`. */
+  runIfClosed<T>(work: () => Promise<T>): Promise<T>
   /** Asks the store in any case. */
-  attempt<T>(work: () => Promise<T>): Promise<T>
+  run<T>(work: () => Promise<T>): Promise<T>
   /** The connection is back: ask again at once. */
-  heal(): void
+  probeNow(): void
 }
 
 /**
@@ -35,16 +35,16 @@ export interface Breaker {
  * behind the scenes, `retryAfterMs` later, whether the store is back.
  */
 export function createBreaker(options: BreakerOptions): Breaker {
-  const { clock, deadlineMs, retryAfterMs, probesBehind = true } = options
+  const { clock, deadlineMs, retryAfterMs, backgroundWork = true } = options
   let isOpen = false
   let retryAtMs = 0
   let isProbing = false
   let lastAnsweredMs = Number.NEGATIVE_INFINITY
 
-  async function ask<T>(work: () => Promise<T>): Promise<T> {
-    if (!isOpen) return attempt(work)
+  async function runIfClosed<T>(work: () => Promise<T>): Promise<T> {
+    if (!isOpen) return run(work)
     if (clock.now() >= retryAtMs) {
-      if (!probesBehind) return attempt(work)
+      if (!backgroundWork) return run(work)
       probe()
     }
     throw new Error('the shared store is out of reach')
@@ -57,10 +57,10 @@ export function createBreaker(options: BreakerOptions): Breaker {
       isProbing = false
     }
     // What its answer means has been noted where it came.
-    attempt(options.probe).then(end, end)
+    run(options.probe).then(end, end)
   }
 
-  async function attempt<T>(work: () => Promise<T>): Promise<T> {
+  async function run<T>(work: () => Promise<T>): Promise<T> {
     const askedAtMs = clock.now()
     try {
       const answer = await withinDeadline(clock, deadlineMs, work())
@@ -81,9 +81,9 @@ export function createBreaker(options: BreakerOptions): Breaker {
 
   return {
     isOpen: () => isOpen,
-    ask,
-    attempt,
-    heal() {
+    runIfClosed,
+    run,
+    probeNow() {
       if (isOpen) probe()
     },
   }

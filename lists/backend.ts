@@ -20,13 +20,13 @@ export interface Backend {
   /** Hands the store's messages to the cache. */
   listen(hear: (message: string) => void): void
   /** The process has been frozen since `rest`: a connection that broke meanwhile, and does not know, is dropped. Never rejects. */
-  thaw(): Promise<void>
+  onResume(): Promise<void>
   /** The process may be frozen from here on. */
-  rest(): void
+  onSuspend(): void
   /** Redis itself, for what else is kept there, and the way to ask it for what no page waits for; none: there is only this process. */
   redis: { client: HostRedis; ask: <T>(work: () => Promise<T>) => Promise<T> } | undefined
   /** Connects to the node of a Cluster that holds the keys, which clients do at the first command: no request waits for that. */
-  warmUp(): Promise<void>
+  connect(): Promise<void>
 }
 
 /** For how long copies in a process are served without asking Redis; what an invalidation waits for. */
@@ -38,10 +38,10 @@ const DEADLINE_MS = 150
 const BACKGROUND_DEADLINE_MS = 500
 const RETRY_AFTER_MS = 1_000
 /** For how long the boot waits for the first answer. */
-const WARM_UP_MS = 500
+const CONNECT_MS = 500
 
 /** A connection that was not used for so long is asked for a sign of life first, and dropped without one. */
-const THAW = { afterMs: 1_000, patienceMs: 75 }
+const RESUME_CHECK = { afterMs: 1_000, patienceMs: 75 }
 
 interface BackendOptions {
   prefix: string
@@ -60,18 +60,18 @@ export function createBackend({ prefix, runsBetweenRequests, redis, observe }: B
       size: memory.size,
       state: () => ({ kind: 'memory', isDown: false }),
       listen() {},
-      thaw: async () => {},
-      rest() {},
+      onResume: async () => {},
+      onSuspend() {},
       redis: undefined,
-      warmUp: async () => {},
+      connect: async () => {},
     }
   }
   const { client, subscriber } = redis
   const primary = createRedisStore({ client, prefix, nonce })
-  let restsSinceMs = Date.now()
+  let suspendedAtMs = Date.now()
   const store = createFailoverStore({
     primary,
-    probesBehind: runsBetweenRequests,
+    backgroundWork: runsBetweenRequests,
     backup: memory,
     clock: systemClock,
     deadlineMs: DEADLINE_MS,
@@ -83,7 +83,7 @@ export function createBackend({ prefix, runsBetweenRequests, redis, observe }: B
     deadlineMs: runsBetweenRequests ? BACKGROUND_DEADLINE_MS : DEADLINE_MS,
     clock: systemClock,
     retryAfterMs: RETRY_AFTER_MS,
-    probesBehind: runsBetweenRequests,
+    backgroundWork: runsBetweenRequests,
     probe: primary.generation,
     // The store says the same, and is what the lists depend on.
     onAnswer() {},
@@ -91,20 +91,22 @@ export function createBackend({ prefix, runsBetweenRequests, redis, observe }: B
     onClose() {},
   })
   client.on('ready', () => {
-    store.heal()
-    background.heal()
+    store.probeNow()
+    background.probeNow()
   })
   return {
     store,
     near: { maxStaleMs: NEAR_MAX_STALE_MS },
     size: memory.size,
     state: () => ({ kind: 'redis', isDown: store.isDown() }),
-    async thaw() {
-      if (client.status !== 'ready' || Date.now() - restsSinceMs < THAW.afterMs) return
-      await withinDeadline(systemClock, THAW.patienceMs, primary.generation()).catch(() => dropConnections(client))
+    async onResume() {
+      if (client.status !== 'ready' || Date.now() - suspendedAtMs < RESUME_CHECK.afterMs) return
+      await withinDeadline(systemClock, RESUME_CHECK.patienceMs, primary.generation()).catch(() =>
+        dropConnections(client),
+      )
     },
-    rest() {
-      restsSinceMs = Date.now()
+    onSuspend() {
+      suspendedAtMs = Date.now()
     },
     listen(hear) {
       // A frozen process hears nothing, and the server would have to keep it all.
@@ -122,10 +124,10 @@ export function createBackend({ prefix, runsBetweenRequests, redis, observe }: B
       subscriber.on('ready', subscribe)
       void subscribe()
     },
-    redis: { client, ask: background.ask },
-    async warmUp() {
+    redis: { client, ask: background.runIfClosed },
+    async connect() {
       if (client.status !== 'ready') return
-      await withinDeadline(systemClock, WARM_UP_MS, primary.generation()).catch(() => undefined)
+      await withinDeadline(systemClock, CONNECT_MS, primary.generation()).catch(() => undefined)
     },
   }
 }

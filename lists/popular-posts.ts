@@ -146,9 +146,9 @@ export function createLists<P = Post>(
     random: Math.random,
     nonce,
     policy: policyOf(settings),
-    refreshesBehind: settings.runsBetweenRequests,
+    backgroundWork: settings.runsBetweenRequests,
   })
-  backend.listen(cache.hear)
+  backend.listen(cache.onStoreMessage)
   const planOf = createPlanner(settings)
   const filtersKey = entryKey(settings.prefix, 'filters')
   const decodedLists = new WeakMap<Uint8Array, DecodedList>()
@@ -211,7 +211,7 @@ export function createLists<P = Post>(
       list: bodyOf(found, limit, exclude),
       outcome: read.outcome,
       ageSeconds: Math.floor(found.ageMs / 1000),
-      ttlSeconds: Math.floor(found.freshForMs / 1000),
+      ttlSeconds: Math.floor(found.ttlMs / 1000),
       durationMs: read.durationMs,
       isAlone: backend.state().isDown,
     }
@@ -247,12 +247,12 @@ export function createLists<P = Post>(
       stats: () => ({ ...events.counts(), ...backend.size(), isStoreDown: backend.state().isDown }),
     },
     async resume() {
-      cache.hear('invalidated')
-      await backend.thaw()
+      cache.onStoreMessage('invalidated')
+      await backend.onResume()
     },
     async idle() {
       await cache.settle()
-      backend.rest()
+      backend.onSuspend()
     },
   }
 }

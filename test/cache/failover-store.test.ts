@@ -5,7 +5,7 @@ import { createMemoryStore } from '../../cache/memory-store.ts'
 import type { Lease, Store } from '../../cache/store.ts'
 import { createNames, createVirtualClock } from '../helpers/virtual-clock.ts'
 
-const LIFETIME = { freshForMs: 60_000, keepForMs: 120_000 }
+const LIFETIME = { ttlMs: 60_000, keepForMs: 120_000 }
 const COOL_DOWN = { firstMs: 500, maxMs: 5000 }
 const bytes = (text: string) => Buffer.from(text)
 
@@ -146,12 +146,12 @@ t.test('a command from before does not let a second probe out', async (t) => {
   set('refusing')
   await acquire('b')
   set('silent')
-  store.heal()
+  store.probeNow()
   await acquire('c')
   t.equal(asked(), 3)
   await clock.advance(50)
   await slow
-  store.heal()
+  store.probeNow()
   await acquire('d')
   t.equal(asked(), 3)
   await clock.advance(100)
@@ -167,7 +167,7 @@ t.test('heal asks again at once; what was lost before does not close it again', 
   t.equal(store.isDown(), true)
   set('up')
   t.match(await acquire('c'), { lease: { isLocal: true } })
-  store.heal()
+  store.probeNow()
   await clock.advance(0)
   t.match(await acquire('d'), { lease: { isLocal: undefined } })
   await clock.advance(50)
@@ -183,7 +183,7 @@ t.test('what is loaded meanwhile is served for localMs, and not when the store i
   t.equal(await store.renew('a', lease, 3000), true)
   t.equal(await store.commit('a', lease, bytes('local'), LIFETIME), 'stored')
   const hit = await acquire()
-  t.match(hit, { state: 'hit', generation: undefined, found: { freshForMs: 5000 } })
+  t.match(hit, { state: 'hit', generation: undefined, found: { ttlMs: 5000 } })
   await clock.advance(4999)
   t.match(await acquire(), { state: 'hit' })
   await clock.advance(1)
@@ -191,7 +191,7 @@ t.test('what is loaded meanwhile is served for localMs, and not when the store i
   const again = await takeLease('b')
   await store.commit('b', again, bytes('local'), LIFETIME)
   set('up')
-  store.heal()
+  store.probeNow()
   await clock.advance(0)
   t.match(await acquire('b'), { state: 'lease', lease: { isLocal: undefined }, found: undefined })
 })
@@ -201,7 +201,7 @@ t.test('a lease of its own stays its own when the store is back', async (t) => {
   set('refusing')
   const [committing, failing] = [await takeLease('a'), await takeLease('b')]
   set('up')
-  store.heal()
+  store.probeNow()
   await clock.advance(0)
   const before = asked()
   t.equal(await store.renew('a', committing, 3000), true)
@@ -219,7 +219,7 @@ t.test('a lease of the shared store, while that is out of reach: held as far as 
   t.match(await store.fail('a', lease, COOL_DOWN), { coolDownMs: 500, found: undefined })
   set('up')
   await clock.advance(1000)
-  store.heal()
+  store.probeNow()
   await clock.advance(0)
   t.match(await acquire(), { lease: { isLocal: undefined } }, 'it was given back')
 })
@@ -236,7 +236,7 @@ for (const reach of ['frozen', 'deaf'] as const) {
     await clock.advance(0)
     if (reach === 'deaf') {
       t.match(await shared.acquire('a', { token: 'other', leaseMs: 3000 }), { state: 'wait' }, 'nobody knows of it yet')
-      store.heal()
+      store.probeNow()
       await clock.advance(0)
     }
     t.match(await shared.acquire('a', { token: 'other', leaseMs: 3000 }), { state: 'lease' })
@@ -265,7 +265,7 @@ t.test('a commit that was given up on may have been made; what it stored stays',
   set('up')
   await clock.advance(0)
   t.match(await shared.acquire('a', { token: 'other', leaseMs: 3000 }), { state: 'hit' }, 'it was stored after all')
-  store.heal()
+  store.probeNow()
   await clock.advance(0)
   t.match(await acquire(), { state: 'hit' })
 })
@@ -302,7 +302,7 @@ t.test('a cause that the shared store knows ends no generation, but own values g
   await store.commit('a', await takeLease('a'), bytes('local'), LIFETIME)
   set('up')
   await clock.advance(1000)
-  store.heal()
+  store.probeNow()
   await clock.advance(0)
   const before = await shared.generation()
   t.equal(await store.invalidate('hard', 'why'), false)
@@ -327,7 +327,7 @@ t.test('a lease is given back to the store that handed it out, now or when that 
   t.match(await shared.acquire('b', { token: 'early', leaseMs: 3000 }), { state: 'wait' })
 
   set('up')
-  store.heal()
+  store.probeNow()
   await clock.advance(0)
   t.match(await free('b'), { state: 'lease' })
 })

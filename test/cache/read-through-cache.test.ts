@@ -61,9 +61,9 @@ t.test('1,000 callers of a cold entry make one load, and all get what it loaded'
 
 t.test('an entry is a hit while it is fresh, with its age and what is left', async (t) => {
   const { cache, clock, load } = setUp(t)
-  t.match(await cache.read('a', load), { outcome: 'loaded', ageMs: 0, freshForMs: 10_000 })
+  t.match(await cache.read('a', load), { outcome: 'loaded', ageMs: 0, ttlMs: 10_000 })
   await clock.advance(4_000)
-  t.match(await cache.read('a', load), { outcome: 'hit', ageMs: 4_000, freshForMs: 6_000 })
+  t.match(await cache.read('a', load), { outcome: 'hit', ageMs: 4_000, ttlMs: 6_000 })
 })
 
 t.test('an expired entry is served at once, and refreshed once', async (t) => {
@@ -79,7 +79,7 @@ t.test('an expired entry is served at once, and refreshed once', async (t) => {
   const others = [createProcess(), createProcess()]
   for (const process of [cache, ...others, cache]) {
     const answer = await process.read('a', refresh)
-    t.match(answer, { outcome: 'stale', freshForMs: -1, ageMs: 10_001 })
+    t.match(answer, { outcome: 'stale', ttlMs: -1, ageMs: 10_001 })
     t.equal(Buffer.from(answer.value).toString(), 'v1')
   }
   t.equal(refreshes, 1)
@@ -100,13 +100,13 @@ t.test('past its stale time an entry is waited for again', async (t) => {
 })
 
 t.test('the time to live is spread by ten percent either way', async (t) => {
-  for (const [random, freshForMs] of [
+  for (const [random, ttlMs] of [
     [0, 9_000],
     [0.5, 10_000],
     [1, 11_000],
   ] as const) {
     const { cache, load } = setUp(t, { random: () => random })
-    t.equal(Math.round((await cache.read('a', load)).freshForMs), freshForMs)
+    t.equal(Math.round((await cache.read('a', load)).ttlMs), ttlMs)
   }
 })
 
@@ -280,7 +280,7 @@ t.test('a load overtaken three times: hard answers an error, soft answers the li
     }
     const answer = cache.read('a', overtaken)
     if (mode === 'hard') await t.rejects(answer, { code: 'PP_UNSETTLED', statusCode: 503, retryAfterMs: 1000 })
-    else t.match(await answer, { outcome: 'loaded', freshForMs: 0 })
+    else t.match(await answer, { outcome: 'loaded', ttlMs: 0 })
     t.equal(loads, 3)
     t.equal(counts.read().commitsRefused, 3)
     await cache.read('a', async () => Buffer.from('settled'))

@@ -11,7 +11,7 @@ import { until } from '../helpers/services/until.ts'
 import { virtualScripts, withPrefix } from '../helpers/virtual-redis.ts'
 import { testStoreContract } from './store-contract.ts'
 
-const LIFETIME = { freshForMs: 60_000, keepForMs: 120_000 }
+const LIFETIME = { ttlMs: 60_000, keepForMs: 120_000 }
 const COOL_DOWN = { firstMs: 20_000, maxMs: 60_000 }
 const LEASE_MS = 30_000
 
@@ -57,9 +57,9 @@ for (const [where, client] of [['one Redis', single] as const, ['a Cluster of th
     t.ok((await expiresInMs()) <= 5_000)
     t.match(await acquire(store), { state: 'hit' })
     const expires = await expiresInMs()
-    t.ok(expires > LIFETIME.freshForMs && expires <= LIFETIME.keepForMs)
+    t.ok(expires > LIFETIME.ttlMs && expires <= LIFETIME.keepForMs)
     await store.commit('a', await takeLease(store, { force: true }), Buffer.from('two'), LIFETIME)
-    t.ok((await expiresInMs()) > LIFETIME.freshForMs)
+    t.ok((await expiresInMs()) > LIFETIME.ttlMs)
   })
 
   t.test(`on ${where}: every byte comes back as it went in`, async (t) => {
@@ -161,7 +161,7 @@ t.test("by Redis' own clock things run out, and their keys go", async (t) => {
   const prefix = newPrefix()
   const store = storeOn(single, prefix)
   const lease = await takeLease(store)
-  t.equal(await store.commit('a', lease, Buffer.from('one'), { freshForMs: 150.5, keepForMs: 300.5 }), 'stored')
+  t.equal(await store.commit('a', lease, Buffer.from('one'), { ttlMs: 150.5, keepForMs: 300.5 }), 'stored')
   const hit = await acquire(store)
   t.match(hit, { state: 'hit', generation: lease.generation })
   await until(async () => (await acquire(store, { force: true, leaseMs: 60.5 })).state === 'lease', 'leased by force')

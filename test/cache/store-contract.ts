@@ -8,7 +8,7 @@ export interface StoreUnderTest {
 }
 
 const bytes = (text: string) => Buffer.from(text)
-const LIFETIME = { freshForMs: 1000, keepForMs: 5000 }
+const LIFETIME = { ttlMs: 1000, keepForMs: 5000 }
 const COOL_DOWN = { firstMs: 100, maxMs: 350 }
 const LEASE_MS = 300
 
@@ -41,13 +41,13 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
     const hit = await acquire(store)
     t.ok(hit.state === 'hit')
     t.same(Buffer.from(hit.found?.value ?? []).toString(), 'one')
-    t.ok((hit.found?.freshForMs ?? 0) > 0 && (hit.found?.freshForMs ?? 0) <= 1000)
+    t.ok((hit.found?.ttlMs ?? 0) > 0 && (hit.found?.ttlMs ?? 0) <= 1000)
     await advance(1100)
     const stale = await acquire(store)
     t.equal(stale.state, 'lease')
-    t.ok((stale.found?.freshForMs ?? 1) <= 0)
+    t.ok((stale.found?.ttlMs ?? 1) <= 0)
     t.ok((stale.found?.ageMs ?? 0) >= 1100)
-    t.match(await acquire(store), { state: 'wait', found: { freshForMs: Number } }, 'a waiter sees the stale value too')
+    t.match(await acquire(store), { state: 'wait', found: { ttlMs: Number } }, 'a waiter sees the stale value too')
     await advance(4000)
     t.match(await acquire(store), { state: 'lease', found: undefined })
   })
@@ -66,10 +66,10 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
     t.match(await acquire(store), { state: 'hit' })
     await advance(3000)
     const stale = await acquire(store)
-    t.match(stale, { state: 'lease', found: { freshForMs: Number } })
+    t.match(stale, { state: 'lease', found: { ttlMs: Number } })
     if (stale.state !== 'lease') return
     await store.commit('a', stale.lease, bytes('three'), brief)
-    t.match(await store.fail('a', stale.lease, COOL_DOWN), { found: { freshForMs: Number } })
+    t.match(await store.fail('a', stale.lease, COOL_DOWN), { found: { ttlMs: Number } })
     await advance(450)
     t.match(await acquire(store), { state: 'lease', found: undefined }, 'a failed load is no question for it')
   })
@@ -77,7 +77,7 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
   await t.test('force takes no value for fresh, and still respects a lease', async (t) => {
     const { store } = await createStore(t)
     await put(store, 'one')
-    t.match(await acquire(store, { force: true }), { state: 'lease', found: { freshForMs: Number } })
+    t.match(await acquire(store, { force: true }), { state: 'lease', found: { ttlMs: Number } })
     t.match(await acquire(store, { force: true }), { state: 'wait' })
     t.match(await acquire(store), { state: 'hit' }, 'readers are not bothered')
   })
@@ -121,7 +121,7 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
     await put(store, 'one')
     t.match(await store.fail('a', await takeLease(store, { force: true }), COOL_DOWN), {
       coolDownMs: 100,
-      found: { freshForMs: Number },
+      found: { ttlMs: Number },
     })
   })
 
@@ -164,7 +164,7 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
     const acquired = await acquire(store)
     t.equal(acquired.state, 'lease')
     t.same(Buffer.from(acquired.found?.value ?? []).toString(), 'old')
-    t.ok((acquired.found?.freshForMs ?? 1) <= 0)
+    t.ok((acquired.found?.ttlMs ?? 1) <= 0)
     await store.invalidate('hard')
     t.match(await acquire(store), { found: undefined }, 'hard after soft')
     t.equal(await put(store, 'new').catch(() => 'leased'), 'leased')
