@@ -1,13 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../lib/clock.ts'
-import {
-  type Acquired,
-  type AcquireRequest,
-  CAUSE_KNOWN_MS,
-  type Lease,
-  type Store,
-  type StoredValue,
-} from './store.ts'
+import { CAUSE_KNOWN_MS } from './protocol.ts'
+import type { Acquired, AcquireRequest, Lease, Store, StoredValue } from './store.ts'
 
 interface Generation {
   hard: string

@@ -1,6 +1,7 @@
 import { createRunner, type RedisClient, type Reply } from '../lib/redis-scripts-runner.ts'
+import { CAUSE_KNOWN_MS } from './protocol.ts'
 import { createScripts, type Scripts } from './redis-scripts.ts'
-import { type Acquired, CAUSE_KNOWN_MS, type Committed, type Store, type StoredValue } from './store.ts'
+import type { Acquired, Committed, Store, StoredValue } from './store.ts'
 
 export interface RedisStoreOptions {
   client: RedisClient

@@ -45,9 +45,6 @@ export interface InvalidateOptions {
   cause?: string | undefined
 }
 
-/** For how long a store knows what it was invalidated for. */
-export const CAUSE_KNOWN_MS = 60_000
-
 export interface AcquireRequest {
   /** Names the caller's load, should it get the lease; a new one for each load. */
   token: string

@@ -1,10 +1,10 @@
 import type { Clock } from '../lib/clock.ts'
 
-/** Those in this process who wait for an entry that another process is loading. */
+/** Waits for the commits of other processes, by key. */
 export interface KeyedWait {
-  /** Waits for `ms`, or until the entry is said to be done. */
+  /** Resolves after `ms`, or at the next `notify(key)`. */
   wait(key: string, ms: number): Promise<void>
-  /** The entry is done: nobody waits for it any longer. */
+  /** Ends all waits for this key. */
   notify(key: string): void
 }
 
@@ -16,18 +16,18 @@ export function createKeyedWait(clock: Clock): KeyedWait {
       const others = waiting.get(key) ?? new Set()
       waiting.set(key, others)
       return new Promise((resolve) => {
-        const goOn = () => {
+        const end = () => {
           cancel()
-          others.delete(goOn)
+          others.delete(end)
           if (others.size === 0) waiting.delete(key)
           resolve()
         }
-        const cancel = clock.schedule(ms, goOn)
-        others.add(goOn)
+        const cancel = clock.schedule(ms, end)
+        others.add(end)
       })
     },
     notify(key) {
-      for (const goOn of waiting.get(key) ?? []) goOn()
+      for (const end of waiting.get(key) ?? []) end()
     },
   }
 }
