@@ -1,6 +1,7 @@
 import type { CacheCounts } from '../cache/events.ts'
 import { entryKey } from '../cache/key.ts'
 import type { Answer, CachePolicy, ReadAnswer } from '../cache/options.ts'
+import { PROTOCOL } from '../cache/protocol.ts'
 import { createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
 import type { Filters } from '../db/filters.ts'
@@ -129,7 +130,7 @@ type Read = Pick<ReadAnswer, 'outcome' | 'durationMs'>
 const HIT: Read = { outcome: 'hit', durationMs: 0 }
 
 /** How many lists a process loads at once: more of them would not end sooner, and take the database from all else. */
-export const MAX_LOADS = 4
+export const MAX_LOADS = PROTOCOL.loads.max
 
 /** Makes the cache of popular posts lists and of the list of categories, over a source of them. */
 export function createLists<P = Post>(
@@ -274,14 +275,10 @@ function toMs({ withinSeconds = Infinity }: RefreshOptions = {}): number {
 
 function policyOf({ ttlSeconds, staleSeconds, failSafeSeconds, loadTimeoutSeconds }: Settings): CachePolicy {
   return {
+    ...PROTOCOL,
     ttlMs: ttlSeconds * 1000,
     staleMs: staleSeconds * 1000,
     failSafeMs: failSafeSeconds * 1000,
-    leaseMs: 3_000,
     loadTimeoutMs: loadTimeoutSeconds * 1000,
-    unreadMs: 120_000,
-    loads: { max: MAX_LOADS, maxWaiting: 100, patienceMs: 1_000 },
-    coolDown: { firstMs: 500, maxMs: 5_000 },
-    poll: { firstMs: 25, longestMs: 250 },
   }
 }
