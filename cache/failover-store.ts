@@ -7,35 +7,38 @@ import type { Acquired, AcquireRequest, Store } from './store.ts'
 interface FailoverOptions {
   /** The shared store. */
   primary: Store
-  /** The process's own, for while the shared one is out of reach. */
+  /** The process's own store, used while the shared store is out of reach. */
   backup: Store
   clock: Clock
-  /** How long a command may take before the shared store counts as out of reach. */
+  /** A command that takes longer has failed, and the shared store counts as out of reach. */
   deadlineMs: number
-  /** For how long it is not asked again then. */
+  /** How long after a failure the next command is sent to the shared store. */
   retryAfterMs: number
-  /** See `createBreaker`. */
+  /** As in `createBreaker`. Default true. */
   backgroundWork?: boolean
-  /** For how long what is loaded meanwhile may be served. */
+  /** Time to live of values that are loaded while the shared store is out of reach. */
   localMs: number
   observe: (event: CacheEvent) => void
 }
 
+/** A store that uses the process's own memory while the shared store is out of reach. */
 export interface FailoverStore extends Store {
+  /** Whether the shared store is out of reach. */
   isDown(): boolean
-  /** The connection is back: ask again at once. */
+  /** Call when the connection is back: probes the shared store now, if it is out of reach. */
   probeNow(): void
 }
 
 /**
- * A shared store that may go away. While it is out of reach each process keeps to itself: one load at a time for each
- * entry, served for `localMs`. Nothing fails, and only who notices first waits (see `createBreaker`).
+ * Creates a store over a shared store that may be out of reach. During that time each process uses its own store: one load at a
+ * time for each entry, whose value is served for `localMs`. No command fails, and only the first one waits for the deadline (see
+ * `createBreaker`).
  *
- * Only an invalidation cannot be made alone: it rejects with `PP_UNCONFIRMED`.
+ * Only an invalidation needs the shared store: without it `invalidate` rejects with `PP_UNCONFIRMED`.
  */
 export function createFailoverStore(options: FailoverOptions): FailoverStore {
   const { primary, backup, clock, deadlineMs, retryAfterMs, backgroundWork, localMs, observe } = options
-  /** Leases that the shared store may hold, or may yet hand out, for nobody: token to key. */
+  /** Orphaned leases (token to key): requests that timed out here but may still take effect in the store. */
   const orphanedLeases = new Map<string, string>()
   const breaker = createBreaker({
     clock,
@@ -45,22 +48,26 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
     onOpen: (error) => observe({ type: 'store-down', error }),
     onClose: () => observe({ type: 'store-up' }),
     probe: () => primary.generation(),
-    onAnswer: releaseOrphanedLeases,
+    onReply: releaseOrphanedLeases,
   })
 
   /**
-   * A question given up on may be executed all the same: (1) `acquire` is sent, (2) Redis is frozen, (3) the deadline
-   * passes, (4) Redis thaws and leases the entry to a caller that has long gone; everybody waits out that lease. So such a
-   * lease is given back once the answer comes, or the store answers anything else: that was asked later.
+   * A command that timed out may still be executed:
+   * 1. `acquire` is sent.
+   * 2. Redis is suspended.
+   * 3. The deadline passes, and the caller goes on without the lease.
+   * 4. Redis resumes and grants the lease. All other callers would wait until that lease ends.
+   *
+   * So the lease is released when the reply arrives, or when the store replies to a later command.
    */
   async function acquireShared(key: string, request: AcquireRequest): Promise<Acquired> {
-    const asked = primary.acquire(key, request)
+    const reply = primary.acquire(key, request)
     try {
-      return await breaker.run(() => asked)
+      return await breaker.run(() => reply)
     } catch (error) {
       orphanedLeases.set(request.token, key)
-      // Answered after all; or lost, and then the next answer is waited for.
-      asked.then(releaseOrphanedLeases, () => undefined)
+      // If the reply never arrives, the reply to a later command triggers the release.
+      reply.then(releaseOrphanedLeases, () => undefined)
       throw error
     }
   }
@@ -68,13 +75,13 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
   function releaseOrphanedLeases(): void {
     for (const [token, key] of orphanedLeases) {
       orphanedLeases.delete(token)
-      // Once: if that fails too, it runs out.
+      // One attempt: if it fails, the lease ends by itself.
       primary.release(key, { token }).catch(() => undefined)
     }
   }
 
-  const withFallback = <T>(work: () => Promise<T>, instead: () => T | Promise<T>): Promise<T> =>
-    breaker.runIfClosed(work).catch(instead)
+  const withFallback = <T>(command: () => Promise<T>, fallback: () => T | Promise<T>): Promise<T> =>
+    breaker.runIfClosed(command).catch(fallback)
 
   return {
     isDown: breaker.isOpen,
@@ -85,7 +92,7 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
         () => acquireShared(key, request),
         async () => {
           const acquired = await backup.acquire(key, request)
-          // Of no generation that anybody else knows: such values are not copied.
+          // The generation is local to this process: such values must not be copied.
           if (acquired.state !== 'lease') return { ...acquired, generation: undefined }
           return { ...acquired, generation: undefined, lease: { ...acquired.lease, isLocal: true } }
         },
@@ -112,7 +119,7 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
 
     async renew(key, lease, leaseMs) {
       if (lease.isLocal) return backup.renew(key, lease, leaseMs)
-      // Not known: it may hold again a third of a lease later.
+      // Unknown; assume that the lease is still held, and let the next renewal decide.
       return withFallback(
         () => primary.renew(key, lease, leaseMs),
         () => true,
@@ -133,7 +140,7 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
     async invalidate(mode, cause) {
       await backup.invalidate('hard')
       try {
-        // Worth a try also while the store seems to be out of reach: there is nothing else to do.
+        // Sent also while the store seems to be out of reach: there is no fallback.
         return await breaker.run(() => primary.invalidate(mode, cause))
       } catch (error) {
         throw new UnconfirmedError(error)

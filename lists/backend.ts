@@ -86,7 +86,7 @@ export function createBackend({ prefix, runsBetweenRequests, redis, observe }: B
     backgroundWork: runsBetweenRequests,
     probe: primary.generation,
     // The store says the same, and is what the lists depend on.
-    onAnswer() {},
+    onReply() {},
     onOpen() {},
     onClose() {},
   })
