@@ -1,9 +1,10 @@
 import type { LoadReason } from './events.ts'
 import type { Acquired, StoredValue } from './store.ts'
 
-/** The store's reply to `acquire`, with the time of the request (ms, the process's clock). */
+/** The store's reply to `acquire`, with the time of the request (ms, `clock`). */
 export type StoreReply<State = Acquired['state']> = Extract<Acquired, { state: State }> & { requestedAtMs: number }
 
+/** What a decision depends on, beside the reply. */
 export interface DecideOptions {
   /** How long after its expiry a value may be served while it is refreshed (ms). */
   staleMs: number
@@ -41,7 +42,8 @@ export type RefreshDecision =
 /**
  * The protocol as a table: from the store's reply, and the age of the value in it, to the next action of a read.
  *
- * A value is `fresh` before its expiry, `stale` for `staleMs` after it, and `kept` from then on, as long as the store has it.
+ * A value is `fresh` before its expiry, `stale` for `staleMs` after it, and `kept` from then on, as long as the store
+ * has it.
  *
  * | reply   | fresh             | stale             | kept        | no value |
  * | ------- | ----------------- | ----------------- | ----------- | -------- |
@@ -50,8 +52,9 @@ export type RefreshDecision =
  * | wait    | serve-stale       | serve-stale       | wait        | wait     |
  * | cooling | serve-stale       | serve-stale       | serve-stale | fail     |
  *
- * In the row `cooling`, `serve-stale` is a fail-safe. Without background work `load` takes the place of `serve-and-refresh`: the reader that gets the lease waits for the load. The
- * store replies `hit` if and only if, the value is fresh, so the other cells of its row and of the column `fresh` do not occur.
+ * In the row `cooling`, `serve-stale` is a fail-safe. Without background work `load` takes the place of
+ * `serve-and-refresh`: the reader that gets the lease waits for the load. The store replies `hit` if the value is
+ * fresh, and only then: the other cells of the row `hit` and of the column `fresh` do not occur in a read.
  */
 export function decide(reply: StoreReply, { staleMs, backgroundWork }: DecideOptions): Decision {
   if (reply.state === 'hit') return { action: 'serve', value: reply.found }
@@ -75,7 +78,8 @@ export function decide(reply: StoreReply, { staleMs, backgroundWork }: DecideOpt
 }
 
 /**
- * The same for a refresh, which loads an entry unless it stays fresh for longer than `withinMs`, or another process loads it.
+ * The same for a refresh, which loads an entry unless it stays fresh for longer than `withinMs`, or another process
+ * loads it.
  *
  * | reply         | action                                                        |
  * | ------------- | ------------------------------------------------------------- |

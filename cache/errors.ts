@@ -19,12 +19,17 @@ const Unconfirmed = createError(
   503,
 )
 
-/** `PP_LOAD_FAILED`, 503: the load failed, now or before the current cool-down, and there is no older value to serve. */
+/**
+ * `PP_LOAD_FAILED`, 503: the load failed, now or before the current cool-down, and there is no older value to serve.
+ */
 export class LoadFailedError extends LoadFailed {
   /** When the next load may begin (ms). */
   readonly retryAfterMs: number
 
-  /** @param failed `cause` is the error of the load. Default: the caller came during the cool-down, and there is no cause. */
+  /**
+   * @param failed `cause` is the error of the load. Default: the caller came during the cool-down, and there is no
+   * cause.
+   */
   constructor(retryAfterMs: number, failed?: { cause: unknown }) {
     super(failed === undefined ? 'it failed a moment ago, and it is not loaded again yet' : 'loading it failed')
     this.retryAfterMs = retryAfterMs
@@ -53,7 +58,10 @@ export class LoadTimeoutError extends Error {
   }
 }
 
-/** `PP_UNCONFIRMED`, 503: Redis did not confirm an invalidation. Redis may have executed it or not; the caller can retry. */
+/**
+ * `PP_UNCONFIRMED`, 503: Redis did not confirm an invalidation. Redis may have executed it or not; the caller can
+ * retry.
+ */
 export class UnconfirmedError extends Unconfirmed {
   /** When a retry makes sense (ms). */
   readonly retryAfterMs = 1000

@@ -22,7 +22,9 @@ export type CacheEvent =
   | { type: 'waited'; key: string; durationMs: number }
   /** A waiter got the lease, because its holder died or gave it back. */
   | { type: 'takeover'; key: string }
-  /** The store confirmed an invalidation. Not emitted if an earlier one with the same cause has ended the generation. */
+  /**
+   * The store confirmed an invalidation. Not emitted if an earlier one with the same cause has ended the generation.
+   */
   | { type: 'invalidated'; mode: InvalidateMode; durationMs: number }
   /** The shared store is out of reach: from now on this process uses its own memory. */
   | { type: 'store-down'; error: unknown }
@@ -31,7 +33,10 @@ export type CacheEvent =
   /** A background task failed in the store. */
   | { type: 'background-failed'; error: unknown }
 
-/** Why an entry is loaded. `load`: there is no value that may be served at once. `refresh`: to replace such a value, or by request. */
+/**
+ * Why an entry is loaded. `load`: there is no value that may be served at once. `refresh`: to replace such a value, or
+ * by request.
+ */
 export type LoadReason = 'load' | 'refresh'
 
 /** Counts since the start. A read that returns a value is one of `hits`, `staleHits` and `misses`. */
@@ -48,7 +53,9 @@ export interface CacheCounts {
   loadsFailed: number
   /** Loads that did not begin, because too many other loads were running. */
   loadsRefused: number
-  /** Loads whose value was not stored: an invalidation or another holder had overtaken them, or the store did not reply. */
+  /**
+   * Loads whose value was not stored: an invalidation or another holder had overtaken them, or the store did not reply.
+   */
   commitsRefused: number
   /** Reads and failed loads that returned an expired value, because loads fail. */
   failSafeServed: number

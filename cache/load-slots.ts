@@ -2,8 +2,9 @@ import type { Clock } from '../lib/clock.ts'
 import { TooManyLoadsError } from './errors.ts'
 
 /**
- * The importance of an entry. 0: an entry that every page shows. 1 and 2: entries that fewer readers request, and of which any
- * client can request any number. A load leaves as many slots free as its rank, so loads of a lower rank never wait for it.
+ * The importance of an entry. 0: an entry that every page shows. 1 and 2: entries that fewer readers request, and of
+ * which any client can request any number. A load leaves as many slots free as its rank, so loads of a lower rank never
+ * wait for it.
  */
 export type Rank = 0 | 1 | 2
 

@@ -35,9 +35,9 @@ export interface MemoryStore extends Store {
 }
 
 /**
- * Creates a store in the memory of this process: for one process, and as the model that tests compare the store on Redis with.
- * Values are capped in number and bytes. Leases and cool-downs are not evicted: there is at most one of each per load that runs or
- * has failed recently, and expired cool-downs are dropped when a load fails.
+ * Creates a store in the memory of this process: for one process, and as the model that tests compare the store on
+ * Redis with. Values are capped in number and bytes. Leases and cool-downs are not evicted: there is at most one of
+ * each per load that runs or has failed recently, and expired cool-downs are dropped when a load fails.
  */
 export function createMemoryStore({
   clock,

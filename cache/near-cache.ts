@@ -5,13 +5,13 @@ import type { StoredValue } from './store.ts'
 /** Copies of a shared store's values in this process. */
 export interface NearCache {
   /**
-   * Returns a copy whose generation is verified: a fresh one, or a stale one that was put with `held`, until its time has passed.
-   * Synchronous.
+   * Returns a copy whose generation is verified: a fresh one, or a stale one that was put with `held`, until its time
+   * has passed. Synchronous.
    */
   find(key: string): FoundCopy | undefined
   /**
-   * Asks the store for the generation, if `key` has a copy that is not verified. Calls at the same time share one request.
-   * Never rejects: without a reply the copy stays unverified.
+   * Asks the store for the generation, if `key` has a copy that is not verified. Calls at the same time share one
+   * request. Never rejects: without a reply the copy stays unverified.
    */
   verify(key: string): Promise<void>
   /** Records that this generation is current, by the store's reply to a request sent at `requestedAtMs`. */
@@ -49,8 +49,8 @@ interface NearCacheOptions {
   /** For how long a generation counts as verified, from the request to the store (ms). */
   maxStaleMs: number
   /**
-   * Whether the generation is verified ahead, in the background, when half of `maxStaleMs` has passed. Copies are served while
-   * the request runs, so no read waits for it.
+   * Whether the generation is verified ahead, in the background, when half of `maxStaleMs` has passed. Copies are
+   * served while the request runs, so no read waits for it.
    */
   backgroundWork: boolean
   /** The least recently used copy is dropped first. Default 500. */
@@ -70,9 +70,9 @@ interface Copy {
 /**
  * Creates a cache in the process, in front of a shared store.
  *
- * Validity is measured from when the generation was last *requested* from the store. The reply is at least as new, so a copy is
- * served at most `maxStaleMs` after an invalidation, even if pub/sub messages are lost or this process is suspended. One request
- * verifies all copies.
+ * Validity is measured from when the generation was last *requested* from the store. The reply is at least as new, so a
+ * copy is served at most `maxStaleMs` after an invalidation, even if pub/sub messages are lost or this process is
+ * suspended. One request verifies all copies.
  */
 export function createNearCache({
   clock,
@@ -97,7 +97,8 @@ export function createNearCache({
   const isRecent = (now: number) => now - current.requestedAtMs < maxStaleMs
 
   function verified(confirmed: string, requestedAtMs: number): void {
-    // Replies come in any order. A reply to a request from before `markUnverified` does not reflect what happened in between.
+    // Replies come in any order. A reply to a request from before `markUnverified` does not reflect what happened in
+    // between.
     if (requestedAtMs >= current.requestedAtMs && requestedAtMs >= unverifiedSinceMs)
       current = { generation: confirmed, requestedAtMs }
   }
@@ -152,7 +153,8 @@ export function createNearCache({
       const isFresher = known?.generation === ofGeneration && known.expiresAtMs > clock.now()
       if (held !== undefined && isFresher) return
       copies.set(key, {
-        // The old array, if the bytes are equal: callers cache decoded lists and headers in WeakMaps keyed by the array.
+        // The old array, if the bytes are equal: callers cache decoded lists and headers in WeakMaps keyed by the
+        // array.
         value: known !== undefined && Buffer.compare(known.value, value) === 0 ? known.value : value,
         generation: ofGeneration,
         // Counted from the request: the reply may have been delayed, or this process suspended.

@@ -11,17 +11,27 @@ export interface CachePolicy {
   staleMs: number
   /** How long after its expiry a value is served when its load fails. */
   failSafeMs: number
-  /** How long the lease of a dead holder blocks the other processes. A living holder renews its lease each third of this. */
+  /**
+   * How long the lease of a dead holder blocks the other processes. A living holder renews its lease each third of
+   * this.
+   */
   leaseMs: number
-  /** How long an entry is kept that was loaded for one reader, until a second reader reads it. Not for entries of rank 0. */
+  /**
+   * How long an entry is kept that was loaded for one reader, until a second reader reads it. Not for entries of rank
+   * 0.
+   */
   unreadMs: number
-  /** How many loads run at once in a process, how many more of each rank wait, and for how long: see `createLoadSlots`. */
+  /**
+   * How many loads run at once in a process, how many more of each rank wait, and for how long: see `createLoadSlots`.
+   */
   loads: Pick<LoadSlotsOptions, 'max' | 'maxWaiting' | 'patienceMs'>
   /** A load that takes longer has failed. */
   loadTimeoutMs: number
   /** How long no process loads an entry after its load failed. */
   coolDown: CoolDown
-  /** The first and the longest interval at which a waiter asks the store whether another process has loaded the entry. */
+  /**
+   * The first and the longest interval at which a waiter asks the store whether another process has loaded the entry.
+   */
   poll: { firstMs: number; longestMs: number }
 }
 
@@ -35,13 +45,14 @@ export interface CacheOptions {
   nonce: () => string
   policy: CachePolicy
   /**
-   * Copies in this process, in front of a shared store. `maxStaleMs`: for how long a copy is served after the generation was last
-   * requested from the store. Default: no copies.
+   * Copies in this process, in front of a shared store. `maxStaleMs`: for how long a copy is served after the
+   * generation was last requested from the store. Default: no copies.
    */
   near?: { maxStaleMs: number } | undefined
   /**
-   * Whether this process runs background tasks. Default true: stale values are refreshed in the background. `false`, for a process
-   * that is suspended after each reply: the reader that gets the lease waits for the refresh, and the others get the stale value.
+   * Whether this process runs background tasks. Default true: stale values are refreshed in the background. `false`,
+   * for a process that is suspended after each reply: the reader that gets the lease waits for the refresh, and the
+   * others get the stale value.
    */
   backgroundWork?: boolean
   /** Receives all events. Must not throw. */
@@ -54,8 +65,8 @@ export type Load = () => Promise<Uint8Array>
 /** A value, and where it comes from. */
 export interface Answer extends StoredValue {
   /**
-   * `hit`: a fresh value. `stale`: an expired value, because a refresh runs or the load fails. `loaded`: this call has loaded the
-   * value. `collapsed`: this call has waited for the load of another one.
+   * `hit`: a fresh value. `stale`: an expired value, because a refresh runs or the load fails. `loaded`: this call has
+   * loaded the value. `collapsed`: this call has waited for the load of another one.
    */
   outcome: 'hit' | 'stale' | 'loaded' | 'collapsed'
 }
@@ -71,13 +82,14 @@ export interface ReadThroughCache {
   /** Returns the entry if this process has it, fresh and verified; else `undefined`. Synchronous. Counted as a hit. */
   peek(key: string): StoredValue | undefined
   /**
-   * Returns the entry: from this process, from the store, or loaded once for all readers that come before the load ends.
+   * Returns the entry: from this process, from the store, or loaded once for all readers that come before the load
+   * ends.
    * @param load loads the entry if no value can be served.
-   * @param rank the rank of the load: see {@link Rank}. Default 0. An entry of rank 1 or 2 is kept for `policy.unreadMs` only,
-   * unless it is read from the store again by then.
-   * @throws LoadFailedError when the load failed, now or during the cool-down, and there is no older value. All readers that wait
-   * for one load get the same error. UnsettledError when hard invalidations overtook every attempt. TooManyLoadsError when no slot
-   * was free in time, and there is no older value.
+   * @param rank the rank of the load: see {@link Rank}. Default 0. An entry of rank 1 or 2 is kept for
+   * `policy.unreadMs` only, unless it is read from the store again by then.
+   * @throws LoadFailedError when the load failed, now or during the cool-down, and there is no older value. All readers
+   * that wait for one load get the same error. UnsettledError when hard invalidations overtook every attempt.
+   * TooManyLoadsError when no slot was free in time, and there is no older value.
    */
   read(key: string, load: Load, rank?: Rank): Promise<ReadAnswer>
   /**
@@ -87,14 +99,20 @@ export interface ReadThroughCache {
    */
   refresh(key: string, load: Load, options?: { withinMs?: number; rank?: Rank }): Promise<Answer>
   /**
-   * Ends the generation: see `Store.invalidate`. A later `read` never joins a load that began before. With copies in processes, a
-   * hard invalidation resolves when the last copy has expired, `near.maxStaleMs` after the store's confirmation.
-   * @param options.wait false: resolves at the confirmation. Copies in other processes may be served for `near.maxStaleMs` more.
-   * @param options.cause see `Store.invalidate`. The promise holds for every caller with this cause, not only for the first.
+   * Ends the generation: see `Store.invalidate`. A later `read` never joins a load that began before. With copies in
+   * processes, a hard invalidation resolves when the last copy has expired, `near.maxStaleMs` after the store's
+   * confirmation.
+   * @param options.wait false: resolves at the confirmation. Copies in other processes may be served for
+   * `near.maxStaleMs` more.
+   * @param options.cause see `Store.invalidate`. The promise holds for every caller with this cause, not only for the
+   * first.
    * @throws UnconfirmedError when the store did not confirm it.
    */
   invalidate(mode: InvalidateMode, options?: InvalidateOptions): Promise<void>
-  /** Handles a message of the store's pub/sub channel (see `channelOf`). It only shortens waits; correctness never depends on it. */
+  /**
+   * Handles a message of the store's pub/sub channel (see `channelOf`). It only shortens waits; correctness never
+   * depends on it.
+   */
   onStoreMessage(message: string): void
   /** Resolves when no background task runs. Never rejects. */
   settle(): Promise<void>

@@ -11,8 +11,8 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)`
 const SHARED = `
 local function hard(generation) return string.match(generation, '^([^.]*)') end
 local function text(number) return string.format('%.0f', number) end
--- Returns {bytes or false, age, ttl, keptUntilIfRead}: the value, if it is of this hard generation and still kept; and the moment
--- until which the first read extends that, else false. A value without expiresAt was written by an older version.
+-- Returns {bytes or false, age, ttl, keptUntilIfRead}: the value, if it is of this hard generation and still kept; and the
+-- moment until which the first read keeps it, else false. A value without expiresAt was written by an older version.
 local function find(generation)
   local value = redis.call('HMGET', KEYS[2], 'generation', 'expiresAt', 'keptUntil', 'committedAt', 'bytes', 'keptUntilIfRead')
   if not value[2] or hard(value[1]) ~= hard(generation) or tonumber(value[3]) <= now then return {false, 0, 0, false} end
@@ -97,8 +97,8 @@ if redis.call('HGET', KEYS[3], 'token') == ARGV[1] then redis.call('DEL', KEYS[3
 return 1`
 
 /**
- * KEYS: 1 generation, 2 cause, if there is one. ARGV: mode, nonce, another nonce, channel, for how long a cause is remembered (ms).
- * Replies: 1 if this call has ended the generation, else 0.
+ * KEYS: 1 generation, 2 cause, if there is one. ARGV: mode, nonce, another nonce, channel, for how long a cause is
+ * remembered (ms). Replies: 1 if this call has ended the generation, else 0.
  */
 const INVALIDATE = `
 if KEYS[2] then

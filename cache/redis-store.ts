@@ -14,7 +14,10 @@ export interface RedisStoreOptions {
   scripts?: Scripts
 }
 
-/** Creates a store on Redis 6.2 or newer, or Valkey, shared by all processes with the same prefix. Each operation is one script. */
+/**
+ * Creates a store on Redis 6.2 or newer, or Valkey, shared by all processes with the same prefix. Each operation is one
+ * script.
+ */
 export function createRedisStore({ client, prefix, nonce, scripts = createScripts() }: RedisStoreOptions): Store {
   const generationKey = `{${prefix}}:gen`
   const channel = channelOf(prefix)

@@ -19,8 +19,9 @@ export interface SingleFlight<Result> {
  * 2. The process is suspended.
  * 3. Another process makes a hard invalidation, and the store confirms it.
  * 4. The process resumes, and a reader joins the read.
- * 5. The reply of step 1 arrives. It is valid for readers from before step 3, and too old for the reader of step 4: that one
- *    joins the next read, or starts it. `asOfMs` tells, because step 3 takes `maxStaleMs` until its caller is answered.
+ * 5. The reply of step 1 arrives. It is valid for readers from before step 3, and too old for the reader of step 4:
+ *    that one joins the next read, or starts it. `asOfMs` tells, because step 3 takes `maxStaleMs` until its caller is
+ *    answered.
  *
  * Race 2, an invalidation in this process:
  * 1. Read A is in flight.

@@ -1,9 +1,10 @@
 /**
  * A store of entries: one interface for the memory of the process and for Redis. Every operation is atomic.
  *
- * A store has a **generation** (two random nonces, hard and soft, compared by equality only). For each key it has at most one
- * **value**, one **lease** (the right of one holder to load) and one **cool-down** (after a failed load no process may load).
- * All times are durations by the store's own clock: the clocks of callers are never compared with each other.
+ * A store has a **generation** (two random nonces, hard and soft, compared by equality only). For each key it has at
+ * most one **value**, one **lease** (the right of one holder to load) and one **cool-down** (after a failed load no
+ * process may load). All times are durations by the store's own clock: the clocks of callers are never compared with
+ * each other.
  */
 export interface Store {
   /** Returns a fresh value, if the store can do so synchronously; else `undefined`. */
@@ -11,8 +12,8 @@ export interface Store {
   /** Returns the value if it is fresh; else what the caller does next, with an older value if there is one. */
   acquire(key: string, request: AcquireRequest): Promise<Acquired>
   /**
-   * Stores a value that was loaded with a lease, and ends the lease: in one step, and only if the generation is still that of the
-   * lease and no other holder has taken the lease over. Otherwise nothing is written.
+   * Stores a value that was loaded with a lease, and ends the lease: in one step, and only if the generation is still
+   * that of the lease and no other holder has taken the lease over. Otherwise nothing is written.
    */
   commit(key: string, lease: Lease, value: Uint8Array, lifetime: Lifetime): Promise<Committed>
   /** Gives an unused lease back, so that the next caller may load. Does nothing if the lease is not held any more. */
@@ -20,15 +21,15 @@ export interface Store {
   /** Extends a lease to `leaseMs` from now. Returns false if it is not held any more, or its generation has ended. */
   renew(key: string, lease: Lease, leaseMs: number): Promise<boolean>
   /**
-   * Ends a lease after a failed load: it becomes a cool-down of `firstMs`, twice as long after each further failure, up to
-   * `maxMs`. A commit ends the series. Does nothing if the lease is not held any more.
+   * Ends a lease after a failed load: it becomes a cool-down of `firstMs`, twice as long after each further failure, up
+   * to `maxMs`. A commit ends the series. Does nothing if the lease is not held any more.
    */
   fail(key: string, lease: Lease, coolDown: CoolDown): Promise<Failed>
   /**
-   * Ends the generation. `hard`: no value that was committed, or whose load began, before this is returned again. `soft`: such
-   * values are stale from now on.
-   * @param cause a name of the change, the same in all processes. In each mode one cause ends one generation, however often it is
-   * passed within a minute (`CAUSE_KNOWN_MS`). Without a cause every call ends one.
+   * Ends the generation. `hard`: no value that was committed, or whose load began, before this is returned again.
+   * `soft`: such values are stale from now on.
+   * @param cause a name of the change, the same in all processes. In each mode one cause ends one generation, however
+   * often it is passed within a minute (`CAUSE_KNOWN_MS`). Without a cause every call ends one.
    * @returns whether this call has ended the generation; false if an earlier call with the same cause has.
    */
   invalidate(mode: InvalidateMode, cause?: string): Promise<boolean>
@@ -92,8 +93,8 @@ export interface StoredValue {
 }
 
 /**
- * Result of `acquire`. `generation` is the generation in which the store has replied. It is undefined for process-local replies,
- * whose values must not be copied.
+ * Result of `acquire`. `generation` is the generation in which the store has replied. It is undefined for process-local
+ * replies, whose values must not be copied.
  */
 export type Acquired = { generation: string | undefined } & (
   | /** The value is fresh. */ { state: 'hit'; found: StoredValue }
@@ -114,15 +115,18 @@ export type Acquired = { generation: string | undefined } & (
     }
 )
 
-/** Result of `fail`: how long no caller gets a lease (0 if the lease was not held), and an older value that may be served. */
+/**
+ * Result of `fail`: how long no caller gets a lease (0 if the lease was not held), and an older value that may be
+ * served.
+ */
 export interface Failed {
   coolDownMs: number
   found: StoredValue | undefined
 }
 
 /**
- * Result of `commit`. `stored`; or not written: `lost` (the lease ended and another holder has it; the value is valid), `outdated`
- * and `outdated-hard` (the generation has ended since the lease was granted, softly or hard), `unconfirmed` (the store did not
- * reply).
+ * Result of `commit`. `stored`; or not written: `lost` (the lease ended and another holder has it; the value is valid),
+ * `outdated` and `outdated-hard` (the generation has ended since the lease was granted, softly or hard), `unconfirmed`
+ * (the store did not reply).
  */
 export type Committed = 'stored' | 'lost' | 'outdated' | 'outdated-hard' | 'unconfirmed'

@@ -34,8 +34,8 @@ export interface Breaker {
 }
 
 /**
- * Creates a circuit breaker. Only the commands that run when the store goes out of reach wait for `deadlineMs`; later ones reject
- * at once. After `retryAfterMs` the breaker is half-open: one probe tells whether the store is back.
+ * Creates a circuit breaker. Only the commands that run when the store goes out of reach wait for `deadlineMs`; later
+ * ones reject at once. After `retryAfterMs` the breaker is half-open: one probe tells whether the store is back.
  */
 export function createBreaker(options: BreakerOptions): Breaker {
   const { clock, deadlineMs, retryAfterMs, backgroundWork = true } = options

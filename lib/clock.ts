@@ -1,4 +1,7 @@
-/** A clock with timers. Code that needs time gets a clock as a parameter, so that a test can run hours in a millisecond, in any order. */
+/**
+ * A clock with timers. Code that needs time gets a clock as a parameter, so that a test can run hours in a millisecond,
+ * in any order.
+ */
 export interface Clock {
   /** Returns milliseconds since some fixed moment. Never goes back. */
   now(): number
@@ -9,9 +12,9 @@ export interface Clock {
 /**
  * The monotonic clock of the process: a change of the machine's date has no effect.
  *
- * A reply that has arrived in time is handled before its timeout. When a process was busy or suspended for longer than a deadline,
- * the timer is due and the reply is in the socket at the same moment, and Node.js runs timers before it reads sockets. The
- * immediate runs after both.
+ * A reply that has arrived in time is handled before its timeout. When a process was busy or suspended for longer than
+ * a deadline, the timer is due and the reply is in the socket at the same moment, and Node.js runs timers before it
+ * reads sockets. The immediate runs after both.
  */
 export const systemClock: Clock = {
   now: () => performance.now(),

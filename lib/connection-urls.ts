@@ -4,7 +4,10 @@ import { isIP } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import pg from 'pg'
 
-/** A URL that cannot be used. The message says what was expected; it contains no part of the URL, which may have a password. */
+/**
+ * A URL that cannot be used. The message says what was expected; it contains no part of the URL, which may have a
+ * password.
+ */
 export class WrongUrl extends Error {
   override readonly name = 'WrongUrl'
 }
@@ -112,8 +115,8 @@ function parseRedisNode(url: string) {
 }
 
 /**
- * Refuses characters that are not encoded. An unencoded `#`, `/` or `?` in a password ends the authority of the URL: the rest, with
- * the `@`, becomes a path, parameters or a fragment.
+ * Refuses characters that are not encoded. An unencoded `#`, `/` or `?` in a password ends the authority of the URL:
+ * the rest, with the `@`, becomes a path, parameters or a fragment.
  */
 function expectEncoded(url: string): void {
   const parts = url.slice(url.indexOf('://') + 3)

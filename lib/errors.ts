@@ -1,6 +1,6 @@
 /**
- * An error at the start of a program that its user can fix. The message is one sentence that says what is wrong and what to do; it
- * is printed without a stack. `cause` is the technical error, if there is one.
+ * An error at the start of a program that its user can fix. The message is one sentence that says what is wrong and
+ * what to do; it is printed without a stack. `cause` is the technical error, if there is one.
  */
 export class StartupError extends Error {
   override readonly name = 'StartupError'

@@ -16,10 +16,10 @@ export interface LoggedError {
 const MAX = { causes: 5, errors: 10, characters: 10_000 }
 
 /**
- * Returns what a log shows of an error; the only place that decides it. Of an error of a database, of Redis or of a connection it
- * shows the class and the code, because the message may contain hosts, users and statements. Where an error that wraps it repeats
- * that message, the message is replaced by `(not shown)`. Of every other error it shows message, stack and causes, and no other
- * properties. Never throws, for any value.
+ * Returns what a log shows of an error; the only place that decides it. Of an error of a database, of Redis or of a
+ * connection it shows the class and the code, because the message may contain hosts, users and statements. Where an
+ * error that wraps it repeats that message, the message is replaced by `(not shown)`. Of every other error it shows
+ * message, stack and causes, and no other properties. Never throws, for any value.
  */
 export function loggedError(error: unknown): LoggedError {
   try {
@@ -63,7 +63,10 @@ function collectHidden(error: unknown, hidden: string[], depth: number): void {
   if (Array.isArray(errors)) for (const one of errors.slice(0, MAX.errors)) collectHidden(one, hidden, depth + 1)
 }
 
-/** Whether the error comes from a database, Redis or a connection. Its properties tell, because a host may use any driver. */
+/**
+ * Whether the error comes from a database, Redis or a connection. Its properties tell, because a host may use any
+ * driver.
+ */
 function isFromConnection(error: object): boolean {
   const [code, syscall, command] = [read(error, 'code'), read(error, 'syscall'), read(error, 'command')]
   const parameters = read(error, 'params') ?? read(error, 'parameters')
@@ -90,7 +93,10 @@ function classOf(error: object): string {
   return String(names.find((name) => typeof name === 'string' && /^[\w$]{1,100}$/.test(name)) ?? 'Error')
 }
 
-/** Errors of Redis have no property for a code: it is the first word of the message, as in `NOAUTH Authentication required`. */
+/**
+ * Errors of Redis have no property for a code: it is the first word of the message, as in `NOAUTH Authentication
+ * required`.
+ */
 function codeOf(error: object): string | number | undefined {
   const code = read(error, 'code')
   if (typeof code === 'number' || (typeof code === 'string' && /^[\w-]{1,100}$/.test(code))) return code

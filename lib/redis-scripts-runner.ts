@@ -7,9 +7,9 @@ export type Reply = (Buffer | number | null)[]
 type Evaluate = (script: string, keys: number, ...rest: Argument[]) => Promise<unknown>
 
 /**
- * The members of a Redis client that run scripts. ioredis and its Cluster have them. The first three are only partly in its types;
- * where one is missing, `callBuffer` takes its place. They are preferred because with `enableAutoPipelining` the `callBuffer` of
- * ioredis drops the name of the command (6.0.0: `ERR unknown command '<sha>'`).
+ * The members of a Redis client that run scripts. ioredis and its Cluster have them. The first three are only partly in
+ * its types; where one is missing, `callBuffer` takes its place. They are preferred because with `enableAutoPipelining`
+ * the `callBuffer` of ioredis drops the name of the command (6.0.0: `ERR unknown command '<sha>'`).
  */
 export interface RedisClient {
   evalshaBuffer?: Evaluate
@@ -30,7 +30,10 @@ export function defineScript(lua: string): Script {
   return { lua, sha: createHash('sha1').update(lua).digest('hex') }
 }
 
-/** Returns a function that runs scripts: by SHA-1, or with its text if Redis does not have it. Strings in replies are buffers. */
+/**
+ * Returns a function that runs scripts: by SHA-1, or with its text if Redis does not have it. Strings in replies are
+ * buffers.
+ */
 export function createRunner(client: RedisClient) {
   const evalsha: Evaluate = client.evalshaBuffer?.bind(client) ?? ((...all) => client.callBuffer('EVALSHA', ...all))
   const evaluate: Evaluate = client.evalBuffer?.bind(client) ?? ((...all) => client.callBuffer('EVAL', ...all))

@@ -15,7 +15,10 @@ export interface RedisOptions {
   isCluster?: boolean | undefined
   /** Returns the password for each new connection. */
   password?: (() => string) | undefined
-  /** How long the start waits for Redis (ms). After that the app starts without Redis, and uses it as soon as it connects. */
+  /**
+   * How long the start waits for Redis (ms). After that the app starts without Redis, and uses it as soon as it
+   * connects.
+   */
   bootBudgetMs: number
 }
 
@@ -28,10 +31,10 @@ export interface RedisConnections {
 }
 
 /*
- * With these timeouts a connection that broke while the process was suspended is replaced: about 10 ms after a reset, half a
- * second after it became half open. With the defaults of ioredis a half-open connection hangs for ever. Half a second is the
- * minimum: a burst of requests may keep the event loop busy that long, and ioredis would drop a connection whose reply is in the
- * socket.
+ * With these timeouts a connection that broke while the process was suspended is replaced: about 10 ms after a reset,
+ * half a second after it became half open. With the defaults of ioredis a half-open connection hangs for ever. Half a
+ * second is the minimum: a burst of requests may keep the event loop busy that long, and ioredis would drop a
+ * connection whose reply is in the socket.
  */
 const TIMEOUTS = {
   lazyConnect: true,
@@ -87,8 +90,9 @@ function createClient(urls: string, isCluster: boolean): Redis | Cluster {
 }
 
 /**
- * Returns a password function that logs errors and never throws. ioredis calls it while it connects, and never connects again
- * after an exception there. Without a password Redis refuses the connection, and the next connect calls the function again.
+ * Returns a password function that logs errors and never throws. ioredis calls it while it connects, and never connects
+ * again after an exception there. Without a password Redis refuses the connection, and the next connect calls the
+ * function again.
  */
 function neverThrowing(password: () => string, log: Logger): () => string {
   let isFailing = false
@@ -106,8 +110,8 @@ function neverThrowing(password: () => string, log: Logger): () => string {
 }
 
 /**
- * Opens the connections to the Redis of `redisUrl`; with a client of the host, only the connection that subscribes. Waits for Redis
- * for `bootBudgetMs`, and does not fail without it.
+ * Opens the connections to the Redis of `redisUrl`; with a client of the host, only the connection that subscribes.
+ * Waits for Redis for `bootBudgetMs`, and does not fail without it.
  * @throws WrongUrl
  */
 export async function openRedis(options: RedisOptions, log: Logger): Promise<RedisConnections> {
@@ -128,9 +132,10 @@ export async function openRedis(options: RedisOptions, log: Logger): Promise<Red
 }
 
 /**
- * Creates the connection that subscribes. After a reconnect a client of ioredis subscribes again by itself, without a handler for
- * the rejection: if Redis hangs at that moment, or refuses the command, the rejection ends the process. So that is switched off,
- * and the subscriber subscribes at `ready`, with a handler. A Cluster of ioredis handles the rejection.
+ * Creates the connection that subscribes. After a reconnect a client of ioredis subscribes again by itself, without a
+ * handler for the rejection: if Redis hangs at that moment, or refuses the command, the rejection ends the process. So
+ * that is switched off, and the subscriber subscribes at `ready`, with a handler. A Cluster of ioredis handles the
+ * rejection.
  */
 function createSubscriber(client: HostRedis): HostRedis {
   return client.isCluster ? client.duplicate() : client.duplicate({ autoResubscribe: false })

@@ -5,9 +5,9 @@ import { withinDeadline } from './deadline.ts'
 const SECOND_MS = 1_000
 
 /**
- * Creates a function that returns whether a server is up, within one second. Calls share one check, and its result for a second,
- * so that frequent calls cost one query per second. After a timeout no further check starts until the old one ends: a server that
- * hangs holds at most one connection of the pool.
+ * Creates a function that returns whether a server is up, within one second. Calls share one check, and its result for
+ * a second, so that frequent calls cost one query per second. After a timeout no further check starts until the old one
+ * ends: a server that hangs holds at most one connection of the pool.
  * @param check rejects if the server is not up.
  */
 export function createUpCheck(check: () => Promise<unknown>, clock: Clock = systemClock): () => Promise<boolean> {

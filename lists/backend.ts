@@ -22,26 +22,34 @@ export interface Backend {
   /** Calls `onMessage` with each message of the store's channel. Call it once. */
   listen(onMessage: (message: string) => void): void
   /**
-   * Call when a suspended process resumes. Pings Redis if the connection was idle; drops it if no reply comes in 75 ms. Never rejects.
+   * Call when a suspended process resumes. Pings Redis if the connection was idle; drops it if no reply comes in 75 ms.
+   * Never rejects.
    */
   onResume(): Promise<void>
   /** Call before the process may be suspended. */
   onSuspend(): void
   /**
-   * The client of Redis, and `ask`, which runs a background command, or rejects at once while Redis is out of reach. `undefined`:
-   * lists are in memory.
+   * The client of Redis, and `ask`, which runs a background command, or rejects at once while Redis is out of reach.
+   * `undefined`: lists are in memory.
    */
   redis: { client: HostRedis; ask: <T>(work: () => Promise<T>) => Promise<T> } | undefined
-  /** Connects to the node of a Cluster that has the keys, so that the first request does not wait for that. Never rejects. */
+  /**
+   * Connects to the node of a Cluster that has the keys, so that the first request does not wait for that. Never
+   * rejects.
+   */
   connect(): Promise<void>
 }
 
 /** How long copies in a process are served without a request to Redis. A hard invalidation waits for this time. */
 const NEAR_MAX_STALE_MS = 1_000
 
-/** Timeout of a command that a reader waits for. After a timeout Redis is probed a second later, or when it reconnects. */
+/**
+ * Timeout of a command that a reader waits for. After a timeout Redis is probed a second later, or when it reconnects.
+ */
 const DEADLINE_MS = 150
-/** Timeout of a background command: a busy process, whose readers do not wait for Redis, can still record views in it. */
+/**
+ * Timeout of a background command: a busy process, whose readers do not wait for Redis, can still record views in it.
+ */
 const BACKGROUND_DEADLINE_MS = 500
 const RETRY_AFTER_MS = 1_000
 /** How long the start waits for the first reply. */
@@ -58,8 +66,8 @@ interface BackendOptions {
 }
 
 /**
- * Creates the backend: the memory of this process; or Redis, shared by all processes with the same prefix, with the memory of this
- * process as the fallback.
+ * Creates the backend: the memory of this process; or Redis, shared by all processes with the same prefix, with the
+ * memory of this process as the fallback.
  */
 export function createBackend({ prefix, runsBetweenRequests, redis, observe }: BackendOptions): Backend {
   const memory = createMemoryStore({ clock: systemClock, nonce })
