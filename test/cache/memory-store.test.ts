@@ -27,7 +27,7 @@ t.test('values are capped in number and in bytes, the least recently used first'
   t.ok(store.size().bytes <= 100, 'a value larger than all room is not kept')
 })
 
-t.test('what was not asked for again makes room when another value comes', async (t) => {
+t.test('a value that was not read again is dropped when another value is stored', async (t) => {
   const clock = createVirtualClock()
   const store = createMemoryStore({ clock, nonce: createNames() })
   const put = async (key: string, unreadForMs?: number) => {
