@@ -66,6 +66,36 @@ t.test('an entry is a hit while it is fresh, with its age and its remaining time
   t.match(await cache.read('a', load), { outcome: 'hit', ageMs: 4_000, ttlMs: 6_000 })
 })
 
+t.test('peek returns what this process has, fresh: a hit; never a stale value', async (t) => {
+  for (const near of [undefined, { maxStaleMs: 1000 }]) {
+    const { store, clock, events, load } = setUp(t)
+    const cache = createReadThroughCache({
+      store,
+      clock,
+      random: () => 0.5,
+      nonce: createNames(),
+      policy,
+      near,
+      observe: (event) => events.push(event),
+    })
+    t.equal(cache.peek('a'), undefined)
+    t.strictSame(events, [])
+    await cache.read('a', load)
+    t.match(cache.peek('a'), { value: Buffer.from('v1'), ageMs: 0, ttlMs: 10_000 })
+    t.strictSame(events.at(-1), { type: 'hit', key: 'a', durationMs: 0 })
+    await clock.advance(10_000)
+    const refreshing = deferred<Uint8Array>()
+    t.match(await cache.read('a', () => refreshing.promise), { outcome: 'stale' })
+    const before = events.length
+    t.equal(cache.peek('a'), undefined)
+    t.equal(events.length, before)
+    t.match(await cache.read('a', load), { outcome: 'stale' })
+    refreshing.resolve(Buffer.from('v2'))
+    await cache.settle()
+    t.match(cache.peek('a'), { value: Buffer.from('v2') })
+  }
+})
+
 t.test('an expired entry is served stale at once, and refreshed once', async (t) => {
   const { cache, clock, events, text, createProcess, load } = setUp(t)
   await cache.read('a', load)

@@ -61,7 +61,7 @@ const sql = (text: string) => thrownBy(() => pool.query(text))
 const REJECTIONS: Record<string, [error: unknown, logged: Record<string, unknown>]> = {
   'a TypeError of the loader': [
     await thrownBy(() => (undefined as unknown as { id: string }).id),
-    { type: 'TypeError', message: /^Cannot read properties of undefined/, stack: /logged-errors\.test/ },
+    { type: 'TypeError', message: /^Cannot read properties of undefined/, stack: /logged-error\.test/ },
   ],
   'a string': [`down`, { type: 'string', message: 'down' }],
   undefined: [undefined, { type: 'undefined', message: 'undefined' }],
