@@ -1,6 +1,5 @@
 import t from 'tap'
 import { backgroundClock, systemClock } from '../../lib/clock.ts'
-import { plural } from '../../lib/plural.ts'
 
 t.test('a timer runs once, and a cancelled one never', async (t) => {
   for (const clock of [systemClock, backgroundClock]) {
@@ -13,12 +12,7 @@ t.test('a timer runs once, and a cancelled one never', async (t) => {
       cancel()
     })
     t.strictSame(ran, ['ran'])
-    t.ok(clock.now() <= clock.now())
+    const before = clock.now()
+    t.ok(clock.now() >= before)
   }
-})
-
-t.test('plural writes a number with its noun', async (t) => {
-  t.equal(plural(1, 'post'), '1 post')
-  t.equal(plural(2000, 'post'), '2,000 posts')
-  t.equal(plural(0, 'entry', 'entries'), '0 entries')
 })
