@@ -81,11 +81,11 @@ export function decide(reply: StoreReply, { staleMs, backgroundWork }: DecideOpt
  * The same for a refresh, which loads an entry unless it stays fresh for longer than `withinMs`, or another process
  * loads it.
  *
- * | reply         | action                                                        |
- * | ------------- | ------------------------------------------------------------- |
- * | hit           | serve, if the value stays fresh for longer; else force        |
- * | lease         | load                                                          |
- * | wait, cooling | read                                                          |
+ * | reply         | action                                                 |
+ * | ------------- | ------------------------------------------------------ |
+ * | hit           | serve, if the value stays fresh for longer; else force |
+ * | lease         | load                                                   |
+ * | wait, cooling | read                                                   |
  */
 export function decideRefresh(reply: StoreReply, withinMs: number): RefreshDecision {
   switch (reply.state) {

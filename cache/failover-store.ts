@@ -31,8 +31,8 @@ export interface FailoverStore extends Store {
 
 /**
  * Creates a store over a shared store that may be out of reach. During that time each process uses its own store: one
- * load at a time for each entry, whose value is served for `localMs`. No command fails, and only the first one waits
- * for the deadline (see `createBreaker`).
+ * load at a time for each entry, whose value is served for `localMs`. An outage rejects no command, and only the
+ * commands at its start wait for the deadline (see `createBreaker`).
  *
  * Only an invalidation needs the shared store: without it `invalidate` rejects with `PP_UNCONFIRMED`.
  */

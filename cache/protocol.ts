@@ -24,7 +24,7 @@ export const PROTOCOL: ProtocolConstants = {
   coolDown: { firstMs: 500, maxMs: 5_000 },
   /**
    * An entry of rank 1 or 2 that was read once is kept for 2 minutes: a client can request any number of such entries,
-   * and most are never read again. The second read keeps the entry for its whole time.
+   * and may never be read again. The second read keeps the entry for its whole time.
    */
   unreadMs: 120_000,
   /**

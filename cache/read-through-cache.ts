@@ -13,30 +13,29 @@ import type { InvalidateMode, InvalidateOptions, StoredValue } from './store.ts'
 import { createTaskTracker } from './task-tracker.ts'
 
 /*
- * States of a read, and transitions. A read reaches `answered` or rejects.
+ * States of a read, and transitions:
  *
- *   local     copy in this process, fresh or put as stale ─────────► answered
- *             else                                        ─────────► joined
- *   joined    a read of this key is in flight (`single-flight.ts`): its result, if not too old ─► answered
- *             else                                        ─────────► verifying
- *   verifying a copy lacks only the verification: ask the store for the generation
- *             the copy is current                         ─────────► answered
- *             else                                        ─────────► asking
- *   asking    `store.acquire`, then `decide` (the table is in `decide.ts`)
- *             serve, serve-stale                          ─────────► answered
- *             serve-and-refresh                           ─────────► answered, and loading in the background
- *             load                                        ─────────► loading
- *             wait                                        ─────────► waiting
- *             fail                                        ─────────► rejects with PP_LOAD_FAILED
- *   waiting   the poll time has passed, or a commit was published ─► asking
- *   loading   `load-with-lease.ts`; the lease has ended when it returns
- *             stored, not-stored                          ─────────► answered
- *             failed, timed-out, refused, with an older value ─────► answered
- *             failed, timed-out, without one              ─────────► rejects with PP_LOAD_FAILED
- *             refused, without one                        ─────────► rejects with PP_TOO_MANY_LOADS
- *             overtaken, at most MAX_RELOADS times        ─────────► acquire: loading with a lease, else verifying
- *             overtaken once more, softly                 ─────────► answered, and not stored
- *             overtaken once more, by a hard invalidation ─────────► rejects with PP_UNSETTLED
+ * local      a copy in this process, fresh or put as stale  -> answered
+ *            otherwise                                      -> joining
+ * joining    a read of this key is in flight                -> answered; joining again, if the result is too old
+ *            otherwise                                      -> verifying
+ * verifying  a copy, whose generation the store confirms    -> answered
+ *            otherwise                                      -> asking
+ * asking     `store.acquire`, then the table in `decide.ts`:
+ *            serve, serve-stale                             -> answered
+ *            serve-and-refresh                              -> answered; loading in the background
+ *            load                                           -> loading
+ *            wait                                           -> waiting
+ *            fail                                           -> PP_LOAD_FAILED
+ * waiting    the poll time ends, or a commit is published   -> asking
+ * loading    `load-with-lease.ts`, which ends the lease:
+ *            stored, not-stored                             -> answered
+ *            failed, timed-out, refused; with older value   -> answered
+ *            failed, timed-out; without                     -> PP_LOAD_FAILED
+ *            refused; without                               -> PP_TOO_MANY_LOADS
+ *            overtaken, up to MAX_RELOADS times             -> loading with the next lease; without one, verifying
+ *            overtaken once more, softly                    -> answered; the value is not stored
+ *            overtaken once more, hard                      -> PP_UNSETTLED
  */
 
 /** The result of a read, shared by all readers that have joined it. */
