@@ -3,7 +3,7 @@ import createError from '@fastify/error'
 const LoadFailed = createError<[string]>('PP_LOAD_FAILED', 'Expected the list to load, but %s.', 503)
 const Unsettled = createError(
   'PP_UNSETTLED',
-  'Expected the list to settle, but it was invalidated each time it had been loaded.',
+  'Expected the list to load, but it was invalidated during each of three loads. Try again.',
   503,
 )
 
@@ -15,34 +15,41 @@ const TooManyLoads = createError(
 
 const Unconfirmed = createError(
   'PP_UNCONFIRMED',
-  'Expected Redis to confirm the invalidation, but it could not be asked. Try again.',
+  'Expected Redis to confirm the invalidation, but Redis did not reply. Try again.',
   503,
 )
 
-/** `PP_LOAD_FAILED`, 503: loading failed now or a moment ago, and there is no older value to serve. */
+/**
+ * `PP_LOAD_FAILED`, 503: the load failed, now or before the current cool-down, and there is no older value to serve.
+ */
 export class LoadFailedError extends LoadFailed {
-  /** When asking again makes sense, in milliseconds. */
+  /** When the next load may begin (ms). */
   readonly retryAfterMs: number
 
-  /** @param failed its `cause` is what the load threw; left out for callers that came during the cool-down. */
+  /**
+   * @param failed `cause` is the error of the load. Default: the caller came during the cool-down, and there is no
+   * cause.
+   */
   constructor(retryAfterMs: number, failed?: { cause: unknown }) {
-    super(failed === undefined ? 'it failed a moment ago and is not tried again yet' : 'loading it failed')
+    super(failed === undefined ? 'it failed a moment ago, and it is not loaded again yet' : 'loading it failed')
     this.retryAfterMs = retryAfterMs
     if (failed !== undefined) this.cause = failed.cause
   }
 }
 
-/** `PP_UNSETTLED`, 503: three loads in a row were overtaken by a hard invalidation, so none of them may be answered. */
+/** `PP_UNSETTLED`, 503: hard invalidations overtook three loads in a row, so none of their values may be served. */
 export class UnsettledError extends Unsettled {
+  /** When a retry makes sense (ms). */
   readonly retryAfterMs = 1000
 }
 
-/** `PP_TOO_MANY_LOADS`, 503: the load found no slot in time, and there is no older value to serve. Nothing has failed. */
+/** `PP_TOO_MANY_LOADS`, 503: no slot was free in time, and there is no older value to serve. No load has failed. */
 export class TooManyLoadsError extends TooManyLoads {
+  /** When a retry makes sense (ms). */
   readonly retryAfterMs = 1000
 }
 
-/** The cause of a `PP_LOAD_FAILED` whose load did not end in time. */
+/** The `cause` of a `PP_LOAD_FAILED` whose load timed out. */
 export class LoadTimeoutError extends Error {
   override readonly name = 'LoadTimeoutError'
 
@@ -51,8 +58,12 @@ export class LoadTimeoutError extends Error {
   }
 }
 
-/** `PP_UNCONFIRMED`, 503: Redis did not confirm an invalidation. It may have been made all the same; ask again. */
+/**
+ * `PP_UNCONFIRMED`, 503: Redis did not confirm an invalidation. Redis may have executed it or not; the caller can
+ * retry.
+ */
 export class UnconfirmedError extends Unconfirmed {
+  /** When a retry makes sense (ms). */
   readonly retryAfterMs = 1000
 
   constructor(cause: unknown) {

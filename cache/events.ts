@@ -1,67 +1,75 @@
 import type { Committed, InvalidateMode } from './store.ts'
 
-/** What happens in a cache, told as it happens. Durations in milliseconds. */
+/** An event of a cache, emitted when it happens. Durations in milliseconds. */
 export type CacheEvent =
-  /** A read was answered from a fresh value; after 0 ms, where it was in this process. */
+  /** A read returned a fresh value. `durationMs` is 0 for a value in the memory of this process. */
   | { type: 'hit'; key: string; durationMs: number }
-  /** A read was answered from a value past its time. */
+  /** A read returned an expired value at once. */
   | { type: 'stale-hit'; key: string; durationMs: number }
-  /** A read was answered after a load: its own, or one that it waited for. */
+  /** A read returned a loaded value: it has loaded the value, or waited for the load of another read. */
   | { type: 'miss'; key: string; durationMs: number }
-  /** A load ended well. `load`: somebody waits for it; `refresh`: nobody has to. */
+  /** A load returned a value. `committed`: whether the store has it. */
   | { type: 'loaded'; key: string; why: LoadReason; durationMs: number; bytes: number; committed: Committed }
-  /** A load failed; `isServedStale` tells whether its callers get an older value. */
+  /** A load failed or timed out. `isServedStale`: whether its readers get an older value. */
   | { type: 'load-failed'; key: string; why: LoadReason; durationMs: number; error: unknown; isServedStale: boolean }
-  /** A load did not begin: all slots were taken. `isServedStale`: its callers get an older value. */
+  /** A load did not begin, because all slots were taken. `isServedStale`: whether its readers get an older value. */
   | { type: 'load-refused'; key: string; why: LoadReason; isServedStale: boolean }
-  /** A read answered during a cool-down with an older value. */
+  /** A read returned an older value during a cool-down. */
   | { type: 'fail-safe'; key: string }
-  /** A read began to wait for a load of another process. */
+  /** A read began to wait for the load of another process. */
   | { type: 'wait'; key: string }
-  /** That wait is over, however it ended. */
+  /** The wait has ended, for any reason. */
   | { type: 'waited'; key: string; durationMs: number }
-  /** A waiter took the lease over from a holder that died or gave up. */
+  /** A waiter got the lease, because its holder died or gave it back. */
   | { type: 'takeover'; key: string }
-  /** An invalidation was confirmed by the store (not told where another process has made it, for the same cause). */
+  /**
+   * The store confirmed an invalidation. Not emitted if an earlier one with the same cause has ended the generation.
+   */
   | { type: 'invalidated'; mode: InvalidateMode; durationMs: number }
-  /** The shared store is out of reach: from here on the process keeps to itself. */
+  /** The shared store is out of reach: from now on this process uses its own memory. */
   | { type: 'store-down'; error: unknown }
-  /** The shared store is back. */
+  /** The shared store replies again. */
   | { type: 'store-up' }
-  /** Something that nobody waited for went wrong in the store. */
+  /** A background task failed in the store. */
   | { type: 'background-failed'; error: unknown }
 
+/**
+ * Why an entry is loaded. `load`: there is no value that may be served at once. `refresh`: to replace such a value, or
+ * by request.
+ */
 export type LoadReason = 'load' | 'refresh'
 
-/** Counts since the cache was made. A read is one of `hits`, `staleHits` and `misses`, if it was answered at all. */
+/** Counts since the start. A read that returns a value is one of `hits`, `staleHits` and `misses`. */
 export interface CacheCounts {
-  /** Reads answered from a fresh value. */
+  /** Reads that returned a fresh value. */
   hits: number
-  /** Reads answered at once from a value past its time. */
+  /** Reads that returned an expired value at once. */
   staleHits: number
-  /** Reads answered after a load: their own, or one that they waited for. */
+  /** Reads that returned a loaded value: their own load, or one that they waited for. */
   misses: number
-  /** Loads that ended well: what it cost the database. */
+  /** Loads that returned a value. */
   loads: number
-  /** Loads that failed. */
+  /** Loads that failed or timed out. */
   loadsFailed: number
-  /** Loads that did not begin, because too many others were running. */
+  /** Loads that did not begin, because too many other loads were running. */
   loadsRefused: number
-  /** Loads whose value was not stored, because an invalidation or another loader had overtaken them. */
+  /**
+   * Loads whose value was not stored: an invalidation or another holder had overtaken them, or the store did not reply.
+   */
   commitsRefused: number
-  /** Reads and failed loads answered with a value past its time because loading is failing. */
+  /** Reads and failed loads that returned an expired value, because loads fail. */
   failSafeServed: number
-  /** Reads that waited for a load of another process. */
+  /** Reads that waited for the load of another process. */
   waits: number
-  /** Leases taken over from a holder that died or gave up. */
+  /** Leases that a waiter got, because the holder died or gave the lease back. */
   takeovers: number
-  /** Invalidations confirmed. */
+  /** Invalidations that the store confirmed. */
   invalidations: number
-  /** How often the shared store went out of reach. */
+  /** How many times the shared store went out of reach. */
   storeFailures: number
 }
 
-/** Counts events. */
+/** Creates counters of events. `read()` returns a copy of the counts. */
 export function createCounts(): { count(event: CacheEvent): void; read(): CacheCounts } {
   const counts: CacheCounts = {
     hits: 0,

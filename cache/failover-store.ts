@@ -7,99 +7,103 @@ import type { Acquired, AcquireRequest, Store } from './store.ts'
 interface FailoverOptions {
   /** The shared store. */
   primary: Store
-  /** The process's own, for while the shared one is out of reach. */
+  /** The process's own store, used while the shared store is out of reach. */
   backup: Store
   clock: Clock
-  /** How long a command may take before the shared store counts as out of reach. */
+  /** A command that takes longer has failed, and the shared store counts as out of reach. */
   deadlineMs: number
-  /** For how long it is not asked again then. */
+  /** How long after a failure the next command is sent to the shared store. */
   retryAfterMs: number
-  /** See `createBreaker`. */
-  probesBehind?: boolean
-  /** For how long what is loaded meanwhile may be served. */
+  /** As in `createBreaker`. Default true. */
+  backgroundWork?: boolean
+  /** Time to live of values that are loaded while the shared store is out of reach. */
   localMs: number
   observe: (event: CacheEvent) => void
 }
 
+/** A store that uses the process's own memory while the shared store is out of reach. */
 export interface FailoverStore extends Store {
+  /** Whether the shared store is out of reach. */
   isDown(): boolean
-  /** Asks the shared store's server for something else, as carefully: rejects at once while that is out of reach. */
-  ask<T>(work: () => Promise<T>): Promise<T>
-  /** The connection is back: ask again at once. */
-  heal(): void
+  /** Call when the connection is back: probes the shared store now, if it is out of reach. */
+  probeNow(): void
 }
 
 /**
- * A shared store that may go away. While it is out of reach each process keeps to itself: one load at a time for each
- * entry, served for `localMs`. Nothing fails, and only who notices first waits (see `createBreaker`).
+ * Creates a store over a shared store that may be out of reach. During that time each process uses its own store: one
+ * load at a time for each entry, whose value is served for `localMs`. An outage rejects no command, and only the
+ * commands at its start wait for the deadline (see `createBreaker`).
  *
- * Only an invalidation cannot be made alone: it rejects with `PP_UNCONFIRMED`.
+ * Only an invalidation needs the shared store: without it `invalidate` rejects with `PP_UNCONFIRMED`.
  */
 export function createFailoverStore(options: FailoverOptions): FailoverStore {
-  const { primary, backup, clock, deadlineMs, retryAfterMs, probesBehind, localMs, observe } = options
-  /** Leases that the shared store may hold, or may yet hand out, for nobody: token to key. */
-  const unclaimed = new Map<string, string>()
+  const { primary, backup, clock, deadlineMs, retryAfterMs, backgroundWork, localMs, observe } = options
+  /** Orphaned leases (token to key): requests that timed out here but may still take effect in the store. */
+  const orphanedLeases = new Map<string, string>()
   const breaker = createBreaker({
     clock,
     deadlineMs,
     retryAfterMs,
-    probesBehind,
+    backgroundWork,
     onOpen: (error) => observe({ type: 'store-down', error }),
     onClose: () => observe({ type: 'store-up' }),
     probe: () => primary.generation(),
-    onAnswer: releaseUnclaimed,
+    onReply: releaseOrphanedLeases,
   })
 
   /**
-   * A question given up on may be executed all the same: (1) `acquire` is sent, (2) Redis is frozen, (3) the deadline
-   * passes, (4) Redis thaws and leases the entry to a caller that has long gone; everybody waits out that lease. So such a
-   * lease is given back once the answer comes, or the store answers anything else: that was asked later.
+   * A command that timed out may still be executed:
+   * 1. `acquire` is sent.
+   * 2. Redis is suspended.
+   * 3. The deadline passes, and the caller goes on without the lease.
+   * 4. Redis resumes and grants the lease. All other callers would wait until that lease ends.
+   *
+   * So the lease is released when the reply arrives, or when the store replies to a later command.
    */
   async function acquireShared(key: string, request: AcquireRequest): Promise<Acquired> {
-    const asked = primary.acquire(key, request)
+    const reply = primary.acquire(key, request)
     try {
-      return await breaker.attempt(() => asked)
+      return await breaker.run(() => reply)
     } catch (error) {
-      unclaimed.set(request.token, key)
-      // Answered after all; or lost, and then the next answer is waited for.
-      asked.then(releaseUnclaimed, () => undefined)
+      orphanedLeases.set(request.token, key)
+      // If the reply never arrives, the reply to a later command triggers the release.
+      reply.then(releaseOrphanedLeases, () => undefined)
       throw error
     }
   }
 
-  function releaseUnclaimed(): void {
-    for (const [token, key] of unclaimed) {
-      unclaimed.delete(token)
-      // Once: if that fails too, it runs out.
+  function releaseOrphanedLeases(): void {
+    for (const [token, key] of orphanedLeases) {
+      orphanedLeases.delete(token)
+      // One attempt: if it fails, the lease ends by itself.
       primary.release(key, { token }).catch(() => undefined)
     }
   }
 
-  const orElse = <T>(work: () => Promise<T>, instead: () => T | Promise<T>): Promise<T> =>
-    breaker.ask(work).catch(instead)
+  const withFallback = <T>(command: () => Promise<T>, fallback: () => T | Promise<T>): Promise<T> =>
+    breaker.runIfClosed(command).catch(fallback)
 
   return {
     isDown: breaker.isOpen,
-    ask: breaker.ask,
-    heal: breaker.heal,
+    probeNow: breaker.probeNow,
 
     acquire: (key, request) =>
-      orElse(
+      withFallback(
         () => acquireShared(key, request),
         async () => {
           const acquired = await backup.acquire(key, request)
-          // Of no generation that anybody else knows: such values are not copied.
+          // The generation is local to this process: such values must not be copied.
           if (acquired.state !== 'lease') return { ...acquired, generation: undefined }
           return { ...acquired, generation: undefined, lease: { ...acquired.lease, isLocal: true } }
         },
       ),
 
     async commit(key, lease, value, lifetime) {
-      if (lease.isLocal) return backup.commit(key, lease, value, { freshForMs: localMs, keepForMs: localMs })
-      return orElse(
+      if (lease.isLocal) return backup.commit(key, lease, value, { ttlMs: localMs, keepForMs: localMs })
+      return withFallback(
         () => primary.commit(key, lease, value, lifetime),
         () => {
-          unclaimed.set(lease.token, key)
+          orphanedLeases.set(lease.token, key)
           return 'unconfirmed'
         },
       )
@@ -107,16 +111,16 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
 
     async release(key, lease) {
       if (lease.isLocal) return backup.release(key, lease)
-      return orElse(
+      return withFallback(
         () => primary.release(key, lease),
-        () => void unclaimed.set(lease.token, key),
+        () => void orphanedLeases.set(lease.token, key),
       )
     },
 
     async renew(key, lease, leaseMs) {
       if (lease.isLocal) return backup.renew(key, lease, leaseMs)
-      // Not known: it may hold again a third of a lease later.
-      return orElse(
+      // Unknown; assume that the lease is still held, and let the next renewal decide.
+      return withFallback(
         () => primary.renew(key, lease, leaseMs),
         () => true,
       )
@@ -124,10 +128,10 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
 
     async fail(key, lease, coolDown) {
       if (lease.isLocal) return backup.fail(key, lease, coolDown)
-      return orElse(
+      return withFallback(
         () => primary.fail(key, lease, coolDown),
         () => {
-          unclaimed.set(lease.token, key)
+          orphanedLeases.set(lease.token, key)
           return { coolDownMs: coolDown.firstMs, found: undefined }
         },
       )
@@ -136,13 +140,13 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
     async invalidate(mode, cause) {
       await backup.invalidate('hard')
       try {
-        // Worth a try also while the store seems to be out of reach: there is nothing else to do.
-        return await breaker.attempt(() => primary.invalidate(mode, cause))
+        // Sent also while the store seems to be out of reach: there is no fallback.
+        return await breaker.run(() => primary.invalidate(mode, cause))
       } catch (error) {
         throw new UnconfirmedError(error)
       }
     },
 
-    generation: () => breaker.ask(() => primary.generation()),
+    generation: () => breaker.runIfClosed(() => primary.generation()),
   }
 }

@@ -2,23 +2,25 @@ import type { Clock } from '../lib/clock.ts'
 import { TooManyLoadsError } from './errors.ts'
 
 /**
- * How much an entry matters: 0, what every page shows; 1 and 2, what fewer readers ask for, and a stranger can ask for in any
- * number. A load leaves as many slots free as its rank, so loads of a lower rank never wait for it.
+ * The importance of an entry. 0: an entry that every page shows. 1 and 2: entries that fewer readers request, and of
+ * which any client can request any number. A load leaves as many slots free as its rank, so loads of a lower rank never
+ * wait for it.
  */
 export type Rank = 0 | 1 | 2
 
+/** Bounds of the loads in a process. */
 export interface LoadSlotsOptions {
-  /** How many loads run at once. */
+  /** How many loads run at once, of all ranks. */
   max: number
-  /** How many loads of each rank may wait. */
+  /** How many loads of each rank may wait for a slot. */
   maxWaiting: number
-  /** How long a load waits. */
+  /** How long a load waits for a slot (ms). */
   patienceMs: number
-  /** A load that has not ended by then gives its slot back all the same. */
+  /** A slot is given back after this time (ms), even if its load has not ended. */
   longestMs: number
 }
 
-/** Bounds the loads that run at once in a process. */
+/** Creates a function that bounds the loads that run at once in a process. */
 export function createLoadSlots(clock: Clock, { max, maxWaiting, patienceMs, longestMs }: LoadSlotsOptions) {
   const waiting: Record<Rank, Set<() => void>> = { 0: new Set(), 1: new Set(), 2: new Set() }
   let used = 0
@@ -28,39 +30,39 @@ export function createLoadSlots(clock: Clock, { max, maxWaiting, patienceMs, lon
   function occupy(): () => void {
     used += 1
     let isOccupied = true
-    const leave = () => {
+    const free = () => {
       if (!isOccupied) return
       isOccupied = false
       cancel()
       used -= 1
       for (const next of [0, 1, 2] as const) {
-        for (const goOn of waiting[next]) if (isFree(next)) goOn()
+        for (const start of waiting[next]) if (isFree(next)) start()
       }
     }
-    const cancel = clock.schedule(longestMs, leave)
-    return leave
+    const cancel = clock.schedule(longestMs, free)
+    return free
   }
 
   /**
-   * Takes a slot, at once or when one is free.
-   * @returns gives it back.
-   * @throws TooManyLoadsError when none was free in time, or too many loads wait already.
+   * Takes a slot, at once or when one is free. Lower ranks come first.
+   * @returns a function that gives the slot back; further calls do nothing.
+   * @throws TooManyLoadsError when no slot was free in time, or too many loads of this rank wait already.
    */
   return async function takeSlot(rank: Rank): Promise<() => void> {
     if (isFree(rank)) return occupy()
     const queue = waiting[rank]
     if (queue.size >= maxWaiting) throw new TooManyLoadsError()
     return new Promise((resolve, reject) => {
-      const goOn = () => {
+      const start = () => {
         cancel()
-        queue.delete(goOn)
+        queue.delete(start)
         resolve(occupy())
       }
       const cancel = clock.schedule(patienceMs, () => {
-        queue.delete(goOn)
+        queue.delete(start)
         reject(new TooManyLoadsError())
       })
-      queue.add(goOn)
+      queue.add(start)
     })
   }
 }

@@ -1,13 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../lib/clock.ts'
-import {
-  type Acquired,
-  type AcquireRequest,
-  CAUSE_KNOWN_MS,
-  type Lease,
-  type Store,
-  type StoredValue,
-} from './store.ts'
+import { CAUSE_KNOWN_MS } from './protocol.ts'
+import type { Acquired, AcquireRequest, Lease, Store, StoredValue } from './store.ts'
 
 interface Generation {
   hard: string
@@ -18,31 +12,32 @@ interface Entry {
   value: Uint8Array
   generation: Generation
   committedAtMs: number
-  freshUntilMs: number
+  expiresAtMs: number
   keptUntilMs: number
-  /** Until when it is kept once it was asked for again. */
-  lastsUntilMs: number
+  /** The new `keptUntilMs` after the first read. */
+  keptUntilIfReadMs: number
 }
 
 interface MemoryStoreOptions {
   clock: Clock
-  /** A new random name, never the same twice. */
+  /** Returns a new random name, never the same twice. */
   nonce: () => string
-  /** How many values are kept at most; the least recently used goes first. Default 1,000. */
+  /** The least recently used value is dropped first. Default 1,000. */
   maxEntries?: number
-  /** How many bytes the values may take together. Default 64 MiB. */
+  /** Bytes of all values. Default 64 MiB. */
   maxBytes?: number
 }
 
+/** A store in the memory of this process. */
 export interface MemoryStore extends Store {
-  /** What is held now. */
+  /** Returns the number of values, and their bytes. */
   size(): { entries: number; bytes: number }
 }
 
 /**
- * A store in this process's memory: for one process, or as the model that the store on Redis is compared with.
- * Values are capped in number and bytes. Leases and cool-downs are not evicted, but there is never more than one for
- * each load under way or recently failed, and those that ran out are dropped as others come.
+ * Creates a store in the memory of this process: for one process, and as the model that tests compare the store on
+ * Redis with. Values are capped in number and bytes. Leases and cool-downs are not evicted: there is at most one of
+ * each per load that runs or has failed recently, and expired cool-downs are dropped when a load fails.
  */
 export function createMemoryStore({
   clock,
@@ -56,14 +51,14 @@ export function createMemoryStore({
     sizeCalculation: (entry) => Math.max(1, entry.value.byteLength),
   })
   const leases = new Map<string, Lease & { untilMs: number }>()
-  /** What it was invalidated for, and until when that is known. */
+  /** Causes of invalidations, and until when the store remembers each (ms). */
   const causes = new LRUCache<string, number>({ max: 1000 })
   const coolDowns = new Map<string, { untilMs: number; forgetAtMs: number; failures: number }>()
   let generation: Generation = { hard: nonce(), soft: nonce() }
 
   const nameOf = ({ hard, soft }: Generation) => `${hard}.${soft}`
 
-  /** The lease of a key, if somebody holds it now. (Those of older generations are gone: see `invalidate`.) */
+  /** The lease of a key, if it has not ended. (`invalidate` drops the leases of older generations.) */
   function currentLease(key: string, now: number): (Lease & { untilMs: number }) | undefined {
     const lease = leases.get(key)
     return lease !== undefined && lease.untilMs > now ? lease : undefined
@@ -73,25 +68,25 @@ export function createMemoryStore({
     return currentLease(key, now)?.token === lease.token
   }
 
-  /** @param isAsked whether a caller asks for the value, which is kept for its whole time then. */
-  function find(key: string, now: number, isAsked: boolean): StoredValue | undefined {
+  /** @param isRead whether a caller reads the value: it is kept for its whole time from then on. */
+  function find(key: string, now: number, isRead: boolean): StoredValue | undefined {
     const entry = entries.get(key)
     if (entry === undefined) return undefined
     if (entry.generation.hard !== generation.hard || entry.keptUntilMs <= now) {
       entries.delete(key)
       return undefined
     }
-    if (isAsked) entry.keptUntilMs = entry.lastsUntilMs
+    if (isRead) entry.keptUntilMs = entry.keptUntilIfReadMs
     const isSoftlyOutdated = entry.generation.soft !== generation.soft
-    const freshForMs = isSoftlyOutdated ? Math.min(0, entry.freshUntilMs - now) : entry.freshUntilMs - now
-    return { value: entry.value, ageMs: now - entry.committedAtMs, freshForMs }
+    const ttlMs = isSoftlyOutdated ? Math.min(0, entry.expiresAtMs - now) : entry.expiresAtMs - now
+    return { value: entry.value, ageMs: now - entry.committedAtMs, ttlMs }
   }
 
   function acquire(key: string, { token, leaseMs, force = false }: AcquireRequest): Acquired {
     const now = clock.now()
     const found = find(key, now, true)
     const current = nameOf(generation)
-    if (found !== undefined && found.freshForMs > 0 && !force) return { state: 'hit', generation: current, found }
+    if (found !== undefined && found.ttlMs > 0 && !force) return { state: 'hit', generation: current, found }
     const held = currentLease(key, now)
     if (held !== undefined) return { state: 'wait', generation: current, retryAfterMs: held.untilMs - now, found }
     const coolUntilMs = coolDowns.get(key)?.untilMs ?? 0
@@ -104,12 +99,12 @@ export function createMemoryStore({
   return {
     peek(key) {
       const found = find(key, clock.now(), true)
-      return found !== undefined && found.freshForMs > 0 ? found : undefined
+      return found !== undefined && found.ttlMs > 0 ? found : undefined
     },
 
     acquire: async (key, request) => acquire(key, request),
 
-    async commit(key, lease, value, { freshForMs, keepForMs, unreadForMs = keepForMs }) {
+    async commit(key, lease, value, { ttlMs, keepForMs, unreadForMs = keepForMs }) {
       const now = clock.now()
       if (lease.generation !== nameOf(generation)) {
         return lease.generation.startsWith(`${generation.hard}.`) ? 'outdated' : 'outdated-hard'
@@ -123,9 +118,9 @@ export function createMemoryStore({
         value,
         generation,
         committedAtMs: now,
-        freshUntilMs: now + freshForMs,
+        expiresAtMs: now + ttlMs,
         keptUntilMs: now + unreadForMs,
-        lastsUntilMs: now + keepForMs,
+        keptUntilIfReadMs: now + keepForMs,
       })
       return 'stored'
     },

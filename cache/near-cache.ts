@@ -4,42 +4,58 @@ import type { StoredValue } from './store.ts'
 
 /** Copies of a shared store's values in this process. */
 export interface NearCache {
-  /** A copy that is fresh, and of a generation that was current less than the bound ago. */
-  find(key: string): StoredValue | undefined
-  /** A copy that is stale, of a generation as current, which the store has answered a moment ago, and may be served again. */
-  findHeld(key: string): HeldValue | undefined
-  /** Looks at the generation where a copy only lacks that; one look for all who ask meanwhile. Never rejects. */
-  revalidate(key: string): Promise<void>
-  /** The store has said, to a question of `askedAtMs`, that this generation is current. */
-  confirm(generation: string, askedAtMs: number): void
-  /** Keeps a copy of a value of that generation, which the store gave to a question of `askedAtMs`. */
-  put(key: string, value: StoredValue, generation: string, askedAtMs: number): void
-  /** The same for a stale value, for so long, or until it is released: whoever comes meanwhile need not ask the store again. */
-  hold(key: string, value: StoredValue, generation: string, askedAtMs: number, held: Held): void
-  /** The store has a newer value. */
-  release(key: string): void
-  /** Something may have been invalidated: no copy is served before the next look. */
-  doubt(): void
+  /**
+   * Returns a copy whose generation is verified: a fresh one, or a stale one that was put with `held`, until its time
+   * has passed. Synchronous.
+   */
+  find(key: string): FoundCopy | undefined
+  /**
+   * Asks the store for the generation, if `key` has a copy that is not verified. Calls at the same time share one
+   * request. Never rejects: without a reply the copy stays unverified.
+   */
+  verify(key: string): Promise<void>
+  /** Records that this generation is current, by the store's reply to a request sent at `requestedAtMs`. */
+  verified(generation: string, requestedAtMs: number): void
+  /**
+   * Puts a copy of a value of that generation, from the store's reply to a request sent at `requestedAtMs`.
+   * @param held for a stale value: `find` returns the copy for this long. It does not replace a fresh copy.
+   */
+  put(key: string, value: StoredValue, generation: string, requestedAtMs: number, held?: Held): void
+  /** The store has a newer value: a stale copy of `key` is not returned any more. */
+  dropStale(key: string): void
+  /** Marks all copies unverified: none is returned until the generation has been read from the store again. */
+  markUnverified(): void
+  /** Drops all copies. */
   clear(): void
 }
 
+/** For how long a stale copy is returned (ms, from the request), and why. */
 interface Held {
   forMs: number
-  /** It is stale because loading fails. */
+  /** The value is stale because the last load failed. */
   isFailSafe: boolean
 }
 
-export interface HeldValue extends StoredValue, Pick<Held, 'isFailSafe'> {}
+/** A copy; stale if its `ttlMs` is 0 or less. */
+export interface FoundCopy extends StoredValue {
+  /** Only of a stale copy: it is stale because the last load failed. */
+  isFailSafe?: boolean
+}
 
 interface NearCacheOptions {
   clock: Clock
-  /** The current generation, from the shared store. */
+  /** Reads the current generation from the shared store. */
   generation: () => Promise<string | undefined>
-  /** For how long after the store was last asked a copy is served without asking it. */
+  /** For how long a generation counts as verified, from the request to the store (ms). */
   maxStaleMs: number
-  /** Whether the next look is made while copies are still served, when half of that has passed: so that no read waits for it. */
-  looksAhead: boolean
+  /**
+   * Whether the generation is verified ahead, in the background, when half of `maxStaleMs` has passed. Copies are
+   * served while the request runs, so no read waits for it.
+   */
+  backgroundWork: boolean
+  /** The least recently used copy is dropped first. Default 500. */
   maxEntries?: number
+  /** Bytes of all values. Default 32 MiB. */
   maxBytes?: number
 }
 
@@ -47,22 +63,22 @@ interface Copy {
   value: Uint8Array
   generation: string
   committedAtMs: number
-  freshUntilMs: number
-  held?: { untilMs: number; isFailSafe: boolean } | undefined
+  expiresAtMs: number
+  held: { untilMs: number; isFailSafe: boolean } | undefined
 }
 
 /**
- * A cache in the process, in front of a shared store.
+ * Creates a cache in the process, in front of a shared store.
  *
- * No copy is served on the word of a message that might be lost: what counts is when the store was last *asked* for the
- * generation. It answered later than that, so a copy is served for at most `maxStaleMs` after an invalidation, whatever
- * happens to pub/sub, and to this process in between. One look covers all copies at once.
+ * Validity is measured from when the generation was last *requested* from the store. The reply is at least as new, so a
+ * copy is served at most `maxStaleMs` after an invalidation, even if pub/sub messages are lost or this process is
+ * suspended. One request verifies all copies.
  */
 export function createNearCache({
   clock,
   generation,
   maxStaleMs,
-  looksAhead,
+  backgroundWork,
   maxEntries = 500,
   maxBytes = 32 * 2 ** 20,
 }: NearCacheOptions): NearCache {
@@ -71,103 +87,90 @@ export function createNearCache({
     maxSize: maxBytes,
     sizeCalculation: ({ value }) => Math.max(1, value.byteLength),
   })
-  const UNKNOWN = { generation: '', askedAtMs: Number.NEGATIVE_INFINITY }
-  let confirmed = UNKNOWN
-  let doubtedAtMs = Number.NEGATIVE_INFINITY
-  let look: Promise<void> | undefined
-  /** What was confirmed when the last look ahead began: one look for each. */
-  let aheadOf = UNKNOWN
+  const UNKNOWN = { generation: '', requestedAtMs: Number.NEGATIVE_INFINITY }
+  let current = UNKNOWN
+  let unverifiedSinceMs = Number.NEGATIVE_INFINITY
+  let verification: Promise<void> | undefined
+  /** The value of `current` at the last verification ahead: one request for each. */
+  let verifiedFor = UNKNOWN
 
-  const isRecent = (now: number) => now - confirmed.askedAtMs < maxStaleMs
+  const isRecent = (now: number) => now - current.requestedAtMs < maxStaleMs
 
-  function confirm(current: string, askedAtMs: number): void {
-    // Answers come in any order. One to a question from before a doubt says nothing about what came in between.
-    if (askedAtMs >= confirmed.askedAtMs && askedAtMs >= doubtedAtMs) confirmed = { generation: current, askedAtMs }
+  function verified(confirmed: string, requestedAtMs: number): void {
+    // Replies come in any order. A reply to a request from before `markUnverified` does not reflect what happened in
+    // between.
+    if (requestedAtMs >= current.requestedAtMs && requestedAtMs >= unverifiedSinceMs)
+      current = { generation: confirmed, requestedAtMs }
   }
 
-  async function lookOnce(): Promise<void> {
-    const askedAtMs = clock.now()
+  async function requestGeneration(): Promise<void> {
+    const requestedAtMs = clock.now()
     try {
-      confirm((await generation()) ?? '', askedAtMs)
+      verified((await generation()) ?? '', requestedAtMs)
     } catch {
-      // The store is out of reach: copies stay unserved, and whoever asks for the entry is told by the store itself.
+      // The store is out of reach: copies stay unverified, and the read that follows asks the store itself.
     }
   }
 
-  function shareLook(): Promise<void> {
-    const shared = lookOnce().finally(() => {
-      // After a doubt the place may be another's.
-      if (look === shared) look = undefined
+  function startVerification(): Promise<void> {
+    const started = requestGeneration().finally(() => {
+      // After `markUnverified` a later verification may run.
+      if (verification === started) verification = undefined
     })
-    return shared
+    return started
   }
 
-  function lookAhead(now: number): void {
-    if (look !== undefined || aheadOf === confirmed || now - confirmed.askedAtMs < maxStaleMs / 2) return
-    aheadOf = confirmed
-    look = shareLook()
-  }
-
-  function keep(
-    key: string,
-    { value, ageMs, freshForMs }: StoredValue,
-    ofGeneration: string,
-    askedAtMs: number,
-    held?: Copy['held'],
-  ): void {
-    // Counted from the question: the answer may have lain about, and this process slept, before it came here.
-    const [committedAtMs, freshUntilMs] = [askedAtMs - ageMs, askedAtMs + freshForMs]
-    const known = copies.peek(key)
-    // The same bytes stay the same object: what was made of them goes with it.
-    const bytes = known !== undefined && Buffer.compare(known.value, value) === 0 ? known.value : value
-    copies.set(key, { value: bytes, generation: ofGeneration, committedAtMs, freshUntilMs, held })
-  }
-
-  /** A copy of a generation that was current less than the bound ago, fresh or not. */
-  function current(key: string, now: number): Copy | undefined {
-    const copy = copies.get(key)
-    return copy?.generation === confirmed.generation && isRecent(now) ? copy : undefined
-  }
-
-  function storedValue({ value, committedAtMs, freshUntilMs }: Copy, now: number): StoredValue {
-    return { value, ageMs: now - committedAtMs, freshForMs: freshUntilMs - now }
+  function verifyAhead(now: number): void {
+    if (verification !== undefined || verifiedFor === current || now - current.requestedAtMs < maxStaleMs / 2) return
+    verifiedFor = current
+    verification = startVerification()
   }
 
   return {
     find(key) {
       const now = clock.now()
-      const copy = current(key, now)
-      if (copy === undefined || copy.freshUntilMs <= now) return undefined
-      if (looksAhead) lookAhead(now)
-      return storedValue(copy, now)
+      const copy = copies.get(key)
+      if (copy?.generation !== current.generation || !isRecent(now)) return undefined
+      const { value, committedAtMs, expiresAtMs, held } = copy
+      const ageMs = now - committedAtMs
+      const ttlMs = expiresAtMs - now
+      if (ttlMs > 0) {
+        if (backgroundWork) verifyAhead(now)
+        return { value, ageMs, ttlMs }
+      }
+      if (held === undefined || held.untilMs <= now) return undefined
+      return { value, ageMs, ttlMs, isFailSafe: held.isFailSafe }
     },
-    findHeld(key) {
-      const now = clock.now()
-      const copy = current(key, now)
-      if (copy?.held === undefined || copy.held.untilMs <= now) return undefined
-      return { ...storedValue(copy, now), isFailSafe: copy.held.isFailSafe }
-    },
-    async revalidate(key) {
+    async verify(key) {
       if (isRecent(clock.now()) || !copies.has(key)) return
-      look ??= shareLook()
-      await look
+      verification ??= startVerification()
+      await verification
     },
-    confirm,
-    put: keep,
-    hold(key, value, ofGeneration, askedAtMs, { forMs, isFailSafe }) {
-      // Answers come in any order: this one may have been on its way while a fresh value was put.
+    verified,
+    put(key, { value, ageMs, ttlMs }, ofGeneration, requestedAtMs, held) {
       const known = copies.peek(key)
-      if (known?.generation === ofGeneration && known.freshUntilMs > clock.now()) return
-      keep(key, value, ofGeneration, askedAtMs, { untilMs: askedAtMs + forMs, isFailSafe })
+      // Replies come in any order: a fresh value may have been put while the reply with this stale one was on its way.
+      const isFresher = known?.generation === ofGeneration && known.expiresAtMs > clock.now()
+      if (held !== undefined && isFresher) return
+      copies.set(key, {
+        // The old array, if the bytes are equal: callers cache decoded lists and headers in WeakMaps keyed by the
+        // array.
+        value: known !== undefined && Buffer.compare(known.value, value) === 0 ? known.value : value,
+        generation: ofGeneration,
+        // Counted from the request: the reply may have been delayed, or this process suspended.
+        committedAtMs: requestedAtMs - ageMs,
+        expiresAtMs: requestedAtMs + ttlMs,
+        held: held && { untilMs: requestedAtMs + held.forMs, isFailSafe: held.isFailSafe },
+      })
     },
-    release(key) {
+    dropStale(key) {
       const known = copies.peek(key)
       if (known !== undefined) known.held = undefined
     },
-    doubt() {
-      confirmed = UNKNOWN
-      doubtedAtMs = clock.now()
-      look = undefined
+    markUnverified() {
+      current = UNKNOWN
+      unverifiedSinceMs = clock.now()
+      verification = undefined
     },
     clear() {
       copies.clear()

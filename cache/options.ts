@@ -3,91 +3,117 @@ import type { CacheEvent } from './events.ts'
 import type { LoadSlotsOptions, Rank } from './load-slots.ts'
 import type { CoolDown, InvalidateMode, InvalidateOptions, Store, StoredValue } from './store.ts'
 
+/** The times and bounds of a cache. `protocol.ts` has those that are not options, with their reasons. */
 export interface CachePolicy {
-  /** How long a value is fresh (±10 %, so that entries loaded together do not expire together). */
+  /** Time to live of a value (±10 %, so that entries that were loaded together do not expire together). */
   ttlMs: number
-  /** For how long after that it is still served at once, while one refresh runs. */
+  /** How long after its expiry a value is still served at once, while one refresh runs. */
   staleMs: number
-  /** For how long after its expiry it is served when loading fails. */
+  /** How long after its expiry a value is served when its load fails. */
   failSafeMs: number
-  /** How long a loader that died blocks the others; a living one renews at a third of it. */
+  /**
+   * How long the lease of a dead holder blocks the other processes. A living holder renews its lease each third of
+   * this.
+   */
   leaseMs: number
-  /** How long an entry that was loaded for one reader is kept, until another one reads it. Entries of rank 0 are not concerned. */
+  /**
+   * How long an entry is kept that was loaded for one reader, until a second reader reads it. Not for entries of rank
+   * 0.
+   */
   unreadMs: number
-  /** How many loads run at once in a process, how many more of each rank wait, and for how long: see `createLoadSlots`. */
+  /**
+   * How many loads run at once in a process, how many more of each rank wait, and for how long: see `createLoadSlots`.
+   */
   loads: Pick<LoadSlotsOptions, 'max' | 'maxWaiting' | 'patienceMs'>
   /** A load that takes longer has failed. */
   loadTimeoutMs: number
-  /** How long nobody loads after a failure. */
+  /** How long no process loads an entry after its load failed. */
   coolDown: CoolDown
-  /** How often a waiter looks whether the load of another process is done: its first pause, and its longest. */
+  /**
+   * The first and the longest interval at which a waiter asks the store whether another process has loaded the entry.
+   */
   poll: { firstMs: number; longestMs: number }
 }
 
+/** What a cache is made of. */
 export interface CacheOptions {
   store: Store
   clock: Clock
-  /** A number from 0 up to 1: for jitter. */
+  /** Returns a number from 0 up to 1, for jitter. */
   random: () => number
-  /** A new random name, never the same twice: for leases. */
+  /** Returns a new random name, never the same twice, for leases. */
   nonce: () => string
   policy: CachePolicy
-  /** Copies in this process, in front of a store that others share; default: none. */
+  /**
+   * Copies in this process, in front of a shared store. `maxStaleMs`: for how long a copy is served after the
+   * generation was last requested from the store. Default: no copies.
+   */
   near?: { maxStaleMs: number } | undefined
   /**
-   * Whether stale values are refreshed behind an answer (default). `false`, for a process that is frozen after each answer:
-   * whoever gets the lease refreshes first, and answers that; the others are served the stale value.
+   * Whether this process runs background tasks. Default true: stale values are refreshed in the background. `false`,
+   * for a process that is suspended after each reply: the reader that gets the lease waits for the refresh, and the
+   * others get the stale value.
    */
-  refreshesBehind?: boolean
-  /** Told of everything that happens; must not throw. */
+  backgroundWork?: boolean
+  /** Receives all events. Must not throw. */
   observe: (event: CacheEvent) => void
 }
 
-/** Makes the bytes of one entry, by the expensive way. */
+/** Loads the bytes of one entry, for example by a query. */
 export type Load = () => Promise<Uint8Array>
 
+/** A value, and where it comes from. */
 export interface Answer extends StoredValue {
   /**
-   * `hit`: fresh. `stale`: past its time, served while a refresh runs, or because none can. `loaded`: this call loaded it.
-   * `collapsed`: it waited for a load that another call had begun.
+   * `hit`: a fresh value. `stale`: an expired value, because a refresh runs or the load fails. `loaded`: this call has
+   * loaded the value. `collapsed`: this call has waited for the load of another one.
    */
   outcome: 'hit' | 'stale' | 'loaded' | 'collapsed'
 }
 
-/** An answer to a read. */
+/** Result of a read. */
 export interface ReadAnswer extends Answer {
-  /** How long the read took; 0 where this process had it, and nobody looked at the clock. */
+  /** Duration in ms. 0 for an answer from the memory of this process, which is not timed. */
   durationMs: number
 }
 
+/** A cache that loads what it does not have, once for all readers. */
 export interface ReadThroughCache {
-  /** The entry, where this process has it, fresh, and need not ask anybody. It counts as a read that took no time. */
+  /** Returns the entry if this process has it, fresh and verified; else `undefined`. Synchronous. Counted as a hit. */
   peek(key: string): StoredValue | undefined
   /**
-   * The entry: from the store, or loaded once for all who ask meanwhile.
-   * @throws LoadFailedError when loading failed, now or a moment ago, and there is nothing older to serve; all who waited
-   * for the same load get the same error. UnsettledError when hard invalidations overtook every attempt. TooManyLoadsError
-   * when no load could begin in time, and there is nothing older to serve.
-   * @param rank what its load leaves to others. Default 0. An entry of another rank is kept for `policy.unreadMs` only, unless it
-   * is read from the store again by then.
+   * Returns the entry: from this process, from the store, or loaded once for all readers that come before the load
+   * ends.
+   * @param load loads the entry if no value can be served.
+   * @param rank the rank of the load: see {@link Rank}. Default 0. An entry of rank 1 or 2 is kept for
+   * `policy.unreadMs` only, unless it is read from the store again by then.
+   * @throws LoadFailedError when the load failed, now or during the cool-down, and there is no older value. All readers
+   * that wait for one load get the same error. UnsettledError when hard invalidations overtook every attempt.
+   * TooManyLoadsError when no slot was free in time, and there is no older value.
    */
   read(key: string, load: Load, rank?: Rank): Promise<ReadAnswer>
   /**
-   * Loads the entry anew, unless somebody is at it already. Throws as `read`.
-   * @param options.withinMs only if it is fresh for no longer than this; default: in any case.
-   * @param options.rank as of `read`.
+   * Loads the entry although it may be fresh, unless another process loads it already. Throws as `read`.
+   * @param options.withinMs loads only if the entry stays fresh for no longer than this. Default: loads in any case.
+   * @param options.rank as in `read`.
    */
   refresh(key: string, load: Load, options?: { withinMs?: number; rank?: Rank }): Promise<Answer>
   /**
-   * See `Store.invalidate`. A `read` that comes later never joins a load that began before. With copies in processes a hard
-   * one resolves when the last of them has run out, `near.maxStaleMs` after the store's confirmation.
-   * @param options.wait false: resolve at the confirmation, when copies in other processes may still be served so long.
-   * @param options.cause see `Store.invalidate`. What is promised holds for whoever names it, also where another was faster.
-   * @throws UnconfirmedError when the store could not confirm it.
+   * Ends the generation: see `Store.invalidate`. A later `read` never joins a load that began before. With copies in
+   * processes, a hard invalidation resolves when the last copy has expired, `near.maxStaleMs` after the store's
+   * confirmation.
+   * @param options.wait false: resolves at the confirmation. Copies in other processes may be served for
+   * `near.maxStaleMs` more.
+   * @param options.cause see `Store.invalidate`. The promise holds for every caller with this cause, not only for the
+   * first.
+   * @throws UnconfirmedError when the store did not confirm it.
    */
   invalidate(mode: InvalidateMode, options?: InvalidateOptions): Promise<void>
-  /** What the store's channel says (see `channelOf`): makes things faster, and is needed for nothing. */
-  hear(message: string): void
-  /** Waits for what runs in the background. */
+  /**
+   * Handles a message of the store's pub/sub channel (see `channelOf`). It only shortens waits; correctness never
+   * depends on it.
+   */
+  onStoreMessage(message: string): void
+  /** Resolves when no background task runs. Never rejects. */
   settle(): Promise<void>
 }

@@ -1,18 +1,23 @@
 import { createRunner, type RedisClient, type Reply } from '../lib/redis-scripts-runner.ts'
+import { CAUSE_KNOWN_MS } from './protocol.ts'
 import { createScripts, type Scripts } from './redis-scripts.ts'
-import { type Acquired, CAUSE_KNOWN_MS, type Committed, type Store, type StoredValue } from './store.ts'
+import type { Acquired, Committed, Store, StoredValue } from './store.ts'
 
+/** What a store on Redis is made of. */
 export interface RedisStoreOptions {
   client: RedisClient
-  /** What all keys begin with, in braces: one slot of a Cluster. */
+  /** The prefix of all keys. The keys have it in braces, so that all of them are in one slot of a Cluster. */
   prefix: string
-  /** A new random name, never the same twice; without a dot. */
+  /** Returns a new random name, never the same twice, without a dot. */
   nonce: () => string
-  /** For tests that move time themselves. */
+  /** For tests with a virtual clock. Default: scripts that use Redis' own clock. */
   scripts?: Scripts
 }
 
-/** A store on Redis 6.2 or newer, or Valkey: one for all processes. Each operation is one script. */
+/**
+ * Creates a store on Redis 6.2 or newer, or Valkey, shared by all processes with the same prefix. Each operation is one
+ * script.
+ */
 export function createRedisStore({ client, prefix, nonce, scripts = createScripts() }: RedisStoreOptions): Store {
   const generationKey = `{${prefix}}:gen`
   const channel = channelOf(prefix)
@@ -24,18 +29,18 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
   return {
     async acquire(key, { token, leaseMs, force = false }): Promise<Acquired> {
       const reply = await run(scripts.acquire, keysOf(key), nonce(), token, Math.ceil(leaseMs), force ? 1 : 0)
-      const [state, generationBytes, bytes, ageMs, freshForMs, retryAfterMs] = reply as Reply
+      const [state, generationBytes, bytes, ageMs, ttlMs, retryAfterMs] = reply as Reply
       const generation = String(generationBytes)
-      const found = storedValue(bytes, ageMs, freshForMs)
-      const said = String(state)
-      if (said === 'hit' && found !== undefined) return { state: said, generation, found }
-      if (said === 'lease') return { state: said, generation, lease: { token, generation }, found }
-      return { state: said as 'wait' | 'cooling', generation, retryAfterMs: Number(retryAfterMs), found }
+      const found = storedValue(bytes, ageMs, ttlMs)
+      const replied = String(state)
+      if (replied === 'hit' && found !== undefined) return { state: replied, generation, found }
+      if (replied === 'lease') return { state: replied, generation, lease: { token, generation }, found }
+      return { state: replied as 'wait' | 'cooling', generation, retryAfterMs: Number(retryAfterMs), found }
     },
 
-    async commit(key, { token, generation }, value, { freshForMs, keepForMs, unreadForMs = keepForMs }) {
+    async commit(key, { token, generation }, value, { ttlMs, keepForMs, unreadForMs = keepForMs }) {
       const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-      const times = [freshForMs, keepForMs, unreadForMs].map(Math.ceil)
+      const times = [ttlMs, keepForMs, unreadForMs].map(Math.ceil)
       return String(await run(scripts.commit, keysOf(key), token, generation, bytes, channel, ...times)) as Committed
     },
 
@@ -44,14 +49,8 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
     },
 
     async fail(key, { token }, { firstMs, maxMs }) {
-      const [coolDownMs, bytes, ageMs, freshForMs] = (await run(
-        scripts.fail,
-        keysOf(key),
-        token,
-        firstMs,
-        maxMs,
-      )) as Reply
-      return { coolDownMs: Number(coolDownMs), found: storedValue(bytes, ageMs, freshForMs) }
+      const [coolDownMs, bytes, ageMs, ttlMs] = (await run(scripts.fail, keysOf(key), token, firstMs, maxMs)) as Reply
+      return { coolDownMs: Number(coolDownMs), found: storedValue(bytes, ageMs, ttlMs) }
     },
 
     async release(key, { token }) {
@@ -70,11 +69,11 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
   }
 }
 
-/** The channel on which a store tells of commits (`committed KEY`) and invalidations (`invalidated`). */
+/** Returns the name of the pub/sub channel of a store. Its messages are `committed KEY` and `invalidated`. */
 export function channelOf(prefix: string): string {
   return `{${prefix}}:events`
 }
 
-function storedValue(bytes: Reply[number] | undefined, ageMs: unknown, freshForMs: unknown): StoredValue | undefined {
-  return bytes instanceof Buffer ? { value: bytes, ageMs: Number(ageMs), freshForMs: Number(freshForMs) } : undefined
+function storedValue(bytes: Reply[number] | undefined, ageMs: unknown, ttlMs: unknown): StoredValue | undefined {
+  return bytes instanceof Buffer ? { value: bytes, ageMs: Number(ageMs), ttlMs: Number(ttlMs) } : undefined
 }

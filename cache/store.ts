@@ -1,123 +1,132 @@
 /**
- * Where entries live: one interface for the process's own memory and for Redis. Every operation is atomic.
+ * A store of entries: one interface for the memory of the process and for Redis. Every operation is atomic.
  *
- * A store holds a **generation** (two random nonces, hard and soft, compared by equality only) and for each key at most
- * one **value**, one **lease** (who may load it now) and one **cool-down** (nobody may, after a failed load).
- * All times are durations by the store's own clock: callers' clocks are never compared with each other.
+ * A store has a **generation** (two random nonces, hard and soft, compared by equality only). For each key it has at
+ * most one **value**, one **lease** (the right of one holder to load) and one **cool-down** (after a failed load no
+ * process may load). All times are durations by the store's own clock: the clocks of callers are never compared with
+ * each other.
  */
 export interface Store {
-  /** A fresh value, where it can be had at once. */
+  /** Returns a fresh value, if the store can do so synchronously; else `undefined`. */
   peek?(key: string): StoredValue | undefined
-  /** Asks for an entry: its value where that is fresh, else what to do about it. */
+  /** Returns the value if it is fresh; else what the caller does next, with an older value if there is one. */
   acquire(key: string, request: AcquireRequest): Promise<Acquired>
   /**
-   * Stores what a lease's holder loaded, and gives the lease back: in one step, and only if the generation is still the
-   * lease's and nobody else has taken the lease over. Otherwise nothing is written.
+   * Stores a value that was loaded with a lease, and ends the lease: in one step, and only if the generation is still
+   * that of the lease and no other holder has taken the lease over. Otherwise nothing is written.
    */
-  commit(key: string, lease: Lease, value: Uint8Array, times: Lifetime): Promise<Committed>
-  /**
-   * Gives a lease back, unused: the next caller may load. Changes nothing where the lease is not held any more.
-   */
+  commit(key: string, lease: Lease, value: Uint8Array, lifetime: Lifetime): Promise<Committed>
+  /** Gives an unused lease back, so that the next caller may load. Does nothing if the lease is not held any more. */
   release(key: string, lease: Pick<Lease, 'token' | 'isLocal'>): Promise<void>
-  /** Extends a lease that is still held under the current generation; answers whether it is. */
+  /** Extends a lease to `leaseMs` from now. Returns false if it is not held any more, or its generation has ended. */
   renew(key: string, lease: Lease, leaseMs: number): Promise<boolean>
   /**
-   * Gives a lease back after a failed load: it becomes a cool-down of `firstMs`, twice that after the next failure, up to
-   * `maxMs`; a commit ends the series. A lease that is not held any more changes nothing.
+   * Ends a lease after a failed load: it becomes a cool-down of `firstMs`, twice as long after each further failure, up
+   * to `maxMs`. A commit ends the series. Does nothing if the lease is not held any more.
    */
   fail(key: string, lease: Lease, coolDown: CoolDown): Promise<Failed>
   /**
-   * Ends a generation. `hard`: no value committed or being loaded before this is ever handed out again. `soft`: they are
-   * stale from now on.
-   * @param cause what happened, by a name that others who heard of it use too: in each mode, the same cause ends one
-   * generation, however often it is named within {@link CAUSE_KNOWN_MS}. Without one, each call does.
-   * @returns whether this call ended the generation; false: another one has, for the same cause.
+   * Ends the generation. `hard`: no value that was committed, or whose load began, before this is returned again.
+   * `soft`: such values are stale from now on.
+   * @param cause a name of the change, the same in all processes. In each mode one cause ends one generation, however
+   * often it is passed within a minute (`CAUSE_KNOWN_MS`). Without a cause every call ends one.
+   * @returns whether this call has ended the generation; false if an earlier call with the same cause has.
    */
   invalidate(mode: InvalidateMode, cause?: string): Promise<boolean>
-  /** The current generation; `undefined`: it is lost, and nothing is current. */
+  /** Returns the current generation; `undefined` if the store has lost it, and then no value is current. */
   generation(): Promise<string | undefined>
 }
 
+/** `hard`: older values are never returned again. `soft`: older values are stale, and may be returned once more. */
 export type InvalidateMode = 'hard' | 'soft'
 
+/** Options of an invalidation. */
 export interface InvalidateOptions {
+  /** Whether to wait until copies in other processes have expired. Default true. */
   wait?: boolean | undefined
+  /** A name of the change: one cause invalidates once a minute. Default: every call invalidates. */
   cause?: string | undefined
 }
 
-/** For how long a store knows what it was invalidated for. */
-export const CAUSE_KNOWN_MS = 60_000
-
+/** A request for a value or a lease. */
 export interface AcquireRequest {
-  /** Names the caller's load, should it get the lease; a new one for each load. */
+  /** The name of the lease, if the caller gets it. It must be new for each request. */
   token: string
-  /** How long a lease is held without a renewal. */
+  /** How long the lease is held without a renewal. */
   leaseMs: number
-  /** Take no value for fresh. */
+  /** Whether to skip a fresh value, to get the lease instead. Default false. */
   force?: boolean
 }
 
-/** The right to load one entry, as the store handed it out. */
+/** The right to load one entry. */
 export interface Lease {
   token: string
-  /** The generation it was handed out in: opaque. */
+  /** The generation in which the lease was granted; opaque. */
   generation: string
-  /** Handed out by the process's own store, while the shared one was out of reach. */
+  /** The process's own store has granted it, while the shared store was out of reach. */
   isLocal?: true
 }
 
+/** How long a value lives, from its commit (ms). */
 export interface Lifetime {
-  /** Fresh for so long. */
-  freshForMs: number
-  /** Kept for so long in all, to be served stale. At least `freshForMs`. */
+  /** Time to live: the value is fresh for this long. */
+  ttlMs: number
+  /** How long the value is kept in all, so that it can be served stale. At least `ttlMs`. */
   keepForMs: number
-  /** Kept for only so long until it is asked for again: from then on for `keepForMs`. Default `keepForMs`. */
+  /** How long a value is kept until it is read; the first read extends this to `keepForMs`. Default `keepForMs`. */
   unreadForMs?: number | undefined
 }
 
+/** A cool-down after a failed load: the first of a series, and the longest (ms). */
 export interface CoolDown {
   firstMs: number
   maxMs: number
 }
 
-/** A value in the store. Its bytes are shared with every reader: never written to. */
+/** A value in the store. All readers share its bytes, so a reader must not write to them. */
 export interface StoredValue {
   value: Uint8Array
-  /** Since it was committed. */
+  /** Time since the commit. */
   ageMs: number
-  /** Until it is stale; 0 or less when it is. */
-  freshForMs: number
+  /** The remaining time to live; 0 or less for a stale value. */
+  ttlMs: number
 }
 
-/** What is to be done, and in which generation it was said: `undefined` by a store that nobody else shares. */
+/**
+ * Result of `acquire`. `generation` is the generation in which the store has replied. It is undefined for process-local
+ * replies, whose values must not be copied.
+ */
 export type Acquired = { generation: string | undefined } & (
-  | /** Fresh: serve it. */ { state: 'hit'; found: StoredValue }
-  | /** The caller is to load it, and then to `commit` or to `fail`. */ {
+  | /** The value is fresh. */ { state: 'hit'; found: StoredValue }
+  | /** The caller loads the entry, and then calls `commit`, `fail` or `release`. */ {
       state: 'lease'
       lease: Lease
       found: StoredValue | undefined
     }
-  | /** Somebody is loading it; ask again, in `retryAfterMs` at the latest. */ {
+  | /** Another caller loads the entry. Its lease ends in `retryAfterMs`, if it is not renewed. */ {
       state: 'wait'
       retryAfterMs: number
       found: StoredValue | undefined
     }
-  | /** The last load failed; nobody may load for `retryAfterMs`. */ {
+  | /** The last load failed. No caller gets a lease for `retryAfterMs`. */ {
       state: 'cooling'
       retryAfterMs: number
       found: StoredValue | undefined
     }
 )
 
-/** How long nobody will load the entry (0 when the lease was not held), and what may be served meanwhile. */
+/**
+ * Result of `fail`: how long no caller gets a lease (0 if the lease was not held), and an older value that may be
+ * served.
+ */
 export interface Failed {
   coolDownMs: number
   found: StoredValue | undefined
 }
 
 /**
- * `stored`; or not written: `lost` (the lease ran out and is somebody else's; the value is good all the same),
- * `outdated` and `outdated-hard` (the generation ended meanwhile, softly or hard), `unconfirmed` (the store could not be
- * asked).
+ * Result of `commit`. `stored`; or not written: `lost` (the lease ended and another holder has it; the value is valid),
+ * `outdated` and `outdated-hard` (the generation has ended since the lease was granted, softly or hard), `unconfirmed`
+ * (the store did not reply).
  */
 export type Committed = 'stored' | 'lost' | 'outdated' | 'outdated-hard' | 'unconfirmed'

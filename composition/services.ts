@@ -57,7 +57,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
 
     const events = createCacheEvents(log)
     const backend = createBackend({ prefix, runsBetweenRequests, redis, observe: events.emit })
-    await backend.warmUp()
+    await backend.connect()
 
     const views = databases && createViews({ ...databases, settings, redis: backend.redis, log })
     closers.push(async () => views?.close())

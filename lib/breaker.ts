@@ -3,51 +3,54 @@ import { withinDeadline } from './deadline.ts'
 
 interface BreakerOptions {
   clock: Clock
-  /** How long an answer may take before the store counts as out of reach. */
+  /** A command that takes longer has failed, and the breaker opens. */
   deadlineMs: number
-  /** For how long it is not asked again then. */
+  /** How long an open breaker waits until it probes the store. */
   retryAfterMs: number
-  /** Whether it is asked then behind the scenes (default), or by whoever comes next: where nothing runs behind the scenes. */
-  probesBehind?: boolean | undefined
-  /** A question that tells whether the store is back. */
+  /**
+   * Half-open probing: in the background (default), or by the next command, in a process without background work.
+   */
+  backgroundWork?: boolean | undefined
+  /** A command that resolves when the store replies. */
   probe: () => Promise<unknown>
-  /** Told of each answer, with the breaker closed. */
-  onAnswer: () => void
-  /** Called when the store goes out of reach, with the error that says so. */
+  /** Called after each reply; the breaker is closed then. */
+  onReply: () => void
+  /** Called when the breaker opens, with the error of the command. */
   onOpen: (error: unknown) => void
-  /** Called when it is back. */
+  /** Called when an open breaker closes. */
   onClose: () => void
 }
 
-/** The way to a store that may go away. */
+/** Sends commands to a store that may be out of reach. */
 export interface Breaker {
+  /** Whether the store counts as out of reach. */
   isOpen(): boolean
-  /** Asks the store; rejects at once while it is known to be out of reach: see `probesBehind`. */
-  ask<T>(work: () => Promise<T>): Promise<T>
-  /** Asks the store in any case. */
-  attempt<T>(work: () => Promise<T>): Promise<T>
-  /** The connection is back: ask again at once. */
-  heal(): void
+  /** Runs the command; rejects at once while the breaker is open, except for a probe (see `backgroundWork`). */
+  runIfClosed<T>(work: () => Promise<T>): Promise<T>
+  /** Runs the command in any case. */
+  run<T>(work: () => Promise<T>): Promise<T>
+  /** Probes the store now if the breaker is open. Call when the connection is back. */
+  probeNow(): void
 }
 
 /**
- * A circuit breaker. Only who notices first that the store is away waits, for `deadlineMs`; its half-open state asks
- * behind the scenes, `retryAfterMs` later, whether the store is back.
+ * Creates a circuit breaker. Only the commands that run when the store goes out of reach wait for `deadlineMs`; later
+ * ones reject at once. After `retryAfterMs` the breaker is half-open: one probe tells whether the store is back.
  */
 export function createBreaker(options: BreakerOptions): Breaker {
-  const { clock, deadlineMs, retryAfterMs, probesBehind = true } = options
+  const { clock, deadlineMs, retryAfterMs, backgroundWork = true } = options
   let isOpen = false
   let retryAtMs = 0
   let isProbing = false
-  let lastAnsweredMs = Number.NEGATIVE_INFINITY
+  let lastSuccessSentAtMs = Number.NEGATIVE_INFINITY
 
-  async function ask<T>(work: () => Promise<T>): Promise<T> {
-    if (!isOpen) return attempt(work)
+  async function runIfClosed<T>(work: () => Promise<T>): Promise<T> {
+    if (!isOpen) return run(work)
     if (clock.now() >= retryAtMs) {
-      if (!probesBehind) return attempt(work)
+      if (!backgroundWork) return run(work)
       probe()
     }
-    throw new Error('the shared store is out of reach')
+    throw new Error('Expected the shared store to reply, but it is out of reach.')
   }
 
   function probe(): void {
@@ -56,22 +59,22 @@ export function createBreaker(options: BreakerOptions): Breaker {
     const end = () => {
       isProbing = false
     }
-    // What its answer means has been noted where it came.
-    attempt(options.probe).then(end, end)
+    // `run` has opened or closed the breaker.
+    run(options.probe).then(end, end)
   }
 
-  async function attempt<T>(work: () => Promise<T>): Promise<T> {
-    const askedAtMs = clock.now()
+  async function run<T>(work: () => Promise<T>): Promise<T> {
+    const sentAtMs = clock.now()
     try {
-      const answer = await withinDeadline(clock, deadlineMs, work())
+      const reply = await withinDeadline(clock, deadlineMs, work())
       if (isOpen) options.onClose()
       isOpen = false
-      lastAnsweredMs = Math.max(lastAnsweredMs, askedAtMs)
-      options.onAnswer()
-      return answer
+      lastSuccessSentAtMs = Math.max(lastSuccessSentAtMs, sentAtMs)
+      options.onReply()
+      return reply
     } catch (error) {
-      // What was lost with an old connection says nothing of the store that has answered a later question.
-      if (askedAtMs < lastAnsweredMs) throw error
+      // Ignore failures of commands sent before the last command that succeeded: they belong to an old connection.
+      if (sentAtMs < lastSuccessSentAtMs) throw error
       if (!isOpen) options.onOpen(error)
       isOpen = true
       retryAtMs = clock.now() + retryAfterMs
@@ -81,9 +84,9 @@ export function createBreaker(options: BreakerOptions): Breaker {
 
   return {
     isOpen: () => isOpen,
-    ask,
-    attempt,
-    heal() {
+    runIfClosed,
+    run,
+    probeNow() {
       if (isOpen) probe()
     },
   }

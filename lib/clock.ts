@@ -1,17 +1,20 @@
-/** Time as the cache sees it. Passed in everywhere, so that a test can run hours in a millisecond, in any order. */
+/**
+ * A clock with timers. Code that needs time gets a clock as a parameter, so that a test can run hours in a millisecond,
+ * in any order.
+ */
 export interface Clock {
-  /** Milliseconds since some fixed moment; never goes back. */
+  /** Returns milliseconds since some fixed moment. Never goes back. */
   now(): number
-  /** Calls `run` once, `delayMs` from now; the answer cancels it. */
+  /** Calls `run` once, `delayMs` from now. Returns a function that cancels the call. */
   schedule(delayMs: number, run: () => void): () => void
 }
 
 /**
- * The process's own monotonic clock: setting the machine's date does not touch it.
+ * The monotonic clock of the process: a change of the machine's date has no effect.
  *
- * What arrives in time is heard first. A process that was busy or frozen for longer than a deadline finds its timer due
- * and the answer in its socket at the same moment, and Node.js runs timers before it reads: hence the immediate, which
- * comes after.
+ * A reply that has arrived in time is handled before its timeout. When a process was busy or suspended for longer than
+ * a deadline, the timer is due and the reply is in the socket at the same moment, and Node.js runs timers before it
+ * reads sockets. The immediate runs after both.
  */
 export const systemClock: Clock = {
   now: () => performance.now(),
@@ -27,7 +30,7 @@ export const systemClock: Clock = {
   },
 }
 
-/** The same time, for what must not keep a process alive that has nothing else to do. */
+/** The same clock, with timers that do not keep an otherwise idle process alive. */
 export const backgroundClock: Clock = {
   now: systemClock.now,
   schedule(delayMs, run) {

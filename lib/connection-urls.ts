@@ -4,7 +4,10 @@ import { isIP } from 'node:net'
 import { createSecureContext } from 'node:tls'
 import pg from 'pg'
 
-/** A URL that cannot be used. The message says what was expected, and shows nothing of the URL. */
+/**
+ * A URL that cannot be used. The message says what was expected; it contains no part of the URL, which may have a
+ * password.
+ */
 export class WrongUrl extends Error {
   override readonly name = 'WrongUrl'
 }
@@ -14,7 +17,7 @@ interface Node {
   port: number
 }
 
-/** What a URL of Redis says, or the URLs of a Cluster. */
+/** The parts of a Redis URL, or of the URLs of a Cluster. */
 export interface RedisAddress {
   nodes: [Node, ...Node[]]
   isCluster: boolean
@@ -30,7 +33,7 @@ const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', '
 const SSL_FILES = ['sslrootcert', 'sslcert', 'sslkey']
 
 /**
- * Checks a URL of PostgreSQL by the driver that will use it, and for what the driver takes without a word for something else.
+ * Checks a URL of PostgreSQL with the driver that will use it, and for mistakes that the driver silently misreads.
  * @throws WrongUrl
  */
 export function checkDatabaseUrl(url: string): void {
@@ -38,7 +41,7 @@ export function checkDatabaseUrl(url: string): void {
   expectEncoded(url)
   for (const [name, value] of new URLSearchParams(url.split('?')[1])) checkParameter(name, value)
   const { host, port, ssl } = driverOptions(url)
-  // A folder, with a Unix socket in it.
+  // A path is a folder with a Unix socket.
   const isHost = host.startsWith('/') || isIP(host) !== 0 || /^[\p{L}\p{N}._-]+$/u.test(host)
   if (!isHost) throw new WrongUrl('a URL with one host, or host=/folder for a Unix socket')
   if (!(port >= 1 && port <= 65_535)) throw new WrongUrl('a URL with a port from 1 to 65535')
@@ -46,7 +49,8 @@ export function checkDatabaseUrl(url: string): void {
 }
 
 /**
- * Reads the URL of Redis, or several with commas between them.
+ * Parses the URL of Redis, or several URLs of a Cluster with commas between them.
+ * @param isCluster whether a single URL is a node of a Cluster. Default false. Several URLs always are.
  * @throws WrongUrl
  */
 export function parseRedisUrl(urls: string, isCluster = false): RedisAddress {
@@ -66,7 +70,10 @@ export function parseRedisUrl(urls: string, isCluster = false): RedisAddress {
   return { nodes, isCluster: isOfCluster, username, password, isTls, db }
 }
 
-/** What is wrong with the URLs among some settings, by the names that these have there; none of their values is shown. */
+/**
+ * Returns one sentence for each wrong URL in the settings, without its value.
+ * @param names the names of the settings that are URLs, as the user knows them.
+ */
 export function urlProblems(
   settings: object,
   names: { databaseUrl: string; redisUrl: string; redisCluster: string },
@@ -76,7 +83,7 @@ export function urlProblems(
   function check(name: string, read: (url: string) => unknown): void {
     const url = values.get(name)
     try {
-      // What is no text is refused by its type.
+      // The schema of the settings refuses other types.
       if (typeof url === 'string') read(url)
     } catch (error) {
       const { message } = error as WrongUrl
@@ -101,15 +108,15 @@ function parseRedisNode(url: string) {
   if (isIP(host) === 0 && !/^[\w.-]+$/.test(host))
     throw new WrongUrl('a URL with a host, such as redis://localhost:6379')
   if (port === '0') throw new WrongUrl('a URL with a port from 1 to 65535')
-  if (search !== '') throw new WrongUrl('a URL without parameters: none is read')
+  if (search !== '') throw new WrongUrl('a URL without parameters: Redis URLs have none')
   if (!/^\/?\d{0,9}$/.test(pathname)) throw new WrongUrl('a URL whose path is a database index, such as /1, or nothing')
   const isTls = protocol === 'rediss:'
   return { username, password, host, port: Number(port || 6379), isTls, db: Number(pathname.slice(1)) }
 }
 
 /**
- * An unencoded `#`, `/` or `?` in a password ends the part of the URL that it stands in: what follows, and the `@` among
- * it, becomes a path, parameters or a fragment.
+ * Refuses characters that are not encoded. An unencoded `#`, `/` or `?` in a password ends the authority of the URL:
+ * the rest, with the `@`, becomes a path, parameters or a fragment.
  */
 function expectEncoded(url: string): void {
   const parts = url.slice(url.indexOf('://') + 3)
@@ -123,7 +130,7 @@ function checkParameter(name: string, value: string): void {
   if (value === '') return
   if (name === 'sslmode' && !SSL_MODES.includes(value))
     throw new WrongUrl(`a URL with an sslmode of ${SSL_MODES.join()}`)
-  // The driver takes `false` for true.
+  // The driver reads `ssl=false` as true.
   if (name === 'ssl' && !['true', '1', '0', 'no-verify'].includes(value))
     throw new WrongUrl('a URL with ssl=true, 1, 0 or no-verify')
   if (!SSL_FILES.includes(name)) return
@@ -134,7 +141,7 @@ function checkParameter(name: string, value: string): void {
   }
 }
 
-/** What the driver makes of the URL. Its errors name parts of it. */
+/** Returns the driver's options for the URL. Errors of the driver contain parts of the URL, so they are replaced. */
 function driverOptions(connectionString: string) {
   const { host, port, ssl } = orWrong(() => new pg.Client({ connectionString }))
   return { host, port, ssl: ssl as boolean | Certificates }
@@ -156,7 +163,7 @@ interface Certificates {
 
 function checkCertificates({ ca, cert, key }: Certificates): void {
   try {
-    // Node.js passes over what is no authority.
+    // Node.js silently ignores a file that is not a certificate authority.
     if (ca !== undefined) new X509Certificate(ca)
     createSecureContext({ cert, key })
   } catch {

@@ -1,10 +1,10 @@
 import type { Clock } from './clock.ts'
 
-/** What `work` gives, if it does so in time; what comes later is not looked at. */
+/** Resolves like `work`, or rejects after `deadlineMs`. The work is not cancelled; a later result is ignored. */
 export function withinDeadline<T>(clock: Clock, deadlineMs: number, work: Promise<T>): Promise<T> {
   let cancel: () => void
-  const tooLate = new Promise<never>((_resolve, reject) => {
-    cancel = clock.schedule(deadlineMs, () => reject(new Error(`expected an answer within ${deadlineMs} ms`)))
+  const timeout = new Promise<never>((_resolve, reject) => {
+    cancel = clock.schedule(deadlineMs, () => reject(new Error(`Expected a reply within ${deadlineMs} ms, got none.`)))
   })
-  return Promise.race([work, tooLate]).finally(() => cancel())
+  return Promise.race([work, timeout]).finally(() => cancel())
 }

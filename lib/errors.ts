@@ -1,17 +1,17 @@
 /**
- * A reason not to start that whoever sits at the terminal can do something about: the message is one sentence that says
- * what is wrong and what helps, and needs no stack. The technical error, where there is one, is its `cause`.
+ * An error at the start of a program that its user can fix. The message is one sentence that says what is wrong and
+ * what to do; it is printed without a stack. `cause` is the technical error, if there is one.
  */
 export class StartupError extends Error {
   override readonly name = 'StartupError'
 }
 
-/** The text of whatever was thrown. */
+/** Returns the message of an error; of another thrown value, its text. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** The code of a system or PostgreSQL error, as in `ENOENT` or `28P01`; empty when it has none. */
+/** Returns the code of a system or PostgreSQL error, such as `ENOENT` or `28P01`; empty if it has none. */
 export function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }

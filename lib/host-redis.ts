@@ -1,7 +1,7 @@
 import createError from '@fastify/error'
 import type { RedisClient } from './redis-scripts-runner.ts'
 
-/** What we need of a host's client: ioredis' `Redis` and `Cluster` have it. */
+/** The members of a host's Redis client that this package uses. `Redis` and `Cluster` of ioredis have them. */
 export interface HostRedis extends RedisClient {
   readonly status: string
   readonly isCluster: boolean
@@ -10,9 +10,9 @@ export interface HostRedis extends RedisClient {
   on(event: string, listener: (...args: unknown[]) => void): unknown
   quit(): Promise<unknown>
   disconnect(): void
-  /** Of a single node. */
+  /** The socket of a single node. */
   readonly stream?: { destroy(): unknown } | undefined
-  /** Of a Cluster. */
+  /** The clients of the nodes of a Cluster. */
   nodes?(): HostRedis[]
 }
 
@@ -23,10 +23,10 @@ const NoSuchRedis = createError<[string]>(
 )
 
 /**
- * The client that the option `redis` names.
- * @param app what @fastify/redis has decorated.
- * @param redis a client, or the namespace of a registered @fastify/redis (`''`: the one without).
- * @throws `PP_NO_SUCH_REDIS`.
+ * Returns the client that the option `redis` names.
+ * @param app the app that @fastify/redis has decorated.
+ * @param redis a client, or the namespace of a registered @fastify/redis (`''`: the one without a namespace).
+ * @throws `PP_NO_SUCH_REDIS` (500) when there is no such client.
  */
 export function findHostRedis(app: object, redis: HostRedis | string): HostRedis {
   const registered = (app as { redis?: Record<string, unknown> }).redis
@@ -35,7 +35,7 @@ export function findHostRedis(app: object, redis: HostRedis | string): HostRedis
   return client
 }
 
-/** With namespaces only, `app.redis` is an object of clients; and a client has properties that are none. */
+/** With namespaces, `app.redis` is an object of clients. A client has properties that are not clients. */
 function isClient(value: unknown): value is HostRedis {
   return typeof value === 'object' && value !== null && 'callBuffer' in value && 'duplicate' in value
 }

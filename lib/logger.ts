@@ -1,4 +1,4 @@
-/** The part of a logger that this package uses: pino and `app.log` have it. */
+/** The methods of a logger that this package calls. pino and `app.log` have them. */
 export interface Logger {
   debug(details: object, message: string): void
   info(details: object, message: string): void

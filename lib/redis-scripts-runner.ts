@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto'
 
+/** An argument of a command. */
 export type Argument = string | Buffer | number
+/** A reply that is an array. */
 export type Reply = (Buffer | number | null)[]
 type Evaluate = (script: string, keys: number, ...rest: Argument[]) => Promise<unknown>
 
 /**
- * What we need of a Redis client: ioredis and its Cluster have it. The first three are in its types only in part, and
- * made by `callBuffer` where they are missing. They come first because with `enableAutoPipelining` ioredis' `callBuffer`
- * drops the name of the command (6.0.0: `ERR unknown command '<sha>'`).
+ * The members of a Redis client that run scripts. ioredis and its Cluster have them. The first three are only partly in
+ * its types; where one is missing, `callBuffer` takes its place. They are preferred because with `enableAutoPipelining`
+ * the `callBuffer` of ioredis drops the name of the command (6.0.0: `ERR unknown command '<sha>'`).
  */
 export interface RedisClient {
   evalshaBuffer?: Evaluate
@@ -16,18 +18,22 @@ export interface RedisClient {
   callBuffer(command: string, ...args: Argument[]): Promise<unknown>
 }
 
-/** A Lua script as Redis knows it. */
+/** A Lua script, and the name under which Redis caches it. */
 export interface Script {
   lua: string
   /** SHA-1 of `lua`, for EVALSHA. */
   sha: string
 }
 
+/** Returns a script with its SHA-1. */
 export function defineScript(lua: string): Script {
   return { lua, sha: createHash('sha1').update(lua).digest('hex') }
 }
 
-/** Runs scripts on a client: by name, or as a whole where Redis does not know them yet. Strings in replies are bytes. */
+/**
+ * Returns a function that runs scripts: by SHA-1, or with its text if Redis does not have it. Strings in replies are
+ * buffers.
+ */
 export function createRunner(client: RedisClient) {
   const evalsha: Evaluate = client.evalshaBuffer?.bind(client) ?? ((...all) => client.callBuffer('EVALSHA', ...all))
   const evaluate: Evaluate = client.evalBuffer?.bind(client) ?? ((...all) => client.callBuffer('EVAL', ...all))
@@ -35,7 +41,7 @@ export function createRunner(client: RedisClient) {
     try {
       return await evalsha(sha, keys.length, ...keys, ...args)
     } catch (error) {
-      // Redis was restarted, or has never seen it.
+      // Redis was restarted, or has never run this script.
       if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
       return evaluate(lua, keys.length, ...keys, ...args)
     }

@@ -5,33 +5,38 @@ import type { HostRedis } from './host-redis.ts'
 import { loggedError } from './logged-error.ts'
 import type { Logger } from './logger.ts'
 
+/** How to reach Redis: a client of the host, or a URL. */
 export interface RedisOptions {
-  /** A client of the host, which stays the host's. */
+  /** A client of the host. The host closes it. */
   client?: HostRedis | undefined
-  /** `redis://` or `rediss://`; several, separated by commas, for a Cluster. */
+  /** `redis://` or `rediss://`; several URLs with commas between them for a Cluster. */
   redisUrl?: string | undefined
-  /** Whether `redisUrl` names a Cluster, although it is one node only. */
+  /** Whether `redisUrl`, which names one node, belongs to a Cluster. */
   isCluster?: boolean | undefined
-  /** Makes the password for each new connection. */
+  /** Returns the password for each new connection. */
   password?: (() => string) | undefined
-  /** How long the boot waits for Redis; after that the app starts without, and takes it up when it comes. */
+  /**
+   * How long the start waits for Redis (ms). After that the app starts without Redis, and uses it as soon as it
+   * connects.
+   */
   bootBudgetMs: number
 }
 
-/** The connection that lists and views are shared over, and the one that listens. */
+/** The connection for commands, and the connection that subscribes to messages. */
 export interface RedisConnections {
   client: HostRedis
   subscriber: HostRedis
-  /** Closes the connections that are not the host's. */
+  /** Closes the connections, except the host's. Never rejects. */
   close(): Promise<void>
 }
 
 /*
- * With these a connection that broke while the process was frozen heals: about 10 ms after a reset, in half a second when
- * it is half open. With ioredis' defaults a half-open one hangs for ever. Not less than half a second: the event loop may be
- * busy for so long with a burst of requests, and ioredis would drop a connection whose answer is waiting to be read.
+ * With these timeouts a connection that broke while the process was suspended is replaced: about 10 ms after a reset,
+ * half a second after it became half open. With the defaults of ioredis a half-open connection hangs for ever. Half a
+ * second is the minimum: a burst of requests may keep the event loop busy that long, and ioredis would drop a
+ * connection whose reply is in the socket.
  */
-const HEALING = {
+const TIMEOUTS = {
   lazyConnect: true,
   connectTimeout: 500,
   socketTimeout: 500,
@@ -41,14 +46,19 @@ const HEALING = {
 } as const
 const retryDelayMs = (attempt: number) => (attempt === 1 ? 1 : Math.min(25 * 2 ** attempt, 1000))
 
-/** Makes a client for `redisUrl`. It does not connect before it is told to. */
+/**
+ * Creates a client for `redisUrl`. It connects at `connect()`, or with its first command.
+ * @param isCluster whether a single URL is a node of a Cluster. Default false.
+ * @param password returns the password for each new connection. Default: the password of the URL.
+ * @throws WrongUrl
+ */
 export function createRedisClient(urls: string, isCluster = false, password?: () => string): Redis | Cluster {
   const client = createClient(urls, isCluster)
   if (password !== undefined) renewPassword(client, password)
   return client
 }
 
-/** ioredis reads the password from its options whenever it connects, and knows no other way to hand it a new one. */
+/** ioredis reads the password from its options at each connect. It has no other way to pass a new password. */
 function renewPassword(client: HostRedis, password: () => string): void {
   const options =
     client instanceof Cluster
@@ -61,7 +71,7 @@ function createClient(urls: string, isCluster: boolean): Redis | Cluster {
   const { nodes, username, password, isTls, db, ...address } = parseRedisUrl(urls, isCluster)
   const [first] = nodes
   const options = {
-    ...HEALING,
+    ...TIMEOUTS,
     retryStrategy: retryDelayMs,
     ...(username === '' ? {} : { username }),
     ...(password === '' ? {} : { password }),
@@ -72,7 +82,7 @@ function createClient(urls: string, isCluster: boolean): Redis | Cluster {
     lazyConnect: true,
     enableReadyCheck: false,
     redisOptions: options,
-    // Certificates name hosts, not the addresses that they resolve to.
+    // Certificates contain host names, not the addresses that they resolve to.
     dnsLookup: (address, callback) => callback(null, address),
     clusterRetryStrategy: retryDelayMs,
     slotsRefreshTimeout: 500,
@@ -80,16 +90,17 @@ function createClient(urls: string, isCluster: boolean): Redis | Cluster {
 }
 
 /**
- * A function that makes passwords and never throws. ioredis calls it while it connects, and never connects again after an
- * exception there. Without a password Redis refuses the connection, and the next one asks for a password again.
+ * Returns a password function that logs errors and never throws. ioredis calls it while it connects, and never connects
+ * again after an exception there. Without a password Redis refuses the connection, and the next connect calls the
+ * function again.
  */
-function reported(password: () => string, log: Logger): () => string {
+function neverThrowing(password: () => string, log: Logger): () => string {
   let isFailing = false
   return () => {
     try {
-      const made = password()
+      const current = password()
       isFailing = false
-      return made
+      return current
     } catch (error) {
       if (!isFailing) log.warn({ err: loggedError(error) }, 'popular posts: redisPassword failed')
       isFailing = true
@@ -98,40 +109,45 @@ function reported(password: () => string, log: Logger): () => string {
   }
 }
 
-/** Opens the connections to the Redis of `redisUrl`, or uses the client of the host and opens only the one that listens. */
+/**
+ * Opens the connections to the Redis of `redisUrl`; with a client of the host, only the connection that subscribes.
+ * Waits for Redis for `bootBudgetMs`, and does not fail without it.
+ * @throws WrongUrl
+ */
 export async function openRedis(options: RedisOptions, log: Logger): Promise<RedisConnections> {
   const { redisUrl = '', isCluster, bootBudgetMs } = options
-  const password = options.password && reported(options.password, log)
+  const password = options.password && neverThrowing(options.password, log)
   const own = options.client === undefined ? createRedisClient(redisUrl, isCluster, password) : undefined
   const client = options.client ?? (own as HostRedis)
   const subscriber = createSubscriber(client)
-  // A duplicate has the password of now.
+  // A duplicate has a copy of the current password, not the function.
   if (password !== undefined) renewPassword(subscriber, password)
-  const ours = own === undefined ? [subscriber] : [own, subscriber]
-  for (const connection of ours) {
+  const opened = own === undefined ? [subscriber] : [own, subscriber]
+  for (const connection of opened) {
     connection.on('error', (error: unknown) => log.debug({ err: loggedError(error) }, 'popular posts: Redis'))
   }
   if (own !== undefined)
     await Promise.race([own.connect().catch(() => {}), sleep(bootBudgetMs, undefined, { ref: false })])
-  return { client, subscriber, close: async () => void (await Promise.all(ours.map(end))) }
+  return { client, subscriber, close: async () => void (await Promise.all(opened.map(end))) }
 }
 
 /**
- * A connection that listens. ioredis subscribes again by itself after a reconnect, but nobody holds that promise: when it
- * fails (Redis freezes in this moment, or does not allow it any more), the rejection ends the process. So we do it on
- * `ready`, where it is caught. Its Cluster catches its own.
+ * Creates the connection that subscribes. After a reconnect a client of ioredis subscribes again by itself, without a
+ * handler for the rejection: if Redis hangs at that moment, or refuses the command, the rejection ends the process. So
+ * that is switched off, and the subscriber subscribes at `ready`, with a handler. A Cluster of ioredis handles the
+ * rejection.
  */
 function createSubscriber(client: HostRedis): HostRedis {
   return client.isCluster ? client.duplicate() : client.duplicate({ autoResubscribe: false })
 }
 
-/** Drops the connections: what is asked next is asked on new ones. */
+/** Drops the connections of a client. The next commands use new connections. */
 export function dropConnections(client: HostRedis): void {
-  // Not `disconnect`: it waits for the other side to say goodbye.
+  // Not `disconnect`: it waits until the other side closes.
   for (const node of client.nodes?.() ?? [client]) node.stream?.destroy()
 }
 
-/** A connection that is not up cannot say goodbye, and would wait for it for ever. */
+/** Ends a connection. `quit` is for a connection that is up: on another one it would wait for ever. */
 async function end(connection: HostRedis): Promise<void> {
   if (connection.status === 'ready') await connection.quit().catch(() => connection.disconnect())
   else connection.disconnect()

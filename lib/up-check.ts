@@ -1,33 +1,33 @@
 import { type Clock, systemClock } from './clock.ts'
 import { withinDeadline } from './deadline.ts'
 
-/** A server is asked so often at most, and has so long to answer. */
+/** The shortest time between two checks, and the timeout of a check. */
 const SECOND_MS = 1_000
 
 /**
- * Makes a function that tells whether a server is up, in a second at the latest. Callers share one question, and its answer for a
- * second, so that a check that is called often costs one query a second. A question that is not answered in time
- * stays the only one until it ends: a server that hangs never holds more than one connection of the pool.
- * @param ask rejects where the server is not up.
+ * Creates a function that returns whether a server is up, within one second. Calls share one check, and its result for
+ * a second, so that frequent calls cost one query per second. After a timeout no further check starts until the old one
+ * ends: a server that hangs holds at most one connection of the pool.
+ * @param check rejects if the server is not up.
  */
-export function createUpCheck(ask: () => Promise<unknown>, clock: Clock = systemClock): () => Promise<boolean> {
-  let isAsking = false
-  let askedAtMs = Number.NEGATIVE_INFINITY
-  let answer = Promise.resolve(false)
+export function createUpCheck(check: () => Promise<unknown>, clock: Clock = systemClock): () => Promise<boolean> {
+  let isChecking = false
+  let startedAtMs = Number.NEGATIVE_INFINITY
+  let result = Promise.resolve(false)
 
   return () => {
     const now = clock.now()
-    if (!isAsking && now - askedAtMs >= SECOND_MS) {
-      isAsking = true
-      askedAtMs = now
-      const asked = ask().finally(() => {
-        isAsking = false
+    if (!isChecking && now - startedAtMs >= SECOND_MS) {
+      isChecking = true
+      startedAtMs = now
+      const checking = check().finally(() => {
+        isChecking = false
       })
-      answer = withinDeadline(clock, SECOND_MS, asked).then(
+      result = withinDeadline(clock, SECOND_MS, checking).then(
         () => true,
         () => false,
       )
     }
-    return answer
+    return result
   }
 }

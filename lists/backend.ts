@@ -10,38 +10,53 @@ import type { HostRedis } from '../lib/host-redis.ts'
 import { nonce } from '../lib/nonce.ts'
 import { dropConnections } from '../lib/redis.ts'
 
-/** The place where the lists and the views of this process are kept. */
+/** Where a process stores lists: in its memory, or in Redis. */
 export interface Backend {
   store: Store
+  /** How long copies in this process are served; `undefined`: there is no shared store, and no copies. */
   near: { maxStaleMs: number } | undefined
-  /** What is held in this process, copies aside. */
+  /** The number of lists in the memory of this process, and their bytes, without copies. */
   size(): { entries: number; bytes: number }
+  /** Where lists are stored, and whether Redis is out of reach. */
   state(): { kind: 'memory' | 'redis'; isDown: boolean }
-  /** Hands the store's messages to the cache. */
-  listen(hear: (message: string) => void): void
-  /** The process has been frozen since `rest`: a connection that broke meanwhile, and does not know, is dropped. Never rejects. */
-  thaw(): Promise<void>
-  /** The process may be frozen from here on. */
-  rest(): void
-  /** Redis itself, for what else is kept there, and the way to ask it for what no page waits for; none: there is only this process. */
+  /** Calls `onMessage` with each message of the store's channel. Call it once. */
+  listen(onMessage: (message: string) => void): void
+  /**
+   * Call when a suspended process resumes. Pings Redis if the connection was idle; drops it if no reply comes in 75 ms.
+   * Never rejects.
+   */
+  onResume(): Promise<void>
+  /** Call before the process may be suspended. */
+  onSuspend(): void
+  /**
+   * The client of Redis, and `ask`, which runs a background command, or rejects at once while Redis is out of reach.
+   * `undefined`: lists are in memory.
+   */
   redis: { client: HostRedis; ask: <T>(work: () => Promise<T>) => Promise<T> } | undefined
-  /** Connects to the node of a Cluster that holds the keys, which clients do at the first command: no request waits for that. */
-  warmUp(): Promise<void>
+  /**
+   * Connects to the node of a Cluster that has the keys, so that the first request does not wait for that. Never
+   * rejects.
+   */
+  connect(): Promise<void>
 }
 
-/** For how long copies in a process are served without asking Redis; what an invalidation waits for. */
-export const NEAR_MAX_STALE_MS = 1_000
+/** How long copies in a process are served without a request to Redis. A hard invalidation waits for this time. */
+const NEAR_MAX_STALE_MS = 1_000
 
-/** A command that takes longer is given up, and Redis not asked again for a second, unless the connection says it is back. */
+/**
+ * Timeout of a command that a reader waits for. After a timeout Redis is probed a second later, or when it reconnects.
+ */
 const DEADLINE_MS = 150
-/** The same for what no page waits for: a busy process that cannot answer in time from Redis can still record views there. */
+/**
+ * Timeout of a background command: a busy process, whose readers do not wait for Redis, can still record views in it.
+ */
 const BACKGROUND_DEADLINE_MS = 500
 const RETRY_AFTER_MS = 1_000
-/** For how long the boot waits for the first answer. */
-const WARM_UP_MS = 500
+/** How long the start waits for the first reply. */
+const CONNECT_MS = 500
 
-/** A connection that was not used for so long is asked for a sign of life first, and dropped without one. */
-const THAW = { afterMs: 1_000, patienceMs: 75 }
+/** After a resume a connection that was idle for `afterMs` is pinged, and dropped without a reply in `patienceMs`. */
+const RESUME_CHECK = { afterMs: 1_000, patienceMs: 75 }
 
 interface BackendOptions {
   prefix: string
@@ -50,7 +65,10 @@ interface BackendOptions {
   observe: (event: CacheEvent) => void
 }
 
-/** This process's memory; or Redis, shared with all who use the same prefix, and memory for while that is out of reach. */
+/**
+ * Creates the backend: the memory of this process; or Redis, shared by all processes with the same prefix, with the
+ * memory of this process as the fallback.
+ */
 export function createBackend({ prefix, runsBetweenRequests, redis, observe }: BackendOptions): Backend {
   const memory = createMemoryStore({ clock: systemClock, nonce })
   if (redis === undefined) {
@@ -60,18 +78,18 @@ export function createBackend({ prefix, runsBetweenRequests, redis, observe }: B
       size: memory.size,
       state: () => ({ kind: 'memory', isDown: false }),
       listen() {},
-      thaw: async () => {},
-      rest() {},
+      onResume: async () => {},
+      onSuspend() {},
       redis: undefined,
-      warmUp: async () => {},
+      connect: async () => {},
     }
   }
   const { client, subscriber } = redis
   const primary = createRedisStore({ client, prefix, nonce })
-  let restsSinceMs = Date.now()
+  let suspendedAtMs = Date.now()
   const store = createFailoverStore({
     primary,
-    probesBehind: runsBetweenRequests,
+    backgroundWork: runsBetweenRequests,
     backup: memory,
     clock: systemClock,
     deadlineMs: DEADLINE_MS,
@@ -83,49 +101,51 @@ export function createBackend({ prefix, runsBetweenRequests, redis, observe }: B
     deadlineMs: runsBetweenRequests ? BACKGROUND_DEADLINE_MS : DEADLINE_MS,
     clock: systemClock,
     retryAfterMs: RETRY_AFTER_MS,
-    probesBehind: runsBetweenRequests,
+    backgroundWork: runsBetweenRequests,
     probe: primary.generation,
-    // The store says the same, and is what the lists depend on.
-    onAnswer() {},
+    // The breaker of the store reports outages.
+    onReply() {},
     onOpen() {},
     onClose() {},
   })
   client.on('ready', () => {
-    store.heal()
-    background.heal()
+    store.probeNow()
+    background.probeNow()
   })
   return {
     store,
     near: { maxStaleMs: NEAR_MAX_STALE_MS },
     size: memory.size,
     state: () => ({ kind: 'redis', isDown: store.isDown() }),
-    async thaw() {
-      if (client.status !== 'ready' || Date.now() - restsSinceMs < THAW.afterMs) return
-      await withinDeadline(systemClock, THAW.patienceMs, primary.generation()).catch(() => dropConnections(client))
+    async onResume() {
+      if (client.status !== 'ready' || Date.now() - suspendedAtMs < RESUME_CHECK.afterMs) return
+      await withinDeadline(systemClock, RESUME_CHECK.patienceMs, primary.generation()).catch(() =>
+        dropConnections(client),
+      )
     },
-    rest() {
-      restsSinceMs = Date.now()
+    onSuspend() {
+      suspendedAtMs = Date.now()
     },
-    listen(hear) {
-      // A frozen process hears nothing, and the server would have to keep it all.
+    listen(onMessage) {
+      // A suspended process reads no messages, and Redis would have to buffer them.
       if (!runsBetweenRequests) return
       const channel = channelOf(prefix)
       subscriber.on('message', (from, message) => {
-        if (from === channel) hear(String(message))
+        if (from === channel) onMessage(String(message))
       })
-      // Whatever was said while nobody listened is not needed, but it might have been an invalidation.
+      // Messages are lost while the connection is down. One of them may have been an invalidation.
       const subscribe = () =>
         subscriber.subscribe(channel).then(
-          () => hear('invalidated'),
+          () => onMessage('invalidated'),
           () => {},
         )
       subscriber.on('ready', subscribe)
       void subscribe()
     },
-    redis: { client, ask: background.ask },
-    async warmUp() {
+    redis: { client, ask: background.runIfClosed },
+    async connect() {
       if (client.status !== 'ready') return
-      await withinDeadline(systemClock, WARM_UP_MS, primary.generation()).catch(() => undefined)
+      await withinDeadline(systemClock, CONNECT_MS, primary.generation()).catch(() => undefined)
     },
   }
 }

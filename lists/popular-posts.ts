@@ -1,6 +1,7 @@
 import type { CacheCounts } from '../cache/events.ts'
 import { entryKey } from '../cache/key.ts'
 import type { Answer, CachePolicy, ReadAnswer } from '../cache/options.ts'
+import { PROTOCOL } from '../cache/protocol.ts'
 import { createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
 import type { Filters } from '../db/filters.ts'
@@ -129,7 +130,7 @@ type Read = Pick<ReadAnswer, 'outcome' | 'durationMs'>
 const HIT: Read = { outcome: 'hit', durationMs: 0 }
 
 /** How many lists a process loads at once: more of them would not end sooner, and take the database from all else. */
-export const MAX_LOADS = 4
+export const MAX_LOADS = PROTOCOL.loads.max
 
 /** Makes the cache of popular posts lists and of the list of categories, over a source of them. */
 export function createLists<P = Post>(
@@ -146,9 +147,9 @@ export function createLists<P = Post>(
     random: Math.random,
     nonce,
     policy: policyOf(settings),
-    refreshesBehind: settings.runsBetweenRequests,
+    backgroundWork: settings.runsBetweenRequests,
   })
-  backend.listen(cache.hear)
+  backend.listen(cache.onStoreMessage)
   const planOf = createPlanner(settings)
   const filtersKey = entryKey(settings.prefix, 'filters')
   const decodedLists = new WeakMap<Uint8Array, DecodedList>()
@@ -211,7 +212,7 @@ export function createLists<P = Post>(
       list: bodyOf(found, limit, exclude),
       outcome: read.outcome,
       ageSeconds: Math.floor(found.ageMs / 1000),
-      ttlSeconds: Math.floor(found.freshForMs / 1000),
+      ttlSeconds: Math.floor(found.ttlMs / 1000),
       durationMs: read.durationMs,
       isAlone: backend.state().isDown,
     }
@@ -247,12 +248,12 @@ export function createLists<P = Post>(
       stats: () => ({ ...events.counts(), ...backend.size(), isStoreDown: backend.state().isDown }),
     },
     async resume() {
-      cache.hear('invalidated')
-      await backend.thaw()
+      cache.onStoreMessage('invalidated')
+      await backend.onResume()
     },
     async idle() {
       await cache.settle()
-      backend.rest()
+      backend.onSuspend()
     },
   }
 }
@@ -274,14 +275,10 @@ function toMs({ withinSeconds = Infinity }: RefreshOptions = {}): number {
 
 function policyOf({ ttlSeconds, staleSeconds, failSafeSeconds, loadTimeoutSeconds }: Settings): CachePolicy {
   return {
+    ...PROTOCOL,
     ttlMs: ttlSeconds * 1000,
     staleMs: staleSeconds * 1000,
     failSafeMs: failSafeSeconds * 1000,
-    leaseMs: 3_000,
     loadTimeoutMs: loadTimeoutSeconds * 1000,
-    unreadMs: 120_000,
-    loads: { max: MAX_LOADS, maxWaiting: 100, patienceMs: 1_000 },
-    coolDown: { firstMs: 500, maxMs: 5_000 },
-    poll: { firstMs: 25, longestMs: 250 },
   }
 }

@@ -31,7 +31,7 @@ const described = {
     }),
     503: failure(503, 'The cache could not confirm it.', {
       code: 'PP_UNCONFIRMED',
-      message: 'Expected Redis to confirm the invalidation, but it could not be asked. Try again.',
+      message: 'Expected Redis to confirm the invalidation, but Redis did not reply. Try again.',
       headers: retryAfter,
     }),
   },

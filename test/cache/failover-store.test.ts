@@ -5,7 +5,7 @@ import { createMemoryStore } from '../../cache/memory-store.ts'
 import type { Lease, Store } from '../../cache/store.ts'
 import { createNames, createVirtualClock } from '../helpers/virtual-clock.ts'
 
-const LIFETIME = { freshForMs: 60_000, keepForMs: 120_000 }
+const LIFETIME = { ttlMs: 60_000, keepForMs: 120_000 }
 const COOL_DOWN = { firstMs: 500, maxMs: 5000 }
 const bytes = (text: string) => Buffer.from(text)
 
@@ -85,7 +85,7 @@ function setUp() {
   }
 }
 
-t.test('while the shared store answers, everything is its own', async (t) => {
+t.test('while the shared store replies, every command goes to it', async (t) => {
   const { store, shared, acquire, takeLease, events } = setUp()
   const lease = await takeLease()
   t.equal(lease.isLocal, undefined)
@@ -100,21 +100,24 @@ t.test('while the shared store answers, everything is its own', async (t) => {
   t.strictSame(events, [])
 })
 
-t.test('only the first to find the store silent waits, for deadlineMs; it is told once', async (t) => {
-  const { set, store, acquire, duration, events, asked } = setUp()
-  set('silent')
-  const first = acquire()
-  t.equal(await duration(first), 150)
-  t.match(await first, { state: 'lease', generation: undefined, lease: { isLocal: true } })
-  t.equal(store.isDown(), true)
-  t.equal(await duration(acquire('b')), 0)
-  t.match(await acquire(), { state: 'wait', generation: undefined }, 'one load at a time here, too')
-  await t.rejects(store.generation(), /out of reach/)
-  t.equal(asked(), 1)
-  t.strictSame(events, ['store-down'])
-})
+t.test(
+  'the store stops replying: only the first command waits for the timeout, and one event is emitted',
+  async (t) => {
+    const { set, store, acquire, duration, events, asked } = setUp()
+    set('silent')
+    const first = acquire()
+    t.equal(await duration(first), 150)
+    t.match(await first, { state: 'lease', generation: undefined, lease: { isLocal: true } })
+    t.equal(store.isDown(), true)
+    t.equal(await duration(acquire('b')), 0)
+    t.match(await acquire(), { state: 'wait', generation: undefined }, 'one load at a time here, too')
+    await t.rejects(store.generation(), /out of reach/)
+    t.equal(asked(), 1)
+    t.strictSame(events, ['store-down'])
+  },
+)
 
-t.test('after retryAfterMs one command asks whether it is back; the others go on alone', async (t) => {
+t.test('after retryAfterMs one command probes the store; the others use the fallback', async (t) => {
   const { set, clock, store, acquire, duration, events, asked } = setUp()
   set('refusing')
   await acquire()
@@ -138,7 +141,7 @@ t.test('after retryAfterMs one command asks whether it is back; the others go on
   t.strictSame(events, ['store-down', 'store-up'])
 })
 
-t.test('a command from before does not let a second probe out', async (t) => {
+t.test('a command from before the outage starts no second probe', async (t) => {
   const { set, clock, store, acquire, asked } = setUp()
   set('silent')
   const slow = acquire('a')
@@ -146,18 +149,18 @@ t.test('a command from before does not let a second probe out', async (t) => {
   set('refusing')
   await acquire('b')
   set('silent')
-  store.heal()
+  store.probeNow()
   await acquire('c')
   t.equal(asked(), 3)
   await clock.advance(50)
   await slow
-  store.heal()
+  store.probeNow()
   await acquire('d')
   t.equal(asked(), 3)
   await clock.advance(100)
 })
 
-t.test('heal asks again at once; what was lost before does not close it again', async (t) => {
+t.test('probeNow probes at once; a later failure of an older command does not open the breaker again', async (t) => {
   const { set, clock, store, acquire, events } = setUp()
   set('silent')
   const lost = acquire('a')
@@ -167,7 +170,7 @@ t.test('heal asks again at once; what was lost before does not close it again', 
   t.equal(store.isDown(), true)
   set('up')
   t.match(await acquire('c'), { lease: { isLocal: true } })
-  store.heal()
+  store.probeNow()
   await clock.advance(0)
   t.match(await acquire('d'), { lease: { isLocal: undefined } })
   await clock.advance(50)
@@ -176,14 +179,14 @@ t.test('heal asks again at once; what was lost before does not close it again', 
   t.strictSame(events, ['store-down', 'store-up'])
 })
 
-t.test('what is loaded meanwhile is served for localMs, and not when the store is back', async (t) => {
+t.test('a value loaded during the outage is served for localMs, and not after the store is back', async (t) => {
   const { set, clock, store, acquire, takeLease } = setUp()
   set('refusing')
   const lease = await takeLease()
   t.equal(await store.renew('a', lease, 3000), true)
   t.equal(await store.commit('a', lease, bytes('local'), LIFETIME), 'stored')
   const hit = await acquire()
-  t.match(hit, { state: 'hit', generation: undefined, found: { freshForMs: 5000 } })
+  t.match(hit, { state: 'hit', generation: undefined, found: { ttlMs: 5000 } })
   await clock.advance(4999)
   t.match(await acquire(), { state: 'hit' })
   await clock.advance(1)
@@ -191,17 +194,17 @@ t.test('what is loaded meanwhile is served for localMs, and not when the store i
   const again = await takeLease('b')
   await store.commit('b', again, bytes('local'), LIFETIME)
   set('up')
-  store.heal()
+  store.probeNow()
   await clock.advance(0)
   t.match(await acquire('b'), { state: 'lease', lease: { isLocal: undefined }, found: undefined })
 })
 
-t.test('a lease of its own stays its own when the store is back', async (t) => {
+t.test('a local lease stays local when the store is back', async (t) => {
   const { set, clock, store, takeLease, asked } = setUp()
   set('refusing')
   const [committing, failing] = [await takeLease('a'), await takeLease('b')]
   set('up')
-  store.heal()
+  store.probeNow()
   await clock.advance(0)
   const before = asked()
   t.equal(await store.renew('a', committing, 3000), true)
@@ -210,7 +213,7 @@ t.test('a lease of its own stays its own when the store is back', async (t) => {
   t.equal(asked(), before)
 })
 
-t.test('a lease of the shared store, while that is out of reach: held as far as one knows', async (t) => {
+t.test('a lease of the shared store during an outage: a renewal reports it as held', async (t) => {
   const { set, clock, store, takeLease, acquire } = setUp()
   const lease = await takeLease()
   set('refusing')
@@ -219,13 +222,13 @@ t.test('a lease of the shared store, while that is out of reach: held as far as 
   t.match(await store.fail('a', lease, COOL_DOWN), { coolDownMs: 500, found: undefined })
   set('up')
   await clock.advance(1000)
-  store.heal()
+  store.probeNow()
   await clock.advance(0)
   t.match(await acquire(), { lease: { isLocal: undefined } }, 'it was given back')
 })
 
 for (const reach of ['frozen', 'deaf'] as const) {
-  t.test(`a lease handed out to one who has given up is given back (${reach})`, async (t) => {
+  t.test(`a lease granted after the timeout of its request is released (${reach})`, async (t) => {
     const { set, clock, store, acquire, duration, shared } = setUp()
     set(reach)
     const asked = acquire()
@@ -236,14 +239,14 @@ for (const reach of ['frozen', 'deaf'] as const) {
     await clock.advance(0)
     if (reach === 'deaf') {
       t.match(await shared.acquire('a', { token: 'other', leaseMs: 3000 }), { state: 'wait' }, 'nobody knows of it yet')
-      store.heal()
+      store.probeNow()
       await clock.advance(0)
     }
     t.match(await shared.acquire('a', { token: 'other', leaseMs: 3000 }), { state: 'lease' })
   })
 }
 
-t.test('a lease that cannot be given back runs out', async (t) => {
+t.test('a lease that cannot be released ends by itself', async (t) => {
   const { set, clock, acquire, duration, shared } = setUp()
   set('frozen')
   await duration(acquire())
@@ -255,7 +258,7 @@ t.test('a lease that cannot be given back runs out', async (t) => {
   t.match(await shared.acquire('a', { token: 'other', leaseMs: 3000 }), { state: 'lease' })
 })
 
-t.test('a commit that was given up on may have been made; what it stored stays', async (t) => {
+t.test('a commit that timed out may have been executed; its value stays', async (t) => {
   const { set, clock, store, acquire, takeLease, shared } = setUp()
   const lease = await takeLease()
   set('frozen')
@@ -265,44 +268,47 @@ t.test('a commit that was given up on may have been made; what it stored stays',
   set('up')
   await clock.advance(0)
   t.match(await shared.acquire('a', { token: 'other', leaseMs: 3000 }), { state: 'hit' }, 'it was stored after all')
-  store.heal()
+  store.probeNow()
   await clock.advance(0)
   t.match(await acquire(), { state: 'hit' })
 })
 
-t.test('an invalidation is confirmed by the shared store, or rejects; own values go in any case', async (t) => {
-  const { set, clock, store, acquire, takeLease, duration, events } = setUp()
-  set('refusing')
-  const under = await takeLease('b')
-  await store.commit('a', await takeLease('a'), bytes('local'), LIFETIME)
-  await t.rejects(store.invalidate('soft'), {
-    code: 'PP_UNCONFIRMED',
-    statusCode: 503,
-    cause: Error,
-    retryAfterMs: 1000,
-  })
-  t.equal(await store.commit('b', under, bytes('old'), LIFETIME), 'outdated-hard')
-  t.match(await acquire('a'), { state: 'lease', found: undefined })
-  await clock.advance(1000)
-  set('silent')
-  const silent = store.invalidate('hard')
-  silent.catch(() => {})
-  t.equal(await duration(silent), 150)
-  await t.rejects(silent, { code: 'PP_UNCONFIRMED' })
-  await clock.advance(1000)
-  set('up')
-  await store.invalidate('hard')
-  t.strictSame(events, ['store-down', 'store-up'])
-})
+t.test(
+  'an invalidation is confirmed by the shared store, or rejects; local values are dropped in any case',
+  async (t) => {
+    const { set, clock, store, acquire, takeLease, duration, events } = setUp()
+    set('refusing')
+    const under = await takeLease('b')
+    await store.commit('a', await takeLease('a'), bytes('local'), LIFETIME)
+    await t.rejects(store.invalidate('soft'), {
+      code: 'PP_UNCONFIRMED',
+      statusCode: 503,
+      cause: Error,
+      retryAfterMs: 1000,
+    })
+    t.equal(await store.commit('b', under, bytes('old'), LIFETIME), 'outdated-hard')
+    t.match(await acquire('a'), { state: 'lease', found: undefined })
+    await clock.advance(1000)
+    set('silent')
+    const silent = store.invalidate('hard')
+    silent.catch(() => {})
+    t.equal(await duration(silent), 150)
+    await t.rejects(silent, { code: 'PP_UNCONFIRMED' })
+    await clock.advance(1000)
+    set('up')
+    await store.invalidate('hard')
+    t.strictSame(events, ['store-down', 'store-up'])
+  },
+)
 
-t.test('a cause that the shared store knows ends no generation, but own values go all the same', async (t) => {
+t.test('a known cause ends no generation, but local values are dropped', async (t) => {
   const { set, clock, store, shared, acquire, takeLease } = setUp()
   t.equal(await store.invalidate('hard', 'why'), true)
   set('refusing')
   await store.commit('a', await takeLease('a'), bytes('local'), LIFETIME)
   set('up')
   await clock.advance(1000)
-  store.heal()
+  store.probeNow()
   await clock.advance(0)
   const before = await shared.generation()
   t.equal(await store.invalidate('hard', 'why'), false)
@@ -311,7 +317,7 @@ t.test('a cause that the shared store knows ends no generation, but own values g
   t.match(await acquire('a'), { state: 'lease', found: undefined })
 })
 
-t.test('a lease is given back to the store that handed it out, now or when that answers again', async (t) => {
+t.test('a lease is released in the store that granted it, now or when that store replies again', async (t) => {
   const { acquire, clock, set, shared, store, takeLease } = setUp()
   const free = (key: string) => shared.acquire(key, { token: `free ${key}`, leaseMs: 3000 })
   await store.release('a', await takeLease('a'))
@@ -327,7 +333,7 @@ t.test('a lease is given back to the store that handed it out, now or when that 
   t.match(await shared.acquire('b', { token: 'early', leaseMs: 3000 }), { state: 'wait' })
 
   set('up')
-  store.heal()
+  store.probeNow()
   await clock.advance(0)
   t.match(await free('b'), { state: 'lease' })
 })

@@ -69,7 +69,7 @@ t.test('a slot that is given back goes to the lowest rank first, and to each ran
   t.equal(log(), 'c1')
 })
 
-t.test('what finds no slot in time is refused, and so is what finds the queue of its rank full', async (t) => {
+t.test('a load is refused when no slot is free in time, or the queue of its rank is full', async (t) => {
   const { ask, clock, leave, log } = setUp()
   for (const name of ['c1', 'c2']) await ask(name, 2)
   for (const name of ['c3', 'c4', 'c5', 'c6']) await ask(name, 2)
@@ -85,7 +85,7 @@ t.test('what finds no slot in time is refused, and so is what finds the queue of
   t.equal(log(), 'c4 PP_TOO_MANY_LOADS, c5 PP_TOO_MANY_LOADS')
 })
 
-t.test('a load that never ends gives its slot back in the end', async (t) => {
+t.test('a load that never ends gives its slot back after longestMs', async (t) => {
   const { ask, clock, log } = setUp()
   for (const name of ['c1', 'c2']) await ask(name, 2)
   await clock.advance(60_000)

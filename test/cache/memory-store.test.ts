@@ -16,7 +16,7 @@ t.test('values are capped in number and in bytes, the least recently used first'
   const put = async (key: string, size: number) => {
     const acquired = await store.acquire(key, { token: key, leaseMs: 1000, force: true })
     if (acquired.state !== 'lease') throw new Error(acquired.state)
-    await store.commit(key, acquired.lease, Buffer.alloc(size), { freshForMs: 1000, keepForMs: 1000 })
+    await store.commit(key, acquired.lease, Buffer.alloc(size), { ttlMs: 1000, keepForMs: 1000 })
   }
   for (const key of ['a', 'b', 'c', 'd']) await put(key, 10)
   t.same(store.size(), { entries: 3, bytes: 30 })
@@ -27,13 +27,13 @@ t.test('values are capped in number and in bytes, the least recently used first'
   t.ok(store.size().bytes <= 100, 'a value larger than all room is not kept')
 })
 
-t.test('what was not asked for again makes room when another value comes', async (t) => {
+t.test('a value that was not read again is dropped when another value is stored', async (t) => {
   const clock = createVirtualClock()
   const store = createMemoryStore({ clock, nonce: createNames() })
   const put = async (key: string, unreadForMs?: number) => {
     const acquired = await store.acquire(key, { token: key, leaseMs: 1000 })
     if (acquired.state !== 'lease') throw new Error(acquired.state)
-    await store.commit(key, acquired.lease, Buffer.alloc(10), { freshForMs: 1000, keepForMs: 5000, unreadForMs })
+    await store.commit(key, acquired.lease, Buffer.alloc(10), { ttlMs: 1000, keepForMs: 5000, unreadForMs })
   }
   await put('kept')
   for (let number = 0; number < 100; number += 1) await put(`once ${number}`, 200)

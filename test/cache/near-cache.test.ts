@@ -2,7 +2,7 @@ import t from 'tap'
 import { createNearCache } from '../../cache/near-cache.ts'
 import { createVirtualClock, deferred } from '../helpers/virtual-clock.ts'
 
-const stored = (text: string, freshForMs = 60_000) => ({ value: Buffer.from(text), ageMs: 0, freshForMs })
+const stored = (text: string, ttlMs = 60_000) => ({ value: Buffer.from(text), ageMs: 0, ttlMs })
 
 /** A near cache, and a store that answers each look when the test says so. */
 function setUp({ maxEntries = 500, maxBytes = 1000, looksAhead = false } = {}) {
@@ -13,7 +13,14 @@ function setUp({ maxEntries = 500, maxBytes = 1000, looksAhead = false } = {}) {
     looks.push(look)
     return look.promise
   }
-  const near = createNearCache({ clock, generation, maxStaleMs: 1000, looksAhead, maxEntries, maxBytes })
+  const near = createNearCache({
+    clock,
+    generation,
+    maxStaleMs: 1000,
+    backgroundWork: looksAhead,
+    maxEntries,
+    maxBytes,
+  })
   const text = (key: string) => {
     const found = near.find(key)
     return found && Buffer.from(found.value).toString()
@@ -21,12 +28,12 @@ function setUp({ maxEntries = 500, maxBytes = 1000, looksAhead = false } = {}) {
   /** What a hit of the store at this moment leaves behind. */
   const keep = (key: string, value = stored(key), generation = 'g1', askedAtMs = clock.now()) => {
     near.put(key, value, generation, askedAtMs)
-    near.confirm(generation, askedAtMs)
+    near.verified(generation, askedAtMs)
   }
   return { clock, near, looks, text, keep }
 }
 
-t.test('a copy is served until maxStaleMs after the store was last asked, whenever it answered', async (t) => {
+t.test('a copy is served until maxStaleMs after the last request to the store, whenever the reply came', async (t) => {
   const { clock, text, keep } = setUp()
   const askedAtMs = clock.now()
   await clock.advance(400)
@@ -39,28 +46,28 @@ t.test('a copy is served until maxStaleMs after the store was last asked, whenev
   t.equal(text('b'), undefined, 'never copied')
 })
 
-t.test('a copy is served no longer than it is fresh, counted from the question', async (t) => {
+t.test('a copy is served no longer than its time to live, counted from the request', async (t) => {
   const { clock, near, text, keep } = setUp()
   const askedAtMs = clock.now()
   await clock.advance(100)
-  keep('a', { value: Buffer.from('a'), ageMs: 50, freshForMs: 300 }, 'g1', askedAtMs)
-  t.match(near.find('a'), { ageMs: 150, freshForMs: 200 })
+  keep('a', { value: Buffer.from('a'), ageMs: 50, ttlMs: 300 }, 'g1', askedAtMs)
+  t.match(near.find('a'), { ageMs: 150, ttlMs: 200 })
   await clock.advance(199)
   t.equal(text('a'), 'a')
   await clock.advance(1)
   t.equal(text('a'), undefined)
 })
 
-t.test('one look at the generation, shared by all who ask, makes every copy good again', async (t) => {
+t.test('one request for the generation, shared by all readers, verifies every copy', async (t) => {
   const { clock, near, looks, text, keep } = setUp()
   keep('a')
   keep('b')
-  await near.revalidate('a')
+  await near.verify('a')
   t.equal(looks.length, 0, 'no look while it is confirmed')
   await clock.advance(1000)
-  await near.revalidate('c')
+  await near.verify('c')
   t.equal(looks.length, 0, 'nor for what there is no copy of')
-  const all = Promise.all([near.revalidate('a'), near.revalidate('a'), near.revalidate('b')])
+  const all = Promise.all([near.verify('a'), near.verify('a'), near.verify('b')])
   t.equal(looks.length, 1)
   await clock.advance(300)
   looks[0]?.resolve('g1')
@@ -69,70 +76,76 @@ t.test('one look at the generation, shared by all who ask, makes every copy good
   t.equal(text('b'), 'b')
   await clock.advance(700)
   t.equal(text('a'), undefined, 'counted from the question')
-  const again = near.revalidate('a')
+  const again = near.verify('a')
   t.equal(looks.length, 2)
   looks[1]?.resolve('g2')
   await again
   t.equal(text('a'), undefined, 'of a generation that has ended')
 })
 
-t.test('a look that fails, or finds no generation, serves nothing and is made again', async (t) => {
-  const { clock, near, looks, text, keep } = setUp()
-  keep('a')
-  await clock.advance(1000)
-  const failing = near.revalidate('a')
-  looks[0]?.reject(new Error('out of reach'))
-  await failing
-  t.equal(text('a'), undefined)
-  const lost = near.revalidate('a')
-  looks[1]?.resolve(undefined)
-  await lost
-  t.equal(text('a'), undefined)
-  await clock.advance(1000)
-  const third = near.revalidate('a')
-  looks[2]?.resolve('g1')
-  await third
-  t.equal(text('a'), 'a')
-})
+t.test(
+  'a verification that fails, or finds no generation: no copy is served, and the next read verifies again',
+  async (t) => {
+    const { clock, near, looks, text, keep } = setUp()
+    keep('a')
+    await clock.advance(1000)
+    const failing = near.verify('a')
+    looks[0]?.reject(new Error('out of reach'))
+    await failing
+    t.equal(text('a'), undefined)
+    const lost = near.verify('a')
+    looks[1]?.resolve(undefined)
+    await lost
+    t.equal(text('a'), undefined)
+    await clock.advance(1000)
+    const third = near.verify('a')
+    looks[2]?.resolve('g1')
+    await third
+    t.equal(text('a'), 'a')
+  },
+)
 
-t.test('an answer to an older question does not undo a newer one', async (t) => {
+t.test('a reply to an older request does not replace a newer one', async (t) => {
   const { clock, near, text, keep } = setUp()
   const askedAtMs = clock.now()
   await clock.advance(10)
   keep('a', stored('new'), 'g2')
-  near.confirm('g1', askedAtMs)
+  near.verified('g1', askedAtMs)
   t.equal(text('a'), 'new')
   near.put('b', stored('old'), 'g1', askedAtMs)
   t.equal(text('b'), undefined)
 })
 
-t.test('in doubt nothing is served before the store was asked again, and no older question counts', async (t) => {
-  const { clock, near, looks, text, keep } = setUp()
-  keep('a')
-  const askedAtMs = clock.now()
-  const early = near.revalidate('a')
-  await early
-  await clock.advance(5)
-  near.doubt()
-  t.equal(text('a'), undefined)
-  near.confirm('g1', askedAtMs)
-  t.equal(text('a'), undefined, 'it was answered before the doubt')
-  await clock.advance(1)
-  const look = near.revalidate('a')
-  looks[0]?.resolve('g1')
-  await look
-  t.equal(text('a'), 'a')
-})
+t.test(
+  'markUnverified: no copy is served before a new request to the store; replies to older requests do not count',
+  async (t) => {
+    const { clock, near, looks, text, keep } = setUp()
+    keep('a')
+    const askedAtMs = clock.now()
+    const early = near.verify('a')
+    await early
+    await clock.advance(5)
+    near.markUnverified()
+    t.equal(text('a'), undefined)
+    near.verified('g1', askedAtMs)
+    t.equal(text('a'), undefined, 'it was answered before the doubt')
+    await clock.advance(1)
+    const look = near.verify('a')
+    looks[0]?.resolve('g1')
+    await look
+    t.equal(text('a'), 'a')
+  },
+)
 
-t.test('a look from before a doubt is not joined after it', async (t) => {
+t.test('a verification from before markUnverified is not joined after it', async (t) => {
   const { clock, near, looks, text, keep } = setUp()
   keep('a')
   await clock.advance(1000)
-  const early = near.revalidate('a')
+  const early = near.verify('a')
   await clock.advance(1)
-  near.doubt()
+  near.markUnverified()
   await clock.advance(1)
-  const late = near.revalidate('a')
+  const late = near.verify('a')
   t.equal(looks.length, 2)
   looks[0]?.resolve('g1')
   await early
@@ -143,29 +156,32 @@ t.test('a look from before a doubt is not joined after it', async (t) => {
   t.equal(text('a'), 'new')
 })
 
-t.test('a look ahead is made while copies are served, and no read waits for it', async (t) => {
-  const { clock, looks, text, keep } = setUp({ looksAhead: true })
-  keep('a')
-  await clock.advance(499)
-  t.equal(text('a'), 'a')
-  t.equal(looks.length, 0, 'not before half of the time has passed')
-  await clock.advance(1)
-  for (const _read of [1, 2]) t.equal(text('a'), 'a')
-  t.equal(looks.length, 1)
-  await clock.advance(100)
-  looks[0]?.resolve('g1')
-  await clock.advance(899)
-  t.equal(text('a'), 'a', 'good again, counted from the question')
-  t.equal(looks.length, 2)
-  looks[1]?.reject(new Error('out of reach'))
-  await clock.advance(0)
-  t.equal(text('a'), 'a')
-  t.equal(looks.length, 2, 'not again before the store was asked otherwise')
-  await clock.advance(1)
-  t.equal(text('a'), undefined)
-})
+t.test(
+  'with background work the generation is verified ahead while copies are served, and no read waits',
+  async (t) => {
+    const { clock, looks, text, keep } = setUp({ looksAhead: true })
+    keep('a')
+    await clock.advance(499)
+    t.equal(text('a'), 'a')
+    t.equal(looks.length, 0, 'not before half of the time has passed')
+    await clock.advance(1)
+    for (const _read of [1, 2]) t.equal(text('a'), 'a')
+    t.equal(looks.length, 1)
+    await clock.advance(100)
+    looks[0]?.resolve('g1')
+    await clock.advance(899)
+    t.equal(text('a'), 'a', 'good again, counted from the question')
+    t.equal(looks.length, 2)
+    looks[1]?.reject(new Error('out of reach'))
+    await clock.advance(0)
+    t.equal(text('a'), 'a')
+    t.equal(looks.length, 2, 'not again before the store was asked otherwise')
+    await clock.advance(1)
+    t.equal(text('a'), undefined)
+  },
+)
 
-t.test('a look ahead that finds another generation ends the copies', async (t) => {
+t.test('a verification ahead that finds another generation: no copy is served any more', async (t) => {
   const { clock, looks, text, keep } = setUp({ looksAhead: true })
   keep('a')
   await clock.advance(500)
@@ -175,41 +191,41 @@ t.test('a look ahead that finds another generation ends the copies', async (t) =
   t.equal(text('a'), undefined)
 })
 
-t.test('a stale copy is held for so long, or until it is released, and only in its generation', async (t) => {
+t.test('a stale copy is served for its time, or until dropStale, and only in its generation', async (t) => {
   const { clock, near } = setUp()
   const hold = (isFailSafe = false, generation = 'g1') => {
-    near.hold('a', stored('a', -50), generation, clock.now(), { forMs: 250, isFailSafe })
-    near.confirm('g1', clock.now())
+    near.put('a', stored('a', -50), generation, clock.now(), { forMs: 250, isFailSafe })
+    near.verified('g1', clock.now())
   }
   hold()
-  t.equal(near.find('a'), undefined, 'it is not fresh')
+  t.match(near.find('a'), { ttlMs: -50 }, 'it is not fresh')
   await clock.advance(249)
-  t.match(near.findHeld('a'), { ageMs: 249, freshForMs: -299, isFailSafe: false })
+  t.match(near.find('a'), { ageMs: 249, ttlMs: -299, isFailSafe: false })
   await clock.advance(1)
-  t.equal(near.findHeld('a'), undefined)
+  t.equal(near.find('a'), undefined)
   hold(true)
-  t.match(near.findHeld('a'), { isFailSafe: true })
-  near.release('a')
-  near.release('b')
-  t.equal(near.findHeld('a'), undefined)
+  t.match(near.find('a'), { isFailSafe: true })
+  near.dropStale('a')
+  near.dropStale('b')
+  t.equal(near.find('a'), undefined)
   hold(false, 'g0')
-  t.equal(near.findHeld('a'), undefined, 'of a generation that has ended')
+  t.equal(near.find('a'), undefined, 'of a generation that has ended')
   hold()
-  near.doubt()
-  t.equal(near.findHeld('a'), undefined)
+  near.markUnverified()
+  t.equal(near.find('a'), undefined)
 })
 
-t.test('a fresh copy is not replaced by a stale one that was on its way', async (t) => {
+t.test('a fresh copy is not replaced by a stale one whose reply came later', async (t) => {
   const { clock, near, text, keep } = setUp()
   const askedAtMs = clock.now()
   await clock.advance(10)
   keep('a', stored('new'))
-  near.hold('a', stored('old', -50), 'g1', askedAtMs, { forMs: 250, isFailSafe: false })
+  near.put('a', stored('old', -50), 'g1', askedAtMs, { forMs: 250, isFailSafe: false })
   t.equal(text('a'), 'new')
-  t.equal(near.findHeld('a'), undefined)
+  t.strictSame(near.find('a'), { ...stored('new'), ageMs: 0 })
 })
 
-t.test('the same bytes stay the same object, for what was made of them', async (t) => {
+t.test('equal bytes keep their object, so that caches keyed by it stay valid', async (t) => {
   const { near, keep } = setUp()
   const first = Buffer.from('list')
   keep('a', { ...stored('list'), value: first })
@@ -233,11 +249,11 @@ t.test('copies are capped in number and bytes, and cleared', async (t) => {
   t.equal(text('f'), undefined)
 })
 
-t.test('without limits of its own it takes what there is', async (t) => {
+t.test('without options a near cache has the default limits', async (t) => {
   const clock = createVirtualClock()
-  const near = createNearCache({ clock, generation: async () => 'g1', maxStaleMs: 1000, looksAhead: true })
+  const near = createNearCache({ clock, generation: async () => 'g1', maxStaleMs: 1000, backgroundWork: true })
   near.put('a', stored('a'), 'g1', clock.now())
   t.equal(near.find('a'), undefined, 'the generation is not known yet')
-  await near.revalidate('a')
+  await near.verify('a')
   t.match(near.find('a'), { ageMs: 0 })
 })

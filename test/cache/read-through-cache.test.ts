@@ -38,7 +38,7 @@ function setUp(t: Test, { random = (): number => 0.5, wrap = (store: Store): Sto
   return { clock, store, cache, createProcess, events, counts, load, text, loads: () => version }
 }
 
-t.test('1,000 callers of a cold entry make one load, and all get what it loaded', async (t) => {
+t.test('1,000 readers of a cold entry make one load, and all get its value', async (t) => {
   const { cache, counts } = setUp(t)
   const loading = deferred<Uint8Array>()
   let loads = 0
@@ -59,14 +59,44 @@ t.test('1,000 callers of a cold entry make one load, and all get what it loaded'
   t.match(counts.read(), { hits: 0, misses: 1000, loads: 1 })
 })
 
-t.test('an entry is a hit while it is fresh, with its age and what is left', async (t) => {
+t.test('an entry is a hit while it is fresh, with its age and its remaining time to live', async (t) => {
   const { cache, clock, load } = setUp(t)
-  t.match(await cache.read('a', load), { outcome: 'loaded', ageMs: 0, freshForMs: 10_000 })
+  t.match(await cache.read('a', load), { outcome: 'loaded', ageMs: 0, ttlMs: 10_000 })
   await clock.advance(4_000)
-  t.match(await cache.read('a', load), { outcome: 'hit', ageMs: 4_000, freshForMs: 6_000 })
+  t.match(await cache.read('a', load), { outcome: 'hit', ageMs: 4_000, ttlMs: 6_000 })
 })
 
-t.test('an expired entry is served at once, and refreshed once', async (t) => {
+t.test('peek returns what this process has, fresh: a hit; never a stale value', async (t) => {
+  for (const near of [undefined, { maxStaleMs: 1000 }]) {
+    const { store, clock, events, load } = setUp(t)
+    const cache = createReadThroughCache({
+      store,
+      clock,
+      random: () => 0.5,
+      nonce: createNames(),
+      policy,
+      near,
+      observe: (event) => events.push(event),
+    })
+    t.equal(cache.peek('a'), undefined)
+    t.strictSame(events, [])
+    await cache.read('a', load)
+    t.match(cache.peek('a'), { value: Buffer.from('v1'), ageMs: 0, ttlMs: 10_000 })
+    t.strictSame(events.at(-1), { type: 'hit', key: 'a', durationMs: 0 })
+    await clock.advance(10_000)
+    const refreshing = deferred<Uint8Array>()
+    t.match(await cache.read('a', () => refreshing.promise), { outcome: 'stale' })
+    const before = events.length
+    t.equal(cache.peek('a'), undefined)
+    t.equal(events.length, before)
+    t.match(await cache.read('a', load), { outcome: 'stale' })
+    refreshing.resolve(Buffer.from('v2'))
+    await cache.settle()
+    t.match(cache.peek('a'), { value: Buffer.from('v2') })
+  }
+})
+
+t.test('an expired entry is served stale at once, and refreshed once', async (t) => {
   const { cache, clock, events, text, createProcess, load } = setUp(t)
   await cache.read('a', load)
   await clock.advance(10_001)
@@ -79,7 +109,7 @@ t.test('an expired entry is served at once, and refreshed once', async (t) => {
   const others = [createProcess(), createProcess()]
   for (const process of [cache, ...others, cache]) {
     const answer = await process.read('a', refresh)
-    t.match(answer, { outcome: 'stale', freshForMs: -1, ageMs: 10_001 })
+    t.match(answer, { outcome: 'stale', ttlMs: -1, ageMs: 10_001 })
     t.equal(Buffer.from(answer.value).toString(), 'v1')
   }
   t.equal(refreshes, 1)
@@ -92,7 +122,7 @@ t.test('an expired entry is served at once, and refreshed once', async (t) => {
   )
 })
 
-t.test('past its stale time an entry is waited for again', async (t) => {
+t.test('after its stale time an entry is loaded before it is served', async (t) => {
   const { cache, clock, load, text } = setUp(t)
   await cache.read('a', load)
   await clock.advance(30_001)
@@ -100,17 +130,17 @@ t.test('past its stale time an entry is waited for again', async (t) => {
 })
 
 t.test('the time to live is spread by ten percent either way', async (t) => {
-  for (const [random, freshForMs] of [
+  for (const [random, ttlMs] of [
     [0, 9_000],
     [0.5, 10_000],
     [1, 11_000],
   ] as const) {
     const { cache, load } = setUp(t, { random: () => random })
-    t.equal(Math.round((await cache.read('a', load)).freshForMs), freshForMs)
+    t.equal(Math.round((await cache.read('a', load)).ttlMs), ttlMs)
   }
 })
 
-t.test('a failed load is an error for all who waited, and nobody loads until the cool-down is over', async (t) => {
+t.test('a failed load rejects for all waiting readers, and no process loads until the cool-down ends', async (t) => {
   const { cache, clock, events, load, text } = setUp(t)
   const loading = deferred<Uint8Array>()
   let loads = 0
@@ -161,7 +191,7 @@ t.test('when loading fails the last good value is served, for the fail-safe time
   await t.rejects(cache.read('a', failing), { code: 'PP_LOAD_FAILED' }, 'past the fail-safe time')
 })
 
-t.test('a refresh that fails in the background is told, and the stale value goes on being served', async (t) => {
+t.test('a refresh that fails in the background emits an event, and the stale value is still served', async (t) => {
   const { cache, clock, counts, events, load } = setUp(t)
   await cache.read('a', load)
   await clock.advance(10_001)
@@ -176,7 +206,7 @@ t.test('a refresh that fails in the background is told, and the stale value goes
   t.equal(counts.read().loadsFailed, 1, 'once a cool-down')
 })
 
-t.test('a hard invalidation during a load: its value is refused, and the callers get a newer one', async (t) => {
+t.test('a hard invalidation during a load: the value is refused, and the readers get a newer one', async (t) => {
   const { cache, events, load, text } = setUp(t)
   const early = deferred<Uint8Array>()
   let loads = 0
@@ -195,7 +225,7 @@ t.test('a hard invalidation during a load: its value is refused, and the callers
   t.match(await cache.read('a', load), { outcome: 'hit' })
 })
 
-t.test('whoever comes after an invalidation does not join a load from before', async (t) => {
+t.test('a reader after an invalidation does not join a load from before it', async (t) => {
   const { cache, text } = setUp(t)
   const early = deferred<Uint8Array>()
   const first = text(cache.read('a', () => early.promise).catch(() => ({ value: Buffer.from('failed') })))
@@ -215,7 +245,7 @@ t.test('a soft invalidation: the list is served once more while one refresh runs
   t.equal(await text(cache.read('a', load)), 'v2')
 })
 
-t.test('a hard invalidation: nothing older is ever served, not even when loading fails', async (t) => {
+t.test('a hard invalidation: no older value is served, not even when the load fails', async (t) => {
   const { cache, load } = setUp(t)
   await cache.read('a', load)
   await cache.invalidate('hard')
@@ -237,7 +267,7 @@ t.test('a hard invalidation while a refresh fails: the value from before is not 
   await t.rejects(waiting, { code: 'PP_LOAD_FAILED' })
 })
 
-t.test('a cause is acted on once; whoever names it later is promised the same', async (t) => {
+t.test('a cause invalidates once; a later call with the same cause gets the same promise', async (t) => {
   const { clock, store, load } = setUp(t)
   const counts = createCounts()
   const createProcess = () =>
@@ -269,7 +299,7 @@ t.test('a cause is acted on once; whoever names it later is promised the same', 
   t.match(await second.read('a', load), { outcome: 'hit' }, 'what was loaded in between is kept')
 })
 
-t.test('a load overtaken three times: hard answers an error, soft answers the list but does not keep it', async (t) => {
+t.test('a load overtaken three times: hard rejects, soft returns the list but does not store it', async (t) => {
   for (const mode of ['hard', 'soft'] as const) {
     const { cache, counts } = setUp(t)
     let loads = 0
@@ -280,7 +310,7 @@ t.test('a load overtaken three times: hard answers an error, soft answers the li
     }
     const answer = cache.read('a', overtaken)
     if (mode === 'hard') await t.rejects(answer, { code: 'PP_UNSETTLED', statusCode: 503, retryAfterMs: 1000 })
-    else t.match(await answer, { outcome: 'loaded', freshForMs: 0 })
+    else t.match(await answer, { outcome: 'loaded', ttlMs: 0 })
     t.equal(loads, 3)
     t.equal(counts.read().commitsRefused, 3)
     await cache.read('a', async () => Buffer.from('settled'))
@@ -288,7 +318,7 @@ t.test('a load overtaken three times: hard answers an error, soft answers the li
   }
 })
 
-t.test('another process waits for the load, and is answered when it is done', async (t) => {
+t.test('another process waits for the load, and gets its value', async (t) => {
   const { cache, clock, createProcess, counts, events, text } = setUp(t)
   const loading = deferred<Uint8Array>()
   const first = text(cache.read('a', () => loading.promise))
@@ -323,7 +353,7 @@ t.test('a holder that dies costs one lease: then a waiter takes over', async (t)
   t.match(counts.read(), { takeovers: 1, loads: 1 })
 })
 
-t.test('a slow load keeps its lease by renewing it, until it takes too long', async (t) => {
+t.test('a slow load renews its lease, until it times out', async (t) => {
   const { cache, clock, counts, createProcess } = setUp(t)
   const slow = cache.read('a', () => new Promise<never>(() => {}))
   const slowFails = t.rejects(slow, { code: 'PP_LOAD_FAILED', cause: { name: 'LoadTimeoutError' } })
@@ -336,7 +366,7 @@ t.test('a slow load keeps its lease by renewing it, until it takes too long', as
   t.match(counts.read(), { takeovers: 0, loadsFailed: 1 })
 })
 
-t.test('a load that outlived its lease, and lost it to another, still answers its own callers', async (t) => {
+t.test('a load that lost its lease to another process still returns its value to its own readers', async (t) => {
   const { cache, clock, createProcess, counts, text } = setUp(t, {
     wrap: (store) => ({ ...store, renew: async () => false }),
   })
@@ -353,7 +383,7 @@ t.test('a load that outlived its lease, and lost it to another, still answers it
   t.match(counts.read(), { commitsRefused: 1, loads: 2 })
 })
 
-t.test('a renewal that is answered after the load has ended is the last', async (t) => {
+t.test('a renewal whose reply comes after the end of the load is the last', async (t) => {
   const renewing = deferred<boolean>()
   let renewals = 0
   const { cache, clock, text } = setUp(t, {
@@ -375,7 +405,7 @@ t.test('a renewal that is answered after the load has ended is the last', async 
   t.equal(renewals, 1)
 })
 
-t.test('refresh loads a fresh entry anew, and joins a load under way', async (t) => {
+t.test('refresh loads a fresh entry again, and waits for a load that runs', async (t) => {
   const { cache, clock, createProcess, load, loads, text } = setUp(t)
   await cache.read('a', load)
   t.equal(await text(cache.refresh('a', load)), 'v2')
@@ -389,7 +419,7 @@ t.test('refresh loads a fresh entry anew, and joins a load under way', async (t)
   t.equal(loads(), 2)
 })
 
-t.test('what fails in the store behind the scenes is told', async (t) => {
+t.test('a background task that fails in the store emits an event', async (t) => {
   const { cache, clock, events, load } = setUp(t, {
     wrap: (store) => ({ ...store, renew: () => Promise.reject(new Error('store is gone')) }),
   })
@@ -401,7 +431,7 @@ t.test('what fails in the store behind the scenes is told', async (t) => {
   await answer
 })
 
-t.test('close waits for a refresh in the background', async (t) => {
+t.test('settle waits for a refresh in the background', async (t) => {
   const { cache, clock, load } = setUp(t)
   await cache.read('a', load)
   await clock.advance(10_001)
@@ -418,7 +448,7 @@ t.test('close waits for a refresh in the background', async (t) => {
   t.equal(isClosed, true)
 })
 
-t.test('a process that was frozen joins nobody to what it had asked before', async (t) => {
+t.test('after a suspension a reader does not join a read from before it', async (t) => {
   const { clock, store, load, text } = setUp(t)
   const nonce = createNames()
   const held: (() => void)[] = []
@@ -491,7 +521,7 @@ t.test('a load that finds no slot is refused, without a cool-down: another proce
   await end()
 })
 
-t.test('a refused load serves the older value, stale or for emergencies', async (t) => {
+t.test('a refused load serves the older value, stale or as a fail-safe', async (t) => {
   const set = setUp(t)
   const { cache, clock, counts, events, load, text } = set
   t.equal(await text(cache.read('a', load, 2)), 'v1')
@@ -515,7 +545,7 @@ t.test('a refused load serves the older value, stale or for emergencies', async 
   t.equal(await text(cache.refresh('a', load)), 'v2')
 })
 
-t.test('a load that was given up on keeps its slot until it has ended', async (t) => {
+t.test('a load that timed out keeps its slot until it ends', async (t) => {
   const { cache, clock, load } = setUp(t)
   const loading = deferred<Uint8Array>()
   const slow = ['x', 'y', 'z'].map((key) =>
@@ -534,7 +564,7 @@ t.test('a load that was given up on keeps its slot until it has ended', async (t
   t.match(await cache.read('a', load), { outcome: 'loaded' })
 })
 
-t.test('an entry of another rank goes soon unless it is read again, also from the store behind copies', async (t) => {
+t.test('an entry of rank 1 or 2 is dropped soon unless it is read again, also behind copies', async (t) => {
   const { clock, store, load, loads } = setUp(t)
   const createProcess = (near: { maxStaleMs: number } | undefined) =>
     createReadThroughCache({

@@ -11,7 +11,7 @@ import { until } from '../helpers/services/until.ts'
 import { virtualScripts, withPrefix } from '../helpers/virtual-redis.ts'
 import { testStoreContract } from './store-contract.ts'
 
-const LIFETIME = { freshForMs: 60_000, keepForMs: 120_000 }
+const LIFETIME = { ttlMs: 60_000, keepForMs: 120_000 }
 const COOL_DOWN = { firstMs: 20_000, maxMs: 60_000 }
 const LEASE_MS = 30_000
 
@@ -49,7 +49,7 @@ for (const [where, client] of [['one Redis', single] as const, ['a Cluster of th
     }),
   )
 
-  t.test(`on ${where}: Redis forgets what is not asked for again`, async (t) => {
+  t.test(`on ${where}: Redis drops a value that is not read again`, async (t) => {
     const prefix = newPrefix()
     const store = storeOn(client, prefix)
     const expiresInMs = () => client.pttl(`{${prefix}}:a`)
@@ -57,12 +57,12 @@ for (const [where, client] of [['one Redis', single] as const, ['a Cluster of th
     t.ok((await expiresInMs()) <= 5_000)
     t.match(await acquire(store), { state: 'hit' })
     const expires = await expiresInMs()
-    t.ok(expires > LIFETIME.freshForMs && expires <= LIFETIME.keepForMs)
+    t.ok(expires > LIFETIME.ttlMs && expires <= LIFETIME.keepForMs)
     await store.commit('a', await takeLease(store, { force: true }), Buffer.from('two'), LIFETIME)
-    t.ok((await expiresInMs()) > LIFETIME.freshForMs)
+    t.ok((await expiresInMs()) > LIFETIME.ttlMs)
   })
 
-  t.test(`on ${where}: every byte comes back as it went in`, async (t) => {
+  t.test(`on ${where}: every byte is stored unchanged`, async (t) => {
     const store = storeOn(client, newPrefix())
     const all = Uint8Array.from({ length: 1024 }, (_, index) => index % 256)
     // A view into something larger: only its own bytes count.
@@ -72,7 +72,7 @@ for (const [where, client] of [['one Redis', single] as const, ['a Cluster of th
     t.same(Buffer.from(found?.value ?? []), Buffer.from(value))
   })
 
-  t.test(`on ${where}: the scripts are sent again where they have been forgotten`, async (t) => {
+  t.test(`on ${where}: scripts are sent again when Redis has lost them`, async (t) => {
     const store = storeOn(client, newPrefix())
     const nodes = client instanceof Cluster ? client.nodes('master') : [client]
     // Scripts are flushed for all who share this server; they too send theirs again.
@@ -130,7 +130,7 @@ for (const [where, client] of [['one Redis', single] as const, ['a Cluster of th
   })
 }
 
-t.test('it works with whatever options the client of a host has', async (t) => {
+t.test('the store works with every option of a host’s client', async (t) => {
   const url = await redisUrl()
   const nodes = cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port }))
   const plain = new Redis(url)
@@ -157,11 +157,11 @@ t.test('it works with whatever options the client of a host has', async (t) => {
   }
 })
 
-t.test("by Redis' own clock things run out, and their keys go", async (t) => {
+t.test("by Redis' own clock values and leases expire, and their keys are removed", async (t) => {
   const prefix = newPrefix()
   const store = storeOn(single, prefix)
   const lease = await takeLease(store)
-  t.equal(await store.commit('a', lease, Buffer.from('one'), { freshForMs: 150.5, keepForMs: 300.5 }), 'stored')
+  t.equal(await store.commit('a', lease, Buffer.from('one'), { ttlMs: 150.5, keepForMs: 300.5 }), 'stored')
   const hit = await acquire(store)
   t.match(hit, { state: 'hit', generation: lease.generation })
   await until(async () => (await acquire(store, { force: true, leaseMs: 60.5 })).state === 'lease', 'leased by force')
@@ -170,7 +170,7 @@ t.test("by Redis' own clock things run out, and their keys go", async (t) => {
   t.match(await acquire(store), { state: 'lease', found: undefined })
 })
 
-t.test('commits and invalidations are told on the channel', async (t) => {
+t.test('commits and invalidations are published on the channel', async (t) => {
   const prefix = newPrefix()
   const store = storeOn(single, prefix)
   const subscriber = single.duplicate()
@@ -184,7 +184,7 @@ t.test('commits and invalidations are told on the channel', async (t) => {
   t.strictSame(heard, [`committed {${prefix}}:a`, 'invalidated'])
 })
 
-t.test('an error of Redis that is no forgotten script is thrown', async (t) => {
+t.test('an error of Redis other than a missing script is thrown', async (t) => {
   const prefix = newPrefix()
   await single.set(`{${prefix}}:a`, 'not ours', 'PX', LEASE_MS)
   await t.rejects(acquire(storeOn(single, prefix)), /WRONGTYPE/)

@@ -52,7 +52,7 @@ t.test('while a list is refreshed, a process asks the store for it four times a 
   t.equal(await read(), 'v2 hit')
 })
 
-t.test('what another process has committed is asked for as soon as that is heard', async (t) => {
+t.test('a message about a commit of another process ends the stale copy at once', async (t) => {
   const { clock, reader, other, read, asked } = await setUp()
   const loading = deferred<Uint8Array>()
   await other.read('a', () => loading.promise)
@@ -60,14 +60,14 @@ t.test('what another process has committed is asked for as soon as that is heard
   loading.resolve(Buffer.from('v2'))
   await clock.advance(0)
   t.equal(await read(), 'v1 stale', 'not heard yet')
-  reader.hear('committed b')
+  reader.onStoreMessage('committed b')
   t.equal(await read(), 'v1 stale', 'another list')
-  reader.hear('committed a')
+  reader.onStoreMessage('committed a')
   t.equal(await read(), 'v2 hit')
   t.equal(asked(), 2)
 })
 
-t.test('while loading fails, every read of the last good list is told', async (t) => {
+t.test('while loads fail, every read of the last good list emits an event', async (t) => {
   const { clock, counts, other, read, asked } = await setUp()
   await other.read('a', () => Promise.reject(new Error('down')))
   await clock.advance(0)

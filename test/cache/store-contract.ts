@@ -8,7 +8,7 @@ export interface StoreUnderTest {
 }
 
 const bytes = (text: string) => Buffer.from(text)
-const LIFETIME = { freshForMs: 1000, keepForMs: 5000 }
+const LIFETIME = { ttlMs: 1000, keepForMs: 5000 }
 const COOL_DOWN = { firstMs: 100, maxMs: 350 }
 const LEASE_MS = 300
 
@@ -26,7 +26,7 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
   }
   const put = async (store: Store, text: string) => store.commit('a', await takeLease(store), bytes(text), LIFETIME)
 
-  await t.test('an entry that nobody has loaded is leased to one, and the others wait', async (t) => {
+  await t.test('an entry that was never loaded is leased to one caller, and the others wait', async (t) => {
     const { store } = await createStore(t)
     await takeLease(store)
     const second = await acquire(store)
@@ -35,24 +35,24 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
     t.match(await store.acquire('b', { token: 'other', leaseMs: LEASE_MS }), { state: 'lease' }, 'keys are apart')
   })
 
-  await t.test('what was committed is a hit for its time, then stale, then gone', async (t) => {
+  await t.test('a committed value is a hit for its time to live, then stale, then gone', async (t) => {
     const { store, advance } = await createStore(t)
     t.equal(await put(store, 'one'), 'stored')
     const hit = await acquire(store)
     t.ok(hit.state === 'hit')
     t.same(Buffer.from(hit.found?.value ?? []).toString(), 'one')
-    t.ok((hit.found?.freshForMs ?? 0) > 0 && (hit.found?.freshForMs ?? 0) <= 1000)
+    t.ok((hit.found?.ttlMs ?? 0) > 0 && (hit.found?.ttlMs ?? 0) <= 1000)
     await advance(1100)
     const stale = await acquire(store)
     t.equal(stale.state, 'lease')
-    t.ok((stale.found?.freshForMs ?? 1) <= 0)
+    t.ok((stale.found?.ttlMs ?? 1) <= 0)
     t.ok((stale.found?.ageMs ?? 0) >= 1100)
-    t.match(await acquire(store), { state: 'wait', found: { freshForMs: Number } }, 'a waiter sees the stale value too')
+    t.match(await acquire(store), { state: 'wait', found: { ttlMs: Number } }, 'a waiter sees the stale value too')
     await advance(4000)
     t.match(await acquire(store), { state: 'lease', found: undefined })
   })
 
-  await t.test('a value that is not asked for again is gone soon; one that is stays for its whole time', async (t) => {
+  await t.test('a value that is not read again is gone soon; one that is read stays for its whole time', async (t) => {
     const { store, advance } = await createStore(t)
     const brief = { ...LIFETIME, unreadForMs: 400 }
     await store.commit('a', await takeLease(store), bytes('one'), brief)
@@ -66,18 +66,18 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
     t.match(await acquire(store), { state: 'hit' })
     await advance(3000)
     const stale = await acquire(store)
-    t.match(stale, { state: 'lease', found: { freshForMs: Number } })
+    t.match(stale, { state: 'lease', found: { ttlMs: Number } })
     if (stale.state !== 'lease') return
     await store.commit('a', stale.lease, bytes('three'), brief)
-    t.match(await store.fail('a', stale.lease, COOL_DOWN), { found: { freshForMs: Number } })
+    t.match(await store.fail('a', stale.lease, COOL_DOWN), { found: { ttlMs: Number } })
     await advance(450)
     t.match(await acquire(store), { state: 'lease', found: undefined }, 'a failed load is no question for it')
   })
 
-  await t.test('force takes no value for fresh, and still respects a lease', async (t) => {
+  await t.test('force skips a fresh value, and still respects a lease', async (t) => {
     const { store } = await createStore(t)
     await put(store, 'one')
-    t.match(await acquire(store, { force: true }), { state: 'lease', found: { freshForMs: Number } })
+    t.match(await acquire(store, { force: true }), { state: 'lease', found: { ttlMs: Number } })
     t.match(await acquire(store, { force: true }), { state: 'wait' })
     t.match(await acquire(store), { state: 'hit' }, 'readers are not bothered')
   })
@@ -121,21 +121,24 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
     await put(store, 'one')
     t.match(await store.fail('a', await takeLease(store, { force: true }), COOL_DOWN), {
       coolDownMs: 100,
-      found: { freshForMs: Number },
+      found: { ttlMs: Number },
     })
   })
 
-  await t.test('a lease that is given back is free for the next; nobody gives back the lease of another', async (t) => {
-    const { store } = await createStore(t)
-    const lease = await takeLease(store)
-    await store.release('a', { token: 'another token' })
-    t.match(await acquire(store), { state: 'wait' })
-    await store.release('a', lease)
-    await takeLease(store)
-    await store.release('a', lease)
-    t.match(await acquire(store), { state: 'wait' })
-    t.equal(await store.commit('a', lease, bytes('late'), LIFETIME), 'lost')
-  })
+  await t.test(
+    'a released lease is free for the next caller; a caller cannot release the lease of another',
+    async (t) => {
+      const { store } = await createStore(t)
+      const lease = await takeLease(store)
+      await store.release('a', { token: 'another token' })
+      t.match(await acquire(store), { state: 'wait' })
+      await store.release('a', lease)
+      await takeLease(store)
+      await store.release('a', lease)
+      t.match(await acquire(store), { state: 'wait' })
+      t.equal(await store.commit('a', lease, bytes('late'), LIFETIME), 'lost')
+    },
+  )
 
   await t.test('a series of failures is forgotten after a while', async (t) => {
     const { store, advance } = await createStore(t)
@@ -144,7 +147,7 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
     t.match(await store.fail('a', await takeLease(store), COOL_DOWN), { coolDownMs: 100 })
   })
 
-  await t.test('after a hard invalidation nothing from before is handed out or taken in', async (t) => {
+  await t.test('after a hard invalidation no older value is returned or stored', async (t) => {
     const { store } = await createStore(t)
     await put(store, 'old')
     const lease = await takeLease(store, { force: true })
@@ -155,7 +158,7 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
     t.match(await acquire(store), { state: 'lease', found: undefined }, 'the lease of the old generation is free')
   })
 
-  await t.test('after a soft invalidation values are stale, and loads under way are not taken in', async (t) => {
+  await t.test('after a soft invalidation values are stale, and loads from before it are not stored', async (t) => {
     const { store } = await createStore(t)
     await put(store, 'old')
     const lease = await takeLease(store, { force: true })
@@ -164,7 +167,7 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
     const acquired = await acquire(store)
     t.equal(acquired.state, 'lease')
     t.same(Buffer.from(acquired.found?.value ?? []).toString(), 'old')
-    t.ok((acquired.found?.freshForMs ?? 1) <= 0)
+    t.ok((acquired.found?.ttlMs ?? 1) <= 0)
     await store.invalidate('hard')
     t.match(await acquire(store), { found: undefined }, 'hard after soft')
     t.equal(await put(store, 'new').catch(() => 'leased'), 'leased')
@@ -178,7 +181,7 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
     t.equal(await store.commit('a', lease, bytes('old'), LIFETIME), 'outdated-hard')
   })
 
-  await t.test('a cause ends one generation in each mode, whoever names it, for a minute', async (t) => {
+  await t.test('a cause ends one generation in each mode, for every caller, for a minute', async (t) => {
     const { store, advance } = await createStore(t)
     t.equal(await store.invalidate('soft', 'a'), true)
     await put(store, 'new')

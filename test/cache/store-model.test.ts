@@ -13,7 +13,7 @@ import { virtualScripts, withPrefix } from '../helpers/virtual-redis.ts'
 /** One step, made on both stores. `lease` picks among all leases handed out so far, the latest being 0. */
 type Command =
   | { do: 'acquire'; key: string; leaseMs: number; force: boolean }
-  | { do: 'commit'; lease: number; text: string; freshForMs: number; keepForMs: number; unreadForMs?: number }
+  | { do: 'commit'; lease: number; text: string; ttlMs: number; keepForMs: number; unreadForMs?: number }
   | { do: 'renew'; lease: number; leaseMs: number }
   | { do: 'fail'; lease: number; firstMs: number; maxMs: number }
   | { do: 'release'; lease: number }
@@ -31,11 +31,11 @@ const edges = [
 ]
 const ms = fc.oneof(fc.constantFrom(...edges), fc.nat(1500))
 const times = fc.constantFrom(
-  { freshForMs: 1000, keepForMs: 5000 },
-  { freshForMs: 100, keepForMs: 100 },
-  { freshForMs: 0, keepForMs: 300 },
-  { freshForMs: 1000, keepForMs: 5000, unreadForMs: 200 },
-  { freshForMs: 200, keepForMs: 1000, unreadForMs: 350 },
+  { ttlMs: 1000, keepForMs: 5000 },
+  { ttlMs: 100, keepForMs: 100 },
+  { ttlMs: 0, keepForMs: 300 },
+  { ttlMs: 1000, keepForMs: 5000, unreadForMs: 200 },
+  { ttlMs: 200, keepForMs: 1000, unreadForMs: 350 },
 )
 const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: fc.constant('acquire' as const), key, leaseMs, force: fc.boolean() }) },

@@ -177,7 +177,7 @@ for (const [option, [variable, rows]] of Object.entries(TABLES)) {
   }
 }
 
-t.test('one node that is said to be a Cluster has no database index either', async (t) => {
+t.test('a single node of a Cluster has no database index either', async (t) => {
   t.throws(() => readConfig({ REDIS_URL: 'redis://a:1/1', REDIS_CLUSTER: 'true' }), { message: /no database index/ })
   t.throws(() => createRedisClient(`redis://:${S}@a:1/1`, true), { name: 'WrongUrl', message: /no database index/ })
 })
@@ -191,7 +191,7 @@ t.test('a wrong URL and another wrong value are named together', async (t) => {
   })
 })
 
-t.test('the command line refuses them by name, and shows nothing of them', async (t) => {
+t.test('the command line names the wrong settings, and does not show their values', async (t) => {
   for (const env of [{ DATABASE_URL: `postgres://u:${S}@h:99999/db` }, { REDIS_URL: `redis://:${S}@h:99999` }]) {
     const program = runProgram(t, 'bin/popular-posts.ts', { args: ['invalidate'], env })
     t.equal(await program.ended(), 1)
@@ -200,7 +200,7 @@ t.test('the command line refuses them by name, and shows nothing of them', async
   }
 })
 
-t.test('a URL that is taken is used: the tests’ own server', async (t) => {
+t.test('an accepted URL is used: the server of the tests', async (t) => {
   const { url } = await createTestDatabase(t)
   t.equal(readConfig({ DATABASE_URL: url }).databaseUrl, url)
 })

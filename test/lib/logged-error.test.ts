@@ -61,7 +61,7 @@ const sql = (text: string) => thrownBy(() => pool.query(text))
 const REJECTIONS: Record<string, [error: unknown, logged: Record<string, unknown>]> = {
   'a TypeError of the loader': [
     await thrownBy(() => (undefined as unknown as { id: string }).id),
-    { type: 'TypeError', message: /^Cannot read properties of undefined/, stack: /logged-errors\.test/ },
+    { type: 'TypeError', message: /^Cannot read properties of undefined/, stack: /logged-error\.test/ },
   ],
   'a string': [`down`, { type: 'string', message: 'down' }],
   undefined: [undefined, { type: 'undefined', message: 'undefined' }],
@@ -156,7 +156,7 @@ for (const [name, [error, logged]] of Object.entries(REJECTIONS)) {
   })
 }
 
-t.test('an error that cannot be looked at at all is logged as unknown', async (t) => {
+t.test('an error that cannot be read is logged as unknown', async (t) => {
   const { proxy, revoke } = Proxy.revocable([], {})
   revoke()
   t.same(loggedError(Object.assign(new Error('x'), { errors: proxy })), { type: 'unknown' })
@@ -214,7 +214,7 @@ t.test('each loader, and each way a list is refreshed', async (t) => {
   })
 })
 
-t.test('a redisPassword that throws is logged once, and Redis is taken up when it works again', async (t) => {
+t.test('a redisPassword that throws is logged once, and Redis is used when it works again', async (t) => {
   const server = await startRedis()
   t.teardown(() => server.stop())
   await redisCommand(server.port, 'CONFIG', 'SET', 'requirepass', SECRET)

@@ -1,7 +1,7 @@
 import type { Lifetime, Store } from '../../../cache/store.ts'
 import type { Break } from './simulate.ts'
 
-const FOR_EVER: Lifetime = { freshForMs: 1e9, keepForMs: 1e9 }
+const FOR_EVER: Lifetime = { ttlMs: 1e9, keepForMs: 1e9 }
 
 /** For each promise, an algorithm that does not keep it: what is wrong with it, and what the simulation says to that. */
 export const BREAKS: Record<string, Break & { says: RegExp }> = {

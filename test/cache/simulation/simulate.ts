@@ -75,7 +75,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
 
   function tell(message: string): void {
     everybody(({ machine, cache }) => {
-      if (world.chance(0.7)) world.at(world.between(0, 300), () => machine.enter(() => cache.hear(message)))
+      if (world.chance(0.7)) world.at(world.between(0, 300), () => machine.enter(() => cache.onStoreMessage(message)))
     })
   }
 
@@ -246,7 +246,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
       machine.cut(world.pick(['refused', 'silent']))
       world.at(lengthMs, () => {
         machine.cut(undefined)
-        if (world.chance(0.5)) machine.enter(store.heal)
+        if (world.chance(0.5)) machine.enter(store.probeNow)
       })
     } else if (kind === 'outage' && isStoreUp) {
       isStoreUp = false
@@ -302,11 +302,11 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
   readAll()
   let answers = 0
   await world.runUntil(FAULTS_END_MS + 26_200)
-  readAll(({ value, freshForMs }) => {
+  readAll(({ value, ttlMs }) => {
     answers += 1
     const { version } = decode(value)
     if (version !== history.version()) history.breaks(`in peace ${version} is answered, not ${history.version()}`)
-    if (freshForMs <= 0) history.breaks('in peace an answer is stale')
+    if (ttlMs <= 0) history.breaks('in peace an answer is stale')
   })
   await world.runUntil(FAULTS_END_MS + 27_000)
   if (answers !== MACHINES * KEYS.length) history.breaks('in peace not all are answered')
