@@ -9,7 +9,7 @@ import { readLambdaConfig } from './service/config.ts'
 
 // All that can be done before the first request is done before it: AWS gives the start more of a processor.
 const config = readLambdaConfig()
-const app = await buildApp(config, config.databaseUrl, { runsBetweenRequests: false })
+const app = await buildApp(config, config.databaseUrl, { backgroundWork: false })
 const proxy = awsLambdaFastify<GatewayEvent>(app, { decorateRequest: false })
 await app.ready()
 // `readLambdaConfig` requires a database.

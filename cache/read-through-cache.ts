@@ -250,7 +250,10 @@ export function createReadThroughCache({
     }
   }
 
-  async function invalidate(mode: InvalidateMode, { wait = true, cause }: InvalidateOptions = {}): Promise<void> {
+  async function invalidate(
+    mode: InvalidateMode,
+    { wait = true, idempotencyKey: cause }: InvalidateOptions = {},
+  ): Promise<void> {
     const startedAtMs = clock.now()
     // 1. Whoever comes from here on may not join a load that began before. 2. The store ends the generation. 3. Nor may
     // they join one that began between 1 and 2: it may have been handed a lease of the old generation.

@@ -42,7 +42,7 @@ export type InvalidateMode = 'hard' | 'soft'
 
 export interface InvalidateOptions {
   wait?: boolean | undefined
-  cause?: string | undefined
+  idempotencyKey?: string | undefined
 }
 
 /** For how long a store knows what it was invalidated for. */

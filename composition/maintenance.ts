@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { InvalidateMode } from '../cache/store.ts'
-import { areChangesKept, changesSince } from '../changes/revision.ts'
+import { changesSince, hasChangeTable } from '../changes/revision.ts'
 import type { Tables } from '../db/popular-posts.ts'
 import type { ProblemLog } from '../db/problem-log.ts'
 import type { Backend } from '../lists/backend.ts'
@@ -53,13 +53,14 @@ export function createMaintenance(options: MaintenanceOptions): Maintain {
    * written last: who dies before that leaves the same changes to the next.
    */
   async function compare(): Promise<InvalidateMode | undefined> {
-    if (redis === undefined || !(await areChangesKept(db))) return undefined
+    if (redis === undefined || !(await hasChangeTable(db))) return undefined
     const known = await redis.ask(() => redis.client.callBuffer('GET', revisionKey))
-    const { revision, change, cause } = await changesSince(db, known instanceof Buffer ? known.toString() : undefined)
-    // Lost, or never there: then the generation may be older than any change.
-    const mode = known instanceof Buffer ? change : 'hard'
-    if (mode !== undefined) await popularPosts.invalidate(mode, { cause: change === undefined ? undefined : cause })
-    await redis.ask(() => redis.client.callBuffer('SET', revisionKey, revision))
+    const changes = await changesSince(db, known instanceof Buffer ? known.toString() : undefined)
+    // Without a known revision the generation may be older than any change.
+    const mode = known instanceof Buffer ? changes.mode : 'hard'
+    const idempotencyKey = changes.mode === undefined ? undefined : changes.name
+    if (mode !== undefined) await popularPosts.invalidate(mode, { idempotencyKey })
+    await redis.ask(() => redis.client.callBuffer('SET', revisionKey, changes.revision))
     return mode
   }
 

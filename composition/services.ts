@@ -6,7 +6,7 @@ import type { HostRedis } from '../lib/host-redis.ts'
 import type { Logger } from '../lib/logger.ts'
 import { openRedis, type RedisConnections } from '../lib/redis.ts'
 import { type Backend, createBackend } from '../lists/backend.ts'
-import { createSource } from '../lists/loaders.ts'
+import { createLoaders } from '../lists/loaders.ts'
 import { createLists, type Lists, MAX_LOADS } from '../lists/popular-posts.ts'
 import type { Settings } from '../settings/options.ts'
 import { type CacheEvents, createCacheEvents } from '../telemetry/cache-events.ts'
@@ -42,7 +42,7 @@ export interface DatabaseServices {
  * @throws what the first part that cannot be made throws; the parts before it are closed.
  */
 export async function createServices(settings: Settings, log: Logger, hostRedis?: HostRedis): Promise<Services> {
-  const { prefix, runsBetweenRequests, databaseUrl, databasePassword } = settings
+  const { prefix, backgroundWork, databaseUrl, databasePassword } = settings
   const closers: (() => Promise<void>)[] = []
   async function close(): Promise<void> {
     for (const closePart of closers.reverse()) await closePart()
@@ -56,7 +56,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     closers.push(async () => redis?.close())
 
     const events = createCacheEvents(log)
-    const backend = createBackend({ prefix, runsBetweenRequests, redis, observe: events.emit })
+    const backend = createBackend({ prefix, backgroundWork, redis, observe: events.emit })
     await backend.warmUp()
 
     const views = databases && createViews({ ...databases, settings, redis: backend.redis, log })
@@ -66,7 +66,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
       // A load does not wait for a Redis that is known to be out of reach.
       if (!backend.state().isDown) await views?.flushBriefly()
     }
-    const source = createSource(settings, databases?.db, countViews, databases?.listDb)
+    const source = createLoaders(settings, databases?.db, countViews, databases?.listDb)
     const lists = createLists(settings, source, backend, events)
     closers.push(lists.idle)
 
@@ -81,7 +81,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     const problems = createProblemLog({ db, log, clock: backgroundClock })
     closers.push(problems.close)
 
-    if (runsBetweenRequests) {
+    if (backgroundWork) {
       const changes = invalidateOnChange({
         db,
         databaseUrl,
@@ -105,21 +105,21 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
 
 /** The pools of `databaseUrl`, or the Kysely instance of the host, which stays open. */
 function openDatabasesOf(settings: Settings, log: Logger): Databases | undefined {
-  const { db, databaseUrl, databasePassword: password, loadTimeoutSeconds, runsBetweenRequests } = settings
+  const { db, databaseUrl, databasePassword: password, loadTimeoutSeconds, backgroundWork } = settings
   if (db !== undefined) return { db, listDb: db, flushDb: db, close: async () => {} }
   if (databaseUrl === undefined) return undefined
   // A process that is suspended between requests has one request at a time.
-  const size = runsBetweenRequests ? { max: 6, listMax: MAX_LOADS } : { max: 2, listMax: 0 }
+  const size = backgroundWork ? { max: 6, listMax: MAX_LOADS } : { max: 2, listMax: 0 }
   return openDatabases({ databaseUrl, password, statementSeconds: loadTimeoutSeconds, ...size }, log)
 }
 
 async function openRedisOf(
-  { redisUrl, redisCluster, redisPassword, runsBetweenRequests }: Settings,
+  { redisUrl, redisCluster, redisPassword, backgroundWork }: Settings,
   log: Logger,
   hostRedis: HostRedis | undefined,
 ): Promise<RedisConnections | undefined> {
   if (hostRedis === undefined && redisUrl === undefined) return undefined
   // The first request of a process that is suspended would have to do without Redis: its start may take longer.
-  const bootBudgetMs = runsBetweenRequests ? 500 : 2_000
+  const bootBudgetMs = backgroundWork ? 500 : 2_000
   return openRedis({ client: hostRedis, redisUrl, isCluster: redisCluster, password: redisPassword, bootBudgetMs }, log)
 }

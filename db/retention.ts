@@ -2,7 +2,7 @@ import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { foldTouches } from './window-rollups.ts'
 
 /** What {@link prune} deleted, in rows. */
-export interface Pruned {
+export interface PruneResult {
   hours: number
   days: number
   /** Ids of batches that were counted. */
@@ -41,7 +41,7 @@ const STATEMENTS_PER_TABLE = 10
 export async function prune<DB>(
   db: Kysely<DB>,
   { nowMs, timeZone, maxDays = 365 }: { nowMs: number; timeZone: string; maxDays?: number | undefined },
-): Promise<Pruned> {
+): Promise<PruneResult> {
   const now = sql`least(${new Date(nowMs)}::timestamptz, now())`
   const daysKept = Math.max(DAYS_KEPT, maxDays + SPARE_DAYS)
   const hours = await deleteSome(

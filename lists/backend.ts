@@ -45,13 +45,13 @@ const THAW = { afterMs: 1_000, patienceMs: 75 }
 
 interface BackendOptions {
   prefix: string
-  runsBetweenRequests: boolean
+  backgroundWork: boolean
   redis: { client: HostRedis; subscriber: HostRedis } | undefined
   observe: (event: CacheEvent) => void
 }
 
 /** This process's memory; or Redis, shared with all who use the same prefix, and memory for while that is out of reach. */
-export function createBackend({ prefix, runsBetweenRequests, redis, observe }: BackendOptions): Backend {
+export function createBackend({ prefix, backgroundWork, redis, observe }: BackendOptions): Backend {
   const memory = createMemoryStore({ clock: systemClock, nonce })
   if (redis === undefined) {
     return {
@@ -71,7 +71,7 @@ export function createBackend({ prefix, runsBetweenRequests, redis, observe }: B
   let restsSinceMs = Date.now()
   const store = createFailoverStore({
     primary,
-    probesBehind: runsBetweenRequests,
+    probesBehind: backgroundWork,
     backup: memory,
     clock: systemClock,
     deadlineMs: DEADLINE_MS,
@@ -80,10 +80,10 @@ export function createBackend({ prefix, runsBetweenRequests, redis, observe }: B
     observe,
   })
   const background = createBreaker({
-    deadlineMs: runsBetweenRequests ? BACKGROUND_DEADLINE_MS : DEADLINE_MS,
+    deadlineMs: backgroundWork ? BACKGROUND_DEADLINE_MS : DEADLINE_MS,
     clock: systemClock,
     retryAfterMs: RETRY_AFTER_MS,
-    probesBehind: runsBetweenRequests,
+    probesBehind: backgroundWork,
     probe: primary.generation,
     // The store says the same, and is what the lists depend on.
     onAnswer() {},
@@ -108,7 +108,7 @@ export function createBackend({ prefix, runsBetweenRequests, redis, observe }: B
     },
     listen(hear) {
       // A frozen process hears nothing, and the server would have to keep it all.
-      if (!runsBetweenRequests) return
+      if (!backgroundWork) return
       const channel = channelOf(prefix)
       subscriber.on('message', (from, message) => {
         if (from === channel) hear(String(message))

@@ -36,9 +36,9 @@ export class ListBody implements Representation {
     const known = this.#encoded.get(encoding)
     if (known !== undefined) return known
     const body = COMPRESS[encoding](this.body)
-    const made = { body, etag: etagOf(body) }
-    this.#encoded.set(encoding, made)
-    return made
+    const representation = { body, etag: etagOf(body) }
+    this.#encoded.set(encoding, representation)
+    return representation
   }
 }
 

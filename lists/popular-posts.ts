@@ -3,7 +3,7 @@ import { entryKey } from '../cache/key.ts'
 import type { Answer, CachePolicy, ReadAnswer } from '../cache/options.ts'
 import { createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
-import type { Filters } from '../db/filters.ts'
+import type { FilterSlugs } from '../db/filters.ts'
 import { systemClock } from '../lib/clock.ts'
 import { nonce } from '../lib/nonce.ts'
 import type { ListQuery, Settings } from '../settings/options.ts'
@@ -11,9 +11,9 @@ import type { Post } from '../settings/post-type.ts'
 import type { CacheEvents } from '../telemetry/cache-events.ts'
 import type { Backend } from './backend.ts'
 import type { ListBody } from './list-body.ts'
-import type { Source } from './loaders.ts'
+import type { Loaders } from './loaders.ts'
 import type { FILTERS, PopularPostsQuery } from './query.ts'
-import { createPlanner, daysOf, type Entry, rankOf } from './resolve-query.ts'
+import { type CacheEntryRef, createQueryResolver, rankOf, resolveDays } from './resolve-query.ts'
 import { DecodedList, encodeList } from './stored-list.ts'
 
 /** A list as bytes, with what an HTTP reply says about it. */
@@ -32,7 +32,7 @@ export interface ListAnswer {
   /** Duration of the read in milliseconds; 0 for a hit from the memory of this process, which is not timed. */
   durationMs: number
   /** Whether Redis is out of reach, so that this process works without the others. */
-  isAlone: boolean
+  isDegraded: boolean
 }
 
 /** Counts since the start of the process, and what its memory holds now. */
@@ -125,8 +125,8 @@ export interface Lists<P = Post> {
 }
 
 /** How a read went. */
-type Read = Pick<ReadAnswer, 'outcome' | 'durationMs'>
-const HIT: Read = { outcome: 'hit', durationMs: 0 }
+type ReadResult = Pick<ReadAnswer, 'outcome' | 'durationMs'>
+const LOCAL_HIT: ReadResult = { outcome: 'hit', durationMs: 0 }
 
 /** How many lists a process loads at once: more of them would not end sooner, and take the database from all else. */
 export const MAX_LOADS = 4
@@ -134,7 +134,7 @@ export const MAX_LOADS = 4
 /** Makes the cache of popular posts lists and of the list of categories, over a source of them. */
 export function createLists<P = Post>(
   settings: Settings,
-  source: Source,
+  loaders: Loaders,
   backend: Backend,
   events: Pick<CacheEvents, 'emit' | 'counts'>,
 ): Lists<P> {
@@ -146,21 +146,21 @@ export function createLists<P = Post>(
     random: Math.random,
     nonce,
     policy: policyOf(settings),
-    refreshesBehind: settings.runsBetweenRequests,
+    refreshesBehind: settings.backgroundWork,
   })
   backend.listen(cache.hear)
-  const planOf = createPlanner(settings)
+  const resolve = createQueryResolver(settings)
   const filtersKey = entryKey(settings.prefix, 'filters')
   const decodedLists = new WeakMap<Uint8Array, DecodedList>()
   const decodedFilters = new WeakMap<Uint8Array, Record<(typeof FILTERS)[number], Set<string>>>()
 
   /** The query of the host gets a copy, which it may change. */
-  const loadPosts = (list: ListQuery) => async () => encodeList(await source.posts({ ...list }))
+  const loadPosts = (list: ListQuery) => async () => encodeList(await loaders.posts({ ...list }))
 
   function categoriesEntry(query: { days?: number | undefined }) {
-    const { categories } = source
+    const { categories } = loaders
     if (categories === undefined) return undefined
-    const days = daysOf(query, settings)
+    const days = resolveDays(query, settings)
     return {
       key: entryKey(settings.prefix, 'categories', days),
       load: async () => encodeList(await categories({ days })),
@@ -169,26 +169,26 @@ export function createLists<P = Post>(
   }
 
   function peek(query: PopularPostsQuery = {}): ListAnswer | undefined {
-    const { entry, limit, exclude } = planOf(query)
+    const { entry, limit, exclude } = resolve(query)
     if (entry.isFiltered) return undefined
     const answer = cache.peek(entry.key)
-    return answer && cut(answer, HIT, limit, exclude)
+    return answer && toAnswer(answer, LOCAL_HIT, limit, exclude)
   }
 
   async function read(query: PopularPostsQuery = {}): Promise<ListAnswer> {
-    const { entry, limit, exclude } = planOf(query)
-    if (!(await areFiltersKnown(entry))) return nothing()
+    const { entry, limit, exclude } = resolve(query)
+    if (!(await areFiltersKnown(entry))) return emptyAnswer()
     const answer = await cache.read(entry.key, loadPosts(entry.list), entry.rank)
-    return cut(answer, answer, limit, exclude)
+    return toAnswer(answer, answer, limit, exclude)
   }
 
   /** A filter that names nothing gets no key in the cache: otherwise a client could make any number of keys. */
-  async function areFiltersKnown({ list, isFiltered }: Entry): Promise<boolean> {
+  async function areFiltersKnown({ list, isFiltered }: CacheEntryRef): Promise<boolean> {
     if (!isFiltered) return true
-    const { value } = await cache.read(filtersKey, async () => encodeList([await source.filters()]))
+    const { value } = await cache.read(filtersKey, async () => encodeList([await loaders.filters()]))
     let known = decodedFilters.get(value)
     if (known === undefined) {
-      const { categories, tags, authors } = JSON.parse(Buffer.from(value).toString()) as Filters
+      const { categories, tags, authors } = JSON.parse(Buffer.from(value).toString()) as FilterSlugs
       known = { category: new Set(categories), tag: new Set(tags), author: new Set(authors) }
       decodedFilters.set(value, known)
     }
@@ -197,7 +197,7 @@ export function createLists<P = Post>(
     return isIn(category, list.category) && isIn(tag, list.tag) && isIn(author, list.author)
   }
 
-  function bodyOf(answer: StoredValue, limit?: number, exclude?: readonly string[]): ListBody {
+  function decodedBody(answer: StoredValue, limit?: number, exclude?: readonly string[]): ListBody {
     let list = decodedLists.get(answer.value)
     if (list === undefined) {
       list = new DecodedList(answer.value)
@@ -206,14 +206,14 @@ export function createLists<P = Post>(
     return list.body(limit, exclude)
   }
 
-  function cut(found: StoredValue, read: Read, limit?: number, exclude?: readonly string[]): ListAnswer {
+  function toAnswer(found: StoredValue, read: ReadResult, limit?: number, exclude?: readonly string[]): ListAnswer {
     return {
-      list: bodyOf(found, limit, exclude),
+      list: decodedBody(found, limit, exclude),
       outcome: read.outcome,
       ageSeconds: Math.floor(found.ageMs / 1000),
       ttlSeconds: Math.floor(found.freshForMs / 1000),
       durationMs: read.durationMs,
-      isAlone: backend.state().isDown,
+      isDegraded: backend.state().isDown,
     }
   }
 
@@ -228,14 +228,14 @@ export function createLists<P = Post>(
         const entry = categoriesEntry(query)
         if (entry === undefined) return undefined
         const answer = await cache.read(entry.key, entry.load, entry.rank)
-        return cut(answer, answer)
+        return toAnswer(answer, answer)
       },
       async refresh(query = {}, options) {
-        const { entry, limit, exclude } = planOf(query)
+        const { entry, limit, exclude } = resolve(query)
         if (!(await areFiltersKnown(entry))) return []
         const { rank } = entry
         const answer = await cache.refresh(entry.key, loadPosts(entry.list), { rank, withinMs: toMs(options) })
-        return postsOf(bodyOf(answer, limit, exclude))
+        return postsOf(decodedBody(answer, limit, exclude))
       },
       async refreshCategories(query = {}, options) {
         const entry = categoriesEntry(query)
@@ -243,7 +243,7 @@ export function createLists<P = Post>(
       },
       invalidate: (mode = 'hard', options = {}) => cache.invalidate(mode, options),
       backend: backend.state,
-      isDatabaseUp: source.isUp,
+      isDatabaseUp: loaders.isUp,
       stats: () => ({ ...events.counts(), ...backend.size(), isStoreDown: backend.state().isDown }),
     },
     async resume() {
@@ -257,14 +257,14 @@ export function createLists<P = Post>(
   }
 }
 
-function nothing(): ListAnswer {
+function emptyAnswer(): ListAnswer {
   return {
     list: new DecodedList(new Uint8Array()).body(),
     outcome: 'bypass',
     ageSeconds: 0,
     ttlSeconds: 0,
     durationMs: 0,
-    isAlone: false,
+    isDegraded: false,
   }
 }
 

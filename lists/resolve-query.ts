@@ -4,7 +4,7 @@ import type { ListQuery, Settings } from '../settings/options.ts'
 import { badQuery, combinedFilters, FILTERS, type PopularPostsQuery } from './query.ts'
 
 /** An entry of the cache: what to load and keep, under which key. */
-export interface Entry {
+export interface CacheEntryRef {
   key: string
   list: ListQuery
   isFiltered: boolean
@@ -12,29 +12,29 @@ export interface Entry {
 }
 
 /** A query made complete: an entry, and what to cut from it. */
-export interface Plan {
-  entry: Entry
+export interface ResolvedQuery {
+  entry: CacheEntryRef
   limit: number
   exclude: readonly string[]
 }
 
-const NOTHING: readonly string[] = []
+const NO_SLUGS: readonly string[] = []
 
 /** Makes a function that completes queries. */
-export function createPlanner(settings: Settings) {
+export function createQueryResolver(settings: Settings) {
   const { defaultLimit, maxLimit, prefix, combineFilters } = settings
   /** By order and window: made once, and keys that are the same string each time are found in half the time. */
-  const plain = { views: new Map<number, Entry>(), trending: new Map<number, Entry>() }
+  const unfiltered = { views: new Map<number, CacheEntryRef>(), trending: new Map<number, CacheEntryRef>() }
 
-  function plainEntry(sort: ListQuery['sort'], days: number): Entry {
-    const known = plain[sort].get(days)
+  function unfilteredEntry(sort: ListQuery['sort'], days: number): CacheEntryRef {
+    const known = unfiltered[sort].get(days)
     if (known !== undefined) return known
-    const entry = entryOf({ sort, days, limit: maxLimit }, { isFiltered: false })
-    plain[sort].set(days, entry)
+    const entry = toEntry({ sort, days, limit: maxLimit }, { isFiltered: false })
+    unfiltered[sort].set(days, entry)
     return entry
   }
 
-  function entryOf(list: ListQuery, { isFiltered }: { isFiltered: boolean }): Entry {
+  function toEntry(list: ListQuery, { isFiltered }: { isFiltered: boolean }): CacheEntryRef {
     const parts: string[] = list.sort === 'views' ? [] : ['sort', list.sort]
     for (const name of FILTERS) {
       const slug = list[name]
@@ -44,29 +44,29 @@ export function createPlanner(settings: Settings) {
     return { key: entryKey(prefix, maxLimit, list.days, ...parts), list, isFiltered, rank }
   }
 
-  function filteredEntry(sort: ListQuery['sort'], days: number, query: PopularPostsQuery): Entry {
+  function filteredEntry(sort: ListQuery['sort'], days: number, query: PopularPostsQuery): CacheEntryRef {
     const list: ListQuery = { sort, days, limit: maxLimit }
-    const given = FILTERS.filter((name) => query[name] !== undefined)
-    for (const name of given) {
+    const named = FILTERS.filter((name) => query[name] !== undefined)
+    for (const name of named) {
       const slug = query[name]
       if (typeof slug !== 'string') throw badQuery(name, slug, settings)
       list[name] = slug
     }
-    if (given.length > 1 && !combineFilters) throw combinedFilters(given)
-    return entryOf(list, { isFiltered: true })
+    if (named.length > 1 && !combineFilters) throw combinedFilters(named)
+    return toEntry(list, { isFiltered: true })
   }
 
   /**
    * Completes a query.
    * @throws `PP_BAD_QUERY`, 400, naming the parameters, what is allowed and what came.
    */
-  return function planOf(query: PopularPostsQuery): Plan {
-    const { limit = defaultLimit, sort = 'views', exclude = NOTHING, category, tag, author } = query
+  return function resolve(query: PopularPostsQuery): ResolvedQuery {
+    const { limit = defaultLimit, sort = 'views', exclude = NO_SLUGS, category, tag, author } = query
     if (!Number.isInteger(limit) || limit < 1) throw badQuery('limit', limit, settings)
     if (sort !== 'views' && sort !== 'trending') throw badQuery('sort', sort, settings)
-    const days = daysOf(query, settings)
+    const days = resolveDays(query, settings)
     const isPlain = category === undefined && tag === undefined && author === undefined
-    const entry = isPlain ? plainEntry(sort, days) : filteredEntry(sort, days, query)
+    const entry = isPlain ? unfilteredEntry(sort, days) : filteredEntry(sort, days, query)
     return { entry, limit: Math.min(limit, maxLimit), exclude }
   }
 }
@@ -78,7 +78,7 @@ export function rankOf({ days, isFiltered }: { days: number; isFiltered: boolean
 }
 
 /** The window of a query, checked as queries of lists are. */
-export function daysOf({ days }: { days?: number | undefined }, settings: Settings): number {
+export function resolveDays({ days }: { days?: number | undefined }, settings: Settings): number {
   const { defaultDays, maxDays } = settings
   if (days === undefined) return defaultDays
   if (!Number.isInteger(days) || days < 0 || days > maxDays) throw badQuery('days', days, settings)

@@ -5,7 +5,7 @@ const NEWLINE = 0x0a
 const [OPEN, COMMA, CLOSE] = [Buffer.from('['), Buffer.from(','), Buffer.from(']')]
 
 /** What is made of a list and kept may take so many times its own bytes (not counting what is compressed). */
-const KEPT_RATIO = 3
+const MAX_BODIES_RATIO = 3
 
 /**
  * A list as the cache holds it: one JSON text a line. JSON has no raw line breaks, so every shorter list is the first
@@ -31,7 +31,7 @@ export class DecodedList {
       start = end + 1
     }
     // Brackets are more than the list, where that is short.
-    const maxSize = KEPT_RATIO * (all.length + 2)
+    const maxSize = MAX_BODIES_RATIO * (all.length + 2)
     this.#bodies = new LRUCache({ maxSize, sizeCalculation: ({ body }) => body.length })
   }
 

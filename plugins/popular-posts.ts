@@ -4,7 +4,7 @@ import { createServices, type Services } from '../composition/services.ts'
 import { findHostRedis } from '../lib/host-redis.ts'
 import type { PopularPosts } from '../lists/popular-posts.ts'
 import categoriesRoute from '../routes/categories.ts'
-import { guarded, handleOwnError } from '../routes/errors.ts'
+import { handleOwnError, withOwnErrors } from '../routes/errors.ts'
 import invalidateRoute from '../routes/invalidate.ts'
 import popularPostsRoute from '../routes/popular-posts.ts'
 import viewsRoute from '../routes/views.ts'
@@ -54,7 +54,7 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
   services.set(lists.popularPosts, made)
   app.decorate('popularPosts', lists.popularPosts)
   if (database !== undefined) app.decorate('postViews', database.views.postViews)
-  if (!settings.runsBetweenRequests) await app.register(freezeHooks, { resume: lists.resume, idle })
+  if (!settings.backgroundWork) await app.register(freezeHooks, { resume: lists.resume, idle })
   else if (database !== undefined) app.addHook('onReady', async () => database.problems.checkSoon())
   if (settings.routes !== false) await addRoutes(app, settings, made)
 }
@@ -63,7 +63,7 @@ async function addRoutes(app: FastifyInstance, settings: Settings, { lists, data
   const routes = async (scope: FastifyInstance) => {
     scope.setErrorHandler(handleOwnError)
     scope.addHook('onRoute', (route) => {
-      route.handler = guarded(route.handler)
+      route.handler = withOwnErrors(route.handler)
     })
     await scope.register(popularPostsRoute, { settings, lists })
     await scope.register(categoriesRoute, { settings, lists })

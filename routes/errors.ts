@@ -6,7 +6,7 @@ import { loggedError } from '../lib/logged-error.ts'
 const InternalError = createError<[{ cause: unknown }]>('PP_INTERNAL_ERROR', 'Something went wrong on our side.', 500)
 
 /** The errors that our routes cause: ours, and Fastify's for requests that do not fit. */
-const OURS =
+const OWN_ERROR_CODES =
   /^(?:PP_\w+|FST_ERR_VALIDATION|FST_ERR_CTP_(?:BODY_TOO_LARGE|(?:EMPTY|INVALID)_JSON_BODY|INVALID_MEDIA_TYPE|EMPTY_TYPE|INVALID_CONTENT_LENGTH))$/
 
 declare module 'fastify' {
@@ -53,22 +53,22 @@ export async function handleOwnError(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   // Thrown in a promise, because Fastify sends what is thrown without one and is no `Error` as a body.
-  if (!isOurs(error)) throw error
+  if (!isOwnError(error)) throw error
   return handleError(error, request, reply)
 }
 
-function isOurs(error: unknown): boolean {
-  return OURS.test(String((error as { code?: unknown } | null | undefined)?.code))
+function isOwnError(error: unknown): boolean {
+  return OWN_ERROR_CODES.test(String((error as { code?: unknown } | null | undefined)?.code))
 }
 
 /**
  * A handler of ours whose unexpected errors are told from those of the host's hooks: they are logged here, and leave without
  * their text, whatever the host's error handler does.
  */
-export function guarded(handler: RouteHandlerMethod): RouteHandlerMethod {
+export function withOwnErrors(handler: RouteHandlerMethod): RouteHandlerMethod {
   return function (request, reply) {
     const refuse = (error: unknown): never => {
-      throw isOurs(error) ? error : internalError(error, request)
+      throw isOwnError(error) ? error : internalError(error, request)
     }
     try {
       const result = handler.call(this, request, reply)

@@ -3,10 +3,10 @@ import type { FastifyPluginAsync } from 'fastify'
 import { Type } from 'typebox'
 import type { Lists } from '../lists/popular-posts.ts'
 import { operation } from './operation.ts'
-import { answer } from './responses.ts'
+import { jsonResponse } from './responses.ts'
 
 /** A probe gets its answer after this time at the latest: a list that is still loading cannot be answered yet. */
-const PATIENCE_MS = 1_000
+const READY_TIMEOUT_MS = 1_000
 
 const upOrDown = Type.Enum(['up', 'down'])
 const readiness = Type.Object({
@@ -23,16 +23,16 @@ const checksOf = (database: string, cache: string) => ({
   cache: { status: cache, kind: 'redis' },
 })
 
-const live = {
+const livenessSpec = {
   operationId: 'getLiveness',
   summary: 'The process is up',
   tags: ['operations'],
   response: {
-    200: answer('It is.', Type.Object({ status: Type.Enum(['ok']) }), { status: 'ok' }),
+    200: jsonResponse('It is.', Type.Object({ status: Type.Enum(['ok']) }), { status: 'ok' }),
   },
 }
 
-const ready = {
+const readinessSpec = {
   operationId: 'getReadiness',
   summary: 'The list that every page shows can be answered',
   description:
@@ -40,8 +40,8 @@ const ready = {
     'a second at most.',
   tags: ['operations'],
   response: {
-    200: answer('It can.', readiness, { status: 'degraded', checks: checksOf('up', 'down') }),
-    503: answer('It cannot.', readiness, { status: 'unavailable', checks: checksOf('down', 'up') }),
+    200: jsonResponse('It can.', readiness, { status: 'degraded', checks: checksOf('up', 'down') }),
+    503: jsonResponse('It cannot.', readiness, { status: 'unavailable', checks: checksOf('down', 'up') }),
   },
 }
 
@@ -54,9 +54,9 @@ const health: FastifyPluginAsync<{ lists: Lists }> = async (app, { lists: { popu
     reply.header('cache-control', 'no-store')
   })
 
-  app.get('/health/live', operation(app, live, {}), async () => ({ status: 'ok' }))
+  app.get('/health/live', operation(app, livenessSpec, {}), async () => ({ status: 'ok' }))
 
-  app.get('/health/ready', operation(app, ready, {}), async (_request, reply) => {
+  app.get('/health/ready', operation(app, readinessSpec, {}), async (_request, reply) => {
     const { isDatabaseUp, read, backend } = popularPosts
     const isListed = () =>
       read().then(
@@ -66,7 +66,7 @@ const health: FastifyPluginAsync<{ lists: Lists }> = async (app, { lists: { popu
       )
     const [isUp, canServe] = await Promise.all([
       isDatabaseUp?.() ?? true,
-      peek() !== undefined || Promise.race([isListed(), sleep(PATIENCE_MS, false, { ref: false })]),
+      peek() !== undefined || Promise.race([isListed(), sleep(READY_TIMEOUT_MS, false, { ref: false })]),
     ])
     const { kind, isDown } = backend()
     const status = !canServe ? 'unavailable' : isUp && !isDown ? 'ok' : 'degraded'

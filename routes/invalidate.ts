@@ -3,11 +3,11 @@ import { Type } from 'typebox'
 import type { Lists } from '../lists/popular-posts.ts'
 import { createTokenCheck, GUESSES } from './admin-token.ts'
 import { operation } from './operation.ts'
-import { answer, failure, retryAfter } from './responses.ts'
+import { errorResponse, jsonResponse, retryAfterHeader } from './responses.ts'
 
 const mode = Type.Optional(Type.Enum(['hard', 'soft'], { description: 'hard (default) or soft' }))
 
-const described = {
+const spec = {
   operationId: 'invalidate',
   summary: 'Make every list outdated',
   description:
@@ -15,24 +15,26 @@ const described = {
     'refresh runs. The mode is in the query or in the body; the body counts.',
   tags: ['operations'],
   response: {
-    200: answer('It is final.', Type.Object({ invalidated: Type.Enum(['hard', 'soft']) }), { invalidated: 'hard' }),
-    400: failure(400, 'The mode is not one of the two, or the body is not JSON.', {
+    200: jsonResponse('It is final.', Type.Object({ invalidated: Type.Enum(['hard', 'soft']) }), {
+      invalidated: 'hard',
+    }),
+    400: errorResponse(400, 'The mode is not one of the two, or the body is not JSON.', {
       code: 'FST_ERR_VALIDATION',
       message: 'querystring/mode must be equal to one of the allowed values',
     }),
-    401: failure(401, 'The token is not the one.', {
+    401: errorResponse(401, 'The token is not the one.', {
       code: 'PP_UNAUTHORIZED',
       message: 'Expected the admin token as a bearer token.',
     }),
-    429: failure(429, 'Too many wrong tokens from one address; the right one is refused, too.', {
+    429: errorResponse(429, 'Too many wrong tokens from one address; the right one is refused, too.', {
       code: 'PP_TOO_MANY_GUESSES',
       message: `Expected at most ${GUESSES.max} wrong admin tokens a minute from one address.`,
-      headers: retryAfter,
+      headers: retryAfterHeader,
     }),
-    503: failure(503, 'The cache could not confirm it.', {
+    503: errorResponse(503, 'The cache could not confirm it.', {
       code: 'PP_UNCONFIRMED',
       message: 'Expected Redis to confirm the invalidation, but it could not be asked. Try again.',
-      headers: retryAfter,
+      headers: retryAfterHeader,
     }),
   },
 }
@@ -59,7 +61,7 @@ const invalidate: FastifyPluginAsyncTypebox<InvalidateRouteOptions> = async (app
   })
   app.post(
     '/posts/popular/invalidate',
-    operation(app, described, {
+    operation(app, spec, {
       querystring: Type.Object({ mode }),
       body: Type.Optional(Type.Union([Type.Null(), Type.Object({ mode })])),
     }),

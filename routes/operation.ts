@@ -18,12 +18,12 @@ export interface Operation {
  */
 export function operation<Request extends FastifySchema>(
   app: { prefix: string },
-  { operationId, ...described }: Operation,
+  { operationId, ...description }: Operation,
   request: Request,
 ) {
   const schema: Request = {
     ...request,
-    ...described,
+    ...description,
     operationId: operationId + app.prefix.replaceAll(/[^a-zA-Z0-9]+/g, '_'),
   }
   return { schema, validatorCompiler: compileRoute, serializerCompiler: () => JSON.stringify, schemaErrorFormatter }

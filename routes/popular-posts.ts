@@ -1,13 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { checkedQuery, type ListRouteOptions, querySchema } from './query-schema.ts'
-import { badQuery, listResponses, noList } from './responses.ts'
+import { badQueryResponse, listResponses, noListResponse } from './responses.ts'
 import { createListSender } from './send-list.ts'
-import { own, post } from './shapes.ts'
+import { customItem, postItem } from './shapes.ts'
 
 /** `GET /posts/popular`: the most popular posts, most popular first. */
 const popularPosts: FastifyPluginAsyncTypebox<ListRouteOptions> = async (app, { settings, lists }) => {
-  const { schema: items, example } = settings.load ? own : post
-  const described = {
+  const { schema: items, example } = settings.load ? customItem : postItem
+  const spec = {
     operationId: 'listPopularPosts',
     summary: 'The most popular posts',
     description:
@@ -17,13 +17,13 @@ const popularPosts: FastifyPluginAsyncTypebox<ListRouteOptions> = async (app, { 
       (settings.combineFilters ? '' : 'One of them at a time: more give 400. ') +
       'Unknown parameters are ignored.',
     tags: ['posts'],
-    response: { ...listResponses(items, example), 400: badQuery, 503: noList },
+    response: { ...listResponses(items, example), 400: badQueryResponse, 503: noListResponse },
   }
   const sendList = createListSender(settings)
-  app.get('/posts/popular', checkedQuery(app, described, querySchema(settings), settings), (request, reply) => {
+  app.get('/posts/popular', checkedQuery(app, spec, querySchema(settings), settings), (request, reply) => {
     // What is here needs no promise.
-    const here = lists.peek(request.query)
-    if (here !== undefined) return sendList(request, reply, here)
+    const cached = lists.peek(request.query)
+    if (cached !== undefined) return sendList(request, reply, cached)
     return lists.popularPosts.read(request.query).then((answer) => sendList(request, reply, answer))
   })
 }

@@ -29,7 +29,7 @@ export function querySchema(settings: Settings) {
 }
 
 /** What a query may be that was not checked yet. */
-type Asked = Partial<Record<Parameter, unknown>>
+type UncheckedQuery = Partial<Record<Parameter, unknown>>
 
 /**
  * Route options that describe an operation, and check its query. What Ajv's coercion would let pass as an integer (`1e3`,
@@ -37,7 +37,7 @@ type Asked = Partial<Record<Parameter, unknown>>
  */
 export function checkedQuery<P extends TProperties>(
   app: { prefix: string },
-  described: Operation,
+  spec: Operation,
   properties: P,
   settings: Settings,
 ) {
@@ -45,7 +45,7 @@ export function checkedQuery<P extends TProperties>(
 
   function compile(route: Parameters<typeof compileRoute>[0]) {
     const check = compileRoute(route)
-    return (query: Asked) => {
+    return (query: UncheckedQuery) => {
       for (const name of integers) {
         const value = query[name]
         if (value === undefined) continue
@@ -59,5 +59,5 @@ export function checkedQuery<P extends TProperties>(
     }
   }
 
-  return { ...operation(app, described, { querystring: Type.Object(properties) }), validatorCompiler: compile }
+  return { ...operation(app, spec, { querystring: Type.Object(properties) }), validatorCompiler: compile }
 }

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import { error } from './shapes.ts'
+import { errorSchema } from './shapes.ts'
 
 interface Header {
   type: 'string' | 'integer'
@@ -7,14 +7,14 @@ interface Header {
 }
 
 // Not as `examples`, which OpenAPI 3.0 does not have.
-const described = (description: string, example: string | number) => `${description} Example: \`${example}\`.`
+const withExample = (description: string, example: string | number) => `${description} Example: \`${example}\`.`
 const text = (description: string, example: string): Header => ({
   type: 'string',
-  description: described(description, example),
+  description: withExample(description, example),
 })
 const number = (description: string, example: number): Header => ({
   type: 'integer',
-  description: described(description, example),
+  description: withExample(description, example),
 })
 
 const uncached = { 'cache-control': text('Not to be stored.', 'no-store') }
@@ -51,17 +51,17 @@ export function listResponses(items: object, example: object) {
 }
 
 /** An answer without a body. */
-export function empty(description: string) {
+export function emptyResponse(description: string) {
   return { type: 'null', description, headers: uncached }
 }
 
 /** An answer that is not a list, and not stored. */
-export function answer(description: string, schema: object, example: object) {
+export function jsonResponse(description: string, schema: object, example: object) {
   return json(schema, description, uncached, example)
 }
 
 /** An answer that is text. */
-export function plainText(description: string, example: string) {
+export function textResponse(description: string, example: string) {
   return { description, headers: uncached, content: { 'text/plain': { schema: { type: 'string' }, example } } }
 }
 
@@ -72,21 +72,21 @@ interface Failure {
 }
 
 /** An error, in Fastify's own shape. */
-export function failure(statusCode: number, description: string, { code, message, headers = {} }: Failure) {
+export function errorResponse(statusCode: number, description: string, { code, message, headers = {} }: Failure) {
   const example = { statusCode, code, error: STATUS_CODES[statusCode], message }
-  return json(error, description, { ...uncached, ...headers }, example)
+  return json(errorSchema, description, { ...uncached, ...headers }, example)
 }
 
 /** When to try again. */
-export const retryAfter = { 'retry-after': number('In so many seconds it is worth another try.', 1) }
+export const retryAfterHeader = { 'retry-after': number('In so many seconds it is worth another try.', 1) }
 
-export const badQuery = failure(400, 'A parameter is not what it must be.', {
+export const badQueryResponse = errorResponse(400, 'A parameter is not what it must be.', {
   code: 'PP_BAD_QUERY',
   message: 'Expected days to be an integer from 0 to 365 (0 is all time), got "week".',
 })
 
-export const noList = failure(503, 'The list could not be loaded, and there is no older one.', {
+export const noListResponse = errorResponse(503, 'The list could not be loaded, and there is no older one.', {
   code: 'PP_LOAD_FAILED',
   message: 'Expected the list to load, but loading it failed.',
-  headers: retryAfter,
+  headers: retryAfterHeader,
 })

@@ -4,7 +4,7 @@ import fresh from 'fresh'
 import { LRUCache } from 'lru-cache'
 import type { Encoding, Representation } from '../lists/list-body.ts'
 import type { ListAnswer } from '../lists/popular-posts.ts'
-import { LOOKED_AT } from '../views/strangers-text.ts'
+import { MAX_HEADER_LENGTH } from '../views/client-text.ts'
 
 interface HttpCaching {
   maxAgeSeconds: number
@@ -46,7 +46,7 @@ export function createListSender({ maxAgeSeconds, staleWhileRevalidateSeconds, s
   }
 
   function knownHeaders(sent: Representation, encoding: string, answer: ListAnswer): Headers {
-    if (answer.outcome !== 'hit' || answer.isAlone) return headersOf(sent, encoding, answer)
+    if (answer.outcome !== 'hit' || answer.isDegraded) return headersOf(sent, encoding, answer)
     const { ageSeconds, ttlSeconds } = answer
     const known = hits.get(sent)
     if (known !== undefined && known.ageSeconds === ageSeconds && known.ttlSeconds === ttlSeconds) return known.headers
@@ -59,7 +59,7 @@ export function createListSender({ maxAgeSeconds, staleWhileRevalidateSeconds, s
     const { list } = answer
     const accepted = request.headers['accept-encoding']
     // What is longer than any browser's is not parsed, nor remembered.
-    const isOdd = accepted === undefined || accepted.length > LOOKED_AT
+    const isOdd = accepted === undefined || accepted.length > MAX_HEADER_LENGTH
     const encoding = isOdd ? 'identity' : negotiator.negotiate(accepted)
     const sent = encoding === 'br' || encoding === 'gzip' ? list.encoded(encoding) : list
     const headers = knownHeaders(sent, sent === list ? 'identity' : String(encoding), answer)
@@ -71,7 +71,7 @@ export function createListSender({ maxAgeSeconds, staleWhileRevalidateSeconds, s
   }
 }
 
-function cacheStatus({ outcome, ttlSeconds, isAlone }: ListAnswer): string {
+function cacheStatus({ outcome, ttlSeconds, isDegraded: isAlone }: ListAnswer): string {
   switch (outcome) {
     case 'hit':
     case 'stale':

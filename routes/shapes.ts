@@ -25,7 +25,7 @@ const EXAMPLE_POST = {
 }
 
 /** A post of a list, as `PopularPost` of `db/popular-posts.ts`. */
-export const post = {
+export const postItem = {
   example: EXAMPLE_POST,
   schema: Type.Object(
     {
@@ -57,7 +57,7 @@ export const post = {
 }
 
 /** As `PopularCategory` of `db/categories.ts`. */
-export const category = {
+export const categoryItem = {
   example: { name: 'Mishaps', slug: 'mishaps', postCount: 9, views: 5120 },
   schema: Type.Object(
     {
@@ -70,13 +70,13 @@ export const category = {
 }
 
 /** Items of a list of the host's own making. */
-export const own = {
+export const customItem = {
   example: { slug: 'hello-world' },
   schema: Type.Object({}, { additionalProperties: true, description: "An item of the site's own making." }),
 }
 
 /** Every error. */
-export const error = Type.Object(
+export const errorSchema = Type.Object(
   {
     statusCode: Type.Integer({ minimum: 400, maximum: 599 }),
     code: Type.String({ description: 'For programs: `PP_…`, or `FST_…` where it is of Fastify.' }),

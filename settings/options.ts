@@ -1,7 +1,7 @@
 import createError from '@fastify/error'
 import type { Kysely } from 'kysely'
 import { Type } from 'typebox'
-import type { Filters } from '../db/filters.ts'
+import type { FilterSlugs } from '../db/filters.ts'
 import type { Tables } from '../db/popular-posts.ts'
 import { urlProblems } from '../lib/connection-urls.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
@@ -44,7 +44,7 @@ const schema = Type.Object(
     maxAgeSeconds: seconds(60),
     staleWhileRevalidateSeconds: seconds(300),
     staleIfErrorSeconds: seconds(DAY_SECONDS),
-    runsBetweenRequests: Type.Boolean({ default: true, expected: 'true or false' }),
+    backgroundWork: Type.Boolean({ default: true, expected: 'true or false' }),
     loadTimeoutSeconds: seconds(30, 1),
     routes: Type.Union([Type.Literal(false), Type.String({ pattern: '^(/[^/]+)*$' })], {
       default: '',
@@ -153,7 +153,7 @@ export interface PopularPostsOptions {
    * to run after an answer (a stale list is refreshed before it, by one request in the fleet), no timer counts views (call
    * `flush`), changes announced by the database are not heard, and connections are looked after when it thaws.
    */
-  runsBetweenRequests?: boolean | undefined
+  backgroundWork?: boolean | undefined
   /** A load that takes longer has failed. Default 30. */
   loadTimeoutSeconds?: number | undefined
   /** Prefix of the routes, such as `/api`; `false` registers none. Default none: `/posts/popular` and `/categories`. */
@@ -188,7 +188,7 @@ export interface PopularPostsOptions {
    * The slugs that your `load` can filter by: readers can find out which they are, so leave out what is not public. Without it,
    * and without `db`, every filtered list is empty.
    */
-  loadFilters?: (() => Promise<Filters>) | undefined
+  loadFilters?: (() => Promise<FilterSlugs>) | undefined
 }
 
 /** Options without a default. */

@@ -1,7 +1,7 @@
 import type { CacheEvent } from '../cache/events.ts'
 import type { PopularPosts } from '../lists/popular-posts.ts'
 import type { CacheEvents } from './cache-events.ts'
-import { type AnyRegistry, mirror } from './collected-metrics.ts'
+import { type AnyRegistry, registerCollected } from './collected-metrics.ts'
 import { DurationHistogram } from './duration-histogram.ts'
 
 interface Measured {
@@ -15,7 +15,7 @@ export function measureCache({ popularPosts, events }: Measured, register: AnyRe
   const { observe, invalidations } = createObserver(register)
   events.observe(observe)
 
-  mirror(register, 'counter', [
+  registerCollected(register, 'counter', [
     {
       name: 'popular_posts_reads_total',
       help: 'Lists answered: hit, fresh from the cache; stale, past their time; miss, after a load or the wait for one.',
@@ -66,7 +66,7 @@ export function measureCache({ popularPosts, events }: Measured, register: AnyRe
       read: () => stats().storeFailures,
     },
   ])
-  mirror(register, 'gauge', [
+  registerCollected(register, 'gauge', [
     {
       name: 'popular_posts_memory_entries',
       help: 'Lists in the memory of this process, copies of those in Redis aside.',
@@ -79,7 +79,7 @@ export function measureCache({ popularPosts, events }: Measured, register: AnyRe
     },
   ])
   if (backend().kind !== 'redis') return
-  mirror(register, 'gauge', [
+  registerCollected(register, 'gauge', [
     {
       name: 'popular_posts_redis_up',
       help: '1 while Redis is in reach, 0 while this process keeps to itself. Not there without Redis.',

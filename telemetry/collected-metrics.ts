@@ -8,7 +8,7 @@ export interface Register {
   registerMetric(metric: never): void
 }
 
-interface Mirrored {
+interface CollectedMetric {
   name: string
   help: string
   /** The name of the label whose values `read` answers. */
@@ -18,7 +18,11 @@ interface Mirrored {
 }
 
 /** Metrics whose values are kept elsewhere, and read when somebody asks: they cost nothing in between. */
-export function mirror(register: AnyRegistry, type: 'counter' | 'gauge', metrics: readonly Mirrored[]): void {
+export function registerCollected(
+  register: AnyRegistry,
+  type: 'counter' | 'gauge',
+  metrics: readonly CollectedMetric[],
+): void {
   const Metric = type === 'counter' ? Counter : Gauge
   for (const { name, help, label, read } of metrics) {
     const labelNames = label === undefined ? [] : [label]

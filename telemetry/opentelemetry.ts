@@ -76,13 +76,13 @@ export function watchWithOpenTelemetry(meter: Meter): () => void {
     unit: 's',
   })
 
-  function hear(message: unknown): void {
+  function onEvent(message: unknown): void {
     const event = message as CacheEvent
     counts.count(event)
     if (event.type === 'loaded') loads.record(event.durationMs / 1000, { outcome: 'loaded' })
     if (event.type === 'load-failed') loads.record(event.durationMs / 1000, { outcome: 'failed' })
     if (event.type === 'waited') waits.record(event.durationMs / 1000)
   }
-  subscribe('fastify-popular-posts', hear)
-  return () => void unsubscribe('fastify-popular-posts', hear)
+  subscribe('fastify-popular-posts', onEvent)
+  return () => void unsubscribe('fastify-popular-posts', onEvent)
 }

@@ -1,9 +1,9 @@
 import type { PostViews } from '../views/post-views.ts'
-import { type AnyRegistry, mirror } from './collected-metrics.ts'
+import { type AnyRegistry, registerCollected } from './collected-metrics.ts'
 
 /** Metrics of the counting of views. */
 export function measureViews({ stats }: Pick<PostViews, 'stats'>, register: AnyRegistry): void {
-  mirror(register, 'counter', [
+  registerCollected(register, 'counter', [
     {
       name: 'popular_posts_views_total',
       help: 'Views by what became of them; dropped: lost, because Redis or the database could not be reached.',

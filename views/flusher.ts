@@ -1,12 +1,12 @@
-import { BATCH_NUMBERS, type BufferedViews, type ViewBuffer } from './view-buffer.ts'
+import { MAX_BATCH_COUNTS, type ViewBuffer, type ViewCount } from './view-buffer.ts'
 
 /**
  * Counts a batch in the database, exactly once for an id. `read` is not called when the id is known.
  * @returns `late`: what was read is too old to be counted.
  */
-export type CountBatch = (id: string, read: () => Promise<BufferedViews[]>) => Promise<'counted' | 'before' | 'late'>
+export type CountBatch = (id: string, read: () => Promise<ViewCount[]>) => Promise<'counted' | 'before' | 'late'>
 
-export interface Flushed {
+export interface FlushResult {
   /** Batches counted now. */
   batches: number
   /** Views in them. */
@@ -18,7 +18,7 @@ export interface Flushed {
 }
 
 /** What one flush did. */
-export interface FlushReport extends Flushed {
+export interface FlushReport extends FlushResult {
   /** The first error; `undefined`: all went well. */
   error: unknown
 }
@@ -47,7 +47,7 @@ interface FlushOptions {
 const ASIDE_MS = 600_000
 
 /** What other processes have left, and what was set aside, has half as much time again. */
-const OTHERS_SHARE = 0.5
+const OTHERS_TIME_SHARE = 0.5
 
 /**
  * Moves views from the buffer to the database. Any number of processes may do so at once, and be killed at any moment:
@@ -84,7 +84,7 @@ export function createFlusher(options: FlusherOptions) {
   }
 
   /** Counts a batch, or sets it aside. Rejects where the database or the buffer is at fault. `true`: it is out of the way. */
-  async function attempt(id: string, report: FlushReport): Promise<boolean> {
+  async function countOrSetAside(id: string, report: FlushReport): Promise<boolean> {
     try {
       return await countAndDrop(id, report)
     } catch (error) {
@@ -120,11 +120,11 @@ export function createFlusher(options: FlusherOptions) {
       const done = new Set<string>()
       report.aside = aside.length
       for (const one of isMade ? [id, ...others] : others) {
-        if (one !== id && isOver(1 + OTHERS_SHARE)) break
+        if (one !== id && isOver(1 + OTHERS_TIME_SHARE)) break
         tried.add(one)
-        if (await attempt(one, report)) done.add(one)
+        if (await countOrSetAside(one, report)) done.add(one)
       }
-      report.waiting = ids.filter((one) => !done.has(one)).length + Math.ceil(left / BATCH_NUMBERS)
+      report.waiting = ids.filter((one) => !done.has(one)).length + Math.ceil(left / MAX_BATCH_COUNTS)
       // No batch at all: another process has taken one at the same moment.
       if (isLast || (ids.length > 0 && done.size === 0)) return
       if (!isEnding) await rest(performance.now() - batchAtMs)

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { BATCH_NUMBERS, type BufferedViews, MAX_ASIDE, MAX_BATCHES, type ViewBuffer } from './view-buffer.ts'
+import { MAX_ASIDE, MAX_BATCH_COUNTS, MAX_BATCHES, type ViewBuffer, type ViewCount } from './view-buffer.ts'
 
 interface MemoryViewBufferOptions {
   /** A visitor counts once a post in this time. */
@@ -12,11 +12,11 @@ interface MemoryViewBufferOptions {
 export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: MemoryViewBufferOptions): ViewBuffer {
   /** When each visitor was counted, oldest first. */
   const seen = new Map<string, number>()
-  const batches = new Map<string, BufferedViews[]>()
+  const batches = new Map<string, ViewCount[]>()
   /** When each batch that is set aside is due, by the clock of the process. */
   const aside = new Map<string, number>()
   const salts = new Map<string, Buffer>()
-  const buffer = new Map<string, BufferedViews>()
+  const buffer = new Map<string, ViewCount>()
   /** Goes on where the last part ended: a new one would pass over the room of all that was taken before. */
   let entries = buffer.entries()
 
@@ -24,7 +24,7 @@ export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: 
     Math.abs(timeMs - countedAtMs) < windows * dedupSeconds * 1000
 
   /** Two windows are kept: a clock that goes back by one still finds what is a repeat. */
-  function forget(timeMs: number): void {
+  function evict(timeMs: number): void {
     for (const [visitor, countedAtMs] of seen) {
       if (seen.size <= maxVisitors && isWithin(2, countedAtMs, timeMs)) break
       seen.delete(visitor)
@@ -32,9 +32,9 @@ export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: 
   }
 
   /** Takes the first numbers of the buffer, in the order in which they came. */
-  function takeSome(): BufferedViews[] {
-    const taken: BufferedViews[] = []
-    while (taken.length < BATCH_NUMBERS) {
+  function takeOldest(): ViewCount[] {
+    const taken: ViewCount[] = []
+    while (taken.length < MAX_BATCH_COUNTS) {
       const { value, done } = entries.next()
       if (done === true) {
         entries = buffer.entries()
@@ -51,7 +51,7 @@ export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: 
       if (visitors.some((visitor) => isWithin(1, seen.get(visitor) ?? Number.NEGATIVE_INFINITY, timeMs))) return false
       seen.delete(visitors[0])
       seen.set(visitors[0], timeMs)
-      forget(timeMs)
+      evict(timeMs)
       const field = `${quarterMs} ${postId}`
       const known = buffer.get(field)
       if (known === undefined) buffer.set(field, { postId, quarterMs, views: 1 })
@@ -60,7 +60,7 @@ export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: 
     },
 
     async take(id) {
-      if (buffer.size > 0 && batches.size - aside.size < MAX_BATCHES) batches.set(id, takeSome())
+      if (buffer.size > 0 && batches.size - aside.size < MAX_BATCHES) batches.set(id, takeOldest())
       const nowMs = performance.now()
       const isDue = (batchId: string) => (aside.get(batchId) ?? 0) <= nowMs
       const ids = [...batches.keys()]

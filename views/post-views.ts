@@ -5,7 +5,7 @@ import { LRUCache } from 'lru-cache'
 import { countBatch, quarterOf } from '../db/count-views.ts'
 import { findLivePost } from '../db/live-post.ts'
 import type { Tables } from '../db/popular-posts.ts'
-import { type Pruned, prune as pruneCounters } from '../db/retention.ts'
+import { type PruneResult, prune as pruneCounters } from '../db/retention.ts'
 import { systemClock } from '../lib/clock.ts'
 import { withinDeadline } from '../lib/deadline.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
@@ -14,19 +14,19 @@ import type { Logger } from '../lib/logger.ts'
 import { nonce } from '../lib/nonce.ts'
 import type { Settings } from '../settings/options.ts'
 import { startFlushTimer } from './flush-timer.ts'
-import { createFlusher, type Flushed, type FlushReport } from './flusher.ts'
+import { createFlusher, type FlushReport, type FlushResult } from './flusher.ts'
 import { createMemoryViewBuffer } from './memory-view-buffer.ts'
-import { createRecorder, type ViewOutcome, type ViewRequest } from './recorder.ts'
+import { createRecorder, type RequestInfo, type ViewOutcome } from './recorder.ts'
 import { createRedisViewBuffer } from './redis-view-buffer.ts'
-import { copyOf } from './strangers-text.ts'
+import { detachedCopy } from './client-text.ts'
 import type { ViewBuffer } from './view-buffer.ts'
 
 /** A view to record. */
-export interface View {
+export interface ViewInput {
   /** The slug of the post. */
   slug: string
   /** The request of the reader; in Fastify, `request`. */
-  request: ViewRequest
+  request: RequestInfo
   /** The reader, where the site knows who it is: one person on two devices counts once. */
   userId?: string | undefined
 }
@@ -43,20 +43,20 @@ export interface PostViews {
    * @param view.request the address of the client is `request.ip`: set Fastify's `trustProxy` behind a proxy.
    * @returns what became of the view; `undefined` when there is no live post with this slug.
    */
-  record(view: View): Promise<ViewOutcome | undefined>
+  record(view: ViewInput): Promise<ViewOutcome | undefined>
   /**
    * Counts in the database what has been recorded; with Redis, what all processes have recorded. A flush ends after 15 s (10 s
    * after a statement that hangs), also where more is left: `waiting` says how many batches.
    * @throws the first error of the database or of Redis. No view is lost: the next flush goes on from there.
    */
-  flush(): Promise<Flushed>
+  flush(): Promise<FlushResult>
   /**
    * Deletes counters that no list reads any more: hours after 2 days, days after 400 days, ids of counted batches after 7 days.
    * One call deletes at most 20,000 rows of a table; `hasMore` says whether to call again. A timer of the plugin calls it every
    * hour, unless `viewFlushSeconds` is 0.
    * @throws the error of the database. What was deleted before stays deleted.
    */
-  prune(): Promise<Pruned>
+  prune(): Promise<PruneResult>
   /** Returns counts since the start of the process. */
   stats(): PostViewsStats
 }
@@ -104,7 +104,7 @@ const POSTS = { ttl: 10_000, max: 10_000, maxSize: 2_000_000 }
 interface PostViewsOptions {
   settings: Pick<
     Settings,
-    'prefix' | 'timeZone' | 'maxDays' | 'viewDedupSeconds' | 'viewFlushSeconds' | 'runsBetweenRequests'
+    'prefix' | 'timeZone' | 'maxDays' | 'viewDedupSeconds' | 'viewFlushSeconds' | 'backgroundWork'
   >
   db: Kysely<Tables>
   /** Where views are counted and old counters deleted: apart from readers where the connections are ours. */
@@ -128,7 +128,7 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
     flushesFailed: 0,
   }
   const recording = new Set<Promise<unknown>>()
-  const troubles = { dropped: false, flushing: false, pruning: false, unreadable: false, misfit: false }
+  const warned = { dropped: false, flushing: false, pruning: false, unreadable: false, misfit: false }
   const posts = new LRUCache<string, { id: string | undefined }>({
     ...POSTS,
     sizeCalculation: (_post, slug) => slug.length + 1,
@@ -136,7 +136,7 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
     noDeleteOnFetchRejection: true,
     fetchMethod: async (slug) => ({ id: await findLivePost(db, slug, Date.now()) }),
   })
-  const { buffer, flushed } = createBuffer()
+  const { buffer, flushBuffer } = createBuffer()
   const recordView = createRecorder({
     buffer,
     dedupSeconds,
@@ -144,7 +144,7 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
     now: Date.now,
   })
   const flusher = createFlusher({
-    buffer: flushed,
+    buffer: flushBuffer,
     nonce,
     count: (id, buckets) => countBatch(flushDb, { id, timeZone, nowMs: Date.now(), buckets, onMisfit }),
     rest: restAfter,
@@ -155,7 +155,7 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
     onEnd({ views, batches, error }) {
       counts.flushed += views
       counts.batches += batches
-      if (error === undefined) troubles.flushing = false
+      if (error === undefined) warned.flushing = false
       else {
         counts.flushesFailed += 1
         warnOnce('flushing', error, 'views could not be counted, they are kept for the next try')
@@ -172,39 +172,39 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
   }
 
   /** The buffer as views are added to it: while Redis is out of reach nobody waits for it. And as it is flushed. */
-  function createBuffer(): { buffer: ViewBuffer; flushed: ViewBuffer } {
+  function createBuffer(): { buffer: ViewBuffer; flushBuffer: ViewBuffer } {
     if (redis === undefined) {
       const memory = createMemoryViewBuffer({ dedupSeconds })
-      return { buffer: memory, flushed: memory }
+      return { buffer: memory, flushBuffer: memory }
     }
     const { client, ask } = redis
     const shared = createRedisViewBuffer({ client, prefix: settings.prefix, dedupSeconds, ask, onUnreadable })
-    const inTime = <T>(work: Promise<T>) => withinDeadline(systemClock, FLUSH_COMMAND_MS, work)
+    const withTimeout = <T>(work: Promise<T>) => withinDeadline(systemClock, FLUSH_COMMAND_MS, work)
     return {
       buffer: shared,
-      flushed: {
+      flushBuffer: {
         ...shared,
-        take: (id) => inTime(shared.take(id)),
-        read: (id) => inTime(shared.read(id)),
-        drop: (id) => inTime(shared.drop(id)),
-        setAside: (id, delayMs) => inTime(shared.setAside(id, delayMs)),
+        take: (id) => withTimeout(shared.take(id)),
+        read: (id) => withTimeout(shared.read(id)),
+        drop: (id) => withTimeout(shared.drop(id)),
+        setAside: (id, delayMs) => withTimeout(shared.setAside(id, delayMs)),
       },
     }
   }
 
   /** Once for each series of failures. */
-  function warnOnce(what: keyof typeof troubles, error: unknown, message: string): void {
-    if (!troubles[what]) log.warn(error === undefined ? {} : { err: loggedError(error) }, `popular posts: ${message}`)
-    troubles[what] = true
+  function warnOnce(what: keyof typeof warned, error: unknown, message: string): void {
+    if (!warned[what]) log.warn(error === undefined ? {} : { err: loggedError(error) }, `popular posts: ${message}`)
+    warned[what] = true
   }
 
   async function findPost(slug: string): Promise<string | undefined> {
-    const post = await posts.fetch(copyOf(slug))
+    const post = await posts.fetch(detachedCopy(slug))
     if (post === undefined) throw Object.assign(new LookupFailed(), { retryAfterMs: 1000 })
     return post.id
   }
 
-  async function recordOne({ slug, request, userId }: View): Promise<ViewOutcome | undefined> {
+  async function recordOne({ slug, request, userId }: ViewInput): Promise<ViewOutcome | undefined> {
     let outcome: ViewOutcome
     try {
       const postId = await findPost(slug)
@@ -215,21 +215,21 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
       warnOnce('dropped', error, 'views are dropped')
     }
     counts[outcome] += 1
-    if (outcome === 'counted') troubles.dropped = false
+    if (outcome === 'counted') warned.dropped = false
     return outcome
   }
 
-  function record(view: View): Promise<ViewOutcome | undefined> {
+  function record(view: ViewInput): Promise<ViewOutcome | undefined> {
     const outcome = recordOne(view)
     recording.add(outcome)
     void outcome.finally(() => recording.delete(outcome))
     return outcome
   }
 
-  async function prune(): Promise<Pruned> {
+  async function prune(): Promise<PruneResult> {
     try {
       const pruned = await pruneCounters(flushDb, { nowMs: Date.now(), timeZone, maxDays: settings.maxDays })
-      troubles.pruning = false
+      warned.pruning = false
       return pruned
     } catch (error) {
       warnOnce('pruning', error, 'old counters could not be deleted')
@@ -238,8 +238,8 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
   }
 
   const flush = async () => resultOf(await flusher.flush())
-  const { viewFlushSeconds, runsBetweenRequests } = settings
-  const isTimed = runsBetweenRequests && viewFlushSeconds > 0
+  const { viewFlushSeconds, backgroundWork } = settings
+  const isTimed = backgroundWork && viewFlushSeconds > 0
   const stopTimer = isTimed ? startFlushTimer({ flush, prune, flushMs: viewFlushSeconds * 1000 }) : () => {}
 
   return {
@@ -263,7 +263,7 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
   }
 }
 
-function resultOf({ error, ...flushed }: FlushReport): Flushed {
+function resultOf({ error, ...flushed }: FlushReport): FlushResult {
   if (error !== undefined) throw error
   return flushed
 }

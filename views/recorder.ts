@@ -1,21 +1,21 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { LRUCache } from 'lru-cache'
-import { createBotMemory } from './bots.ts'
-import { shortened } from './strangers-text.ts'
+import { createBotDetector } from './bots.ts'
+import { truncate } from './client-text.ts'
 import type { ViewBuffer } from './view-buffer.ts'
 import { daysOfView, pseudonym } from './visitor.ts'
 
 /** What is needed of a request; Fastify's has it. */
-export interface ViewRequest {
+export interface RequestInfo {
   method: string
   /** The client's address, as the server trusts it. */
   ip: string
   headers: IncomingHttpHeaders
 }
 
-interface PostView {
+interface JudgedView {
   postId: string
-  request: ViewRequest
+  request: RequestInfo
   userId?: string | undefined
 }
 
@@ -36,29 +36,29 @@ interface RecorderOptions {
 }
 
 /** For how long a process makes pseudonyms with a salt before it asks whether that is still the one. */
-const SALT_KEPT_MS = 60_000
+const SALT_CACHE_MS = 60_000
 
 /** Judges views, and puts those of readers into the buffer. Rejects with what the buffer answered. */
 export function createRecorder({ buffer, dedupSeconds, now, quarterOf }: RecorderOptions) {
-  const isBot = createBotMemory()
-  const salts = new LRUCache<string, Buffer>({ max: 3, ttl: SALT_KEPT_MS, fetchMethod: (day) => buffer.salt(day) })
+  const isBot = createBotDetector()
+  const salts = new LRUCache<string, Buffer>({ max: 3, ttl: SALT_CACHE_MS, fetchMethod: (day) => buffer.salt(day) })
 
-  async function add({ postId, request, userId }: PostView, userAgent: string): Promise<boolean> {
+  async function add({ postId, request, userId }: JudgedView, userAgent: string): Promise<boolean> {
     const timeMs = now()
     const visitor = { address: request.ip, userAgent, userId }
-    const nameIn = async (day: string) => pseudonym(visitor, postId, await salts.forceFetch(day))
+    const pseudonymOf = async (day: string) => pseudonym(visitor, postId, await salts.forceFetch(day))
     const [today, ...others] = daysOfView(timeMs, dedupSeconds)
     return buffer.add({
-      visitors: [await nameIn(today), ...(await Promise.all(others.map(nameIn)))],
+      visitors: [await pseudonymOf(today), ...(await Promise.all(others.map(pseudonymOf)))],
       postId,
       quarterMs: quarterOf(timeMs),
       timeMs,
     })
   }
 
-  return async function record(view: PostView): Promise<ViewOutcome> {
+  return async function record(view: JudgedView): Promise<ViewOutcome> {
     const { headers, method } = view.request
-    const userAgent = shortened(headers['user-agent'] ?? '')
+    const userAgent = truncate(headers['user-agent'] ?? '')
     if (method === 'HEAD' || isPrefetch(headers)) return 'prefetch'
     if (isBot(userAgent)) return 'bot'
     return (await add(view, userAgent)) ? 'counted' : 'repeat'
@@ -68,5 +68,5 @@ export function createRecorder({ buffer, dedupSeconds, now, quarterOf }: Recorde
 /** Fetched for later, as the browser thinks: nobody has seen it yet. */
 function isPrefetch(headers: IncomingHttpHeaders): boolean {
   const purposes = [headers['sec-purpose'], headers['purpose'], headers['x-moz'], headers['x-purpose']]
-  return purposes.some((purpose) => /prefetch|prerender|preview/i.test(shortened(String(purpose ?? ''))))
+  return purposes.some((purpose) => /prefetch|prerender|preview/i.test(truncate(String(purpose ?? ''))))
 }

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { createRunner, defineScript, type RedisClient, type Reply } from '../lib/redis-scripts-runner.ts'
-import { together } from './batch-per-tick.ts'
+import { batchPerTick } from './batch-per-tick.ts'
 import {
-  BATCH_NUMBERS,
-  type BufferedView,
-  type BufferedViews,
   MAX_ASIDE,
+  MAX_BATCH_COUNTS,
   MAX_BATCHES,
+  type PendingView,
   type ViewBuffer,
+  type ViewCount,
 } from './view-buffer.ts'
 
 interface RedisViewBufferOptions {
@@ -22,7 +22,7 @@ interface RedisViewBufferOptions {
   onUnreadable?: (numbers: number) => void
 }
 
-const askAtAnyTime = <T>(work: () => Promise<T>) => work()
+const runDirectly = <T>(work: () => Promise<T>) => work()
 
 /** KEYS: buffer, visitors of each view. ARGV: dedup ms; then for each view its field, and how many visitors it has. */
 const ADD = defineScript(`
@@ -42,10 +42,10 @@ end
 return answers`)
 
 /** For Redis some 0.3 ms, in which it does nothing else. */
-const MOST_ADDED_AT_ONCE = 100
+const MAX_VIEWS_PER_ADD = 100
 
 /** KEYS: id of the last batch. */
-const LAST = defineScript(`return redis.call('GET', KEYS[1]) or ''`)
+const GET_LAST = defineScript(`return redis.call('GET', KEYS[1]) or ''`)
 
 /**
  * KEYS: buffer, ids of batches, batch, id of the last batch, cursor, batches set aside. ARGV: id, most batches, id of the last
@@ -143,7 +143,7 @@ export function createRedisViewBuffer({
   client,
   prefix,
   dedupSeconds,
-  ask = askAtAnyTime,
+  ask = runDirectly,
   onUnreadable = () => {},
 }: RedisViewBufferOptions): ViewBuffer {
   const run = createRunner(client)
@@ -152,29 +152,29 @@ export function createRedisViewBuffer({
   const [batches, last, aside] = [key('batches'), key('last'), key('aside')]
   const batch = (id: string) => key('batch', id)
   // A command for each view costs Redis and this process more than all the rest of recording it.
-  const add = together(async (views: BufferedView[]) => {
+  const add = batchPerTick(async (views: PendingView[]) => {
     const seen = views.flatMap(({ visitors }) => visitors.map((visitor) => key('seen', visitor)))
     const fields = views.flatMap(({ quarterMs, postId, visitors }) => [`${quarterMs} ${postId}`, visitors.length])
     return (await ask(() => run(ADD, [buffer, ...seen], dedupSeconds * 1000, ...fields))) as Reply
-  }, MOST_ADDED_AT_ONCE)
+  }, MAX_VIEWS_PER_ADD)
 
   return {
     add: async (view) => (await add(view)) === 1,
 
     async take(id) {
       // Where another process takes a batch in between, this one takes none, and may try again.
-      const lastId = (await run(LAST, [last])) as Buffer
+      const lastId = (await run(GET_LAST, [last])) as Buffer
       const keys = [buffer, batches, batch(id), last, cursor, aside]
-      const reply = (await run(TAKE, keys, id, MAX_BATCHES, lastId, BATCH_NUMBERS)) as Reply
+      const reply = (await run(TAKE, keys, id, MAX_BATCHES, lastId, MAX_BATCH_COUNTS)) as Reply
       const [left, firstId] = [Number(reply[0]), 2 + Number(reply[1])]
       return { left, aside: reply.slice(2, firstId).map(String), ids: reply.slice(firstId).map(String) }
     },
 
     async read(id) {
       const reply = (await run(READ, [batch(id)])) as Reply
-      const found: BufferedViews[] = []
+      const found: ViewCount[] = []
       for (let index = 0; index < reply.length; index += 2) {
-        const views = readNumber(String(reply[index]), Number(reply[index + 1]))
+        const views = parseCount(String(reply[index]), Number(reply[index + 1]))
         if (views !== undefined) found.push(views)
       }
       const unreadable = reply.length / 2 - found.length
@@ -197,13 +197,13 @@ export function createRedisViewBuffer({
 }
 
 /** PostgreSQL knows later moments, but not as JavaScript writes them. */
-const LAST_MS = Date.UTC(9999, 11, 31)
+const MAX_TIME_MS = Date.UTC(9999, 11, 31)
 
 /** A field of the buffer and its number; `undefined`: no process of ours has written it. */
-function readNumber(field: string, views: number): BufferedViews | undefined {
+function parseCount(field: string, views: number): ViewCount | undefined {
   const space = field.indexOf(' ')
   const [quarterMs, postId] = [Number(field.slice(0, space)), field.slice(space + 1)]
-  const isMoment = space > 0 && Number.isInteger(quarterMs) && quarterMs >= 0 && quarterMs <= LAST_MS
+  const isMoment = space > 0 && Number.isInteger(quarterMs) && quarterMs >= 0 && quarterMs <= MAX_TIME_MS
   // PostgreSQL has no text with a NUL in it.
   const isPost = postId !== '' && !postId.includes('\0')
   return isMoment && isPost && Number.isSafeInteger(views) && views > 0 ? { postId, quarterMs, views } : undefined

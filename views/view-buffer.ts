@@ -1,5 +1,5 @@
 /** A view, judged to be a reader's, on its way into the buffer. */
-export interface BufferedView {
+export interface PendingView {
   /** Who looked at which post, as pseudonyms: a repeat where one of them is remembered; the first is remembered. */
   visitors: readonly [string, ...string[]]
   postId: string
@@ -10,14 +10,14 @@ export interface BufferedView {
 }
 
 /** Views of one post in one quarter of an hour. */
-export interface BufferedViews {
+export interface ViewCount {
   postId: string
   quarterMs: number
   views: number
 }
 
 /** What {@link ViewBuffer.take} found. */
-export interface Taken {
+export interface TakeResult {
   /** The batches to be counted: the new one where one was made, those that wait, and those set aside whose time has come. */
   ids: string[]
   /** The batches that are set aside until later. */
@@ -36,14 +36,14 @@ export interface Taken {
  */
 export interface ViewBuffer {
   /** Adds a view; `false`: the visitor has been counted less than `dedupSeconds` ago. */
-  add(view: BufferedView): Promise<boolean>
+  add(view: PendingView): Promise<boolean>
   /**
-   * Makes a batch of at most {@link BATCH_NUMBERS} numbers of the buffer. It makes none where the buffer is empty, where
+   * Makes a batch of at most {@link MAX_BATCH_COUNTS} numbers of the buffer. It makes none where the buffer is empty, where
    * {@link MAX_BATCHES} batches wait, or where another process takes one at the same moment.
    */
-  take(id: string): Promise<Taken>
+  take(id: string): Promise<TakeResult>
   /** What a batch holds; nothing when it was dropped. */
-  read(id: string): Promise<BufferedViews[]>
+  read(id: string): Promise<ViewCount[]>
   /** Forgets a batch. */
   drop(id: string): Promise<void>
   /**
@@ -59,7 +59,7 @@ export interface ViewBuffer {
  * How many numbers a batch holds at most. To take 1,000 from a buffer of any size blocks Redis for 1.7 ms, to read them for
  * 0.1 ms, and one statement counts them in 20 ms (docs/scale.md). The time grows with the number; the cost of a number does not.
  */
-export const BATCH_NUMBERS = 1_000
+export const MAX_BATCH_COUNTS = 1_000
 
 /** When this many batches wait to be counted, the buffer grows on instead, by one number for each post and quarter. */
 export const MAX_BATCHES = 16

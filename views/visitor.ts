@@ -31,12 +31,12 @@ export function pseudonym({ address, userAgent, userId }: Visitor, postId: strin
  */
 export function daysOfView(timeMs: number, dedupSeconds: number): [string, ...string[]] {
   const numberOf = (moment: number) => Math.floor(moment / DAY_MS)
-  const [own, dedupMs] = [numberOf(timeMs), dedupSeconds * 1000]
-  const others = [numberOf(timeMs - dedupMs), numberOf(timeMs + dedupMs)].filter((day) => day !== own)
-  return [nameOf(own), ...others.map(nameOf)]
+  const [today, dedupMs] = [numberOf(timeMs), dedupSeconds * 1000]
+  const others = [numberOf(timeMs - dedupMs), numberOf(timeMs + dedupMs)].filter((day) => day !== today)
+  return [dateOf(today), ...others.map(dateOf)]
 }
 
-function nameOf(day: number): string {
+function dateOf(day: number): string {
   return new Date(day * DAY_MS).toISOString().slice(0, 10)
 }
 

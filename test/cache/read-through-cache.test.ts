@@ -253,7 +253,7 @@ t.test('a cause is acted on once; whoever names it later is promised the same', 
   const [first, second] = [createProcess(), createProcess()]
   const done: string[] = []
   const invalidate = (cache: typeof first, name: string) =>
-    cache.invalidate('hard', { cause: 'why' }).then(() => done.push(name))
+    cache.invalidate('hard', { idempotencyKey: 'why' }).then(() => done.push(name))
   const all = [invalidate(first, 'first')]
   await clock.advance(500)
   await first.read('a', load)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Change } from '../../changes/revision.ts'
+import type { ChangeMode } from '../../changes/revision.ts'
 import { createChangeThrottle } from '../../changes/throttle.ts'
 import { createVirtualClock } from '../helpers/virtual-clock.ts'
 
@@ -10,9 +10,9 @@ function setUp() {
   const failures: unknown[] = []
   const throttle = createChangeThrottle({
     clock,
-    async apply(change, cause) {
+    async apply(mode, name) {
       if (isDown) throw new Error('down')
-      applied.push(`${clock.now()} ${change} ${cause}`)
+      applied.push(`${clock.now()} ${mode} ${name}`)
     },
     onFailure: (error) => failures.push(error),
   })
@@ -21,8 +21,8 @@ function setUp() {
     applied,
     throttle,
     failures,
-    notice: (change: Change, cause: string | undefined) => throttle.add({ change, cause, isNotice: true }),
-    compared: (change: Change, cause: string | undefined) => throttle.add({ change, cause, isNotice: false }),
+    notice: (mode: ChangeMode, name: string | undefined) => throttle.add({ mode, name, isNotification: true }),
+    compared: (mode: ChangeMode, name: string | undefined) => throttle.add({ mode, name, isNotification: false }),
     setDown: (value: boolean) => {
       isDown = value
     },
@@ -75,9 +75,9 @@ t.test('changes that come in no order, put together, have no name', async (t) =>
     [false, false],
   ] as const) {
     const { clock, applied, throttle } = setUp()
-    throttle.add({ change: 'hard', cause: 'a', isNotice: first })
-    throttle.add({ change: 'soft', cause: 'b', isNotice: second })
-    throttle.add({ change: 'soft', cause: 'c', isNotice: true })
+    throttle.add({ mode: 'hard', name: 'a', isNotification: first })
+    throttle.add({ mode: 'soft', name: 'b', isNotification: second })
+    throttle.add({ mode: 'soft', name: 'c', isNotification: true })
     await clock.advance(0)
     t.strictSame(applied, ['0 hard undefined'])
   }
@@ -108,15 +108,15 @@ t.test('a change that comes while another fails is told with it', async (t) => {
   const applied: string[] = []
   const throttle = createChangeThrottle({
     clock,
-    async apply(change, cause) {
-      applied.push(`${clock.now()} ${change} ${cause}`)
+    async apply(mode, name) {
+      applied.push(`${clock.now()} ${mode} ${name}`)
       if (applied.length > 1) return
-      throttle.add({ change: 'soft', cause: 'b', isNotice: true })
+      throttle.add({ mode: 'soft', name: 'b', isNotification: true })
       throw new Error('down')
     },
     onFailure: () => {},
   })
-  throttle.add({ change: 'hard', cause: 'a', isNotice: true })
+  throttle.add({ mode: 'hard', name: 'a', isNotification: true })
   await clock.advance(10_000)
   t.strictSame(applied, ['0 hard a', '1000 hard b'])
 })

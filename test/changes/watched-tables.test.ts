@@ -17,7 +17,7 @@ async function setUp(t: Test) {
     }
     const found = await changesSince(db, revision)
     revision = found.revision
-    return found.change
+    return found.mode
   }
   const triggers = async (table: string) =>
     (

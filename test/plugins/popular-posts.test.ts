@@ -3,10 +3,10 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { CamelCasePlugin, Kysely, PostgresDialect } from 'kysely'
 import t, { type Test } from 'tap'
 import { invalidateOnChange } from '../../changes/invalidate-on-change.ts'
-import { announceChange } from '../../changes/revision.ts'
+import { recordChange } from '../../changes/revision.ts'
 import popularPosts, { type ListQuery, popularPosts as named, type PopularPostsOptions } from '../../index.ts'
 import { backgroundClock } from '../../lib/clock.ts'
-import { createSource } from '../../lists/loaders.ts'
+import { createLoaders } from '../../lists/loaders.ts'
 import { servicesOf } from '../../plugins/popular-posts.ts'
 import health from '../../routes/health.ts'
 import { checkOptions } from '../../settings/options.ts'
@@ -230,7 +230,7 @@ t.test('a change that cannot be applied to the cache is told', async (t) => {
   t.teardown(changes.close)
   await changes.ready()
   await until(async () => {
-    await announceChange(db, 'soft')
+    await recordChange(db, 'soft')
     return lines.some(({ level, err }) => level === 40 && (err as { code: string }).code === 'ESTORE')
   }, 'a warning')
   t.pass()
@@ -238,7 +238,7 @@ t.test('a change that cannot be applied to the cache is told', async (t) => {
 
 t.test('there is no source without a loader or a database', async (t) => {
   t.throws(
-    () => createSource(checkOptions({ databaseUrl: 'postgres://localhost' }), undefined, async () => {}),
+    () => createLoaders(checkOptions({ databaseUrl: 'postgres://localhost' }), undefined, async () => {}),
     TypeError,
   )
 })

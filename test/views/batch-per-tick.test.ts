@@ -1,9 +1,9 @@
 import t from 'tap'
-import { together } from '../../views/batch-per-tick.ts'
+import { batchPerTick } from '../../views/batch-per-tick.ts'
 
 t.test('what is asked in one turn is one question, and each gets its own answer', async (t) => {
   const calls: number[][] = []
-  const ask = together(async (numbers: number[]) => {
+  const ask = batchPerTick(async (numbers: number[]) => {
     calls.push(numbers)
     return numbers.map((number) => number * 10)
   }, 3)
@@ -22,7 +22,7 @@ t.test('what is asked in one turn is one question, and each gets its own answer'
 
 t.test('a failure is everybody’s, and the next one is asked', async (t) => {
   let isDown = true
-  const ask = together(async (numbers: number[]) => {
+  const ask = batchPerTick(async (numbers: number[]) => {
     if (isDown) throw new Error('down')
     return numbers
   }, 10)

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createFlusher } from '../../views/flusher.ts'
 import { createMemoryViewBuffer } from '../../views/memory-view-buffer.ts'
-import { BATCH_NUMBERS, type BufferedViews, MAX_BATCHES, type ViewBuffer } from '../../views/view-buffer.ts'
+import { MAX_BATCH_COUNTS, MAX_BATCHES, type ViewBuffer, type ViewCount } from '../../views/view-buffer.ts'
 import { createNames } from '../helpers/virtual-clock.ts'
 
 /** A flush that rejects, as the plugin's does. */
@@ -20,8 +20,8 @@ function setUp() {
   const nonce = createNames()
   const ledger = new Map<string, number>()
   const late = new Set<string>()
-  const sum = (batch: BufferedViews[]) => batch.reduce((all, { views }) => all + views, 0)
-  const count = async (id: string, read: () => Promise<BufferedViews[]>) => {
+  const sum = (batch: ViewCount[]) => batch.reduce((all, { views }) => all + views, 0)
+  const count = async (id: string, read: () => Promise<ViewCount[]>) => {
     if (late.has(id)) return 'late' as const
     if (ledger.has(id)) return 'before' as const
     ledger.set(id, 0)
@@ -224,7 +224,7 @@ t.test(
   'a large buffer is counted batch by batch, with rests, until its time is up; then it is said what is left',
   async (t) => {
     const { buffer, count, nonce, total } = setUp()
-    const posts = 4 * BATCH_NUMBERS + 1
+    const posts = 4 * MAX_BATCH_COUNTS + 1
     for (let post = 0; post < posts; post += 1)
       await buffer.add({ visitors: [`ann ${post}`], postId: String(post), quarterMs: 0, timeMs: 0 })
     const rests: number[] = []
@@ -237,11 +237,11 @@ t.test(
         seen.push(flusher.isBehind())
       },
     })
-    t.match(await flusher.flush({ isBrief: true }), { batches: 1, views: BATCH_NUMBERS, waiting: 4 })
+    t.match(await flusher.flush({ isBrief: true }), { batches: 1, views: MAX_BATCH_COUNTS, waiting: 4 })
     const hurried = createFlusher({ ...options, drainMs: 0 })
     await buffer.take('theirs')
     t.match(await hurried.flush(), { batches: 1, waiting: 3 }, 'no time, and one batch all the same')
-    t.match(await flusher.flush(), { batches: 3, views: 2 * BATCH_NUMBERS + 1, waiting: 0 })
+    t.match(await flusher.flush(), { batches: 3, views: 2 * MAX_BATCH_COUNTS + 1, waiting: 0 })
     t.equal(rests.length, 1)
     t.same(seen, [true])
     t.equal(flusher.isBehind(), false)
@@ -252,7 +252,7 @@ t.test(
 t.test('a flush that runs ends after its present batch when it is to end', async (t) => {
   const { buffer, count, nonce } = setUp()
   const add = async (from: number) => {
-    for (let post = from; post < from + 3 * BATCH_NUMBERS; post += 1)
+    for (let post = from; post < from + 3 * MAX_BATCH_COUNTS; post += 1)
       await buffer.add({ visitors: [`ann ${post}`], postId: String(post), quarterMs: 0, timeMs: 0 })
   }
   await add(0)
@@ -267,7 +267,7 @@ t.test('a brief flush that waits becomes a whole one for a caller that wants tha
   const first = flush()
   const both = [flush({ isBrief: true }), flush()]
   t.equal(both[0], both[1])
-  for (let post = 0; post <= BATCH_NUMBERS; post += 1)
+  for (let post = 0; post <= MAX_BATCH_COUNTS; post += 1)
     await buffer.add({ visitors: [`ann ${post}`], postId: String(post), quarterMs: 0, timeMs: 0 })
   await first
   t.match(await both[0], { waiting: 0 })

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { createBotMemory } from '../../views/bots.ts'
+import { createBotDetector } from '../../views/bots.ts'
 import { createMemoryViewBuffer } from '../../views/memory-view-buffer.ts'
-import { createRecorder, type ViewRequest } from '../../views/recorder.ts'
-import { shortened } from '../../views/strangers-text.ts'
+import { createRecorder, type RequestInfo } from '../../views/recorder.ts'
+import { truncate } from '../../views/client-text.ts'
 import type { ViewBuffer } from '../../views/view-buffer.ts'
 import { keptBytes } from '../helpers/kept-bytes.ts'
 
@@ -20,7 +20,7 @@ function setUp(change: (buffer: ViewBuffer) => ViewBuffer = (buffer) => buffer) 
   return {
     memory,
     record,
-    view: (request: Partial<ViewRequest> = {}, postId = '1', userId?: string) =>
+    view: (request: Partial<RequestInfo> = {}, postId = '1', userId?: string) =>
       record({
         request: {
           method: 'POST',
@@ -58,7 +58,7 @@ t.test('a user counts once on all devices', async (t) => {
 
 t.test('who does not read does not count', async (t) => {
   const { view, memory } = setUp()
-  const others: [string, Partial<ViewRequest>][] = [
+  const others: [string, Partial<RequestInfo>][] = [
     ['bot', { headers: { 'user-agent': 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)' } }],
     ['bot', { headers: { 'user-agent': 'curl/8.0' } }],
     ['bot', { headers: { 'user-agent': '' } }],
@@ -111,13 +111,13 @@ t.test('of a user agent and of a purpose the first 512 characters are looked at'
 })
 
 t.test('what is remembered of user agents takes as much memory as the part that is looked at', async (t) => {
-  const isBot = createBotMemory()
+  const isBot = createBotDetector()
   const lines = 2_000
   const bytes = await keptBytes(async () => {
     for (let line = 0; line < lines; line += 1) {
       // As of a log: the user agent is a part of a line.
       const text = Buffer.from(`${line} Mozilla/5.0 `.padEnd(15_000, 'w3Mozilla/5.0 ')).toString()
-      isBot(shortened(text.slice(1)))
+      isBot(truncate(text.slice(1)))
     }
   })
   t.ok(bytes < lines * 1_000, `${bytes} bytes`)

@@ -4,7 +4,7 @@ import t from 'tap'
 import type { RedisClient } from '../../lib/redis-scripts-runner.ts'
 import { createMemoryViewBuffer } from '../../views/memory-view-buffer.ts'
 import { createRedisViewBuffer } from '../../views/redis-view-buffer.ts'
-import { BATCH_NUMBERS, MAX_ASIDE, MAX_BATCHES, type ViewBuffer } from '../../views/view-buffer.ts'
+import { MAX_ASIDE, MAX_BATCH_COUNTS, MAX_BATCHES, type ViewBuffer } from '../../views/view-buffer.ts'
 import { redisUrl, startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/services/until.ts'
 
@@ -112,7 +112,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
 
   t.test(`${name}: a large buffer is taken in parts, and what is added meanwhile is in one of them`, async (t) => {
     const buffer = createBuffer()
-    const posts = 3 * BATCH_NUMBERS + 100
+    const posts = 3 * MAX_BATCH_COUNTS + 100
     await addMany(buffer, 'ann', posts)
     const found = new Map<string, number>()
     const sizes: number[] = []
@@ -132,7 +132,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
       await add(buffer, `visitor ${part}`, `another ${part}`)
       await addMany(buffer, `visitor ${part}`, 300)
     }
-    t.ok(Math.max(...sizes) <= BATCH_NUMBERS, sizes.join())
+    t.ok(Math.max(...sizes) <= MAX_BATCH_COUNTS, sizes.join())
     t.equal(found.size, posts + 3)
     t.equal(
       [...found.values()].reduce((sum, views) => sum + views, 0),
@@ -226,8 +226,8 @@ t.test('Redis: a command whose answer was lost is sent again by the client, and 
   const cases: [string, { isCountedMeanwhile: boolean; posts: number }][] = [
     ['the batch waits', { isCountedMeanwhile: false, posts: 0 }],
     ['it is counted', { isCountedMeanwhile: true, posts: 0 }],
-    ['a part of the buffer waits', { isCountedMeanwhile: false, posts: BATCH_NUMBERS + 500 }],
-    ['a part of the buffer is counted', { isCountedMeanwhile: true, posts: BATCH_NUMBERS + 500 }],
+    ['a part of the buffer waits', { isCountedMeanwhile: false, posts: MAX_BATCH_COUNTS + 500 }],
+    ['a part of the buffer is counted', { isCountedMeanwhile: true, posts: MAX_BATCH_COUNTS + 500 }],
   ]
   for (const [what, { isCountedMeanwhile, posts }] of cases) {
     const prefix = `test:${randomUUID()}`
@@ -295,12 +295,12 @@ t.test('Redis: a part is taken where Redis is full, and where it keeps large has
   const ours = new Redis(redis.url)
   t.teardown(() => ours.disconnect())
   const buffer = createRedisViewBuffer({ client: ours, prefix: 'full', dedupSeconds: DEDUP_SECONDS })
-  await addMany(buffer, 'ann', 2 * BATCH_NUMBERS)
+  await addMany(buffer, 'ann', 2 * MAX_BATCH_COUNTS)
   await ours.config('SET', 'maxmemory', '1')
   await t.rejects(add(buffer, 'bob'), /OOM/)
-  t.match(await buffer.take('first'), { ids: ['first'], left: BATCH_NUMBERS })
-  t.equal((await buffer.read('first')).length, BATCH_NUMBERS)
+  t.match(await buffer.take('first'), { ids: ['first'], left: MAX_BATCH_COUNTS })
+  t.equal((await buffer.read('first')).length, MAX_BATCH_COUNTS)
   t.equal(await buffer.setAside('first', 60_000), true)
   t.match(await buffer.take('second'), { ids: ['second'], aside: ['first'], left: 0 })
-  t.equal((await buffer.read('second')).length, BATCH_NUMBERS)
+  t.equal((await buffer.read('second')).length, MAX_BATCH_COUNTS)
 })
