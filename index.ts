@@ -17,7 +17,7 @@ export type { RequestInfo as ViewRequest, ViewOutcome } from './views/recorder.t
 
 export { popularPosts }
 export default popularPosts
-/** What `require('fastify-popular-posts')` answers: the plugin, which has itself under the names that `import` knows. */
+/** The result of `require('fastify-popular-posts')`: the plugin, with the exports of the module as its members. */
 const required = Object.assign(popularPosts, { default: popularPosts, popularPosts })
 
 export { required as 'module.exports' }

@@ -1,6 +1,16 @@
 import type { Committed, InvalidateMode } from './store.ts'
 
-/** What happens in a cache, told as it happens. Durations in milliseconds. */
+/**
+ * An event of a cache, on the diagnostics channel `fastify-popular-posts`. `durationMs` is in milliseconds, `key` the key
+ * of the entry. By `type`:
+ *
+ * - reads: `hit` (a fresh value; 0 ms from the memory of the process), `stale-hit` (an expired value), `miss` (after a load),
+ *   `fail-safe` (an expired value, because loading fails), `wait` and `waited` (for the load of another process)
+ * - loads: `loaded`, `load-failed` and `load-refused` (too many loads are running), with `why`: a reader waits (`load`), or
+ *   none (`refresh`); `takeover` (the lease of a process that died or gave up)
+ * - `invalidated` (confirmed by the store)
+ * - the shared store: `store-down`, `store-up`, `background-failed` (a background task failed)
+ */
 export type CacheEvent =
   /** A read was answered from a fresh value; after 0 ms, where it was in this process. */
   | { type: 'hit'; key: string; durationMs: number }
@@ -31,6 +41,7 @@ export type CacheEvent =
   /** Something that nobody waited for went wrong in the store. */
   | { type: 'background-failed'; error: unknown }
 
+/** `load`: a reader waits for the load. `refresh`: no reader waits. */
 export type LoadReason = 'load' | 'refresh'
 
 /** Counts since the cache was made. A read is one of `hits`, `staleHits` and `misses`, if it was answered at all. */

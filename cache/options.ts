@@ -46,6 +46,7 @@ export interface CacheOptions {
 /** Makes the bytes of one entry, by the expensive way. */
 export type Load = () => Promise<Uint8Array>
 
+/** The result of a read: the value, and where it came from. */
 export interface Answer extends StoredValue {
   /**
    * `hit`: fresh. `stale`: past its time, served while a refresh runs, or because none can. `loaded`: this call loaded it.

@@ -38,10 +38,20 @@ export interface Store {
   generation(): Promise<string | undefined>
 }
 
+/** `hard`: values from before are not served any more. `soft`: they are stale, and served once more during a refresh. */
 export type InvalidateMode = 'hard' | 'soft'
 
+/** Options of an invalidation. */
 export interface InvalidateOptions {
+  /**
+   * Whether to wait until no process serves an older copy. Default true. `false`: the promise resolves when the store has
+   * confirmed the invalidation; other processes may serve copies for up to one second more.
+   */
   wait?: boolean | undefined
+  /**
+   * Names the change, by a text that is the same in all processes. Of several calls with the same key within one minute,
+   * in any processes, only the first invalidates. Default: every call invalidates.
+   */
   idempotencyKey?: string | undefined
 }
 
@@ -82,6 +92,7 @@ export interface CoolDown {
 
 /** A value in the store. Its bytes are shared with every reader: never written to. */
 export interface StoredValue {
+  /** The bytes of the value. */
   value: Uint8Array
   /** Since it was committed. */
   ageMs: number

@@ -2,10 +2,13 @@ import { type Kysely, sql } from 'kysely'
 import type { Tables } from './popular-posts.ts'
 import { isLive } from './window.ts'
 
-/** The slugs that a list can be filtered by: those that a live post carries. */
+/** The slugs by which a list can be filtered. A list with another slug is empty, and causes no query. */
 export interface FilterSlugs {
+  /** Slugs of categories with a live post. */
   categories: string[]
+  /** Slugs of tags with a live post. */
   tags: string[]
+  /** Slugs of authors with a live post. */
   authors: string[]
 }
 

@@ -1,15 +1,17 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { foldTouches } from './window-rollups.ts'
 
-/** What {@link prune} deleted, in rows. */
+/** The numbers of rows that one call of `prune` deleted. */
 export interface PruneResult {
+  /** Counters of views per hour. */
   hours: number
+  /** Counters of views per day. */
   days: number
-  /** Ids of batches that were counted. */
+  /** Ids of counted batches. */
   batches: number
-  /** Announced changes of the data. */
+  /** Recorded changes of the data. */
   changes: number
-  /** Whether the call ended at its bound: there is more to delete, and another call should come soon. */
+  /** Whether the call reached its limit and more rows can be deleted: call `prune` again soon. */
   hasMore: boolean
 }
 

@@ -15,9 +15,9 @@ import freezeHooks from './freeze-hooks.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The cache of popular posts. */
+    /** The cache of popular posts: see {@link PopularPosts}. */
     popularPosts: PopularPosts
-    /** Records views, and counts them. Not there where the plugin has no database. */
+    /** Records views and counts them: see {@link PostViews}. `undefined` if the plugin has no database. */
     postViews: PostViews
   }
 }
@@ -32,18 +32,6 @@ export function servicesOf({ popularPosts }: Pick<FastifyInstance, 'popularPosts
   return found
 }
 
-/**
- * The Fastify plugin. It decorates the app with `app.popularPosts` and, where it has a database, `app.postViews`. Unless the
- * option `routes` is false, it adds `GET /posts/popular`, `GET /categories` and `POST /posts/:slug/views`; with an `adminToken`
- * also `POST /posts/popular/invalidate`.
- *
- * ```ts
- * await app.register(popularPosts, { databaseUrl: 'postgres://…', redisUrl: 'redis://…' })
- * ```
- * @throws at registration: `PP_INVALID_OPTIONS`, which lists every invalid option; `PP_ALREADY_REGISTERED`, `PP_NAME_TAKEN`,
- * `PP_PREFIX_TAKEN` and `PP_ROUTE_TAKEN` when it conflicts with your app; `PP_NO_SUCH_REDIS` when `redis` names no client. Each
- * says what to do.
- */
 const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => {
   const settings = checkOptions(options)
   checkConflicts(app, settings)
@@ -79,4 +67,16 @@ async function addRoutes(app: FastifyInstance, settings: Settings, { lists, data
   }
 }
 
+/**
+ * The Fastify plugin. It decorates the app with `app.popularPosts` and, where it has a database, `app.postViews`. Unless the
+ * option `routes` is false, it adds `GET /posts/popular`, `GET /categories` and `POST /posts/:slug/views`; with an `adminToken`
+ * also `POST /posts/popular/invalidate`.
+ *
+ * ```ts
+ * await app.register(popularPosts, { databaseUrl: 'postgres://…', redisUrl: 'redis://…' })
+ * ```
+ * @throws at registration: `PP_INVALID_OPTIONS`, which lists every invalid option; `PP_ALREADY_REGISTERED`, `PP_NAME_TAKEN`,
+ * `PP_PREFIX_TAKEN` and `PP_ROUTE_TAKEN` when it conflicts with your app; `PP_NO_SUCH_REDIS` when `redis` names no client. The
+ * message of each says what to do.
+ */
 export const popularPosts = fp(plugin, { name: 'fastify-popular-posts', fastify: '5.x' })

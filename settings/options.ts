@@ -90,24 +90,30 @@ const validate = createValidator(schema as SettingsSchema)
 /** As JSON Schema, for checks that are compiled ahead. */
 export const optionsSchema = schema
 
-/** What a list is of: the arguments of your own `load`. */
+/** The argument of your own `load`: which posts a list has. */
 export interface ListQuery {
+  /** The order: by views in the window, or by views that fade with a half-life of one day (`trending`). */
   sort: 'views' | 'trending'
   /** The window in days; 0 is all time. */
   days: number
-  /** How many items are wanted: always `maxLimit`, from which every shorter list is cut. */
+  /** The number of items to load: always `maxLimit`. Shorter lists are the first items of it. */
   limit: number
+  /** The slug of the category of all posts; `undefined`: any. */
   category?: string
+  /** The slug of the tag of all posts; `undefined`: any. */
   tag?: string
+  /** The slug of the author of all posts; `undefined`: any. */
   author?: string
 }
 
 /**
- * Any Kysely instance, whatever its tables: the least that tells one from other objects. It names no type of Kysely's, because
- * Kysely 0.28 declares its classes twice, for `import` and for `require`.
+ * A Kysely instance with any tables. It names no type of Kysely, because Kysely 0.28 declares its classes twice, for `import`
+ * and for `require`.
  */
 export interface AnyKysely {
+  /** Whether the instance is a transaction. */
   readonly isTransaction: boolean
+  /** Returns the executor of queries. */
   getExecutor(): object
 }
 
@@ -149,9 +155,9 @@ export interface PopularPostsOptions {
   /** Cache-Control stale-if-error of a list. Default 86400. */
   staleIfErrorSeconds?: number | undefined
   /**
-   * Whether this process runs between requests. Default true. `false` for AWS Lambda, which freezes it: then nothing is left
-   * to run after an answer (a stale list is refreshed before it, by one request in the fleet), no timer counts views (call
-   * `flush`), changes announced by the database are not heard, and connections are looked after when it thaws.
+   * Whether the process runs background tasks between requests. Default true. `false` for AWS Lambda, which suspends processes:
+   * then no task runs after a reply (one request of the fleet refreshes a stale list before its reply), no timer counts views
+   * (call `flush`), the process does not listen for changes in the database, and it verifies connections when it resumes.
    */
   backgroundWork?: boolean | undefined
   /** A load that takes longer has failed. Default 30. */

@@ -6,14 +6,15 @@ import { MAX_BATCH_COUNTS, type ViewBuffer, type ViewCount } from './view-buffer
  */
 export type CountBatch = (id: string, read: () => Promise<ViewCount[]>) => Promise<'counted' | 'before' | 'late'>
 
+/** The result of one flush. */
 export interface FlushResult {
-  /** Batches counted now. */
+  /** The number of batches that this flush counted. */
   batches: number
-  /** Views in them. */
+  /** The number of views in these batches. */
   views: number
-  /** Batches that are left for the next flush: this one has used up its time, or was frozen with them in its hands. */
+  /** The number of batches that are left for the next flush, because the time of this one has ended. */
   waiting: number
-  /** Batches that cannot be counted for a fault of their own. They are tried again after ten minutes. */
+  /** The number of batches that cannot be counted because of their content. They are retried after ten minutes. */
   aside: number
 }
 

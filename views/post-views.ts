@@ -13,76 +13,80 @@ import { loggedError } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
 import { nonce } from '../lib/nonce.ts'
 import type { Settings } from '../settings/options.ts'
+import { detachedCopy } from './client-text.ts'
 import { startFlushTimer } from './flush-timer.ts'
 import { createFlusher, type FlushReport, type FlushResult } from './flusher.ts'
 import { createMemoryViewBuffer } from './memory-view-buffer.ts'
 import { createRecorder, type RequestInfo, type ViewOutcome } from './recorder.ts'
 import { createRedisViewBuffer } from './redis-view-buffer.ts'
-import { detachedCopy } from './client-text.ts'
 import type { ViewBuffer } from './view-buffer.ts'
 
-/** A view to record. */
+/** The argument of `record`: a view of a post. */
 export interface ViewInput {
   /** The slug of the post. */
   slug: string
-  /** The request of the reader; in Fastify, `request`. */
+  /** The request of the reader; in a handler of Fastify, `request`. */
   request: RequestInfo
-  /** The reader, where the site knows who it is: one person on two devices counts once. */
+  /** The id of the reader, if the site knows it: one person on two devices counts once. Default: address and browser. */
   userId?: string | undefined
 }
 
 /** `app.postViews`: records views, and counts them in the database. */
 export interface PostViews {
   /**
-   * Records a view of the post with a slug. Never rejects, and need not be awaited. With Redis out of reach it takes half a
-   * second, once (150 ms without background work).
+   * Records a view of the post with a slug. Never rejects; the caller may leave the promise alone. When Redis does not reply,
+   * the first call takes half a second (150 ms without `backgroundWork`).
+   *
+   * The counting takes place later: see `flush`.
    *
    * ```ts
    * void app.postViews.record({ slug, request })
    * ```
    * @param view.request the address of the client is `request.ip`: set Fastify's `trustProxy` behind a proxy.
-   * @returns what became of the view; `undefined` when there is no live post with this slug.
+   * @returns the outcome; `undefined` when there is no live post with this slug.
    */
   record(view: ViewInput): Promise<ViewOutcome | undefined>
   /**
-   * Counts in the database what has been recorded; with Redis, what all processes have recorded. A flush ends after 15 s (10 s
-   * after a statement that hangs), also where more is left: `waiting` says how many batches.
-   * @throws the first error of the database or of Redis. No view is lost: the next flush goes on from there.
+   * Counts the recorded views in the database; with Redis, those of all processes. A flush ends after 15 s (10 s after a
+   * statement that hangs), even if views are left: `waiting` is the number of their batches.
+   * @throws the first error of the database or of Redis. No view is lost: the next flush counts the rest.
    */
   flush(): Promise<FlushResult>
   /**
-   * Deletes counters that no list reads any more: hours after 2 days, days after 400 days, ids of counted batches after 7 days.
-   * One call deletes at most 20,000 rows of a table; `hasMore` says whether to call again. A timer of the plugin calls it every
-   * hour, unless `viewFlushSeconds` is 0.
-   * @throws the error of the database. What was deleted before stays deleted.
+   * Deletes counters that no list reads any more: hours after 2 days, days after 400 days, ids of counted batches after 7
+   * days. One call deletes at most 20,000 rows of a table; `hasMore` says whether to call again. A timer of the plugin calls
+   * it every hour, unless `viewFlushSeconds` is 0.
+   * @throws the error of the database. Rows that were deleted before the error stay deleted.
    */
   prune(): Promise<PruneResult>
   /** Returns counts since the start of the process. */
   stats(): PostViewsStats
 }
 
-/** The counting of an app: what the host may call, and what only this package may call. */
+/** The counting of views in an app: the public `postViews`, and methods for other parts of this package. */
 export interface Views {
   postViews: PostViews
   /**
-   * Returns the id of the live post with a slug; `undefined`: there is none. An answer is remembered for 10 s, and for
-   * longer while the database does not reply.
+   * Returns the id of the live post with a slug; `undefined`: there is none. The result is cached for 10 s, and for longer
+   * while the database does not reply.
    * @throws `PP_LOOKUP_FAILED` (503, with `retryAfterMs`).
    */
   findPost(slug: string): Promise<string | undefined>
-  /** Counts at most one batch, and none while a backlog is being counted: for a list that is about to be loaded. */
+  /** Counts at most one batch, for a list that is about to be loaded. Does nothing while a flush counts a backlog. */
   flushBriefly(): Promise<void>
   /** Waits for the views that are being recorded. */
   idle(): Promise<void>
-  /** Ends the timer, and counts what has been recorded: one batch of what is in Redis, and all of what is in memory. */
+  /** Stops the timer, and counts recorded views: one batch of those in Redis, all of those in memory. */
   close(): Promise<void>
 }
 
-/** Views since the start by what became of them, and what was counted in the database. */
+/** Counts since the start of the process: recorded views by their outcome (see `ViewOutcome`), and flushes. */
 export interface PostViewsStats extends Record<ViewOutcome, number> {
-  /** Views that this process has counted in the database: of all processes, where Redis is. */
+  /** Views that this process has counted in the database; with Redis, also views that other processes have recorded. */
   flushed: number
+  /** Batches that this process has counted in the database. */
   batches: number
+  /** Flushes that ended with an error. */
   flushesFailed: number
 }
 

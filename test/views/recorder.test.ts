@@ -1,8 +1,8 @@
 import t from 'tap'
 import { createBotDetector } from '../../views/bots.ts'
+import { truncate } from '../../views/client-text.ts'
 import { createMemoryViewBuffer } from '../../views/memory-view-buffer.ts'
 import { createRecorder, type RequestInfo } from '../../views/recorder.ts'
-import { truncate } from '../../views/client-text.ts'
 import type { ViewBuffer } from '../../views/view-buffer.ts'
 import { keptBytes } from '../helpers/kept-bytes.ts'
 
