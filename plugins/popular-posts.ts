@@ -24,7 +24,7 @@ declare module 'fastify' {
 
 const services = new WeakMap<object, Services>()
 
-/** The services behind `app.popularPosts`: for other parts of this package. */
+/** Returns the services of an app, for other parts of this package. */
 export function servicesOf({ popularPosts }: Pick<FastifyInstance, 'popularPosts'>): Services {
   const found = services.get(popularPosts)
   if (found === undefined)

@@ -5,15 +5,18 @@ import { textResponse } from './responses.ts'
 
 const spec = {
   operationId: 'getMetrics',
-  summary: 'What the process counts',
-  description: 'For Prometheus: not for the public.',
+  summary: 'Metrics of the process',
+  description: 'For Prometheus. Do not make this route public.',
   tags: ['operations'],
   response: {
-    200: textResponse('Metrics in the text format of Prometheus.', 'popular_posts_reads_total{outcome="hit"} 41720\n'),
+    200: textResponse(
+      'The metrics, in the text format of Prometheus.',
+      'popular_posts_reads_total{outcome="hit"} 41720\n',
+    ),
   },
 }
 
-/** `GET /metrics`: what the process counts, as Prometheus reads it. */
+/** `GET /metrics`: the metrics of the process, in the text format of Prometheus. */
 const metrics: FastifyPluginAsync<{ register: Registry }> = async (app, { register }) => {
   app.get('/metrics', operation(app, spec, {}), async (_request, reply) =>
     reply

@@ -19,16 +19,17 @@ const spec = {
   operationId: 'recordView',
   summary: 'Record a view of a post',
   description:
-    'By whoever sends it. The answer is the same to readers, bots and repeats: nobody learns what counted. The body, of any type ' +
-    'and up to 1024 bytes, is not looked at: made for `navigator.sendBeacon`, from any origin.',
+    'The visitor is the client that sends the request. Readers, bots and repeats get the same reply, so that no client learns ' +
+    'which views count. The body may have any type and up to 1024 bytes, and is ignored: `navigator.sendBeacon` may send one ' +
+    'from any origin.',
   tags: ['posts'],
   response: {
-    204: emptyResponse('Taken.'),
+    204: emptyResponse('The view is accepted.'),
     400: errorResponse(400, 'The slug is too long.', {
       code: 'FST_ERR_VALIDATION',
       message: 'params/slug must NOT have more than 200 characters',
     }),
-    404: errorResponse(404, 'There is no such post, or it is not published.', {
+    404: errorResponse(404, 'The post does not exist, or is not published.', {
       code: 'PP_NO_SUCH_POST',
       message: 'Expected the slug of a published post, got "no-such-post".',
     }),
@@ -36,14 +37,14 @@ const spec = {
       code: 'FST_ERR_CTP_BODY_TOO_LARGE',
       message: 'Request body is too large',
     }),
-    429: errorResponse(429, 'Too many views from one address.', {
+    429: errorResponse(429, 'Too many views came from one address.', {
       code: 'PP_TOO_MANY_VIEWS',
       message: 'Expected at most 120 views a minute from one address.',
       headers: retryAfterHeader,
     }),
-    503: errorResponse(503, 'It is not known right now whether there is such a post.', {
+    503: errorResponse(503, 'The database did not tell whether the post exists.', {
       code: 'PP_LOOKUP_FAILED',
-      message: 'It is not known right now whether there is such a post: try again later.',
+      message: 'Expected the database to tell whether the post exists, but it did not reply. Try again later.',
       headers: retryAfterHeader,
     }),
   },
@@ -51,14 +52,14 @@ const spec = {
 
 interface ViewRouteOptions {
   views: Views
-  /** How many views an address may send in a minute, to each process; 0: any number. */
+  /** The most views per minute of one address to this process; 0: no limit. */
   perMinute: number
 }
 
 /**
- * `POST /posts/:slug/views`: records one view, by whoever sends it. Answers at once, and the same to readers, bots and
- * repeats: nobody learns what counted. The body, of any type, is not looked at: `navigator.sendBeacon` may send one, from any
- * origin without a preflight.
+ * `POST /posts/:slug/views`: records a view by the client that sends the request. The reply comes at once, and is the same for
+ * readers, bots and repeats, so that no client learns which views count. A body of any type is ignored: `navigator.sendBeacon`
+ * may send one, from any origin without a preflight.
  */
 const viewsRoute: FastifyPluginAsyncTypebox<ViewRouteOptions> = async (app, { views, perMinute }) => {
   if (perMinute > 0) {
@@ -66,7 +67,7 @@ const viewsRoute: FastifyPluginAsyncTypebox<ViewRouteOptions> = async (app, { vi
       max: perMinute,
       timeWindow: 60_000,
       cache: 10_000,
-      // As long as an address can be, and no part of a header of many kilobytes: each is remembered for a minute.
+      // Truncated to the length of an address, and copied from the header: each key is kept for a minute.
       keyGenerator: ({ ip }) => detachedCopy(networkOf(ip).slice(0, 64)),
       errorResponseBuilder: (_request, { ttl }) => Object.assign(new TooManyViews(perMinute), { retryAfterMs: ttl }),
       addHeadersOnExceeding: { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false },

@@ -1,14 +1,14 @@
 /**
- * Puts together what is asked in one turn of the event loop: one call of `askAll` for all of it, and at most `most` at
- * once. Each gets the answer in its own place; when the call fails, all get its error.
+ * Batches the calls of one tick of the event loop: `runBatch` gets all of them, at most `maxBatch` at once. Each call resolves
+ * to the result at its own index. When `runBatch` rejects, all calls of the batch reject with its error.
  */
 export function batchPerTick<T, R>(
-  runBatch: (questions: T[]) => Promise<readonly R[]>,
+  runBatch: (inputs: T[]) => Promise<readonly R[]>,
   maxBatch: number,
-): (question: T) => Promise<R | undefined> {
+): (input: T) => Promise<R | undefined> {
   interface PendingCall {
-    question: T
-    resolve: (answer: R | undefined) => void
+    input: T
+    resolve: (result: R | undefined) => void
     reject: (error: unknown) => void
   }
   let pending: PendingCall[] = []
@@ -16,17 +16,17 @@ export function batchPerTick<T, R>(
   function send(): void {
     const batch = pending
     pending = []
-    runBatch(batch.map(({ question }) => question)).then(
-      (answers) => batch.forEach(({ resolve }, index) => void resolve(answers[index])),
+    runBatch(batch.map(({ input }) => input)).then(
+      (results) => batch.forEach(({ resolve }, index) => void resolve(results[index])),
       (error: unknown) => batch.forEach(({ reject }) => void reject(error)),
     )
   }
 
-  return (question) =>
+  return (input) =>
     new Promise((resolve, reject) => {
-      pending.push({ question, resolve, reject })
+      pending.push({ input, resolve, reject })
       if (pending.length === maxBatch) send()
-      // After the sockets were read, so that all requests of this turn are in.
+      // `setImmediate` runs after the sockets are read, so the batch has all requests of this tick.
       else if (pending.length === 1) setImmediate(() => pending.length > 0 && send())
     })
 }

@@ -2,28 +2,28 @@ import { randomBytes } from 'node:crypto'
 import { MAX_ASIDE, MAX_BATCH_COUNTS, MAX_BATCHES, type ViewBuffer, type ViewCount } from './view-buffer.ts'
 
 interface MemoryViewBufferOptions {
-  /** A visitor counts once a post in this time. */
+  /** A visitor of a post counts once in this time. */
   dedupSeconds: number
-  /** How many visitors are remembered at most; the longest known is forgotten first. Default 500,000. */
+  /** The most visitors that are remembered; the oldest are removed first. Default 500,000. */
   maxVisitors?: number
 }
 
-/** A buffer in this process's memory. What it holds when the process is killed is lost. */
+/** Creates a buffer in the memory of this process. Its views are lost when the process is killed. */
 export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: MemoryViewBufferOptions): ViewBuffer {
-  /** When each visitor was counted, oldest first. */
+  /** The time at which each visitor was counted, oldest first. */
   const seen = new Map<string, number>()
   const batches = new Map<string, ViewCount[]>()
-  /** When each batch that is set aside is due, by the clock of the process. */
+  /** The time at which each batch that is set aside is due, by the clock of the process. */
   const aside = new Map<string, number>()
   const salts = new Map<string, Buffer>()
   const buffer = new Map<string, ViewCount>()
-  /** Goes on where the last part ended: a new one would pass over the room of all that was taken before. */
+  /** Continues after the last entry that was taken. A new iterator would step over the slots of all removed entries. */
   let entries = buffer.entries()
 
   const isWithin = (windows: number, countedAtMs: number, timeMs: number) =>
     Math.abs(timeMs - countedAtMs) < windows * dedupSeconds * 1000
 
-  /** Two windows are kept: a clock that goes back by one still finds what is a repeat. */
+  /** Keeps two windows, so that repeats are still found after the clock goes back by one window. */
   function evict(timeMs: number): void {
     for (const [visitor, countedAtMs] of seen) {
       if (seen.size <= maxVisitors && isWithin(2, countedAtMs, timeMs)) break
@@ -31,7 +31,7 @@ export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: 
     }
   }
 
-  /** Takes the first numbers of the buffer, in the order in which they came. */
+  /** Removes the oldest counts of the buffer, and returns them. */
   function takeOldest(): ViewCount[] {
     const taken: ViewCount[] = []
     while (taken.length < MAX_BATCH_COUNTS) {
@@ -84,7 +84,7 @@ export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: 
     async salt(day) {
       let salt = salts.get(day)
       if (salt === undefined) {
-        // Of three days: the present one, and those around it for views near midnight.
+        // Salts of three days are kept: the present day, and its neighbours for views near midnight.
         for (const other of [...salts.keys()].sort().slice(0, -2)) salts.delete(other)
         salt = randomBytes(32)
         salts.set(day, salt)

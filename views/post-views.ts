@@ -92,17 +92,17 @@ export interface PostViewsStats extends Record<ViewOutcome, number> {
 
 const LookupFailed = createError(
   'PP_LOOKUP_FAILED',
-  'It is not known right now whether there is such a post: try again later.',
+  'Expected the database to tell whether the post exists, but it did not reply. Try again later.',
   503,
 )
 
-/** Counting a backlog takes a quarter of a processor at most: after each batch it rests for three times as long as that took. */
+/** Limits the counting of a backlog to a quarter of a processor: the wait is three times the duration of the last batch. */
 const restAfter = (batchMs: number) => sleep(Math.min(3 * batchMs, 1_000))
 
-/** For Redis to take, hand out or drop a batch. */
+/** The deadline of the commands of Redis that take, read or drop a batch. */
 const FLUSH_COMMAND_MS = 5_000
 
-/** For how long it is remembered whether a slug is a live post; how many slugs are, and how many characters of them. */
+/** The cache of slugs: how long an entry is valid, and the most entries and characters. */
 const POSTS = { ttl: 10_000, max: 10_000, maxSize: 2_000_000 }
 
 interface PostViewsOptions {
@@ -111,14 +111,14 @@ interface PostViewsOptions {
     'prefix' | 'timeZone' | 'maxDays' | 'viewDedupSeconds' | 'viewFlushSeconds' | 'backgroundWork'
   >
   db: Kysely<Tables>
-  /** Where views are counted and old counters deleted: apart from readers where the connections are ours. */
+  /** Counts views and deletes old counters: with `databaseUrl`, on connections apart from those for readers. */
   flushDb: Kysely<Tables>
-  /** Where views are buffered; `undefined`: in the memory of this process. */
+  /** Holds the buffer of views; `undefined`: the buffer is in the memory of this process. */
   redis: { client: HostRedis; ask: <T>(work: () => Promise<T>) => Promise<T> } | undefined
   log: Pick<Logger, 'info' | 'warn'>
 }
 
-/** Makes the counting of views: they are recorded in a buffer, and moved to the database every `viewFlushSeconds`. */
+/** Creates the counting of views: a buffer of views, which are moved to the database every `viewFlushSeconds`. */
 export function createViews({ settings, db, flushDb, redis, log }: PostViewsOptions): Views {
   const { timeZone, viewDedupSeconds: dedupSeconds } = settings
   const counts: PostViewsStats = {
@@ -153,7 +153,7 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
     count: (id, buckets) => countBatch(flushDb, { id, timeZone, nowMs: Date.now(), buckets, onMisfit }),
     rest: restAfter,
     onAside(batch, error) {
-      const message = 'popular posts: a batch of views cannot be counted, it is kept and tried again in ten minutes'
+      const message = 'popular posts: a batch of views cannot be counted, retrying it in ten minutes'
       log.warn({ err: loggedError(error), batch }, message)
     },
     onEnd({ views, batches, error }) {
@@ -162,20 +162,20 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
       if (error === undefined) warned.flushing = false
       else {
         counts.flushesFailed += 1
-        warnOnce('flushing', error, 'views could not be counted, they are kept for the next try')
+        warnOnce('flushing', error, 'views could not be counted, they are kept for the next flush')
       }
     },
   })
 
   function onMisfit(error: Error): void {
-    warnOnce('misfit', error, 'views are left out: their post ids are not of the type that posts have')
+    warnOnce('misfit', error, 'views are left out: their post ids are not of the type of posts.id')
   }
 
   function onUnreadable(): void {
-    warnOnce('unreadable', undefined, 'numbers that another program has written among the views in Redis are left out')
+    warnOnce('unreadable', undefined, 'counts in Redis that another program has written are left out')
   }
 
-  /** The buffer as views are added to it: while Redis is out of reach nobody waits for it. And as it is flushed. */
+  /** Creates two views of one buffer: one that fails fast, for requests, and one with a longer deadline, for flushes. */
   function createBuffer(): { buffer: ViewBuffer; flushBuffer: ViewBuffer } {
     if (redis === undefined) {
       const memory = createMemoryViewBuffer({ dedupSeconds })
@@ -196,7 +196,7 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
     }
   }
 
-  /** Once for each series of failures. */
+  /** Logs the first failure of a series. */
   function warnOnce(what: keyof typeof warned, error: unknown, message: string): void {
     if (!warned[what]) log.warn(error === undefined ? {} : { err: loggedError(error) }, `popular posts: ${message}`)
     warned[what] = true

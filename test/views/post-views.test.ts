@@ -48,8 +48,8 @@ t.test('with Redis: what no process of ours has written there is left out, and s
   }
   t.match((await pool.query('select views from post_views_total')).rows, [{ views: '4' }])
   t.equal(warnings.length, 2)
-  t.match(warnings[0], /numbers that another program has written/)
-  t.match(warnings[1], /not of the type that posts have/)
+  t.match(warnings[0], /counts in Redis that another program has written/)
+  t.match(warnings[1], /not of the type of posts\.id/)
 })
 
 t.test('unknown slugs are remembered without the addresses that they came in, long ones not for long', async (t) => {
