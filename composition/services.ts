@@ -13,33 +13,39 @@ import { type CacheEvents, createCacheEvents } from '../telemetry/cache-events.t
 import { createViews, type Views } from '../views/post-views.ts'
 import { createMaintenance, type Maintain } from './maintenance.ts'
 
-/** Everything that this plugin runs in an app. The host sees `lists.popularPosts` and `database.views.postViews`. */
+/** The services of an app. The host reaches only `lists.popularPosts` and `database.views.postViews`. */
 export interface Services {
+  /** The cache of lists. */
   lists: Lists
+  /** The events of the cache. */
   events: CacheEvents
+  /** The store of the cache. */
   backend: Backend
   /** The connections to Redis; `undefined`: lists and views are in the memory of this process. */
   redis: RedisConnections | undefined
-  /** The parts that need a database; `undefined`: the host has a `load` and no database. */
+  /** The services that need a database; `undefined`: the host has a `load` and no database. */
   database: DatabaseServices | undefined
-  /** Waits for what runs for requests. The process may be suspended after that. */
+  /** Waits for the background tasks of requests. The process may be suspended after that. */
   idle(): Promise<void>
-  /** Counts what was recorded, and ends everything, the part that was made last first. */
+  /** Counts recorded views, and closes all services, in the reverse order of their creation. */
   close(): Promise<void>
 }
 
+/** The services that need a database. */
 export interface DatabaseServices {
+  /** The counting of views. */
   views: Views
+  /** Logs problems of the database. */
   problems: ProblemLog
-  /** Does the background work of a server once: for schedules on Lambda. */
+  /** Runs the background tasks of a server once: for schedules on Lambda. */
   maintain: Maintain
 }
 
 /**
- * Opens the connections of an app, and puts its parts together.
- * @param settings what `checkOptions` returns.
- * @param hostRedis the client of the host, where it brings one.
- * @throws what the first part that cannot be made throws; the parts before it are closed.
+ * Opens the connections of an app, and creates its services.
+ * @param settings the result of `checkOptions`.
+ * @param hostRedis the client of the option `redis`.
+ * @throws the error of the first service that cannot be created; those before it are closed.
  */
 export async function createServices(settings: Settings, log: Logger, hostRedis?: HostRedis): Promise<Services> {
   const { prefix, backgroundWork, databaseUrl, databasePassword } = settings
@@ -63,7 +69,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     closers.push(async () => views?.close())
 
     const countViews = async () => {
-      // A load does not wait for a Redis that is known to be out of reach.
+      // A load does not wait for a Redis that does not reply.
       if (!backend.state().isDown) await views?.flushBriefly()
     }
     const source = createLoaders(settings, databases?.db, countViews, databases?.listDb)
@@ -92,7 +98,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
         onHardChange: problems.checkSoon,
       })
       closers.push(changes.close)
-      // No list is loaded before this: a change after it is not missed.
+      // Lists are loaded only after this, so that no later change is missed.
       await changes.ready()
     }
     const maintain = createMaintenance({ prefix, db, lists, views, problems, redis: backend.redis })
@@ -103,12 +109,12 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
   }
 }
 
-/** The pools of `databaseUrl`, or the Kysely instance of the host, which stays open. */
+/** Opens the pools of `databaseUrl`, or uses the Kysely instance of the host, which stays open at `close`. */
 function openDatabasesOf(settings: Settings, log: Logger): Databases | undefined {
   const { db, databaseUrl, databasePassword: password, loadTimeoutSeconds, backgroundWork } = settings
   if (db !== undefined) return { db, listDb: db, flushDb: db, close: async () => {} }
   if (databaseUrl === undefined) return undefined
-  // A process that is suspended between requests has one request at a time.
+  // A process that is suspended between requests handles one request at a time.
   const size = backgroundWork ? { max: 6, listMax: MAX_LOADS } : { max: 2, listMax: 0 }
   return openDatabases({ databaseUrl, password, statementSeconds: loadTimeoutSeconds, ...size }, log)
 }
@@ -119,7 +125,7 @@ async function openRedisOf(
   hostRedis: HostRedis | undefined,
 ): Promise<RedisConnections | undefined> {
   if (hostRedis === undefined && redisUrl === undefined) return undefined
-  // The first request of a process that is suspended would have to do without Redis: its start may take longer.
+  // A process that is suspended may start more slowly: otherwise its first request would find no Redis.
   const bootBudgetMs = backgroundWork ? 500 : 2_000
   return openRedis({ client: hostRedis, redisUrl, isCluster: redisCluster, password: redisPassword, bootBudgetMs }, log)
 }

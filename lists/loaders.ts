@@ -7,26 +7,29 @@ import { keepWindow } from '../db/window-rollups.ts'
 import { createUpCheck } from '../lib/up-check.ts'
 import type { ListQuery, Settings } from '../settings/options.ts'
 
-/** Where lists come from when the cache has none: the expensive side. */
+/** Functions that load lists for the cache, by expensive queries. */
 export interface Loaders {
+  /** Loads a list of posts. */
   posts(query: ListQuery): Promise<readonly object[]>
-  /** `undefined`: there is no list of categories. */
+  /** Loads the list of categories; `undefined`: there is no such list. */
   categories: ((query: { days: number }) => Promise<readonly object[]>) | undefined
+  /** Loads the slugs by which a list can be filtered. */
   filters(): Promise<FilterSlugs>
-  /** Whether the database answers: see `createUpCheck`; `undefined`: there is none that we know of. */
+  /** Whether the database replies: see `createUpCheck`; `undefined`: there is no database. */
   isUp: (() => Promise<boolean>) | undefined
 }
 
-/** The windows that sites ask for, beside their own default: see `keepWindow`. */
+/** The usual windows, whose views are materialized in the database, beside the default window of the site. */
 const MATERIALIZED_DAYS = [7, 30, 90, 365]
 
-/** A list does not wait longer for views that are about to be counted. */
+/** The longest time for which a load waits for a flush of views. */
 const FLUSH_TIMEOUT_MS = 1_000
 
 /**
- * The host's own loaders where it brings them, else our queries on `db`.
- * @param listDb what lists are loaded from: their own connections. Default `db`.
- * @param countViews counts what is known of views; lists are loaded after that, also where it fails.
+ * Creates the loaders: the host's own functions, or the built-in queries on `db`.
+ * @param listDb the database for loads, with connections of its own. Default `db`.
+ * @param countViews flushes recorded views; a load starts after that, even if it fails.
+ * @throws TypeError without a `load` and without a database.
  */
 export function createLoaders(
   settings: Settings,
@@ -52,7 +55,7 @@ export function createLoaders(
 
 function databaseLoaders(db: Kysely<Tables>, { timeZone, defaultDays }: Settings) {
   const materializedDays = new Set([...MATERIALIZED_DAYS, defaultDays])
-  /** Lists are the same without, and whoever may only read tables cannot. */
+  /** Errors are ignored: lists are the same without, and a role that can only read tables cannot write. */
   async function materialize({ days }: { days: number }): Promise<void> {
     if (days > 1 && materializedDays.has(days)) await keepWindow(db, { days, timeZone }).catch(() => {})
   }

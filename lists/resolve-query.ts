@@ -3,7 +3,7 @@ import type { Rank } from '../cache/load-slots.ts'
 import type { ListQuery, Settings } from '../settings/options.ts'
 import { badQuery, combinedFilters, FILTERS, type PopularPostsQuery } from './query.ts'
 
-/** An entry of the cache: what to load and keep, under which key. */
+/** An entry of the cache: its key, and the query that loads it. */
 export interface CacheEntryRef {
   key: string
   list: ListQuery
@@ -11,7 +11,7 @@ export interface CacheEntryRef {
   rank: Rank
 }
 
-/** A query made complete: an entry, and what to cut from it. */
+/** A query with all defaults: an entry of the cache, and which part of it the reader gets. */
 export interface ResolvedQuery {
   entry: CacheEntryRef
   limit: number
@@ -20,15 +20,15 @@ export interface ResolvedQuery {
 
 const NO_SLUGS: readonly string[] = []
 
-/** Makes a function that completes queries. */
+/** Creates a function that resolves queries to entries of the cache. */
 export function createQueryResolver(settings: Settings) {
   const { defaultLimit, maxLimit, prefix, combineFilters } = settings
-  /** By order and window: made once, and keys that are the same string each time are found in half the time. */
+  /** Entries by order and window. They are reused: a map finds a key in half the time if it is the same string object. */
   const unfiltered = { views: new Map<number, CacheEntryRef>(), trending: new Map<number, CacheEntryRef>() }
 
   function unfilteredEntry(sort: ListQuery['sort'], days: number): CacheEntryRef {
-    const known = unfiltered[sort].get(days)
-    if (known !== undefined) return known
+    const cached = unfiltered[sort].get(days)
+    if (cached !== undefined) return cached
     const entry = toEntry({ sort, days, limit: maxLimit }, { isFiltered: false })
     unfiltered[sort].set(days, entry)
     return entry
@@ -57,27 +57,33 @@ export function createQueryResolver(settings: Settings) {
   }
 
   /**
-   * Completes a query.
-   * @throws `PP_BAD_QUERY`, 400, naming the parameters, what is allowed and what came.
+   * Resolves a query.
+   * @throws `PP_BAD_QUERY` (400), with the parameters, what was expected and what came.
    */
   return function resolve(query: PopularPostsQuery): ResolvedQuery {
     const { limit = defaultLimit, sort = 'views', exclude = NO_SLUGS, category, tag, author } = query
     if (!Number.isInteger(limit) || limit < 1) throw badQuery('limit', limit, settings)
     if (sort !== 'views' && sort !== 'trending') throw badQuery('sort', sort, settings)
     const days = resolveDays(query, settings)
-    const isPlain = category === undefined && tag === undefined && author === undefined
-    const entry = isPlain ? unfilteredEntry(sort, days) : filteredEntry(sort, days, query)
+    const isUnfiltered = category === undefined && tag === undefined && author === undefined
+    const entry = isUnfiltered ? unfilteredEntry(sort, days) : filteredEntry(sort, days, query)
     return { entry, limit: Math.min(limit, maxLimit), exclude }
   }
 }
 
-/** Pages show the default window; there are a few hundred other windows, and as many lists with a filter as the blog has names. */
+/**
+ * The rank of a load. Pages show the default window (0). There are a few hundred other windows (1), and as many lists with a
+ * filter as the blog has slugs (2).
+ */
 export function rankOf({ days, isFiltered }: { days: number; isFiltered: boolean }, { defaultDays }: Settings): Rank {
   if (isFiltered) return 2
   return days === defaultDays ? 0 : 1
 }
 
-/** The window of a query, checked as queries of lists are. */
+/**
+ * Returns the window of a query in days.
+ * @throws `PP_BAD_QUERY` (400).
+ */
 export function resolveDays({ days }: { days?: number | undefined }, settings: Settings): number {
   const { defaultDays, maxDays } = settings
   if (days === undefined) return defaultDays

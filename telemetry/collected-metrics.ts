@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry, type RegistryContentType } from 'prom-client'
 
-/** A registry, as prom-client 15 declares it. */
+/** A registry with the types of prom-client 15. */
 export type AnyRegistry = Registry<RegistryContentType>
 
 /** A `Registry` of prom-client, of any version: the versions declare it in different ways. */

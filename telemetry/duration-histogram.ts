@@ -1,9 +1,9 @@
 import { Histogram, type HistogramConfiguration, type LabelValues } from 'prom-client'
 
-/** In seconds: from what a copy in the process takes to the longest load. */
+/** Bounds in seconds, from a read of a local copy to the longest load. */
 const BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
-/** Durations under one set of labels. Counting one allocates nothing, and the shortest are counted first: hits. */
+/** The durations of one set of labels. `add` allocates nothing, and finds the bucket of hits first. */
 export class Durations {
   readonly buckets = [...BUCKETS, Number.POSITIVE_INFINITY].map((seconds) => ({
     le: seconds === Number.POSITIVE_INFINITY ? '+Inf' : seconds,
@@ -25,8 +25,8 @@ export class Durations {
 type Configuration<Label extends string> = Omit<HistogramConfiguration<Label>, 'buckets' | 'collect'>
 
 /**
- * A histogram of seconds, counted here and written when it is asked for. `observe` of prom-client looks its labels up each
- * time, which takes longer than a hit may.
+ * A histogram of durations in seconds, for hot paths: each series counts by itself, and the values are collected at a scrape.
+ * `observe` of prom-client looks up the labels at each call, which takes too long for a hit.
  */
 export class DurationHistogram<Label extends string> extends Histogram<Label> {
   readonly #series: { labels: LabelValues<Label>; durations: Durations }[] = []
@@ -38,14 +38,14 @@ export class DurationHistogram<Label extends string> extends Histogram<Label> {
     this.#configuration = configuration
   }
 
-  /** Where durations with these labels are to be counted: kept by whoever counts them. */
+  /** Creates a series. The caller keeps it, and adds durations to it. */
   series(labels: LabelValues<Label>): Durations {
     const durations = new Durations()
     this.#series.push({ labels, durations })
     return durations
   }
 
-  /** What registries, and `get`, ask for. */
+  /** Called by registries and by `get`. */
   async getForPromString() {
     const { name, help } = this.#configuration
     const values = this.#series.flatMap(({ labels, durations: { buckets, sumMs } }) => {
