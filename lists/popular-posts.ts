@@ -1,6 +1,6 @@
 import type { CacheCounts } from '../cache/events.ts'
 import { entryKey } from '../cache/key.ts'
-import type { Answer, CachePolicy, ReadAnswer } from '../cache/options.ts'
+import type { Answer, ReadAnswer } from '../cache/options.ts'
 import { createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
 import type { FilterSlugs } from '../db/filters.ts'
@@ -10,6 +10,7 @@ import type { ListQuery, Settings } from '../settings/options.ts'
 import type { Post } from '../settings/post-type.ts'
 import type { CacheEvents } from '../telemetry/cache-events.ts'
 import type { Backend } from './backend.ts'
+import { policyOf } from './cache-policy.ts'
 import type { ListBody } from './list-body.ts'
 import type { Loaders } from './loaders.ts'
 import type { FILTERS, PopularPostsQuery } from './query.ts'
@@ -148,9 +149,6 @@ export interface Lists<P = Post> {
 /** The outcome and the duration of a read. */
 type ReadResult = Pick<ReadAnswer, 'outcome' | 'durationMs'>
 const LOCAL_HIT: ReadResult = { outcome: 'hit', durationMs: 0 }
-
-/** The most concurrent loads of a process. More would not end sooner, and would slow down other queries. */
-export const MAX_LOADS = 4
 
 /** Creates the cache of the lists of posts and of categories. The loaders are called when the cache has no fresh list. */
 export function createLists<P = Post>(
@@ -291,18 +289,4 @@ function emptyAnswer(): ListAnswer {
 
 function toMs({ withinSeconds = Infinity }: RefreshOptions = {}): number {
   return withinSeconds * 1000
-}
-
-function policyOf({ ttlSeconds, staleSeconds, failSafeSeconds, loadTimeoutSeconds }: Settings): CachePolicy {
-  return {
-    ttlMs: ttlSeconds * 1000,
-    staleMs: staleSeconds * 1000,
-    failSafeMs: failSafeSeconds * 1000,
-    leaseMs: 3_000,
-    loadTimeoutMs: loadTimeoutSeconds * 1000,
-    unreadMs: 120_000,
-    loads: { max: MAX_LOADS, maxWaiting: 100, patienceMs: 1_000 },
-    coolDown: { firstMs: 500, maxMs: 5_000 },
-    poll: { firstMs: 25, longestMs: 250 },
-  }
 }
