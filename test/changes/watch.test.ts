@@ -36,7 +36,7 @@ const listeners = async ({ pool }: TestDatabase) =>
     )
   ).rows.map(({ pid }) => pid)
 
-t.test('without a place to listen, it asks every five seconds', async (t) => {
+t.test('without a database URL, changes are polled every five seconds', async (t) => {
   const database = await createTestDatabase(t)
   const { clock, told, ready, close } = watch(t, database.db)
   await ready()
@@ -56,7 +56,7 @@ t.test('without a place to listen, it asks every five seconds', async (t) => {
   t.equal(told.length, 1)
 })
 
-t.test('who closes at once asks nothing', async (t) => {
+t.test('closing at once sends no query', async (t) => {
   const database = await createTestDatabase(t)
   const { ready, close } = watch(t, database.db)
   await Promise.all([ready(), close()])
@@ -91,11 +91,11 @@ t.test(
     await pool.query('select pg_terminate_backend($1)', await listeners(database))
     await until(() => told.length === 1, 'what was missed is not known')
     t.match(told, [{ mode: 'hard', name: undefined, isNotification: false }])
-    t.equal(logged.filter((message) => message.includes('does not tell')).length, 1)
+    t.equal(logged.filter((message) => message.includes('does not record')).length, 1)
   },
 )
 
-t.test('a notification is a reason to look, and nothing else', async (t) => {
+t.test('a notification is verified in the database', async (t) => {
   const database = await createTestDatabase(t)
   const { pool, db, url } = database
   await recordChange(db, 'hard')
@@ -137,7 +137,7 @@ t.test('a notification is a reason to look, and nothing else', async (t) => {
   t.match(told[1], { mode: 'hard', name: /^hard \d+ [\d.]+$/, isNotification: true })
 })
 
-t.test('where the database cannot say what is behind a notification, it is asked again', async (t) => {
+t.test('when verifying a notification fails, it is retried', async (t) => {
   const database = await createTestDatabase(t)
   const { pool, db, url } = database
   const { clock, told, ready, logged } = watch(t, db, url)
@@ -181,7 +181,7 @@ t.test('ten thousand notifications cost a handful of statements', async (t) => {
   t.match(told.slice(1), [{ mode: 'hard', name: /^hard \d+ [\d.]+$/ }])
 })
 
-t.test('each of a thousand changes in a storm is told under its own name', async (t) => {
+t.test('each of a thousand concurrent changes is reported with its own name', async (t) => {
   const database = await createTestDatabase(t)
   const { pool, db, url } = database
   const { told, ready } = watch(t, db, url)
@@ -204,7 +204,7 @@ t.test('each of a thousand changes in a storm is told under its own name', async
   t.comment(`1,000 changes, one by one: ${(await comparisons(database)) - already} statements`)
 })
 
-t.test('a change is told once, by a notification; a scheduled one when it is due', async (t) => {
+t.test('a change is reported once by its notification, a scheduled change when it is due', async (t) => {
   const database = await createTestDatabase(t)
   const { pool, db, url } = database
   const { clock, told, ready } = watch(t, db, url)
@@ -231,7 +231,7 @@ t.test('a change is told once, by a notification; a scheduled one when it is due
   t.match(told[1], { mode: 'soft', isNotification: false })
 })
 
-t.test('notifications that do not arrive are made up for, and then it asks more often', async (t) => {
+t.test('changes without notifications are found by polling, which then runs more often', async (t) => {
   const [database, elsewhere] = [await createTestDatabase(t), await createTestDatabase(t)]
   // As behind a pooler: listening goes well, and nothing comes.
   const { clock, told, ready } = watch(t, database.db, elsewhere.url)
@@ -255,7 +255,7 @@ t.test('notifications that do not arrive are made up for, and then it asks more 
   t.equal(await asks(60_000), true, 'and asks less often')
 })
 
-t.test('a lost connection: what was missed is told, nothing when nothing was', async (t) => {
+t.test('after a lost connection, missed changes are reported, and nothing without a change', async (t) => {
   const database = await createTestDatabase(t)
   const { pool, db, url } = database
   const { told, ready, logged } = watch(t, db, url)
@@ -284,7 +284,7 @@ t.test('a lost connection: what was missed is told, nothing when nothing was', a
   ])
 })
 
-t.test('where the server refuses to listen, that is logged once, and changes are found by comparing', async (t) => {
+t.test('when the server refuses LISTEN, that is logged once, and changes are found by polling', async (t) => {
   const { db, url } = await createTestDatabase(t)
   const { clock, told, ready, logged } = watch(t, db, withDatabase(url, 'no_such_database'))
   await ready()
@@ -296,7 +296,7 @@ t.test('where the server refuses to listen, that is logged once, and changes are
   t.match(logged, [/refuses LISTEN: changes are found by polling/])
 })
 
-t.test('a database that is away is asked again, and told of once', async (t) => {
+t.test('a database that is down is retried, and logged once', async (t) => {
   const server = await startPostgres()
   t.teardown(() => server.remove())
   const db = openDatabase(server.url, () => {})
@@ -307,8 +307,8 @@ t.test('a database that is away is asked again, and told of once', async (t) => 
   for (let count = 0; count < 3; count += 1) await clock.advance(5_000)
   await until(() => logged.length === 2, 'both are told')
   t.same(logged.toSorted(), [
-    'popular posts: the database could not be polled for changes, retrying',
     'popular posts: not listening for changes any more, reconnecting',
+    'popular posts: the database could not be polled for changes, retrying',
   ])
   await server.restart()
   await until(async () => {
@@ -319,7 +319,7 @@ t.test('a database that is away is asked again, and told of once', async (t) => 
   t.ok(told.every(({ mode }) => mode === 'hard'))
 })
 
-t.test('the start does not wait for a database that keeps silent', async (t) => {
+t.test('the start does not wait for a database that does not reply', async (t) => {
   const silent = { connect: () => new Promise<never>(() => {}), end: async () => {}, options: {} }
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: silent }) })
   const clock = createVirtualClock()

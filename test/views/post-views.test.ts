@@ -25,7 +25,7 @@ async function setUp(t: Test, posts: number, options: { redisUrl?: string; prefi
   return { app, pool, warnings }
 }
 
-t.test('without Redis: closing counts all that is in memory, however much it is', async (t) => {
+t.test('without Redis, closing counts all views in memory', async (t) => {
   const posts = 2_500
   const { app, pool } = await setUp(t, posts)
   const request = { method: 'GET', ip: '203.0.113.9', headers: { 'user-agent': FIREFOX } }
@@ -35,7 +35,7 @@ t.test('without Redis: closing counts all that is in memory, however much it is'
   t.match(rows, [{ count: `${posts}`, sum: `${posts}` }])
 })
 
-t.test('with Redis: what no process of ours has written there is left out, and said once', async (t) => {
+t.test('with Redis, counts that another program has written are left out, and logged once', async (t) => {
   const [url, prefix] = [await redisUrl(), `test:${randomUUID()}`]
   const { app, pool, warnings } = await setUp(t, 1, { redisUrl: url, prefix })
   const { rows } = await pool.query<{ id: string }>('select id from posts')
