@@ -27,7 +27,7 @@ interface ListenOptions extends Connection {
 
 /** Listens for changes on a connection of its own, and reconnects until `close`. At most one connection is open. */
 export function listenForChanges(options: ListenOptions): { close(): Promise<void> } {
-  const { onNotification: onNotice, onListening, onLost, timeoutMs: patienceMs = 5_000, schedule = later } = options
+  const { onNotification, onListening, onLost, timeoutMs = 5_000, schedule = later } = options
   let isClosed = false
   let failures = 0
   let cancel = () => {}
@@ -39,8 +39,8 @@ export function listenForChanges(options: ListenOptions): { close(): Promise<voi
     const connection = new pg.Client({
       ...clientOptions(options),
       application_name: 'popular-posts listener',
-      connectionTimeoutMillis: patienceMs,
-      query_timeout: patienceMs,
+      connectionTimeoutMillis: timeoutMs,
+      query_timeout: timeoutMs,
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
       stream: () => socket,
@@ -69,7 +69,7 @@ export function listenForChanges(options: ListenOptions): { close(): Promise<voi
     }
     connection.on('error', onConnectionLost)
     connection.on('end', () => onConnectionLost(new Error('the connection ended')))
-    connection.on('notification', ({ payload = '' }) => onNotice(payload))
+    connection.on('notification', ({ payload = '' }) => onNotification(payload))
     connection
       .connect()
       .then(() => connection.query(`listen ${CHANNEL}`))

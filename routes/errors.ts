@@ -12,7 +12,7 @@ const OWN_ERROR_CODES =
 declare module 'fastify' {
   interface FastifyInstance {
     /** Renders an error as a page for browsers. Without it, as on AWS Lambda, browsers get JSON. */
-    popularPostsErrorPage?: (problem: ReplyError) => ErrorPage
+    popularPostsErrorPage?: (error: ReplyError) => ErrorPage
   }
 }
 
@@ -95,15 +95,15 @@ export function handleNotFound(request: FastifyRequest, reply: FastifyReply): Fa
   })
 }
 
-function send(request: FastifyRequest, reply: FastifyReply, problem: ReplyError): FastifyReply {
-  const { statusCode, code, message } = problem
+function send(request: FastifyRequest, reply: FastifyReply, error: ReplyError): FastifyReply {
+  const { statusCode, code, message } = error
   const errorPage = request.server.popularPostsErrorPage
   reply.code(statusCode).header('cache-control', 'no-store')
   if (errorPage !== undefined) {
     const vary = reply.getHeader('vary')
     reply.header('vary', vary === undefined ? 'accept' : `${vary}, accept`)
     if (prefersPage(request.headers.accept)) {
-      const { headers, html } = errorPage(problem)
+      const { headers, html } = errorPage(error)
       return reply.headers(headers).send(html)
     }
   }

@@ -71,14 +71,14 @@ export function createListSender({ maxAgeSeconds, staleWhileRevalidateSeconds, s
   }
 }
 
-function cacheStatus({ outcome, ttlSeconds, isDegraded: isAlone }: ListAnswer): string {
+function cacheStatus({ outcome, ttlSeconds, isDegraded }: ListAnswer): string {
   switch (outcome) {
     case 'hit':
     case 'stale':
-      return `hit; ttl=${ttlSeconds}${isAlone ? '; detail=redis-down' : ''}`
+      return `hit; ttl=${ttlSeconds}${isDegraded ? '; detail=redis-down' : ''}`
     case 'loaded':
     case 'collapsed':
-      if (isAlone) return 'fwd=bypass; detail=redis-down'
+      if (isDegraded) return 'fwd=bypass; detail=redis-down'
       return outcome === 'loaded' ? 'fwd=miss; stored' : 'fwd=miss; stored; collapsed'
     case 'bypass':
       return 'fwd=bypass; detail=unknown-filter'
