@@ -4,7 +4,7 @@ import { migrateToLatest } from './db/migrate.ts'
 import { openDatabase } from './db/open-database.ts'
 import { readLambdaConfig } from './service/config.ts'
 
-/** For whoever may invoke it: makes or updates the tables, in a database that only functions can reach. */
+/** Creates or updates the tables, in a database that only functions can reach. Invoke it directly: it has no URL. */
 export async function migrate(): Promise<{ migrated: true }> {
   const config = readLambdaConfig()
   const { databasePassword: password } = passwordsOf(config.iam)

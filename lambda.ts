@@ -7,25 +7,25 @@ import { servicesOf } from './plugins/popular-posts.ts'
 import { buildApp } from './service/app.ts'
 import { readLambdaConfig } from './service/config.ts'
 
-// All that can be done before the first request is done before it: AWS gives the start more of a processor.
+// The app starts before the first request, because AWS gives the start more processor time.
 const config = readLambdaConfig()
-const app = await buildApp(config, config.databaseUrl, { runsBetweenRequests: false })
+const app = await buildApp(config, config.databaseUrl, { backgroundWork: false })
 const proxy = awsLambdaFastify<GatewayEvent>(app, { decorateRequest: false })
 await app.ready()
 // `readLambdaConfig` requires a database.
 const { lists, database } = servicesOf(app) as Services & { database: DatabaseServices }
 
-/** Answers an event of an HTTP API, a REST API, a load balancer or a function URL, as the server would answer the request. */
+/** Handles an event of an HTTP API, a REST API, a load balancer or a function URL, as the server handles the request. */
 export async function http(event: GatewayEvent, context: Context): Promise<LambdaResponse> {
   return proxy(normalize(event), context)
 }
 
-/** For a schedule: counts views, notices changes of the data, and loads what is about to be stale. */
+/** For a schedule: counts views, invalidates on changes of the data, and refreshes lists. */
 export async function flush(event: MaintenanceRequest): Promise<MaintenanceReport> {
   return database.maintain(event)
 }
 
-/** For whoever may invoke it: makes every list outdated. */
+/** Makes every list outdated. Invoke it directly: it has no URL. */
 export async function invalidate({ mode = 'hard' }: { mode?: 'hard' | 'soft' }): Promise<{ invalidated: string }> {
   await lists.resume()
   await lists.popularPosts.invalidate(mode)

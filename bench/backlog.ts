@@ -13,7 +13,7 @@ import type { Database } from '../db/schema.ts'
 import { startPostgres } from '../test/helpers/private-postgres.ts'
 import { runProgram } from '../test/helpers/program.ts'
 import { startRedis } from '../test/helpers/redis.ts'
-import type { Flushed } from '../views/flusher.ts'
+import type { FlushResult } from '../views/flusher.ts'
 import { sendLoad } from './http-load.ts'
 import { machine, versionOf } from './machine.ts'
 import { inTurn, median, medianRatio, p99 } from './rounds.ts'
@@ -67,8 +67,8 @@ async function fill(): Promise<void> {
 }
 
 let url = ''
-async function flush(): Promise<Flushed> {
-  return (await (await fetch(`${url}/flush`, { method: 'POST' })).json()) as Flushed
+async function flush(): Promise<FlushResult> {
+  return (await (await fetch(`${url}/flush`, { method: 'POST' })).json()) as FlushResult
 }
 
 /** The p99 of cached lists, in milliseconds. */

@@ -3,7 +3,7 @@ import { countBatch } from '../db/count-views.ts'
 import type { Database } from '../db/schema.ts'
 import { nonce } from '../lib/nonce.ts'
 import { plural } from '../lib/plural.ts'
-import { createFlusher, type Flushed } from '../views/flusher.ts'
+import { createFlusher, type FlushResult } from '../views/flusher.ts'
 import { createRedisViewBuffer } from '../views/redis-view-buffer.ts'
 import { type RedisConfig, withRedis } from './redis.ts'
 
@@ -36,7 +36,7 @@ export function flushRedis(db: Kysely<Database>, config: RedisConfig, say: (sent
   )
 }
 
-function describe({ views, batches, waiting, aside }: Flushed): string {
+function describe({ views, batches, waiting, aside }: FlushResult): string {
   const sentences: string[] = []
   if (batches > 0) sentences.push(`Counted ${plural(views, 'view')} in ${plural(batches, 'batch', 'batches')}.`)
   if (waiting > 0) sentences.push(`Left for the next run: ${plural(waiting, 'batch', 'batches')}.`)

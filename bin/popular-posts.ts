@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
-import { announceChange } from '../changes/revision.ts'
+import { recordChange } from '../changes/revision.ts'
 import { type MigrateOptions, POST_ID_TYPES, type PostIdType } from '../db/migrate.ts'
 import { fillDemo, removeDemo } from '../demo/data/fill.ts'
 import { StartupError } from '../lib/errors.ts'
@@ -60,7 +60,7 @@ program
   .action(async ({ soft }: { soft?: boolean }) => {
     const config = readConfig()
     const mode = soft === true ? 'soft' : 'hard'
-    if (config.redisUrl === undefined) await withDatabase({}, ({ db }) => announceChange(db, mode))
+    if (config.redisUrl === undefined) await withDatabase({}, ({ db }) => recordChange(db, mode))
     else await invalidateInRedis({ ...config, redisUrl: config.redisUrl }, mode)
     say(`All lists are outdated (${mode}).`)
   })
@@ -95,7 +95,7 @@ program.addCommand(
         address: addressOf(config),
         async close() {
           // Services that run on this database show the new counts at once.
-          await announceChange(db, 'hard').finally(close)
+          await recordChange(db, 'hard').finally(close)
         },
         // A real blog takes the place of the demo.
         async beforeCreatingPosts(trx) {

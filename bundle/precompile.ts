@@ -23,7 +23,7 @@ export async function precompile(): Promise<Precompiled> {
   const validators = new Map<string, string>()
   const config = readConfig({ LOG_LEVEL: 'silent', ADMIN_TOKEN: 'for all routes to be there' })
   const app = await buildApp(config, 'postgres://nobody@127.0.0.1:9/none', {
-    runsBetweenRequests: false,
+    backgroundWork: false,
     async prepare(app) {
       app.addHook('onRoute', ({ method, url, schema }) => {
         for (const part of ['body', 'querystring', 'params'] as const) {

@@ -1,6 +1,16 @@
 import type { Committed, InvalidateMode } from './store.ts'
 
-/** An event of a cache, emitted when it happens. Durations in milliseconds. */
+/**
+ * An event of a cache, on the diagnostics channel `fastify-popular-posts`. `durationMs` is in milliseconds, `key` the key
+ * of the entry. By `type`:
+ *
+ * - reads: `hit` (a fresh value; 0 ms from the memory of the process), `stale-hit` (an expired value), `miss` (after a load),
+ *   `fail-safe` (an expired value, because loading fails), `wait` and `waited` (for the load of another process)
+ * - loads: `loaded`, `load-failed` and `load-refused` (too many loads are running), with `why`: a reader waits (`load`), or
+ *   none (`refresh`); `takeover` (the lease of a process that died or gave up)
+ * - `invalidated` (confirmed by the store)
+ * - the shared store: `store-down`, `store-up`, `background-failed` (a background task failed)
+ */
 export type CacheEvent =
   /** A read returned a fresh value. `durationMs` is 0 for a value in the memory of this process. */
   | { type: 'hit'; key: string; durationMs: number }

@@ -62,7 +62,7 @@ export interface CacheOptions {
 /** Loads the bytes of one entry, for example by a query. */
 export type Load = () => Promise<Uint8Array>
 
-/** A value, and where it comes from. */
+/** The result of a read: the value, and where it came from. */
 export interface Answer extends StoredValue {
   /**
    * `hit`: a fresh value. `stale`: an expired value, because a refresh runs or the load fails. `loaded`: this call has

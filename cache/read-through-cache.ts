@@ -223,7 +223,10 @@ export function createReadThroughCache({
    * 2. The store ends the generation.
    * 3. A load that began between 1 and 2 may have a lease of the old generation: later readers must not join it either.
    */
-  async function invalidate(mode: InvalidateMode, { wait = true, cause }: InvalidateOptions = {}): Promise<void> {
+  async function invalidate(
+    mode: InvalidateMode,
+    { wait = true, idempotencyKey: cause }: InvalidateOptions = {},
+  ): Promise<void> {
     const startedAtMs = clock.now()
     dropAll()
     const isEnded = await store.invalidate(mode, cause)

@@ -37,15 +37,21 @@ export interface Store {
   generation(): Promise<string | undefined>
 }
 
-/** `hard`: older values are never returned again. `soft`: older values are stale, and may be returned once more. */
+/** `hard`: values from before are not served any more. `soft`: they are stale, and served once more during a refresh. */
 export type InvalidateMode = 'hard' | 'soft'
 
 /** Options of an invalidation. */
 export interface InvalidateOptions {
-  /** Whether to wait until copies in other processes have expired. Default true. */
+  /**
+   * Whether to wait until no process serves an older copy. Default true. `false`: the promise resolves when the store has
+   * confirmed the invalidation; other processes may serve copies for up to one second more.
+   */
   wait?: boolean | undefined
-  /** A name of the change: one cause invalidates once a minute. Default: every call invalidates. */
-  cause?: string | undefined
+  /**
+   * Names the change, by a text that is the same in all processes. Of several calls with the same key within one minute,
+   * in any processes, only the first invalidates. Default: every call invalidates.
+   */
+  idempotencyKey?: string | undefined
 }
 
 /** A request for a value or a lease. */
@@ -85,6 +91,7 @@ export interface CoolDown {
 
 /** A value in the store. All readers share its bytes, so a reader must not write to them. */
 export interface StoredValue {
+  /** The bytes of the value. */
   value: Uint8Array
   /** Time since the commit. */
   ageMs: number

@@ -3,39 +3,42 @@ import type { Tables } from '../db/popular-posts.ts'
 import type { Clock } from '../lib/clock.ts'
 import { loggedError } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
-import type { Change } from './revision.ts'
+import type { ChangeMode } from './revision.ts'
 import { createChangeThrottle } from './throttle.ts'
 import { watchChanges } from './watch.ts'
 
 interface InvalidateOnChangeOptions {
   db: Kysely<Tables>
-  /** Where to listen for notifications; without it, changes are found by asking now and then. */
+  /** The database to listen to; `undefined`: changes are found by polling. */
   databaseUrl?: string | undefined
   /** Makes the password for each new connection. */
   password?: (() => string) | undefined
   clock: Clock
   log: Logger
-  /** Invalidates the lists. A rejection is tried again, for as long as it takes. */
-  invalidate: (change: Change, options: { wait: false; cause: string | undefined }) => Promise<void>
+  /** Invalidates the lists. After a rejection it is called again, until it succeeds. */
+  invalidate: (mode: ChangeMode, options: { wait: false; idempotencyKey: string | undefined }) => Promise<void>
   /** Called at each hard change, before the lists are invalidated. Must not throw. */
   onHardChange: () => void
 }
 
-/** Invalidates the lists when the database says that it has changed. */
+/** Invalidates the lists when the data in the database changes. */
 export function invalidateOnChange(options: InvalidateOnChangeOptions) {
   const { db, databaseUrl, password, clock, log, invalidate, onHardChange } = options
   const throttle = createChangeThrottle({
     clock,
-    async apply(change, cause) {
-      if (change === 'hard') onHardChange()
-      await invalidate(change, { wait: false, cause })
+    async apply(mode, name) {
+      if (mode === 'hard') onHardChange()
+      await invalidate(mode, { wait: false, idempotencyKey: name })
     },
     onFailure: (error) =>
-      log.warn({ err: loggedError(error) }, 'popular posts: the cache cannot be told of a change, trying again'),
+      log.warn(
+        { err: loggedError(error) },
+        'popular posts: the cache could not be invalidated after a change, retrying until it succeeds',
+      ),
   })
   const watch = watchChanges({ db, databaseUrl, password, clock, onChange: throttle.add, log })
   return {
-    /** Resolves when what changes from here on is not missed; see `watchChanges`. */
+    /** Resolves when later changes are not missed any more; see `watchChanges`. */
     ready: watch.ready,
     async close(): Promise<void> {
       await watch.close()

@@ -4,72 +4,72 @@ import { type Connection, clientOptions } from '../db/pool.ts'
 import { codeOf } from '../lib/errors.ts'
 import { CHANNEL } from './revision.ts'
 
-/** How long until the next attempt: twice as long after each failure. */
+/** The delay before a reconnect; it doubles with each failure. */
 const RECONNECT_MS = { first: 100, longest: 5_000, refused: 60_000 }
-/** How long a server may take to close a connection. */
-const GOODBYE_MS = 500
+/** The time in which the server must close a connection. */
+const CLOSE_TIMEOUT_MS = 500
 
 interface ListenOptions extends Connection {
-  /** Told of each notification: what was sent with it. */
-  onNotice: (payload: string) => void
-  /** Listening from now on, again or for the first time: what was sent before this has not been heard. */
+  /** Called with the payload of each notification. */
+  onNotification: (payload: string) => void
+  /** Called after each LISTEN, the first and those after a reconnect. Notifications from before are missed. */
   onListening: () => void
   /**
-   * Called when the connection is lost or cannot be made. The next attempt comes in seconds, or in a minute where
-   * `isRefused`: the server has answered that this is not allowed, as a standby does. It goes on until `close`.
+   * Called when the connection is lost or cannot be opened. The next attempt follows within 5 seconds, or after a minute
+   * with `isRefused`: the server does not allow it, as a standby. Attempts continue until `close`.
    */
   onLost: (error: unknown, isRefused: boolean) => void
-  /** How long a server may take to open a connection, and to answer LISTEN. Default 5,000. */
-  patienceMs?: number
-  /** Runs something later, unless what it returns is called first. Default: by a timer that keeps no process alive. */
+  /** The timeout for opening a connection, and for LISTEN, in milliseconds. Default 5,000. */
+  timeoutMs?: number
+  /** Runs a function after a delay; returns a function that cancels it. Default: a timer that is unreferenced. */
   schedule?: (delayMs: number, run: () => void) => () => void
 }
 
-/** Listens for changes on a connection of its own, which is made anew for as long as it takes. One is open at most. */
+/** Listens for changes on a connection of its own, and reconnects until `close`. At most one connection is open. */
 export function listenForChanges(options: ListenOptions): { close(): Promise<void> } {
-  const { onNotice, onListening, onLost, patienceMs = 5_000, schedule = later } = options
+  const { onNotification, onListening, onLost, timeoutMs = 5_000, schedule = later } = options
   let isClosed = false
   let failures = 0
   let cancel = () => {}
-  let hangUp = connect()
+  let disconnect = connect()
 
-  /** @returns what closes the connection, in every state, in half a second at most. */
+  /** @returns a function that closes the connection, in every state, within half a second. */
   function connect(): () => Promise<void> {
     const socket = new Socket()
     const connection = new pg.Client({
       ...clientOptions(options),
       application_name: 'popular-posts listener',
-      connectionTimeoutMillis: patienceMs,
-      query_timeout: patienceMs,
+      connectionTimeoutMillis: timeoutMs,
+      query_timeout: timeoutMs,
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
       stream: () => socket,
     })
     const end = async () => {
-      // A server that is frozen never closes its side, and the driver waits for that.
-      const giveUp = setTimeout(() => socket.destroy(), GOODBYE_MS)
+      // The driver waits for the server to close its side, which a suspended server never does.
+      const closeTimeout = setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS)
       await connection.end()
-      clearTimeout(giveUp)
+      clearTimeout(closeTimeout)
     }
     let isLost = false
-    const lost = async (error: unknown) => {
+    const onConnectionLost = async (error: unknown) => {
       if (isLost || isClosed) return
       isLost = true
       const isRefused = isRefusal(error)
       onLost(error, isRefused)
       const ended = end()
-      hangUp = () => ended
+      disconnect = () => ended
       await ended
       if (isClosed) return
       const delayMs = Math.min(RECONNECT_MS.first * 2 ** failures, RECONNECT_MS.longest)
       failures += 1
       cancel = schedule(isRefused ? RECONNECT_MS.refused : delayMs, () => {
-        hangUp = connect()
+        disconnect = connect()
       })
     }
-    connection.on('error', lost)
-    connection.on('end', () => lost(new Error('the connection ended')))
-    connection.on('notification', ({ payload = '' }) => onNotice(payload))
+    connection.on('error', onConnectionLost)
+    connection.on('end', () => onConnectionLost(new Error('the connection ended')))
+    connection.on('notification', ({ payload = '' }) => onNotification(payload))
     connection
       .connect()
       .then(() => connection.query(`listen ${CHANNEL}`))
@@ -77,7 +77,7 @@ export function listenForChanges(options: ListenOptions): { close(): Promise<voi
         failures = 0
         if (!isClosed) onListening()
       })
-      .catch(lost)
+      .catch(onConnectionLost)
     return end
   }
 
@@ -85,14 +85,14 @@ export function listenForChanges(options: ListenOptions): { close(): Promise<voi
     async close() {
       isClosed = true
       cancel()
-      await hangUp()
+      await disconnect()
     },
   }
 }
 
 /**
- * Whether an error is a server's final word (a SQLSTATE): it is a standby, or a pooler, or the user may not connect.
- * Not final are the classes 53 (too many connections) and 57 (starting up, shutting down).
+ * Whether an error is a refusal of the server (a SQLSTATE): it is a standby or a pooler, or the user may not connect.
+ * The classes 53 (too many connections) and 57 (starting up, shutting down) are temporary, and no refusal.
  */
 function isRefusal(error: unknown): boolean {
   return /^(?!53|57|E)[0-9A-Z]{5}$/.test(codeOf(error))

@@ -1,73 +1,74 @@
 import type { Clock } from '../lib/clock.ts'
-import { isName } from './revision.ts'
+import { isChangeName } from './revision.ts'
 
-interface NoticesOptions {
+interface NotificationCheckOptions {
   clock: Clock
-  /** Which of these names are of changes that were made, in the same order. */
-  prove: (names: readonly string[]) => Promise<string[]>
-  /** Is given each change that was heard and was made, in the order in which they were heard. */
-  onProven: (name: string) => void
-  /** Compares the database with what it was; whether there was a change. Never rejects. */
+  /** Returns those of the names whose changes were committed, in the same order. */
+  committed: (names: readonly string[]) => Promise<string[]>
+  /** Called with the name of each committed change, in the order of the notifications. */
+  onChange: (name: string) => void
+  /** Compares the database with the last revision. Resolves to whether there was a change. Never rejects. */
   compare: () => Promise<boolean>
 }
 
-/** After notifications that nothing had happened behind. */
+/** The pause after notifications without a change behind them. */
 const PAUSE_MS = 1_000
-/** So many names are checked at once; what is heard beyond is found by comparing. */
-const MOST_NAMES = 1_000
+/** The most names of one check. Changes beyond this are found by comparing. */
+const MAX_NAMES = 1_000
 
 /**
- * Finds out what is behind notifications. Any role of a database may send any notification, as often as it likes: so one is
- * a reason to ask the database, and no more. What comes while it is asked, is asked for together; where nothing had
- * happened, it is not asked again for a second.
+ * Verifies notifications in the database. Any role of a database may send any notification, as often as it likes, so a
+ * notification only says when to query. Notifications that arrive during a query are verified together by the next one.
+ * After notifications without a change the next query waits for one second.
  */
-export function createNotices({ clock, prove, onProven, compare }: NoticesOptions) {
+export function createNotificationCheck({ clock, committed, onChange, compare }: NotificationCheckOptions) {
   let names: string[] = []
-  /** Something was heard that is not the name of a change. */
-  let isHinted = false
-  let isBusy = false
+  /** A notification arrived that is not the name of a change, or the list of names was full. */
+  let mustCompare = false
+  let isChecking = false
   let isClosed = false
-  let quietUntilMs = Number.NEGATIVE_INFINITY
+  let pausedUntilMs = Number.NEGATIVE_INFINITY
   let cancel = () => {}
   let running = Promise.resolve()
 
-  function hear(payload: string): void {
-    if (isName(payload) && names.length < MOST_NAMES) names.push(payload)
-    else isHinted = true
-    lookSoon()
+  function onNotification(payload: string): void {
+    if (isChangeName(payload) && names.length < MAX_NAMES) names.push(payload)
+    else mustCompare = true
+    checkSoon()
   }
 
-  function lookSoon(): void {
-    if (isBusy || isClosed) return
-    isBusy = true
+  function checkSoon(): void {
+    if (isChecking || isClosed) return
+    isChecking = true
     const run = () => {
-      running = look()
+      running = check()
     }
-    const pauseMs = quietUntilMs - clock.now()
+    const pauseMs = pausedUntilMs - clock.now()
     if (pauseMs > 0) cancel = clock.schedule(pauseMs, run)
     else run()
   }
 
-  async function look(): Promise<void> {
-    // What one transaction announces comes in one piece.
+  async function check(): Promise<void> {
+    // One tick later, all notifications of one transaction are here.
     await Promise.resolve()
-    const heard = names
+    const checked = names
     names = []
-    // An error is one of comparing, too, which says so.
-    const proven = heard.length === 0 ? [] : await prove(heard).catch(() => [])
-    for (const name of proven) onProven(name)
-    let isFound = proven.length > 0
-    if (isHinted || proven.length < heard.length) {
-      isHinted = false
+    // After an error `compare` queries the database too, and reports the error.
+    const found = checked.length === 0 ? [] : await committed(checked).catch(() => [])
+    for (const name of found) onChange(name)
+    let isFound = found.length > 0
+    if (mustCompare || found.length < checked.length) {
+      mustCompare = false
       isFound = (await compare()) || isFound
     }
-    if (!isFound) quietUntilMs = clock.now() + PAUSE_MS
-    isBusy = false
-    if (names.length > 0 || isHinted) lookSoon()
+    if (!isFound) pausedUntilMs = clock.now() + PAUSE_MS
+    isChecking = false
+    if (names.length > 0 || mustCompare) checkSoon()
   }
 
   return {
-    hear,
+    onNotification,
+    /** Cancels the next check, and waits for the running one. */
     async close(): Promise<void> {
       isClosed = true
       cancel()

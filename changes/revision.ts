@@ -2,92 +2,99 @@ import { createHash } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
 import { LEDGER_DAYS_KEPT } from '../db/retention.ts'
 
-/** How a change of the data concerns cached lists: see `Store.invalidate`. */
-export type Change = 'hard' | 'soft'
+/** How a change of the data invalidates cached lists: see `Store.invalidate`. */
+export type ChangeMode = 'hard' | 'soft'
 
-/** The channel of notifications: `hard <transaction> <time>`, `soft …`, or `later`, for what is due at a later moment. */
+/**
+ * The channel of notifications. Payloads: the name of a change (`hard <transaction> <time>`, `soft …`), or `later` for a
+ * change that takes effect at a later time.
+ */
 export const CHANNEL = 'popular_posts'
 
-/** A revision that is older is not compared any more: some changes since then may have been deleted. */
+/** The oldest revision that is compared. Changes after an older one may have been deleted. */
 const COMPARABLE_DAYS = LEDGER_DAYS_KEPT - 1
 
 /**
- * Says that lists are outdated, to all who listen on this database and to all who compare revisions; inside a
- * transaction, when it commits.
+ * Records a change in the database: every process that listens or compares revisions invalidates its lists. Inside a
+ * transaction it takes effect at the commit.
  */
-export async function announceChange<DB>(db: Kysely<DB>, change: Change): Promise<void> {
-  await sql`select popular_posts_announce(${change})`.execute(db)
+export async function recordChange<DB>(db: Kysely<DB>, mode: ChangeMode): Promise<void> {
+  await sql`select popular_posts_announce(${mode})`.execute(db)
 }
 
-/** Whether changes are written down in this database: whether it was migrated. */
-export async function areChangesKept<DB>(db: Kysely<DB>): Promise<boolean> {
+/** Whether this database records changes, that is, whether it was migrated. */
+export async function hasChangeTable<DB>(db: Kysely<DB>): Promise<boolean> {
   const { rows } = await sql<{ kept: boolean }>`
     select to_regclass('popular_posts_change') is not null as kept`.execute(db.withoutPlugins())
   return rows[0]?.kept === true
 }
 
-/** What `popular_posts_announce` notifies of: `hard 7431 1764000000.123456`. The number is one that PostgreSQL takes for a transaction's. */
-const NAME = /^(?:hard|soft) (\d{1,18}) [\d.]+$/
+/**
+ * The name of a change, as `popular_posts_announce` sends it: `hard 7431 1764000000.123456`. The first number is in the
+ * range of transaction ids of PostgreSQL.
+ */
+const CHANGE_NAME = /^(?:hard|soft) (\d{1,18}) [\d.]+$/
 
-/** Whether a notification is the name of a change; it need not be one that was made. */
-export function isName(notification: string): boolean {
-  return NAME.test(notification)
+/** Whether the payload of a notification has the form of a change's name. The change itself may not exist. */
+export function isChangeName(notification: string): boolean {
+  return CHANGE_NAME.test(notification)
 }
 
 /**
- * Which of these names are changes that were committed, and that a revision did not see: any role may notify of anything.
- * @returns them in the order in which they were given.
+ * Verifies names of changes, because any role may send any notification.
+ * @returns those whose changes were committed after the revision, in the order of `names`.
  */
-export async function announcedSince<DB>(
+export async function committedSince<DB>(
   db: Kysely<DB>,
   revision: string,
   names: readonly string[],
 ): Promise<string[]> {
   const [, snapshot] = revision.split(' ')
-  const xids = new Set(names.map((name) => NAME.exec(name)?.[1]))
+  const xids = new Set(names.map((name) => CHANGE_NAME.exec(name)?.[1]))
   const { rows } = await sql<{ name: string }>`
     select concat_ws(' ', change, xid, extract(epoch from changed_at)) as name from popular_posts_change
     where xid = any(${[...xids]}::xid8[]) and not pg_visible_in_snapshot(xid, ${snapshot}::pg_snapshot)`.execute(
     db.withoutPlugins(),
   )
-  const announced = new Set(rows.map(({ name }) => name))
-  return names.filter((name) => announced.has(name))
+  const committed = new Set(rows.map(({ name }) => name))
+  return names.filter((name) => committed.has(name))
 }
 
-/** What has happened since a revision. */
+/** The changes since a revision. */
 export interface ChangesSince {
-  /** To be compared with next time: opaque. */
+  /** The present revision, for the next comparison: opaque. */
   revision: string
-  /** The gravest of the changes; `undefined`: there was none. */
-  change: Change | undefined
-  /** Names the changes: the same for all who missed the same ones (see `Store.invalidate`). */
-  cause: string | undefined
-  /** In how many milliseconds the next change is due that is known of ahead: a scheduled post. */
+  /** `hard` if one of the changes is; `undefined`: there is no change. */
+  mode: ChangeMode | undefined
+  /** Names the changes: the same in all processes that compare the same changes (see `Store.invalidate`). */
+  name: string | undefined
+  /** Milliseconds until the next scheduled change takes effect (a scheduled post); `undefined`: there is none. */
   dueInMs: number | undefined
 }
 
 interface Comparison {
   revision: string
-  /** The revision cannot be compared with; `null`: there was none. */
+  /** Whether the revision cannot be compared; `null`: none was given. */
   lost: boolean | null
   names: string[]
   due_in_ms: number | null
 }
 
 /**
- * Compares the database with what it was at a revision.
+ * Returns the changes since a revision.
  *
- * A revision is a moment of the database and the snapshot of that moment: the transactions that had been committed. So a
- * transaction that began earlier and commits later is not missed, and no writer ever waits for another to count one up.
- * @param revision what the last call gave; `undefined` the first time: there is no change since then.
- * A revision of another database, or from more than 6 days ago, counts as `hard`.
- * @param isNews asked about each change by its name, as it is in notifications: whether it matters.
- * @throws what PostgreSQL answered.
+ * A revision is a time of the database and the snapshot at that time: the set of committed transactions. Therefore a
+ * transaction that begins before and commits after the revision is not missed, and writers do not wait for each other, as
+ * they would to increment a counter.
+ * @param revision from the last call; `undefined` at the first call: then there is no change. A revision of another
+ * database, or one that is older than 6 days, counts as `hard`.
+ * @param isUnseen called with the name of each change, as in notifications; `false` leaves the change out.
+ * @throws the error of PostgreSQL.
  */
 export async function changesSince<DB>(
   db: Kysely<DB>,
   revision: string | undefined,
-  isNews: (name: string) => boolean = () => true,
+  isUnseen: (name: string) => boolean = () => true,
 ): Promise<ChangesSince> {
   const [seconds = null, snapshot = null] = revision?.split(' ') ?? []
   const then = sql`to_timestamp(${seconds}::float8)`
@@ -102,11 +109,11 @@ export async function changesSince<DB>(
       select xid, change, changed_at from popular_posts_change where changed_at > ${then}
     ), missed as (
       select concat_ws(' ', change, xid, extract(epoch from changed_at)) as name from known, present
-      -- A dump brings rows of another cluster's transactions.
+      -- A restored dump has rows with transaction ids of another cluster.
       where changed_at <= at and pg_visible_in_snapshot(xid, snapshot)
     )
     select
-      -- A standby does not tell which transactions run: all from the first of them on count as not seen.
+      -- A standby does not list the running transactions: all from the oldest of them on count as not seen.
       concat_ws(' ', extract(epoch from at), case when pg_is_in_recovery()
         then concat(pg_snapshot_xmin(snapshot), ':', pg_snapshot_xmin(snapshot), ':') else snapshot::text end) as revision,
       at - ${then} > make_interval(days => ${COMPARABLE_DAYS})
@@ -121,14 +128,14 @@ export async function changesSince<DB>(
     .selectAll()
     .$castTo<Comparison>()
     .executeTakeFirstOrThrow()
-  const news = row.names.filter(isNews)
-  const [first] = news
+  const unseen = row.names.filter(isUnseen)
+  const [first] = unseen
   const found = { revision: row.revision, dueInMs: row.due_in_ms ?? undefined }
-  if (row.lost === true) return { ...found, change: 'hard', cause: `since ${revision}` }
-  if (first === undefined) return { ...found, change: undefined, cause: undefined }
+  if (row.lost === true) return { ...found, mode: 'hard', name: `since ${revision}` }
+  if (first === undefined) return { ...found, mode: undefined, name: undefined }
   return {
     ...found,
-    change: news.some((name) => name.startsWith('hard ')) ? 'hard' : 'soft',
-    cause: news.length === 1 ? first : createHash('sha256').update(news.join('\n')).digest('base64url'),
+    mode: unseen.some((name) => name.startsWith('hard ')) ? 'hard' : 'soft',
+    name: unseen.length === 1 ? first : createHash('sha256').update(unseen.join('\n')).digest('base64url'),
   }
 }

@@ -1,62 +1,60 @@
 import type { Clock } from '../lib/clock.ts'
-import type { Change } from './revision.ts'
+import type { ChangeMode } from './revision.ts'
 
-/** A change that the cache is to be told of. */
-export interface ChangeNews {
-  change: Change
-  /** See `Store.invalidate`; `undefined`: nobody else knows it by a name. */
-  cause: string | undefined
+/** A change of the data, for which the cache is to be invalidated. */
+export interface ChangeEvent {
+  mode: ChangeMode
+  /** The name of the change, the same in all processes; `undefined`: other processes may not know this change by a name. */
+  name: string | undefined
   /**
-   * It was heard as a notification. These come in the order of commits, to everybody: who has acted on the cause of one
-   * has acted on all before it.
+   * Whether the change arrived as a notification. PostgreSQL sends notifications to all listeners in the order of the
+   * commits. A process that has invalidated for one of them has therefore seen all before it.
    */
-  isNotice: boolean
+  isNotification: boolean
 }
 
 interface ThrottleOptions {
   clock: Clock
-  /** Tells the cache. A rejection is tried again, for as long as it takes. */
-  apply: (change: Change, cause: string | undefined) => Promise<void>
-  /** Told of the first rejection in a row. */
+  /** Invalidates the cache. After a rejection it is called again, until it succeeds. */
+  apply: (mode: ChangeMode, name: string | undefined) => Promise<void>
+  /** Called with the first rejection of a series. */
   onFailure: (error: unknown) => void
 }
 
 /**
- * After a change the next one waits: soft ones refresh lists, hard ones empty the cache, and a load that is overtaken three
- * times is an error. A second is what a copy in a process may be late anyway.
+ * The pause after a change, until the next one is applied. Soft changes refresh lists, hard changes empty the cache, and
+ * a load that three invalidations overtake fails. One second is the delay that a copy in a process may have anyway.
  */
 const PAUSE_MS = { hard: 1_000, soft: 5_000 }
 const RETRY_MS = 1_000
 
-export type ChangeThrottle = ReturnType<typeof createChangeThrottle>
-
-/** Lets the first of many changes through at once, and those that come soon after together, after a pause. */
+/** Limits how often changes invalidate the cache: applies the first change at once, and merges those within a pause. */
 export function createChangeThrottle({ clock, apply, onFailure }: ThrottleOptions) {
   const freeAtMs = { hard: Number.NEGATIVE_INFINITY, soft: Number.NEGATIVE_INFINITY }
   const running = new Set<Promise<void>>()
-  let pending: ChangeNews | undefined
+  let pending: ChangeEvent | undefined
   let isFailing = false
   let isClosed = false
   let cancel = () => {}
 
-  function add(news: ChangeNews): void {
+  function add(event: ChangeEvent): void {
     if (isClosed) return
-    const all = pending === undefined ? news : together(pending, news)
-    pending = all
+    const merged = pending === undefined ? event : merge(pending, event)
+    pending = merged
     cancel()
-    // Also the first not before the next turn: what one transaction announces comes in one piece.
-    cancel = clock.schedule(Math.max(0, freeAtMs[all.change] - clock.now()), () => {
+    // Even the first change waits one tick, so that all notifications of one transaction are merged.
+    cancel = clock.schedule(Math.max(0, freeAtMs[merged.mode] - clock.now()), () => {
       pending = undefined
-      const work = act(all).finally(() => running.delete(work))
+      const work = dispatch(merged).finally(() => running.delete(work))
       running.add(work)
     })
   }
 
-  async function act(news: ChangeNews): Promise<void> {
+  async function dispatch(event: ChangeEvent): Promise<void> {
     freeAtMs.soft = clock.now() + PAUSE_MS.soft
-    if (news.change === 'hard') freeAtMs.hard = clock.now() + PAUSE_MS.hard
+    if (event.mode === 'hard') freeAtMs.hard = clock.now() + PAUSE_MS.hard
     try {
-      await apply(news.change, news.cause)
+      await apply(event.mode, event.name)
       isFailing = false
     } catch (error) {
       if (!isFailing) onFailure(error)
@@ -64,13 +62,13 @@ export function createChangeThrottle({ clock, apply, onFailure }: ThrottleOption
       freeAtMs.hard = freeAtMs.soft = clock.now() + RETRY_MS
       const newer = pending
       pending = undefined
-      add(newer === undefined ? news : together(news, newer))
+      add(newer === undefined ? event : merge(event, newer))
     }
   }
 
   return {
     add,
-    /** Drops what waits, and waits for what is being told. */
+    /** Drops the pending change, and waits for calls of `apply` that are running. */
     async close(): Promise<void> {
       isClosed = true
       cancel()
@@ -79,11 +77,11 @@ export function createChangeThrottle({ clock, apply, onFailure }: ThrottleOption
   }
 }
 
-function together(first: ChangeNews, second: ChangeNews): ChangeNews {
-  const isNotice = first.isNotice && second.isNotice
+function merge(first: ChangeEvent, second: ChangeEvent): ChangeEvent {
+  const isNotification = first.isNotification && second.isNotification
   return {
-    change: first.change === 'hard' ? 'hard' : second.change,
-    cause: isNotice ? second.cause : undefined,
-    isNotice,
+    mode: first.mode === 'hard' ? 'hard' : second.mode,
+    name: isNotification ? second.name : undefined,
+    isNotification,
   }
 }

@@ -6,60 +6,62 @@ import type { Clock } from '../lib/clock.ts'
 import { type LoggedError, loggedError } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
 import { listenForChanges } from './listen.ts'
-import { createNotices } from './notifications.ts'
-import { announcedSince, areChangesKept, changesSince } from './revision.ts'
-import type { ChangeNews } from './throttle.ts'
+import { createNotificationCheck } from './notifications.ts'
+import { changesSince, committedSince, hasChangeTable } from './revision.ts'
+import type { ChangeEvent } from './throttle.ts'
 
 interface WatchOptions {
   db: Kysely<Tables>
-  /** Where to listen; `undefined`: changes are found by comparing only. */
+  /** The database to listen to; `undefined`: changes are found by polling only. */
   databaseUrl: string | undefined
   /** Makes the password for each new connection. */
   password?: (() => string) | undefined
   clock: Clock
-  onChange: (news: ChangeNews) => void
+  /** Called once for each change. */
+  onChange: (event: ChangeEvent) => void
   log: Pick<Logger, 'info' | 'warn'>
 }
 
 /**
- * How often the revision is compared. While notifications come, that is for those that a pooler swallows or a dead
- * connection loses; without them it is all there is.
+ * How often the revision is compared. With notifications, polling finds the changes whose notifications a pooler drops or
+ * a dead connection loses. Without notifications, polling is the only way.
  */
-const COMPARE_MS = { listening: 60_000, alone: 5_000 }
+const POLL_MS = { listening: 60_000, polling: 5_000 }
 /** How long the start waits for the first revision. */
 const START_MS = 1_000
-const LOST = {
-  'not any more': 'not listening for changes, trying again',
-  // A standby (25006), or a pooler or a user that may not.
-  refused: 'the server refuses to listen for changes: they are found by comparing every 5 s, next attempt in a minute',
+const LOST_MESSAGES = {
+  lost: 'not listening for changes any more, reconnecting',
+  // A standby (25006), a pooler, or a user without the right to connect.
+  refused: 'the server refuses LISTEN: changes are found by polling every 5 s, next attempt in a minute',
 }
 
 /**
- * Finds out what changes in the database, and tells each change once: by notifications where it can listen, and by
- * comparing revisions after every connection, now and then, and when a scheduled post is due.
+ * Finds the changes of the database, and reports each once. It listens for notifications where that is possible. It also
+ * compares revisions: after every connection, at intervals (polling), and when a scheduled post is due.
  */
 export function watchChanges({ db, databaseUrl, password, clock, onChange, log }: WatchOptions) {
-  const heard = new LRUCache<string, true>({ max: 10_000 })
+  const seen = new LRUCache<string, true>({ max: 10_000 })
   let revision: string | undefined
-  let isKept = false
-  let isLackTold = false
-  let listens: 'not yet' | 'yes' | keyof typeof LOST = 'not yet'
-  /** A change was found by comparing that should have been heard. */
-  let isDeaf = false
-  let isRoutine = false
+  let hasTable = false
+  let isMissingTableLogged = false
+  let listenState: 'connecting' | 'listening' | keyof typeof LOST_MESSAGES = 'connecting'
+  /** Polling found a change that should have arrived as a notification: notifications are being lost. */
+  let missesNotifications = false
+  /** The comparison that runs next was started by the poll interval. */
+  let isScheduledPoll = false
   let isFailing = false
   let isClosed = false
   let cancel = () => {}
   let last = Promise.resolve(false)
   let next: Promise<boolean> | undefined
 
-  function isNews(name: string): boolean {
-    if (heard.has(name)) return false
-    heard.set(name, true)
+  function isUnseen(name: string): boolean {
+    if (seen.has(name)) return false
+    seen.set(name, true)
     return true
   }
 
-  /** Compares once more, with what is the case after this call; whether there was a change. Never rejects. */
+  /** Compares with the state of the database after this call. Resolves to whether there was a change. Never rejects. */
   function compare(): Promise<boolean> {
     next ??= last.then(() => {
       next = undefined
@@ -71,63 +73,64 @@ export function watchChanges({ db, databaseUrl, password, clock, onChange, log }
 
   async function compareNow(): Promise<boolean> {
     cancel()
-    const wasRoutine = isRoutine
-    isRoutine = false
+    const wasScheduledPoll = isScheduledPoll
+    isScheduledPoll = false
     let dueInMs = Number.POSITIVE_INFINITY
     let isFound = false
     try {
-      isKept ||= await areChangesKept(db)
-      if (!isKept) {
-        const message = 'the database does not tell of changes, run "npx popular-posts migrate" to make it'
-        if (!isLackTold) log.info({}, `popular posts: ${message}`)
-        isLackTold = true
+      hasTable ||= await hasChangeTable(db)
+      if (!hasTable) {
+        const message = 'the database does not record changes: run "npx popular-posts migrate"'
+        if (!isMissingTableLogged) log.info({}, `popular posts: ${message}`)
+        isMissingTableLogged = true
         return false
       }
-      const found = await changesSince(db, revision, isNews)
+      const found = await changesSince(db, revision, isUnseen)
       isFailing = false
       revision = found.revision
       dueInMs = found.dueInMs ?? dueInMs
-      if (found.change !== undefined) {
+      if (found.mode !== undefined) {
         isFound = true
-        isDeaf = wasRoutine && listens === 'yes'
-        onChange({ change: found.change, cause: found.cause, isNotice: false })
+        missesNotifications = wasScheduledPoll && listenState === 'listening'
+        onChange({ mode: found.mode, name: found.name, isNotification: false })
       }
     } catch (error) {
-      if (!isFailing) log.warn(described(error), 'popular posts: cannot ask for changes, trying again')
+      if (!isFailing)
+        log.warn(errorDetails(error), 'popular posts: the database could not be polled for changes, retrying')
       isFailing = true
     }
-    const routineMs = listens === 'yes' && !isDeaf ? COMPARE_MS.listening : COMPARE_MS.alone
-    cancel = clock.schedule(Math.min(dueInMs, routineMs), () => {
-      isRoutine = routineMs <= dueInMs
+    const pollMs = listenState === 'listening' && !missesNotifications ? POLL_MS.listening : POLL_MS.polling
+    cancel = clock.schedule(Math.min(dueInMs, pollMs), () => {
+      isScheduledPoll = pollMs <= dueInMs
       void compare()
     })
     return isFound
   }
 
-  const notices = createNotices({
+  const notifications = createNotificationCheck({
     clock,
-    async prove(names) {
-      // A comparison that is under way may have seen them.
+    async committed(names) {
+      // A running comparison may report the same changes.
       await last
-      return revision === undefined ? [] : announcedSince(db, revision, names)
+      return revision === undefined ? [] : committedSince(db, revision, names)
     },
-    onProven(name) {
-      if (isNews(name)) onChange({ change: name.startsWith('hard ') ? 'hard' : 'soft', cause: name, isNotice: true })
+    onChange(name) {
+      if (isUnseen(name)) onChange({ mode: name.startsWith('hard ') ? 'hard' : 'soft', name, isNotification: true })
     },
     compare,
   })
 
-  function hear(payload: string): void {
-    isDeaf = false
-    if (!heard.has(payload)) notices.hear(payload)
+  function onNotification(payload: string): void {
+    missesNotifications = false
+    if (!seen.has(payload)) notifications.onNotification(payload)
   }
 
-  async function startOver(): Promise<void> {
-    const isAgain = listens !== 'not yet'
-    listens = 'yes'
+  async function onListening(): Promise<void> {
+    const isReconnect = listenState !== 'connecting'
+    listenState = 'listening'
     await compare()
-    // What was missed cannot be known.
-    if (isAgain && revision === undefined) onChange({ change: 'hard', cause: undefined, isNotice: false })
+    // Without a revision to compare with, the missed changes are unknown.
+    if (isReconnect && revision === undefined) onChange({ mode: 'hard', name: undefined, isNotification: false })
   }
 
   const listener =
@@ -136,23 +139,23 @@ export function watchChanges({ db, databaseUrl, password, clock, onChange, log }
       : listenForChanges({
           connectionString: databaseUrl,
           password,
-          onNotice: hear,
-          onListening: () => void startOver(),
+          onNotification: onNotification,
+          onListening: () => void onListening(),
           onLost(error, isRefused) {
-            const state = isRefused ? 'refused' : 'not any more'
-            if (listens !== state) log.warn(described(error), `popular posts: ${LOST[state]}`)
-            listens = state
-            isDeaf = false
+            const state = isRefused ? 'refused' : 'lost'
+            if (listenState !== state) log.warn(errorDetails(error), `popular posts: ${LOST_MESSAGES[state]}`)
+            listenState = state
+            missesNotifications = false
           },
         })
 
   return {
-    /** Resolves when there is a revision to compare with, or the database has not given one in time: then it is asked again. */
+    /** Resolves when there is a revision to compare with, or after 1 s: then polling goes on until there is one. */
     ready(): Promise<void> {
       return new Promise((resolve) => {
-        const giveUp = clock.schedule(START_MS, resolve)
+        const cancelTimeout = clock.schedule(START_MS, resolve)
         void compare().then(() => {
-          giveUp()
+          cancelTimeout()
           resolve()
         })
       })
@@ -161,13 +164,13 @@ export function watchChanges({ db, databaseUrl, password, clock, onChange, log }
       isClosed = true
       cancel()
       await listener?.close()
-      await notices.close()
+      await notifications.close()
       await last
     },
   }
 }
 
-/** For the log: without what the messages of the driver may name. */
-function described(error: unknown): { err: LoggedError; reason: string | undefined } {
+/** Details for the log, without the names and values that messages of the driver may contain. */
+function errorDetails(error: unknown): { err: LoggedError; reason: string | undefined } {
   return { err: loggedError(error), reason: explainDatabaseError(error, 'the database URL') }
 }

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { InvalidateMode } from '../cache/store.ts'
-import { areChangesKept, changesSince } from '../changes/revision.ts'
+import { changesSince, hasChangeTable } from '../changes/revision.ts'
 import type { Tables } from '../db/popular-posts.ts'
 import type { ProblemLog } from '../db/problem-log.ts'
 import type { Backend } from '../lists/backend.ts'
@@ -8,25 +8,30 @@ import type { Lists } from '../lists/popular-posts.ts'
 import type { PopularPostsQuery } from '../lists/query.ts'
 import type { Views } from '../views/post-views.ts'
 
-/** What is kept fresh. */
+/** The event of the Lambda function `flush`: which lists are kept fresh. */
 export interface MaintenanceRequest {
-  /** Lists, as they are asked for. Default: the one that every page shows. */
+  /** Queries of the lists to refresh. Default: the default list. */
   lists?: readonly PopularPostsQuery[]
-  /** Lists of categories. Default: the one without parameters. */
+  /** Queries of the lists of categories to refresh. Default: the list without parameters. */
   categories?: readonly { days?: number }[]
-  /** Those are loaded anew that are stale, or will be in this time. Default 120: two runs of a schedule of one minute. */
+  /**
+   * Lists are loaded if they are stale, or become stale within this time, in seconds. Default 120: two runs of a schedule of
+   * one minute.
+   */
   withinSeconds?: number
 }
 
+/** The result of a run. */
 export interface MaintenanceReport {
-  /** Views that were counted. */
+  /** The number of views that were counted in the database. */
   views: number
-  /** How the data had changed since the last run. */
+  /** The change of the data since the last run; `undefined`: there was none. */
   change: InvalidateMode | undefined
-  /** Lists that were looked at. */
+  /** The number of lists that were refreshed if necessary. */
   lists: number
 }
 
+/** Runs the maintenance once: see `createMaintenance`. */
 export type Maintain = (request?: MaintenanceRequest) => Promise<MaintenanceReport>
 
 interface MaintenanceOptions {
@@ -39,8 +44,8 @@ interface MaintenanceOptions {
 }
 
 /**
- * Makes a function that does at once what a server does in the background: it counts views, invalidates on changes, and
- * refreshes lists. For a schedule, where processes are suspended between requests.
+ * Creates a function that runs the background tasks of a server once: it counts views, invalidates on changes, and refreshes
+ * lists. A schedule calls it where processes are suspended between requests.
  */
 export function createMaintenance(options: MaintenanceOptions): Maintain {
   const { prefix, db, lists, views, problems, redis } = options
@@ -49,24 +54,24 @@ export function createMaintenance(options: MaintenanceOptions): Maintain {
   let isFirst = true
 
   /**
-   * Invalidates if the data has changed since the last run, by whichever process. What was compared with is in Redis, and
-   * written last: who dies before that leaves the same changes to the next.
+   * Invalidates if the data has changed since the last run of any process. The revision of the last run is in Redis, and is
+   * written last: if the process dies before that, the next run finds the same changes.
    */
   async function compare(): Promise<InvalidateMode | undefined> {
-    if (redis === undefined || !(await areChangesKept(db))) return undefined
+    if (redis === undefined || !(await hasChangeTable(db))) return undefined
     const known = await redis.ask(() => redis.client.callBuffer('GET', revisionKey))
-    const { revision, change, cause } = await changesSince(db, known instanceof Buffer ? known.toString() : undefined)
-    // Lost, or never there: then the generation may be older than any change.
-    const mode = known instanceof Buffer ? change : 'hard'
-    if (mode !== undefined) await popularPosts.invalidate(mode, { cause: change === undefined ? undefined : cause })
-    await redis.ask(() => redis.client.callBuffer('SET', revisionKey, revision))
+    const changes = await changesSince(db, known instanceof Buffer ? known.toString() : undefined)
+    // Without a known revision the generation may be older than any change.
+    const mode = known instanceof Buffer ? changes.mode : 'hard'
+    const idempotencyKey = changes.mode === undefined ? undefined : changes.name
+    if (mode !== undefined) await popularPosts.invalidate(mode, { idempotencyKey })
+    await redis.ask(() => redis.client.callBuffer('SET', revisionKey, changes.revision))
     return mode
   }
 
   /**
-   * Counts views, invalidates what has changed, and loads what is about to be stale. Each is tried, whatever becomes of
-   * the others.
-   * @throws AggregateError of all that went wrong; the next run goes on from there.
+   * Counts views, invalidates on changes, and refreshes lists. A step that fails does not stop the others.
+   * @throws AggregateError of the errors of all steps; the next run continues after the steps that succeeded.
    */
   async function run(request: MaintenanceRequest = {}): Promise<MaintenanceReport> {
     const { lists: queries = [{}], categories = [{}], withinSeconds = 120 } = request
@@ -81,7 +86,7 @@ export function createMaintenance(options: MaintenanceOptions): Maintain {
     await attempt(async () => {
       const flushed = await views.postViews.flush()
       counted = flushed.views
-      // See `db/retention.ts`: only where no batch waits to be counted.
+      // Only when no batch waits to be counted: see `db/retention.ts`.
       if (flushed.waiting === 0) await views.postViews.prune()
     })
     const change = await attempt(compare)

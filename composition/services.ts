@@ -1,3 +1,4 @@
+import { PROTOCOL } from '../cache/protocol.ts'
 import { invalidateOnChange } from '../changes/invalidate-on-change.ts'
 import { type Databases, openDatabases } from '../db/open-database.ts'
 import { createProblemLog, type ProblemLog } from '../db/problem-log.ts'
@@ -6,43 +7,49 @@ import type { HostRedis } from '../lib/host-redis.ts'
 import type { Logger } from '../lib/logger.ts'
 import { openRedis, type RedisConnections } from '../lib/redis.ts'
 import { type Backend, createBackend } from '../lists/backend.ts'
-import { createSource } from '../lists/loaders.ts'
-import { createLists, type Lists, MAX_LOADS } from '../lists/popular-posts.ts'
+import { createLoaders } from '../lists/loaders.ts'
+import { createLists, type Lists } from '../lists/popular-posts.ts'
 import type { Settings } from '../settings/options.ts'
 import { type CacheEvents, createCacheEvents } from '../telemetry/cache-events.ts'
 import { createViews, type Views } from '../views/post-views.ts'
 import { createMaintenance, type Maintain } from './maintenance.ts'
 
-/** Everything that this plugin runs in an app. The host sees `lists.popularPosts` and `database.views.postViews`. */
+/** The services of an app. The host reaches only `lists.popularPosts` and `database.views.postViews`. */
 export interface Services {
+  /** The cache of lists. */
   lists: Lists
+  /** The events of the cache. */
   events: CacheEvents
+  /** The store of the cache. */
   backend: Backend
   /** The connections to Redis; `undefined`: lists and views are in the memory of this process. */
   redis: RedisConnections | undefined
-  /** The parts that need a database; `undefined`: the host has a `load` and no database. */
+  /** The services that need a database; `undefined`: the host has a `load` and no database. */
   database: DatabaseServices | undefined
-  /** Waits for what runs for requests. The process may be suspended after that. */
+  /** Waits for the background tasks of requests. The process may be suspended after that. */
   idle(): Promise<void>
-  /** Counts what was recorded, and ends everything, the part that was made last first. */
+  /** Counts recorded views, and closes all services, in the reverse order of their creation. */
   close(): Promise<void>
 }
 
+/** The services that need a database. */
 export interface DatabaseServices {
+  /** The counting of views. */
   views: Views
+  /** Logs problems of the database. */
   problems: ProblemLog
-  /** Does the background work of a server once: for schedules on Lambda. */
+  /** Runs the background tasks of a server once: for schedules on Lambda. */
   maintain: Maintain
 }
 
 /**
- * Opens the connections of an app, and puts its parts together.
- * @param settings what `checkOptions` returns.
- * @param hostRedis the client of the host, where it brings one.
- * @throws what the first part that cannot be made throws; the parts before it are closed.
+ * Opens the connections of an app, and creates its services.
+ * @param settings the result of `checkOptions`.
+ * @param hostRedis the client of the option `redis`.
+ * @throws the error of the first service that cannot be created; those before it are closed.
  */
 export async function createServices(settings: Settings, log: Logger, hostRedis?: HostRedis): Promise<Services> {
-  const { prefix, runsBetweenRequests, databaseUrl, databasePassword } = settings
+  const { prefix, backgroundWork, databaseUrl, databasePassword } = settings
   const closers: (() => Promise<void>)[] = []
   async function close(): Promise<void> {
     for (const closePart of closers.reverse()) await closePart()
@@ -56,17 +63,17 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     closers.push(async () => redis?.close())
 
     const events = createCacheEvents(log)
-    const backend = createBackend({ prefix, runsBetweenRequests, redis, observe: events.emit })
+    const backend = createBackend({ prefix, backgroundWork, redis, observe: events.emit })
     await backend.connect()
 
     const views = databases && createViews({ ...databases, settings, redis: backend.redis, log })
     closers.push(async () => views?.close())
 
     const countViews = async () => {
-      // A load does not wait for a Redis that is known to be out of reach.
+      // A load does not wait for a Redis that does not reply.
       if (!backend.state().isDown) await views?.flushBriefly()
     }
-    const source = createSource(settings, databases?.db, countViews, databases?.listDb)
+    const source = createLoaders(settings, databases?.db, countViews, databases?.listDb)
     const lists = createLists(settings, source, backend, events)
     closers.push(lists.idle)
 
@@ -81,7 +88,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     const problems = createProblemLog({ db, log, clock: backgroundClock })
     closers.push(problems.close)
 
-    if (runsBetweenRequests) {
+    if (backgroundWork) {
       const changes = invalidateOnChange({
         db,
         databaseUrl,
@@ -92,7 +99,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
         onHardChange: problems.checkSoon,
       })
       closers.push(changes.close)
-      // No list is loaded before this: a change after it is not missed.
+      // Lists are loaded only after this, so that no later change is missed.
       await changes.ready()
     }
     const maintain = createMaintenance({ prefix, db, lists, views, problems, redis: backend.redis })
@@ -103,23 +110,23 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
   }
 }
 
-/** The pools of `databaseUrl`, or the Kysely instance of the host, which stays open. */
+/** Opens the pools of `databaseUrl`, or uses the Kysely instance of the host, which stays open at `close`. */
 function openDatabasesOf(settings: Settings, log: Logger): Databases | undefined {
-  const { db, databaseUrl, databasePassword: password, loadTimeoutSeconds, runsBetweenRequests } = settings
+  const { db, databaseUrl, databasePassword: password, loadTimeoutSeconds, backgroundWork } = settings
   if (db !== undefined) return { db, listDb: db, flushDb: db, close: async () => {} }
   if (databaseUrl === undefined) return undefined
-  // A process that is suspended between requests has one request at a time.
-  const size = runsBetweenRequests ? { max: 6, listMax: MAX_LOADS } : { max: 2, listMax: 0 }
+  // A process that is suspended between requests handles one request at a time.
+  const size = backgroundWork ? { max: 6, listMax: PROTOCOL.loads.max } : { max: 2, listMax: 0 }
   return openDatabases({ databaseUrl, password, statementSeconds: loadTimeoutSeconds, ...size }, log)
 }
 
 async function openRedisOf(
-  { redisUrl, redisCluster, redisPassword, runsBetweenRequests }: Settings,
+  { redisUrl, redisCluster, redisPassword, backgroundWork }: Settings,
   log: Logger,
   hostRedis: HostRedis | undefined,
 ): Promise<RedisConnections | undefined> {
   if (hostRedis === undefined && redisUrl === undefined) return undefined
-  // The first request of a process that is suspended would have to do without Redis: its start may take longer.
-  const bootBudgetMs = runsBetweenRequests ? 500 : 2_000
+  // A process that is suspended may start more slowly: otherwise its first request would find no Redis.
+  const bootBudgetMs = backgroundWork ? 500 : 2_000
   return openRedis({ client: hostRedis, redisUrl, isCluster: redisCluster, password: redisPassword, bootBudgetMs }, log)
 }

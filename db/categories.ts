@@ -3,13 +3,15 @@ import type { Tables } from './popular-posts.ts'
 import { isLive, viewsInWindow } from './window.ts'
 import type { WindowQuery } from './window-query.ts'
 
-/** A category of the list of categories, ready to be sent. */
+/** A category with the views of its posts, as in the JSON of `GET /categories`. */
 export interface PopularCategory {
+  /** The name that readers see. */
   name: string
+  /** The slug, for the filter `category`. */
   slug: string
-  /** Live posts in it. */
+  /** The number of live posts in the category. */
   postCount: number
-  /** The views that those posts had in the window. */
+  /** Views of these posts in the window of the query. */
   views: number
 }
 

@@ -2,10 +2,13 @@ import { type Kysely, sql } from 'kysely'
 import type { Tables } from './popular-posts.ts'
 import { isLive } from './window.ts'
 
-/** The slugs that a list can be filtered by: those that a live post carries. */
-export interface Filters {
+/** The slugs by which a list can be filtered. A list with another slug is empty, and causes no query. */
+export interface FilterSlugs {
+  /** Slugs of categories with a live post. */
   categories: string[]
+  /** Slugs of tags with a live post. */
   tags: string[]
+  /** Slugs of authors with a live post. */
   authors: string[]
 }
 
@@ -13,7 +16,7 @@ export interface Filters {
  * The slugs of categories, tags and authors with a live post, in one statement. The others are secrets of the blog (log-in
  * names, drafts): to a reader they must look like slugs that do not exist.
  */
-export async function findFilters(db: Kysely<Tables>): Promise<Filters> {
+export async function findFilters(db: Kysely<Tables>): Promise<FilterSlugs> {
   const rows = await db
     .withoutPlugins()
     .with('live', (cte) => cte.selectFrom('posts').where(isLive({})).select(['posts.id', 'posts.author_id']))

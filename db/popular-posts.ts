@@ -7,8 +7,8 @@ import { inMilliseconds } from './window-query.ts'
 
 export type Tables = BlogTables & CounterTables
 
-/** What a popular posts list is of. Slugs that name nothing give an empty list. */
-export interface PopularPostsQuery extends WindowQuery {
+/** A query for a ranking of posts. Unknown slugs give an empty list. */
+export interface RankingQuery extends WindowQuery {
   /** `views`: by views in the window. `trending`: by heat, the views of about the last day weighing most. */
   sort: 'views' | 'trending'
   /** At most so many posts. */
@@ -18,25 +18,54 @@ export interface PopularPostsQuery extends WindowQuery {
   author?: string | undefined
 }
 
-/** A post of a list, ready to be sent. */
+/** A post of a list, as in the JSON of `GET /posts/popular`. */
 export interface PopularPost {
-  /** A number, or the text of another type (uuid) where the blog has tables of its own. */
+  /** The id: a number, or text for other types of an own schema, such as a UUID. */
   id: number | string
+  /** The slug: unique, as in the URL of the post. `exclude` compares it. */
   slug: string
+  /** The title, as plain text. */
   title: string
+  /** The address of the post: absolute, or a path from the root of the site. */
   url: string
+  /** A summary, as plain text; may be empty. */
   excerpt: string
-  /** ISO 8601, UTC. */
+  /** The time of publication: ISO 8601, UTC. */
   publishedAt: string
-  author: { name: string; slug: string } | null
-  categories: { name: string; slug: string }[]
+  /** The author; `null`: the post has none. */
+  author: {
+    /** The name that readers see. */
+    name: string
+    /** The slug, for the filter `author`. */
+    slug: string
+  } | null
+  /** The categories of the post. */
+  categories: {
+    /** The name that readers see. */
+    name: string
+    /** The slug, for the filter `category`. */
+    slug: string
+  }[]
+  /** The names of the tags. */
   tags: string[]
-  image: { url: string; width: number | null; height: number | null; alt: string } | null
+  /** The image of the post; `null`: the post has none. */
+  image: {
+    /** The address of the image. */
+    url: string
+    /** The width in pixels; `null`: unknown. */
+    width: number | null
+    /** The height in pixels; `null`: unknown. */
+    height: number | null
+    /** The alternative text. */
+    alt: string
+  } | null
+  /** The reading time in minutes. */
   readingMinutes: number
-  /** Approved comments. */
+  /** The number of approved comments. */
   commentCount: number
-  /** Views in the window. */
+  /** Views in the window of the query. */
   views: number
+  /** Views of all time. */
   totalViews: number
 }
 
@@ -47,7 +76,7 @@ export interface PopularPost {
  * Posts without a view come last; the list is shorter than `limit` only when there are no more live posts.
  * Views and comments are counted apart from each other: two one-to-many joins in one sum would multiply them.
  */
-export async function findPopularPosts(db: Kysely<Tables>, query: PopularPostsQuery): Promise<PopularPost[]> {
+export async function findPopularPosts(db: Kysely<Tables>, query: RankingQuery): Promise<PopularPost[]> {
   const rows = await db
     // A host's Kysely may rename columns; what we select is named as we read it.
     .withoutPlugins()
@@ -149,7 +178,7 @@ export async function findPopularPosts(db: Kysely<Tables>, query: PopularPostsQu
 }
 
 /** True of the posts that carry the category, the tag and the author that were asked for. */
-function carries({ category, tag, author }: PopularPostsQuery) {
+function carries({ category, tag, author }: RankingQuery) {
   const conditions = [sql<boolean>`true`]
   if (category !== undefined) {
     conditions.push(sql`exists (

@@ -1,15 +1,17 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { foldTouches } from './window-rollups.ts'
 
-/** What {@link prune} deleted, in rows. */
-export interface Pruned {
+/** The numbers of rows that one call of `prune` deleted. */
+export interface PruneResult {
+  /** Counters of views per hour. */
   hours: number
+  /** Counters of views per day. */
   days: number
-  /** Ids of batches that were counted. */
+  /** Ids of counted batches. */
   batches: number
-  /** Announced changes of the data. */
+  /** Recorded changes of the data. */
   changes: number
-  /** Whether the call ended at its bound: there is more to delete, and another call should come soon. */
+  /** Whether the call reached its limit and more rows can be deleted: call `prune` again soon. */
   hasMore: boolean
 }
 
@@ -41,7 +43,7 @@ const STATEMENTS_PER_TABLE = 10
 export async function prune<DB>(
   db: Kysely<DB>,
   { nowMs, timeZone, maxDays = 365 }: { nowMs: number; timeZone: string; maxDays?: number | undefined },
-): Promise<Pruned> {
+): Promise<PruneResult> {
   const now = sql`least(${new Date(nowMs)}::timestamptz, now())`
   const daysKept = Math.max(DAYS_KEPT, maxDays + SPARE_DAYS)
   const hours = await deleteSome(

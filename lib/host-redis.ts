@@ -1,18 +1,30 @@
 import createError from '@fastify/error'
 import type { RedisClient } from './redis-scripts-runner.ts'
 
-/** The members of a host's Redis client that this package uses. `Redis` and `Cluster` of ioredis have them. */
+/** The part of a Redis client that this package uses. `Redis` and `Cluster` of ioredis have it. */
 export interface HostRedis extends RedisClient {
+  /** The state of the connection; `ready`: the client sends commands. */
   readonly status: string
+  /** Whether the client is connected to a Cluster. */
   readonly isCluster: boolean
+  /** Makes a client with the same options, for a connection of its own. */
   duplicate(options?: object): HostRedis
+  /** Subscribes to a channel. */
   subscribe(channel: string): Promise<unknown>
+  /** Adds a listener of an event. */
   on(event: string, listener: (...args: unknown[]) => void): unknown
+  /** Closes the connection after the pending replies. */
   quit(): Promise<unknown>
+  /** Closes the connection at once. */
   disconnect(): void
-  /** The socket of a single node. */
-  readonly stream?: { destroy(): unknown } | undefined
-  /** The clients of the nodes of a Cluster. */
+  /** The socket; only of a client of a single node. */
+  readonly stream?:
+    | {
+        /** Closes the socket. */
+        destroy(): unknown
+      }
+    | undefined
+  /** The clients of the nodes; only of a Cluster. */
   nodes?(): HostRedis[]
 }
 

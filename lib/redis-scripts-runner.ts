@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 
-/** An argument of a command. */
+/** An argument of a Redis command. */
 export type Argument = string | Buffer | number
 /** A reply that is an array. */
 export type Reply = (Buffer | number | null)[]
+/** Runs a script: its text or its SHA-1, the number of keys, the keys, and the arguments. */
 type Evaluate = (script: string, keys: number, ...rest: Argument[]) => Promise<unknown>
 
 /**
@@ -12,9 +13,13 @@ type Evaluate = (script: string, keys: number, ...rest: Argument[]) => Promise<u
  * the `callBuffer` of ioredis drops the name of the command (6.0.0: `ERR unknown command '<sha>'`).
  */
 export interface RedisClient {
+  /** Sends EVALSHA; strings in the reply are buffers. */
   evalshaBuffer?: Evaluate
+  /** Sends EVAL; strings in the reply are buffers. */
   evalBuffer?: Evaluate
+  /** Sends GET; the reply is a buffer. */
   getBuffer?: (key: string) => Promise<unknown>
+  /** Sends any command; strings in the reply are buffers. */
   callBuffer(command: string, ...args: Argument[]): Promise<unknown>
 }
 

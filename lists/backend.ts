@@ -60,7 +60,7 @@ const RESUME_CHECK = { afterMs: 1_000, patienceMs: 75 }
 
 interface BackendOptions {
   prefix: string
-  runsBetweenRequests: boolean
+  backgroundWork: boolean
   redis: { client: HostRedis; subscriber: HostRedis } | undefined
   observe: (event: CacheEvent) => void
 }
@@ -69,7 +69,7 @@ interface BackendOptions {
  * Creates the backend: the memory of this process; or Redis, shared by all processes with the same prefix, with the
  * memory of this process as the fallback.
  */
-export function createBackend({ prefix, runsBetweenRequests, redis, observe }: BackendOptions): Backend {
+export function createBackend({ prefix, backgroundWork, redis, observe }: BackendOptions): Backend {
   const memory = createMemoryStore({ clock: systemClock, nonce })
   if (redis === undefined) {
     return {
@@ -89,7 +89,7 @@ export function createBackend({ prefix, runsBetweenRequests, redis, observe }: B
   let suspendedAtMs = Date.now()
   const store = createFailoverStore({
     primary,
-    backgroundWork: runsBetweenRequests,
+    backgroundWork,
     backup: memory,
     clock: systemClock,
     deadlineMs: DEADLINE_MS,
@@ -98,10 +98,10 @@ export function createBackend({ prefix, runsBetweenRequests, redis, observe }: B
     observe,
   })
   const background = createBreaker({
-    deadlineMs: runsBetweenRequests ? BACKGROUND_DEADLINE_MS : DEADLINE_MS,
+    deadlineMs: backgroundWork ? BACKGROUND_DEADLINE_MS : DEADLINE_MS,
     clock: systemClock,
     retryAfterMs: RETRY_AFTER_MS,
-    backgroundWork: runsBetweenRequests,
+    backgroundWork,
     probe: primary.generation,
     // The breaker of the store reports outages.
     onReply() {},
@@ -128,7 +128,7 @@ export function createBackend({ prefix, runsBetweenRequests, redis, observe }: B
     },
     listen(onMessage) {
       // A suspended process reads no messages, and Redis would have to buffer them.
-      if (!runsBetweenRequests) return
+      if (!backgroundWork) return
       const channel = channelOf(prefix)
       subscriber.on('message', (from, message) => {
         if (from === channel) onMessage(String(message))

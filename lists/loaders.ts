@@ -1,63 +1,68 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import { findCategories } from '../db/categories.ts'
-import { type Filters, findFilters } from '../db/filters.ts'
+import { type FilterSlugs, findFilters } from '../db/filters.ts'
 import { findPopularPosts, type Tables } from '../db/popular-posts.ts'
 import { keepWindow } from '../db/window-rollups.ts'
 import { createUpCheck } from '../lib/up-check.ts'
 import type { ListQuery, Settings } from '../settings/options.ts'
 
-/** Where lists come from when the cache has none: the expensive side. */
-export interface Source {
+/** Functions that load lists for the cache, by expensive queries. */
+export interface Loaders {
+  /** Loads a list of posts. */
   posts(query: ListQuery): Promise<readonly object[]>
-  /** `undefined`: there is no list of categories. */
+  /** Loads the list of categories; `undefined`: there is no such list. */
   categories: ((query: { days: number }) => Promise<readonly object[]>) | undefined
-  filters(): Promise<Filters>
-  /** Whether the database answers: see `createUpCheck`; `undefined`: there is none that we know of. */
+  /** Loads the slugs by which a list can be filtered. */
+  filters(): Promise<FilterSlugs>
+  /** Whether the database replies: see `createUpCheck`; `undefined`: there is no database. */
   isUp: (() => Promise<boolean>) | undefined
 }
 
-/** The windows that sites ask for, beside their own default: see `keepWindow`. */
-const KEPT_DAYS = [7, 30, 90, 365]
+/** The usual windows, whose views are materialized in the database, beside the default window of the site. */
+const MATERIALIZED_DAYS = [7, 30, 90, 365]
 
-/** A list does not wait longer for views that are about to be counted. */
-const COUNTING_MS = 1_000
+/** The longest time for which a load waits for a flush of views. */
+const FLUSH_TIMEOUT_MS = 1_000
 
 /**
- * The host's own loaders where it brings them, else our queries on `db`.
- * @param listDb what lists are loaded from: their own connections. Default `db`.
- * @param countViews counts what is known of views; lists are loaded after that, also where it fails.
+ * Creates the loaders: the host's own functions, or the built-in queries on `db`.
+ * @param listDb the database for loads, with connections of its own. Default `db`.
+ * @param countViews flushes recorded views; a load starts after that, even if it fails.
+ * @throws TypeError without a `load` and without a database.
  */
-export function createSource(
+export function createLoaders(
   settings: Settings,
   db: Kysely<Tables> | undefined,
   countViews: () => Promise<unknown>,
   listDb = db,
-): Source {
+): Loaders {
   const { load, loadCategories, loadFilters } = settings
-  const ours = listDb === undefined ? undefined : queriesOn(listDb, settings)
-  const posts: Source['posts'] | undefined = load ?? ours?.posts
-  const categories = loadCategories ?? ours?.categories
+  const builtIn = listDb === undefined ? undefined : databaseLoaders(listDb, settings)
+  const posts: Loaders['posts'] | undefined = load ?? builtIn?.posts
+  const categories = loadCategories ?? builtIn?.categories
   if (posts === undefined) throw new TypeError('Expected a load function or a database, got neither.')
-  const nothing: Filters = { categories: [], tags: [], authors: [] }
-  const counted = () => Promise.race([countViews().catch(() => {}), sleep(COUNTING_MS, undefined, { ref: false })])
+  const noSlugs: FilterSlugs = { categories: [], tags: [], authors: [] }
+  const afterFlush = () =>
+    Promise.race([countViews().catch(() => {}), sleep(FLUSH_TIMEOUT_MS, undefined, { ref: false })])
   return {
-    posts: (query) => counted().then(() => posts(query)),
-    categories: categories === undefined ? undefined : (query) => counted().then(() => categories(query)),
-    filters: loadFilters ?? ours?.filters ?? (async () => nothing),
+    posts: (query) => afterFlush().then(() => posts(query)),
+    categories: categories === undefined ? undefined : (query) => afterFlush().then(() => categories(query)),
+    filters: loadFilters ?? builtIn?.filters ?? (async () => noSlugs),
     isUp: db === undefined ? undefined : createUpCheck(() => sql`select 1 as up`.execute(db)),
   }
 }
 
-function queriesOn(db: Kysely<Tables>, { timeZone, defaultDays }: Settings) {
-  const keptDays = new Set([...KEPT_DAYS, defaultDays])
-  /** Lists are the same without, and whoever may only read tables cannot. */
-  async function keep({ days }: { days: number }): Promise<void> {
-    if (days > 1 && keptDays.has(days)) await keepWindow(db, { days, timeZone }).catch(() => {})
+function databaseLoaders(db: Kysely<Tables>, { timeZone, defaultDays }: Settings) {
+  const materializedDays = new Set([...MATERIALIZED_DAYS, defaultDays])
+  /** Errors are ignored: lists are the same without, and a role that can only read tables cannot write. */
+  async function materialize({ days }: { days: number }): Promise<void> {
+    if (days > 1 && materializedDays.has(days)) await keepWindow(db, { days, timeZone }).catch(() => {})
   }
   return {
-    posts: (query: ListQuery) => keep(query).then(() => findPopularPosts(db, { ...query, timeZone })),
-    categories: ({ days }: { days: number }) => keep({ days }).then(() => findCategories(db, { days, timeZone })),
+    posts: (query: ListQuery) => materialize(query).then(() => findPopularPosts(db, { ...query, timeZone })),
+    categories: ({ days }: { days: number }) =>
+      materialize({ days }).then(() => findCategories(db, { days, timeZone })),
     filters: () => findFilters(db),
   }
 }

@@ -1,29 +1,30 @@
 import type { CacheCounts } from '../cache/events.ts'
 import { entryKey } from '../cache/key.ts'
-import type { Answer, CachePolicy, ReadAnswer } from '../cache/options.ts'
-import { PROTOCOL } from '../cache/protocol.ts'
+import type { Answer, ReadAnswer } from '../cache/options.ts'
 import { createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
-import type { Filters } from '../db/filters.ts'
+import type { FilterSlugs } from '../db/filters.ts'
 import { systemClock } from '../lib/clock.ts'
 import { nonce } from '../lib/nonce.ts'
 import type { ListQuery, Settings } from '../settings/options.ts'
 import type { Post } from '../settings/post-type.ts'
 import type { CacheEvents } from '../telemetry/cache-events.ts'
 import type { Backend } from './backend.ts'
+import { policyOf } from './cache-policy.ts'
 import type { ListBody } from './list-body.ts'
-import type { Source } from './loaders.ts'
+import type { Loaders } from './loaders.ts'
 import type { FILTERS, PopularPostsQuery } from './query.ts'
-import { createPlanner, daysOf, type Entry, rankOf } from './resolve-query.ts'
+import { type CacheEntryRef, createQueryResolver, rankOf, resolveDays } from './resolve-query.ts'
 import { DecodedList, encodeList } from './stored-list.ts'
 
-/** A list as bytes, with what an HTTP reply says about it. */
+/** The result of `read`: a list as bytes, with its age and origin for the headers of an HTTP reply. */
 export interface ListAnswer {
   /** The list as a JSON array, ready to send. */
   list: ListBody
   /**
-   * `hit`: a fresh list from the cache. `stale`: an expired list. `loaded`: this read loaded the list. `collapsed`: this read
-   * waited for the load of another one. `bypass`: the filter names nothing, so the list is empty and was not looked up.
+   * Where the list came from. `hit`: a fresh list from the cache. `stale`: an expired list. `loaded`: this read loaded the
+   * list. `collapsed`: this read waited for the load of another read. `bypass`: no live post has the slug of the filter, so
+   * the list is empty, and the cache was not read.
    */
   outcome: Answer['outcome'] | 'bypass'
   /** Seconds since the list was loaded. */
@@ -32,23 +33,23 @@ export interface ListAnswer {
   ttlSeconds: number
   /** Duration of the read in milliseconds; 0 for a hit from the memory of this process, which is not timed. */
   durationMs: number
-  /** Whether Redis is out of reach, so that this process works without the others. */
-  isAlone: boolean
+  /** Whether Redis does not reply, so that this process uses its own memory instead of the shared cache. */
+  isDegraded: boolean
 }
 
-/** Counts since the start of the process, and what its memory holds now. */
+/** Counts since the start of the process, and the present size of its memory store. */
 export interface PopularPostsStats extends CacheCounts {
-  /** Lists in the memory of this process. Copies of lists in Redis do not count. */
+  /** The number of lists in the memory store of this process, without copies of lists in Redis. */
   entries: number
-  /** Bytes of those lists. */
+  /** The bytes of these lists. */
   bytes: number
-  /** Whether Redis is out of reach, so that this process works without the others. */
+  /** Whether Redis does not reply, so that this process uses its own memory instead of the shared cache. */
   isStoreDown: boolean
 }
 
-/** How soon a list must be stale to be refreshed. */
+/** Options of a refresh. */
 export interface RefreshOptions {
-  /** Loads the list only if it is stale, or will be in this many seconds. Default: the list is always loaded. */
+  /** Loads the list only if it is stale, or becomes stale within this time, in seconds. Default: it is always loaded. */
   withinSeconds?: number
 }
 
@@ -69,53 +70,73 @@ export interface PopularPosts<P = Post> {
    * `retryAfterMs`) when no list can be served.
    */
   get(query?: PopularPostsQuery): Promise<P[]>
-  /** Returns the same list as bytes, for a route of your own. Throws as `get`. */
+  /**
+   * Returns the same list as bytes with an entity tag, for a route of your own. Throws as `get`.
+   *
+   * ```ts
+   * const { list, ageSeconds } = await app.popularPosts.read({ days: 7 })
+   * reply.headers({ etag: list.etag, age: ageSeconds }).type('application/json').send(list.body)
+   * ```
+   */
   read(query?: PopularPostsQuery): Promise<ListAnswer>
   /**
-   * Returns the list of categories as bytes; `undefined` with a `load` of your own and without `loadCategories`. Throws as `get`.
+   * Returns the list of categories as bytes; `undefined` with a `load` of your own and without `loadCategories`. Throws as
+   * `get`.
    * @param query.days the window in days; default `defaultDays`; 0 is all time.
    */
   readCategories(query?: { days?: number | undefined }): Promise<ListAnswer | undefined>
   /**
-   * Loads a list and returns it, for a schedule of your own. Calls at the same time share one load. Throws as `get`; the list
-   * that was stored before stays.
+   * Loads a list and returns it, for a schedule of your own. Concurrent calls share one load. Throws as `get`; after an
+   * error the stored list stays as it was.
+   *
+   * ```ts
+   * await app.popularPosts.refresh({}, { withinSeconds: 120 }) // loads it only if it is stale in two minutes
+   * ```
    */
   refresh(query?: PopularPostsQuery, options?: RefreshOptions): Promise<P[]>
-  /** Loads the list of categories, as `refresh` does for posts. */
+  /**
+   * Loads the list of categories, as `refresh` does for posts. It does nothing without such a list (see `readCategories`).
+   * Throws as `get`.
+   */
   refreshCategories(query?: { days?: number | undefined }, options?: RefreshOptions): Promise<void>
   /**
    * Makes every list outdated.
    *
-   * `hard`: no list that was loaded before is served any more. With Redis, the promise resolves when that is final for all
-   * processes: one second after Redis has confirmed it, when the last copy in the memory of a process has expired.
+   * `hard`: no list that was loaded before is served any more. With Redis, the promise resolves when this holds for all
+   * processes: one second after the reply of Redis, when the last copy in the memory of a process has expired.
    * `soft`: an outdated list is served once more, while a refresh runs.
    *
    * ```ts
    * await app.popularPosts.invalidate() // after a change that no trigger sees
    * ```
    * @param mode default `hard`.
-   * @param options.wait default true. `false` resolves as soon as Redis has confirmed it.
-   * @param options.cause the name of the change, the same in all processes: one cause invalidates once a minute, whichever
-   * process names it first.
-   * @throws `PP_UNCONFIRMED` (503) when Redis did not confirm it: the lists may be outdated or not. Try again.
+   * @param options.wait default true. `false`: the promise resolves at the reply of Redis.
+   * @param options.idempotencyKey names the change, by a text that is the same in all processes: of the calls with one key
+   * within a minute, only the first invalidates.
+   * @throws `PP_UNCONFIRMED` (503) when Redis did not reply: the lists may be outdated or not. Try again.
    */
   invalidate(mode?: InvalidateMode, options?: InvalidateOptions): Promise<void>
-  /** Returns where lists are stored, and whether Redis is out of reach. */
-  backend(): { kind: 'memory' | 'redis'; isDown: boolean }
+  /** Returns the state of the store. */
+  backend(): {
+    /** Where lists are stored: in Redis, or in the memory of this process. */
+    kind: 'memory' | 'redis'
+    /** Whether Redis does not reply. */
+    isDown: boolean
+  }
   /**
-   * Whether the database replies, within one second. Calls share one query a second. `undefined` when the lists come from a
-   * `load` of your own and there is no database.
+   * Resolves to whether the database replies within one second. Calls share one query per second. `undefined` with a `load`
+   * of your own and without a database.
    */
   isDatabaseUp: (() => Promise<boolean>) | undefined
   /** Returns counts since the start of the process. */
   stats(): PopularPostsStats
 }
 
-/** The lists of an app: what the host may call, and what only this package may call. */
+/** The lists of an app: the public `popularPosts`, and methods for other parts of this package. */
 export interface Lists<P = Post> {
   popularPosts: PopularPosts<P>
   /**
-   * Returns a list that this process holds, fresh and without a filter; counts as a hit. `undefined`: call `read`.
+   * Returns a list without a filter if this process has a fresh copy; counts as a hit. `undefined`: call `read`.
    * @throws `PP_BAD_QUERY` (400).
    */
   peek(query?: PopularPostsQuery): ListAnswer | undefined
@@ -125,17 +146,14 @@ export interface Lists<P = Post> {
   idle(): Promise<void>
 }
 
-/** How a read went. */
-type Read = Pick<ReadAnswer, 'outcome' | 'durationMs'>
-const HIT: Read = { outcome: 'hit', durationMs: 0 }
+/** The outcome and the duration of a read. */
+type ReadResult = Pick<ReadAnswer, 'outcome' | 'durationMs'>
+const LOCAL_HIT: ReadResult = { outcome: 'hit', durationMs: 0 }
 
-/** How many lists a process loads at once: more of them would not end sooner, and take the database from all else. */
-export const MAX_LOADS = PROTOCOL.loads.max
-
-/** Makes the cache of popular posts lists and of the list of categories, over a source of them. */
+/** Creates the cache of the lists of posts and of categories. The loaders are called when the cache has no fresh list. */
 export function createLists<P = Post>(
   settings: Settings,
-  source: Source,
+  loaders: Loaders,
   backend: Backend,
   events: Pick<CacheEvents, 'emit' | 'counts'>,
 ): Lists<P> {
@@ -147,21 +165,21 @@ export function createLists<P = Post>(
     random: Math.random,
     nonce,
     policy: policyOf(settings),
-    backgroundWork: settings.runsBetweenRequests,
+    backgroundWork: settings.backgroundWork,
   })
   backend.listen(cache.onStoreMessage)
-  const planOf = createPlanner(settings)
+  const resolve = createQueryResolver(settings)
   const filtersKey = entryKey(settings.prefix, 'filters')
   const decodedLists = new WeakMap<Uint8Array, DecodedList>()
   const decodedFilters = new WeakMap<Uint8Array, Record<(typeof FILTERS)[number], Set<string>>>()
 
-  /** The query of the host gets a copy, which it may change. */
-  const loadPosts = (list: ListQuery) => async () => encodeList(await source.posts({ ...list }))
+  /** Each `load` of the host gets a copy of the query, which it may change. */
+  const loadPosts = (list: ListQuery) => async () => encodeList(await loaders.posts({ ...list }))
 
   function categoriesEntry(query: { days?: number | undefined }) {
-    const { categories } = source
+    const { categories } = loaders
     if (categories === undefined) return undefined
-    const days = daysOf(query, settings)
+    const days = resolveDays(query, settings)
     return {
       key: entryKey(settings.prefix, 'categories', days),
       load: async () => encodeList(await categories({ days })),
@@ -170,26 +188,26 @@ export function createLists<P = Post>(
   }
 
   function peek(query: PopularPostsQuery = {}): ListAnswer | undefined {
-    const { entry, limit, exclude } = planOf(query)
+    const { entry, limit, exclude } = resolve(query)
     if (entry.isFiltered) return undefined
     const answer = cache.peek(entry.key)
-    return answer && cut(answer, HIT, limit, exclude)
+    return answer && toAnswer(answer, LOCAL_HIT, limit, exclude)
   }
 
   async function read(query: PopularPostsQuery = {}): Promise<ListAnswer> {
-    const { entry, limit, exclude } = planOf(query)
-    if (!(await areFiltersKnown(entry))) return nothing()
+    const { entry, limit, exclude } = resolve(query)
+    if (!(await areFiltersKnown(entry))) return emptyAnswer()
     const answer = await cache.read(entry.key, loadPosts(entry.list), entry.rank)
-    return cut(answer, answer, limit, exclude)
+    return toAnswer(answer, answer, limit, exclude)
   }
 
-  /** A filter that names nothing gets no key in the cache: otherwise a client could make any number of keys. */
-  async function areFiltersKnown({ list, isFiltered }: Entry): Promise<boolean> {
+  /** An unknown slug gets no key in the cache: otherwise a client could create any number of keys. */
+  async function areFiltersKnown({ list, isFiltered }: CacheEntryRef): Promise<boolean> {
     if (!isFiltered) return true
-    const { value } = await cache.read(filtersKey, async () => encodeList([await source.filters()]))
+    const { value } = await cache.read(filtersKey, async () => encodeList([await loaders.filters()]))
     let known = decodedFilters.get(value)
     if (known === undefined) {
-      const { categories, tags, authors } = JSON.parse(Buffer.from(value).toString()) as Filters
+      const { categories, tags, authors } = JSON.parse(Buffer.from(value).toString()) as FilterSlugs
       known = { category: new Set(categories), tag: new Set(tags), author: new Set(authors) }
       decodedFilters.set(value, known)
     }
@@ -198,7 +216,7 @@ export function createLists<P = Post>(
     return isIn(category, list.category) && isIn(tag, list.tag) && isIn(author, list.author)
   }
 
-  function bodyOf(answer: StoredValue, limit?: number, exclude?: readonly string[]): ListBody {
+  function decodedBody(answer: StoredValue, limit?: number, exclude?: readonly string[]): ListBody {
     let list = decodedLists.get(answer.value)
     if (list === undefined) {
       list = new DecodedList(answer.value)
@@ -207,14 +225,14 @@ export function createLists<P = Post>(
     return list.body(limit, exclude)
   }
 
-  function cut(found: StoredValue, read: Read, limit?: number, exclude?: readonly string[]): ListAnswer {
+  function toAnswer(found: StoredValue, read: ReadResult, limit?: number, exclude?: readonly string[]): ListAnswer {
     return {
-      list: bodyOf(found, limit, exclude),
+      list: decodedBody(found, limit, exclude),
       outcome: read.outcome,
       ageSeconds: Math.floor(found.ageMs / 1000),
       ttlSeconds: Math.floor(found.ttlMs / 1000),
       durationMs: read.durationMs,
-      isAlone: backend.state().isDown,
+      isDegraded: backend.state().isDown,
     }
   }
 
@@ -229,14 +247,14 @@ export function createLists<P = Post>(
         const entry = categoriesEntry(query)
         if (entry === undefined) return undefined
         const answer = await cache.read(entry.key, entry.load, entry.rank)
-        return cut(answer, answer)
+        return toAnswer(answer, answer)
       },
       async refresh(query = {}, options) {
-        const { entry, limit, exclude } = planOf(query)
+        const { entry, limit, exclude } = resolve(query)
         if (!(await areFiltersKnown(entry))) return []
         const { rank } = entry
         const answer = await cache.refresh(entry.key, loadPosts(entry.list), { rank, withinMs: toMs(options) })
-        return postsOf(bodyOf(answer, limit, exclude))
+        return postsOf(decodedBody(answer, limit, exclude))
       },
       async refreshCategories(query = {}, options) {
         const entry = categoriesEntry(query)
@@ -244,7 +262,7 @@ export function createLists<P = Post>(
       },
       invalidate: (mode = 'hard', options = {}) => cache.invalidate(mode, options),
       backend: backend.state,
-      isDatabaseUp: source.isUp,
+      isDatabaseUp: loaders.isUp,
       stats: () => ({ ...events.counts(), ...backend.size(), isStoreDown: backend.state().isDown }),
     },
     async resume() {
@@ -258,27 +276,17 @@ export function createLists<P = Post>(
   }
 }
 
-function nothing(): ListAnswer {
+function emptyAnswer(): ListAnswer {
   return {
     list: new DecodedList(new Uint8Array()).body(),
     outcome: 'bypass',
     ageSeconds: 0,
     ttlSeconds: 0,
     durationMs: 0,
-    isAlone: false,
+    isDegraded: false,
   }
 }
 
 function toMs({ withinSeconds = Infinity }: RefreshOptions = {}): number {
   return withinSeconds * 1000
-}
-
-function policyOf({ ttlSeconds, staleSeconds, failSafeSeconds, loadTimeoutSeconds }: Settings): CachePolicy {
-  return {
-    ...PROTOCOL,
-    ttlMs: ttlSeconds * 1000,
-    staleMs: staleSeconds * 1000,
-    failSafeMs: failSafeSeconds * 1000,
-    loadTimeoutMs: loadTimeoutSeconds * 1000,
-  }
 }

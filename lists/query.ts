@@ -4,43 +4,48 @@ import { shown } from '../settings/validate.ts'
 const BadQuery = createError<[string, string, string]>('PP_BAD_QUERY', 'Expected %s to be %s, got %s.', 400)
 const CombinedFilters = createError<[string]>(
   'PP_BAD_QUERY',
-  'Expected one of category, tag and author at a time, got %s: the option combineFilters allows more.',
+  'Expected one of category, tag and author at a time, got %s. The option combineFilters allows more.',
   400,
 )
 
-/** The parameters that filter: one of them at a time, unless the option `combineFilters` allows more. */
+/** The parameters that filter a list: one of them at a time, unless the option `combineFilters` allows more. */
 export const FILTERS = ['category', 'tag', 'author'] as const
 
 /**
- * What is asked of the cache: over HTTP and in the program alike. All of it is optional; of `category`, `tag` and `author` one
- * at a time, unless the option `combineFilters` allows more.
+ * A query for a list, over HTTP and in the program. All parameters are optional. Only one of `category`, `tag` and `author` is
+ * allowed, unless the option `combineFilters` allows more.
+ *
+ * ```ts
+ * await app.popularPosts.get({ category: 'trails', days: 7, exclude: ['the-post-of-this-page'] })
+ * ```
  */
 export interface PopularPostsQuery {
-  /** From 1; default `defaultLimit`. More than `maxLimit` is cut to that. */
+  /** The most posts of the list: an integer from 1. Default `defaultLimit`. More than `maxLimit` gives `maxLimit`. */
   limit?: number | undefined
-  /** From 0 to `maxDays`; default `defaultDays`. 0 is all time. */
+  /** The window in days: an integer from 0 to `maxDays`; 0 is all time. Default `defaultDays`. */
   days?: number | undefined
-  /** Default `views`. */
+  /** The order: by views in the window, or by views that fade with a half-life of one day (`trending`). Default `views`. */
   sort?: 'views' | 'trending' | undefined
-  /** The slug of a category that all posts shall be in. */
+  /** The slug of the category of all posts. An unknown slug gives an empty list. */
   category?: string | undefined
-  /** The slug of a tag that all posts shall have. */
+  /** The slug of the tag of all posts. An unknown slug gives an empty list. */
   tag?: string | undefined
-  /** The slug of the author of all posts. */
+  /** The slug of the author of all posts. An unknown slug gives an empty list. */
   author?: string | undefined
-  /** The slugs of posts to leave out. */
+  /** The slugs of posts to leave out; the list is filled up with the posts that follow. */
   exclude?: readonly string[] | undefined
 }
 
-/** The settings that decide what a query may hold. */
+/** The settings that limit a query. */
 export interface Limits {
   maxLimit: number
   maxDays: number
 }
 
+/** The name of a query parameter. */
 export type Parameter = keyof PopularPostsQuery
 
-/** What each parameter must be, in words: for errors and for the documentation. */
+/** The expectation of each parameter in words, for errors and for the OpenAPI document. */
 export function expectations({ maxLimit, maxDays }: Limits): Record<Parameter, string> {
   return {
     limit: `an integer of 1 or more (more than ${maxLimit} gives ${maxLimit})`,
@@ -53,12 +58,12 @@ export function expectations({ maxLimit, maxDays }: Limits): Record<Parameter, s
   }
 }
 
-/** `PP_BAD_QUERY`, 400: one parameter is not what it must be. */
+/** Creates the error `PP_BAD_QUERY` (400) for one invalid parameter. */
 export function badQuery(name: Parameter, got: unknown, limits: Limits): Error {
   return new BadQuery(name, expectations(limits)[name], shown(got))
 }
 
-/** `PP_BAD_QUERY`, 400: each parameter is what it must be, but these are not allowed together. */
+/** Creates the error `PP_BAD_QUERY` (400) for filters that are not allowed together. */
 export function combinedFilters(names: readonly string[]): Error {
   return new CombinedFilters(names.join(' and '))
 }

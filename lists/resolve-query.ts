@@ -3,38 +3,38 @@ import type { Rank } from '../cache/load-slots.ts'
 import type { ListQuery, Settings } from '../settings/options.ts'
 import { badQuery, combinedFilters, FILTERS, type PopularPostsQuery } from './query.ts'
 
-/** An entry of the cache: what to load and keep, under which key. */
-export interface Entry {
+/** An entry of the cache: its key, and the query that loads it. */
+export interface CacheEntryRef {
   key: string
   list: ListQuery
   isFiltered: boolean
   rank: Rank
 }
 
-/** A query made complete: an entry, and what to cut from it. */
-export interface Plan {
-  entry: Entry
+/** A query with all defaults: an entry of the cache, and which part of it the reader gets. */
+export interface ResolvedQuery {
+  entry: CacheEntryRef
   limit: number
   exclude: readonly string[]
 }
 
-const NOTHING: readonly string[] = []
+const NO_SLUGS: readonly string[] = []
 
-/** Makes a function that completes queries. */
-export function createPlanner(settings: Settings) {
+/** Creates a function that resolves queries to entries of the cache. */
+export function createQueryResolver(settings: Settings) {
   const { defaultLimit, maxLimit, prefix, combineFilters } = settings
-  /** By order and window: made once, and keys that are the same string each time are found in half the time. */
-  const plain = { views: new Map<number, Entry>(), trending: new Map<number, Entry>() }
+  /** Entries by order and window. They are reused: a map finds a key in half the time if it is the same string object. */
+  const unfiltered = { views: new Map<number, CacheEntryRef>(), trending: new Map<number, CacheEntryRef>() }
 
-  function plainEntry(sort: ListQuery['sort'], days: number): Entry {
-    const known = plain[sort].get(days)
-    if (known !== undefined) return known
-    const entry = entryOf({ sort, days, limit: maxLimit }, { isFiltered: false })
-    plain[sort].set(days, entry)
+  function unfilteredEntry(sort: ListQuery['sort'], days: number): CacheEntryRef {
+    const cached = unfiltered[sort].get(days)
+    if (cached !== undefined) return cached
+    const entry = toEntry({ sort, days, limit: maxLimit }, { isFiltered: false })
+    unfiltered[sort].set(days, entry)
     return entry
   }
 
-  function entryOf(list: ListQuery, { isFiltered }: { isFiltered: boolean }): Entry {
+  function toEntry(list: ListQuery, { isFiltered }: { isFiltered: boolean }): CacheEntryRef {
     const parts: string[] = list.sort === 'views' ? [] : ['sort', list.sort]
     for (const name of FILTERS) {
       const slug = list[name]
@@ -44,41 +44,47 @@ export function createPlanner(settings: Settings) {
     return { key: entryKey(prefix, maxLimit, list.days, ...parts), list, isFiltered, rank }
   }
 
-  function filteredEntry(sort: ListQuery['sort'], days: number, query: PopularPostsQuery): Entry {
+  function filteredEntry(sort: ListQuery['sort'], days: number, query: PopularPostsQuery): CacheEntryRef {
     const list: ListQuery = { sort, days, limit: maxLimit }
-    const given = FILTERS.filter((name) => query[name] !== undefined)
-    for (const name of given) {
+    const named = FILTERS.filter((name) => query[name] !== undefined)
+    for (const name of named) {
       const slug = query[name]
       if (typeof slug !== 'string') throw badQuery(name, slug, settings)
       list[name] = slug
     }
-    if (given.length > 1 && !combineFilters) throw combinedFilters(given)
-    return entryOf(list, { isFiltered: true })
+    if (named.length > 1 && !combineFilters) throw combinedFilters(named)
+    return toEntry(list, { isFiltered: true })
   }
 
   /**
-   * Completes a query.
-   * @throws `PP_BAD_QUERY`, 400, naming the parameters, what is allowed and what came.
+   * Resolves a query.
+   * @throws `PP_BAD_QUERY` (400), with the parameters, what was expected and what came.
    */
-  return function planOf(query: PopularPostsQuery): Plan {
-    const { limit = defaultLimit, sort = 'views', exclude = NOTHING, category, tag, author } = query
+  return function resolve(query: PopularPostsQuery): ResolvedQuery {
+    const { limit = defaultLimit, sort = 'views', exclude = NO_SLUGS, category, tag, author } = query
     if (!Number.isInteger(limit) || limit < 1) throw badQuery('limit', limit, settings)
     if (sort !== 'views' && sort !== 'trending') throw badQuery('sort', sort, settings)
-    const days = daysOf(query, settings)
-    const isPlain = category === undefined && tag === undefined && author === undefined
-    const entry = isPlain ? plainEntry(sort, days) : filteredEntry(sort, days, query)
+    const days = resolveDays(query, settings)
+    const isUnfiltered = category === undefined && tag === undefined && author === undefined
+    const entry = isUnfiltered ? unfilteredEntry(sort, days) : filteredEntry(sort, days, query)
     return { entry, limit: Math.min(limit, maxLimit), exclude }
   }
 }
 
-/** Pages show the default window; there are a few hundred other windows, and as many lists with a filter as the blog has names. */
+/**
+ * The rank of a load. Pages show the default window (0). There are a few hundred other windows (1), and as many lists with a
+ * filter as the blog has slugs (2).
+ */
 export function rankOf({ days, isFiltered }: { days: number; isFiltered: boolean }, { defaultDays }: Settings): Rank {
   if (isFiltered) return 2
   return days === defaultDays ? 0 : 1
 }
 
-/** The window of a query, checked as queries of lists are. */
-export function daysOf({ days }: { days?: number | undefined }, settings: Settings): number {
+/**
+ * Returns the window of a query in days.
+ * @throws `PP_BAD_QUERY` (400).
+ */
+export function resolveDays({ days }: { days?: number | undefined }, settings: Settings): number {
   const { defaultDays, maxDays } = settings
   if (days === undefined) return defaultDays
   if (!Number.isInteger(days) || days < 0 || days > maxDays) throw badQuery('days', days, settings)

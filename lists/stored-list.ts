@@ -4,18 +4,18 @@ import { ListBody } from './list-body.ts'
 const NEWLINE = 0x0a
 const [OPEN, COMMA, CLOSE] = [Buffer.from('['), Buffer.from(','), Buffer.from(']')]
 
-/** What is made of a list and kept may take so many times its own bytes (not counting what is compressed). */
-const KEPT_RATIO = 3
+/** The cached bodies of one list may take up to this many times its bytes, without compressed bodies. */
+const MAX_BODIES_RATIO = 3
 
 /**
- * A list as the cache holds it: one JSON text a line. JSON has no raw line breaks, so every shorter list is the first
- * lines of a longer one, byte for byte, and no JSON is parsed or written to answer from it.
+ * Encodes a list for the cache: one JSON text per line. JSON has no raw line breaks, so a shorter list is the first lines of a
+ * longer one, byte for byte. Reads from the cache parse and write no JSON.
  */
 export function encodeList(items: readonly object[]): Uint8Array {
   return Buffer.from(items.map((item) => JSON.stringify(item)).join('\n'))
 }
 
-/** A stored list, taken apart once; what is made of it is kept. */
+/** A list of the cache, split into its items. It caches the bodies that it makes. */
 export class DecodedList {
   readonly #lines: Buffer[]
   readonly #bodies: LRUCache<string, ListBody>
@@ -30,36 +30,36 @@ export class DecodedList {
       this.#lines.push(all.subarray(start, end))
       start = end + 1
     }
-    // Brackets are more than the list, where that is short.
-    const maxSize = KEPT_RATIO * (all.length + 2)
+    // The brackets count: without them the limit would be too small for an empty list.
+    const maxSize = MAX_BODIES_RATIO * (all.length + 2)
     this.#bodies = new LRUCache({ maxSize, sizeCalculation: ({ body }) => body.length })
   }
 
   /**
-   * The first items, as a JSON array.
-   * @param limit how many at most; the whole list when left out.
-   * @param exclude slugs of items to pass over.
+   * Returns the first items as a JSON array.
+   * @param limit the most items. Default: all.
+   * @param exclude slugs of items to leave out.
    */
   body(limit: number = this.#lines.length, exclude: readonly string[] = []): ListBody {
     const wanted = Math.min(limit, this.#lines.length)
-    const passedOver = exclude.length === 0 ? [] : this.#passedOver(wanted, exclude)
-    const name = passedOver.length === 0 ? String(wanted) : `${wanted} without ${passedOver.join()}`
-    const made = this.#bodies.get(name)
-    if (made !== undefined) return made
-    const lines = this.#lines.slice(0, wanted + passedOver.length)
-    const body = toBody(passedOver.length === 0 ? lines : lines.filter((_line, place) => !passedOver.includes(place)))
+    const skipped = exclude.length === 0 ? [] : this.#excludedIndexes(wanted, exclude)
+    const name = skipped.length === 0 ? String(wanted) : `${wanted} without ${skipped.join()}`
+    const cached = this.#bodies.get(name)
+    if (cached !== undefined) return cached
+    const lines = this.#lines.slice(0, wanted + skipped.length)
+    const body = toBody(skipped.length === 0 ? lines : lines.filter((_line, index) => !skipped.includes(index)))
     this.#bodies.set(name, body)
     return body
   }
 
-  /** The places of the excluded items that come before the last of so many others. */
-  #passedOver(wanted: number, exclude: readonly string[]): number[] {
+  /** Returns the indexes of the excluded items before the last of `wanted` other items. */
+  #excludedIndexes(wanted: number, exclude: readonly string[]): number[] {
     this.#slugs ??= this.#lines.map((line) => (JSON.parse(line.toString()) as { slug?: unknown }).slug)
     const excluded = new Set<unknown>(exclude)
-    const places: number[] = []
-    for (let place = 0; place - places.length < wanted && place < this.#slugs.length; place += 1)
-      if (excluded.has(this.#slugs[place])) places.push(place)
-    return places
+    const indexes: number[] = []
+    for (let index = 0; index - indexes.length < wanted && index < this.#slugs.length; index += 1)
+      if (excluded.has(this.#slugs[index])) indexes.push(index)
+    return indexes
   }
 }
 

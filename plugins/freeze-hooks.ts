@@ -2,13 +2,13 @@ import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 
 interface FreezeHooksOptions {
-  /** The process resumes: see `Lists.resume`. */
+  /** Called before each request: see `Lists.resume`. */
   resume: () => Promise<void>
-  /** The process may be suspended after this. */
+  /** Called before each reply is sent. The process may be suspended after this. */
   idle: () => Promise<void>
 }
 
-/** Hooks for a process that is suspended between requests (AWS Lambda): no task is left to run when a reply is sent. */
+/** Hooks for a process that is suspended between requests (AWS Lambda): no background task runs after a reply. */
 const freezeHooks: FastifyPluginAsync<FreezeHooksOptions> = async (app, { resume, idle }) => {
   app.addHook('onRequest', resume)
   app.addHook('onSend', async () => idle())

@@ -6,8 +6,12 @@ import type { AnyRegistry, Register } from '../telemetry/collected-metrics.ts'
 import { measureViews } from '../telemetry/view-metrics.ts'
 import { servicesOf } from './popular-posts.ts'
 
+/** Options of the metrics plugin. */
 export interface MetricsOptions {
-  /** Where the metrics go: each instance of fastify-popular-posts needs one of its own. Use prom-client's labels or `Registry.merge`. */
+  /**
+   * The registry of prom-client that gets the metrics. Each instance of fastify-popular-posts needs a registry of its own: use
+   * `setDefaultLabels` and `Registry.merge`.
+   */
   register: Register
 }
 
@@ -17,11 +21,6 @@ const NoRegister = createError(
   500,
 )
 
-/**
- * Metrics of the cache and of the views of this app, for Prometheus, in your own registry (docs/metrics.md has them all).
- * To be registered after fastify-popular-posts. It adds no route.
- * @throws `PP_INVALID_OPTIONS` without a registry.
- */
 const plugin: FastifyPluginAsync<MetricsOptions> = async (app, options) => {
   if (typeof options.register?.registerMetric !== 'function') throw new NoRegister()
   const register = options.register as AnyRegistry
@@ -30,13 +29,22 @@ const plugin: FastifyPluginAsync<MetricsOptions> = async (app, options) => {
   if (app.hasDecorator('postViews')) measureViews(app.postViews, register)
 }
 
+/**
+ * The Fastify plugin for metrics: it adds the metrics of the cache and of the views of this app to a registry of prom-client.
+ * docs/metrics.md lists them. Register it after fastify-popular-posts. It adds no route.
+ *
+ * ```ts
+ * await app.register(metrics, { register: new Registry() })
+ * ```
+ * @throws at registration: `PP_INVALID_OPTIONS` without a registry.
+ */
 export const metrics = fp(plugin, {
   name: 'fastify-popular-posts/metrics',
   dependencies: ['fastify-popular-posts'],
   fastify: '5.x',
 })
 export default metrics
-/** What `require('fastify-popular-posts/metrics')` answers: see `index.ts`. */
+/** The result of `require('fastify-popular-posts/metrics')`: see `index.ts`. */
 const required = Object.assign(metrics, { default: metrics, metrics })
 
 export { required as 'module.exports' }

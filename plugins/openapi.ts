@@ -8,7 +8,7 @@ const { version } = JSON.parse(
   readFileSync(new URL(import.meta.resolve('fastify-popular-posts/package.json')), 'utf8'),
 ) as { version: string }
 
-/** Everything of the pages comes from the service itself, and nothing is in line. */
+/** The pages load everything from the service itself, and have no inline styles and scripts. */
 const CONTENT_SECURITY_POLICY = {
   'default-src': "'none'",
   'script-src': "'self'",
@@ -21,8 +21,8 @@ const CONTENT_SECURITY_POLICY = {
 }
 
 /**
- * Describes all routes with tags that are registered from here on, from the schemas that check requests: `app.swagger()`
- * makes the OpenAPI document, and `GET /docs` shows it.
+ * Makes the OpenAPI document (`app.swagger()`) of all routes with tags that are registered later, from the schemas that
+ * validate requests; `GET /docs` shows it.
  */
 const openapi: FastifyPluginAsync = async (app) => {
   await app.register(swagger, {
@@ -31,34 +31,34 @@ const openapi: FastifyPluginAsync = async (app) => {
       info: {
         title: 'Popular posts',
         version,
-        description: 'The popular posts of a blog, cached, and the counting of the views that they are ranked by.',
+        description: 'Cached lists of the most popular posts of a blog, and the counting of the views that rank them.',
         license: { name: 'MIT', url: 'https://opensource.org/license/mit' },
       },
-      servers: [{ url: '/', description: 'Where this document comes from.' }],
+      servers: [{ url: '/', description: 'The service that serves this document.' }],
       security: [],
       tags: [
-        { name: 'posts', description: 'For the pages of a blog.' },
-        { name: 'operations', description: 'For whoever runs it.' },
+        { name: 'posts', description: 'Routes for the pages of a blog.' },
+        { name: 'operations', description: 'Routes for operators.' },
       ],
       components: {
         securitySchemes: { bearerAuth: { type: 'http', scheme: 'bearer', description: 'The admin token.' } },
       },
     },
-    // Pages, and what else is not for programs.
+    // Pages are not part of the document.
     hideUntagged: true,
     transformObject: complete,
   })
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: CONTENT_SECURITY_POLICY,
-    // Without the bar on top, whose logo has styles in line.
+    // The default layout has a bar with inline styles.
     uiConfig: { layout: 'BaseLayout' },
   })
 }
 
 /**
- * Adds what only the service's own document has: each shape that has a name once, among the components; the admin token, where
- * an operation may answer 401; and that a body which may be null may be left out, which @fastify/swagger does not see.
+ * Completes the document of the service: it moves each schema with a title to the components, adds the admin token to
+ * operations that may reply 401, and marks a nullable body as optional, which @fastify/swagger does not do.
  */
 function complete(document: object): object {
   const { openapiObject } = document as { openapiObject: { components: object } }

@@ -4,7 +4,7 @@ import { createServices, type Services } from '../composition/services.ts'
 import { findHostRedis } from '../lib/host-redis.ts'
 import type { PopularPosts } from '../lists/popular-posts.ts'
 import categoriesRoute from '../routes/categories.ts'
-import { guarded, handleOwnError } from '../routes/errors.ts'
+import { handleOwnError, withOwnErrors } from '../routes/errors.ts'
 import invalidateRoute from '../routes/invalidate.ts'
 import popularPostsRoute from '../routes/popular-posts.ts'
 import viewsRoute from '../routes/views.ts'
@@ -15,16 +15,16 @@ import freezeHooks from './freeze-hooks.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The cache of popular posts. */
+    /** The cache of popular posts: see {@link PopularPosts}. */
     popularPosts: PopularPosts
-    /** Records views, and counts them. Not there where the plugin has no database. */
+    /** Records views and counts them: see {@link PostViews}. `undefined` if the plugin has no database. */
     postViews: PostViews
   }
 }
 
 const services = new WeakMap<object, Services>()
 
-/** The services behind `app.popularPosts`: for other parts of this package. */
+/** Returns the services of an app, for other parts of this package. */
 export function servicesOf({ popularPosts }: Pick<FastifyInstance, 'popularPosts'>): Services {
   const found = services.get(popularPosts)
   if (found === undefined)
@@ -32,18 +32,6 @@ export function servicesOf({ popularPosts }: Pick<FastifyInstance, 'popularPosts
   return found
 }
 
-/**
- * The Fastify plugin. It decorates the app with `app.popularPosts` and, where it has a database, `app.postViews`. Unless the
- * option `routes` is false, it adds `GET /posts/popular`, `GET /categories` and `POST /posts/:slug/views`; with an `adminToken`
- * also `POST /posts/popular/invalidate`.
- *
- * ```ts
- * await app.register(popularPosts, { databaseUrl: 'postgres://…', redisUrl: 'redis://…' })
- * ```
- * @throws at registration: `PP_INVALID_OPTIONS`, which lists every invalid option; `PP_ALREADY_REGISTERED`, `PP_NAME_TAKEN`,
- * `PP_PREFIX_TAKEN` and `PP_ROUTE_TAKEN` when it conflicts with your app; `PP_NO_SUCH_REDIS` when `redis` names no client. Each
- * says what to do.
- */
 const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => {
   const settings = checkOptions(options)
   checkConflicts(app, settings)
@@ -54,7 +42,7 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
   services.set(lists.popularPosts, made)
   app.decorate('popularPosts', lists.popularPosts)
   if (database !== undefined) app.decorate('postViews', database.views.postViews)
-  if (!settings.runsBetweenRequests) await app.register(freezeHooks, { resume: lists.resume, idle })
+  if (!settings.backgroundWork) await app.register(freezeHooks, { resume: lists.resume, idle })
   else if (database !== undefined) app.addHook('onReady', async () => database.problems.checkSoon())
   if (settings.routes !== false) await addRoutes(app, settings, made)
 }
@@ -63,7 +51,7 @@ async function addRoutes(app: FastifyInstance, settings: Settings, { lists, data
   const routes = async (scope: FastifyInstance) => {
     scope.setErrorHandler(handleOwnError)
     scope.addHook('onRoute', (route) => {
-      route.handler = guarded(route.handler)
+      route.handler = withOwnErrors(route.handler)
     })
     await scope.register(popularPostsRoute, { settings, lists })
     await scope.register(categoriesRoute, { settings, lists })
@@ -79,4 +67,16 @@ async function addRoutes(app: FastifyInstance, settings: Settings, { lists, data
   }
 }
 
+/**
+ * The Fastify plugin. It decorates the app with `app.popularPosts` and, where it has a database, `app.postViews`. Unless the
+ * option `routes` is false, it adds `GET /posts/popular`, `GET /categories` and `POST /posts/:slug/views`; with an `adminToken`
+ * also `POST /posts/popular/invalidate`.
+ *
+ * ```ts
+ * await app.register(popularPosts, { databaseUrl: 'postgres://…', redisUrl: 'redis://…' })
+ * ```
+ * @throws at registration: `PP_INVALID_OPTIONS`, which lists every invalid option; `PP_ALREADY_REGISTERED`, `PP_NAME_TAKEN`,
+ * `PP_PREFIX_TAKEN` and `PP_ROUTE_TAKEN` when it conflicts with your app; `PP_NO_SUCH_REDIS` when `redis` names no client. The
+ * message of each says what to do.
+ */
 export const popularPosts = fp(plugin, { name: 'fastify-popular-posts', fastify: '5.x' })

@@ -3,19 +3,21 @@ import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 
 /**
- * On every answer: what we call JSON is JSON, and nobody frames it. Not @fastify/helmet: of its twelve headers ten are for pages,
- * whose Content-Security-Policy is their own, and `cross-origin-resource-policy` would keep other sites from reading.
+ * Headers of every reply: browsers must not guess the content type, and must not show the reply in a frame. @fastify/helmet is
+ * not used: ten of its twelve headers are for pages, which have their own Content-Security-Policy, and its
+ * `cross-origin-resource-policy` would forbid other sites to read.
  */
 export const SECURITY_HEADERS = { 'x-content-type-options': 'nosniff', 'x-frame-options': 'DENY' }
 
+/** Options of the security headers. */
 export interface SecurityOptions {
-  /** The origins whose pages may read; `*`: any; none: those of the service's own only. */
+  /** The origins whose pages may read; `*`: any origin; empty: only the origin of the service. */
   corsOrigins: readonly string[]
 }
 
 /**
- * What the service tells browsers about itself, and which pages of other origins they may let read. Recording a view needs no
- * leave: nothing is read. Whoever has the admin token sends it from a server: browsers are not told that they may.
+ * Adds security headers, and CORS for pages of other origins. Recording a view needs no CORS, because the page does not read
+ * the reply. Clients with the admin token are servers, so CORS does not allow the `authorization` header.
  */
 const security: FastifyPluginAsync<SecurityOptions> = async (app, { corsOrigins }) => {
   app.addHook('onRequest', (_request, reply, done) => {
@@ -29,7 +31,7 @@ const security: FastifyPluginAsync<SecurityOptions> = async (app, { corsOrigins 
     allowedHeaders: ['content-type', 'if-none-match'],
     exposedHeaders: ['age', 'cache-status', 'etag'],
     maxAge: 7_200,
-    // What asks nothing is no preflight, and has no such route.
+    // An OPTIONS request without preflight headers gets 404, as every unknown route.
     strictPreflight: false,
   })
 }

@@ -4,7 +4,7 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { LRUCache } from 'lru-cache'
 import { networkOf } from '../views/visitor.ts'
 
-/** How many wrong tokens a network may send in a window, and how many networks are remembered. */
+/** The most wrong tokens of a network in a window, and the most networks that are remembered. */
 export const GUESSES = { max: 10, networks: 10_000 }
 
 const Unauthorized = createError('PP_UNAUTHORIZED', 'Expected the admin token as a bearer token.', 401)
@@ -15,9 +15,9 @@ const TooManyGuesses = createError<[number]>(
 )
 
 /**
- * Checks the bearer token of requests, in constant time, and limits the guesses of a network: after that many wrong tokens it is
- * refused until the window ends, also with the right one, since a limit that a right guess passes is none. Right tokens do
- * not count, and neither does a request without a token. The log has one line for each window with wrong tokens, at its end.
+ * Creates a check of bearer tokens, which compares in constant time and limits the guesses of a network. After too many wrong
+ * tokens the network is refused until the window ends, even with the right token: otherwise guessing could go on. Right tokens
+ * and requests without a token do not count. At the end of each window with wrong tokens, one line is logged.
  */
 export function createTokenCheck(token: string, log: Pick<FastifyBaseLogger, 'warn'>, windowMs = 60_000) {
   const expected = digestOf(token)
@@ -58,12 +58,12 @@ export function createTokenCheck(token: string, log: Pick<FastifyBaseLogger, 'wa
       guesses.set(network, wrong + 1)
       throw new Unauthorized()
     },
-    /** Writes what the log does not have yet. */
+    /** Logs the counts of the present window. */
     close: endWindow,
   }
 }
 
-/** Of one length, which is what a comparison in constant time needs. */
+/** Hashes a text: a comparison in constant time needs values of equal length. */
 function digestOf(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }

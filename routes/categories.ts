@@ -1,22 +1,24 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { checkedQuery, type ListRouteOptions, querySchema } from './query-schema.ts'
-import { badQuery, listResponses, noList } from './responses.ts'
+import { badQueryResponse, listResponses, noListResponse } from './responses.ts'
 import { createListSender } from './send-list.ts'
-import { category, own } from './shapes.ts'
+import { categoryItem, customItem } from './shapes.ts'
 
-/** `GET /categories`: each category that a live post is in, with those posts and the views that they had in the window. */
+/** `GET /categories`: the categories of live posts, with the number of these posts and their views in the window. */
 const categories: FastifyPluginAsyncTypebox<ListRouteOptions> = async (app, { settings, lists }) => {
   const { days } = querySchema(settings)
-  const { schema: items, example } = settings.loadCategories ? own : category
-  const described = {
+  const { schema: items, example } = settings.loadCategories ? customItem : categoryItem
+  const spec = {
     operationId: 'listCategories',
-    summary: 'The categories of live posts, with their posts and views',
-    description: 'Most viewed in the window first. A category without a live post is not in the list.',
+    summary: 'List the categories of live posts',
+    description:
+      'Each category has the number of its live posts and their views in the window. The most viewed category comes first. A ' +
+      'category without a live post is not in the list.',
     tags: ['posts'],
-    response: { ...listResponses(items, example), 400: badQuery, 503: noList },
+    response: { ...listResponses(items, example), 400: badQueryResponse, 503: noListResponse },
   }
   const sendList = createListSender(settings)
-  app.get('/categories', checkedQuery(app, described, { days }, settings), async (request, reply) => {
+  app.get('/categories', checkedQuery(app, spec, { days }, settings), async (request, reply) => {
     const answer = await lists.popularPosts.readCategories(request.query)
     return answer === undefined ? reply.callNotFound() : sendList(request, reply, answer)
   })

@@ -5,19 +5,19 @@ import { loggedError } from '../lib/logged-error.ts'
 
 const InternalError = createError<[{ cause: unknown }]>('PP_INTERNAL_ERROR', 'Something went wrong on our side.', 500)
 
-/** The errors that our routes cause: ours, and Fastify's for requests that do not fit. */
-const OURS =
+/** The codes of errors of these routes: those of this package, and those of Fastify for invalid requests. */
+const OWN_ERROR_CODES =
   /^(?:PP_\w+|FST_ERR_VALIDATION|FST_ERR_CTP_(?:BODY_TOO_LARGE|(?:EMPTY|INVALID)_JSON_BODY|INVALID_MEDIA_TYPE|EMPTY_TYPE|INVALID_CONTENT_LENGTH))$/
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Shows an error to people. Where it is absent, as on AWS Lambda, they get JSON, too. */
-    popularPostsErrorPage?: (problem: Problem) => ErrorPage
+    /** Renders an error as a page for browsers. Without it, as on AWS Lambda, browsers get JSON. */
+    popularPostsErrorPage?: (error: ReplyError) => ErrorPage
   }
 }
 
 /** An error as clients get it. */
-export interface Problem {
+export interface ReplyError {
   statusCode: number
   code: string
   message: string
@@ -29,12 +29,12 @@ export interface ErrorPage {
 }
 
 /**
- * The error handler of the service: every error leaves in Fastify's own shape, or as a page where a browser opens it; uncached, and
- * without what is not the client's business. A 503 says when to try again.
+ * The error handler of the service. It sends every error in the shape of Fastify, or as a page to browsers; with `no-store`, and
+ * without internal details. Errors with `retryAfterMs` get a `retry-after` header.
  */
 export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { statusCode = 500, code, message } = error
-  // Errors of ours and of Fastify's are written for clients; others may hold anything.
+  // Errors of this package and of Fastify have messages for clients. Messages of other errors may contain secrets.
   if (statusCode >= 500 && !/^(?:PP|FST)_/.test(code)) {
     const { code, message } = internalError(error, request)
     return send(request, reply, { statusCode: 500, code, message })
@@ -44,35 +44,35 @@ export function handleError(error: FastifyError, request: FastifyRequest, reply:
 }
 
 /**
- * The error handler of our routes in a host's app. Errors of the host's own hooks, such as the 401 of its access control,
- * go to the host's error handler as they are.
+ * The error handler of these routes in a host's app. Errors of the host's hooks, such as the 401 of its access control, go to
+ * the host's error handler unchanged.
  */
 export async function handleOwnError(
   error: FastifyError,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  // Thrown in a promise, because Fastify sends what is thrown without one and is no `Error` as a body.
-  if (!isOurs(error)) throw error
+  // The handler is async, because Fastify sends a non-`Error` as a body when a synchronous handler throws it.
+  if (!isOwnError(error)) throw error
   return handleError(error, request, reply)
 }
 
-function isOurs(error: unknown): boolean {
-  return OURS.test(String((error as { code?: unknown } | null | undefined)?.code))
+function isOwnError(error: unknown): boolean {
+  return OWN_ERROR_CODES.test(String((error as { code?: unknown } | null | undefined)?.code))
 }
 
 /**
- * A handler of ours whose unexpected errors are told from those of the host's hooks: they are logged here, and leave without
- * their text, whatever the host's error handler does.
+ * Wraps a handler of this package, so that its unexpected errors differ from those of the host's hooks. They are logged here,
+ * and replaced by `PP_INTERNAL_ERROR` without their message, independent of the host's error handler.
  */
-export function guarded(handler: RouteHandlerMethod): RouteHandlerMethod {
+export function withOwnErrors(handler: RouteHandlerMethod): RouteHandlerMethod {
   return function (request, reply) {
     const refuse = (error: unknown): never => {
-      throw isOurs(error) ? error : internalError(error, request)
+      throw isOwnError(error) ? error : internalError(error, request)
     }
     try {
       const result = handler.call(this, request, reply)
-      // Not what is thenable: a reply is, too. A list that is here needs no promise.
+      // A reply is thenable too, so only a Promise is tested. A list in memory is sent without a promise.
       return result instanceof Promise ? result.catch(refuse) : result
     } catch (error) {
       return refuse(error)
@@ -85,7 +85,7 @@ function internalError(error: unknown, request: FastifyRequest): FastifyError {
   return new InternalError({ cause: error })
 }
 
-/** Answers for paths that no route has. */
+/** Replies to requests for unknown paths. */
 export function handleNotFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const path = request.url.replace(/\?.*/s, '')
   return send(request, reply, {
@@ -95,22 +95,22 @@ export function handleNotFound(request: FastifyRequest, reply: FastifyReply): Fa
   })
 }
 
-function send(request: FastifyRequest, reply: FastifyReply, problem: Problem): FastifyReply {
-  const { statusCode, code, message } = problem
+function send(request: FastifyRequest, reply: FastifyReply, error: ReplyError): FastifyReply {
+  const { statusCode, code, message } = error
   const errorPage = request.server.popularPostsErrorPage
   reply.code(statusCode).header('cache-control', 'no-store')
   if (errorPage !== undefined) {
     const vary = reply.getHeader('vary')
     reply.header('vary', vary === undefined ? 'accept' : `${vary}, accept`)
     if (prefersPage(request.headers.accept)) {
-      const { headers, html } = errorPage(problem)
+      const { headers, html } = errorPage(error)
       return reply.headers(headers).send(html)
     }
   }
   return reply.send({ statusCode, code, error: STATUS_CODES[statusCode], message })
 }
 
-/** Browsers that open an address name HTML; programs, and scripts of pages, name JSON or anything (RFC 9110, 12.5.1). */
+/** Whether a client prefers HTML: browsers that open an address name it; programs and scripts do not (RFC 9110, 12.5.1). */
 function prefersPage(accept = ''): boolean {
   const qualityOf = (type: string) => {
     const range = accept

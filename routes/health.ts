@@ -3,15 +3,16 @@ import type { FastifyPluginAsync } from 'fastify'
 import { Type } from 'typebox'
 import type { Lists } from '../lists/popular-posts.ts'
 import { operation } from './operation.ts'
-import { answer } from './responses.ts'
+import { jsonResponse } from './responses.ts'
 
-/** A probe gets its answer after this time at the latest: a list that is still loading cannot be answered yet. */
-const PATIENCE_MS = 1_000
+/** The deadline of the readiness probe: a list that is still loading after this time counts as not available. */
+const READY_TIMEOUT_MS = 1_000
 
 const upOrDown = Type.Enum(['up', 'down'])
 const readiness = Type.Object({
   status: Type.Enum(['ok', 'degraded', 'unavailable'], {
-    description: 'degraded: it works, but not with all its parts.',
+    description:
+      '`ok`: all parts work. `degraded`: the service sends lists, but a part is down. `unavailable`: it cannot send lists.',
   }),
   checks: Type.Object({
     database: Type.Object({ status: upOrDown }),
@@ -23,50 +24,56 @@ const checksOf = (database: string, cache: string) => ({
   cache: { status: cache, kind: 'redis' },
 })
 
-const live = {
+const livenessSpec = {
   operationId: 'getLiveness',
-  summary: 'The process is up',
+  summary: 'Check that the process is up',
   tags: ['operations'],
   response: {
-    200: answer('It is.', Type.Object({ status: Type.Enum(['ok']) }), { status: 'ok' }),
+    200: jsonResponse('The process is up.', Type.Object({ status: Type.Enum(['ok']) }), { status: 'ok' }),
   },
 }
 
-const ready = {
+const readinessSpec = {
   operationId: 'getReadiness',
-  summary: 'The list that every page shows can be answered',
+  summary: 'Check that the service can send the default list',
   description:
-    'From the database or without it; each part is named with its state. It answers in about a second, and asks the database once ' +
-    'a second at most.',
+    'The list may come from the cache while the database is down. The reply has the state of each part, and arrives within ' +
+    'about a second. The database gets at most one query per second.',
   tags: ['operations'],
   response: {
-    200: answer('It can.', readiness, { status: 'degraded', checks: checksOf('up', 'down') }),
-    503: answer('It cannot.', readiness, { status: 'unavailable', checks: checksOf('down', 'up') }),
+    200: jsonResponse('The service can send the default list.', readiness, {
+      status: 'degraded',
+      checks: checksOf('up', 'down'),
+    }),
+    503: jsonResponse('The service cannot send the default list.', readiness, {
+      status: 'unavailable',
+      checks: checksOf('down', 'up'),
+    }),
   },
 }
 
 /**
- * `GET /health/live`: the process is up. `GET /health/ready`: it can answer the list that every page shows, from the
- * database or without it; each part is named with its state.
+ * `GET /health/live`: whether the process is up. `GET /health/ready`: whether the service can send the default list, from the
+ * database or from the cache, with the state of each part.
  */
 const health: FastifyPluginAsync<{ lists: Lists }> = async (app, { lists: { popularPosts, peek } }) => {
   app.addHook('onSend', async (_request, reply) => {
     reply.header('cache-control', 'no-store')
   })
 
-  app.get('/health/live', operation(app, live, {}), async () => ({ status: 'ok' }))
+  app.get('/health/live', operation(app, livenessSpec, {}), async () => ({ status: 'ok' }))
 
-  app.get('/health/ready', operation(app, ready, {}), async (_request, reply) => {
+  app.get('/health/ready', operation(app, readinessSpec, {}), async (_request, reply) => {
     const { isDatabaseUp, read, backend } = popularPosts
     const isListed = () =>
       read().then(
         () => true,
-        // The failed load has been logged where it happened.
+        // The cache has logged the failed load.
         () => false,
       )
     const [isUp, canServe] = await Promise.all([
       isDatabaseUp?.() ?? true,
-      peek() !== undefined || Promise.race([isListed(), sleep(PATIENCE_MS, false, { ref: false })]),
+      peek() !== undefined || Promise.race([isListed(), sleep(READY_TIMEOUT_MS, false, { ref: false })]),
     ])
     const { kind, isDown } = backend()
     const status = !canServe ? 'unavailable' : isUp && !isDown ? 'ok' : 'degraded'

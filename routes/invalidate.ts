@@ -3,36 +3,46 @@ import { Type } from 'typebox'
 import type { Lists } from '../lists/popular-posts.ts'
 import { createTokenCheck, GUESSES } from './admin-token.ts'
 import { operation } from './operation.ts'
-import { answer, failure, retryAfter } from './responses.ts'
+import { errorResponse, jsonResponse, retryAfterHeader } from './responses.ts'
 
-const mode = Type.Optional(Type.Enum(['hard', 'soft'], { description: 'hard (default) or soft' }))
+const mode = Type.Optional(Type.Enum(['hard', 'soft'], { description: '`hard` (default) or `soft`.' }))
 
-const described = {
+const spec = {
   operationId: 'invalidate',
   summary: 'Make every list outdated',
   description:
-    'Needs the admin token, as a bearer token. `hard`: nothing loaded before is answered any more, once this has been answered. `soft`: the old list once more, while one ' +
-    'refresh runs. The mode is in the query or in the body; the body counts.',
+    'Requires the admin token as a bearer token. `hard`: after this reply, no list is sent that was loaded before. `soft`: an ' +
+    'outdated list is sent once more while a refresh runs. The mode is in the query or in the body; the body takes precedence.',
   tags: ['operations'],
   response: {
-    200: answer('It is final.', Type.Object({ invalidated: Type.Enum(['hard', 'soft']) }), { invalidated: 'hard' }),
-    400: failure(400, 'The mode is not one of the two, or the body is not JSON.', {
+    200: jsonResponse(
+      'Every list is outdated, in all processes.',
+      Type.Object({ invalidated: Type.Enum(['hard', 'soft']) }),
+      {
+        invalidated: 'hard',
+      },
+    ),
+    400: errorResponse(400, 'The mode is neither `hard` nor `soft`, or the body is not JSON.', {
       code: 'FST_ERR_VALIDATION',
       message: 'querystring/mode must be equal to one of the allowed values',
     }),
-    401: failure(401, 'The token is not the one.', {
+    401: errorResponse(401, 'The admin token is missing or wrong.', {
       code: 'PP_UNAUTHORIZED',
       message: 'Expected the admin token as a bearer token.',
     }),
-    429: failure(429, 'Too many wrong tokens from one address; the right one is refused, too.', {
-      code: 'PP_TOO_MANY_GUESSES',
-      message: `Expected at most ${GUESSES.max} wrong admin tokens a minute from one address.`,
-      headers: retryAfter,
-    }),
-    503: failure(503, 'The cache could not confirm it.', {
+    429: errorResponse(
+      429,
+      'Too many wrong tokens came from one address. It is refused for a minute, even with the right token.',
+      {
+        code: 'PP_TOO_MANY_GUESSES',
+        message: `Expected at most ${GUESSES.max} wrong admin tokens a minute from one address.`,
+        headers: retryAfterHeader,
+      },
+    ),
+    503: errorResponse(503, 'Redis did not confirm the invalidation.', {
       code: 'PP_UNCONFIRMED',
       message: 'Expected Redis to confirm the invalidation, but Redis did not reply. Try again.',
-      headers: retryAfter,
+      headers: retryAfterHeader,
     }),
   },
 }
@@ -43,14 +53,14 @@ interface InvalidateRouteOptions {
 }
 
 /**
- * `POST /posts/popular/invalidate`: makes every list outdated, for whoever has the token. The mode is in the query or in a
- * JSON body. Answers when it is final.
+ * `POST /posts/popular/invalidate`: makes every list outdated; requires the admin token. The mode is in the query or in a JSON
+ * body. The reply is sent when the invalidation holds in all processes.
  */
 const invalidate: FastifyPluginAsyncTypebox<InvalidateRouteOptions> = async (app, { token, lists }) => {
   const { check, close } = createTokenCheck(token, app.log)
   app.addHook('onRequest', async (request) => check(request))
   app.addHook('onClose', async () => close())
-  // Whatever the host's app does with bodies.
+  // Independent of the parsers of the host's app.
   app.removeAllContentTypeParsers()
   const parseJson = app.getDefaultJsonParser('error', 'error')
   app.addContentTypeParser('application/json', { parseAs: 'string', bodyLimit: 1024 }, parseJson)
@@ -59,7 +69,7 @@ const invalidate: FastifyPluginAsyncTypebox<InvalidateRouteOptions> = async (app
   })
   app.post(
     '/posts/popular/invalidate',
-    operation(app, described, {
+    operation(app, spec, {
       querystring: Type.Object({ mode }),
       body: Type.Optional(Type.Union([Type.Null(), Type.Object({ mode })])),
     }),

@@ -1,21 +1,24 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { Registry } from 'prom-client'
 import { operation } from './operation.ts'
-import { plainText } from './responses.ts'
+import { textResponse } from './responses.ts'
 
-const described = {
+const spec = {
   operationId: 'getMetrics',
-  summary: 'What the process counts',
-  description: 'For Prometheus: not for the public.',
+  summary: 'Metrics of the process',
+  description: 'For Prometheus. Do not make this route public.',
   tags: ['operations'],
   response: {
-    200: plainText('Metrics in the text format of Prometheus.', 'popular_posts_reads_total{outcome="hit"} 41720\n'),
+    200: textResponse(
+      'The metrics, in the text format of Prometheus.',
+      'popular_posts_reads_total{outcome="hit"} 41720\n',
+    ),
   },
 }
 
-/** `GET /metrics`: what the process counts, as Prometheus reads it. */
+/** `GET /metrics`: the metrics of the process, in the text format of Prometheus. */
 const metrics: FastifyPluginAsync<{ register: Registry }> = async (app, { register }) => {
-  app.get('/metrics', operation(app, described, {}), async (_request, reply) =>
+  app.get('/metrics', operation(app, spec, {}), async (_request, reply) =>
     reply
       .type(register.contentType)
       .header('cache-control', 'no-store')

@@ -2,7 +2,7 @@
 import type {} from '@fastify/swagger'
 import type { FastifyPluginAsync } from 'fastify'
 
-/** `GET /openapi.json`: what all routes are, to be read by programs. */
+/** `GET /openapi.json`: the OpenAPI document of all routes. */
 const openapi: FastifyPluginAsync = async (app) => {
   let text: string | undefined
   app.get('/openapi.json', async (_request, reply) => {

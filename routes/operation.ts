@@ -1,35 +1,35 @@
 import type { FastifySchema } from 'fastify'
 import { compileRoute } from './compile.ts'
 
-/** What the OpenAPI document says of a route, beside what it validates by. */
+/** The description of a route in the OpenAPI document, without the schema of its requests. */
 export interface Operation {
-  /** Unique; where the plugin is registered below a prefix, that is added. */
+  /** A unique id; the prefix of the plugin is appended. */
   operationId: string
   summary: string
   description?: string
   tags: string[]
-  /** By status: made by the functions of `responses.ts`. */
+  /** Replies by status, made by the functions of `responses.ts`. */
   response: Record<number, object>
 }
 
 /**
- * Route options with the schema of a request, described. What is answered is described only, not made by its schema: lists are
- * bytes already, and errors leave as they are.
+ * Makes route options from a description and the schema of a request. The schemas of replies are only for the document, not
+ * for serialization: lists are bytes already, and errors have their shape.
  */
 export function operation<Request extends FastifySchema>(
   app: { prefix: string },
-  { operationId, ...described }: Operation,
+  { operationId, ...description }: Operation,
   request: Request,
 ) {
   const schema: Request = {
     ...request,
-    ...described,
+    ...description,
     operationId: operationId + app.prefix.replaceAll(/[^a-zA-Z0-9]+/g, '_'),
   }
   return { schema, validatorCompiler: compileRoute, serializerCompiler: () => JSON.stringify, schemaErrorFormatter }
 }
 
-/** As Fastify's own, which the host's app may have replaced. */
+/** Like the default of Fastify, which the host's app may have replaced. */
 function schemaErrorFormatter(errors: { instancePath: string; message?: string }[], part: string): Error {
   return new Error(errors.map(({ instancePath, message }) => `${part}${instancePath} ${message}`).join(', '))
 }

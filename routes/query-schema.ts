@@ -10,7 +10,7 @@ export interface ListRouteOptions {
   lists: Lists
 }
 
-/** The query parameters of lists, with what each must be in words. */
+/** The schemas of the query parameters of lists, with their expectations as descriptions. */
 export function querySchema(settings: Settings) {
   const { maxDays, defaultDays, defaultLimit } = settings
   const words = expectations(settings)
@@ -28,16 +28,16 @@ export function querySchema(settings: Settings) {
   }
 }
 
-/** What a query may be that was not checked yet. */
-type Asked = Partial<Record<Parameter, unknown>>
+/** A query before validation. */
+type UncheckedQuery = Partial<Record<Parameter, unknown>>
 
 /**
- * Route options that describe an operation, and check its query. What Ajv's coercion would let pass as an integer (`1e3`,
- * ` 7 `, `+5`) is refused before it, and every refusal names the parameter, what it must be, and what came.
+ * Makes route options with the description of an operation and the validation of its query. It refuses texts that the coercion
+ * of Ajv would accept as integers (`1e3`, ` 7 `, `+5`). Each error names the parameter, what was expected and what came.
  */
 export function checkedQuery<P extends TProperties>(
   app: { prefix: string },
-  described: Operation,
+  spec: Operation,
   properties: P,
   settings: Settings,
 ) {
@@ -45,12 +45,12 @@ export function checkedQuery<P extends TProperties>(
 
   function compile(route: Parameters<typeof compileRoute>[0]) {
     const check = compileRoute(route)
-    return (query: Asked) => {
+    return (query: UncheckedQuery) => {
       for (const name of integers) {
         const value = query[name]
         if (value === undefined) continue
         if (typeof value !== 'string' || !/^[0-9]+$/.test(value)) return { error: badQuery(name, value, settings) }
-        // More digits than a number holds are too many all the same.
+        // A number beyond the safe integers exceeds every maximum anyway.
         query[name] = Math.min(Number(value), Number.MAX_SAFE_INTEGER)
       }
       if (check(query)) return true
@@ -59,5 +59,5 @@ export function checkedQuery<P extends TProperties>(
     }
   }
 
-  return { ...operation(app, described, { querystring: Type.Object(properties) }), validatorCompiler: compile }
+  return { ...operation(app, spec, { querystring: Type.Object(properties) }), validatorCompiler: compile }
 }

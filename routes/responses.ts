@@ -1,67 +1,74 @@
 import { STATUS_CODES } from 'node:http'
-import { error } from './shapes.ts'
+import { errorSchema } from './shapes.ts'
 
 interface Header {
   type: 'string' | 'integer'
   description: string
 }
 
-// Not as `examples`, which OpenAPI 3.0 does not have.
-const described = (description: string, example: string | number) => `${description} Example: \`${example}\`.`
+// The example is part of the text, because headers of OpenAPI 3.0 have no `examples` in their schema.
+const withExample = (description: string, example: string | number) => `${description} Example: \`${example}\`.`
 const text = (description: string, example: string): Header => ({
   type: 'string',
-  description: described(description, example),
+  description: withExample(description, example),
 })
 const number = (description: string, example: number): Header => ({
   type: 'integer',
-  description: described(description, example),
+  description: withExample(description, example),
 })
 
-const uncached = { 'cache-control': text('Not to be stored.', 'no-store') }
+const uncached = { 'cache-control': text('The reply must not be stored.', 'no-store') }
 
 const caching = {
-  etag: text('A strong entity tag of the body, for If-None-Match.', '"mXv3bHfHqOQhZ1lW0cGJ2uW9-2I"'),
+  etag: text('The strong entity tag of the body, for `If-None-Match`.', '"mXv3bHfHqOQhZ1lW0cGJ2uW9-2I"'),
   age: number('Seconds since the list was loaded.', 12),
   'cache-control': text(
-    'For browsers and CDNs. `max-age` counts from the loading of the list.',
+    'For browsers and CDNs. `max-age` counts from the load of the list.',
     'public, max-age=72, stale-while-revalidate=300, stale-if-error=86400',
   ),
-  vary: text('A list is compressed where that is accepted, under an entity tag of its own.', 'accept-encoding'),
-  'cache-status': text('How the list came about (RFC 9211).', 'popular-posts; hit; ttl=1712'),
+  vary: text(
+    'The list is compressed if the client accepts that. Each encoding has its own entity tag.',
+    'accept-encoding',
+  ),
+  'cache-status': text('The source of the list (RFC 9211).', 'popular-posts; hit; ttl=1712'),
   'server-timing': text(
-    'The same for the tools of a browser, with the milliseconds that a load or the wait for one took.',
+    'The source of the list for the developer tools of a browser, with the duration of a load or a wait in milliseconds.',
     'cache;desc=miss, load;dur=312',
   ),
 }
 
 /**
- * An answer in JSON. Its schema stands here whole: a host's document may have definitions of the same name, and its own way to
- * refer to them.
+ * A reply in JSON. Its schema is inlined: the document of a host may have definitions with the same names, and resolves
+ * references in its own way.
  */
 function json(schema: object, description: string, headers: Record<string, Header>, example: unknown) {
   return { ...schema, 'x-response-description': description, headers, examples: [example] }
 }
 
-/** Answers of a list whose items are of a schema. */
+/** The replies of a route that sends a list; `items` is the schema of an item. */
 export function listResponses(items: object, example: object) {
   return {
     200: json({ type: 'array', items }, 'The list.', caching, [example]),
-    304: { type: 'null', description: 'The list is the one that `If-None-Match` names.', headers: caching },
+    304: {
+      type: 'null',
+      description: 'The list has not changed: `If-None-Match` has its entity tag.',
+      headers: caching,
+    },
   }
 }
 
-/** An answer without a body. */
-export function empty(description: string) {
+/** A reply without a body. */
+export function emptyResponse(description: string) {
   return { type: 'null', description, headers: uncached }
 }
 
-/** An answer that is not a list, and not stored. */
-export function answer(description: string, schema: object, example: object) {
+/** A reply in JSON that is not a list, and must not be stored. */
+export function jsonResponse(description: string, schema: object, example: object) {
   return json(schema, description, uncached, example)
 }
 
-/** An answer that is text. */
-export function plainText(description: string, example: string) {
+/** A reply in plain text. */
+export function textResponse(description: string, example: string) {
   return { description, headers: uncached, content: { 'text/plain': { schema: { type: 'string' }, example } } }
 }
 
@@ -71,22 +78,24 @@ interface Failure {
   headers?: Record<string, Header>
 }
 
-/** An error, in Fastify's own shape. */
-export function failure(statusCode: number, description: string, { code, message, headers = {} }: Failure) {
+/** An error, in the shape of Fastify. */
+export function errorResponse(statusCode: number, description: string, { code, message, headers = {} }: Failure) {
   const example = { statusCode, code, error: STATUS_CODES[statusCode], message }
-  return json(error, description, { ...uncached, ...headers }, example)
+  return json(errorSchema, description, { ...uncached, ...headers }, example)
 }
 
-/** When to try again. */
-export const retryAfter = { 'retry-after': number('In so many seconds it is worth another try.', 1) }
+/** The header that says when to retry. */
+export const retryAfterHeader = { 'retry-after': number('Seconds until the client should retry.', 1) }
 
-export const badQuery = failure(400, 'A parameter is not what it must be.', {
+/** The reply to an invalid query. */
+export const badQueryResponse = errorResponse(400, 'A parameter is invalid.', {
   code: 'PP_BAD_QUERY',
   message: 'Expected days to be an integer from 0 to 365 (0 is all time), got "week".',
 })
 
-export const noList = failure(503, 'The list could not be loaded, and there is no older one.', {
+/** The reply when there is no list. */
+export const noListResponse = errorResponse(503, 'The list could not be loaded, and there is no older list.', {
   code: 'PP_LOAD_FAILED',
   message: 'Expected the list to load, but loading it failed.',
-  headers: retryAfter,
+  headers: retryAfterHeader,
 })

@@ -4,7 +4,7 @@ import fresh from 'fresh'
 import { LRUCache } from 'lru-cache'
 import type { Encoding, Representation } from '../lists/list-body.ts'
 import type { ListAnswer } from '../lists/popular-posts.ts'
-import { LOOKED_AT } from '../views/strangers-text.ts'
+import { MAX_HEADER_LENGTH } from '../views/client-text.ts'
 
 interface HttpCaching {
   maxAgeSeconds: number
@@ -14,21 +14,21 @@ interface HttpCaching {
 
 type Headers = Record<string, string>
 
-/** The better one first. */
+/** In the order of preference. */
 const ENCODINGS: (Encoding | 'identity')[] = ['br', 'gzip', 'identity']
 
 /**
- * Makes a function that sends a list with what HTTP caches want to know: a strong entity tag (304 where the client has
- * these very bytes), Cache-Control, Age and Cache-Status (RFC 9211); compressed, where the client accepts that. And with
- * Server-Timing, for whoever looks at the page with a browser's tools.
+ * Creates a function that sends a list with the headers for HTTP caches: a strong entity tag (304 if the client has these
+ * bytes), Cache-Control, Age and Cache-Status (RFC 9211), and Server-Timing for the developer tools of browsers. The body is
+ * compressed if the client accepts that.
  *
- * `Age` is the age of the list, and HTTP caches count it against `max-age` (RFC 9111, 4.2.3). The list's age is therefore
- * added to `max-age`: a list of any age may be reused for `maxAgeSeconds` from now.
+ * `Age` is the age of the list, and HTTP caches subtract it from `max-age` (RFC 9111, 4.2.3). The age is therefore added to
+ * `max-age`: a list of any age may be reused for `maxAgeSeconds` from now.
  */
 export function createListSender({ maxAgeSeconds, staleWhileRevalidateSeconds, failSafeSeconds }: HttpCaching) {
   const whenStale = `stale-while-revalidate=${staleWhileRevalidateSeconds}, stale-if-error=${failSafeSeconds}`
   const negotiator = new Negotiator({ supportedValues: ENCODINGS, cache: new LRUCache({ max: 100 }) })
-  /** Of a list's hits within a second all headers are the same. */
+  /** Headers of the last hit of each list: within one second they are the same. */
   const hits = new WeakMap<Representation, { ageSeconds: number; ttlSeconds: number; headers: Headers }>()
 
   function headersOf(sent: Representation, encoding: string, answer: ListAnswer): Headers {
@@ -46,7 +46,7 @@ export function createListSender({ maxAgeSeconds, staleWhileRevalidateSeconds, f
   }
 
   function knownHeaders(sent: Representation, encoding: string, answer: ListAnswer): Headers {
-    if (answer.outcome !== 'hit' || answer.isAlone) return headersOf(sent, encoding, answer)
+    if (answer.outcome !== 'hit' || answer.isDegraded) return headersOf(sent, encoding, answer)
     const { ageSeconds, ttlSeconds } = answer
     const known = hits.get(sent)
     if (known !== undefined && known.ageSeconds === ageSeconds && known.ttlSeconds === ttlSeconds) return known.headers
@@ -58,27 +58,27 @@ export function createListSender({ maxAgeSeconds, staleWhileRevalidateSeconds, f
   return function sendList(request: FastifyRequest, reply: FastifyReply, answer: ListAnswer): FastifyReply {
     const { list } = answer
     const accepted = request.headers['accept-encoding']
-    // What is longer than any browser's is not parsed, nor remembered.
-    const isOdd = accepted === undefined || accepted.length > LOOKED_AT
+    // A header that is longer than those of browsers is neither parsed nor cached.
+    const isOdd = accepted === undefined || accepted.length > MAX_HEADER_LENGTH
     const encoding = isOdd ? 'identity' : negotiator.negotiate(accepted)
     const sent = encoding === 'br' || encoding === 'gzip' ? list.encoded(encoding) : list
     const headers = knownHeaders(sent, sent === list ? 'identity' : String(encoding), answer)
     const vary = reply.getHeader('vary')
     reply.headers(headers)
-    // A host's own, as of @fastify/cors.
+    // A plugin of the host has set it, such as @fastify/cors.
     if (vary !== undefined) reply.header('vary', `${vary}, accept-encoding`)
     return fresh(request.headers, headers) ? reply.code(304).send() : reply.send(sent.body)
   }
 }
 
-function cacheStatus({ outcome, ttlSeconds, isAlone }: ListAnswer): string {
+function cacheStatus({ outcome, ttlSeconds, isDegraded }: ListAnswer): string {
   switch (outcome) {
     case 'hit':
     case 'stale':
-      return `hit; ttl=${ttlSeconds}${isAlone ? '; detail=redis-down' : ''}`
+      return `hit; ttl=${ttlSeconds}${isDegraded ? '; detail=redis-down' : ''}`
     case 'loaded':
     case 'collapsed':
-      if (isAlone) return 'fwd=bypass; detail=redis-down'
+      if (isDegraded) return 'fwd=bypass; detail=redis-down'
       return outcome === 'loaded' ? 'fwd=miss; stored' : 'fwd=miss; stored; collapsed'
     case 'bypass':
       return 'fwd=bypass; detail=unknown-filter'

@@ -1,8 +1,8 @@
 import { Type } from 'typebox'
 
 const named = () => ({
-  name: Type.String({ description: 'What readers see.' }),
-  slug: Type.String({ description: 'What addresses have, and filters take.' }),
+  name: Type.String({ description: 'The name that readers see.' }),
+  slug: Type.String({ description: 'The slug, as in URLs and for the filters.' }),
 })
 const count = (description: string) => Type.Integer({ minimum: 0, description })
 const pixels = () => Type.Union([Type.Integer({ minimum: 1 }), Type.Null()])
@@ -24,31 +24,31 @@ const EXAMPLE_POST = {
   totalViews: 1164,
 }
 
-/** A post of a list, as `PopularPost` of `db/popular-posts.ts`. */
-export const post = {
+/** A post of a list: `PopularPost` of `db/popular-posts.ts`. */
+export const postItem = {
   example: EXAMPLE_POST,
   schema: Type.Object(
     {
-      id: Type.Union([Type.Integer(), Type.String()], { description: 'A number, or a text such as a UUID.' }),
-      slug: Type.String({ description: 'Unique; what `exclude` takes.' }),
+      id: Type.Union([Type.Integer(), Type.String()], { description: 'A number, or text such as a UUID.' }),
+      slug: Type.String({ description: 'The unique slug, which `exclude` compares.' }),
       title: Type.String(),
-      url: Type.String({ description: 'Where the post is, absolute or from the root of the site.' }),
-      excerpt: Type.String({ description: 'May be empty.' }),
-      publishedAt: Type.String({ format: 'date-time', description: 'ISO 8601, UTC.' }),
+      url: Type.String({ description: 'The address of the post: absolute, or a path from the root of the site.' }),
+      excerpt: Type.String({ description: 'A summary; may be empty.' }),
+      publishedAt: Type.String({ format: 'date-time', description: 'The time of publication: ISO 8601, UTC.' }),
       author: Type.Union([Type.Object(named()), Type.Null()]),
       categories: Type.Array(Type.Object(named())),
-      tags: Type.Array(Type.String(), { description: 'Names.' }),
+      tags: Type.Array(Type.String(), { description: 'The names of the tags.' }),
       image: Type.Union([
         Type.Object({
           url: Type.String(),
           width: pixels(),
           height: pixels(),
-          alt: Type.String({ description: 'The text in its place.' }),
+          alt: Type.String({ description: 'The alternative text.' }),
         }),
         Type.Null(),
       ]),
-      readingMinutes: count('How long it takes to read.'),
-      commentCount: count('Approved comments.'),
+      readingMinutes: count('The reading time in minutes.'),
+      commentCount: count('The number of approved comments.'),
       views: count('Views in the window.'),
       totalViews: count('Views of all time.'),
     },
@@ -56,32 +56,32 @@ export const post = {
   ),
 }
 
-/** As `PopularCategory` of `db/categories.ts`. */
-export const category = {
+/** A category of the list of categories: `PopularCategory` of `db/categories.ts`. */
+export const categoryItem = {
   example: { name: 'Mishaps', slug: 'mishaps', postCount: 9, views: 5120 },
   schema: Type.Object(
     {
       ...named(),
-      postCount: count('Live posts in it.'),
-      views: count('The views that those posts had in the window.'),
+      postCount: count('The number of live posts in the category.'),
+      views: count('Views of these posts in the window.'),
     },
-    { title: 'PopularCategory', description: 'A category, with what was read of it.' },
+    { title: 'PopularCategory', description: 'A category, with the number of its posts and their views.' },
   ),
 }
 
-/** Items of a list of the host's own making. */
-export const own = {
+/** An item of a list that the host's own `load` returns. */
+export const customItem = {
   example: { slug: 'hello-world' },
-  schema: Type.Object({}, { additionalProperties: true, description: "An item of the site's own making." }),
+  schema: Type.Object({}, { additionalProperties: true, description: 'An item of the own query of the site.' }),
 }
 
-/** Every error. */
-export const error = Type.Object(
+/** The shape of every error. */
+export const errorSchema = Type.Object(
   {
     statusCode: Type.Integer({ minimum: 400, maximum: 599 }),
-    code: Type.String({ description: 'For programs: `PP_…`, or `FST_…` where it is of Fastify.' }),
-    error: Type.String({ description: 'The name of the status.' }),
-    message: Type.String({ description: 'For people: what was expected, and what came.' }),
+    code: Type.String({ description: 'The code for programs: `PP_…`, or `FST_…` for errors of Fastify.' }),
+    error: Type.String({ description: 'The name of the HTTP status.' }),
+    message: Type.String({ description: 'The message for people: what was expected, and what came.' }),
   },
-  { title: 'PopularPostsError', description: "An error, in Fastify's own shape." },
+  { title: 'PopularPostsError', description: 'An error, in the shape of Fastify.' },
 )

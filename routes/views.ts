@@ -2,11 +2,11 @@ import createError from '@fastify/error'
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import { detachedCopy } from '../views/client-text.ts'
 import type { Views } from '../views/post-views.ts'
-import { copyOf } from '../views/strangers-text.ts'
 import { networkOf } from '../views/visitor.ts'
 import { operation } from './operation.ts'
-import { empty, failure, retryAfter } from './responses.ts'
+import { emptyResponse, errorResponse, retryAfterHeader } from './responses.ts'
 
 const NoSuchPost = createError<[string]>('PP_NO_SUCH_POST', 'Expected the slug of a published post, got "%s".', 404)
 const TooManyViews = createError<[number]>(
@@ -15,50 +15,51 @@ const TooManyViews = createError<[number]>(
   429,
 )
 
-const described = {
+const spec = {
   operationId: 'recordView',
   summary: 'Record a view of a post',
   description:
-    'By whoever sends it. The answer is the same to readers, bots and repeats: nobody learns what counted. The body, of any type ' +
-    'and up to 1024 bytes, is not looked at: made for `navigator.sendBeacon`, from any origin.',
+    'The visitor is the client that sends the request. Readers, bots and repeats get the same reply, so that no client learns ' +
+    'which views count. The body may have any type and up to 1024 bytes, and is ignored: `navigator.sendBeacon` may send one ' +
+    'from any origin.',
   tags: ['posts'],
   response: {
-    204: empty('Taken.'),
-    400: failure(400, 'The slug is too long.', {
+    204: emptyResponse('The view is accepted.'),
+    400: errorResponse(400, 'The slug is too long.', {
       code: 'FST_ERR_VALIDATION',
       message: 'params/slug must NOT have more than 200 characters',
     }),
-    404: failure(404, 'There is no such post, or it is not published.', {
+    404: errorResponse(404, 'The post does not exist, or is not published.', {
       code: 'PP_NO_SUCH_POST',
       message: 'Expected the slug of a published post, got "no-such-post".',
     }),
-    413: failure(413, 'The body is too large.', {
+    413: errorResponse(413, 'The body is too large.', {
       code: 'FST_ERR_CTP_BODY_TOO_LARGE',
       message: 'Request body is too large',
     }),
-    429: failure(429, 'Too many views from one address.', {
+    429: errorResponse(429, 'Too many views came from one address.', {
       code: 'PP_TOO_MANY_VIEWS',
       message: 'Expected at most 120 views a minute from one address.',
-      headers: retryAfter,
+      headers: retryAfterHeader,
     }),
-    503: failure(503, 'It is not known right now whether there is such a post.', {
+    503: errorResponse(503, 'The database did not tell whether the post exists.', {
       code: 'PP_LOOKUP_FAILED',
-      message: 'It is not known right now whether there is such a post: try again later.',
-      headers: retryAfter,
+      message: 'Expected the database to tell whether the post exists, but it did not reply. Try again later.',
+      headers: retryAfterHeader,
     }),
   },
 }
 
 interface ViewRouteOptions {
   views: Views
-  /** How many views an address may send in a minute, to each process; 0: any number. */
+  /** The most views per minute of one address to this process; 0: no limit. */
   perMinute: number
 }
 
 /**
- * `POST /posts/:slug/views`: records one view, by whoever sends it. Answers at once, and the same to readers, bots and
- * repeats: nobody learns what counted. The body, of any type, is not looked at: `navigator.sendBeacon` may send one, from any
- * origin without a preflight.
+ * `POST /posts/:slug/views`: records a view by the client that sends the request. The reply comes at once, and is the same for
+ * readers, bots and repeats, so that no client learns which views count. A body of any type is ignored: `navigator.sendBeacon`
+ * may send one, from any origin without a preflight.
  */
 const viewsRoute: FastifyPluginAsyncTypebox<ViewRouteOptions> = async (app, { views, perMinute }) => {
   if (perMinute > 0) {
@@ -66,8 +67,8 @@ const viewsRoute: FastifyPluginAsyncTypebox<ViewRouteOptions> = async (app, { vi
       max: perMinute,
       timeWindow: 60_000,
       cache: 10_000,
-      // As long as an address can be, and no part of a header of many kilobytes: each is remembered for a minute.
-      keyGenerator: ({ ip }) => copyOf(networkOf(ip).slice(0, 64)),
+      // Truncated to the length of an address, and copied from the header: each key is kept for a minute.
+      keyGenerator: ({ ip }) => detachedCopy(networkOf(ip).slice(0, 64)),
       errorResponseBuilder: (_request, { ttl }) => Object.assign(new TooManyViews(perMinute), { retryAfterMs: ttl }),
       addHeadersOnExceeding: { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false },
     })
@@ -76,7 +77,7 @@ const viewsRoute: FastifyPluginAsyncTypebox<ViewRouteOptions> = async (app, { vi
   app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: 1024 }, (_request, _body, done) => done(null))
   app.post(
     '/posts/:slug/views',
-    operation(app, described, {
+    operation(app, spec, {
       params: Type.Object({ slug: Type.String({ minLength: 1, maxLength: 200, description: 'The slug of a post.' }) }),
     }),
     async (request, reply) => {

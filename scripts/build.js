@@ -12,6 +12,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -36,6 +37,18 @@ function isSame(built, installed) {
   )
 }
 
+/**
+ * Corrects the paths of the sources in all maps: dist/ is one folder nearer to the sources than the folder of the build.
+ * @param {string} folder a complete dist/
+ */
+function moveMaps(folder) {
+  for (const file of filesIn(folder).filter((name) => name.endsWith('.map'))) {
+    const map = JSON.parse(readFileSync(join(folder, file), 'utf8'))
+    const sources = map.sources.map((/** @type {string} */ source) => source.replace('../', ''))
+    writeFileSync(join(folder, file), JSON.stringify({ ...map, sources }))
+  }
+}
+
 /** @param {string} folder a complete dist/ */
 function install(folder) {
   const files = filesIn(folder)
@@ -58,6 +71,7 @@ try {
   if (status === 0) {
     // npm marks a command when it links it, and not again.
     chmodSync(join(folder, 'bin', 'popular-posts.js'), 0o755)
+    moveMaps(folder)
     install(folder)
   }
   process.exitCode = status ?? 1

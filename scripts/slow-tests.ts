@@ -26,6 +26,7 @@ export const SLOW: readonly string[] = [
   'test/db/listen.test.ts',
   'test/db/retention.test.ts',
   'test/db/trending.test.ts',
+  'test/declarations.test.ts',
   'test/demo/data/fill.test.ts',
   'test/demo/site/demo.test.ts',
   'test/demo/site/pages.test.ts',

@@ -7,27 +7,27 @@ import health from '../routes/health.ts'
 import type { Config } from './config.ts'
 
 interface AppOptions {
-  runsBetweenRequests?: boolean
+  backgroundWork?: boolean
   /** Called before anything is registered: for what looks at every route. */
   prepare?: (app: FastifyInstance) => Promise<unknown>
 }
 
 /**
  * The service: everything it is made of, put together. Not listening yet.
- * @param options.runsBetweenRequests as of the plugin.
+ * @param options.backgroundWork as of the plugin.
  * @param options.prepare see `service/service.ts`.
  */
 export async function buildApp(
   config: Config,
   databaseUrl: string,
-  { runsBetweenRequests = true, prepare }: AppOptions = {},
+  { backgroundWork = true, prepare }: AppOptions = {},
 ): Promise<FastifyInstance> {
   const app = Fastify({
     logger: { level: config.logLevel, serializers: { req: withoutAddress } },
     logController: new RequestsAtDebug(),
     trustProxy: config.trustProxy,
     // On AWS Lambda it is the gateway's; a server gives every request a number of its own.
-    requestIdHeader: runsBetweenRequests ? false : 'x-request-id',
+    requestIdHeader: backgroundWork ? false : 'x-request-id',
     // Slugs may be 200 characters long; what is longer is for the schema to refuse, by name.
     routerOptions: { maxParamLength: 2_000 },
     // No body is of use here that is longer; and who sends one byte a minute is not waited for.
@@ -51,7 +51,7 @@ export async function buildApp(
     adminToken,
     viewDedupSeconds,
     ...passwordsOf(config.iam),
-    runsBetweenRequests,
+    backgroundWork,
     loadTimeoutSeconds,
     combineFilters,
   })

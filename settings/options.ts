@@ -1,7 +1,7 @@
 import createError from '@fastify/error'
 import type { Kysely } from 'kysely'
 import { type TSchema, Type } from 'typebox'
-import type { Filters } from '../db/filters.ts'
+import type { FilterSlugs } from '../db/filters.ts'
 import type { Tables } from '../db/popular-posts.ts'
 import { urlProblems } from '../lib/connection-urls.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
@@ -43,7 +43,7 @@ const schema = Type.Object(
     viewsPerMinute: Type.Integer({ minimum: 0, maximum: 1_000_000, default: 120 }),
     maxAgeSeconds: seconds(60),
     staleWhileRevalidateSeconds: seconds(300),
-    runsBetweenRequests: Type.Boolean({ default: true, expected: 'true or false' }),
+    backgroundWork: Type.Boolean({ default: true, expected: 'true or false' }),
     loadTimeoutSeconds: Type.Integer({ minimum: 1, maximum: 300, default: 30 }),
     routes: Type.Union([Type.Literal(false), Type.String({ pattern: '^(/[^/]+)*$' })], {
       default: '',
@@ -89,24 +89,30 @@ const validate = createValidator(schema as SettingsSchema)
 /** What each option must be, and its default: also for the environment variables that set it, and for docs/options.md. */
 export const optionsSchema = schema
 
-/** What a list is of: the arguments of your own `load`. */
+/** The argument of your own `load`: which posts a list has. */
 export interface ListQuery {
+  /** The order: by views in the window, or by views that fade with a half-life of one day (`trending`). */
   sort: 'views' | 'trending'
   /** The window in days; 0 is all time. */
   days: number
-  /** How many items are wanted: always `maxLimit`, from which every shorter list is cut. */
+  /** The number of items to load: always `maxLimit`. Shorter lists are the first items of it. */
   limit: number
+  /** The slug of the category of all posts; `undefined`: any. */
   category?: string
+  /** The slug of the tag of all posts; `undefined`: any. */
   tag?: string
+  /** The slug of the author of all posts; `undefined`: any. */
   author?: string
 }
 
 /**
- * Any Kysely instance, whatever its tables: the least that tells one from other objects. It names no type of Kysely's, because
- * Kysely 0.28 declares its classes twice, for `import` and for `require`.
+ * A Kysely instance with any tables. It names no type of Kysely, because Kysely 0.28 declares its classes twice, for `import`
+ * and for `require`.
  */
 export interface AnyKysely {
+  /** Whether the instance is a transaction. */
   readonly isTransaction: boolean
+  /** Returns the executor of queries. */
   getExecutor(): object
 }
 
@@ -146,11 +152,11 @@ export interface PopularPostsOptions {
   /** Cache-Control stale-while-revalidate of a list. Default 300. */
   staleWhileRevalidateSeconds?: number | undefined
   /**
-   * Whether this process runs between requests. Default true. `false` for AWS Lambda, which freezes it: then nothing is left
-   * to run after an answer (a stale list is refreshed before it, by one request in the fleet), no timer counts views (call
-   * `flush`), changes announced by the database are not heard, and connections are looked after when it thaws.
+   * Whether the process runs background tasks between requests. Default true. `false` for AWS Lambda, which suspends processes:
+   * then no task runs after a reply (one request of the fleet refreshes a stale list before its reply), no timer counts views
+   * (call `flush`), the process does not listen for changes in the database, and it verifies connections when it resumes.
    */
-  runsBetweenRequests?: boolean | undefined
+  backgroundWork?: boolean | undefined
   /** A load that takes longer has failed. Default 30. */
   loadTimeoutSeconds?: number | undefined
   /** Prefix of the routes, such as `/api`; `false` registers none. Default none: `/posts/popular` and `/categories`. */
@@ -185,7 +191,7 @@ export interface PopularPostsOptions {
    * The slugs that your `load` can filter by: readers can find out which they are, so leave out what is not public. Without it,
    * and without `db`, every filtered list is empty.
    */
-  loadFilters?: (() => Promise<Filters>) | undefined
+  loadFilters?: (() => Promise<FilterSlugs>) | undefined
 }
 
 /** Options without a default. */

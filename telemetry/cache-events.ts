@@ -3,18 +3,20 @@ import { type CacheCounts, type CacheEvent, createCounts } from '../cache/events
 import type { Logger } from '../lib/logger.ts'
 import { logEvent } from './log-event.ts'
 
-/** The diagnostics channel on which every `CacheEvent` of the process is published. */
+/** The diagnostics channel for every `CacheEvent` of the process. */
 const events = channel('fastify-popular-posts')
 
-/** Receives the events of one cache, and hands each to all who need it. */
+/** Distributes the events of one cache to the counts, the log, the observers and the diagnostics channel. */
 export interface CacheEvents {
-  /** Counts an event, logs it, and hands it to the observers and to the diagnostics channel. */
+  /** Counts an event, logs it, and passes it to the observers and to the diagnostics channel. */
   emit(event: CacheEvent): void
+  /** Returns the counts since the creation. */
   counts(): CacheCounts
-  /** Adds an observer of all later events. It is called within a read: it must be quick, and must not throw. */
+  /** Adds an observer of all later events. Reads call it, so it must be fast, and must not throw. */
   observe(observer: (event: CacheEvent) => void): void
 }
 
+/** Creates the distribution of the events of one cache. */
 export function createCacheEvents(log: Logger): CacheEvents {
   const counts = createCounts()
   const observers: ((event: CacheEvent) => void)[] = []

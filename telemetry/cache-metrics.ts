@@ -1,7 +1,7 @@
 import type { CacheEvent } from '../cache/events.ts'
 import type { PopularPosts } from '../lists/popular-posts.ts'
 import type { CacheEvents } from './cache-events.ts'
-import { type AnyRegistry, mirror } from './collected-metrics.ts'
+import { type AnyRegistry, registerCollected } from './collected-metrics.ts'
 import { DurationHistogram } from './duration-histogram.ts'
 
 interface Measured {
@@ -9,16 +9,16 @@ interface Measured {
   events: Pick<CacheEvents, 'observe'>
 }
 
-/** Metrics of the cache of an app. */
+/** Registers the metrics of the cache of an app. */
 export function measureCache({ popularPosts, events }: Measured, register: AnyRegistry): void {
   const { stats, backend } = popularPosts
   const { observe, invalidations } = createObserver(register)
   events.observe(observe)
 
-  mirror(register, 'counter', [
+  registerCollected(register, 'counter', [
     {
       name: 'popular_posts_reads_total',
-      help: 'Lists answered: hit, fresh from the cache; stale, past their time; miss, after a load or the wait for one.',
+      help: 'Reads of lists: hit, fresh from the cache; stale, expired; miss, after a load or the wait for a load.',
       label: 'outcome',
       read() {
         const { hits, staleHits, misses } = stats()
@@ -27,7 +27,7 @@ export function measureCache({ popularPosts, events }: Measured, register: AnyRe
     },
     {
       name: 'popular_posts_loads_total',
-      help: 'Queries for lists, by how they ended: what the cache costs the database.',
+      help: 'Loads of lists by outcome: the cost of the cache for the database.',
       label: 'outcome',
       read() {
         const { loads, loadsFailed } = stats()
@@ -42,17 +42,17 @@ export function measureCache({ popularPosts, events }: Measured, register: AnyRe
     },
     {
       name: 'popular_posts_loads_refused_total',
-      help: 'Loads that did not begin, because too many others were running. Nothing has failed.',
+      help: 'Loads that did not begin, because too many loads were running. This is not a failure of the database.',
       read: () => stats().loadsRefused,
     },
     {
       name: 'popular_posts_commits_refused_total',
-      help: 'Loaded lists that were not stored, because an invalidation or another process had overtaken them.',
+      help: 'Loaded lists that were not stored, because an invalidation or another process was faster.',
       read: () => stats().commitsRefused,
     },
     {
       name: 'popular_posts_fail_safe_answers_total',
-      help: 'Answers with a list past its time because loading is failing.',
+      help: 'Reads that got an expired list, because loading fails.',
       read: () => stats().failSafeServed,
     },
     {
@@ -62,27 +62,27 @@ export function measureCache({ popularPosts, events }: Measured, register: AnyRe
     },
     {
       name: 'popular_posts_redis_failures_total',
-      help: 'How often Redis went out of reach.',
+      help: 'How often Redis stopped replying.',
       read: () => stats().storeFailures,
     },
   ])
-  mirror(register, 'gauge', [
+  registerCollected(register, 'gauge', [
     {
       name: 'popular_posts_memory_entries',
-      help: 'Lists in the memory of this process, copies of those in Redis aside.',
+      help: 'Lists in the memory store of this process, without copies of lists in Redis.',
       read: () => stats().entries,
     },
     {
       name: 'popular_posts_memory_bytes',
-      help: 'Bytes of the lists in the memory of this process, copies of those in Redis aside.',
+      help: 'Bytes of the lists in the memory store of this process, without copies of lists in Redis.',
       read: () => stats().bytes,
     },
   ])
   if (backend().kind !== 'redis') return
-  mirror(register, 'gauge', [
+  registerCollected(register, 'gauge', [
     {
       name: 'popular_posts_redis_up',
-      help: '1 while Redis is in reach, 0 while this process keeps to itself. Not there without Redis.',
+      help: '1 while Redis replies, 0 while this process uses its own memory. Absent without Redis.',
       read: () => (backend().isDown ? 0 : 1),
     },
   ])
@@ -90,28 +90,28 @@ export function measureCache({ popularPosts, events }: Measured, register: AnyRe
 
 const LISTS = ['posts', 'categories', 'filters'] as const
 
-/** What a key is the key of. */
+/** Returns the kind of list of a key. */
 function listOf(key: string): (typeof LISTS)[number] {
   const part = key.slice(key.indexOf('}:') + 2)
   return LISTS.find((list) => part.startsWith(list)) ?? 'posts'
 }
 
-/** Counts what is only told in events. */
+/** Registers the metrics that are counted from events. */
 function createObserver(register: AnyRegistry) {
   const reads = new DurationHistogram(
     register,
     'popular_posts_read_duration_seconds',
-    'From the question for a list to the answer of the cache. What the process has at hand is not timed, and counts as 0.',
+    'Duration of reads of the cache. Hits from the memory of the process are not timed, and count as 0.',
   )
   const loads = new DurationHistogram(
     register,
     'popular_posts_load_duration_seconds',
-    'Loads of lists: the query and the storing of what it brought.',
+    'Duration of loads of lists: the query and the storing of its result.',
   )
   const waits = new DurationHistogram(
     register,
     'popular_posts_wait_duration_seconds',
-    'Waits for a load of another process.',
+    'Duration of waits for a load of another process.',
   )
   const byRead = {
     hit: reads.series({ outcome: 'hit' }),

@@ -1,24 +1,29 @@
 import { Counter, Gauge, type Registry, type RegistryContentType } from 'prom-client'
 
-/** A registry, as prom-client 15 declares it. */
+/** A registry with the types of prom-client 15. */
 export type AnyRegistry = Registry<RegistryContentType>
 
-/** A registry of prom-client: of any of its versions, which declare it in different ways. */
+/** A `Registry` of prom-client, of any version: the versions declare it in different ways. */
 export interface Register {
+  /** Adds a metric. */
   registerMetric(metric: never): void
 }
 
-interface Mirrored {
+interface CollectedMetric {
   name: string
   help: string
-  /** The name of the label whose values `read` answers. */
+  /** The name of the label; `read` returns the values by label. Default: the metric has no label. */
   label?: string
-  /** The present value, or values by label. */
+  /** Returns the present value, or the values by label. */
   read: () => number | Record<string, number>
 }
 
-/** Metrics whose values are kept elsewhere, and read when somebody asks: they cost nothing in between. */
-export function mirror(register: AnyRegistry, type: 'counter' | 'gauge', metrics: readonly Mirrored[]): void {
+/** Registers metrics whose values are read when Prometheus scrapes them: between scrapes they cost nothing. */
+export function registerCollected(
+  register: AnyRegistry,
+  type: 'counter' | 'gauge',
+  metrics: readonly CollectedMetric[],
+): void {
   const Metric = type === 'counter' ? Counter : Gauge
   for (const { name, help, label, read } of metrics) {
     const labelNames = label === undefined ? [] : [label]

@@ -4,14 +4,14 @@ import type { AnyRegistry } from './collected-metrics.ts'
 import { DurationHistogram, type Durations } from './duration-histogram.ts'
 
 /**
- * How long the answers of all routes take that are added from here on. By the route, never by the path: whoever asks cannot
- * make labels, and what no route has is not measured.
+ * Measures the duration of requests to all routes that are registered later. The label is the route, not the path: a client
+ * cannot create labels. Requests without a route are not measured.
  */
 const httpMetrics: FastifyPluginAsync<{ register: AnyRegistry }> = async (app, { register }) => {
   const histogram = new DurationHistogram(
     register,
     'popular_posts_http_request_duration_seconds',
-    'From a request to the end of its answer.',
+    'Duration of requests until the end of the reply.',
   )
   app.addHook('onRoute', (route) => {
     const series = new Map<number, Durations>()

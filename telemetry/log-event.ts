@@ -2,7 +2,7 @@ import type { CacheEvent } from '../cache/events.ts'
 import { loggedError } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
 
-/** Writes what happens in the cache to the log: what every request does at debug, what costs a query at info, faults at warn. */
+/** Logs an event of the cache: reads at debug, loads and invalidations at info, failures at warn. */
 export function logEvent(log: Logger, event: CacheEvent): void {
   switch (event.type) {
     case 'hit':

@@ -1,35 +1,55 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { type CacheCounts, type CacheEvent, createCounts } from '../cache/events.ts'
 
+/** Attributes of a value, by name. */
 type Attributes = Record<string, string>
+
+/** Called at each export of the metrics: reports the present values of a counter to `result.observe`. */
 type Report = (result: { observe(value: number, attributes?: Attributes): void }) => void
 
+/** The description of a metric. */
 interface Description {
+  /** What the metric counts or measures. */
   description: string
+  /** The unit, such as `s` or `{load}` (UCUM). */
   unit: string
 }
 
-/** What is needed of a `Meter` of @opentelemetry/api. */
-export interface Meter {
-  createObservableCounter(name: string, options: Description): { addCallback(report: Report): void }
-  createHistogram(name: string, options: Description): { record(value: number, attributes?: Attributes): void }
+/** A counter whose values are read at each export. */
+interface ObservableCounter {
+  /** Adds a function that reports the values. */
+  addCallback(report: Report): void
 }
 
-/** Counters by name: their description, and their values by outcome; `''`: there is but one. */
+/** A histogram. */
+interface Histogram {
+  /** Records one value. */
+  record(value: number, attributes?: Attributes): void
+}
+
+/** The part of a `Meter` of @opentelemetry/api that this package uses. */
+export interface Meter {
+  /** Creates a counter whose values are read at each export. */
+  createObservableCounter(name: string, options: Description): ObservableCounter
+  /** Creates a histogram. */
+  createHistogram(name: string, options: Description): Histogram
+}
+
+/** Counters by name: their description, and their values by outcome; the outcome `''` means no attribute. */
 const COUNTERS: [string, Description, (counts: CacheCounts) => Record<string, number>][] = [
   [
     'popular_posts.reads',
-    { description: 'Lists answered: hit, stale or miss.', unit: '{read}' },
+    { description: 'Reads of lists by outcome: hit, stale or miss.', unit: '{read}' },
     ({ hits, staleHits, misses }) => ({ hit: hits, stale: staleHits, miss: misses }),
   ],
   [
     'popular_posts.loads',
-    { description: 'Queries for lists, by how they ended.', unit: '{load}' },
+    { description: 'Loads of lists by outcome: loaded or failed.', unit: '{load}' },
     ({ loads, loadsFailed }) => ({ loaded: loads, failed: loadsFailed }),
   ],
   [
     'popular_posts.loads_refused',
-    { description: 'Loads that did not begin, because too many others were running.', unit: '{load}' },
+    { description: 'Loads that did not begin, because too many loads were running.', unit: '{load}' },
     ({ loadsRefused }) => ({ '': loadsRefused }),
   ],
   [
@@ -39,7 +59,7 @@ const COUNTERS: [string, Description, (counts: CacheCounts) => Record<string, nu
   ],
   [
     'popular_posts.fail_safe_answers',
-    { description: 'Answers with a list past its time because loading is failing.', unit: '{answer}' },
+    { description: 'Reads that got an expired list, because loading fails.', unit: '{answer}' },
     ({ failSafeServed }) => ({ '': failSafeServed }),
   ],
   [
@@ -49,15 +69,19 @@ const COUNTERS: [string, Description, (counts: CacheCounts) => Record<string, nu
   ],
   [
     'popular_posts.redis_failures',
-    { description: 'How often Redis went out of reach.', unit: '{failure}' },
+    { description: 'How often Redis stopped replying.', unit: '{failure}' },
     ({ storeFailures }) => ({ '': storeFailures }),
   ],
 ]
 
 /**
- * Tells an OpenTelemetry meter what the caches of this process do, from now on, as their diagnostics channel tells it: counters
- * that are read when they are exported, and histograms of loads and waits, in seconds. A hit costs a count.
- * @returns ends it; the counters keep their last values.
+ * Reports the metrics of all caches of this process to a meter of OpenTelemetry, from this call on: counters, and histograms of
+ * loads and waits in seconds. It reads the diagnostics channel `fastify-popular-posts`. docs/metrics.md lists the metrics.
+ *
+ * ```ts
+ * const stop = watchWithOpenTelemetry(metrics.getMeter('blog'))
+ * ```
+ * @returns a function that ends the reports; the counters keep their last values.
  */
 export function watchWithOpenTelemetry(meter: Meter): () => void {
   const counts = createCounts()
@@ -68,21 +92,21 @@ export function watchWithOpenTelemetry(meter: Meter): () => void {
     })
   }
   const loads = meter.createHistogram('popular_posts.load.duration', {
-    description: 'Loads of lists: the query and the storing of what it brought.',
+    description: 'Duration of loads of lists: the query and the storing of its result.',
     unit: 's',
   })
   const waits = meter.createHistogram('popular_posts.wait.duration', {
-    description: 'Waits for a load of another process.',
+    description: 'Duration of waits for a load of another process.',
     unit: 's',
   })
 
-  function hear(message: unknown): void {
+  function onEvent(message: unknown): void {
     const event = message as CacheEvent
     counts.count(event)
     if (event.type === 'loaded') loads.record(event.durationMs / 1000, { outcome: 'loaded' })
     if (event.type === 'load-failed') loads.record(event.durationMs / 1000, { outcome: 'failed' })
     if (event.type === 'waited') waits.record(event.durationMs / 1000)
   }
-  subscribe('fastify-popular-posts', hear)
-  return () => void unsubscribe('fastify-popular-posts', hear)
+  subscribe('fastify-popular-posts', onEvent)
+  return () => void unsubscribe('fastify-popular-posts', onEvent)
 }

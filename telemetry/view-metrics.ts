@@ -1,12 +1,12 @@
 import type { PostViews } from '../views/post-views.ts'
-import { type AnyRegistry, mirror } from './collected-metrics.ts'
+import { type AnyRegistry, registerCollected } from './collected-metrics.ts'
 
-/** Metrics of the counting of views. */
+/** Registers the metrics of the counting of views. */
 export function measureViews({ stats }: Pick<PostViews, 'stats'>, register: AnyRegistry): void {
-  mirror(register, 'counter', [
+  registerCollected(register, 'counter', [
     {
       name: 'popular_posts_views_total',
-      help: 'Views by what became of them; dropped: lost, because Redis or the database could not be reached.',
+      help: 'Views by outcome; dropped: lost, because Redis or the database did not reply.',
       label: 'outcome',
       read() {
         const { counted, repeat, bot, prefetch, dropped } = stats()
@@ -15,7 +15,7 @@ export function measureViews({ stats }: Pick<PostViews, 'stats'>, register: AnyR
     },
     {
       name: 'popular_posts_views_flushed_total',
-      help: 'Views that this process has counted in the database: of all processes, where Redis is.',
+      help: 'Views that this process has counted in the database; with Redis, also views that other processes have recorded.',
       read: () => stats().flushed,
     },
     {
@@ -25,7 +25,7 @@ export function measureViews({ stats }: Pick<PostViews, 'stats'>, register: AnyR
     },
     {
       name: 'popular_posts_flush_failures_total',
-      help: 'Flushes that failed. Nothing is lost: the next one goes on from there.',
+      help: 'Flushes that failed. No view is lost: the next flush counts the rest.',
       read: () => stats().flushesFailed,
     },
   ])

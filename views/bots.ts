@@ -1,22 +1,23 @@
 import { isbot } from 'isbot'
-import { copyOf } from './strangers-text.ts'
+import { detachedCopy } from './client-text.ts'
 
-/** How many user agents are remembered before all are forgotten. */
-const ROOM = 10_000
+/** The most user agents in the cache; at this size the cache is cleared. */
+const MAX_REMEMBERED = 10_000
 
 /**
- * Whether a user agent is a bot's; an empty one is. isbot takes 5 to 20 µs, and few user agents make most requests: so
- * answers are remembered.
- * @returns a function of a user agent that was shortened (see `strangers-text.ts`): so what is remembered takes 5 MB at most.
+ * Creates a function that tells whether a user agent belongs to a bot; an empty one does. Results are cached, because isbot
+ * takes 5 to 20 µs, and a few user agents send most requests.
+ *
+ * The function expects a truncated user agent (see `client-text.ts`), so that the cache takes at most 5 MB.
  */
-export function createBotMemory(): (userAgent: string) => boolean {
+export function createBotDetector(): (userAgent: string) => boolean {
   const known = new Map<string, boolean>()
   return (userAgent) => {
-    const before = known.get(userAgent)
-    if (before !== undefined) return before
-    if (known.size >= ROOM) known.clear()
-    const answer = userAgent === '' || isbot(userAgent)
-    known.set(copyOf(userAgent), answer)
-    return answer
+    const cached = known.get(userAgent)
+    if (cached !== undefined) return cached
+    if (known.size >= MAX_REMEMBERED) known.clear()
+    const isFound = userAgent === '' || isbot(userAgent)
+    known.set(detachedCopy(userAgent), isFound)
+    return isFound
   }
 }

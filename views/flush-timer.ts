@@ -1,21 +1,21 @@
-import type { Pruned } from '../db/retention.ts'
-import type { Flushed } from './flusher.ts'
+import type { PruneResult } from '../db/retention.ts'
+import type { FlushResult } from './flusher.ts'
 
 interface FlushTimerOptions {
-  flush: () => Promise<Flushed>
-  prune: () => Promise<Pruned>
+  flush: () => Promise<FlushResult>
+  prune: () => Promise<PruneResult>
   flushMs: number
   pruneMs?: number
   random?: () => number
 }
 
 /**
- * Counts recorded views now and then, and deletes old counters once an hour. What goes wrong is told by `flush` and `prune`
- * themselves, and tried again.
+ * Counts recorded views every `flushMs`, and deletes old counters once an hour. `flush` and `prune` report their errors
+ * themselves; the next tick tries again.
  *
- * Only where no batch waits to be counted: the ledger forgets ids, and a batch must not outlive its own (see
- * `db/retention.ts`).
- * @returns ends it.
+ * Counters are deleted only when no batch waits to be counted: `prune` also deletes ids of counted batches, and a batch must
+ * not exist longer than its id (see `db/retention.ts`).
+ * @returns a function that stops the timer.
  */
 export function startFlushTimer({
   flush,
@@ -24,7 +24,7 @@ export function startFlushTimer({
   pruneMs = 3_600_000,
   random = Math.random,
 }: FlushTimerOptions): () => void {
-  // Not all processes of a fleet at once.
+  // The processes of a fleet prune at different times.
   let pruneAtMs = performance.now() + pruneMs * random()
   async function tick(): Promise<void> {
     const { waiting } = await flush()

@@ -1,62 +1,68 @@
-import { BATCH_NUMBERS, type BufferedViews, type ViewBuffer } from './view-buffer.ts'
+import { MAX_BATCH_COUNTS, type ViewBuffer, type ViewCount } from './view-buffer.ts'
 
 /**
- * Counts a batch in the database, exactly once for an id. `read` is not called when the id is known.
- * @returns `late`: what was read is too old to be counted.
+ * Counts a batch in the database, exactly once for each id. It does not call `read` when the id has been counted.
+ * @returns `before`: the id has been counted before. `late`: too much time has passed since `read`; read the batch again.
  */
-export type CountBatch = (id: string, read: () => Promise<BufferedViews[]>) => Promise<'counted' | 'before' | 'late'>
+export type CountBatch = (id: string, read: () => Promise<ViewCount[]>) => Promise<'counted' | 'before' | 'late'>
 
-export interface Flushed {
-  /** Batches counted now. */
+/** The result of one flush. */
+export interface FlushResult {
+  /** The number of batches that this flush counted. */
   batches: number
-  /** Views in them. */
+  /** The number of views in these batches. */
   views: number
-  /** Batches that are left for the next flush: this one has used up its time, or was frozen with them in its hands. */
+  /** The number of batches that are left for the next flush, because the time of this one has ended. */
   waiting: number
-  /** Batches that cannot be counted for a fault of their own. They are tried again after ten minutes. */
+  /** The number of batches that cannot be counted because of their content. They are retried after ten minutes. */
   aside: number
 }
 
-/** What one flush did. */
-export interface FlushReport extends Flushed {
-  /** The first error; `undefined`: all went well. */
+/** The result of one flush, with its error. */
+export interface FlushReport extends FlushResult {
+  /** The first error; `undefined`: there was none. */
   error: unknown
 }
 
 interface FlusherOptions {
   buffer: ViewBuffer
   count: CountBatch
-  /** A new random name, never the same twice. */
+  /** Returns a new random id, never the same twice. */
   nonce: () => string
-  /** For how long a flush goes on making batches of a large buffer, in milliseconds. Default 10 s. */
+  /** How long a flush makes batches of a large buffer, in milliseconds. Default 10,000. */
   drainMs?: number
-  /** Waits between the batches of a large buffer, so that the database has time for readers. Default: no wait. */
+  /** Waits between the batches of a large buffer, so that readers get time of the database. Default: no wait. */
   rest?: (afterMs: number) => Promise<unknown>
-  /** Told of a batch that is set aside, and why. */
+  /** Called for each batch that is set aside, with the error. */
   onAside?: (id: string, error: unknown) => void
-  /** Told of each flush when it has ended; callers may share one. */
+  /** Called at the end of each flush. Several callers may share one flush. */
   onEnd?: (report: FlushReport) => void
 }
 
 interface FlushOptions {
-  /** One batch only: the caller waits for the flush, and a backlog may need minutes. */
+  /** Counts one batch only, because the caller waits, and a backlog may take minutes. */
   isBrief?: boolean
 }
 
-/** A batch with a fault of its own is tried again after this time: by then an operator may have mended the cause. */
+/** A batch that cannot be counted is retried after this time: by then an operator may have removed the cause. */
 const ASIDE_MS = 600_000
 
-/** What other processes have left, and what was set aside, has half as much time again. */
-const OTHERS_SHARE = 0.5
+/** The share of `drainMs` that is added for batches of other processes, and for those that were set aside. */
+const OTHERS_TIME_SHARE = 0.5
 
 /**
- * Moves views from the buffer to the database. Any number of processes may do so at once, and be killed at any moment:
- * (1) a part of the buffer becomes a batch, (2) its id and its views are written in one statement, (3) the batch is dropped.
- * A process that dies before (2) leaves a batch that the next one counts; before (3) one whose id is known, and that is only
- * dropped. This goes on until the buffer is empty, or the time is up.
+ * Creates the flusher, which moves views from the buffer to the database. Any number of processes may flush at the same time,
+ * and any of them may be killed at any time:
  *
- * A batch that fails stops no other. After a failure an empty batch is counted: where that fails too, the database is at fault,
- * and the flush ends. Otherwise the batch is tried once more, and is set aside where it fails again.
+ * 1. A part of the buffer becomes a batch.
+ * 2. One statement writes the id of the batch and its views.
+ * 3. The batch is dropped.
+ *
+ * A process that dies before (2) leaves a batch that the next flush counts. A process that dies before (3) leaves a batch
+ * whose id is known; the next flush only drops it. The steps repeat until the buffer is empty or the time has passed.
+ *
+ * A batch that fails does not stop the others. After a failure the flusher counts an empty batch. If that fails too, the
+ * database is at fault, and the flush ends. Otherwise the flusher retries the batch once, and sets it aside if it fails again.
  */
 export function createFlusher(options: FlusherOptions) {
   const { buffer, count, nonce, drainMs = 10_000, rest = async () => {} } = options
@@ -66,7 +72,7 @@ export function createFlusher(options: FlusherOptions) {
   let isBehind = false
   let isEnding = false
 
-  /** `false`: it has to be read again. */
+  /** Counts and drops a batch. `false`: the batch has to be read again. */
   async function countAndDrop(id: string, report: FlushReport): Promise<boolean> {
     let views = 0
     const counted = await count(id, async () => {
@@ -83,8 +89,8 @@ export function createFlusher(options: FlusherOptions) {
     return true
   }
 
-  /** Counts a batch, or sets it aside. Rejects where the database or the buffer is at fault. `true`: it is out of the way. */
-  async function attempt(id: string, report: FlushReport): Promise<boolean> {
+  /** Counts a batch, or sets it aside; then returns true. Rejects when the database or the buffer is at fault. */
+  async function countOrSetAside(id: string, report: FlushReport): Promise<boolean> {
     try {
       return await countAndDrop(id, report)
     } catch (error) {
@@ -93,7 +99,7 @@ export function createFlusher(options: FlusherOptions) {
       })
     }
     try {
-      // The fault may have been a connection that broke; this is on another.
+      // The connection may have broken; the retry uses another one.
       return await countAndDrop(id, report)
     } catch (error) {
       report.error ??= error
@@ -114,18 +120,18 @@ export function createFlusher(options: FlusherOptions) {
       const { ids, aside, left } = await buffer.take(id)
       isBehind = left > 0
       const isLast = !isBehind || isBrief || isEnding || isOver(1)
-      // Its own first, and the others once at the end: another process may be counting each of them.
+      // The new batch first, the others once at the end: other processes may be counting them.
       const isMade = ids.includes(id)
       const others = isMade && !isLast ? [] : ids.filter((one) => one !== id && !tried.has(one))
       const done = new Set<string>()
       report.aside = aside.length
       for (const one of isMade ? [id, ...others] : others) {
-        if (one !== id && isOver(1 + OTHERS_SHARE)) break
+        if (one !== id && isOver(1 + OTHERS_TIME_SHARE)) break
         tried.add(one)
-        if (await attempt(one, report)) done.add(one)
+        if (await countOrSetAside(one, report)) done.add(one)
       }
-      report.waiting = ids.filter((one) => !done.has(one)).length + Math.ceil(left / BATCH_NUMBERS)
-      // No batch at all: another process has taken one at the same moment.
+      report.waiting = ids.filter((one) => !done.has(one)).length + Math.ceil(left / MAX_BATCH_COUNTS)
+      // Without any batch, another process has taken one at the same time: try again.
       if (isLast || (ids.length > 0 && done.size === 0)) return
       if (!isEnding) await rest(performance.now() - batchAtMs)
     }
@@ -146,8 +152,8 @@ export function createFlusher(options: FlusherOptions) {
 
   return {
     /**
-     * Counts what is in the buffer. Never rejects. One flush at a time: a caller that comes while one runs gets the one after
-     * it, which has everything from before the call.
+     * Counts the views in the buffer. Never rejects. Only one flush runs at a time: a caller during a flush gets the next
+     * flush, which counts all views from before the call.
      */
     flush({ isBrief = false }: FlushOptions = {}): Promise<FlushReport> {
       if (next !== undefined) {
@@ -164,9 +170,9 @@ export function createFlusher(options: FlusherOptions) {
       next = { promise, isBrief }
       return promise
     },
-    /** Whether a flush runs that has more before it than one batch. */
+    /** Whether a flush is running that has more than one batch left. */
     isBehind: () => isBehind,
-    /** From now on a flush makes one batch only, without rests; one that runs ends after its present batch. */
+    /** Limits each later flush to one batch, without waits. A running flush ends after its present batch. */
     end(): void {
       isEnding = true
     },

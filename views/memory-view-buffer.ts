@@ -1,40 +1,40 @@
 import { randomBytes } from 'node:crypto'
-import { BATCH_NUMBERS, type BufferedViews, MAX_ASIDE, MAX_BATCHES, type ViewBuffer } from './view-buffer.ts'
+import { MAX_ASIDE, MAX_BATCH_COUNTS, MAX_BATCHES, type ViewBuffer, type ViewCount } from './view-buffer.ts'
 
 interface MemoryViewBufferOptions {
-  /** A visitor counts once a post in this time. */
+  /** A visitor of a post counts once in this time. */
   dedupSeconds: number
-  /** How many visitors are remembered at most; the longest known is forgotten first. Default 500,000. */
+  /** The most visitors that are remembered; the oldest are removed first. Default 500,000. */
   maxVisitors?: number
 }
 
-/** A buffer in this process's memory. What it holds when the process is killed is lost. */
+/** Creates a buffer in the memory of this process. Its views are lost when the process is killed. */
 export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: MemoryViewBufferOptions): ViewBuffer {
-  /** When each visitor was counted, oldest first. */
+  /** The time at which each visitor was counted, oldest first. */
   const seen = new Map<string, number>()
-  const batches = new Map<string, BufferedViews[]>()
-  /** When each batch that is set aside is due, by the clock of the process. */
+  const batches = new Map<string, ViewCount[]>()
+  /** The time at which each batch that is set aside is due, by the clock of the process. */
   const aside = new Map<string, number>()
   const salts = new Map<string, Buffer>()
-  const buffer = new Map<string, BufferedViews>()
-  /** Goes on where the last part ended: a new one would pass over the room of all that was taken before. */
+  const buffer = new Map<string, ViewCount>()
+  /** Continues after the last entry that was taken. A new iterator would step over the slots of all removed entries. */
   let entries = buffer.entries()
 
   const isWithin = (windows: number, countedAtMs: number, timeMs: number) =>
     Math.abs(timeMs - countedAtMs) < windows * dedupSeconds * 1000
 
-  /** Two windows are kept: a clock that goes back by one still finds what is a repeat. */
-  function forget(timeMs: number): void {
+  /** Keeps two windows, so that repeats are still found after the clock goes back by one window. */
+  function evict(timeMs: number): void {
     for (const [visitor, countedAtMs] of seen) {
       if (seen.size <= maxVisitors && isWithin(2, countedAtMs, timeMs)) break
       seen.delete(visitor)
     }
   }
 
-  /** Takes the first numbers of the buffer, in the order in which they came. */
-  function takeSome(): BufferedViews[] {
-    const taken: BufferedViews[] = []
-    while (taken.length < BATCH_NUMBERS) {
+  /** Removes the oldest counts of the buffer, and returns them. */
+  function takeOldest(): ViewCount[] {
+    const taken: ViewCount[] = []
+    while (taken.length < MAX_BATCH_COUNTS) {
       const { value, done } = entries.next()
       if (done === true) {
         entries = buffer.entries()
@@ -51,7 +51,7 @@ export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: 
       if (visitors.some((visitor) => isWithin(1, seen.get(visitor) ?? Number.NEGATIVE_INFINITY, timeMs))) return false
       seen.delete(visitors[0])
       seen.set(visitors[0], timeMs)
-      forget(timeMs)
+      evict(timeMs)
       const field = `${quarterMs} ${postId}`
       const known = buffer.get(field)
       if (known === undefined) buffer.set(field, { postId, quarterMs, views: 1 })
@@ -60,7 +60,7 @@ export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: 
     },
 
     async take(id) {
-      if (buffer.size > 0 && batches.size - aside.size < MAX_BATCHES) batches.set(id, takeSome())
+      if (buffer.size > 0 && batches.size - aside.size < MAX_BATCHES) batches.set(id, takeOldest())
       const nowMs = performance.now()
       const isDue = (batchId: string) => (aside.get(batchId) ?? 0) <= nowMs
       const ids = [...batches.keys()]
@@ -84,7 +84,7 @@ export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: 
     async salt(day) {
       let salt = salts.get(day)
       if (salt === undefined) {
-        // Of three days: the present one, and those around it for views near midnight.
+        // Salts of three days are kept: the present day, and its neighbours for views near midnight.
         for (const other of [...salts.keys()].sort().slice(0, -2)) salts.delete(other)
         salt = randomBytes(32)
         salts.set(day, salt)

@@ -5,7 +5,7 @@ import { LRUCache } from 'lru-cache'
 import { countBatch, quarterOf } from '../db/count-views.ts'
 import { findLivePost } from '../db/live-post.ts'
 import type { Tables } from '../db/popular-posts.ts'
-import { type Pruned, prune as pruneCounters } from '../db/retention.ts'
+import { type PruneResult, prune as pruneCounters } from '../db/retention.ts'
 import { systemClock } from '../lib/clock.ts'
 import { withinDeadline } from '../lib/deadline.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
@@ -13,108 +13,112 @@ import { loggedError } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
 import { nonce } from '../lib/nonce.ts'
 import type { Settings } from '../settings/options.ts'
+import { detachedCopy } from './client-text.ts'
 import { startFlushTimer } from './flush-timer.ts'
-import { createFlusher, type Flushed, type FlushReport } from './flusher.ts'
+import { createFlusher, type FlushReport, type FlushResult } from './flusher.ts'
 import { createMemoryViewBuffer } from './memory-view-buffer.ts'
-import { createRecorder, type ViewOutcome, type ViewRequest } from './recorder.ts'
+import { createRecorder, type RequestInfo, type ViewOutcome } from './recorder.ts'
 import { createRedisViewBuffer } from './redis-view-buffer.ts'
-import { copyOf } from './strangers-text.ts'
 import type { ViewBuffer } from './view-buffer.ts'
 
-/** A view to record. */
-export interface View {
+/** The argument of `record`: a view of a post. */
+export interface ViewInput {
   /** The slug of the post. */
   slug: string
-  /** The request of the reader; in Fastify, `request`. */
-  request: ViewRequest
-  /** The reader, where the site knows who it is: one person on two devices counts once. */
+  /** The request of the reader; in a handler of Fastify, `request`. */
+  request: RequestInfo
+  /** The id of the reader, if the site knows it: one person on two devices counts once. Default: address and browser. */
   userId?: string | undefined
 }
 
 /** `app.postViews`: records views, and counts them in the database. */
 export interface PostViews {
   /**
-   * Records a view of the post with a slug. Never rejects, and need not be awaited. With Redis out of reach it takes half a
-   * second, once (150 ms without background work).
+   * Records a view of the post with a slug. Never rejects; the caller may leave the promise alone. When Redis does not reply,
+   * the first call takes half a second (150 ms without `backgroundWork`).
+   *
+   * The counting takes place later: see `flush`.
    *
    * ```ts
    * void app.postViews.record({ slug, request })
    * ```
    * @param view.request the address of the client is `request.ip`: set Fastify's `trustProxy` behind a proxy.
-   * @returns what became of the view; `undefined` when there is no live post with this slug.
+   * @returns the outcome; `undefined` when there is no live post with this slug.
    */
-  record(view: View): Promise<ViewOutcome | undefined>
+  record(view: ViewInput): Promise<ViewOutcome | undefined>
   /**
-   * Counts in the database what has been recorded; with Redis, what all processes have recorded. A flush ends after 15 s (10 s
-   * after a statement that hangs), also where more is left: `waiting` says how many batches.
-   * @throws the first error of the database or of Redis. No view is lost: the next flush goes on from there.
+   * Counts the recorded views in the database; with Redis, those of all processes. A flush ends after 15 s (10 s after a
+   * statement that hangs), even if views are left: `waiting` is the number of their batches.
+   * @throws the first error of the database or of Redis. No view is lost: the next flush counts the rest.
    */
-  flush(): Promise<Flushed>
+  flush(): Promise<FlushResult>
   /**
-   * Deletes counters that no list reads any more: hours after 2 days, days after 400 days, ids of counted batches after 7 days.
-   * One call deletes at most 20,000 rows of a table; `hasMore` says whether to call again. A timer of the plugin calls it every
-   * hour, unless `viewFlushSeconds` is 0.
-   * @throws the error of the database. What was deleted before stays deleted.
+   * Deletes counters that no list reads any more: hours after 2 days, days after 400 days, ids of counted batches after 7
+   * days. One call deletes at most 20,000 rows of a table; `hasMore` says whether to call again. A timer of the plugin calls
+   * it every hour, unless `viewFlushSeconds` is 0.
+   * @throws the error of the database. Rows that were deleted before the error stay deleted.
    */
-  prune(): Promise<Pruned>
+  prune(): Promise<PruneResult>
   /** Returns counts since the start of the process. */
   stats(): PostViewsStats
 }
 
-/** The counting of an app: what the host may call, and what only this package may call. */
+/** The counting of views in an app: the public `postViews`, and methods for other parts of this package. */
 export interface Views {
   postViews: PostViews
   /**
-   * Returns the id of the live post with a slug; `undefined`: there is none. An answer is remembered for 10 s, and for
-   * longer while the database does not reply.
+   * Returns the id of the live post with a slug; `undefined`: there is none. The result is cached for 10 s, and for longer
+   * while the database does not reply.
    * @throws `PP_LOOKUP_FAILED` (503, with `retryAfterMs`).
    */
   findPost(slug: string): Promise<string | undefined>
-  /** Counts at most one batch, and none while a backlog is being counted: for a list that is about to be loaded. */
+  /** Counts at most one batch, for a list that is about to be loaded. Does nothing while a flush counts a backlog. */
   flushBriefly(): Promise<void>
   /** Waits for the views that are being recorded. */
   idle(): Promise<void>
-  /** Ends the timer, and counts what has been recorded: one batch of what is in Redis, and all of what is in memory. */
+  /** Stops the timer, and counts recorded views: one batch of those in Redis, all of those in memory. */
   close(): Promise<void>
 }
 
-/** Views since the start by what became of them, and what was counted in the database. */
+/** Counts since the start of the process: recorded views by their outcome (see `ViewOutcome`), and flushes. */
 export interface PostViewsStats extends Record<ViewOutcome, number> {
-  /** Views that this process has counted in the database: of all processes, where Redis is. */
+  /** Views that this process has counted in the database; with Redis, also views that other processes have recorded. */
   flushed: number
+  /** Batches that this process has counted in the database. */
   batches: number
+  /** Flushes that ended with an error. */
   flushesFailed: number
 }
 
 const LookupFailed = createError(
   'PP_LOOKUP_FAILED',
-  'It is not known right now whether there is such a post: try again later.',
+  'Expected the database to tell whether the post exists, but it did not reply. Try again later.',
   503,
 )
 
-/** Counting a backlog takes a quarter of a processor at most: after each batch it rests for three times as long as that took. */
+/** Limits the counting of a backlog to a quarter of a processor: the wait is three times the duration of the last batch. */
 const restAfter = (batchMs: number) => sleep(Math.min(3 * batchMs, 1_000))
 
-/** For Redis to take, hand out or drop a batch. */
+/** The deadline of the commands of Redis that take, read or drop a batch. */
 const FLUSH_COMMAND_MS = 5_000
 
-/** For how long it is remembered whether a slug is a live post; how many slugs are, and how many characters of them. */
+/** The cache of slugs: how long an entry is valid, and the most entries and characters. */
 const POSTS = { ttl: 10_000, max: 10_000, maxSize: 2_000_000 }
 
 interface PostViewsOptions {
   settings: Pick<
     Settings,
-    'prefix' | 'timeZone' | 'maxDays' | 'viewDedupSeconds' | 'viewFlushSeconds' | 'runsBetweenRequests'
+    'prefix' | 'timeZone' | 'maxDays' | 'viewDedupSeconds' | 'viewFlushSeconds' | 'backgroundWork'
   >
   db: Kysely<Tables>
-  /** Where views are counted and old counters deleted: apart from readers where the connections are ours. */
+  /** Counts views and deletes old counters: with `databaseUrl`, on connections apart from those for readers. */
   flushDb: Kysely<Tables>
-  /** Where views are buffered; `undefined`: in the memory of this process. */
+  /** Holds the buffer of views; `undefined`: the buffer is in the memory of this process. */
   redis: { client: HostRedis; ask: <T>(work: () => Promise<T>) => Promise<T> } | undefined
   log: Pick<Logger, 'info' | 'warn'>
 }
 
-/** Makes the counting of views: they are recorded in a buffer, and moved to the database every `viewFlushSeconds`. */
+/** Creates the counting of views: a buffer of views, which are moved to the database every `viewFlushSeconds`. */
 export function createViews({ settings, db, flushDb, redis, log }: PostViewsOptions): Views {
   const { timeZone, viewDedupSeconds: dedupSeconds } = settings
   const counts: PostViewsStats = {
@@ -128,7 +132,7 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
     flushesFailed: 0,
   }
   const recording = new Set<Promise<unknown>>()
-  const troubles = { dropped: false, flushing: false, pruning: false, unreadable: false, misfit: false }
+  const warned = { dropped: false, flushing: false, pruning: false, unreadable: false, misfit: false }
   const posts = new LRUCache<string, { id: string | undefined }>({
     ...POSTS,
     sizeCalculation: (_post, slug) => slug.length + 1,
@@ -136,7 +140,7 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
     noDeleteOnFetchRejection: true,
     fetchMethod: async (slug) => ({ id: await findLivePost(db, slug, Date.now()) }),
   })
-  const { buffer, flushed } = createBuffer()
+  const { buffer, flushBuffer } = createBuffer()
   const recordView = createRecorder({
     buffer,
     dedupSeconds,
@@ -144,67 +148,67 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
     now: Date.now,
   })
   const flusher = createFlusher({
-    buffer: flushed,
+    buffer: flushBuffer,
     nonce,
     count: (id, buckets) => countBatch(flushDb, { id, timeZone, nowMs: Date.now(), buckets, onMisfit }),
     rest: restAfter,
     onAside(batch, error) {
-      const message = 'popular posts: a batch of views cannot be counted, it is kept and tried again in ten minutes'
+      const message = 'popular posts: a batch of views cannot be counted, retrying it in ten minutes'
       log.warn({ err: loggedError(error), batch }, message)
     },
     onEnd({ views, batches, error }) {
       counts.flushed += views
       counts.batches += batches
-      if (error === undefined) troubles.flushing = false
+      if (error === undefined) warned.flushing = false
       else {
         counts.flushesFailed += 1
-        warnOnce('flushing', error, 'views could not be counted, they are kept for the next try')
+        warnOnce('flushing', error, 'views could not be counted, they are kept for the next flush')
       }
     },
   })
 
   function onMisfit(error: Error): void {
-    warnOnce('misfit', error, 'views are left out: their post ids are not of the type that posts have')
+    warnOnce('misfit', error, 'views are left out: their post ids are not of the type of posts.id')
   }
 
   function onUnreadable(): void {
-    warnOnce('unreadable', undefined, 'numbers that another program has written among the views in Redis are left out')
+    warnOnce('unreadable', undefined, 'counts in Redis that another program has written are left out')
   }
 
-  /** The buffer as views are added to it: while Redis is out of reach nobody waits for it. And as it is flushed. */
-  function createBuffer(): { buffer: ViewBuffer; flushed: ViewBuffer } {
+  /** Creates two views of one buffer: one that fails fast, for requests, and one with a longer deadline, for flushes. */
+  function createBuffer(): { buffer: ViewBuffer; flushBuffer: ViewBuffer } {
     if (redis === undefined) {
       const memory = createMemoryViewBuffer({ dedupSeconds })
-      return { buffer: memory, flushed: memory }
+      return { buffer: memory, flushBuffer: memory }
     }
     const { client, ask } = redis
     const shared = createRedisViewBuffer({ client, prefix: settings.prefix, dedupSeconds, ask, onUnreadable })
-    const inTime = <T>(work: Promise<T>) => withinDeadline(systemClock, FLUSH_COMMAND_MS, work)
+    const withTimeout = <T>(work: Promise<T>) => withinDeadline(systemClock, FLUSH_COMMAND_MS, work)
     return {
       buffer: shared,
-      flushed: {
+      flushBuffer: {
         ...shared,
-        take: (id) => inTime(shared.take(id)),
-        read: (id) => inTime(shared.read(id)),
-        drop: (id) => inTime(shared.drop(id)),
-        setAside: (id, delayMs) => inTime(shared.setAside(id, delayMs)),
+        take: (id) => withTimeout(shared.take(id)),
+        read: (id) => withTimeout(shared.read(id)),
+        drop: (id) => withTimeout(shared.drop(id)),
+        setAside: (id, delayMs) => withTimeout(shared.setAside(id, delayMs)),
       },
     }
   }
 
-  /** Once for each series of failures. */
-  function warnOnce(what: keyof typeof troubles, error: unknown, message: string): void {
-    if (!troubles[what]) log.warn(error === undefined ? {} : { err: loggedError(error) }, `popular posts: ${message}`)
-    troubles[what] = true
+  /** Logs the first failure of a series. */
+  function warnOnce(what: keyof typeof warned, error: unknown, message: string): void {
+    if (!warned[what]) log.warn(error === undefined ? {} : { err: loggedError(error) }, `popular posts: ${message}`)
+    warned[what] = true
   }
 
   async function findPost(slug: string): Promise<string | undefined> {
-    const post = await posts.fetch(copyOf(slug))
+    const post = await posts.fetch(detachedCopy(slug))
     if (post === undefined) throw Object.assign(new LookupFailed(), { retryAfterMs: 1000 })
     return post.id
   }
 
-  async function recordOne({ slug, request, userId }: View): Promise<ViewOutcome | undefined> {
+  async function recordOne({ slug, request, userId }: ViewInput): Promise<ViewOutcome | undefined> {
     let outcome: ViewOutcome
     try {
       const postId = await findPost(slug)
@@ -215,21 +219,21 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
       warnOnce('dropped', error, 'views are dropped')
     }
     counts[outcome] += 1
-    if (outcome === 'counted') troubles.dropped = false
+    if (outcome === 'counted') warned.dropped = false
     return outcome
   }
 
-  function record(view: View): Promise<ViewOutcome | undefined> {
+  function record(view: ViewInput): Promise<ViewOutcome | undefined> {
     const outcome = recordOne(view)
     recording.add(outcome)
     void outcome.finally(() => recording.delete(outcome))
     return outcome
   }
 
-  async function prune(): Promise<Pruned> {
+  async function prune(): Promise<PruneResult> {
     try {
       const pruned = await pruneCounters(flushDb, { nowMs: Date.now(), timeZone, maxDays: settings.maxDays })
-      troubles.pruning = false
+      warned.pruning = false
       return pruned
     } catch (error) {
       warnOnce('pruning', error, 'old counters could not be deleted')
@@ -238,8 +242,8 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
   }
 
   const flush = async () => resultOf(await flusher.flush())
-  const { viewFlushSeconds, runsBetweenRequests } = settings
-  const isTimed = runsBetweenRequests && viewFlushSeconds > 0
+  const { viewFlushSeconds, backgroundWork } = settings
+  const isTimed = backgroundWork && viewFlushSeconds > 0
   const stopTimer = isTimed ? startFlushTimer({ flush, prune, flushMs: viewFlushSeconds * 1000 }) : () => {}
 
   return {
@@ -263,7 +267,7 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
   }
 }
 
-function resultOf({ error, ...flushed }: FlushReport): Flushed {
+function resultOf({ error, ...flushed }: FlushReport): FlushResult {
   if (error !== undefined) throw error
   return flushed
 }

@@ -1,72 +1,76 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { LRUCache } from 'lru-cache'
-import { createBotMemory } from './bots.ts'
-import { shortened } from './strangers-text.ts'
+import { createBotDetector } from './bots.ts'
+import { truncate } from './client-text.ts'
 import type { ViewBuffer } from './view-buffer.ts'
 import { daysOfView, pseudonym } from './visitor.ts'
 
-/** What is needed of a request; Fastify's has it. */
-export interface ViewRequest {
+/** The part of a request that tells readers from bots, and one reader from another. A `FastifyRequest` has it. */
+export interface RequestInfo {
+  /** The HTTP method; `HEAD` does not count as a view. */
   method: string
-  /** The client's address, as the server trusts it. */
+  /** The address of the client. Behind a proxy, set Fastify's `trustProxy`. */
   ip: string
+  /** The headers of the request, with names in lower case. */
   headers: IncomingHttpHeaders
 }
 
-interface PostView {
+/** A view of a post that exists. */
+interface JudgedView {
   postId: string
-  request: ViewRequest
+  request: RequestInfo
   userId?: string | undefined
 }
 
 /**
- * What became of a view: `counted`; or not a reader's (`bot`, `prefetch`: also HEAD), or not a new one (`repeat`); or
- * `dropped`, because the buffer, or the database to look the post up, could not be reached.
+ * The outcome of a view. `counted`: it is in the buffer. `repeat`: the reader has been counted within `viewDedupSeconds`.
+ * `bot`: a bot sent it. `prefetch`: the browser loaded the page ahead, or the method is HEAD. `dropped`: it is lost, because
+ * Redis or the database did not reply.
  */
 export type ViewOutcome = 'counted' | 'repeat' | 'bot' | 'prefetch' | 'dropped'
 
 interface RecorderOptions {
   buffer: ViewBuffer
-  /** A visitor counts once a post in this time. */
+  /** A visitor of a post counts once in this time. */
   dedupSeconds: number
-  /** The present, in milliseconds since the epoch. */
+  /** The present time, in milliseconds since the epoch. */
   now: () => number
-  /** The start of the quarter of an hour that a moment is in. */
+  /** Returns the start of the quarter of an hour of a time; both in milliseconds since the epoch. */
   quarterOf: (timeMs: number) => number
 }
 
-/** For how long a process makes pseudonyms with a salt before it asks whether that is still the one. */
-const SALT_KEPT_MS = 60_000
+/** How long a process uses a salt before it reads it from the buffer again. */
+const SALT_CACHE_MS = 60_000
 
-/** Judges views, and puts those of readers into the buffer. Rejects with what the buffer answered. */
+/** Tells views of readers from those of bots, and adds the former to the buffer. Rejects with the error of the buffer. */
 export function createRecorder({ buffer, dedupSeconds, now, quarterOf }: RecorderOptions) {
-  const isBot = createBotMemory()
-  const salts = new LRUCache<string, Buffer>({ max: 3, ttl: SALT_KEPT_MS, fetchMethod: (day) => buffer.salt(day) })
+  const isBot = createBotDetector()
+  const salts = new LRUCache<string, Buffer>({ max: 3, ttl: SALT_CACHE_MS, fetchMethod: (day) => buffer.salt(day) })
 
-  async function add({ postId, request, userId }: PostView, userAgent: string): Promise<boolean> {
+  async function add({ postId, request, userId }: JudgedView, userAgent: string): Promise<boolean> {
     const timeMs = now()
     const visitor = { address: request.ip, userAgent, userId }
-    const nameIn = async (day: string) => pseudonym(visitor, postId, await salts.forceFetch(day))
+    const pseudonymOf = async (day: string) => pseudonym(visitor, postId, await salts.forceFetch(day))
     const [today, ...others] = daysOfView(timeMs, dedupSeconds)
     return buffer.add({
-      visitors: [await nameIn(today), ...(await Promise.all(others.map(nameIn)))],
+      visitors: [await pseudonymOf(today), ...(await Promise.all(others.map(pseudonymOf)))],
       postId,
       quarterMs: quarterOf(timeMs),
       timeMs,
     })
   }
 
-  return async function record(view: PostView): Promise<ViewOutcome> {
+  return async function record(view: JudgedView): Promise<ViewOutcome> {
     const { headers, method } = view.request
-    const userAgent = shortened(headers['user-agent'] ?? '')
+    const userAgent = truncate(headers['user-agent'] ?? '')
     if (method === 'HEAD' || isPrefetch(headers)) return 'prefetch'
     if (isBot(userAgent)) return 'bot'
     return (await add(view, userAgent)) ? 'counted' : 'repeat'
   }
 }
 
-/** Fetched for later, as the browser thinks: nobody has seen it yet. */
+/** Whether the browser loads the page ahead: the reader has not seen it yet. */
 function isPrefetch(headers: IncomingHttpHeaders): boolean {
   const purposes = [headers['sec-purpose'], headers['purpose'], headers['x-moz'], headers['x-purpose']]
-  return purposes.some((purpose) => /prefetch|prerender|preview/i.test(shortened(String(purpose ?? ''))))
+  return purposes.some((purpose) => /prefetch|prerender|preview/i.test(truncate(String(purpose ?? ''))))
 }

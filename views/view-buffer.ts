@@ -1,68 +1,71 @@
-/** A view, judged to be a reader's, on its way into the buffer. */
-export interface BufferedView {
-  /** Who looked at which post, as pseudonyms: a repeat where one of them is remembered; the first is remembered. */
+/** A view of a reader, to be added to the buffer. */
+export interface PendingView {
+  /**
+   * Pseudonyms of the visitor of this post. If the buffer remembers one of them, the view is a repeat. Otherwise it remembers
+   * the first.
+   */
   visitors: readonly [string, ...string[]]
   postId: string
   /** Start of the quarter of an hour, in milliseconds since the epoch. */
   quarterMs: number
-  /** The moment of the view, in milliseconds since the epoch. */
+  /** The time of the view, in milliseconds since the epoch. */
   timeMs: number
 }
 
-/** Views of one post in one quarter of an hour. */
-export interface BufferedViews {
+/** The number of views of one post in one quarter of an hour. */
+export interface ViewCount {
   postId: string
   quarterMs: number
   views: number
 }
 
-/** What {@link ViewBuffer.take} found. */
-export interface Taken {
-  /** The batches to be counted: the new one where one was made, those that wait, and those set aside whose time has come. */
+/** The result of {@link ViewBuffer.take}. */
+export interface TakeResult {
+  /** The batches to be counted: the new one (if one was made), the waiting ones, and those set aside that are due. */
   ids: string[]
-  /** The batches that are set aside until later. */
+  /** The batches that are set aside, and not due. */
   aside: string[]
-  /** How many numbers the buffer still holds. */
+  /** The number of counts that are left in the buffer. */
   left: number
 }
 
 /**
- * Where views wait until they are counted in the database: in this process, or in Redis for all processes. Every
+ * Holds views until they are counted in the database: in the memory of this process, or in Redis for all processes. Every
  * operation is atomic.
  *
- * Views are added to the buffer, one number for each post and quarter. `take` makes a **batch** of a part of it, under an id.
- * Batches stay until they are dropped, whoever took them: a batch that was counted and not dropped is counted again by id,
- * that is, not at all (see `db/count-views.ts`).
+ * The buffer has one count for each post and quarter of an hour. `take` moves some of the counts to a **batch** with an id.
+ * Every process sees all batches, and a batch stays until it is dropped. A batch that was counted but not dropped is counted
+ * again under its id, which has no effect (see `db/count-views.ts`).
  */
 export interface ViewBuffer {
-  /** Adds a view; `false`: the visitor has been counted less than `dedupSeconds` ago. */
-  add(view: BufferedView): Promise<boolean>
+  /** Adds a view. Resolves to `false` for a repeat: the visitor has been counted within `dedupSeconds`. */
+  add(view: PendingView): Promise<boolean>
   /**
-   * Makes a batch of at most {@link BATCH_NUMBERS} numbers of the buffer. It makes none where the buffer is empty, where
-   * {@link MAX_BATCHES} batches wait, or where another process takes one at the same moment.
+   * Makes a batch of at most {@link MAX_BATCH_COUNTS} counts. It makes none when the buffer is empty, when
+   * {@link MAX_BATCHES} batches wait, or when another process takes one at the same time.
    */
-  take(id: string): Promise<Taken>
-  /** What a batch holds; nothing when it was dropped. */
-  read(id: string): Promise<BufferedViews[]>
-  /** Forgets a batch. */
+  take(id: string): Promise<TakeResult>
+  /** Returns the counts of a batch; an empty array if the batch was dropped. */
+  read(id: string): Promise<ViewCount[]>
+  /** Deletes a batch. */
   drop(id: string): Promise<void>
   /**
-   * Sets a batch aside that cannot be counted: `take` names it again after `delayMs`. `false`: {@link MAX_ASIDE} batches are
-   * aside, so it goes on to wait.
+   * Sets a batch aside that cannot be counted: `take` returns it again after `delayMs`. Resolves to `false` when
+   * {@link MAX_ASIDE} batches are aside already; then the batch stays among the waiting ones.
    */
   setAside(id: string, delayMs: number): Promise<boolean>
-  /** The secret that pseudonyms of that day (`YYYY-MM-DD`, UTC) are made with: the same for all who share the buffer. */
+  /** Returns the secret for the pseudonyms of a day (`YYYY-MM-DD`, UTC): the same in all processes that share the buffer. */
   salt(day: string): Promise<Buffer>
 }
 
 /**
- * How many numbers a batch holds at most. To take 1,000 from a buffer of any size blocks Redis for 1.7 ms, to read them for
- * 0.1 ms, and one statement counts them in 20 ms (docs/scale.md). The time grows with the number; the cost of a number does not.
+ * The most counts of a batch. To take 1,000 from a buffer of any size blocks Redis for 1.7 ms, to read them blocks it for
+ * 0.1 ms, and one statement counts them in 20 ms (docs/scale.md). The time is proportional to the number of counts.
  */
-export const BATCH_NUMBERS = 1_000
+export const MAX_BATCH_COUNTS = 1_000
 
-/** When this many batches wait to be counted, the buffer grows on instead, by one number for each post and quarter. */
+/** The most waiting batches. Beyond them the buffer grows instead, by one count for each post and quarter of an hour. */
 export const MAX_BATCHES = 16
 
-/** A fault that every batch meets must not set all of them aside: the buffer adds up views of a post, batches do not. */
+/** The most batches set aside. An error of all batches must not set all of them aside: only the buffer sums up views. */
 export const MAX_ASIDE = 16

@@ -4,17 +4,17 @@ import ipaddr from 'ipaddr.js'
 
 const DAY_MS = 86_400_000
 
-/** Who looks at a post: a user that the site knows, or else a browser at an address. */
+/** A visitor of a post: a user that the site knows, or else a browser at an address. */
 export interface Visitor {
-  /** Of the client, as the server trusts it. */
+  /** The address of the client. */
   address: string
   userAgent: string
   userId?: string | undefined
 }
 
 /**
- * What is remembered of a visitor of a post: an HMAC under a secret that changes daily, 128 bits of it. Neither the visitor
- * nor two posts of one visitor can be told from it.
+ * Returns the pseudonym of a visitor of a post: 128 bits of an HMAC with a secret that changes daily. It reveals neither the
+ * visitor nor which posts one visitor has read.
  */
 export function pseudonym({ address, userAgent, userId }: Visitor, postId: string, salt: Buffer): string {
   const parts = userId === undefined ? ['address', networkOf(address), userAgent] : ['user', userId]
@@ -25,24 +25,23 @@ export function pseudonym({ address, userAgent, userId }: Visitor, postId: strin
 }
 
 /**
- * The days (`YYYY-MM-DD`, UTC) whose secrets a view at this moment is looked up with: its own; and for views near the
- * beginning or the end of a day the one before or after, so that midnight makes nobody a new visitor, nor do processes
- * whose clocks differ.
+ * Returns the days (`YYYY-MM-DD`, UTC) whose secrets are used to find repeats of a view at this time: its own day, and near
+ * midnight the day before or after. So a visitor stays the same at midnight, and for processes whose clocks differ.
  */
 export function daysOfView(timeMs: number, dedupSeconds: number): [string, ...string[]] {
   const numberOf = (moment: number) => Math.floor(moment / DAY_MS)
-  const [own, dedupMs] = [numberOf(timeMs), dedupSeconds * 1000]
-  const others = [numberOf(timeMs - dedupMs), numberOf(timeMs + dedupMs)].filter((day) => day !== own)
-  return [nameOf(own), ...others.map(nameOf)]
+  const [today, dedupMs] = [numberOf(timeMs), dedupSeconds * 1000]
+  const others = [numberOf(timeMs - dedupMs), numberOf(timeMs + dedupMs)].filter((day) => day !== today)
+  return [dateOf(today), ...others.map(dateOf)]
 }
 
-function nameOf(day: number): string {
+function dateOf(day: number): string {
   return new Date(day * DAY_MS).toISOString().slice(0, 10)
 }
 
-/** An address, the same in every notation; of IPv6 the network (/64), within which a client chooses its addresses. */
+/** Normalizes an address. For IPv6 it returns the network (/64), because a client chooses addresses within its network. */
 export function networkOf(address: string): string {
-  // Nearly all of them, and there is one notation of these.
+  // The usual case: IPv4 has one notation.
   if (isIPv4(address) || !ipaddr.isValid(address)) return address
   const parsed = ipaddr.process(address)
   if (parsed instanceof ipaddr.IPv4) return parsed.toString()

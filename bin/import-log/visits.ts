@@ -1,5 +1,5 @@
-import { createBotMemory } from '../../views/bots.ts'
-import { shortened } from '../../views/strangers-text.ts'
+import { createBotDetector } from '../../views/bots.ts'
+import { truncate } from '../../views/client-text.ts'
 import { networkOf } from '../../views/visitor.ts'
 import type { LoggedRequest } from './parse-line.ts'
 import { type PostPattern, type RequestedPost, requestedPost } from './slug.ts'
@@ -22,7 +22,7 @@ export function createVisits({ dedupSeconds, post }: { dedupSeconds: number; pos
   const windowMs = dedupSeconds * 1000
   const countedAtMs = new Map<string, number>()
   let room = ROOM
-  const isBot = createBotMemory()
+  const isBot = createBotDetector()
 
   /** Two windows are kept, so that a line that comes a window late still finds what it repeats. */
   function forget(nowMs: number): void {
@@ -36,7 +36,7 @@ export function createVisits({ dedupSeconds, post }: { dedupSeconds: number; pos
       if (method !== 'GET' || (status !== 200 && status !== 304)) return { kind: 'other' }
       const requested = requestedPost(target, post)
       if (requested === undefined) return { kind: 'other' }
-      const userAgent = sent === undefined ? undefined : shortened(sent)
+      const userAgent = sent === undefined ? undefined : truncate(sent)
       if (userAgent !== undefined && isBot(userAgent)) return { kind: 'bot' }
       const { slug } = requested
       // The length keeps two pairs of agent and slug apart that read the same when joined.

@@ -1,5 +1,5 @@
 import { html } from 'ghtml'
-import type { ErrorPage, Problem } from '../../routes/errors.ts'
+import type { ErrorPage, ReplyError } from '../../routes/errors.ts'
 import type { Assets } from './assets.ts'
 import { layout } from './layout.ts'
 import { PAGE_HEADERS } from './page-headers.ts'
@@ -9,7 +9,7 @@ const TITLES: Record<number, string> = { 404: 'No such page', 503: 'Not right no
 
 /** An error for people: what it is, and a way on. Asks nothing of the database, which may be what fails. */
 export function errorPage(
-  { statusCode, message }: Problem,
+  { statusCode, message }: ReplyError,
   { assets, blog }: { assets: Assets; blog: Pick<Blog, 'name' | 'tagline'> },
 ): ErrorPage {
   const title = TITLES[statusCode] ?? (statusCode >= 500 ? 'Something went wrong' : 'This cannot be shown')

@@ -283,7 +283,7 @@ t.test('a cause invalidates once; a later call with the same cause gets the same
   const [first, second] = [createProcess(), createProcess()]
   const done: string[] = []
   const invalidate = (cache: typeof first, name: string) =>
-    cache.invalidate('hard', { cause: 'why' }).then(() => done.push(name))
+    cache.invalidate('hard', { idempotencyKey: 'why' }).then(() => done.push(name))
   const all = [invalidate(first, 'first')]
   await clock.advance(500)
   await first.read('a', load)

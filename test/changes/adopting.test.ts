@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Kysely, PostgresDialect } from 'kysely'
 import { Pool, type QueryResultRow } from 'pg'
 import t, { type Test } from 'tap'
-import { announceChange, changesSince } from '../../changes/revision.ts'
+import { changesSince, recordChange } from '../../changes/revision.ts'
 import { checkViews } from '../../db/adopted.ts'
 import { countBatch, quarterOf } from '../../db/count-views.ts'
 import { isAdopted, migrateToLatest, migrateToNothing, type PostIdType, pendingMigrations } from '../../db/migrate.ts'
@@ -118,7 +118,7 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
       t.equal((await app.inject({ method: 'POST', url: '/posts/two/views', headers })).statusCode, 204)
       await until(() => app.postViews.stats().counted === 1, 'it is recorded')
       await app.postViews.flush()
-      await announceChange(db, 'hard')
+      await recordChange(db, 'hard')
       await until(async () => (await list())[0].slug === 'one', 'it shows')
       for (const query of ['days=0', 'days=1', 'days=7', 'sort=trending'])
         t.match(
@@ -136,7 +136,7 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
       const change = async () => {
         const found = await changesSince(db, revision)
         revision = found.revision
-        return found.change
+        return found.mode
       }
       await pool.query(invisible)
       t.equal(await change(), undefined)
@@ -203,8 +203,8 @@ t.test('a user that only runs the service needs what the document grants, and ca
 
   await t.test('it counts, prunes, keeps sums, imports, announces, listens, and looks for troubles', async (t) => {
     const { revision } = await changesSince(service, undefined)
-    await announceChange(service, 'soft')
-    t.match(await changesSince(service, revision), { change: 'soft' })
+    await recordChange(service, 'soft')
+    t.match(await changesSince(service, revision), { mode: 'soft' })
     const nowMs = Date.now()
     const timeZone = 'UTC'
     const views = [0, 3, 500].map((days) => ({ postId: 1, quarterMs: quarterOf(nowMs - days * 86_400_000), views: 2 }))

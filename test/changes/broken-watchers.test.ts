@@ -22,7 +22,7 @@ async function setUp(t: Test, { watch = '', table = 'entries' } = {}) {
   const change = async () => {
     const found = await changesSince(db, revision)
     revision = found.revision
-    return found.change
+    return found.mode
   }
   const client = await connect(t, pool)
   return { ...client, db, pool, url, change, table }

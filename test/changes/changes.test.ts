@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { announceChange, areChangesKept, type Change, changesSince } from '../../changes/revision.ts'
+import { type ChangeMode, changesSince, hasChangeTable, recordChange } from '../../changes/revision.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
 /** A blog of four posts: 1 and 2 live, 3 a draft, 4 private, 5 scheduled; with a comment each, approved but for that of 2. */
@@ -21,16 +21,16 @@ async function createBlog(t: Test) {
   await pool.query(BLOG)
   let { revision } = await changesSince(db, undefined)
   /** What has been announced since this was last asked. */
-  async function change(): Promise<Change | undefined> {
+  async function change(): Promise<ChangeMode | undefined> {
     const found = await changesSince(db, revision)
     revision = found.revision
-    return found.change
+    return found.mode
   }
   return { db, pool, url, change }
 }
 
 /** Statements that are tried and taken back again, and what they announce. */
-const STATEMENTS: Record<string, [Change | undefined, string]> = {
+const STATEMENTS: Record<string, [ChangeMode | undefined, string]> = {
   'a post is published at once': [
     'hard',
     "insert into posts (slug, title, url, published_at) values ('n', '', '', now())",
@@ -133,7 +133,7 @@ t.test('a transaction announces when it commits, once of a kind, and nothing tha
 
   await client.query('begin')
   await publish('a')
-  await announceChange(db, 'soft')
+  await recordChange(db, 'soft')
   t.equal(await change(), 'soft', 'only of the other one')
   await client.query('rollback')
   t.equal(await change(), undefined, 'rolled back')
@@ -187,53 +187,53 @@ t.test('a scheduled post is due at its time, in whatever order it was asked for'
       [slug, seconds],
     )
   const start = await changesSince(db, undefined)
-  t.match(start, { change: undefined, dueInMs: undefined })
+  t.match(start, { mode: undefined, dueInMs: undefined })
   await schedule('far', 3600)
   await schedule('near', 1)
   await pool.query("insert into posts (slug, title, url, published_at) values ('never', '', '', 'infinity')")
   const before = await changesSince(db, start.revision)
-  t.match(before, { change: undefined })
+  t.match(before, { mode: undefined })
   t.ok(Number(before.dueInMs) > 0 && Number(before.dueInMs) <= 1000, `in ${before.dueInMs} ms`)
   await pool.query(
     'select pg_sleep_until(max(changed_at)) from popular_posts_change where changed_at < now() + $1::interval',
     ['1 minute'],
   )
   const due = await changesSince(db, before.revision)
-  t.equal(due.change, 'hard')
+  t.equal(due.mode, 'hard')
   t.ok(Number(due.dueInMs) > 3_000_000, 'the other one is still to come')
-  t.match(await changesSince(db, due.revision), { change: undefined }, 'told once')
-  t.match(await changesSince(db, start.revision), { change: 'hard', cause: due.cause }, 'who asks late is told as well')
+  t.match(await changesSince(db, due.revision), { mode: undefined }, 'told once')
+  t.match(await changesSince(db, start.revision), { mode: 'hard', name: due.name }, 'who asks late is told as well')
 })
 
 t.test('a revision that cannot be compared counts as a hard change', async (t) => {
   const { db, pool } = await createTestDatabase(t)
   const { revision } = await changesSince(db, undefined)
   const [seconds = '', snapshot = ''] = revision.split(' ')
-  t.match(await changesSince(db, revision), { change: undefined, cause: undefined })
+  t.match(await changesSince(db, revision), { mode: undefined, name: undefined })
   const old = `${Number(seconds) - 6 * 86_400 - 1} ${snapshot}`
-  t.match(await changesSince(db, old), { change: 'hard', cause: `since ${old}` }, 'too old')
+  t.match(await changesSince(db, old), { mode: 'hard', name: `since ${old}` }, 'too old')
   const foreign = `${seconds} 900000000000:900000000000:`
-  t.match(await changesSince(db, foreign), { change: 'hard', cause: `since ${foreign}` }, 'of another cluster')
+  t.match(await changesSince(db, foreign), { mode: 'hard', name: `since ${foreign}` }, 'of another cluster')
   await pool.query("insert into popular_posts_change values ('900000000000', 'hard', now())")
-  t.match(await changesSince(db, revision), { change: undefined }, 'a row of another cluster, from a dump')
+  t.match(await changesSince(db, revision), { mode: undefined }, 'a row of another cluster, from a dump')
 })
 
 t.test('changes have names that are the same for all', async (t) => {
   const { db } = await createTestDatabase(t)
   const { revision } = await changesSince(db, undefined)
-  await announceChange(db, 'soft')
+  await recordChange(db, 'soft')
   const one = await changesSince(db, revision)
-  t.match(one.cause, /^soft \d+ [\d.]+$/)
-  await announceChange(db, 'hard')
+  t.match(one.name, /^soft \d+ [\d.]+$/)
+  await recordChange(db, 'hard')
   const both = await changesSince(db, revision)
-  t.match(both, { change: 'hard', cause: /^[\w-]{43}$/ })
-  t.equal((await changesSince(db, revision)).cause, both.cause)
-  t.match(await changesSince(db, revision, (name) => name === one.cause), { change: 'soft', cause: one.cause })
-  t.match(await changesSince(db, revision, () => false), { change: undefined })
+  t.match(both, { mode: 'hard', name: /^[\w-]{43}$/ })
+  t.equal((await changesSince(db, revision)).name, both.name)
+  t.match(await changesSince(db, revision, (name) => name === one.name), { mode: 'soft', name: one.name })
+  t.match(await changesSince(db, revision, () => false), { mode: undefined })
 })
 
 t.test('a database without these tables is told from one with them', async (t) => {
   const { db } = await createTestDatabase(t, { migrate: false })
-  t.equal(await areChangesKept(db), false)
-  await t.rejects(announceChange(db, 'hard'), { code: '42883' })
+  t.equal(await hasChangeTable(db), false)
+  await t.rejects(recordChange(db, 'hard'), { code: '42883' })
 })

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { Client, type Pool } from 'pg'
 import t, { type Test } from 'tap'
-import { announceChange } from '../../changes/revision.ts'
+import { recordChange } from '../../changes/revision.ts'
 import { migrateToLatest } from '../../db/migrate.ts'
 import { openDatabase } from '../../db/open-database.ts'
 import type { PopularPost } from '../../index.ts'
@@ -109,7 +109,7 @@ t.test('what is rolled back invalidates nothing', async (t) => {
   await client.query('begin; delete from posts; rollback')
   t.equal(invalidations(app), 0)
   t.same(await slugs(url), before)
-  await announceChange(db, 'hard')
+  await recordChange(db, 'hard')
   await until(() => invalidations(app) > 0, 'what comes after is heard')
   t.equal(invalidations(app), 1)
 })

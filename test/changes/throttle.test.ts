@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Change } from '../../changes/revision.ts'
+import type { ChangeMode } from '../../changes/revision.ts'
 import { createChangeThrottle } from '../../changes/throttle.ts'
 import { createVirtualClock } from '../helpers/virtual-clock.ts'
 
@@ -10,9 +10,9 @@ function setUp() {
   const failures: unknown[] = []
   const throttle = createChangeThrottle({
     clock,
-    async apply(change, cause) {
+    async apply(mode, name) {
       if (isDown) throw new Error('down')
-      applied.push(`${clock.now()} ${change} ${cause}`)
+      applied.push(`${clock.now()} ${mode} ${name}`)
     },
     onFailure: (error) => failures.push(error),
   })
@@ -21,15 +21,15 @@ function setUp() {
     applied,
     throttle,
     failures,
-    notice: (change: Change, cause: string | undefined) => throttle.add({ change, cause, isNotice: true }),
-    compared: (change: Change, cause: string | undefined) => throttle.add({ change, cause, isNotice: false }),
+    notice: (mode: ChangeMode, name: string | undefined) => throttle.add({ mode, name, isNotification: true }),
+    compared: (mode: ChangeMode, name: string | undefined) => throttle.add({ mode, name, isNotification: false }),
     setDown: (value: boolean) => {
       isDown = value
     },
   }
 }
 
-t.test('the first soft change is told at once, those of the next five seconds together', async (t) => {
+t.test('the first soft change is applied at once, those of the next five seconds are merged', async (t) => {
   const { clock, applied, notice } = setUp()
   for (let count = 1; count <= 1000; count += 1) {
     notice('soft', `c${count}`)
@@ -42,7 +42,7 @@ t.test('the first soft change is told at once, those of the next five seconds to
   t.equal(applied.at(-1), '67000 soft next', 'after a quiet time, at once again')
 })
 
-t.test('hard changes wait for a second, not for soft ones; soft ones wait for them', async (t) => {
+t.test('a hard change pauses hard changes for one second and soft changes for five', async (t) => {
   const { clock, applied, notice } = setUp()
   notice('soft', 's1')
   await clock.advance(100)
@@ -60,7 +60,7 @@ t.test('hard changes wait for a second, not for soft ones; soft ones wait for th
   t.strictSame(applied.slice(3), ['6100 soft s4'])
 })
 
-t.test('what one transaction announces is one change', async (t) => {
+t.test('notifications of one transaction are merged', async (t) => {
   const { clock, applied, notice } = setUp()
   notice('soft', 's')
   notice('hard', 'h')
@@ -68,16 +68,16 @@ t.test('what one transaction announces is one change', async (t) => {
   t.strictSame(applied, ['0 hard h'])
 })
 
-t.test('changes that come in no order, put together, have no name', async (t) => {
+t.test('merged changes without an order have no name', async (t) => {
   for (const [first, second] of [
     [true, false],
     [false, true],
     [false, false],
   ] as const) {
     const { clock, applied, throttle } = setUp()
-    throttle.add({ change: 'hard', cause: 'a', isNotice: first })
-    throttle.add({ change: 'soft', cause: 'b', isNotice: second })
-    throttle.add({ change: 'soft', cause: 'c', isNotice: true })
+    throttle.add({ mode: 'hard', name: 'a', isNotification: first })
+    throttle.add({ mode: 'soft', name: 'b', isNotification: second })
+    throttle.add({ mode: 'soft', name: 'c', isNotification: true })
     await clock.advance(0)
     t.strictSame(applied, ['0 hard undefined'])
   }
@@ -87,7 +87,7 @@ t.test('changes that come in no order, put together, have no name', async (t) =>
   t.strictSame(applied, ['0 soft a'], 'alone, it has')
 })
 
-t.test('what the cache could not be told is told again, with what has come since', async (t) => {
+t.test('a change whose application failed is retried, merged with later changes', async (t) => {
   const { clock, applied, notice, failures, setDown } = setUp()
   setDown(true)
   notice('hard', 'h1')
@@ -103,25 +103,25 @@ t.test('what the cache could not be told is told again, with what has come since
   t.equal(failures.length, 2)
 })
 
-t.test('a change that comes while another fails is told with it', async (t) => {
+t.test('a change that arrives while another one fails is merged with it', async (t) => {
   const clock = createVirtualClock()
   const applied: string[] = []
   const throttle = createChangeThrottle({
     clock,
-    async apply(change, cause) {
-      applied.push(`${clock.now()} ${change} ${cause}`)
+    async apply(mode, name) {
+      applied.push(`${clock.now()} ${mode} ${name}`)
       if (applied.length > 1) return
-      throttle.add({ change: 'soft', cause: 'b', isNotice: true })
+      throttle.add({ mode: 'soft', name: 'b', isNotification: true })
       throw new Error('down')
     },
     onFailure: () => {},
   })
-  throttle.add({ change: 'hard', cause: 'a', isNotice: true })
+  throttle.add({ mode: 'hard', name: 'a', isNotification: true })
   await clock.advance(10_000)
   t.strictSame(applied, ['0 hard a', '1000 hard b'])
 })
 
-t.test('closing waits for what is being told, and drops what waits', async (t) => {
+t.test('closing waits for a running application, and drops pending changes', async (t) => {
   const { clock, applied, throttle, notice } = setUp()
   notice('soft', 'a')
   await clock.advance(0)

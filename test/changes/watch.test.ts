@@ -1,7 +1,7 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import t, { type Test } from 'tap'
-import { announceChange } from '../../changes/revision.ts'
-import type { ChangeNews } from '../../changes/throttle.ts'
+import { recordChange } from '../../changes/revision.ts'
+import type { ChangeEvent } from '../../changes/throttle.ts'
 import { watchChanges } from '../../changes/watch.ts'
 import { openDatabase } from '../../db/open-database.ts'
 import type { Tables } from '../../db/popular-posts.ts'
@@ -14,7 +14,7 @@ import { createVirtualClock } from '../helpers/virtual-clock.ts'
 /** Watches, with time standing still; what is told, and what is logged. */
 function watch(t: Test, db: Kysely<Tables>, databaseUrl?: string) {
   const clock = createVirtualClock()
-  const told: ChangeNews[] = []
+  const told: ChangeEvent[] = []
   const logged: string[] = []
   const log = (_details: object, message: string) => logged.push(message)
   const watching = watchChanges({
@@ -36,16 +36,16 @@ const listeners = async ({ pool }: TestDatabase) =>
     )
   ).rows.map(({ pid }) => pid)
 
-t.test('without a place to listen, it asks every five seconds', async (t) => {
+t.test('without a database URL, changes are polled every five seconds', async (t) => {
   const database = await createTestDatabase(t)
   const { clock, told, ready, close } = watch(t, database.db)
   await ready()
-  await announceChange(database.db, 'soft')
+  await recordChange(database.db, 'soft')
   await clock.advance(4_999)
   t.strictSame(told, [])
   await clock.advance(1)
   await until(() => told.length === 1, 'the change is told')
-  t.match(told, [{ change: 'soft', cause: /^soft \d+ [\d.]+$/, isNotice: false }])
+  t.match(told, [{ mode: 'soft', name: /^soft \d+ [\d.]+$/, isNotification: false }])
   const before = await comparisons(database)
   await clock.advance(5_000)
   await until(async () => (await comparisons(database)) > before, 'it asks again')
@@ -56,7 +56,7 @@ t.test('without a place to listen, it asks every five seconds', async (t) => {
   t.equal(told.length, 1)
 })
 
-t.test('who closes at once asks nothing', async (t) => {
+t.test('closing at once sends no query', async (t) => {
   const database = await createTestDatabase(t)
   const { ready, close } = watch(t, database.db)
   await Promise.all([ready(), close()])
@@ -70,7 +70,7 @@ t.test(
     const { pool, db, url } = database
     const quiet = watch(t, db)
     await quiet.ready()
-    t.match(quiet.logged, [/does not tell of changes, run "npx popular-posts migrate"/])
+    t.match(quiet.logged, [/does not record changes: run "npx popular-posts migrate"/])
     const asked = await comparisons(database)
     await quiet.clock.advance(600_000)
     t.equal(await comparisons(database), asked)
@@ -90,15 +90,15 @@ t.test(
     t.strictSame(told, [])
     await pool.query('select pg_terminate_backend($1)', await listeners(database))
     await until(() => told.length === 1, 'what was missed is not known')
-    t.match(told, [{ change: 'hard', cause: undefined, isNotice: false }])
-    t.equal(logged.filter((message) => message.includes('does not tell')).length, 1)
+    t.match(told, [{ mode: 'hard', name: undefined, isNotification: false }])
+    t.equal(logged.filter((message) => message.includes('does not record')).length, 1)
   },
 )
 
-t.test('a notification is a reason to look, and nothing else', async (t) => {
+t.test('a notification is verified in the database', async (t) => {
   const database = await createTestDatabase(t)
   const { pool, db, url } = database
-  await announceChange(db, 'hard')
+  await recordChange(db, 'hard')
   const { rows } = await pool.query<{ name: string }>(
     "select concat_ws(' ', change, xid, extract(epoch from changed_at)) as name from popular_posts_change",
   )
@@ -106,7 +106,7 @@ t.test('a notification is a reason to look, and nothing else', async (t) => {
   await ready()
   await until(async () => (await listeners(database)).length === 1, 'it listens')
   await clock.advance(1_000)
-  await announceChange(db, 'soft')
+  await recordChange(db, 'soft')
   await until(() => told.length === 1, 'what listens hears')
   const forged = [
     ...['x', '', 'hard', 'soft', 'hard 1', 'later', 'hard 123 1764000000.5', 'soft 123 1764000000.5'],
@@ -134,10 +134,10 @@ t.test('a notification is a reason to look, and nothing else', async (t) => {
   await clock.advance(1_000)
   await genuine('hard')
   await until(() => told.length === 2, 'what is true among them is told')
-  t.match(told[1], { change: 'hard', cause: /^hard \d+ [\d.]+$/, isNotice: true })
+  t.match(told[1], { mode: 'hard', name: /^hard \d+ [\d.]+$/, isNotification: true })
 })
 
-t.test('where the database cannot say what is behind a notification, it is asked again', async (t) => {
+t.test('when verifying a notification fails, it is retried', async (t) => {
   const database = await createTestDatabase(t)
   const { pool, db, url } = database
   const { clock, told, ready, logged } = watch(t, db, url)
@@ -146,15 +146,15 @@ t.test('where the database cannot say what is behind a notification, it is asked
   await pool.query('alter table popular_posts_change rename to away')
   await pool.query("notify popular_posts, 'hard 1 1'")
   await until(() => logged.length > 0, 'it says so')
-  t.strictSame(logged, ['popular posts: cannot ask for changes, trying again'])
+  t.strictSame(logged, ['popular posts: the database could not be polled for changes, retrying'])
   t.strictSame(told, [])
   await pool.query('alter table away rename to popular_posts_change')
-  await announceChange(db, 'hard')
+  await recordChange(db, 'hard')
   await until(async () => {
     await clock.advance(1_000)
     return told.length > 0
   }, 'the change is found')
-  t.match(told, [{ change: 'hard', isNotice: true }])
+  t.match(told, [{ mode: 'hard', isNotification: true }])
 })
 
 t.test('ten thousand notifications cost a handful of statements', async (t) => {
@@ -163,14 +163,14 @@ t.test('ten thousand notifications cost a handful of statements', async (t) => {
   const { clock, told, ready } = watch(t, db, url)
   await ready()
   await until(async () => (await listeners(database)).length === 1, 'it listens')
-  await announceChange(db, 'soft')
+  await recordChange(db, 'soft')
   await until(() => told.length === 1, 'what listens hears')
   const flood = (payload: string) =>
     pool.query(`select pg_notify('popular_posts', ${payload}) from generate_series(1, 5000) as n`)
   const before = await comparisons(database)
   await flood(`'x' || n`)
   await flood(`'hard ' || n || ' 1764000000.5'`)
-  await announceChange(db, 'hard')
+  await recordChange(db, 'hard')
   await until(async () => {
     await clock.advance(1_000)
     return told.length > 1
@@ -178,21 +178,21 @@ t.test('ten thousand notifications cost a handful of statements', async (t) => {
   const asked = (await comparisons(database)) - before
   t.comment(`10,000 forged notifications, and a change at the end: ${asked} statements`)
   t.ok(asked <= 30, `${asked} statements`)
-  t.match(told.slice(1), [{ change: 'hard', cause: /^hard \d+ [\d.]+$/ }])
+  t.match(told.slice(1), [{ mode: 'hard', name: /^hard \d+ [\d.]+$/ }])
 })
 
-t.test('each of a thousand changes in a storm is told under its own name', async (t) => {
+t.test('each of a thousand concurrent changes is reported with its own name', async (t) => {
   const database = await createTestDatabase(t)
   const { pool, db, url } = database
   const { told, ready } = watch(t, db, url)
   await ready()
   await until(async () => (await listeners(database)).length === 1, 'it listens')
-  await announceChange(db, 'soft')
+  await recordChange(db, 'soft')
   await until(() => told.length === 1, 'what listens hears')
   const already = await comparisons(database)
   await Promise.all(
     Array.from({ length: 5 }, async () => {
-      for (let count = 0; count < 200; count += 1) await announceChange(db, 'soft')
+      for (let count = 0; count < 200; count += 1) await recordChange(db, 'soft')
     }),
   )
   await until(() => told.length === 1001, 'all are told')
@@ -200,19 +200,19 @@ t.test('each of a thousand changes in a storm is told under its own name', async
     "select concat_ws(' ', change, xid, extract(epoch from changed_at)) as name from popular_posts_change order by xid desc limit 1",
   )
   t.ok(rows[0])
-  t.ok(told.every(({ isNotice }) => isNotice))
+  t.ok(told.every(({ isNotification }) => isNotification))
   t.comment(`1,000 changes, one by one: ${(await comparisons(database)) - already} statements`)
 })
 
-t.test('a change is told once, by a notification; a scheduled one when it is due', async (t) => {
+t.test('a change is reported once by its notification, a scheduled change when it is due', async (t) => {
   const database = await createTestDatabase(t)
   const { pool, db, url } = database
   const { clock, told, ready } = watch(t, db, url)
   await ready()
   await until(async () => (await listeners(database)).length === 1, 'it listens')
-  await announceChange(db, 'hard')
+  await recordChange(db, 'hard')
   await until(() => told.length === 1, 'it is heard')
-  t.match(told, [{ change: 'hard', cause: /^hard \d+ [\d.]+$/, isNotice: true }])
+  t.match(told, [{ mode: 'hard', name: /^hard \d+ [\d.]+$/, isNotification: true }])
   const before = await comparisons(database)
   await clock.advance(60_000)
   await until(async () => (await comparisons(database)) > before, 'it asks now and then')
@@ -228,10 +228,10 @@ t.test('a change is told once, by a notification; a scheduled one when it is due
     await clock.advance(400)
     return told.length === 2
   }, 'the change is due')
-  t.match(told[1], { change: 'soft', isNotice: false })
+  t.match(told[1], { mode: 'soft', isNotification: false })
 })
 
-t.test('notifications that do not arrive are made up for, and then it asks more often', async (t) => {
+t.test('changes without notifications are found by polling, which then runs more often', async (t) => {
   const [database, elsewhere] = [await createTestDatabase(t), await createTestDatabase(t)]
   // As behind a pooler: listening goes well, and nothing comes.
   const { clock, told, ready } = watch(t, database.db, elsewhere.url)
@@ -245,7 +245,7 @@ t.test('notifications that do not arrive are made up for, and then it asks more 
     await until(async () => (await comparisons(database)) > early, `it asks after ${ms} ms`)
     return early === before
   }
-  await announceChange(database.db, 'soft')
+  await recordChange(database.db, 'soft')
   t.equal(await asks(60_000), true)
   await until(() => told.length === 1, 'the change is found')
   t.equal(await asks(5_000), true)
@@ -255,7 +255,7 @@ t.test('notifications that do not arrive are made up for, and then it asks more 
   t.equal(await asks(60_000), true, 'and asks less often')
 })
 
-t.test('a lost connection: what was missed is told, nothing when nothing was', async (t) => {
+t.test('after a lost connection, missed changes are reported, and nothing without a change', async (t) => {
   const database = await createTestDatabase(t)
   const { pool, db, url } = database
   const { told, ready, logged } = watch(t, db, url)
@@ -276,24 +276,27 @@ t.test('a lost connection: what was missed is told, nothing when nothing was', a
   await until(async () => (await comparisons(database)) > before, 'it asks what was missed')
   await cut("select popular_posts_announce('hard')")
   await until(() => told.length > 0, 'it is told')
-  t.match(told, [{ change: 'hard', cause: /^hard / }])
+  t.match(told, [{ mode: 'hard', name: /^hard / }])
   t.equal(told.length, 1, 'of the one change, and not of the lost connections')
-  t.match(logged, [/not listening for changes, trying again/, /not listening for changes, trying again/])
+  t.match(logged, [
+    /not listening for changes any more, reconnecting/,
+    /not listening for changes any more, reconnecting/,
+  ])
 })
 
-t.test('where the server refuses to listen, that is logged once, and changes are found by comparing', async (t) => {
+t.test('when the server refuses LISTEN, that is logged once, and changes are found by polling', async (t) => {
   const { db, url } = await createTestDatabase(t)
   const { clock, told, ready, logged } = watch(t, db, withDatabase(url, 'no_such_database'))
   await ready()
   await until(() => logged.length > 0, 'it is refused')
-  await announceChange(db, 'soft')
+  await recordChange(db, 'soft')
   await clock.advance(5_000)
   await until(() => told.length === 1, 'the change is found')
-  t.match(told, [{ change: 'soft', isNotice: false }])
-  t.match(logged, [/refuses to listen for changes: they are found by comparing/])
+  t.match(told, [{ mode: 'soft', isNotification: false }])
+  t.match(logged, [/refuses LISTEN: changes are found by polling/])
 })
 
-t.test('a database that is away is asked again, and told of once', async (t) => {
+t.test('a database that is down is retried, and logged once', async (t) => {
   const server = await startPostgres()
   t.teardown(() => server.remove())
   const db = openDatabase(server.url, () => {})
@@ -304,19 +307,19 @@ t.test('a database that is away is asked again, and told of once', async (t) => 
   for (let count = 0; count < 3; count += 1) await clock.advance(5_000)
   await until(() => logged.length === 2, 'both are told')
   t.same(logged.toSorted(), [
-    'popular posts: cannot ask for changes, trying again',
-    'popular posts: not listening for changes, trying again',
+    'popular posts: not listening for changes any more, reconnecting',
+    'popular posts: the database could not be polled for changes, retrying',
   ])
   await server.restart()
   await until(async () => {
     await clock.advance(5_000)
     return logged.length > 2
   }, 'it asks again')
-  t.match(logged[2], /does not tell of changes/)
-  t.ok(told.every(({ change }) => change === 'hard'))
+  t.match(logged[2], /does not record changes/)
+  t.ok(told.every(({ mode }) => mode === 'hard'))
 })
 
-t.test('the start does not wait for a database that keeps silent', async (t) => {
+t.test('the start does not wait for a database that does not reply', async (t) => {
   const silent = { connect: () => new Promise<never>(() => {}), end: async () => {}, options: {} }
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: silent }) })
   const clock = createVirtualClock()

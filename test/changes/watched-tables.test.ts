@@ -17,7 +17,7 @@ async function setUp(t: Test) {
     }
     const found = await changesSince(db, revision)
     revision = found.revision
-    return found.change
+    return found.mode
   }
   const triggers = async (table: string) =>
     (
@@ -107,7 +107,7 @@ t.test('watching again replaces what was there; unwatching leaves nothing', asyn
   t.equal(await changeBy('delete from entries'), undefined)
 })
 
-t.test('what cannot be watched is told, and nothing is changed', async (t) => {
+t.test('a table that cannot be watched gives an error, and nothing is changed', async (t) => {
   const { pool, triggers } = await setUp(t)
   await pool.query('create table entries (id integer, title text); create view shown as select * from entries')
   await pool.query(`select popular_posts_watch('entries')`)

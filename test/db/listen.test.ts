@@ -15,13 +15,13 @@ function listen(t: Test, connectionString: string, patienceMs?: number) {
   let listening = 0
   const listener = listenForChanges({
     connectionString,
-    ...(patienceMs === undefined ? {} : { patienceMs }),
+    ...(patienceMs === undefined ? {} : { timeoutMs: patienceMs }),
     schedule(delayMs, run) {
       const attempt = { delayMs, run }
       attempts.push(attempt)
       return () => attempts.splice(attempts.indexOf(attempt), 1)
     },
-    onNotice: (payload) => notices.push(payload),
+    onNotification: (payload) => notices.push(payload),
     onLost: (error, isRefused) => lost.push({ code: codeOf(error), isRefused }),
     onListening: () => {
       listening += 1
@@ -169,9 +169,9 @@ t.test('closing ends the connection in every state, and no attempt follows', asy
   const closed = new Promise<void>((resolve) => {
     const listener = listenForChanges({
       connectionString: silent.url,
-      patienceMs: 50,
+      timeoutMs: 50,
       schedule: (delayMs) => () => attempts.push(delayMs),
-      onNotice: () => undefined,
+      onNotification: () => undefined,
       onListening: () => undefined,
       onLost: () => setImmediate(() => resolve(listener.close())),
     })

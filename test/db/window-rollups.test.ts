@@ -7,7 +7,7 @@ import { findPopularPosts } from '../../db/popular-posts.ts'
 import { prune } from '../../db/retention.ts'
 import type { Database } from '../../db/schema.ts'
 import { foldTouches, keepWindow, viewsOfDays } from '../../db/window-rollups.ts'
-import { createSource } from '../../lists/loaders.ts'
+import { createLoaders } from '../../lists/loaders.ts'
 import { checkOptions } from '../../settings/options.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
@@ -154,7 +154,7 @@ t.test('changes are counted in one row a day in the end, and forgotten with thei
 
 t.test('tables that are emptied leave no kept sum behind', async (t) => {
   const { db, pool, count, list } = await setUp(t)
-  const source = createSource(checkOptions({ db }), db, NOTHING)
+  const source = createLoaders(checkOptions({ db }), db, NOTHING)
   for (const tables of [
     ...['post_views_daily', 'post_views_hourly', 'post_views_total', 'post_views_touch'],
     'post_views_hourly, post_views_daily, post_views_total',
@@ -194,7 +194,7 @@ t.test('whoever may only read gets the same lists', async (t) => {
   pool.on('error', () => undefined)
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
   t.teardown(() => db.destroy())
-  const source = createSource(checkOptions({ db }), db, NOTHING)
+  const source = createLoaders(checkOptions({ db }), db, NOTHING)
   t.match(await source.posts({ sort: 'views', days: 7, limit: 1 }), [{ slug: 'p1', views: 7 }])
   t.same(await sums(db), [])
 })
@@ -202,7 +202,7 @@ t.test('whoever may only read gets the same lists', async (t) => {
 t.test('lists of the usual windows keep their sums; lists of other ones do not', async (t) => {
   const { db, count } = await setUp(t)
   await count([{ post: 1, age: 3, views: 7 }], Date.now())
-  const source = createSource(checkOptions({ db, defaultDays: 14 }), db, NOTHING)
+  const source = createLoaders(checkOptions({ db, defaultDays: 14 }), db, NOTHING)
   for (const days of [0, 1, 2, 6, 7, 14, 30]) {
     const ours = await source.posts({ sort: 'views', days, limit: 3 })
     t.same(ours, await findPopularPosts(db, { sort: 'views', days, limit: 3, timeZone }))

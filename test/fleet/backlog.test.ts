@@ -8,7 +8,7 @@ import { migrateToLatest } from '../../db/migrate.ts'
 import type { Database } from '../../db/schema.ts'
 import popularPosts from '../../index.ts'
 import { servicesOf } from '../../plugins/popular-posts.ts'
-import { BATCH_NUMBERS } from '../../views/view-buffer.ts'
+import { MAX_BATCH_COUNTS } from '../../views/view-buffer.ts'
 import { startPostgres } from '../helpers/private-postgres.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/services/until.ts'
@@ -93,7 +93,7 @@ t.test(
       await pipeline.exec()
     }
     const numbers = await client.hlen(`{${PREFIX}}:views:buffer`)
-    t.ok(numbers > 10 * BATCH_NUMBERS, `${numbers} numbers wait`)
+    t.ok(numbers > 10 * MAX_BATCH_COUNTS, `${numbers} numbers wait`)
     for (const app of apps) await t.rejects(app.postViews.flush(), 'it is still away')
     t.equal(await client.scard(`{${PREFIX}}:views:batches`), 3, 'each failing flush leaves a batch')
 
@@ -125,7 +125,7 @@ t.test(
     const counted = await readCountedViews(pool)
     t.same([...counted].sort(), [...expected].sort())
     const batches = apps.reduce((sum, app) => sum + app.postViews.stats().batches, 0)
-    t.ok(batches >= numbers / BATCH_NUMBERS, `${batches} batches for ${numbers} numbers`)
+    t.ok(batches >= numbers / MAX_BATCH_COUNTS, `${batches} batches for ${numbers} numbers`)
   },
 )
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { announceChange } from '../../changes/revision.ts'
+import { recordChange } from '../../changes/revision.ts'
 import popularPosts, { type PopularPostsOptions } from '../../index.ts'
 import { servicesOf } from '../../plugins/popular-posts.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -18,7 +18,7 @@ async function createApp(t: Test, options: PopularPostsOptions): Promise<Fastify
   const app = Fastify()
   prefixes += 1
   const prefix = `between-${process.pid}-${prefixes}`
-  await app.register(popularPosts, { prefix, runsBetweenRequests: false, ...options })
+  await app.register(popularPosts, { prefix, backgroundWork: false, ...options })
   t.teardown(() => app.close())
   return app
 }
@@ -105,7 +105,7 @@ t.test('the maintenance compares with what the last one has seen, in whichever p
   const { database, redis } = servicesOf(app)
   t.match(await database?.maintain(), { change: 'hard' }, 'it is not known since when nobody has looked')
   t.match(await database?.maintain(), { change: undefined })
-  await announceChange(db, 'soft')
+  await recordChange(db, 'soft')
   const other = await createApp(t, { db, redisUrl: url, prefix })
   t.match(await servicesOf(other).database?.maintain(), { change: 'soft' })
   t.match(await database?.maintain(), { change: undefined })

@@ -87,7 +87,7 @@ const QUERIES = [
   ],
 ]
 
-t.test('answers are those of the server, in every byte', async (t) => {
+t.test('replies are those of the server, byte for byte', async (t) => {
   t.equal(QUERIES.length, 50)
   for (const query of QUERIES) {
     const path = `/posts/popular${query}`
@@ -112,14 +112,14 @@ t.test('answers are those of the server, in every byte', async (t) => {
   }
 })
 
-t.test('304 for who has it, and nothing but headers for HEAD', async (t) => {
+t.test('304 for a client that has the list, and only headers for HEAD', async (t) => {
   const { headers } = await http(httpApiEvent('/posts/popular'))
   const again = await http(httpApiEvent('/posts/popular', { headers: { 'if-none-match': String(headers['etag']) } }))
   t.match(again, { statusCode: 304, body: '' })
   t.match(await http(httpApiEvent('/posts/popular', { method: 'HEAD' })), { statusCode: 200, body: '' })
 })
 
-t.test('compressed answers arrive whole', async (t) => {
+t.test('compressed replies arrive complete', async (t) => {
   for (const path of ['/posts/popular?limit=50', '/posts/popular?limit=50&exclude=post-2']) {
     const ours = await http(httpApiEvent(path, { headers: { 'accept-encoding': 'br' } }))
     t.match(ours, { isBase64Encoded: true, headers: { 'content-encoding': 'br' } })
@@ -160,7 +160,7 @@ t.test('events of a REST API, a load balancer and a function URL', async (t) => 
   t.equal((await http({ ...fromUrl, rawPath: encoded, rawQueryString: '' })).body, (await server.inject(encoded)).body)
 })
 
-t.test('the client is who the gateway says, whatever the client says', async (t) => {
+t.test('the address of the client comes from the gateway, not from headers of the client', async (t) => {
   const headers = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) Firefox/144.0' }
   const view = (event: object) =>
     http({ ...httpApiEvent('/posts/post-9/views', { method: 'POST', headers }), ...event })
@@ -190,7 +190,7 @@ t.test('the client is who the gateway says, whatever the client says', async (t)
   t.equal(await counted(), 2)
 })
 
-t.test('the schedule loads what is about to be stale, and leaves the rest', async (t) => {
+t.test('the schedule refreshes lists that become stale soon, and no others', async (t) => {
   await lambda.invalidate({})
   t.same(await lambda.flush({ lists: [{}, { tag: 'start' }, { tag: 'nothing' }], categories: [{}, { days: 7 }] }), {
     views: 0,
@@ -209,7 +209,7 @@ t.test('the schedule loads what is about to be stale, and leaves the rest', asyn
   })
 })
 
-t.test('whoever may invoke it invalidates', async (t) => {
+t.test('the function invalidate makes every list outdated', async (t) => {
   t.same(await lambda.invalidate({ mode: 'soft' }), { invalidated: 'soft' })
   t.match((await http(httpApiEvent('/posts/popular'))).headers['cache-status'], 'fwd=miss; stored', 'refreshed first')
   t.same(await lambda.invalidate({}), { invalidated: 'hard' })

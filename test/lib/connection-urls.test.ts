@@ -146,7 +146,7 @@ for (const [option, [variable, rows]] of Object.entries(TABLES)) {
         const app = Fastify({ logger: { level: 'trace', stream: { write: (line) => lines.push(line) } } })
         // Nothing connects before the app is ready; whether it is reached is for other tests.
         const registering = Promise.resolve(
-          app.register(popularPosts, { load, [option]: url, routes: false, runsBetweenRequests: false }),
+          app.register(popularPosts, { load, [option]: url, routes: false, backgroundWork: false }),
         )
         const error: unknown = await registering.then(
           () => undefined,

@@ -189,7 +189,7 @@ t.test('each loader, and each way a list is refreshed', async (t) => {
     t.match(of('load-failed'), [{ ...logged, why: 'refresh', isServedStale: true }])
   })
   await t.test('load, in the maintenance', async (t) => {
-    const { app, of } = await createHost(t, { load: async () => fail(), databaseUrl: url, runsBetweenRequests: false })
+    const { app, of } = await createHost(t, { load: async () => fail(), databaseUrl: url, backgroundWork: false })
     await t.rejects(servicesOf(app).database?.maintain({ categories: [] }) as Promise<unknown>, {
       name: 'AggregateError',
     })
@@ -208,7 +208,7 @@ t.test('each loader, and each way a list is refreshed', async (t) => {
     t.equal((await app.inject('/posts/popular')).statusCode, 503)
     t.match(of('load-failed'), [logged])
     t.match(
-      lines.find(({ msg }) => msg === 'popular posts: cannot ask for changes, trying again'),
+      lines.find(({ msg }) => msg === 'popular posts: the database could not be polled for changes, retrying'),
       logged,
     )
   })

@@ -4,7 +4,7 @@ import { DecodedList, encodeList } from '../../lists/stored-list.ts'
 
 const items = (slugs: readonly string[]) => slugs.map((slug, place) => ({ slug, place }))
 
-t.test('every cut of a list is what filtering its items gives, however often it is asked for', async (t) => {
+t.test('the body of a list has the items that filtering gives, also when it is read again', async (t) => {
   const slug = fc.constantFrom(...'abcdefgh')
   const cut = fc.record({ limit: fc.integer({ min: 1, max: 14 }), exclude: fc.array(slug, { maxLength: 5 }) })
   fc.assert(
@@ -21,7 +21,7 @@ t.test('every cut of a list is what filtering its items gives, however often it 
   )
 })
 
-t.test('what is excluded and would not be in the list anyway makes no other one', async (t) => {
+t.test('excluded items beyond the limit give the same body', async (t) => {
   const list = new DecodedList(encodeList(items([...'abcdef'])))
   const three = list.body(3)
   for (const exclude of [[], ['d'], ['x'], ['e', 'f', 'x', 'x']]) t.equal(list.body(3, exclude), three)
@@ -30,7 +30,7 @@ t.test('what is excluded and would not be in the list anyway makes no other one'
   t.not(without, three)
 })
 
-t.test('a list keeps what is made of it, but not all that can be', async (t) => {
+t.test('a list caches its bodies, up to a limit', async (t) => {
   const slugs = Array.from({ length: 50 }, (_none, place) => `post-${place}`)
   const list = new DecodedList(encodeList(items(slugs)))
   const first = list.body(50)

@@ -55,7 +55,7 @@ async function worksOverHttp(t: Test, app: FastifyInstance) {
   t.match((await post('/posts/popular/invalidate')).json(), { statusCode: 401, code: 'PP_UNAUTHORIZED' })
 }
 
-t.test('the plugin works the same, whatever its host is like', async (t) => {
+t.test('the plugin works the same with hosts of every configuration', async (t) => {
   const hosts: Record<string, { options?: FastifyServerOptions; furnish?: (app: FastifyInstance) => unknown }> = {
     'with nothing': {},
     'without a log': { options: { logger: false } },
@@ -133,7 +133,7 @@ t.test('slugs are as long in a URL as the host allows', async (t) => {
   }
 })
 
-t.test("a host's rate limit is answered in its own words", async (t) => {
+t.test('the rate limit of a host replies with its own error', async (t) => {
   const app = createHost(t)
   await app.register(rateLimit, { max: 1 })
   await app.register(popularPosts, { load })
@@ -191,7 +191,7 @@ t.test('two instances in one app', async (t) => {
   })
 })
 
-t.test('where there is no room for it, registration says what to do', async (t) => {
+t.test('a conflict with the app fails registration with a message that says what to do', async (t) => {
   const register =
     (options: Partial<PopularPostsOptions> = {}) =>
     (app: FastifyInstance) =>

@@ -56,7 +56,7 @@ t.test('GET /metrics', async (t) => {
   const all = readExposition(await text())
   const ours = [...all].filter(([name]) => name.startsWith('popular_posts_'))
 
-  await t.test('counts what has happened', async (t) => {
+  await t.test('counts reads, loads and invalidations', async (t) => {
     const sample = (name: string, of = '') => all.get(`popular_posts_${name}`)?.samples.get(of)
     t.equal(sample('reads_total', '{outcome="hit"}'), 1)
     t.equal(sample('reads_total', '{outcome="miss"}'), 4, 'two lists, the categories, the filters')
@@ -95,7 +95,7 @@ t.test('GET /metrics', async (t) => {
     }
   })
 
-  await t.test('holds nothing in labels that a client has sent', async (t) => {
+  await t.test('has no label whose value a client has sent', async (t) => {
     const values = [...all.values()].flatMap(({ labels }) => [...labels.values()].flatMap((set) => [...set]))
     t.ok(values.includes('/posts/:slug/views'))
     t.notMatch(values.join('\n'), /secret-slug|wherever|script|post-1|127\.0\.0\.1|Firefox/)
@@ -111,7 +111,7 @@ t.test('GET /metrics', async (t) => {
   })
 })
 
-t.test('an app that is not of a database has no metrics of views, and without Redis none of it', async (t) => {
+t.test('an app without a database has no metrics of views, and without Redis none of Redis', async (t) => {
   const { app, read, sample } = await createHost(t, { load: async () => [{ slug: 'a' }] })
   await app.popularPosts.get()
   await app.popularPosts.get({ days: 1 })
@@ -135,7 +135,7 @@ t.test('two apps in a process count for themselves, and a host may merge them', 
   }
 })
 
-t.test('failures are counted: loads, answers past their time, Redis', async (t) => {
+t.test('failures are counted: loads, expired lists, Redis', async (t) => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   let isDown = false
@@ -156,7 +156,7 @@ t.test('failures are counted: loads, answers past their time, Redis', async (t) 
   t.equal(await sample('redis_failures_total'), 1)
 })
 
-t.test('a wait for another process is measured, and told', async (t) => {
+t.test('a wait for another process is measured, and published', async (t) => {
   const loading = deferred<object[]>()
   const options = { redisUrl: await redisUrl(), prefix: `waits-${process.pid}-${Date.now()}` }
   const one = await createHost(t, { ...options, load: () => loading.promise })
@@ -175,7 +175,7 @@ t.test('a wait for another process is measured, and told', async (t) => {
   t.equal(await one.sample('wait_duration_seconds', '_count'), 0)
 })
 
-t.test('Server-Timing of hits and of lists past their time', async (t) => {
+t.test('Server-Timing of hits and of expired lists', async (t) => {
   const { app } = await createHost(t, { load: async () => [{ slug: 'a' }] })
   const timing = async (path = '/posts/popular') => (await app.inject(path)).headers['server-timing']
   await timing()
@@ -185,7 +185,7 @@ t.test('Server-Timing of hits and of lists past their time', async (t) => {
   t.equal(await timing('/posts/popular?category=none'), 'cache;desc=bypass')
 })
 
-t.test('without a registry, or before the plugin, registration fails and says so', async (t) => {
+t.test('without a registry, or before the plugin, registration fails with an error', async (t) => {
   const app = Fastify()
   await app.register(popularPosts, { load: async () => [] })
   await t.rejects(Promise.resolve(app.register(metrics, {} as { register: Registry })), {

@@ -3,10 +3,10 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { CamelCasePlugin, Kysely, PostgresDialect } from 'kysely'
 import t, { type Test } from 'tap'
 import { invalidateOnChange } from '../../changes/invalidate-on-change.ts'
-import { announceChange } from '../../changes/revision.ts'
+import { recordChange } from '../../changes/revision.ts'
 import popularPosts, { type ListQuery, popularPosts as named, type PopularPostsOptions } from '../../index.ts'
 import { backgroundClock } from '../../lib/clock.ts'
-import { createSource } from '../../lists/loaders.ts'
+import { createLoaders } from '../../lists/loaders.ts'
 import { servicesOf } from '../../plugins/popular-posts.ts'
 import health from '../../routes/health.ts'
 import { checkOptions } from '../../settings/options.ts'
@@ -43,7 +43,7 @@ t.test('a host brings its own Kysely instance, with its own plugins, and keeps i
   t.equal((await pool.query('select 1 as one')).rows[0].one, 1, 'the pool is still open')
 })
 
-t.test('with a database URL the pool is ours, and closed with the app', async (t) => {
+t.test('with a database URL the plugin opens a pool, and closes it with the app', async (t) => {
   const { db, url, pool } = await createTestDatabase(t)
   await fillBlog(db, 1)
   const { app } = await createHost(t, { databaseUrl: url, prefix: 'mine', ttlSeconds: 60 })
@@ -108,7 +108,7 @@ t.test('without routes there is only the decorator', async (t) => {
   t.equal(named, popularPosts)
 })
 
-t.test('what the program asks for is checked like what clients ask for', async (t) => {
+t.test('queries of the program are validated like those of clients', async (t) => {
   const { app } = await createHost(t, { load: async () => [] })
   const wrong: [object, string][] = [
     [{ limit: 0 }, 'Expected limit to be an integer of 1 or more (more than 50 gives 50), got 0.'],
@@ -205,7 +205,7 @@ t.test(
   },
 )
 
-t.test('an app without a database of ours is as ready as its lists', async (t) => {
+t.test('an app without a database is ready when its lists are', async (t) => {
   let isDown = true
   const { app } = await createHost(t, {
     load: async () => (isDown ? Promise.reject(new Error('down')) : []),
@@ -216,7 +216,7 @@ t.test('an app without a database of ours is as ready as its lists', async (t) =
   await until(async () => (await app.inject('/health/ready')).json().status === 'ok', 'it is ready')
 })
 
-t.test('a change that cannot be applied to the cache is told', async (t) => {
+t.test('a change that cannot be applied to the cache is logged', async (t) => {
   const { url, db } = await createTestDatabase(t)
   const { app, lines } = await createHost(t, { load: async () => [] })
   const changes = invalidateOnChange({
@@ -230,20 +230,20 @@ t.test('a change that cannot be applied to the cache is told', async (t) => {
   t.teardown(changes.close)
   await changes.ready()
   await until(async () => {
-    await announceChange(db, 'soft')
+    await recordChange(db, 'soft')
     return lines.some(({ level, err }) => level === 40 && (err as { code: string }).code === 'ESTORE')
   }, 'a warning')
   t.pass()
 })
 
-t.test('there is no source without a loader or a database', async (t) => {
+t.test('without a load function and a database, loaders cannot be created', async (t) => {
   t.throws(
-    () => createSource(checkOptions({ databaseUrl: 'postgres://localhost' }), undefined, async () => {}),
+    () => createLoaders(checkOptions({ databaseUrl: 'postgres://localhost' }), undefined, async () => {}),
     TypeError,
   )
 })
 
-t.test('every event is published for whatever watches the process', async (t) => {
+t.test('every event is published on the diagnostics channel', async (t) => {
   const seen: unknown[] = []
   const watch = (event: unknown) => seen.push(event)
   subscribe('fastify-popular-posts', watch)

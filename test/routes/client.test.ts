@@ -13,7 +13,7 @@ const TOKEN = 'a token for the tests'
 /** What somebody writes who has the document, and nothing else of ours. */
 const PROGRAM = `
   import createClient from 'openapi-fetch'
-  import type { components, paths } from '../http/api.js'
+  import type { components, paths } from './api.js'
 
   const client = createClient<paths>({ baseUrl: process.argv[2] ?? '' })
   const list = await client.GET('/posts/popular', { params: { query: { limit: 2, sort: 'trending', exclude: ['post-2'] } } })

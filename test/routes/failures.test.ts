@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
-import { announceChange } from '../../changes/revision.ts'
+import { recordChange } from '../../changes/revision.ts'
 import { migrateToLatest } from '../../db/migrate.ts'
 import { openDatabase } from '../../db/open-database.ts'
 import popularPosts, { type PopularPost } from '../../index.ts'
@@ -83,13 +83,13 @@ t.test('an announced change reaches the lists, also over a connection that was l
   const invalidations = () => app.popularPosts.stats().invalidations
   await until(async () => {
     // Until somebody listens, nobody hears.
-    await announceChange(db, 'soft')
+    await recordChange(db, 'soft')
     return invalidations() > 0
   }, 'the service listens')
   t.equal(await seen(), 'Post 1,Post 2')
 
   await rename('hard')
-  await announceChange(db, 'hard')
+  await recordChange(db, 'hard')
   await until(async () => (await seen()) === 'hard,Post 2', 'the change is seen')
 
   await rename('rolled back')
@@ -97,7 +97,7 @@ t.test('an announced change reaches the lists, also over a connection that was l
   await db
     .transaction()
     .execute(async (trx) => {
-      await announceChange(trx, 'hard')
+      await recordChange(trx, 'hard')
       throw new Error('roll back')
     })
     .catch(() => {})

@@ -5,7 +5,7 @@ import Fastify, { type FastifyInstance, type InjectOptions } from 'fastify'
 import t from 'tap'
 import type { Static } from 'typebox'
 import { type PopularCategory, type PopularPost, popularPosts } from '../../index.ts'
-import type { category, post } from '../../routes/shapes.ts'
+import type { categoryItem, postItem } from '../../routes/shapes.ts'
 import { createService, fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
@@ -128,10 +128,10 @@ t.test('what it says is what is answered, by every status', async (t) => {
 })
 
 t.test('its shapes are the types of the package', async (t) => {
-  const here: Static<typeof post.schema> = {} as PopularPost
-  const there: PopularPost = {} as Static<typeof post.schema>
-  const one: Static<typeof category.schema> = {} as PopularCategory
-  const other: PopularCategory = {} as Static<typeof category.schema>
+  const here: Static<typeof postItem.schema> = {} as PopularPost
+  const there: PopularPost = {} as Static<typeof postItem.schema>
+  const one: Static<typeof categoryItem.schema> = {} as PopularCategory
+  const other: PopularCategory = {} as Static<typeof categoryItem.schema>
   t.same([here, there, one, other], [{}, {}, {}, {}])
 })
 

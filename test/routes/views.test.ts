@@ -49,7 +49,7 @@ t.test('POST /posts/:slug/views', async (t) => {
     t.same(await totals(), { 'post-1': 0, 'post-2': 1, 'post-3': 0 })
   })
 
-  await t.test('nobody learns what counted: readers, repeats, bots and prefetches get the same answer', async (t) => {
+  await t.test('readers, repeats, bots and prefetches get the same reply', async (t) => {
     const shown = async (answer: ReturnType<typeof view>) => {
       const { statusCode, headers, body } = await answer
       const { date: _date, ...rest } = headers
@@ -70,7 +70,7 @@ t.test('POST /posts/:slug/views', async (t) => {
     t.equal((await totals())['post-1'], 1)
   })
 
-  await t.test('whoever no trusted proxy speaks for is who connects', async (t) => {
+  await t.test('without a trusted proxy, the address of the client is that of its connection', async (t) => {
     for (const fake of ['198.51.100.1', '198.51.100.2']) await view('post-1', `${fake}, 203.0.113.30`)
     await app.postViews.flush()
     t.equal((await totals())['post-1'], 2, 'the address that the proxy saw, not the one that the client claims')
@@ -221,7 +221,7 @@ t.test('without Redis: what cannot be counted is kept until the database is back
   t.match(app.postViews.stats(), { flushesFailed: 2 })
 })
 
-t.test('old counters that cannot be deleted are told of, and tried again', async (t) => {
+t.test('a failure to delete old counters is logged, and retried', async (t) => {
   const { app, pool } = await setUp(t)
   t.match(await app.postViews.prune(), { hours: 0, days: 0, hasMore: false })
   await pool.query('alter table post_views_daily rename to away')

@@ -1,9 +1,9 @@
 import t from 'tap'
-import { together } from '../../views/batch-per-tick.ts'
+import { batchPerTick } from '../../views/batch-per-tick.ts'
 
-t.test('what is asked in one turn is one question, and each gets its own answer', async (t) => {
+t.test('calls of one tick are one batch, and each gets its own result', async (t) => {
   const calls: number[][] = []
-  const ask = together(async (numbers: number[]) => {
+  const ask = batchPerTick(async (numbers: number[]) => {
     calls.push(numbers)
     return numbers.map((number) => number * 10)
   }, 3)
@@ -20,9 +20,9 @@ t.test('what is asked in one turn is one question, and each gets its own answer'
   t.equal(calls.length, 4, 'and nothing is asked when nobody asks')
 })
 
-t.test('a failure is everybody’s, and the next one is asked', async (t) => {
+t.test('a failing batch rejects all its calls, and the next batch runs', async (t) => {
   let isDown = true
-  const ask = together(async (numbers: number[]) => {
+  const ask = batchPerTick(async (numbers: number[]) => {
     if (isDown) throw new Error('down')
     return numbers
   }, 10)

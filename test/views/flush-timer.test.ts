@@ -23,7 +23,7 @@ function setUp(t: { teardown(end: () => void): unknown }, pruneMs: number) {
   return { done, state, stop }
 }
 
-t.test('flushes go on whatever happens, and end when told', async (t) => {
+t.test('flushes continue after errors, and stop with the timer', async (t) => {
   const { done, state, stop } = setUp(t, 3_600_000)
   await until(() => done.flushes > 3, 'it flushes')
   state.isDown = true

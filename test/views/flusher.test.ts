@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createFlusher } from '../../views/flusher.ts'
 import { createMemoryViewBuffer } from '../../views/memory-view-buffer.ts'
-import { BATCH_NUMBERS, type BufferedViews, MAX_BATCHES, type ViewBuffer } from '../../views/view-buffer.ts'
+import { MAX_BATCH_COUNTS, MAX_BATCHES, type ViewBuffer, type ViewCount } from '../../views/view-buffer.ts'
 import { createNames } from '../helpers/virtual-clock.ts'
 
 /** A flush that rejects, as the plugin's does. */
@@ -20,8 +20,8 @@ function setUp() {
   const nonce = createNames()
   const ledger = new Map<string, number>()
   const late = new Set<string>()
-  const sum = (batch: BufferedViews[]) => batch.reduce((all, { views }) => all + views, 0)
-  const count = async (id: string, read: () => Promise<BufferedViews[]>) => {
+  const sum = (batch: ViewCount[]) => batch.reduce((all, { views }) => all + views, 0)
+  const count = async (id: string, read: () => Promise<ViewCount[]>) => {
     if (late.has(id)) return 'late' as const
     if (ledger.has(id)) return 'before' as const
     ledger.set(id, 0)
@@ -52,7 +52,7 @@ function setUp() {
   }
 }
 
-t.test('a flush counts what is in the buffer, and nothing twice', async (t) => {
+t.test('a flush counts the views in the buffer, each once', async (t) => {
   const { flush, view, total } = setUp()
   t.same(await flush(), { batches: 0, views: 0, waiting: 0, aside: 0 })
   await view(3)
@@ -63,7 +63,7 @@ t.test('a flush counts what is in the buffer, and nothing twice', async (t) => {
   t.equal(total(), 5)
 })
 
-t.test('who asks while a flush runs gets the next one, which has everything from before the question', async (t) => {
+t.test('a caller during a flush gets the next flush, which counts all views from before the call', async (t) => {
   const { buffer, count, nonce, view, total } = setUp()
   const { flush } = createFlusher({ buffer, count, nonce })
   await view(1)
@@ -113,7 +113,7 @@ t.test('a flush killed after any step is finished by another, and every view is 
   }
 })
 
-t.test('a batch that comes too late is left for the next flush, the others are counted', async (t) => {
+t.test('a batch that is too late is left for the next flush, the others are counted', async (t) => {
   const { buffer, late, flush, view, total } = setUp()
   await view(1)
   await buffer.take('theirs')
@@ -126,7 +126,7 @@ t.test('a batch that comes too late is left for the next flush, the others are c
   t.same(await flush(), { batches: 1, views: 1, waiting: 0, aside: 0 })
 })
 
-t.test('a failing flush is no reason not to try again', async (t) => {
+t.test('a flush that fails is retried by the next call', async (t) => {
   const { buffer, count, nonce, view, total } = setUp()
   let isDown = true
   const flush = flushOf({
@@ -180,7 +180,7 @@ t.test('a batch that fails by itself is set aside, and the others are counted, a
   t.match(await flusher.flush(), { views: 1, waiting: 1, aside: MAX_BATCHES }, 'no more of them are set aside')
 })
 
-t.test('a batch that was set aside is counted once its fault is mended', async (t) => {
+t.test('a batch that was set aside is counted after the cause is removed', async (t) => {
   let isMended = false
   const { buffer, flusher, view, total } = setUpFaults((id) => id === 'poison' && !isMended)
   await view(4)
@@ -203,7 +203,7 @@ t.test('a batch whose connection broke is counted by the same flush', async (t) 
   t.same(log, [])
 })
 
-t.test('where the database is at fault nothing is set aside, and one batch is tried', async (t) => {
+t.test('when the database is down, no batch is set aside, and one batch is tried', async (t) => {
   let isDown = true
   const { buffer, flusher, view, total, log } = setUpFaults(
     () => isDown,
@@ -224,7 +224,7 @@ t.test(
   'a large buffer is counted batch by batch, with rests, until its time is up; then it is said what is left',
   async (t) => {
     const { buffer, count, nonce, total } = setUp()
-    const posts = 4 * BATCH_NUMBERS + 1
+    const posts = 4 * MAX_BATCH_COUNTS + 1
     for (let post = 0; post < posts; post += 1)
       await buffer.add({ visitors: [`ann ${post}`], postId: String(post), quarterMs: 0, timeMs: 0 })
     const rests: number[] = []
@@ -237,11 +237,11 @@ t.test(
         seen.push(flusher.isBehind())
       },
     })
-    t.match(await flusher.flush({ isBrief: true }), { batches: 1, views: BATCH_NUMBERS, waiting: 4 })
+    t.match(await flusher.flush({ isBrief: true }), { batches: 1, views: MAX_BATCH_COUNTS, waiting: 4 })
     const hurried = createFlusher({ ...options, drainMs: 0 })
     await buffer.take('theirs')
     t.match(await hurried.flush(), { batches: 1, waiting: 3 }, 'no time, and one batch all the same')
-    t.match(await flusher.flush(), { batches: 3, views: 2 * BATCH_NUMBERS + 1, waiting: 0 })
+    t.match(await flusher.flush(), { batches: 3, views: 2 * MAX_BATCH_COUNTS + 1, waiting: 0 })
     t.equal(rests.length, 1)
     t.same(seen, [true])
     t.equal(flusher.isBehind(), false)
@@ -249,10 +249,10 @@ t.test(
   },
 )
 
-t.test('a flush that runs ends after its present batch when it is to end', async (t) => {
+t.test('a running flush ends after its present batch at the end of the process', async (t) => {
   const { buffer, count, nonce } = setUp()
   const add = async (from: number) => {
-    for (let post = from; post < from + 3 * BATCH_NUMBERS; post += 1)
+    for (let post = from; post < from + 3 * MAX_BATCH_COUNTS; post += 1)
       await buffer.add({ visitors: [`ann ${post}`], postId: String(post), quarterMs: 0, timeMs: 0 })
   }
   await add(0)
@@ -261,19 +261,19 @@ t.test('a flush that runs ends after its present batch when it is to end', async
   t.match(await flusher.flush(), { batches: 1, waiting: 0 })
 })
 
-t.test('a brief flush that waits becomes a whole one for a caller that wants that', async (t) => {
+t.test('a waiting brief flush becomes a whole one for a caller that needs that', async (t) => {
   const { buffer, count, nonce } = setUp()
   const { flush } = createFlusher({ buffer, count, nonce })
   const first = flush()
   const both = [flush({ isBrief: true }), flush()]
   t.equal(both[0], both[1])
-  for (let post = 0; post <= BATCH_NUMBERS; post += 1)
+  for (let post = 0; post <= MAX_BATCH_COUNTS; post += 1)
     await buffer.add({ visitors: [`ann ${post}`], postId: String(post), quarterMs: 0, timeMs: 0 })
   await first
   t.match(await both[0], { waiting: 0 })
 })
 
-t.test('where another process takes a batch at the same moment, the flush goes on', async (t) => {
+t.test('a flush continues when another process takes a batch at the same time', async (t) => {
   const { buffer, count, nonce, view, total } = setUp()
   let isFirst = true
   const { flush } = createFlusher({

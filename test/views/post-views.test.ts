@@ -25,7 +25,7 @@ async function setUp(t: Test, posts: number, options: { redisUrl?: string; prefi
   return { app, pool, warnings }
 }
 
-t.test('without Redis: closing counts all that is in memory, however much it is', async (t) => {
+t.test('without Redis, closing counts all views in memory', async (t) => {
   const posts = 2_500
   const { app, pool } = await setUp(t, posts)
   const request = { method: 'GET', ip: '203.0.113.9', headers: { 'user-agent': FIREFOX } }
@@ -35,7 +35,7 @@ t.test('without Redis: closing counts all that is in memory, however much it is'
   t.match(rows, [{ count: `${posts}`, sum: `${posts}` }])
 })
 
-t.test('with Redis: what no process of ours has written there is left out, and said once', async (t) => {
+t.test('with Redis, counts that another program has written are left out, and logged once', async (t) => {
   const [url, prefix] = [await redisUrl(), `test:${randomUUID()}`]
   const { app, pool, warnings } = await setUp(t, 1, { redisUrl: url, prefix })
   const { rows } = await pool.query<{ id: string }>('select id from posts')
@@ -48,8 +48,8 @@ t.test('with Redis: what no process of ours has written there is left out, and s
   }
   t.match((await pool.query('select views from post_views_total')).rows, [{ views: '4' }])
   t.equal(warnings.length, 2)
-  t.match(warnings[0], /numbers that another program has written/)
-  t.match(warnings[1], /not of the type that posts have/)
+  t.match(warnings[0], /counts in Redis that another program has written/)
+  t.match(warnings[1], /not of the type of posts\.id/)
 })
 
 t.test('unknown slugs are remembered without the addresses that they came in, long ones not for long', async (t) => {

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { createBotMemory } from '../../views/bots.ts'
+import { createBotDetector } from '../../views/bots.ts'
+import { truncate } from '../../views/client-text.ts'
 import { createMemoryViewBuffer } from '../../views/memory-view-buffer.ts'
-import { createRecorder, type ViewRequest } from '../../views/recorder.ts'
-import { shortened } from '../../views/strangers-text.ts'
+import { createRecorder, type RequestInfo } from '../../views/recorder.ts'
 import type { ViewBuffer } from '../../views/view-buffer.ts'
 import { keptBytes } from '../helpers/kept-bytes.ts'
 
@@ -20,7 +20,7 @@ function setUp(change: (buffer: ViewBuffer) => ViewBuffer = (buffer) => buffer) 
   return {
     memory,
     record,
-    view: (request: Partial<ViewRequest> = {}, postId = '1', userId?: string) =>
+    view: (request: Partial<RequestInfo> = {}, postId = '1', userId?: string) =>
       record({
         request: {
           method: 'POST',
@@ -37,7 +37,7 @@ function setUp(change: (buffer: ViewBuffer) => ViewBuffer = (buffer) => buffer) 
   }
 }
 
-t.test('readers count, once in the time; also across midnight', async (t) => {
+t.test('a reader counts once within dedupSeconds, also across midnight', async (t) => {
   const { view, setTime } = setUp()
   setTime('2026-03-01T23:50:00Z')
   t.equal(await view(), 'counted')
@@ -56,9 +56,9 @@ t.test('a user counts once on all devices', async (t) => {
   t.equal(await view({ ip: '203.0.113.10' }), 'counted')
 })
 
-t.test('who does not read does not count', async (t) => {
+t.test('bots, prefetches and HEAD requests do not count', async (t) => {
   const { view, memory } = setUp()
-  const others: [string, Partial<ViewRequest>][] = [
+  const others: [string, Partial<RequestInfo>][] = [
     ['bot', { headers: { 'user-agent': 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)' } }],
     ['bot', { headers: { 'user-agent': 'curl/8.0' } }],
     ['bot', { headers: { 'user-agent': '' } }],
@@ -74,7 +74,7 @@ t.test('who does not read does not count', async (t) => {
   t.equal(await view({ headers: { purpose: 'navigate' } }), 'counted')
 })
 
-t.test('a view that the buffer does not take is an error, and the next one is tried', async (t) => {
+t.test('an error of the buffer rejects the view, and the next view is tried', async (t) => {
   let isDown = true
   const failing = async () => {
     throw new Error('ECONNREFUSED')
@@ -89,7 +89,7 @@ t.test('a view that the buffer does not take is an error, and the next one is tr
   t.equal(await view(), 'counted')
 })
 
-t.test('bots are remembered, and forgotten when there are too many', async (t) => {
+t.test('user agents of bots are cached, up to a limit', async (t) => {
   const { view } = setUp()
   for (let index = 0; index < 10_001; index += 1) {
     const outcome = await view({ headers: { 'user-agent': `bot ${index}` } })
@@ -98,7 +98,7 @@ t.test('bots are remembered, and forgotten when there are too many', async (t) =
   t.equal(await view({ headers: { 'user-agent': 'bot 1' } }), 'bot')
 })
 
-t.test('of a user agent and of a purpose the first 512 characters are looked at', async (t) => {
+t.test('only the first 512 characters of a header are read', async (t) => {
   const { view } = setUp()
   const long = FIREFOX.padEnd(512, ' rv')
   const sent = (userAgent: string, headers = {}) => view({ headers: { ...headers, 'user-agent': userAgent } })
@@ -110,14 +110,14 @@ t.test('of a user agent and of a purpose the first 512 characters are looked at'
   t.equal(await sent(`${FIREFOX} b`, { purpose: 'prefetch'.padStart(512) }), 'prefetch')
 })
 
-t.test('what is remembered of user agents takes as much memory as the part that is looked at', async (t) => {
-  const isBot = createBotMemory()
+t.test('cached user agents take no more memory than their truncated text', async (t) => {
+  const isBot = createBotDetector()
   const lines = 2_000
   const bytes = await keptBytes(async () => {
     for (let line = 0; line < lines; line += 1) {
       // As of a log: the user agent is a part of a line.
       const text = Buffer.from(`${line} Mozilla/5.0 `.padEnd(15_000, 'w3Mozilla/5.0 ')).toString()
-      isBot(shortened(text.slice(1)))
+      isBot(truncate(text.slice(1)))
     }
   })
   t.ok(bytes < lines * 1_000, `${bytes} bytes`)

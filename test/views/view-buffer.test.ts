@@ -4,7 +4,7 @@ import t from 'tap'
 import type { RedisClient } from '../../lib/redis-scripts-runner.ts'
 import { createMemoryViewBuffer } from '../../views/memory-view-buffer.ts'
 import { createRedisViewBuffer } from '../../views/redis-view-buffer.ts'
-import { BATCH_NUMBERS, MAX_ASIDE, MAX_BATCHES, type ViewBuffer } from '../../views/view-buffer.ts'
+import { MAX_ASIDE, MAX_BATCH_COUNTS, MAX_BATCHES, type ViewBuffer } from '../../views/view-buffer.ts'
 import { redisUrl, startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/services/until.ts'
 
@@ -56,7 +56,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
     t.equal(added.filter(Boolean).length, 1)
   })
 
-  t.test(`${name}: who is known by another name is a repeat`, async (t) => {
+  t.test(`${name}: a visitor with another pseudonym that is remembered is a repeat`, async (t) => {
     const buffer = createBuffer()
     const view = { postId: '1', quarterMs: NOW_MS, timeMs: NOW_MS }
     await buffer.add({ ...view, visitors: ['yesterday'] })
@@ -65,7 +65,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
     t.equal(await buffer.add({ ...view, visitors: ['another'] }), true, 'only the first name is remembered')
   })
 
-  t.test(`${name}: views are apart by post and quarter, whatever an id looks like`, async (t) => {
+  t.test(`${name}: views are counted by post and quarter, for ids of any form`, async (t) => {
     const buffer = createBuffer()
     const uuid = randomUUID()
     for (const id of ['a b', uuid, 'ü\n1']) await add(buffer, 'ann', id)
@@ -81,7 +81,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
     ])
   })
 
-  t.test(`${name}: a batch stays until it is dropped, by anyone`, async (t) => {
+  t.test(`${name}: a batch stays until a process drops it`, async (t) => {
     const buffer = createBuffer()
     t.same((await buffer.take('none')).ids, [], 'of nothing there is no batch')
     await add(buffer, 'ann')
@@ -97,7 +97,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
     t.same((await buffer.take('fourth')).ids, [])
   })
 
-  t.test(`${name}: when too many batches wait, the buffer grows on`, async (t) => {
+  t.test(`${name}: when too many batches wait, the buffer grows`, async (t) => {
     const buffer = createBuffer()
     for (let index = 0; index < MAX_BATCHES + 3; index += 1) {
       await add(buffer, `visitor ${index}`)
@@ -110,9 +110,9 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
     t.match(await buffer.read('last'), [{ views: 3 }])
   })
 
-  t.test(`${name}: a large buffer is taken in parts, and what is added meanwhile is in one of them`, async (t) => {
+  t.test(`${name}: a large buffer is taken in parts, with the views that are added between them`, async (t) => {
     const buffer = createBuffer()
-    const posts = 3 * BATCH_NUMBERS + 100
+    const posts = 3 * MAX_BATCH_COUNTS + 100
     await addMany(buffer, 'ann', posts)
     const found = new Map<string, number>()
     const sizes: number[] = []
@@ -132,7 +132,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
       await add(buffer, `visitor ${part}`, `another ${part}`)
       await addMany(buffer, `visitor ${part}`, 300)
     }
-    t.ok(Math.max(...sizes) <= BATCH_NUMBERS, sizes.join())
+    t.ok(Math.max(...sizes) <= MAX_BATCH_COUNTS, sizes.join())
     t.equal(found.size, posts + 3)
     t.equal(
       [...found.values()].reduce((sum, views) => sum + views, 0),
@@ -141,7 +141,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
     t.same(await buffer.take('nothing'), { ids: [], aside: [], left: 0 })
   })
 
-  t.test(`${name}: a batch that is set aside is not in the way, and comes back after its time`, async (t) => {
+  t.test(`${name}: a batch that is set aside does not block others, and is due again after its delay`, async (t) => {
     const buffer = createBuffer()
     for (let index = 0; index < MAX_BATCHES; index += 1) {
       await add(buffer, `visitor ${index}`)
@@ -185,7 +185,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
   })
 }
 
-t.test('memory: a visitor is new again after the time, and the longest known are forgotten first', async (t) => {
+t.test('memory: a visitor counts again after dedupSeconds, and the oldest visitors are removed first', async (t) => {
   const buffer = createMemoryViewBuffer({ dedupSeconds: 900, maxVisitors: 3 })
   const at = (visitor: string, seconds: number) =>
     buffer.add({ visitors: [visitor], postId: '1', quarterMs: NOW_MS, timeMs: NOW_MS + seconds * 1000 })
@@ -211,7 +211,7 @@ t.test('memory: the salts of three days are kept', async (t) => {
   t.notSame(await buffer.salt('2026-01-01'), first)
 })
 
-t.test('Redis: what is remembered of a visitor goes by itself, and the salt soon after its day', async (t) => {
+t.test('Redis: pseudonyms expire, and a salt expires soon after its day', async (t) => {
   const prefix = `test:${randomUUID()}`
   const buffer = createRedisViewBuffer({ client, prefix, dedupSeconds: 1 })
   await add(buffer, 'ann')
@@ -222,12 +222,12 @@ t.test('Redis: what is remembered of a visitor goes by itself, and the salt soon
   t.equal(await add(buffer, 'ann'), true)
 })
 
-t.test('Redis: a command whose answer was lost is sent again by the client, and no view is lost', async (t) => {
+t.test('Redis: the client resends a command whose reply was lost, and no view is lost', async (t) => {
   const cases: [string, { isCountedMeanwhile: boolean; posts: number }][] = [
     ['the batch waits', { isCountedMeanwhile: false, posts: 0 }],
     ['it is counted', { isCountedMeanwhile: true, posts: 0 }],
-    ['a part of the buffer waits', { isCountedMeanwhile: false, posts: BATCH_NUMBERS + 500 }],
-    ['a part of the buffer is counted', { isCountedMeanwhile: true, posts: BATCH_NUMBERS + 500 }],
+    ['a part of the buffer waits', { isCountedMeanwhile: false, posts: MAX_BATCH_COUNTS + 500 }],
+    ['a part of the buffer is counted', { isCountedMeanwhile: true, posts: MAX_BATCH_COUNTS + 500 }],
   ]
   for (const [what, { isCountedMeanwhile, posts }] of cases) {
     const prefix = `test:${randomUUID()}`
@@ -269,7 +269,7 @@ t.test('Redis: a command whose answer was lost is sent again by the client, and 
   }
 })
 
-t.test('Redis: what other programs have written among the views is left out, and said', async (t) => {
+t.test('Redis: counts that another program has written are left out, and reported', async (t) => {
   const prefix = `test:${randomUUID()}`
   const told: number[] = []
   const onUnreadable = (numbers: number) => told.push(numbers)
@@ -295,12 +295,12 @@ t.test('Redis: a part is taken where Redis is full, and where it keeps large has
   const ours = new Redis(redis.url)
   t.teardown(() => ours.disconnect())
   const buffer = createRedisViewBuffer({ client: ours, prefix: 'full', dedupSeconds: DEDUP_SECONDS })
-  await addMany(buffer, 'ann', 2 * BATCH_NUMBERS)
+  await addMany(buffer, 'ann', 2 * MAX_BATCH_COUNTS)
   await ours.config('SET', 'maxmemory', '1')
   await t.rejects(add(buffer, 'bob'), /OOM/)
-  t.match(await buffer.take('first'), { ids: ['first'], left: BATCH_NUMBERS })
-  t.equal((await buffer.read('first')).length, BATCH_NUMBERS)
+  t.match(await buffer.take('first'), { ids: ['first'], left: MAX_BATCH_COUNTS })
+  t.equal((await buffer.read('first')).length, MAX_BATCH_COUNTS)
   t.equal(await buffer.setAside('first', 60_000), true)
   t.match(await buffer.take('second'), { ids: ['second'], aside: ['first'], left: 0 })
-  t.equal((await buffer.read('second')).length, BATCH_NUMBERS)
+  t.equal((await buffer.read('second')).length, MAX_BATCH_COUNTS)
 })

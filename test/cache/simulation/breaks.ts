@@ -75,9 +75,9 @@ export const BREAKS: Record<string, Break & { says: RegExp }> = {
     cache(cache, { clock }) {
       return {
         ...cache,
-        async invalidate(mode, { cause } = {}) {
-          await cache.invalidate(mode, { cause, wait: false })
-          if (mode === 'hard' && cause === undefined)
+        async invalidate(mode, { idempotencyKey } = {}) {
+          await cache.invalidate(mode, { idempotencyKey, wait: false })
+          if (mode === 'hard' && idempotencyKey === undefined)
             await new Promise<void>((resolve) => clock.schedule(1000, resolve))
         },
       }
@@ -87,7 +87,7 @@ export const BREAKS: Record<string, Break & { says: RegExp }> = {
     says: /was confirmed/,
     cache: (cache) => ({
       ...cache,
-      invalidate: (mode, { cause } = {}) => cache.invalidate(mode, { cause, wait: false }),
+      invalidate: (mode, { idempotencyKey } = {}) => cache.invalidate(mode, { idempotencyKey, wait: false }),
     }),
   },
   'copies never expire': {
@@ -95,8 +95,8 @@ export const BREAKS: Record<string, Break & { says: RegExp }> = {
     near: { maxStaleMs: 1e9 },
     cache: (cache, { clock }) => ({
       ...cache,
-      async invalidate(mode, { cause } = {}) {
-        await cache.invalidate(mode, { cause, wait: false })
+      async invalidate(mode, { idempotencyKey } = {}) {
+        await cache.invalidate(mode, { idempotencyKey, wait: false })
         if (mode === 'hard') await new Promise<void>((resolve) => clock.schedule(1000, resolve))
       },
     }),

@@ -215,7 +215,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
       invalidating.delete(invalidation)
       onDone(isConfirmed)
     }
-    cache.invalidate(mode, { cause }).then(
+    cache.invalidate(mode, { idempotencyKey: cause }).then(
       () => {
         world.trace(`${machine.name} ${mode} confirmed`)
         if (mode === 'hard') confirm()
