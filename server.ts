@@ -1,30 +1,30 @@
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import { isLive } from './db/window.ts'
-import { isDemoBlog } from './demo/data/fact.ts'
-import { fillDemo } from './demo/data/fill.ts'
+import { isDemoBlog } from './demo/data/demo-marker.ts'
+import { seedDemo } from './demo/data/seed-demo.ts'
 import site from './demo/site/site.ts'
 import { codeOf, StartupError } from './lib/errors.ts'
 import { plural } from './lib/plural.ts'
 import { type Config, readConfig } from './service/config.ts'
-import { databaseInWords, openServiceDatabase, type ServiceDatabase } from './service/database.ts'
-import { run } from './service/run.ts'
+import { explainStartupError, openServiceDatabase, type ServiceDatabase } from './service/database.ts'
+import { runMain } from './service/run.ts'
 import { buildService } from './service/service.ts'
 
-await run(async () => {
+await runMain(async () => {
   const config = readConfig()
   const database = await openServiceDatabase(config)
   let app: FastifyInstance | undefined
   try {
     const { siteTimeZone: timeZone } = config
-    if (database.isEmbedded) await fillDemo(database.db, { nowMs: Date.now(), timeZone })
+    if (database.isEmbedded) await seedDemo(database.db, { nowMs: Date.now(), timeZone })
     app = await buildService(config, database.connectionString)
     await app.register(site, { db: database.db, isAdopted: database.isAdopted, timeZone })
     await listen(app, config, database)
   } catch (error) {
     await app?.close()
     await database.close()
-    throw databaseInWords(error, config)
+    throw explainStartupError(error, config)
   }
   const service = app
   closeWithGrace({ logger: service.log }, async () => {

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'
 import { Kysely, PostgresDialect } from 'kysely'
 import { Pool } from 'pg'
-import { quarterOf } from '../db/count-views.ts'
+import { bucketStart } from '../db/count-views.ts'
 import { migrateToLatest } from '../db/migrate.ts'
 import type { Database } from '../db/schema.ts'
 import { startPostgres } from '../test/helpers/private-postgres.ts'
@@ -55,7 +55,7 @@ async function fill(): Promise<void> {
   await pool.query(`
     insert into posts (slug, title, url, published_at)
     select 'post-' || n, 'A post', '/posts/post-' || n, now() from generate_series(1, ${posts}) n`)
-  const nowMs = quarterOf(Date.now())
+  const nowMs = bucketStart(Date.now())
   for (let quarter = 0; quarter < quarters; quarter += 1) {
     for (let first = 1; first <= posts; first += 1_000) {
       const numbers: (string | number)[] = []

@@ -7,9 +7,9 @@ import { parseArgs } from 'node:util'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import { Pool } from 'pg'
 import { migrateToLatest } from '../db/migrate.ts'
-import { findPopularPosts } from '../db/popular-posts.ts'
+import { findPopularPosts } from '../db/ranking.ts'
 import type { Database } from '../db/schema.ts'
-import { keepWindow } from '../db/window-rollups.ts'
+import { materializeWindow } from '../db/window-rollups.ts'
 import { startPostgres } from '../test/helpers/private-postgres.ts'
 import { versionOf } from './machine.ts'
 import { createReport } from './report.ts'
@@ -131,7 +131,7 @@ try {
     await fill(pool, million * 1e6)
     if (million <= raw) await fillRaw(pool)
     for (const days of WINDOWS)
-      if (days > 1) note(key(days, 'first', million), await ms(() => keepWindow(db, { days, timeZone })))
+      if (days > 1) note(key(days, 'first', million), await ms(() => materializeWindow(db, { days, timeZone })))
     works.push(...worksOf(db, million))
   }
   await admin.query('checkpoint')

@@ -15,7 +15,11 @@ const DRAIN_MS = 60_000
  * latest.
  * @throws StartupError when Redis or the database did not answer; nothing is lost, and the next flush goes on from there.
  */
-export function flushRedis(db: Kysely<Database>, config: RedisConfig, say: (sentence: string) => void): Promise<void> {
+export function flushRedis(
+  db: Kysely<Database>,
+  config: RedisConfig,
+  print: (sentence: string) => void,
+): Promise<void> {
   const { cache, siteTimeZone: timeZone } = config
   return withRedis(
     config,
@@ -28,7 +32,7 @@ export function flushRedis(db: Kysely<Database>, config: RedisConfig, say: (sent
         drainMs: DRAIN_MS,
       })
       const { error, ...flushed } = await flusher.flush()
-      if (error === undefined || flushed.batches > 0) say(describe(flushed))
+      if (error === undefined || flushed.batches > 0) print(describe(flushed))
       if (error !== undefined) throw error
     },
     (code) =>

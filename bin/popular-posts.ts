@@ -3,12 +3,12 @@ import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import { announceChange } from '../changes/revision.ts'
 import { type MigrateOptions, POST_ID_TYPES, type PostIdType } from '../db/migrate.ts'
-import { fillDemo, removeDemo } from '../demo/data/fill.ts'
+import { removeDemo, seedDemo } from '../demo/data/seed-demo.ts'
 import { StartupError } from '../lib/errors.ts'
 import { plural } from '../lib/plural.ts'
 import { type Config, readConfig } from '../service/config.ts'
-import { databaseInWords, openServiceDatabase, type ServiceDatabase } from '../service/database.ts'
-import { run } from '../service/run.ts'
+import { explainStartupError, openServiceDatabase, type ServiceDatabase } from '../service/database.ts'
+import { runMain } from '../service/run.ts'
 import { flushRedis } from './flush.ts'
 import { importLogCommand } from './import-log/command.ts'
 import { addressOf } from './import-log/paths.ts'
@@ -34,7 +34,7 @@ program
     if (postId !== undefined && adopt !== true) command.error('error: --post-id needs --adopt')
     const migrate = adopt === true ? { adopt: { postId: postId ?? 'bigint' } } : {}
     await withDatabase({ migrate }, async ({ isAdopted }) => {
-      say(isAdopted ? 'The tables beside those of your blog are up to date.' : 'The tables are up to date.')
+      print(isAdopted ? 'The tables beside those of your blog are up to date.' : 'The tables are up to date.')
     })
   })
 
@@ -44,8 +44,8 @@ program
   .action(() =>
     withDatabase({}, async ({ db, isAdopted }, { siteTimeZone: timeZone }) => {
       if (isAdopted) throw new StartupError('Nothing was changed: the blog in DATABASE_URL has tables of its own.')
-      const isFilled = await fillDemo(db, { nowMs: Date.now(), timeZone })
-      say(
+      const isFilled = await seedDemo(db, { nowMs: Date.now(), timeZone })
+      print(
         isFilled
           ? 'The demo blog is in.'
           : 'Nothing was changed: there are posts already, or the demo blog has been here before.',
@@ -62,7 +62,7 @@ program
     const mode = soft === true ? 'soft' : 'hard'
     if (config.redisUrl === undefined) await withDatabase({}, ({ db }) => announceChange(db, mode))
     else await invalidateInRedis({ ...config, redisUrl: config.redisUrl }, mode)
-    say(`All lists are outdated (${mode}).`)
+    print(`All lists are outdated (${mode}).`)
   })
 
 program
@@ -76,7 +76,7 @@ program
       throw new StartupError(
         'REDIS_URL is not set: without Redis each service counts its own views, and there is nothing to flush from outside.',
       )
-    await withDatabase({}, ({ db }) => flushRedis(db, { ...config, redisUrl }, say))
+    await withDatabase({}, ({ db }) => flushRedis(db, { ...config, redisUrl }, print))
   })
 
 program.addCommand(
@@ -111,9 +111,9 @@ program.addCommand(
   }),
 )
 
-await run(async () => {
+await runMain(async () => {
   await program.parseAsync().catch((error: unknown) => {
-    throw databaseInWords(error, readConfig())
+    throw explainStartupError(error, readConfig())
   })
 })
 
@@ -130,6 +130,6 @@ async function withDatabase(
   }
 }
 
-function say(sentence: string): void {
+function print(sentence: string): void {
   process.stdout.write(`${sentence}\n`)
 }

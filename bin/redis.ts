@@ -22,15 +22,15 @@ export async function withRedis<T>(
   try {
     await client
       .connect()
-      .catch(sentence((code) => `Redis in REDIS_URL could not be reached (${code}): check that it runs.`))
-    return await work(client).catch(sentence(failed))
+      .catch(failWith((code) => `Redis in REDIS_URL could not be reached (${code}): check that it runs.`))
+    return await work(client).catch(failWith(failed))
   } finally {
     client.disconnect()
   }
 }
 
 /** Throws what was thrown, as a sentence. */
-function sentence(of: (code: string) => string): (error: unknown) => never {
+function failWith(of: (code: string) => string): (error: unknown) => never {
   return (error) => {
     throw new StartupError(of(codeOf(error) || 'no answer'), { cause: error })
   }

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net'
 import pg from 'pg'
-import { type Connection, clientOptions } from '../db/pool.ts'
+import { type ConnectionOptions, clientOptions } from '../db/pool.ts'
 import { codeOf } from '../lib/errors.ts'
 import { CHANNEL } from './revision.ts'
 
@@ -9,7 +9,7 @@ const RECONNECT_MS = { first: 100, longest: 5_000, refused: 60_000 }
 /** How long a server may take to close a connection. */
 const GOODBYE_MS = 500
 
-interface ListenOptions extends Connection {
+interface ListenOptions extends ConnectionOptions {
   /** Told of each notification: what was sent with it. */
   onNotice: (payload: string) => void
   /** Listening from now on, again or for the first time: what was sent before this has not been heard. */

@@ -4,8 +4,8 @@ import { codeOf } from '../lib/errors.ts'
 /** Views of one post in one quarter of an hour: as fine as time zones are, so that every zone's midnight falls on an edge. */
 export interface ViewBucket {
   postId: string | number | bigint
-  /** Start of the quarter, in milliseconds since the epoch: see {@link quarterOf}. */
-  quarterMs: number
+  /** Start of the quarter, in milliseconds since the epoch: see {@link bucketStart}. */
+  bucketStartMs: number
   /** How many views, at least 1. */
   views: number
 }
@@ -15,8 +15,8 @@ interface ViewBatch {
   timeZone: string
   nowMs: number
   buckets: readonly ViewBucket[] | (() => Promise<readonly ViewBucket[]>)
-  patienceSeconds?: number
-  onMisfit?: (error: Error) => void
+  maxReadAgeSeconds?: number
+  onDataException?: (error: Error) => void
 }
 
 const QUARTER_MS = 15 * 60 * 1000
@@ -30,10 +30,10 @@ const HOURS_KEPT_MS = 48 * 60 * 60 * 1000
 const HEAT_AHEAD_MS = 24 * 60 * 60 * 1000
 
 /** Counters stay at the greatest number that they can hold: one more view must not fail those of all other posts. */
-const MOST_VIEWS = sql`9223372036854775807`
+const MAX_VIEWS = sql`9223372036854775807`
 
 /** The start of the quarter of an hour that a moment is in, in milliseconds since the epoch. */
-export function quarterOf(timeMs: number): number {
+export function bucketStart(timeMs: number): number {
   return Math.floor(timeMs / QUARTER_MS) * QUARTER_MS
 }
 
@@ -56,13 +56,13 @@ export function quarterOf(timeMs: number): number {
  */
 export async function countBatch<DB>(
   db: Kysely<DB>,
-  { id, timeZone, nowMs, buckets, patienceSeconds = 3600, onMisfit = () => {} }: ViewBatch,
+  { id, timeZone, nowMs, buckets, maxReadAgeSeconds = 3600, onDataException = () => {} }: ViewBatch,
 ): Promise<'counted' | 'before' | 'late'> {
-  const { rows: asked } = await sql<{ at: string }>`
+  const { rows: opened } = await sql<{ at: string }>`
     select now()::text as at where not exists (select from post_views_batch where id = ${id})`.execute(db)
-  if (asked[0] === undefined) return 'before'
+  if (opened[0] === undefined) return 'before'
   const read = typeof buckets === 'function' ? await buckets() : buckets
-  const isInTime = sql`now() <= ${asked[0].at}::timestamptz + ${patienceSeconds} * interval '1 second'`
+  const isInTime = sql`now() <= ${opened[0].at}::timestamptz + ${maxReadAgeSeconds} * interval '1 second'`
   const { hourly, daily, total } = upserts({ timeZone, nowMs })
   // Each begins when the one before it has ended, as in `addViews`: in any other order two could block each other for ever.
   const after = (name: string) => sql`(select * from input where (select count(*) from ${sql.ref(name)}) >= 0)`
@@ -79,9 +79,9 @@ export async function countBatch<DB>(
     return rows[0]
   }
   const done = await count(inputOf(read)).catch((error: Error) => {
-    if (!isMisfit(error)) throw error
-    onMisfit(error)
-    return count(fittingInputOf(read))
+    if (!isDataException(error)) throw error
+    onDataException(error)
+    return count(inputByIdText(read))
   })
   if (done?.isNew === true) return 'counted'
   return done?.isInTime === true ? 'before' : 'late'
@@ -110,9 +110,9 @@ function inputOf(buckets: readonly ViewBucket[]) {
 /** As PostgreSQL writes an array of rows. By hand, because pg takes 2 ms of the process for the array of a batch. */
 function rowsOf(buckets: readonly ViewBucket[]): string {
   const times = new Map<number, string>()
-  const rows = buckets.map(({ postId, quarterMs, views }) => {
-    const time = times.get(quarterMs) ?? new Date(quarterMs).toISOString()
-    times.set(quarterMs, time)
+  const rows = buckets.map(({ postId, bucketStartMs, views }) => {
+    const time = times.get(bucketStartMs) ?? new Date(bucketStartMs).toISOString()
+    times.set(bucketStartMs, time)
     const id = String(postId)
     return /^[\w-]+$/.test(id) ? `"(${time},${id},${views})"` : asField(`(${time},${asField(id)},${views})`)
   })
@@ -120,14 +120,14 @@ function rowsOf(buckets: readonly ViewBucket[]): string {
 }
 
 /** A data exception of PostgreSQL. */
-function isMisfit(error: Error): boolean {
+function isDataException(error: Error): boolean {
   return codeOf(error).startsWith('22')
 }
 
 /** The same, of posts alone whose ids have these texts: slower by a look at all posts, and no id has to be converted. */
-function fittingInputOf(buckets: readonly ViewBucket[]) {
+function inputByIdText(buckets: readonly ViewBucket[]) {
   const ids = buckets.map(({ postId }) => String(postId))
-  const times = buckets.map(({ quarterMs }) => new Date(quarterMs).toISOString())
+  const times = buckets.map(({ bucketStartMs }) => new Date(bucketStartMs).toISOString())
   const views = buckets.map((bucket) => bucket.views)
   return sql`
     select posts.id as post_id, b.at, b.views
@@ -141,18 +141,18 @@ function upserts({ timeZone, nowMs }: { timeZone: string; nowMs: number }) {
   return {
     hourly: (input: Input) => sql`
       insert into post_views_hourly as counter (hour, post_id, views)
-      select date_trunc('hour', at, 'UTC') as hour, post_id, least(sum(views), ${MOST_VIEWS}) from ${input} as input
+      select date_trunc('hour', at, 'UTC') as hour, post_id, least(sum(views), ${MAX_VIEWS}) from ${input} as input
       where at >= ${new Date(nowMs - HOURS_KEPT_MS)}
       group by 1, 2 order by 1, 2
       on conflict (hour, post_id) do update set views = ${sumOfBoth()}`,
     daily: (input: Input) => sql`
       insert into post_views_daily as counter (day, post_id, views)
-      select (at at time zone ${timeZone})::date as day, post_id, least(sum(views), ${MOST_VIEWS}) from ${input} as input
+      select (at at time zone ${timeZone})::date as day, post_id, least(sum(views), ${MAX_VIEWS}) from ${input} as input
       group by 1, 2 order by 1, 2
       on conflict (day, post_id) do update set views = ${sumOfBoth()}`,
     total: (input: Input) => sql`
       insert into post_views_total as counter (post_id, views, heat)
-      select post_id, least(sum(views), ${MOST_VIEWS}), ${heatOfGroup()} from (
+      select post_id, least(sum(views), ${MAX_VIEWS}), ${heatOfGroup()} from (
         select *, max(x) over (partition by post_id) as max_x
         from (select *, ${heatExponent(nowMs)} as x from ${input} as input) as timed
       ) as input
@@ -162,7 +162,7 @@ function upserts({ timeZone, nowMs }: { timeZone: string; nowMs: number }) {
 }
 
 function sumOfBoth() {
-  return sql`counter.views + least(excluded.views, ${MOST_VIEWS} - counter.views)`
+  return sql`counter.views + least(excluded.views, ${MAX_VIEWS} - counter.views)`
 }
 
 /** As PostgreSQL reads a field of a row, or of an array. */

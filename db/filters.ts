@@ -1,9 +1,9 @@
 import { type Kysely, sql } from 'kysely'
-import type { Tables } from './popular-posts.ts'
+import type { Tables } from './ranking.ts'
 import { isLive } from './window.ts'
 
 /** The slugs that a list can be filtered by: those that a live post carries. */
-export interface Filters {
+export interface FilterSlugs {
   categories: string[]
   tags: string[]
   authors: string[]
@@ -13,7 +13,7 @@ export interface Filters {
  * The slugs of categories, tags and authors with a live post, in one statement. The others are secrets of the blog (log-in
  * names, drafts): to a reader they must look like slugs that do not exist.
  */
-export async function findFilters(db: Kysely<Tables>): Promise<Filters> {
+export async function findFilters(db: Kysely<Tables>): Promise<FilterSlugs> {
   const rows = await db
     .withoutPlugins()
     .with('live', (cte) => cte.selectFrom('posts').where(isLive({})).select(['posts.id', 'posts.author_id']))

@@ -1,5 +1,5 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
-import { addViews, quarterOf, type ViewBucket } from './count-views.ts'
+import { addViews, bucketStart, type ViewBucket } from './count-views.ts'
 import { canBeSlug, createPosts, findPathPosts, findPosts, linkPosts } from './logged-posts.ts'
 import type { Database } from './schema.ts'
 
@@ -80,7 +80,7 @@ export async function importChunk(db: Kysely<Database>, batch: ChunkImport): Pro
         outcome.countedBefore++
       } else {
         outcome.counted.set(slug, (outcome.counted.get(slug) ?? 0) + 1)
-        addTo(buckets, postId, quarterOf(timeMs))
+        addTo(buckets, postId, bucketStart(timeMs))
       }
     }
     if (buckets.size === 0) return outcome
@@ -91,10 +91,10 @@ export async function importChunk(db: Kysely<Database>, batch: ChunkImport): Pro
   })
 }
 
-function addTo(buckets: Map<string, ViewBucket>, postId: string, quarterMs: number): void {
-  const key = `${postId} ${quarterMs}`
+function addTo(buckets: Map<string, ViewBucket>, postId: string, bucketStartMs: number): void {
+  const key = `${postId} ${bucketStartMs}`
   const bucket = buckets.get(key)
-  if (bucket === undefined) buckets.set(key, { postId, quarterMs, views: 1 })
+  if (bucket === undefined) buckets.set(key, { postId, bucketStartMs, views: 1 })
   else bucket.views++
 }
 

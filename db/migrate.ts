@@ -9,7 +9,7 @@ import { signals } from './migrations/004-signals.ts'
 import { blogSignals } from './migrations/005-blog-signals.ts'
 import { keptWindows } from './migrations/006-kept-windows.ts'
 import { safeFunctions } from './migrations/007-safe-functions.ts'
-import { findLookAlikes } from './safe-path.ts'
+import { findShadowingObjects } from './safe-path.ts'
 
 export { POST_ID_TYPES, type PostIdType } from './migrations/001-view-counters.ts'
 
@@ -20,7 +20,7 @@ export interface MigrateOptions {
 }
 
 /** What this package keeps about a blog. */
-const kept = (postId: PostIdType): Record<string, Migration> => ({
+const counterMigrations = (postId: PostIdType): Record<string, Migration> => ({
   '001-view-counters': viewCounters(postId),
   '003-log-imports': logImports(postId),
   '004-signals': signals,
@@ -29,7 +29,7 @@ const kept = (postId: PostIdType): Record<string, Migration> => ({
 })
 
 /** The blog itself. */
-const ours: Record<string, Migration> = { '002-blog': blog, '005-blog-signals': blogSignals }
+const blogMigrations: Record<string, Migration> = { '002-blog': blog, '005-blog-signals': blogSignals }
 
 /** The tables that each migration makes. */
 const TABLES: Readonly<Record<string, readonly string[]>> = {
@@ -42,15 +42,17 @@ const TABLES: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** What the statements need: `pg_current_snapshot` and `xid8`. */
-const OLDEST = 13
+const MIN_POSTGRES_VERSION = 13
 
 async function createMigrator<DB>(db: Kysely<DB>, migrations: Record<string, Migration>): Promise<Migrator> {
   const { rows } = await sql<{ schema: string | null; version: number }>`
     select current_schema() as schema, current_setting('server_version_num')::int / 10000 as version`.execute(db)
   const schema = rows[0]?.schema
   for (const { version } of rows)
-    if (version < OLDEST)
-      throw new StartupError(`PostgreSQL ${OLDEST} or newer is needed, and the server is ${version}: use a newer one.`)
+    if (version < MIN_POSTGRES_VERSION)
+      throw new StartupError(
+        `PostgreSQL ${MIN_POSTGRES_VERSION} or newer is needed, and the server is ${version}: use a newer one.`,
+      )
   if (typeof schema !== 'string')
     throw new StartupError('No schema of the search_path exists: make it first, with "create schema".')
   const { Migrator } = await importMigrator()
@@ -67,7 +69,7 @@ async function createMigrator<DB>(db: Kysely<DB>, migrations: Record<string, Mig
 
 /** The type of post ids that the counters were made for, and whether the blog has tables of its own; `undefined`: empty. */
 async function readState<DB>(db: Kysely<DB>): Promise<{ postId: PostIdType; isAdopted: boolean } | undefined> {
-  const migrator = await createMigrator(db, { ...kept('bigint'), ...ours })
+  const migrator = await createMigrator(db, { ...counterMigrations('bigint'), ...blogMigrations })
   const all = await migrator.getMigrations()
   const executed = all.filter(({ executedAt }) => executedAt !== undefined).map(({ name }) => name)
   if (executed.length === 0) return undefined
@@ -87,15 +89,15 @@ async function expectSchema<DB>(db: Kysely<DB>): Promise<void> {
 }
 
 /** A migration is many statements of ours and of Kysely's, which a function of another role must not get into. */
-async function expectNoLookAlikes<DB>(db: Kysely<DB>): Promise<void> {
-  for (const name of await findLookAlikes(db))
+async function expectNoShadowing<DB>(db: Kysely<DB>): Promise<void> {
+  for (const name of await findShadowingObjects(db))
     throw new StartupError(
       `The ${name} would be called in place of PostgreSQL's own, with the rights of the user that migrates: drop it, and do not let other roles create in a schema of the search_path (revoke create on schema public from public).`,
     )
 }
 
 async function migrator<DB>(db: Kysely<DB>, { adopt }: MigrateOptions = {}): Promise<Migrator> {
-  await expectNoLookAlikes(db)
+  await expectNoShadowing(db)
   if (adopt !== undefined) await expectSchema(db)
   const state = (await readState(db)) ?? { postId: adopt?.postId ?? 'bigint', isAdopted: adopt !== undefined }
   if (adopt !== undefined && !state.isAdopted)
@@ -106,7 +108,10 @@ async function migrator<DB>(db: Kysely<DB>, { adopt }: MigrateOptions = {}): Pro
     throw new StartupError(
       `The counters in this schema are of posts with ids of type ${state.postId}, not ${adopt.postId}: drop the schema to begin again, without its views.`,
     )
-  return createMigrator(db, state.isAdopted ? kept(state.postId) : { ...kept(state.postId), ...ours })
+  return createMigrator(
+    db,
+    state.isAdopted ? counterMigrations(state.postId) : { ...counterMigrations(state.postId), ...blogMigrations },
+  )
 }
 
 /**

@@ -2,14 +2,14 @@ import type { PostgresPool, PostgresPoolClient } from 'kysely'
 import pg from 'pg'
 
 /** The server, and what may be given beside its URL. */
-export interface Connection {
+export interface ConnectionOptions {
   /** Of the form `postgres://user@host/database`. */
   connectionString: string
   /** Makes the password for each new connection: for tokens that run out. */
   password?: (() => string) | undefined
 }
 
-export interface PoolOptions extends Connection {
+export interface PoolOptions extends ConnectionOptions {
   /** What the connections are called in `pg_stat_activity`, unless the URL says it. Default `popular-posts`. */
   name?: string
   /** How many connections at most. Default 10. */
@@ -27,7 +27,7 @@ type Pool = PostgresPool & { options: object }
 const PROBE = { afterMs: 1_000, patienceMs: 250 }
 
 /** What the driver needs of a URL and a password beside it. The driver would take the one in the URL, none, over ours. */
-export function clientOptions({ connectionString, password }: Connection): pg.ClientConfig {
+export function clientOptions({ connectionString, password }: ConnectionOptions): pg.ClientConfig {
   if (password === undefined) return { connectionString }
   const client = new pg.Client({ connectionString })
   const { host, port, database, user, ssl } = client
@@ -65,13 +65,13 @@ export function openPool({
   async function connect(): Promise<PostgresPoolClient> {
     for (;;) {
       const client = await pool.connect()
-      const restedMs = Date.now() - (releasedAtMs.get(client) ?? Date.now())
-      if (restedMs < PROBE.afterMs || (await isAlive(client))) return lend(client)
+      const idleMs = Date.now() - (releasedAtMs.get(client) ?? Date.now())
+      if (idleMs < PROBE.afterMs || (await isAlive(client))) return wrapClient(client)
       client.release(true)
     }
   }
 
-  function lend(client: pg.PoolClient): PostgresPoolClient {
+  function wrapClient(client: pg.PoolClient): PostgresPoolClient {
     let isBroken = false
     return {
       // Kysely's own type of a result, as it declares it for pg.
@@ -105,7 +105,7 @@ async function isAlive(client: pg.PoolClient): Promise<boolean> {
     () => true,
     () => false,
   )
-  const isIt = await Promise.race([answers, tooLate])
+  const answered = await Promise.race([answers, tooLate])
   clearTimeout(timer)
-  return isIt
+  return answered
 }

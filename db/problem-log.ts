@@ -3,8 +3,8 @@ import { LRUCache } from 'lru-cache'
 import type { Clock } from '../lib/clock.ts'
 import { loggedError } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
-import type { Tables } from './popular-posts.ts'
 import { findProblems } from './problems.ts'
+import type { Tables } from './ranking.ts'
 
 /** A check reads the table of posts once, as each list does that is loaded after a change. */
 const PAUSE_MS = 10_000

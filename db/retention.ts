@@ -1,8 +1,8 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
-import { foldTouches } from './window-rollups.ts'
+import { compactDayVersions } from './window-rollups.ts'
 
 /** What {@link prune} deleted, in rows. */
-export interface Pruned {
+export interface PruneResult {
   hours: number
   days: number
   /** Ids of batches that were counted. */
@@ -41,7 +41,7 @@ const STATEMENTS_PER_TABLE = 10
 export async function prune<DB>(
   db: Kysely<DB>,
   { nowMs, timeZone, maxDays = 365 }: { nowMs: number; timeZone: string; maxDays?: number | undefined },
-): Promise<Pruned> {
+): Promise<PruneResult> {
   const now = sql`least(${new Date(nowMs)}::timestamptz, now())`
   const daysKept = Math.max(DAYS_KEPT, maxDays + SPARE_DAYS)
   const hours = await deleteSome(
@@ -57,7 +57,7 @@ export async function prune<DB>(
   )
   // No window reaches so far; the changes that a window is kept by are counted from its first day on.
   await deleteSome(db, 'post_views_touch', sql`day < (${now} at time zone ${timeZone})::date - ${daysKept}::integer`)
-  await foldTouches(db, ROWS_PER_STATEMENT)
+  await compactDayVersions(db, ROWS_PER_STATEMENT)
   const isForgotten = (at: RawBuilder<unknown>) => sql`${at} < now() - ${LEDGER_DAYS_KEPT} * interval '1 day'`
   const batches = await deleteSome(db, 'post_views_batch', isForgotten(sql`applied_at`))
   const changes = (await hasChanges(db))

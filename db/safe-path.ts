@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 
 /** Roles that may act against the current one: all but superusers, and those that may become the current one anyway. */
-export const STRANGERS = `
+export const UNTRUSTED_ROLES = `
   select oid from pg_roles
   where not rolsuper and rolname <> 'pg_database_owner' and not pg_has_role(oid, current_user, 'member')`
 
@@ -31,7 +31,7 @@ export async function withSafePath<DB, T>(db: Kysely<DB>, work: (schemas: string
  * search_path, and not part of an extension.
  * @returns some of them, as PostgreSQL names them.
  */
-export async function findLookAlikes<DB>(db: Kysely<DB>): Promise<string[]> {
+export async function findShadowingObjects<DB>(db: Kysely<DB>): Promise<string[]> {
   return db
     .withoutPlugins()
     .transaction()
@@ -46,7 +46,7 @@ export async function findLookAlikes<DB>(db: Kysely<DB>): Promise<string[]> {
             from pg_operator where oprname in (select oprname from pg_operator where oprnamespace = 'pg_catalog'::regnamespace)
           ) as named
           where namespace in (select oid from pg_namespace where nspname <> 'pg_catalog' and nspname = any (${schemas}::name[]))
-            and owner in (${sql.raw(STRANGERS)})
+            and owner in (${sql.raw(UNTRUSTED_ROLES)})
             -- Only an administrator installs extensions.
             and not exists (select from pg_depend where classid = class and objid = id and deptype = 'e')
           limit 3`.execute(trx)

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import { jsonArrayFrom } from 'kysely/helpers/postgres'
-import type { Tables } from './popular-posts.ts'
+import type { Tables } from './ranking.ts'
 import type { BlogTables } from './schema.ts'
 import { isLive } from './window.ts'
 import { inMilliseconds } from './window-query.ts'

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import { findCategories } from '../db/categories.ts'
-import { type Filters, findFilters } from '../db/filters.ts'
-import { findPopularPosts, type Tables } from '../db/popular-posts.ts'
-import { keepWindow } from '../db/window-rollups.ts'
+import { type FilterSlugs, findFilters } from '../db/filters.ts'
+import { findPopularPosts, type Tables } from '../db/ranking.ts'
+import { materializeWindow } from '../db/window-rollups.ts'
 import { createUpCheck } from '../lib/up-check.ts'
 import type { ListQuery, Settings } from '../settings/options.ts'
 
@@ -12,7 +12,7 @@ export interface Source {
   posts(query: ListQuery): Promise<readonly object[]>
   /** `undefined`: there is no list of categories. */
   categories: ((query: { days: number }) => Promise<readonly object[]>) | undefined
-  filters(): Promise<Filters>
+  filters(): Promise<FilterSlugs>
   /** Whether the database answers: see `createUpCheck`; `undefined`: there is none that we know of. */
   isUp: (() => Promise<boolean>) | undefined
 }
@@ -39,7 +39,7 @@ export function createSource(
   const posts: Source['posts'] | undefined = load ?? ours?.posts
   const categories = loadCategories ?? ours?.categories
   if (posts === undefined) throw new TypeError('Expected a load function or a database, got neither.')
-  const nothing: Filters = { categories: [], tags: [], authors: [] }
+  const nothing: FilterSlugs = { categories: [], tags: [], authors: [] }
   const counted = () => Promise.race([countViews().catch(() => {}), sleep(COUNTING_MS, undefined, { ref: false })])
   return {
     posts: (query) => counted().then(() => posts(query)),
@@ -53,7 +53,7 @@ function queriesOn(db: Kysely<Tables>, { timeZone, defaultDays }: Settings) {
   const keptDays = new Set([...KEPT_DAYS, defaultDays])
   /** Lists are the same without, and whoever may only read tables cannot. */
   async function keep({ days }: { days: number }): Promise<void> {
-    if (days > 1 && keptDays.has(days)) await keepWindow(db, { days, timeZone }).catch(() => {})
+    if (days > 1 && keptDays.has(days)) await materializeWindow(db, { days, timeZone }).catch(() => {})
   }
   return {
     posts: (query: ListQuery) => keep(query).then(() => findPopularPosts(db, { ...query, timeZone })),

@@ -3,7 +3,7 @@ import { entryKey } from '../cache/key.ts'
 import type { Answer, CachePolicy, ReadAnswer } from '../cache/options.ts'
 import { createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
-import type { Filters } from '../db/filters.ts'
+import type { FilterSlugs } from '../db/filters.ts'
 import { systemClock } from '../lib/clock.ts'
 import { nonce } from '../lib/nonce.ts'
 import type { ListQuery, Settings } from '../settings/options.ts'
@@ -188,7 +188,7 @@ export function createLists<P = Post>(
     const { value } = await cache.read(filtersKey, async () => encodeList([await source.filters()]))
     let known = decodedFilters.get(value)
     if (known === undefined) {
-      const { categories, tags, authors } = JSON.parse(Buffer.from(value).toString()) as Filters
+      const { categories, tags, authors } = JSON.parse(Buffer.from(value).toString()) as FilterSlugs
       known = { category: new Set(categories), tag: new Set(tags), author: new Set(authors) }
       decodedFilters.set(value, known)
     }

@@ -24,7 +24,7 @@ const EXAMPLE_POST = {
   totalViews: 1164,
 }
 
-/** A post of a list, as `PopularPost` of `db/popular-posts.ts`. */
+/** A post of a list, as `PopularPost` of `db/ranking.ts`. */
 export const post = {
   example: EXAMPLE_POST,
   schema: Type.Object(

@@ -25,7 +25,7 @@ export const SLOW: readonly string[] = [
   'test/db/listen.test.ts',
   'test/db/retention.test.ts',
   'test/db/trending.test.ts',
-  'test/demo/data/fill.test.ts',
+  'test/demo/data/seed-demo.test.ts',
   'test/demo/site/demo.test.ts',
   'test/demo/site/pages.test.ts',
   'test/examples.test.ts',

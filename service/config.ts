@@ -181,7 +181,7 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
   const settings = Object.fromEntries(
     Object.entries(variables)
       .filter(([name, value]) => names.includes(name) && value !== undefined && value !== '')
-      .map(([name, value]) => [name, typed(name, String(value))]),
+      .map(([name, value]) => [name, coerce(name, String(value))]),
   )
   const urls = { databaseUrl: 'DATABASE_URL', redisUrl: 'REDIS_URL', redisCluster: 'REDIS_CLUSTER' }
   const problems = [...validate(settings), ...urlProblems(settings, urls)]
@@ -256,7 +256,7 @@ function iamOf(checked: Static<typeof environment>, problems: string[]): IamConf
 }
 
 /** Digits become a number where one is expected, and true and false what they say; everything else is left for the check. */
-function typed(name: string, value: string): string | number | boolean {
+function coerce(name: string, value: string): string | number | boolean {
   const schema = (environment.properties as Record<string, { type?: string }>)[name]
   if (schema?.type === 'boolean' && (value === 'true' || value === 'false')) return value === 'true'
   return schema?.type === 'integer' && /^[0-9]{1,15}$/.test(value) ? Number(value) : value

@@ -1,8 +1,8 @@
 import type { Kysely } from 'kysely'
 import { passwordsOf } from '../aws/tokens.ts'
-import { checkViews } from '../db/adopted.ts'
 import { openEmbeddedDatabase } from '../db/embedded/database.ts'
-import { inWords } from '../db/explain-error.ts'
+import { toStartupError } from '../db/explain-error.ts'
+import { checkHostViews } from '../db/host-views.ts'
 import { expectNamesFree, isAdopted, type MigrateOptions, migrateToLatest, pendingMigrations } from '../db/migrate.ts'
 import { openDatabase } from '../db/open-database.ts'
 import type { Database } from '../db/schema.ts'
@@ -45,11 +45,11 @@ export async function openServiceDatabase(
     else await expectTables(db)
     const hasViews = await isAdopted(db)
     // Migrating comes before the views.
-    if (hasViews && migrate === undefined) await checkViews(db)
+    if (hasViews && migrate === undefined) await checkHostViews(db)
     return { db, connectionString: server.connectionString, isEmbedded, isAdopted: hasViews, close }
   } catch (error) {
     await close()
-    throw unusable(databaseInWords(error, config), config)
+    throw unusable(explainStartupError(error, config), config)
   }
 }
 
@@ -72,8 +72,8 @@ async function expectTables(db: Kysely<Database>): Promise<void> {
 }
 
 /** What the configured database has answered, as a sentence; anything else as it is. */
-export function databaseInWords(error: unknown, config: Config): unknown {
-  return inWords(error, nameOf(config))
+export function explainStartupError(error: unknown, config: Config): unknown {
+  return toStartupError(error, nameOf(config))
 }
 
 const nameOf = ({ databaseUrl }: Config) => (databaseUrl === undefined ? 'DATA_DIR' : 'DATABASE_URL')

@@ -1,6 +1,6 @@
 import createError from '@fastify/error'
 import type { FastifyInstance } from 'fastify'
-import type { Settings } from '../settings/options.ts'
+import type { Settings } from './options.ts'
 
 const SCOPE =
   "app.register(async (scope) => { await scope.register(popularPosts, { prefix: 'other', routes: '/other', … }) })"

@@ -1,8 +1,8 @@
 import createError from '@fastify/error'
 import type { Kysely } from 'kysely'
 import { Type } from 'typebox'
-import type { Filters } from '../db/filters.ts'
-import type { Tables } from '../db/popular-posts.ts'
+import type { FilterSlugs } from '../db/filters.ts'
+import type { Tables } from '../db/ranking.ts'
 import { urlProblems } from '../lib/connection-urls.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
 import type { LoadedPost } from './post-type.ts'
@@ -188,7 +188,7 @@ export interface PopularPostsOptions {
    * The slugs that your `load` can filter by: readers can find out which they are, so leave out what is not public. Without it,
    * and without `db`, every filtered list is empty.
    */
-  loadFilters?: (() => Promise<Filters>) | undefined
+  loadFilters?: (() => Promise<FilterSlugs>) | undefined
 }
 
 /** Options without a default. */

@@ -1,9 +1,9 @@
-import type { Pruned } from '../db/retention.ts'
+import type { PruneResult } from '../db/retention.ts'
 import type { Flushed } from './flusher.ts'
 
 interface FlushTimerOptions {
   flush: () => Promise<Flushed>
-  prune: () => Promise<Pruned>
+  prune: () => Promise<PruneResult>
   flushMs: number
   pruneMs?: number
   random?: () => number

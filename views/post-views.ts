@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import createError from '@fastify/error'
 import type { Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
-import { countBatch, quarterOf } from '../db/count-views.ts'
+import { bucketStart, countBatch } from '../db/count-views.ts'
 import { findLivePost } from '../db/live-post.ts'
-import type { Tables } from '../db/popular-posts.ts'
-import { type Pruned, prune as pruneCounters } from '../db/retention.ts'
+import type { Tables } from '../db/ranking.ts'
+import { type PruneResult, prune as pruneCounters } from '../db/retention.ts'
 import { systemClock } from '../lib/clock.ts'
 import { withinDeadline } from '../lib/deadline.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
@@ -56,7 +56,7 @@ export interface PostViews {
    * hour, unless `viewFlushSeconds` is 0.
    * @throws the error of the database. What was deleted before stays deleted.
    */
-  prune(): Promise<Pruned>
+  prune(): Promise<PruneResult>
   /** Returns counts since the start of the process. */
   stats(): PostViewsStats
 }
@@ -140,13 +140,14 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
   const recordView = createRecorder({
     buffer,
     dedupSeconds,
-    quarterOf,
+    bucketStart,
     now: Date.now,
   })
   const flusher = createFlusher({
     buffer: flushed,
     nonce,
-    count: (id, buckets) => countBatch(flushDb, { id, timeZone, nowMs: Date.now(), buckets, onMisfit }),
+    count: (id, buckets) =>
+      countBatch(flushDb, { id, timeZone, nowMs: Date.now(), buckets, onDataException: onMisfit }),
     rest: restAfter,
     onAside(batch, error) {
       const message = 'popular posts: a batch of views cannot be counted, it is kept and tried again in ten minutes'
@@ -226,7 +227,7 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
     return outcome
   }
 
-  async function prune(): Promise<Pruned> {
+  async function prune(): Promise<PruneResult> {
     try {
       const pruned = await pruneCounters(flushDb, { nowMs: Date.now(), timeZone, maxDays: settings.maxDays })
       troubles.pruning = false

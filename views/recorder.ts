@@ -32,14 +32,14 @@ interface RecorderOptions {
   /** The present, in milliseconds since the epoch. */
   now: () => number
   /** The start of the quarter of an hour that a moment is in. */
-  quarterOf: (timeMs: number) => number
+  bucketStart: (timeMs: number) => number
 }
 
 /** For how long a process makes pseudonyms with a salt before it asks whether that is still the one. */
 const SALT_KEPT_MS = 60_000
 
 /** Judges views, and puts those of readers into the buffer. Rejects with what the buffer answered. */
-export function createRecorder({ buffer, dedupSeconds, now, quarterOf }: RecorderOptions) {
+export function createRecorder({ buffer, dedupSeconds, now, bucketStart }: RecorderOptions) {
   const isBot = createBotMemory()
   const salts = new LRUCache<string, Buffer>({ max: 3, ttl: SALT_KEPT_MS, fetchMethod: (day) => buffer.salt(day) })
 
@@ -51,7 +51,7 @@ export function createRecorder({ buffer, dedupSeconds, now, quarterOf }: Recorde
     return buffer.add({
       visitors: [await nameIn(today), ...(await Promise.all(others.map(nameIn)))],
       postId,
-      quarterMs: quarterOf(timeMs),
+      bucketStartMs: bucketStart(timeMs),
       timeMs,
     })
   }

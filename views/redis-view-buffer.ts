@@ -154,7 +154,10 @@ export function createRedisViewBuffer({
   // A command for each view costs Redis and this process more than all the rest of recording it.
   const add = together(async (views: BufferedView[]) => {
     const seen = views.flatMap(({ visitors }) => visitors.map((visitor) => key('seen', visitor)))
-    const fields = views.flatMap(({ quarterMs, postId, visitors }) => [`${quarterMs} ${postId}`, visitors.length])
+    const fields = views.flatMap(({ bucketStartMs, postId, visitors }) => [
+      `${bucketStartMs} ${postId}`,
+      visitors.length,
+    ])
     return (await ask(() => run(ADD, [buffer, ...seen], dedupSeconds * 1000, ...fields))) as Reply
   }, MOST_ADDED_AT_ONCE)
 
@@ -202,9 +205,9 @@ const LAST_MS = Date.UTC(9999, 11, 31)
 /** A field of the buffer and its number; `undefined`: no process of ours has written it. */
 function readNumber(field: string, views: number): BufferedViews | undefined {
   const space = field.indexOf(' ')
-  const [quarterMs, postId] = [Number(field.slice(0, space)), field.slice(space + 1)]
-  const isMoment = space > 0 && Number.isInteger(quarterMs) && quarterMs >= 0 && quarterMs <= LAST_MS
+  const [bucketStartMs, postId] = [Number(field.slice(0, space)), field.slice(space + 1)]
+  const isMoment = space > 0 && Number.isInteger(bucketStartMs) && bucketStartMs >= 0 && bucketStartMs <= LAST_MS
   // PostgreSQL has no text with a NUL in it.
   const isPost = postId !== '' && !postId.includes('\0')
-  return isMoment && isPost && Number.isSafeInteger(views) && views > 0 ? { postId, quarterMs, views } : undefined
+  return isMoment && isPost && Number.isSafeInteger(views) && views > 0 ? { postId, bucketStartMs, views } : undefined
 }

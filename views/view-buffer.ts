@@ -4,7 +4,7 @@ export interface BufferedView {
   visitors: readonly [string, ...string[]]
   postId: string
   /** Start of the quarter of an hour, in milliseconds since the epoch. */
-  quarterMs: number
+  bucketStartMs: number
   /** The moment of the view, in milliseconds since the epoch. */
   timeMs: number
 }
@@ -12,7 +12,7 @@ export interface BufferedView {
 /** Views of one post in one quarter of an hour. */
 export interface BufferedViews {
   postId: string
-  quarterMs: number
+  bucketStartMs: number
   views: number
 }
 

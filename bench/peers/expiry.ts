@@ -7,7 +7,7 @@ import { sendLoad } from '../http-load.ts'
 import { createReport } from '../report.ts'
 import { inTurn, median, p99 } from '../rounds.ts'
 import { type Expiries, findExpiries } from './expiries.ts'
-import { contestants } from './peers.ts'
+import { peers } from './peers.ts'
 import { listRequest, PROCESSES, startPeers } from './start-server.ts'
 import { sendSteadily } from './steady-load.ts'
 import { versions } from './versions.ts'
@@ -63,7 +63,7 @@ function rowOf([name, runs]: [string, Run[]]): string[] {
 
 try {
   const found = new Map<string, Run[]>()
-  for (const name of positionals.length > 0 ? positionals : Object.keys(contestants)) found.set(name, [])
+  for (const name of positionals.length > 0 ? positionals : Object.keys(peers)) found.set(name, [])
   report.say(versions())
   report.say(
     `A list that expires every ${TTL_SECONDS} s; ${PROCESSES} processes, a query of 300 ms; ${perSecond} requests a second in all, evenly spaced;`,

@@ -9,7 +9,7 @@ import popularPosts from '../../index.ts'
 import { keepToCore, SERVER_CORE } from '../cores.ts'
 import { POSTS } from '../fixtures/list.ts'
 import { serve } from '../server-process.ts'
-import { contestants, OURS } from './peers.ts'
+import { OURS, peers } from './peers.ts'
 import { NO_CACHE } from './start-server.ts'
 
 const [, , name = '', redisUrl = '', judgeUrl = '', ttl = '', ...more] = process.argv
@@ -29,8 +29,8 @@ async function load(days: number): Promise<typeof POSTS> {
 /** Of lists by their window. */
 async function createPeer(): Promise<(days: number) => Promise<typeof POSTS>> {
   if (name === NO_CACHE) return async () => sleep(QUERY_MS, POSTS)
-  const create = contestants[name]
-  if (create === undefined) throw new Error(`expected one of ${Object.keys(contestants)}, got ${name}`)
+  const create = peers[name]
+  if (create === undefined) throw new Error(`expected one of ${Object.keys(peers)}, got ${name}`)
   const cache = await create({ redisUrl, ttlSeconds, staleSeconds, load: (key) => load(Number(key)) as never })
   return (days) => cache.get(String(days)) as Promise<typeof POSTS>
 }

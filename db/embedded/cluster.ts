@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { codeOf, messageOf, StartupError } from '../../lib/errors.ts'
-import { checkReach, chooseAccount, handOver, type PostgresAccount, reachableBinaries } from './account.ts'
+import { checkAccess, chownTo, detectAccount, executableBinaries, type PostgresAccount } from './account.ts'
 import { findEmbeddedPostgres, type PostgresBinaries } from './binaries.ts'
-import { isAlive } from './postmaster-pid.ts'
-import { initPostgres, type PostgresProgram } from './server.ts'
+import { isProcessAlive } from './postmaster-pid.ts'
+import { initDataFolder, type PostgresProgram } from './server.ts'
 
 /** The files of an embedded database, and the programs that work on them. */
 export interface EmbeddedCluster extends PostgresProgram {
@@ -29,15 +29,15 @@ export interface ClusterOptions {
  * @throws StartupError when the folder cannot be used, or holds the data of another major version.
  */
 export async function openCluster(options: ClusterOptions): Promise<EmbeddedCluster> {
-  const account = options.account ?? (await chooseAccount())
+  const account = options.account ?? (await detectAccount())
   const found = options.binaries ?? (await findEmbeddedPostgres())
   const directory = resolve(options.directory)
   try {
     await mkdir(directory, { recursive: true })
-    await checkReach(account, directory)
+    await checkAccess(account, directory)
     const home = join(await realpath(directory), 'postgres')
     const dataDirectory = join(home, 'data')
-    const binaries = await reachableBinaries(account, found, directory)
+    const binaries = await executableBinaries(account, found, directory)
     const created = !(await hasCluster(home)) && (await createCluster(home, { binaries, account }))
     const madeBy = (await readFile(join(dataDirectory, 'PG_VERSION'), 'utf8')).trim()
     if (madeBy !== binaries.majorVersion) {
@@ -45,7 +45,7 @@ export async function openCluster(options: ClusterOptions): Promise<EmbeddedClus
         `the data in ${home} was made by PostgreSQL ${madeBy} and this is ${binaries.majorVersion}: move that folder away to begin anew, or set DATABASE_URL to a PostgreSQL ${madeBy} that serves it`,
       )
     }
-    await handOver(account, home)
+    await chownTo(account, home)
     const password = await readFile(join(home, 'password'), 'utf8')
     return { binaries, account, dataDirectory, logFile: join(home, 'postgres.log'), password, created }
   } catch (cause) {
@@ -65,8 +65,8 @@ async function createCluster(home: string, program: PostgresProgram): Promise<bo
   try {
     const passwordFile = join(unfinished, 'password')
     await writeFile(passwordFile, randomBytes(24).toString('base64url'), { mode: 0o600 })
-    await handOver(program.account, unfinished)
-    await initPostgres({ ...program, dataDirectory: join(unfinished, 'data'), passwordFile })
+    await chownTo(program.account, unfinished)
+    await initDataFolder({ ...program, dataDirectory: join(unfinished, 'data'), passwordFile })
     await rename(unfinished, home)
     return true
   } catch (error) {
@@ -80,7 +80,8 @@ async function createCluster(home: string, program: PostgresProgram): Promise<bo
 async function removeUnfinished(home: string): Promise<void> {
   for (const name of await readdir(join(home, '..'))) {
     const [, pid] = /^postgres\.new-(\d+)-/.exec(name) ?? []
-    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(home, '..', name), { recursive: true, force: true })
+    if (pid !== undefined && !isProcessAlive(Number(pid)))
+      await rm(join(home, '..', name), { recursive: true, force: true })
   }
 }
 

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf, messageOf, StartupError } from '../../lib/errors.ts'
 import { type ClusterOptions, type EmbeddedCluster, openCluster } from './cluster.ts'
-import { isAlive, type Postmaster, readPostmaster, removeStale } from './postmaster-pid.ts'
-import { enter, NotEntered, type Presence, type PresenceOptions } from './presence.ts'
+import { isProcessAlive, type Postmaster, readPostmaster, removeStale } from './postmaster-pid.ts'
 import { makeRole, ROLE } from './role.ts'
-import { startPostgres, stopPostgres } from './server.ts'
+import { startServer, stopServer } from './server.ts'
+import { JoinError, type JoinOptions, joinServer, type ServerLease } from './server-lease.ts'
 
 /** A PostgreSQL server of our own, shared by all processes that opened the same folder. */
 export interface EmbeddedDatabase {
@@ -26,7 +26,7 @@ const STALE_AFTER_MS = 1_000
 /** What a server answers to a role that it does not have, as to a wrong password. */
 const NO_SUCH_ROLE = '28P01'
 /** Another process was faster, or the processes of a killed server are not all gone yet. */
-const COMES_BY_WAITING = /lock file "postmaster\.pid" already exists|pre-existing shared memory block/
+const TRANSIENT_ERROR = /lock file "postmaster\.pid" already exists|pre-existing shared memory block/
 
 /**
  * Opens the embedded database in a folder: durable, on a free port of 127.0.0.1, behind a password.
@@ -50,32 +50,32 @@ export async function openEmbeddedDatabase(options: EmbeddedOptions): Promise<Em
   }
 }
 
-async function close(cluster: EmbeddedCluster, presence: Presence): Promise<void> {
-  if (await presence.leave()) await stopPostgres(cluster.dataDirectory)
+async function close(cluster: EmbeddedCluster, presence: ServerLease): Promise<void> {
+  if (await presence.leave()) await stopServer(cluster.dataDirectory)
   await presence.release()
 }
 
 async function joinOrStart(
   cluster: EmbeddedCluster,
   patienceMs: number,
-): Promise<{ presence: Presence; port: number }> {
+): Promise<{ presence: ServerLease; port: number }> {
   const deadlineMs = Date.now() + patienceMs
   let absentSinceMs = Number.POSITIVE_INFINITY
   for (;;) {
     const postmaster = readPostmaster(cluster.dataDirectory)
     let problem: unknown
     try {
-      if (postmaster !== undefined && isAlive(postmaster.pid)) {
+      if (postmaster !== undefined && isProcessAlive(postmaster.pid)) {
         const { port } = postmaster
-        return { presence: await enterAsRole({ ...cluster, port }), port }
+        return { presence: await joinAsRole({ ...cluster, port }), port }
       }
-      await startPostgres(cluster)
+      await startServer(cluster)
       continue
     } catch (error) {
       problem = error
     }
-    const isAbsent = problem instanceof NotEntered && problem.state === 'absent'
-    const isWorthWaiting = problem instanceof NotEntered || COMES_BY_WAITING.test(messageOf(problem))
+    const isAbsent = problem instanceof JoinError && problem.state === 'absent'
+    const isWorthWaiting = problem instanceof JoinError || TRANSIENT_ERROR.test(messageOf(problem))
     if (!isWorthWaiting) throw problem
     if (!isAbsent) absentSinceMs = Number.POSITIVE_INFINITY
     absentSinceMs = Math.min(absentSinceMs, isAbsent ? Date.now() : absentSinceMs)
@@ -88,14 +88,14 @@ async function joinOrStart(
 }
 
 /** Enters, and makes the role first where it is not there yet: in a new folder, and in one of an older version. */
-async function enterAsRole(options: PresenceOptions): Promise<Presence> {
+async function joinAsRole(options: JoinOptions): Promise<ServerLease> {
   try {
-    return await enter(options)
+    return await joinServer(options)
   } catch (error) {
-    if (!(error instanceof NotEntered) || codeOf(error.cause) !== NO_SUCH_ROLE) throw error
+    if (!(error instanceof JoinError) || codeOf(error.cause) !== NO_SUCH_ROLE) throw error
     // What keeps it from being made keeps us from entering, and that says so.
     await makeRole(options).catch(() => undefined)
-    return enter(options)
+    return joinServer(options)
   }
 }
 

@@ -26,7 +26,7 @@ export function readPostmaster(dataDirectory: string): Postmaster | undefined {
 }
 
 /** Whether a process with this id exists, whoever's it is: after a reboot it may be anybody's. */
-export function isAlive(pid: number): boolean {
+export function isProcessAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0)
   } catch (error) {

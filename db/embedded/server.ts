@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { messageOf, StartupError } from '../../lib/errors.ts'
 import { commandAs, type PostgresAccount } from './account.ts'
 import type { PostgresBinaries } from './binaries.ts'
-import { isAlive, readPostmaster } from './postmaster-pid.ts'
+import { isProcessAlive, readPostmaster } from './postmaster-pid.ts'
 
 /** A program of PostgreSQL, and who runs it. */
 export interface PostgresProgram {
@@ -24,7 +24,7 @@ export interface InitOptions extends PostgresProgram {
 }
 
 /** Makes a data folder, UTF-8 and sorted by code point, so that it behaves the same on every machine. */
-export async function initPostgres(options: InitOptions): Promise<void> {
+export async function initDataFolder(options: InitOptions): Promise<void> {
   const { binaries, account, dataDirectory, passwordFile, isDurable = true } = options
   const args = ['-D', dataDirectory, '-U', 'postgres', '-E', 'UTF8', '--locale=C']
   if (passwordFile === undefined) args.push('-A', 'trust')
@@ -56,7 +56,7 @@ export interface StartOptions extends PostgresProgram {
  * Starts a server on 127.0.0.1 that outlives this process, and waits until it takes connections.
  * @throws StartupError with the reason that the server gave; it is not running then.
  */
-export async function startPostgres(options: StartOptions): Promise<{ pid: number; port: number }> {
+export async function startServer(options: StartOptions): Promise<{ pid: number; port: number }> {
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await freePort())
     try {
@@ -105,10 +105,10 @@ async function launch(options: StartOptions, port: number): Promise<number> {
  * Does nothing when none is running.
  * @param timeoutMs after this it is killed, and recovers from its log at the next start. Default 30,000.
  */
-export async function stopPostgres(dataDirectory: string, { timeoutMs = 30_000 } = {}): Promise<void> {
+export async function stopServer(dataDirectory: string, { timeoutMs = 30_000 } = {}): Promise<void> {
   const postmaster = readPostmaster(dataDirectory)
-  if (postmaster === undefined || !isAlive(postmaster.pid)) return
-  const isGone = () => !isAlive(postmaster.pid)
+  if (postmaster === undefined || !isProcessAlive(postmaster.pid)) return
+  const isGone = () => !isProcessAlive(postmaster.pid)
   const hasStopped = () => isGone() || readPostmaster(dataDirectory)?.identity !== postmaster.identity
   process.kill(postmaster.pid, 'SIGINT')
   if (!(await until(hasStopped, timeoutMs))) process.kill(postmaster.pid, 'SIGKILL')

@@ -1,4 +1,4 @@
-import { STRANGERS } from '../safe-path.ts'
+import { UNTRUSTED_ROLES } from '../safe-path.ts'
 import { inLiteral, SAFE_PATH } from './safe-sql.ts'
 
 /**
@@ -20,7 +20,7 @@ declare
   is_live text := format(E'(%s\\n) and %s <= statement_timestamp()', live, since);
   is_live_later text := format(E'(%s\\n) and %s > statement_timestamp() and %2$s < ''infinity''', live, since);
   -- Roles that may act against this one.
-  strangers constant oid[] := array(${STRANGERS});
+  strangers constant oid[] := array(${UNTRUSTED_ROLES});
   open_schemas constant text[] := array(
     select quote_ident(schema) from unnest(schemas) as schema
     where exists (select from unnest(strangers) as stranger where has_schema_privilege(stranger, schema, 'create'))

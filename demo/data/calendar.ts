@@ -1,4 +1,4 @@
-import { chance } from './chance.ts'
+import { seededRandom } from './seeded-random.ts'
 import type { DemoPost } from './posts.ts'
 
 export const QUARTER_MS = 15 * 60 * 1000
@@ -33,7 +33,7 @@ export function createCalendar({ nowMs, timeZone }: { nowMs: number; timeZone: s
 
 /** When a post is published, in milliseconds since the epoch: between 6 and 11 in the morning. */
 export function publishedAtMs({ slug, daysAgo }: DatedPost, { today, startOf }: Calendar): number {
-  return startOf(today - daysAgo) + (24 + Math.floor(20 * chance(slug, 'published'))) * QUARTER_MS
+  return startOf(today - daysAgo) + (24 + Math.floor(20 * seededRandom(slug, 'published'))) * QUARTER_MS
 }
 
 /** Whether a post has a date: whether it is more than a draft. */
@@ -42,6 +42,6 @@ export function isDated(post: DemoPost): post is DatedPost {
 }
 
 /** Whether a post is for everybody by now: no draft, not scheduled, not private. */
-export function isLive(post: DemoPost): post is DatedPost {
+export function isPublished(post: DemoPost): post is DatedPost {
   return isDated(post) && post.daysAgo > 0 && post.isPrivate !== true
 }

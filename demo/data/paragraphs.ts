@@ -1,4 +1,4 @@
-import { sample } from './chance.ts'
+import { sample } from './seeded-random.ts'
 
 /** What stands under a demo post's first lines: true of any walk. */
 const demoParagraphs = [

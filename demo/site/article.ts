@@ -1,9 +1,9 @@
 import { html } from 'ghtml'
 import { contours } from './contours.ts'
 import { originalOf } from './link.ts'
-import { DAYS, type FullPost } from './reader.ts'
+import { DAYS, type FullPost } from './page-data.ts'
 import { sparkline } from './sparkline.ts'
-import { type Days, inWords } from './windows.ts'
+import { type Days, describeWindow } from './windows.ts'
 
 interface Article {
   post: FullPost
@@ -31,7 +31,7 @@ export function article({ post, place, days, date, isDemo }: Article): string {
     !${text.map((paragraph) => html`<p>${paragraph}</p>`)}
     <section class="card place" aria-labelledby="place-title">
       <h2 id="place-title">Who reads this</h2>
-      <p class="big" role="status" data-place="${place ?? 0}" data-slug="${slug}">${placeInWords(place, days)}</p>
+      <p class="big" role="status" data-place="${place ?? 0}" data-slug="${slug}">${describePlace(place, days)}</p>
       <figure>!${sparkline(perDay, 'Views a day')}<figcaption>Views a day, the last ${DAYS} days</figcaption></figure>
       !${isOwn ? html`<p>You are a reader, too: your view is counted once you see this page, and once in a quarter of an hour.</p>` : ''}
       !${isDemo ? html`<p><button type="button" data-readers="${slug}">Send in 25 more readers</button> <span class="said" role="status"></span></p>` : ''}
@@ -48,9 +48,9 @@ function whereToRead(url: string): string {
   return html`<p>The post is at <code>${url}</code> on its blog. The address of the blog is not known here.</p>`
 }
 
-function placeInWords(place: number | undefined, days: Days): string {
+function describePlace(place: number | undefined, days: Days): string {
   if (place === undefined) return 'Its place is not known right now'
-  return place === 0 ? `Not among the first ${PLACES} ${inWords(days)}` : `No. ${place} ${inWords(days)}`
+  return place === 0 ? `Not among the first ${PLACES} ${describeWindow(days)}` : `No. ${place} ${describeWindow(days)}`
 }
 
 function discussion(comments: FullPost['comments'], date: (date: Date) => string): string {

@@ -2,8 +2,8 @@ import { html } from 'ghtml'
 import type { ErrorPage, Problem } from '../../routes/errors.ts'
 import type { Assets } from './assets.ts'
 import { layout } from './layout.ts'
+import type { Blog } from './page-data.ts'
 import { PAGE_HEADERS } from './page-headers.ts'
-import type { Blog } from './reader.ts'
 
 const TITLES: Record<number, string> = { 404: 'No such page', 503: 'Not right now' }
 

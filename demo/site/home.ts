@@ -1,9 +1,9 @@
 import { html } from 'ghtml'
-import type { PopularPost } from '../../db/popular-posts.ts'
+import type { PopularPost } from '../../db/ranking.ts'
 import { contours } from './contours.ts'
 import { linkTo } from './link.ts'
 import { notice } from './notice.ts'
-import { DAYS, type Latest, POSTS_A_PAGE } from './reader.ts'
+import { DAYS, type Latest, POSTS_A_PAGE } from './page-data.ts'
 import { sparkline } from './sparkline.ts'
 
 interface Home {

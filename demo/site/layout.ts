@@ -1,6 +1,6 @@
 import { html } from 'ghtml'
 import type { Assets } from './assets.ts'
-import type { Blog } from './reader.ts'
+import type { Blog } from './page-data.ts'
 
 interface Page {
   assets: Assets

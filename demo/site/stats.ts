@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { Traffic } from './history.ts'
+import type { Traffic } from './traffic-history.ts'
 
 /** What the panel shows. */
 export interface SiteStats {

@@ -8,7 +8,7 @@ export type Days = keyof typeof NAMES
 export const WINDOWS: readonly Days[] = [1, 7, 30, 365, 0]
 
 /** `of the last 7 days`, `of all time`; or with another word for `of`. */
-export function inWords(days: Days, preposition = 'of'): string {
+export function describeWindow(days: Days, preposition = 'of'): string {
   return days === 0 ? 'of all time' : `${preposition} the last ${NAMES[days]}`
 }
 

@@ -4,14 +4,14 @@ import { Kysely, PostgresDialect } from 'kysely'
 import { Pool, type QueryResultRow } from 'pg'
 import t, { type Test } from 'tap'
 import { announceChange, changesSince } from '../../changes/revision.ts'
-import { checkViews } from '../../db/adopted.ts'
-import { countBatch, quarterOf } from '../../db/count-views.ts'
+import { bucketStart, countBatch } from '../../db/count-views.ts'
+import { checkHostViews } from '../../db/host-views.ts'
 import { isAdopted, migrateToLatest, migrateToNothing, type PostIdType, pendingMigrations } from '../../db/migrate.ts'
-import { findPopularPosts } from '../../db/popular-posts.ts'
 import { findProblems } from '../../db/problems.ts'
+import { findPopularPosts } from '../../db/ranking.ts'
 import { prune } from '../../db/retention.ts'
 import type { Database } from '../../db/schema.ts'
-import { keepWindow } from '../../db/window-rollups.ts'
+import { materializeWindow } from '../../db/window-rollups.ts'
 import { readConfig } from '../../service/config.ts'
 import { openServiceDatabase } from '../../service/database.ts'
 import { createService } from '../helpers/blog.ts'
@@ -102,7 +102,7 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
     await t.test('views are counted for ids of its type', async (t) => {
       const nowMs = Date.now()
       const postIds = [ids.get('one') ?? '', postId === 'uuid' ? uuid(99) : '99']
-      const buckets = postIds.map((id) => ({ postId: id, quarterMs: quarterOf(nowMs), views: 5 }))
+      const buckets = postIds.map((id) => ({ postId: id, bucketStartMs: bucketStart(nowMs), views: 5 }))
       const batch = { id: 'first', timeZone: 'UTC', nowMs, buckets }
       t.equal(await countBatch(db, batch), 'counted')
       t.equal(await countBatch(db, batch), 'before')
@@ -199,10 +199,14 @@ t.test('a user that only runs the service needs what the document grants, and ca
     t.match(await changesSince(service, revision), { change: 'soft' })
     const nowMs = Date.now()
     const timeZone = 'UTC'
-    const views = [0, 3, 500].map((days) => ({ postId: 1, quarterMs: quarterOf(nowMs - days * 86_400_000), views: 2 }))
+    const views = [0, 3, 500].map((days) => ({
+      postId: 1,
+      bucketStartMs: bucketStart(nowMs - days * 86_400_000),
+      views: 2,
+    }))
     t.equal(await countBatch(service, { id: 'first', timeZone, nowMs, buckets: views }), 'counted')
     t.equal(await countBatch(service, { id: 'second', timeZone, nowMs, buckets: views }), 'counted')
-    await keepWindow(service, { days: 7, timeZone })
+    await materializeWindow(service, { days: 7, timeZone })
     t.match(await prune(service, { nowMs, timeZone }), { days: 1 })
     const [first] = await findPopularPosts(service, { sort: 'views', days: 7, limit: 1, timeZone })
     t.match(first, { slug: 'one', views: 8 })
@@ -259,7 +263,7 @@ t.test('ids may be text of any kind', async (t) => {
   const ids = [String.raw`a"b\c,(d)`, "it's {1}", '']
   await pool.query('insert into notes select unnest($1::text[])', [ids])
   await pool.query('create view popular_posts.posts as select id from notes')
-  const buckets = ids.map((postId, index) => ({ postId, quarterMs: 0, views: index + 1 }))
+  const buckets = ids.map((postId, index) => ({ postId, bucketStartMs: 0, views: index + 1 }))
   t.equal(await countBatch(db, { id: 'odd', timeZone: 'UTC', nowMs: Date.now(), buckets }), 'counted')
   const counted = await db.selectFrom('post_views_total').select(['post_id', 'views']).orderBy('views').execute()
   t.same(
@@ -302,7 +306,7 @@ t.test('what does not fit is one sentence', async (t) => {
   await pool.query('drop view popular_posts.authors; create view popular_posts.authors as select 1::bigint as id')
   await fails(service(), /^The views .* do not fit \(column authors\.slug does not exist\)/)
   const away = openKysely(t, 'postgres://127.0.0.1:9/nobody')
-  await t.rejects(checkViews(away), { code: 'ECONNREFUSED' }, 'no view is to blame')
+  await t.rejects(checkHostViews(away), { code: 'ECONNREFUSED' }, 'no view is to blame')
   await fails(
     openServiceDatabase(readConfig({}), { migrate: { adopt: { postId: 'bigint' } } }),
     /^The embedded database has no blog to adopt: set DATABASE_URL\.$/,

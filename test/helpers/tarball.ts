@@ -1,12 +1,12 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { checkOut, run } from './checkout.ts'
+import { checkOut, runIn } from './checkout.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
 /** Packs the package, as `npm publish` does. Answers where the tarball is. */
 export async function packPackage(t: { teardown(end: () => Promise<void>): unknown }): Promise<string> {
   const directory = await temporaryDirectory(t)
-  await run(await checkOut(t), 'npm', 'pack', '--pack-destination', directory)
+  await runIn(await checkOut(t), 'npm', 'pack', '--pack-destination', directory)
   const name = (await readdir(directory)).find((file) => file.endsWith('.tgz')) ?? ''
   return join(directory, name)
 }

@@ -1,4 +1,4 @@
-import type { Answer } from './fleet.ts'
+import type { MemberReply } from './fleet.ts'
 
 /** From its first moment to its last; not over while `untilMs` is infinite. */
 interface Span {
@@ -6,7 +6,7 @@ interface Span {
   untilMs: number
 }
 
-export interface Reading extends Answer {
+export interface JudgedRead extends MemberReply {
   slot: number
   path: string
   /** The newest version whose invalidation was confirmed before the read began. */
@@ -44,11 +44,11 @@ export function createJudge() {
   const touches = (spans: Span[], fromMs: number, untilMs: number) =>
     spans.some((span) => span.fromMs <= untilMs && span.untilMs >= fromMs)
 
-  function violate(what: string, reading: Reading): void {
+  function violate(what: string, reading: JudgedRead): void {
     violations.push(`${what}: ${JSON.stringify(reading)}`)
   }
 
-  function judge(reading: Reading): void {
+  function judge(reading: JudgedRead): void {
     const { status, version, startedAtMs, durationMs, slot, path, how, loadedAtMs, lostRedisAtMs } = reading
     const endedAtMs = startedAtMs + durationMs
     counts.reads += 1

@@ -4,7 +4,7 @@ import t from 'tap'
 import { findEmbeddedPostgres } from '../../../db/embedded/binaries.ts'
 import { explain } from '../../../db/embedded/cluster.ts'
 import { openEmbeddedDatabase } from '../../../db/embedded/database.ts'
-import { isAlive } from '../../../db/embedded/postmaster-pid.ts'
+import { isProcessAlive } from '../../../db/embedded/postmaster-pid.ts'
 import { StartupError } from '../../../lib/errors.ts'
 import { dataOf, open, pidOf, query } from '../../helpers/embedded.ts'
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
@@ -14,7 +14,7 @@ t.test('a frozen server is neither joined nor replaced: the error names its proc
   const database = await open(t, directory)
   const pid = pidOf(directory)
   process.kill(pid, 'SIGSTOP')
-  t.teardown(() => isAlive(pid) && process.kill(pid, 'SIGCONT'))
+  t.teardown(() => isProcessAlive(pid) && process.kill(pid, 'SIGCONT'))
   await t.rejects(
     openEmbeddedDatabase({ directory, patienceMs: 100 }),
     new StartupError(

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { Client } from 'pg'
 import t, { type Test } from 'tap'
 import { openCluster } from '../../../db/embedded/cluster.ts'
-import { isAlive, readPostmaster } from '../../../db/embedded/postmaster-pid.ts'
+import { isProcessAlive, readPostmaster } from '../../../db/embedded/postmaster-pid.ts'
 import { makeRole, ROLE } from '../../../db/embedded/role.ts'
-import { startPostgres, stopPostgres } from '../../../db/embedded/server.ts'
+import { startServer, stopServer } from '../../../db/embedded/server.ts'
 import { migrateToLatest, pendingMigrations } from '../../../db/migrate.ts'
 import { openDatabase } from '../../../db/open-database.ts'
 import { dataOf, open, pidOf, query } from '../../helpers/embedded.ts'
@@ -88,7 +88,7 @@ t.test('no SQL reads or writes a file, runs a program or gets more rights, and n
 t.test('a folder of an older version, in which all was the superuser’s, goes on working', async (t) => {
   const directory = await temporaryDirectory(t)
   const cluster = await openCluster({ directory })
-  const server = await startPostgres(cluster)
+  const server = await startServer(cluster)
   endWithUs(server.pid)
   const url = `postgres://postgres:${cluster.password}@127.0.0.1:${server.port}/postgres`
   const old = openDatabase(url, () => undefined)
@@ -137,9 +137,9 @@ t.test('a folder of an older version, in which all was the superuser’s, goes o
 t.test('the role is made in the server of the folder, and in no other', async (t) => {
   const directory = await temporaryDirectory(t)
   const cluster = await openCluster({ directory })
-  const { port, pid } = await startPostgres(cluster)
+  const { port, pid } = await startServer(cluster)
   endWithUs(pid)
-  t.teardown(() => stopPostgres(cluster.dataDirectory))
+  t.teardown(() => stopServer(cluster.dataDirectory))
   await makeRole({ port, password: cluster.password, dataDirectory: '/elsewhere' })
   const client = await connect(`postgres://postgres:${cluster.password}@127.0.0.1:${port}/postgres`)
   t.equal((await client.query('select from pg_roles where rolname = $1', [ROLE])).rowCount, 0)
@@ -173,5 +173,5 @@ t.test('the service, the demo and an import connect as that role only', async (t
   t.same([...users], [ROLE])
   await client.end()
   await service.stop()
-  t.equal(isAlive(pid), false)
+  t.equal(isProcessAlive(pid), false)
 })

@@ -1,9 +1,9 @@
 import t from 'tap'
-import { addViews, quarterOf } from '../../../db/count-views.ts'
+import { addViews, bucketStart } from '../../../db/count-views.ts'
 import { migrateToLatest } from '../../../db/migrate.ts'
 import { openDatabase } from '../../../db/open-database.ts'
-import { removeDemo } from '../../../demo/data/fill.ts'
-import { DAYS, POSTS_A_PAGE } from '../../../demo/site/reader.ts'
+import { removeDemo } from '../../../demo/data/seed-demo.ts'
+import { DAYS, POSTS_A_PAGE } from '../../../demo/site/page-data.ts'
 import site from '../../../demo/site/site.ts'
 import { readConfig } from '../../../service/config.ts'
 import { buildService } from '../../../service/service.ts'
@@ -152,7 +152,7 @@ t.test('a page shows the shortest window that has views, or the one in its addre
     .returning('id')
     .executeTakeFirstOrThrow()
   const count = (postId: string | number | bigint, timeMs: number) =>
-    addViews(db, { timeZone: 'UTC', nowMs, buckets: [{ postId, quarterMs: quarterOf(timeMs), views: 1 }] })
+    addViews(db, { timeZone: 'UTC', nowMs, buckets: [{ postId, bucketStartMs: bucketStart(timeMs), views: 1 }] })
   const start = async () => /data-days="(\d+)"/.exec((await (await createSite(t, { db, url })).inject('/')).body)?.[1]
   await count(hidden.id, nowMs)
   t.equal(await start(), '1', 'nothing was read that may be seen')

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { run } from '../checkout.ts'
+import { runIn } from '../checkout.ts'
 
 /** What AWS' own nodejs runtimes are made of. Not a dependency: its install script compiles curl. */
 const CLIENT = {
@@ -18,13 +18,13 @@ export async function findRuntimeClient(): Promise<string> {
   await mkdir(dirname(cache), { recursive: true })
   const work = await mkdtemp(`${cache}.new-`)
   try {
-    await run(work, 'npm', 'pack', CLIENT.name, '--ignore-scripts', '--prefer-offline', '--silent')
+    await runIn(work, 'npm', 'pack', CLIENT.name, '--ignore-scripts', '--prefer-offline', '--silent')
     const tarball = join(work, (await readdir(work))[0] ?? '')
     const integrity = createHash('sha512')
       .update(await readFile(tarball))
       .digest('base64')
     if (integrity !== CLIENT.integrity) throw new Error(`${CLIENT.name} is not what it was: ${integrity}`)
-    await run(work, 'tar', '-xzf', tarball)
+    await runIn(work, 'tar', '-xzf', tarball)
     // Of several runs at once the first wins.
     await rename(work, cache).catch(async (error: unknown) => {
       if (!(await isThere(program))) throw error

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 import { codeOf, messageOf, StartupError } from '../lib/errors.ts'
-import { findPopularPosts, type Tables } from './popular-posts.ts'
+import { findPopularPosts, type Tables } from './ranking.ts'
 
 const UNDEFINED_FUNCTION = '42883'
 const NOT_ALLOWED = '42501'
@@ -9,7 +9,7 @@ const NOT_ALLOWED = '42501'
  * Checks that the views over a blog's own tables are what our queries expect.
  * @throws StartupError that says what is missing, in PostgreSQL's words.
  */
-export async function checkViews(db: Kysely<Tables>): Promise<void> {
+export async function checkHostViews(db: Kysely<Tables>): Promise<void> {
   try {
     // Every view and every column, and not a single row.
     await findPopularPosts(db, { sort: 'views', days: 2, limit: 0, timeZone: 'UTC', category: '', tag: '', author: '' })

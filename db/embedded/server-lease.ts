@@ -3,7 +3,7 @@ import { codeOf, messageOf } from '../../lib/errors.ts'
 import { ROLE } from './role.ts'
 
 /** How one process shows the others that it uses the server: a connection that holds a shared advisory lock. */
-export interface Presence {
+export interface ServerLease {
   /**
    * Ends it.
    * @returns whether nobody else is there. Then nobody can come any more either, until `release` or the server's end.
@@ -13,7 +13,7 @@ export interface Presence {
   release(): Promise<void>
 }
 
-export interface PresenceOptions {
+export interface JoinOptions {
   port: number
   password: string
   /** Who answers on the port must be the server of this folder. */
@@ -24,7 +24,7 @@ export interface PresenceOptions {
  * Why nobody could enter: `absent`, there is no server of ours on that port; `busy`, it is there and takes nobody now
  * (starting, stopping, frozen).
  */
-export class NotEntered extends Error {
+export class JoinError extends Error {
   readonly state: 'absent' | 'busy'
   constructor(state: 'absent' | 'busy', cause: unknown) {
     super(messageOf(cause), { cause })
@@ -44,24 +44,24 @@ const RETRY_MS = 500
  * crashed backend ends them all), the process enters again by itself.
  * @throws NotEntered
  */
-export async function enter(options: PresenceOptions): Promise<Presence> {
+export async function joinServer(options: JoinOptions): Promise<ServerLease> {
   let client = await connect(options)
   let hasLeft = false
   let timer: NodeJS.Timeout | undefined
-  let returning: Promise<void> | undefined
+  let rejoining: Promise<void> | undefined
 
   const watch = (connected: Client) => {
     client = connected
     client.removeAllListeners('error')
     // Ending is what a server does in the end; what it says of it (57P01) is of no use to anyone.
-    client.on('error', scheduleReturn).once('end', scheduleReturn)
+    client.on('error', scheduleRejoin).once('end', scheduleRejoin)
   }
-  const scheduleReturn = () => {
-    if (!hasLeft) timer ??= setTimeout(comeBack, RETRY_MS).unref()
+  const scheduleRejoin = () => {
+    if (!hasLeft) timer ??= setTimeout(rejoin, RETRY_MS).unref()
   }
-  const comeBack = () => {
+  const rejoin = () => {
     timer = undefined
-    returning = connect(options).then(watch, scheduleReturn)
+    rejoining = connect(options).then(watch, scheduleRejoin)
   }
   watch(client)
 
@@ -69,7 +69,7 @@ export async function enter(options: PresenceOptions): Promise<Presence> {
     async leave() {
       hasLeft = true
       clearTimeout(timer)
-      await returning
+      await rejoining
       const again = async () => {
         client = await connect(options)
         return isLast(client)
@@ -92,7 +92,7 @@ async function isLast(client: Client): Promise<boolean> {
   return rows[0]?.got === true
 }
 
-async function connect({ port, password, dataDirectory }: PresenceOptions): Promise<Client> {
+async function connect({ port, password, dataDirectory }: JoinOptions): Promise<Client> {
   const client = new Client({
     host: '127.0.0.1',
     port,
@@ -111,12 +111,12 @@ async function connect({ port, password, dataDirectory }: PresenceOptions): Prom
       `select current_setting('data_directory') as directory, pg_try_advisory_lock_shared(${LOCK}) as entered`,
     )
     const isThere = rows.some(({ directory }) => directory === dataDirectory)
-    if (!isThere) throw new NotEntered('absent', 'another PostgreSQL server is on that port')
+    if (!isThere) throw new JoinError('absent', 'another PostgreSQL server is on that port')
     if (rows.some(({ entered }) => entered)) return client
-    throw new NotEntered('busy', 'the server is being stopped')
+    throw new JoinError('busy', 'the server is being stopped')
   } catch (error) {
     await client.end()
-    throw error instanceof NotEntered ? error : new NotEntered(isOurs(error) ? 'busy' : 'absent', error)
+    throw error instanceof JoinError ? error : new JoinError(isOurs(error) ? 'busy' : 'absent', error)
   }
 }
 

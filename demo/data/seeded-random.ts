@@ -2,7 +2,7 @@
  * A number in [0, 1) that looks random and is always the same for the same words: what the demo has for dice.
  * FNV-1a, then the finalizer of MurmurHash3: without it, words that differ in their last letter would get similar numbers.
  */
-export function chance(...words: readonly (string | number)[]): number {
+export function seededRandom(...words: readonly (string | number)[]): number {
   let hash = 0x811c9dc5
   for (const byte of Buffer.from(words.join(' '))) hash = Math.imul(hash ^ byte, 0x01000193)
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
@@ -12,10 +12,10 @@ export function chance(...words: readonly (string | number)[]): number {
 
 /** So many of the items, none twice, in an order that `seed` decides. */
 export function sample(items: readonly string[], count: number, seed: string): string[] {
-  return items.toSorted((a, b) => chance(seed, a) - chance(seed, b)).slice(0, count)
+  return items.toSorted((a, b) => seededRandom(seed, a) - seededRandom(seed, b)).slice(0, count)
 }
 
 /** The item that `seed` decides. */
 export function pick(items: readonly string[], seed: string): string {
-  return items.reduce((best, item) => (chance(seed, item) > chance(seed, best) ? item : best))
+  return items.reduce((best, item) => (seededRandom(seed, item) > seededRandom(seed, best) ? item : best))
 }

@@ -8,7 +8,7 @@ import { type DemoPost, demoPosts } from './posts.ts'
 import { demoViews } from './views.ts'
 
 /** The demo posts with the ids that they got. */
-type FilledPosts = readonly { id: string | number | bigint; post: DemoPost }[]
+type SeededPosts = readonly { id: string | number | bigint; post: DemoPost }[]
 
 /**
  * Fills an empty blog with the demo: posts, comments and 400 days of views that end at `nowMs`.
@@ -19,7 +19,7 @@ type FilledPosts = readonly { id: string | number | bigint; post: DemoPost }[]
  * @returns whether it was filled; `false`, with nothing changed, when there is a post already or a demo was ever here.
  * @throws RangeError for a zone that does not exist, and what PostgreSQL answered; nothing is filled then.
  */
-export async function fillDemo(
+export async function seedDemo(
   db: Kysely<Database>,
   { nowMs, timeZone }: { nowMs: number; timeZone: string },
 ): Promise<boolean> {
@@ -112,7 +112,7 @@ async function insertNamed(
 }
 
 /** The oldest first: ids grow with time, as those of a real blog do. */
-async function insertPosts(trx: Kysely<Database>, calendar: Calendar): Promise<FilledPosts> {
+async function insertPosts(trx: Kysely<Database>, calendar: Calendar): Promise<SeededPosts> {
   const rows = await trx
     .insertInto('posts')
     .values((eb) =>
@@ -135,7 +135,7 @@ async function insertPosts(trx: Kysely<Database>, calendar: Calendar): Promise<F
 
 async function insertLinks(
   trx: Kysely<Database>,
-  filled: FilledPosts,
+  filled: SeededPosts,
   table: 'post_categories' | 'post_tags',
   column: 'category_id' | 'tag_id',
   named: 'categories' | 'tags',
@@ -150,7 +150,7 @@ async function insertLinks(
 }
 
 /** Oldest first, as they came in. */
-async function insertComments(trx: Kysely<Database>, filled: FilledPosts, calendar: Calendar): Promise<void> {
+async function insertComments(trx: Kysely<Database>, filled: SeededPosts, calendar: Calendar): Promise<void> {
   const comments = filled.flatMap(({ id, post }) =>
     demoComments(post, calendar).map(({ author, body, isApproved, createdAt }) => ({
       post_id: id,

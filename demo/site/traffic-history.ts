@@ -7,7 +7,7 @@ export interface Traffic {
 const SECONDS = 60
 
 /** What two counters grew by in each of the last 60 seconds, the oldest first. `sample` is called once a second. */
-export function createHistory(read: () => Traffic) {
+export function createTrafficHistory(read: () => Traffic) {
   const grown: Traffic[] = Array.from({ length: SECONDS }, () => ({ requests: 0, queries: 0 }))
   let last = read()
   return {

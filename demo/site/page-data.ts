@@ -1,21 +1,21 @@
 import type { Kysely } from 'kysely'
-import { shortestWindow } from '../../db/narrowest-window.ts'
 import type { Database } from '../../db/schema.ts'
+import { shortestWindow } from '../../db/shortest-window.ts'
 import { latestPosts, type SiteComment, type SitePost, siteComments, sitePost } from '../../db/site-posts.ts'
 import { viewsPerDay } from '../../db/views-per-day.ts'
 import { demoBlog } from '../data/content.ts'
-import { hasDemo, isDemoBlog } from '../data/fact.ts'
+import { hasDemo, isDemoBlog } from '../data/demo-marker.ts'
 import { demoText } from '../data/paragraphs.ts'
-import { keep } from './keep.ts'
+import { cached } from './cached.ts'
 import { type Days, WINDOWS } from './windows.ts'
 
-export interface ReaderOptions {
+export interface PageDataOptions {
   db: Kysely<Database>
   timeZone: string
   /** The blog has tables of its own: see `docs/adopting.md`. */
   isAdopted: boolean
   /** For how long the answers of the database are kept. */
-  keptMs: number
+  ttlMs: number
 }
 
 export interface Blog {
@@ -39,7 +39,7 @@ export interface FullPost extends SitePost {
   perDay: number[]
 }
 
-export type Reader = ReturnType<typeof createReader>
+export type PageData = ReturnType<typeof createPageData>
 
 export const POSTS_A_PAGE = 8
 export const DAYS = 30
@@ -51,11 +51,11 @@ const UNKNOWN_BLOG: Blog = { name: 'Popular posts', tagline: 'Out of the cache.'
  * What pages show, from the database: kept for a moment, and for as long as the database does not answer.
  * Each rejects with what the database said when there is nothing kept.
  */
-export function createReader({ db, timeZone, isAdopted, keptMs }: ReaderOptions) {
+export function createPageData({ db, timeZone, isAdopted, ttlMs }: PageDataOptions) {
   const none = () => new Array<number>(DAYS).fill(0)
 
   let lastBlog = UNKNOWN_BLOG
-  const blog = keep({ max: 1, keptMs }, async (): Promise<Blog> => {
+  const blog = cached({ max: 1, ttlMs: ttlMs }, async (): Promise<Blog> => {
     const isDemo = !isAdopted && (await isDemoBlog(db))
     const perDay = (await viewsPerDay(db, { days: DAYS, timeZone })).get('all') ?? none()
     lastBlog = {
@@ -66,14 +66,14 @@ export function createReader({ db, timeZone, isAdopted, keptMs }: ReaderOptions)
     return lastBlog
   })
 
-  const latest = keep({ max: 20, keptMs }, async (page): Promise<Latest> => {
+  const latest = cached({ max: 20, ttlMs: ttlMs }, async (page): Promise<Latest> => {
     const { posts, total } = await latestPosts(db, { limit: POSTS_A_PAGE, offset: (Number(page) - 1) * POSTS_A_PAGE })
     const postIds = posts.map(({ id }) => id)
     const perDay = await viewsPerDay(db, { days: DAYS, timeZone, postIds })
     return { posts: posts.map((post) => ({ ...post, perDay: perDay.get(post.id) ?? none() })), total }
   })
 
-  const post = keep({ max: 500, keptMs }, async (slug): Promise<{ found: FullPost | undefined }> => {
+  const post = cached({ max: 500, ttlMs: ttlMs }, async (slug): Promise<{ found: FullPost | undefined }> => {
     const found = await sitePost(db, slug)
     if (found === undefined) return { found }
     const [comments, perDay] = await Promise.all([
@@ -85,7 +85,7 @@ export function createReader({ db, timeZone, isAdopted, keptMs }: ReaderOptions)
     return { found: { ...found, isOwn, text, comments, perDay: perDay.get(found.id) ?? none() } }
   })
 
-  const start = keep({ max: 1, keptMs }, async (): Promise<{ days: Days | undefined }> => {
+  const start = cached({ max: 1, ttlMs: ttlMs }, async (): Promise<{ days: Days | undefined }> => {
     return { days: await shortestWindow(db, { windows: WINDOWS, timeZone }) }
   })
 

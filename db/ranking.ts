@@ -8,7 +8,7 @@ import { inMilliseconds } from './window-query.ts'
 export type Tables = BlogTables & CounterTables
 
 /** What a popular posts list is of. Slugs that name nothing give an empty list. */
-export interface PopularPostsQuery extends WindowQuery {
+export interface RankingQuery extends WindowQuery {
   /** `views`: by views in the window. `trending`: by heat, the views of about the last day weighing most. */
   sort: 'views' | 'trending'
   /** At most so many posts. */
@@ -47,7 +47,7 @@ export interface PopularPost {
  * Posts without a view come last; the list is shorter than `limit` only when there are no more live posts.
  * Views and comments are counted apart from each other: two one-to-many joins in one sum would multiply them.
  */
-export async function findPopularPosts(db: Kysely<Tables>, query: PopularPostsQuery): Promise<PopularPost[]> {
+export async function findPopularPosts(db: Kysely<Tables>, query: RankingQuery): Promise<PopularPost[]> {
   const rows = await db
     // A host's Kysely may rename columns; what we select is named as we read it.
     .withoutPlugins()
@@ -56,7 +56,7 @@ export async function findPopularPosts(db: Kysely<Tables>, query: PopularPostsQu
       const posts = cte
         .selectFrom('posts')
         .where(isLive(query))
-        .where(carries(query))
+        .where(matchesFilters(query))
         .leftJoin('windowed', 'windowed.post_id', 'posts.id')
         .leftJoin('post_views_total as total', 'total.post_id', 'posts.id')
       const score = query.sort === 'trending' ? sql<number>`total.heat` : sql<number>`coalesce(windowed.views, 0)`
@@ -149,7 +149,7 @@ export async function findPopularPosts(db: Kysely<Tables>, query: PopularPostsQu
 }
 
 /** True of the posts that carry the category, the tag and the author that were asked for. */
-function carries({ category, tag, author }: PopularPostsQuery) {
+function matchesFilters({ category, tag, author }: RankingQuery) {
   const conditions = [sql<boolean>`true`]
   if (category !== undefined) {
     conditions.push(sql`exists (

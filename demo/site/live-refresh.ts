@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { PopularPostsQuery } from '../../lists/query.ts'
 
-interface PulseOptions {
+interface LiveRefreshOptions {
   /** What is refreshed. */
   lists: () => readonly PopularPostsQuery[]
   /** Asked when views have come in. */
@@ -13,14 +13,14 @@ interface PulseOptions {
  * as old as their time to live allows. A demo must be seen to move.
  * @returns what is to be called now and then; it never rejects.
  */
-export function createPulse(
+export function createLiveRefresh(
   { postViews, popularPosts }: Pick<FastifyInstance, 'postViews' | 'popularPosts'>,
-  { lists, isWanted }: PulseOptions,
+  { lists, isWanted }: LiveRefreshOptions,
 ) {
   const seen = { counted: 0, flushed: 0 }
-  let beating: Promise<void> | undefined
+  let running: Promise<void> | undefined
 
-  async function beat(): Promise<void> {
+  async function tick(): Promise<void> {
     const { counted } = postViews.stats()
     // Others count views too: the timer, and whoever loads a list.
     if (counted === seen.counted && postViews.stats().flushed === seen.flushed) return
@@ -32,12 +32,12 @@ export function createPulse(
   }
 
   return (): Promise<void> => {
-    beating ??= beat()
+    running ??= tick()
       // Told of by whoever failed; the next beat tries again.
       .catch(() => undefined)
       .finally(() => {
-        beating = undefined
+        running = undefined
       })
-    return beating
+    return running
   }
 }
