@@ -1,4 +1,5 @@
 // Makes build/lambda/: what is deployed to AWS Lambda. See docs/deploy.md.
+import { readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,7 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Modules that a bundle has other ones for: see `precompile`. */
 const REPLACED_PACKAGES = /^@fastify\/(?:ajv-compiler|fast-json-stringify-compiler)$/
-const REPLACED_FILES = /\/(?:routes|settings)\/compile\.ts$/
+const REPLACED_FILES = /\/(?:(?:routes|settings)\/compile|db\/sql-files)\.ts$/
 
 /** Fastify has compilers at hand for routes that bring none. */
 const NONE = `module.exports = () => () => { throw new Error('Expected every route to bring its compilers.') }`
@@ -28,6 +29,9 @@ function replaceCompilers({ validators, settings }: Precompiled): Plugin {
       const known = ${known(settings)}
       export const compileSettings = (schema) =>
         known[createHash('sha256').update(JSON.stringify(schema)).digest('base64url')]()`,
+    'db/sql-files.ts': `
+      const known = ${JSON.stringify(sqlFiles())}
+      export const readSqlFile = (path) => known[path]`,
   }
   return {
     name: 'replace-compilers',
@@ -37,6 +41,14 @@ function replaceCompilers({ validators, settings }: Precompiled): Plugin {
       onLoad({ filter: REPLACED_FILES }, ({ path }) => ({ contents: contents[relative(root, path)] ?? '' }))
     },
   }
+}
+
+/** The texts of the functions that migrations create, by their paths in `db/`. */
+function sqlFiles(): Record<string, string> {
+  const names = readdirSync(`${root}db/migrations`).filter((name) => name.endsWith('.sql'))
+  return Object.fromEntries(
+    names.map((name) => [`migrations/${name}`, readFileSync(`${root}db/migrations/${name}`, 'utf8')]),
+  )
 }
 
 /** The code of a CommonJS module as the body of a function that answers what it exports. */

@@ -147,12 +147,6 @@ export async function expectNamesFree<DB>(db: Kysely<DB>, options?: MigrateOptio
   if (taken.length > 0) throw new NamesTaken(taken)
 }
 
-/** Takes every migration back, newest first: all tables of this package are dropped, with what they hold. */
-export async function migrateToNothing<DB>(db: Kysely<DB>): Promise<string[]> {
-  const { NO_MIGRATIONS } = await importMigrator()
-  return namesOf(await (await migrator(db)).migrateTo(NO_MIGRATIONS))
-}
-
 /** The names of the migrations that have not run on this database, oldest first. Changes nothing. */
 export async function pendingMigrations<DB>(db: Kysely<DB>, options?: MigrateOptions): Promise<string[]> {
   const all = await (await migrator(db, options)).getMigrations()

@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -56,6 +57,8 @@ try {
   const args = [tsc, '-p', 'tsconfig.build.json', '--outDir', folder]
   const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' })
   if (status === 0) {
+    for (const file of filesIn(join(root, 'db')))
+      if (file.endsWith('.sql')) copyFileSync(join(root, 'db', file), join(folder, 'db', file))
     // npm marks a command when it links it, and not again.
     chmodSync(join(folder, 'bin', 'popular-posts.js'), 0o755)
     install(folder)

@@ -1,4 +1,5 @@
 import { Client } from 'pg'
+import { readSqlFile } from '../sql-files.ts'
 
 /** The role that everything connects as: no superuser, it owns what is in the database. */
 export const ROLE = 'popular_posts_service'
@@ -37,45 +38,9 @@ export async function makeRole({ port, password, dataDirectory }: RoleOptions): 
     await client.query(`select pg_advisory_xact_lock(${LOCK})`)
     const { rows } = await client.query<{ directory: string }>(`select current_setting('data_directory') as directory`)
     if (rows[0]?.directory !== dataDirectory) return
-    await client.query(MAKE)
+    await client.query(readSqlFile('embedded/make-role.sql'))
     await client.query('commit')
   } finally {
     await client.end()
   }
 }
-
-const MAKE = `
-do $$
-declare
-  superuser constant oid := (select oid from pg_authid where rolname = 'postgres');
-  owned text;
-begin
-  if not exists (select from pg_roles where rolname = '${ROLE}') then create role ${ROLE}; end if;
-  execute format('alter role ${ROLE} login password %L', (select rolpassword from pg_authid where oid = superuser));
-  -- To see which folder the server has: see presence.ts.
-  grant pg_read_all_settings to ${ROLE};
-  alter database postgres owner to ${ROLE};
-  for owned in
-    with object as (
-      select case relkind when 'S' then 'sequence' else 'table' end as kind, oid::regclass::text as name,
-        'pg_class'::regclass as class, oid, relnamespace as schema, relowner as owner
-      from pg_class where relkind in ('r', 'p', 'v', 'm', 'f', 'S')
-      union all
-      select 'routine', oid::regprocedure::text, 'pg_proc'::regclass, oid, pronamespace, proowner from pg_proc
-      union all
-      select 'type', oid::regtype::text, 'pg_type'::regclass, oid, typnamespace, typowner from pg_type
-      where typtype in ('c', 'd', 'e', 'r')
-      union all
-      select 'schema', oid::regnamespace::text, 'pg_namespace'::regclass, oid, oid, nspowner from pg_namespace
-    )
-    select format('%s %s', kind, name) from object
-    where owner = superuser and schema::regnamespace::text !~ '^(pg_|information_schema)'
-      -- What belongs to a column, a table, a type or an extension goes with that.
-      and not exists (select from pg_depend where classid = class and objid = object.oid and objsubid = 0
-        and (deptype in ('i', 'e') or deptype = 'a' and kind = 'sequence'))
-  loop
-    execute format('alter %s owner to ${ROLE}', owned);
-  end loop;
-  alter role postgres nologin;
-end
-$$`

@@ -40,9 +40,4 @@ export const viewCounters = (postId: PostIdType): Migration => ({
       .addColumn('applied_at', 'timestamptz', (column) => column.notNull().defaultTo(sql`now()`))
       .execute()
   },
-  async down(db: Kysely<unknown>) {
-    for (const table of ['post_views_batch', 'post_views_total', 'post_views_daily', 'post_views_hourly']) {
-      await db.schema.dropTable(table).execute()
-    }
-  },
 })

@@ -16,7 +16,4 @@ export const logImports = (postId: PostIdType): Migration => ({
       .execute()
     await db.schema.createIndex('post_views_log_chunk_before_idx').on('post_views_log_chunk').column('before').execute()
   },
-  async down(db: Kysely<unknown>) {
-    await db.schema.dropTable('post_views_log_chunk').execute()
-  },
 })

@@ -13,9 +13,6 @@ export const blogSignals: Migration = {
     await watch(db, 'comments', { live: 'is_approved', columns: '{post_id}' })
     for (const table of TABLES.slice(2)) await watch(db, table)
   },
-  async down(db: Kysely<unknown>) {
-    for (const table of TABLES) await sql`select popular_posts_unwatch(${table}::regclass)`.execute(db)
-  },
 }
 
 interface Watched {
@@ -25,7 +22,7 @@ interface Watched {
   columns?: string
 }
 
-/** With all arguments, in their own types: see `safe-sql.ts`. */
+/** With all arguments, in their own types: see `functions.ts`. */
 async function watch(
   db: Kysely<unknown>,
   table: string,

@@ -45,10 +45,4 @@ export const keptWindows = (postId: PostIdType): Migration => ({
         for each statement execute function popular_posts_touch()`.execute(db)
     }
   },
-  async down(db: Kysely<unknown>) {
-    for (const event of ['insert', 'update', 'delete'])
-      await sql`drop trigger ${sql.ref(`popular_posts_touch_${event}`)} on post_views_daily`.execute(db)
-    await sql`drop function popular_posts_touch`.execute(db)
-    for (const table of ['post_views_window', 'post_views_touch']) await db.schema.dropTable(table).execute()
-  },
 })

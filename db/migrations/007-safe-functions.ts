@@ -2,8 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import { messageOf } from '../../lib/errors.ts'
 import type { Migration } from '../kysely-migrator.ts'
 import { withSafePath } from '../safe-path.ts'
-import { SAFE_PATH } from './safe-sql.ts'
-import { installSignalFunctions } from './signal-functions.ts'
+import { createFunction, installChangeFunctions, SAFE_PATH } from './functions.ts'
 
 /**
  * Replaces the functions of earlier versions, which another role could have its own functions called by, and the trigger
@@ -23,37 +22,19 @@ export const safeFunctions: Migration = {
     const { rows } = await sql<{ schema: string }>`select quote_ident(current_schema()::text) as schema`.execute(db)
     for (const { schema } of rows)
       await withSafePath(db, async () => {
-        await installSignalFunctions(db, schema, 'create or replace')
+        await installChangeFunctions(db, schema, 'create or replace')
         await replaceWatchers(db, schema)
-        await sql.raw(touchFunction(schema)).execute(db)
+        await createFunction('touch', schema, 'create or replace').execute(db)
       })
     for (const table of TRUNCATED)
       await sql`
         create trigger popular_posts_touch_truncate after truncate on ${sql.table(table)}
         for each statement execute function popular_posts_touch()`.execute(db)
   },
-  /** The functions stay: those before them were not safe, and `004-signals` and `006-kept-windows` drop them. */
-  async down(db: Kysely<unknown>) {
-    for (const table of TRUNCATED)
-      await sql`drop trigger popular_posts_touch_truncate on ${sql.table(table)}`.execute(db)
-    await db.schema.dropTable('popular_posts_watch_failure').execute()
-  },
 }
 
 /** What kept sums are sums of, and what they are named by. */
 const TRUNCATED = ['post_views_daily', 'post_views_touch']
-
-const touchFunction = (schema: string) => `
-create or replace function ${schema}.popular_posts_touch() returns trigger language plpgsql ${SAFE_PATH} as $function$
-begin
-  if tg_op = 'TRUNCATE' then
-    delete from ${schema}.post_views_window;
-  else
-    insert into ${schema}.post_views_touch (day, times) select distinct day, 1 from touched;
-  end if;
-  return null;
-end
-$function$`
 
 interface Watcher {
   name: string
