@@ -33,10 +33,10 @@ await runMain(async () => {
   })
 })
 
-/** Listens, and says so. */
+/** Listens, and prints the greeting. */
 async function listen(app: FastifyInstance, config: Config, database: ServiceDatabase): Promise<void> {
   const { host, port, logLevel } = config
-  // Fastify's own line would come before anything we could say.
+  // Fastify's own log line would come before the greeting.
   app.log.level = 'silent'
   try {
     const address = await app.listen({ host, port })
@@ -45,8 +45,8 @@ async function listen(app: FastifyInstance, config: Config, database: ServiceDat
   } catch (error) {
     const code = codeOf(error)
     const sentences: Record<string, string> = {
-      EADDRINUSE: `Port ${port} on ${host} is taken by another program: end that one, or choose another port, such as PORT=${port + 1} npm start.`,
-      EACCES: `Port ${port} needs more rights than this user has: choose one above 1023, such as PORT=3000 npm start.`,
+      EADDRINUSE: `Port ${port} on ${host} is in use by another program: stop that program, or choose another port, such as PORT=${port + 1} npm start.`,
+      EACCES: `Port ${port} needs more rights than this user has: choose a port above 1023, such as PORT=3000 npm start.`,
     }
     const sentence =
       sentences[code] ?? `HOST ${host} is not an address of this machine (${code}): try HOST=127.0.0.1 npm start.`
@@ -54,7 +54,7 @@ async function listen(app: FastifyInstance, config: Config, database: ServiceDat
   }
 }
 
-/** What runs, where, on what data, and what to try next. */
+/** The text printed at the start: the address, the data, and commands to try. */
 async function greeting(
   { db, isEmbedded, isAdopted }: ServiceDatabase,
   { dataDir }: Config,

@@ -24,7 +24,7 @@ export interface LoggedView {
   timeMs: number
 }
 
-export interface ChunkImport {
+interface ChunkImport {
   chunk: LogChunk
   views: readonly LoggedView[]
   timeZone: string

@@ -91,7 +91,7 @@ export async function createPosts(
 }
 
 /** `xvfb-firefox` -> `Xvfb firefox`. A slug of nothing but dashes is its own title. */
-export function titleOf(slug: string): string {
+function titleOf(slug: string): string {
   const words = slug.replace(/[-_+\s]+/g, ' ').trim()
   return words === '' ? slug : words.replace(/^./u, (first) => first.toUpperCase())
 }

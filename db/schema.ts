@@ -1,7 +1,7 @@
 import type { ColumnType, Generated } from 'kysely'
 
 /** A `bigint` column: PostgreSQL drivers hand it out as a string, a number or a bigint, and take any of them. */
-export type BigInteger = ColumnType<string | number | bigint, string | number | bigint, string | number | bigint>
+type BigInteger = ColumnType<string | number | bigint, string | number | bigint, string | number | bigint>
 type GeneratedBigInteger = ColumnType<string | number | bigint, never, never>
 type Timestamp = ColumnType<Date, Date | string, Date | string>
 type GeneratedTimestamp = ColumnType<Date, Date | string | undefined, Date | string>

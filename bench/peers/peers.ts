@@ -11,12 +11,12 @@ import { Redis } from 'ioredis'
 import popularPosts from '../../index.ts'
 
 /** What every cache here is asked to do, by key. */
-export interface Peer {
+interface Peer {
   get(key: string): Promise<unknown>
   invalidate(key: string): Promise<unknown>
 }
 
-export interface PeerOptions {
+interface PeerOptions {
   redisUrl: string
   load: (key: string) => Promise<{ version: string }[]>
   ttlSeconds: number

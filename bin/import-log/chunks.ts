@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto'
 import type { LogChunk } from '../../db/log-imports.ts'
 
 /** A stretch of a log, and how far the log has been hashed before it. */
-export interface OpenChunk extends LogChunk {
+interface OpenChunk extends LogChunk {
   isFull(): boolean
   /** Adds a line, without its line end. */
   add(line: Buffer): void

@@ -4,7 +4,7 @@ import type { Readable, Writable } from 'node:stream'
 import { Command } from 'commander'
 import type { Kysely, Transaction } from 'kysely'
 import type { Database } from '../../db/schema.ts'
-import { asError } from './as-error.ts'
+import { messageOf } from '../../lib/errors.ts'
 import { formatSummary } from './format-summary.ts'
 import { importLog, type Summary } from './import-log.ts'
 import { parseBaseUrl } from './paths.ts'
@@ -12,7 +12,7 @@ import { createProgress } from './progress.ts'
 import { compilePostPattern, type PostPattern } from './slug.ts'
 
 /** What the command needs of the program around it. */
-export interface ImportLogContext {
+interface ImportLogContext {
   /** Opens the migrated database: once, when the arguments are known to be right. The command closes it. */
   openDatabase(): Promise<ImportLogDatabase>
   stdin: Readable & { isTTY?: boolean }
@@ -22,7 +22,7 @@ export interface ImportLogContext {
   nowMs(): number
 }
 
-export interface ImportLogDatabase {
+interface ImportLogDatabase {
   db: Kysely<Database>
   /** The site's IANA time zone. */
   timeZone: string
@@ -100,7 +100,7 @@ async function run(context: ImportLogContext, file: string | undefined, flags: F
     }
     totalBytes = stats.size
   } catch (error) {
-    return `Cannot open ${file}: ${asError(error).message}`
+    return `Cannot open ${file}: ${messageOf(error)}`
   }
   const input = createReadStream(file, { fd: handle, highWaterMark: 256 * 1024 })
   return importFrom(context, input, totalBytes, choices)
@@ -119,7 +119,7 @@ function choose({ post, createPosts = false, baseUrl }: Flags): Choices | string
       baseUrl: baseUrl === undefined ? undefined : parseBaseUrl(baseUrl),
     }
   } catch (error) {
-    return asError(error).message
+    return messageOf(error)
   }
 }
 

@@ -2,7 +2,6 @@ import type { Kysely, Transaction } from 'kysely'
 import { type ChunkOutcome, importChunk, type LoggedView } from '../../db/log-imports.ts'
 import { findTitles } from '../../db/logged-posts.ts'
 import type { Database } from '../../db/schema.ts'
-import { asError } from './as-error.ts'
 import { firstChunk } from './chunks.ts'
 import { isClosedLine, parseLine } from './parse-line.ts'
 import { urlOfPath } from './paths.ts'
@@ -137,7 +136,7 @@ async function forEachUntilError<T>(
 ): Promise<Error | undefined> {
   try {
     for (;;) {
-      const next = await source.next().catch(asError)
+      const next = await source.next().catch(toError)
       if (next instanceof Error) return next
       if (next.done === true) return undefined
       await each(next.value)
@@ -145,6 +144,10 @@ async function forEachUntilError<T>(
   } finally {
     await source.return()
   }
+}
+
+function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown))
 }
 
 function addOutcome(total: ChunkOutcome, { counted, countedBefore, unknown, created, linked }: ChunkOutcome): void {

@@ -5,7 +5,7 @@ import type { LoggedRequest } from './parse-line.ts'
 import { type PostPattern, type RequestedPost, requestedPost } from './slug.ts'
 
 /** What a request was: a view of a post, one by a bot, one that a view counted already, or something else. */
-export type Verdict = ({ kind: 'view' } & RequestedPost) | { kind: 'bot' | 'repeat' | 'other' }
+type Verdict = ({ kind: 'view' } & RequestedPost) | { kind: 'bot' | 'repeat' | 'other' }
 
 /** How many views are remembered before anything is forgotten. */
 const MAX_REMEMBERED = 10_000

@@ -18,7 +18,7 @@ export interface PostgresBinaries {
 }
 
 /** Where to look, and for what: the defaults are this package and this machine. */
-export interface FindOptions {
+interface FindOptions {
   from?: string
   platform?: string
   architecture?: string

@@ -14,7 +14,7 @@ export interface PostgresProgram {
   account: PostgresAccount
 }
 
-export interface InitOptions extends PostgresProgram {
+interface InitOptions extends PostgresProgram {
   /** The data folder to make. Its parent belongs to the account. */
   dataDirectory: string
   /** A file with the password of the user `postgres`; without one nobody is asked for a password. */
@@ -40,7 +40,7 @@ export async function initDataFolder(options: InitOptions): Promise<void> {
   })
 }
 
-export interface StartOptions extends PostgresProgram {
+interface StartOptions extends PostgresProgram {
   dataDirectory: string
   /** Where the server writes what it has to say; appended to. */
   logFile: string

@@ -4,7 +4,7 @@ import { extname } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import fresh from 'fresh'
 
-export interface Asset {
+interface Asset {
   /** Where it is for ever: another content has another path. */
   path: string
   /** What a page may demand of it (Subresource Integrity). */

@@ -2,7 +2,6 @@ import { html } from 'ghtml'
 import type { PopularPost } from '../../db/ranking.ts'
 import { contours } from './contours.ts'
 import { linkTo } from './link.ts'
-import { notice } from './notice.ts'
 import { DAYS, type Latest, POSTS_A_PAGE } from './page-data.ts'
 import { sparkline } from './sparkline.ts'
 
@@ -39,7 +38,7 @@ export function homeWithout(popular: readonly PopularPost[], shown: Pick<Home, '
     perDay: none,
   }))
   return html`
-    !${notice('The database does not answer. This is the last good list, out of the cache.')}
+    <p class="notice" role="status">The database does not answer. This is the last good list, from the cache.</p>
     <h1 class="quiet">The most popular posts</h1>
     <ol class="posts" role="list">!${posts.map((post) => entry(post, shown))}</ol>`
 }

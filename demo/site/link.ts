@@ -6,7 +6,7 @@ export function originalOf(url: string): string | undefined {
 }
 
 /** The page that the service has for each post. */
-export function pageOf(slug: string): string {
+function pageOf(slug: string): string {
   return `/posts/${encodeURIComponent(slug)}`
 }
 

@@ -1,11 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
+import { html } from 'ghtml'
 import { Type } from 'typebox'
 import type { PopularPost } from '../../db/ranking.ts'
 import { loggedError } from '../../lib/logged-error.ts'
 import { article, noArticle, PLACES, unknownArticle } from './article.ts'
 import type { Assets } from './assets.ts'
-import { dateIn } from './date.ts'
 import { home, homeWithout } from './home.ts'
 import { layout } from './layout.ts'
 import type { PageData } from './page-data.ts'
@@ -51,7 +51,7 @@ const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { assets, pag
   const date = dateIn(timeZone)
   const orUndefined = <T>(work: Promise<T>): Promise<T | undefined> =>
     work.catch((error: unknown) => {
-      app.log.warn({ err: loggedError(error) }, 'a page goes without what the database did not tell')
+      app.log.warn({ err: loggedError(error) }, 'a page is shown without a part that could not be loaded')
       return undefined
     })
 
@@ -116,6 +116,12 @@ const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { assets, pag
       return send(reply, popular, { title: post.title, main, ...(post.isOwn ? { slug } : {}) })
     },
   )
+}
+
+/** Formats a day for readers, in a time zone, and as ISO 8601 for programs. */
+function dateIn(timeZone: string): (date: Date) => string {
+  const format = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeZone })
+  return (date) => html`<time datetime="${date.toISOString()}">${format.format(date)}</time>`
 }
 
 /** A list ends with the posts that have no view; they are not among the most read. */

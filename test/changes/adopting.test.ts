@@ -67,7 +67,7 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
     const type = postId === 'bigint' ? [] : ['--post-id', postId]
     const migrate = popularPosts(t, url, ['migrate', '--adopt', ...type])
     t.equal(await migrate.ended(), 0, migrate.stderr())
-    t.equal(migrate.stdout(), 'The tables beside those of your blog are up to date.\n')
+    t.equal(migrate.stdout(), 'The tables of this package are up to date.\n')
     for (const sql of [views, triggers, fill]) await pool.query(sql)
     const ids = new Map(
       (await db.selectFrom('posts').select(['id', 'slug']).execute()).map(({ id, slug }) => [slug, String(id)]),
@@ -156,7 +156,7 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
       t.match(again.stdout(), /counted before +1 /)
       const creating = importLog('--create-posts')
       t.equal(await creating.ended(), 1)
-      t.match(creating.stderr(), /in which no posts are made: import without --create-posts/)
+      t.match(creating.stderr(), /in which this command creates no posts: import without --create-posts/)
     })
 
     await t.test('the query looks up what belongs to a post by its indexes', async (t) => {
@@ -335,7 +335,7 @@ t.test('the command line knows an adopted blog', async (t) => {
   t.equal(await wrong.ended(), 1)
   t.match(wrong.stderr(), /^error: --post-id needs --adopt$/m)
   t.equal(await demo.ended(), 1)
-  t.equal(demo.stderr(), 'Nothing was changed: the blog in DATABASE_URL has tables of its own.\n')
+  t.equal(demo.stderr(), 'Nothing was changed: the blog in DATABASE_URL has its own tables.\n')
   const [, address] = await service.says(
     /Popular posts of your blog, on (\S+)\n[\s\S]*Data: 0 posts in the PostgreSQL in DATABASE_URL/,
   )

@@ -9,7 +9,7 @@ export const ADMIN_TOKEN = 'a token of the fleet'
 /** A second on a machine of one's own; many times that when all tests start processes at once. */
 const BOOT_MS = 60_000
 
-export interface FleetOptions extends PopularPostsOptions {
+interface FleetOptions extends PopularPostsOptions {
   /** Where the members load from: a database with `createVersions`. */
   postgresUrl: string
   /** By how much the clock of each member is wrong. */

@@ -10,7 +10,7 @@ import { findPostgres } from './services/find-postgres.ts'
 import { endWithUs, forgetPid, removeWithUs } from './services/reaper.ts'
 import { until } from './services/until.ts'
 
-export interface PrivatePostgresOptions {
+interface PrivatePostgresOptions {
   port?: number
   /** Settings of postgresql.conf, over those of every test server. */
   settings?: Readonly<Record<string, string | number>>

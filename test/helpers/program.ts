@@ -29,7 +29,7 @@ export interface Program {
   stop(): Promise<number | null>
 }
 
-export interface ProgramOptions {
+interface ProgramOptions {
   args?: string[]
   env?: NodeJS.ProcessEnv
   input?: string

@@ -2,7 +2,7 @@ import { startRedis } from './redis.ts'
 import { startRedisCluster } from './redis-cluster.ts'
 
 /** A Redis, of one node or several, to kill and to freeze; one node at a time. */
-export interface TorturedRedis {
+interface TorturedRedis {
   /** What a member takes as `redisUrl`. */
   url: string
   kill(): Promise<void>

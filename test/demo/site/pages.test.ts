@@ -303,7 +303,7 @@ t.test('the database goes: the page says so, and shows what the cache has', asyn
 
   const served = await warm.inject('/')
   t.equal(served.statusCode, 200)
-  t.match(served.body, 'The database does not answer. This is the last good list, out of the cache.')
+  t.match(served.body, 'The database does not answer. This is the last good list, from the cache.')
   t.equal(linksOf(served.body).length, 10)
   t.match(served.body, '<title>The Long Way Round</title>', 'what was known is still shown')
   t.equal((await warm.inject('/posts/stile-etiquette')).statusCode, 200)

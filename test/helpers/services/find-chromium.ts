@@ -4,7 +4,7 @@ import { StartupError } from '../../../lib/errors.ts'
 import { cacheFolder, downloadPackages, librariesIn } from './download-packages.ts'
 import { folderWith, outputOf } from './find-program.ts'
 
-export interface FoundChromium {
+interface FoundChromium {
   program: string
   /** What to add to the environment: where its libraries and its fonts are. */
   env: Readonly<Record<string, string>>
@@ -13,7 +13,7 @@ export interface FoundChromium {
   from: string
 }
 
-export interface FindChromiumOptions {
+interface FindChromiumOptions {
   path?: string
   /** Where a downloaded one is kept. */
   cache?: string

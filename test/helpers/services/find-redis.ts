@@ -3,7 +3,7 @@ import { StartupError } from '../../../lib/errors.ts'
 import { cacheFolder, downloadPackages, librariesIn } from './download-packages.ts'
 import { folderWith, outputOf } from './find-program.ts'
 
-export interface FoundRedis {
+interface FoundRedis {
   program: string
   /** What to add to the environment: where its libraries are. */
   env: Readonly<Record<string, string>>
@@ -12,7 +12,7 @@ export interface FoundRedis {
   from: string
 }
 
-export interface FindRedisOptions {
+interface FindRedisOptions {
   path?: string
   /** Where a downloaded one is kept. */
   cache?: string
