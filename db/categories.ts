@@ -3,19 +3,19 @@ import type { Tables } from './ranking.ts'
 import { isLive, viewsInWindow } from './window.ts'
 import type { WindowQuery } from './window-query.ts'
 
-/** A category of the list of categories, ready to be sent. */
+/** A category in the list of categories, as it is sent. */
 export interface PopularCategory {
   name: string
   slug: string
-  /** Live posts in it. */
+  /** The number of live posts in it. */
   postCount: number
-  /** The views that those posts had in the window. */
+  /** The views of those posts in the window. */
   views: number
 }
 
 /**
- * The categories that a live post is in, with the number of those posts and their views, in one statement: most viewed first,
- * then most posts, then by name. Categories of drafts and of private posts are not for readers.
+ * The categories with a live post, with the number of those posts and their views, in one statement: ordered by views, then
+ * by posts, then by name. Categories that only drafts and private posts use are not returned.
  */
 export async function findCategories(db: Kysely<Tables>, moment: WindowQuery): Promise<PopularCategory[]> {
   const rows = await db
@@ -26,7 +26,7 @@ export async function findCategories(db: Kysely<Tables>, moment: WindowQuery): P
     .innerJoin('post_categories as link', 'link.category_id', 'categories.id')
     .innerJoin('live', 'live.post_id', 'link.post_id')
     .leftJoin('windowed', 'windowed.post_id', 'live.post_id')
-    // All three: a view has no primary key that the others would follow from.
+    // All three: a view has no primary key that the other columns would depend on.
     .groupBy(['categories.id', 'categories.name', 'categories.slug'])
     .select([
       'categories.name',

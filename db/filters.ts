@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import type { Tables } from './ranking.ts'
 import { isLive } from './window.ts'
 
-/** The slugs that a list can be filtered by: those that a live post carries. */
+/** The slugs that a list can be filtered by: those with a live post. */
 export interface FilterSlugs {
   categories: string[]
   tags: string[]
@@ -10,8 +10,8 @@ export interface FilterSlugs {
 }
 
 /**
- * The slugs of categories, tags and authors with a live post, in one statement. The others are secrets of the blog (log-in
- * names, drafts): to a reader they must look like slugs that do not exist.
+ * The slugs of categories, tags and authors with a live post, in one statement. All other slugs are secret (login names,
+ * drafts): for a reader they must be indistinguishable from slugs that do not exist.
  */
 export async function findFilters(db: Kysely<Tables>): Promise<FilterSlugs> {
   const rows = await db

@@ -19,7 +19,7 @@ t.test('what keeps the service from starting is one sentence', async (t) => {
   await failsWith(
     t,
     runProgram(t, 'server.ts', { env: { ...env, PORT: String(port) } }),
-    new RegExp(`^Port ${port} on 127\\.0\\.0\.1 is in use`),
+    new RegExp(`^Port ${port} on 127\\.0\\.0\\.1 is in use`),
   )
   await failsWith(
     t,
