@@ -3,26 +3,26 @@ import type { Tables } from './ranking.ts'
 import { findShadowingObjects } from './safe-path.ts'
 import { isUndated } from './window.ts'
 
-/** Something in the database that an administrator should mend. */
+/** A problem of the database that an administrator should fix. */
 export interface DatabaseProblem {
-  /** What it is about: a table, a function, the id of a post. */
+  /** The object of the problem: a table, a function, the id of a post. */
   subject: string
-  /** What is wrong, and what to do. */
+  /** The problem, and what to do. */
   message: string
 }
 
-/** So many of a kind are told. */
+/** The greatest number of problems that are reported of one kind. */
 const MAX_PER_KIND = 10
 
 /**
- * Looks for what lists are wrong or unsafe by, one statement for each kind.
- * @throws what PostgreSQL answered.
+ * Finds problems that make lists wrong or unsafe, with one statement for each kind.
+ * @throws the error of PostgreSQL.
  */
 export async function findProblems(db: Kysely<Tables>): Promise<DatabaseProblem[]> {
   return [...(await brokenWatchers(db)), ...(await undatedPosts(db)), ...(await shadowingObjects(db))]
 }
 
-/** Tables whose trigger function cannot say what changes: see `popular_posts_failed`. */
+/** Watched tables whose trigger function fails: see `popular_posts_failed`. */
 async function brokenWatchers(db: Kysely<Tables>): Promise<DatabaseProblem[]> {
   const { rows: known } = await sql<{ known: boolean }>`
     select to_regclass('popular_posts_watch_failure') is not null as known`.execute(db.withoutPlugins())
@@ -39,7 +39,7 @@ async function brokenWatchers(db: Kysely<Tables>): Promise<DatabaseProblem[]> {
     order by pg_trigger.tgrelid, failure.failed_at desc limit ${MAX_PER_KIND}`.execute(db.withoutPlugins())
   return rows.map(({ subject, reason }) => ({
     subject,
-    message: `it is not known what changes in a watched table (${reason}), so that more is announced than has changed: call popular_posts_watch for it again`,
+    message: `changes of a watched table cannot be detected (${reason}), so every write to it invalidates all lists: call popular_posts_watch for it again`,
   }))
 }
 
@@ -54,7 +54,7 @@ async function undatedPosts(db: Kysely<Tables>): Promise<DatabaseProblem[]> {
     .execute()
   return posts.map(({ subject }) => ({
     subject,
-    message: 'a post is in no list, as its published_at is -infinity: give it a date',
+    message: 'a post is in no list, because its published_at is -infinity: give it a date',
   }))
 }
 
@@ -62,6 +62,6 @@ async function shadowingObjects(db: Kysely<Tables>): Promise<DatabaseProblem[]> 
   return (await findShadowingObjects(db)).map((subject) => ({
     subject,
     message:
-      "another role has a function or an operator of the name of PostgreSQL's own, which may be called in its place with the rights of this user: drop it, and let no other role create in a schema of the search_path",
+      "another role has a function or an operator of the name of PostgreSQL's own, which may be called in its place with the rights of this user: drop it, and let no other role create objects in a schema of the search_path",
   }))
 }

@@ -5,22 +5,23 @@ import { isLive, viewsInWindow } from './window.ts'
 import type { WindowQuery } from './window-query.ts'
 import { inMilliseconds } from './window-query.ts'
 
+/** The tables, or the host's views, that rankings read. */
 export type Tables = BlogTables & CounterTables
 
-/** What a popular posts list is of. Slugs that name nothing give an empty list. */
+/** Which posts a list ranks, and how. An unknown slug gives an empty list. */
 export interface RankingQuery extends WindowQuery {
-  /** `views`: by views in the window. `trending`: by heat, the views of about the last day weighing most. */
+  /** `views`: by views in the window. `trending`: by heat, in which views of about the last day weigh most. */
   sort: 'views' | 'trending'
-  /** At most so many posts. */
+  /** The greatest number of posts. */
   limit: number
   category?: string | undefined
   tag?: string | undefined
   author?: string | undefined
 }
 
-/** A post of a list, ready to be sent. */
+/** A post in a list, as it is sent. */
 export interface PopularPost {
-  /** A number, or the text of another type (uuid) where the blog has tables of its own. */
+  /** A number; a string where the post ids of the blog's own tables are of another type (uuid, text). */
   id: number | string
   slug: string
   title: string
@@ -41,15 +42,15 @@ export interface PopularPost {
 }
 
 /**
- * The most popular live posts, in one statement: ranked first, then filled in for just those that made it.
+ * The most popular live posts, in one statement that ranks first and then reads the details of the ranked posts only.
  *
- * Order: views in the window (`trending`: heat), total views, publication, id, all descending, so that it is total.
- * Posts without a view come last; the list is shorter than `limit` only when there are no more live posts.
- * Views and comments are counted apart from each other: two one-to-many joins in one sum would multiply them.
+ * The order is total: views in the window (`trending`: heat), total views, publication, id, all descending.
+ * Posts without a view come last; the list is shorter than `limit` only if there are no more live posts.
+ * Views and comments are counted in separate subqueries: two one-to-many joins in one sum would multiply them.
  */
 export async function findPopularPosts(db: Kysely<Tables>, query: RankingQuery): Promise<PopularPost[]> {
   const rows = await db
-    // A host's Kysely may rename columns; what we select is named as we read it.
+    // A plugin of the host's Kysely may rename columns.
     .withoutPlugins()
     .with('windowed', (cte) => viewsInWindow(cte, query))
     .with('ranked', (cte) => {
@@ -148,7 +149,7 @@ export async function findPopularPosts(db: Kysely<Tables>, query: RankingQuery):
   }))
 }
 
-/** True of the posts that carry the category, the tag and the author that were asked for. */
+/** A condition: the post has the category, the tag and the author of the query. */
 function matchesFilters({ category, tag, author }: RankingQuery) {
   const conditions = [sql<boolean>`true`]
   if (category !== undefined) {

@@ -282,14 +282,14 @@ t.test('what does not fit is one sentence', async (t) => {
     openServiceDatabase(config, { migrate: { adopt: { postId } } }).then((database) => database.close())
 
   await pool.query('alter schema popular_posts rename to elsewhere')
-  await fails(adopt('bigint'), /^The schema popular_posts of the search_path is not there: make it first/)
+  await fails(adopt('bigint'), /^The schema popular_posts of the search_path does not exist: create it/)
   await pool.query('alter schema elsewhere rename to popular_posts')
   t.equal(await isAdopted(db), false, 'not yet')
   await adopt('uuid')
   t.equal(await isAdopted(db), true)
   t.same(await pendingMigrations(db), [])
   t.same(await migrateToLatest(db), [], 'updates need not say what it is')
-  await fails(adopt('bigint'), /are of posts with ids of type uuid, not bigint: drop the schema/)
+  await fails(adopt('bigint'), /are for post ids of type uuid, not bigint: to start again/)
 
   const service = () => openServiceDatabase(config)
   await fails(service(), /^The views .* do not fit \(relation "posts" does not exist\): see docs\/adopting\.md/)
@@ -314,7 +314,7 @@ t.test('what does not fit is one sentence', async (t) => {
   const { url: ours } = await createTestDatabase(t)
   await fails(
     openServiceDatabase(readConfig({ DATABASE_URL: ours }), { migrate: { adopt: { postId: 'bigint' } } }),
-    /^This schema has the blog tables of this package already/,
+    /^This schema has the blog tables of this package/,
   )
   const { url: nowhere } = await createTestDatabase(t, { migrate: false })
   await fails(

@@ -359,7 +359,7 @@ t.test('a server that is too old', async (t) => {
   for (const migrate of [undefined, {}])
     t.match(
       await failure(t, `${url}?options=-csearch_path%3Dold,pg_catalog`, migrate),
-      /^PostgreSQL 13 or newer is needed, and the server is 12/,
+      /^Expected PostgreSQL 13 or newer, got 12/,
     )
 })
 
