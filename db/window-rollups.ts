@@ -2,19 +2,19 @@ import { type Kysely, sql } from 'kysely'
 import { sqlNow, type WindowQuery } from './window-query.ts'
 
 /**
- * How many days of a window may still change: today, and yesterday, whose last views are counted after midnight. Older ones
- * only change when an old log is imported, or somebody works on the tables.
+ * How many days of a window are open: today, and yesterday, whose last views are counted after midnight. Older days change
+ * only if an old log is imported or an administrator edits the tables.
  */
 const OPEN_DAYS = 2
 
 /*
- * The views of a window are those of its open days, and the sum of the days before them. That sum is kept, under a name that
- * says what it is a sum of: the window, its last day, and how often any of its days had been changed when it was made. Whoever
- * reads it counts the changes in the same snapshot: where there was another one, there is no sum of that name, and it
- * adds up the days. So a kept sum is exact or not found, without a lock, and nothing has to be invalidated.
+ * The views of a window are the views of its open days plus the sum of its closed days. That sum (the rollup) is stored under
+ * a key of the window, its last closed day, and the number of changes of its days when the sum was made. A reader counts
+ * these changes in the same snapshot: after a further change no rollup has that key, and the reader sums the days. So a
+ * rollup is exact or not found, without a lock and without invalidation.
  */
 
-/** The edges of a window of whole days, as SQL; `lastClosedDay` is the last of those that are over. */
+/** The first day, the last closed day and today of a window of whole days, as SQL. */
 function bounds({ days, nowMs, timeZone }: WindowQuery) {
   const today = sql<string>`(${sqlNow(nowMs)} at time zone ${timeZone})::date`
   return {
@@ -24,17 +24,17 @@ function bounds({ days, nowMs, timeZone }: WindowQuery) {
   }
 }
 
-/** How often the lastClosedDay days of a window have been changed. */
+/** The number of changes of the closed days of a window. */
 function dayVersions({ first, lastClosedDay }: ReturnType<typeof bounds>) {
   return sql`(select coalesce(sum(times), 0) from post_views_touch where day between ${first} and ${lastClosedDay})`
 }
 
-/** True of the rows of `post_views_window` that hold the sum of a window's lastClosedDay days. */
+/** A condition: the row of `post_views_window` belongs to the current rollup of the window. */
 function isCurrent(days: number, at: ReturnType<typeof bounds>) {
   return sql<boolean>`days = ${days}::integer and last_day = ${at.lastClosedDay} and touches = ${dayVersions(at)}`
 }
 
-/** The views of each post in a window of whole days: `post_id`, `views`. Kept sums are used where there are any. */
+/** The views of each post in a window of whole days: `post_id`, `views`. Uses the rollup if it is current. */
 export function viewsOfDays(moment: WindowQuery) {
   const at = bounds(moment)
   const kept = sql`select post_id, views from post_views_window where ${isCurrent(moment.days, at)}`
@@ -72,7 +72,7 @@ export async function materializeWindow<DB>(db: Kysely<DB>, moment: WindowQuery)
     on conflict do nothing`.execute(db)
 }
 
-/** Puts the changes of each day into one row, up to so many rows: their number stays the same at any moment. */
+/** Merges the change rows of each day into one row, at most `rows` rows per call. The sum per day never changes. */
 export async function compactDayVersions<DB>(db: Kysely<DB>, rows: number): Promise<void> {
   await sql`
     with folded as (

@@ -215,7 +215,7 @@ export function readLambdaConfig(variables?: NodeJS.ProcessEnv): Config & { data
   const config = readConfig(variables)
   const { databaseUrl, redisUrl } = config
   if (databaseUrl === undefined || redisUrl === undefined)
-    throw new ConfigError('DATABASE_URL and REDIS_URL: expected both on AWS Lambda, where no process keeps data.')
+    throw new ConfigError('AWS Lambda keeps no data in a process: set DATABASE_URL and REDIS_URL.')
   return { ...config, databaseUrl }
 }
 

@@ -1,8 +1,9 @@
 import { type Kysely, sql } from 'kysely'
 import type { Migration } from '../kysely-migrator.ts'
 
-/** What the ids of a blog's posts may be. */
+/** The types that post ids may have. */
 export const POST_ID_TYPES = ['bigint', 'uuid', 'text'] as const
+/** The type of the ids of a blog's posts. */
 export type PostIdType = (typeof POST_ID_TYPES)[number]
 
 /**

@@ -4,8 +4,8 @@ import type { Migration } from '../kysely-migrator.ts'
 const TABLES = ['posts', 'comments', 'authors', 'categories', 'post_categories', 'tags', 'post_tags']
 
 /**
- * The service's own blog announces its changes. Hard: a post that appears, disappears, or has another address. Soft: all
- * else that shows in a list. Nothing: what nobody sees, such as drafts.
+ * Makes the blog tables of the service announce their changes. Hard: a post appears, disappears, or gets another address.
+ * Soft: any other change that a list shows. Changes that no list shows, such as those of drafts, are not announced.
  */
 export const blogSignals: Migration = {
   async up(db: Kysely<unknown>) {
@@ -22,7 +22,7 @@ interface Watched {
   columns?: string
 }
 
-/** With all arguments, in their own types: see `functions.ts`. */
+/** Calls the function with all arguments, in their own types: see `functions.ts`. */
 async function watch(
   db: Kysely<unknown>,
   table: string,

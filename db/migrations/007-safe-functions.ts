@@ -5,8 +5,8 @@ import { withSafePath } from '../safe-path.ts'
 import { createFunction, installChangeFunctions, SAFE_PATH } from './functions.ts'
 
 /**
- * Replaces the functions of earlier versions, which another role could have its own functions called by, and the trigger
- * functions that they wrote; and empties the kept sums where counters are truncated.
+ * Replaces the functions of earlier versions, in which calls could reach functions of another role, and the trigger functions
+ * that they wrote. Also deletes the rollups if the counters are truncated.
  */
 export const safeFunctions: Migration = {
   async up(db: Kysely<unknown>) {
@@ -33,7 +33,7 @@ export const safeFunctions: Migration = {
   },
 }
 
-/** What kept sums are sums of, and what they are named by. */
+/** The tables that rollups depend on. */
 const TRUNCATED = ['post_views_daily', 'post_views_touch']
 
 interface Watcher {
@@ -45,10 +45,10 @@ interface Watcher {
 }
 
 /**
- * Rewrites the trigger functions of watched tables under their own names: triggers stay as they are, and no
- * table has to be watched again. What earlier versions were given is read from what they wrote. That is the text of the role
- * that called them, so it is only read where that is the role that migrates. Where it is not, or where the text is not
- * accepted any more, the table announces every change, and the next start says so.
+ * Rewrites the trigger functions of watched tables under their own names, so that triggers stay and no table has to be watched
+ * again. The arguments given to earlier versions are parsed from the functions that these versions wrote. Such a function is
+ * the text of the role that called them, so it is parsed only if that is the role that migrates. If it is not, or if the
+ * text is not accepted any more, the table announces every change, and the next start logs it.
  */
 async function replaceWatchers(db: Kysely<unknown>, schema: string): Promise<void> {
   const { rows: watchers } = await sql<Watcher>`
@@ -79,7 +79,7 @@ type Given = { live: string; since: string | null; hardRow: string; softRow: str
 
 const ALL = 'popular_posts_row::text'
 
-/** What `popular_posts_watch` of an earlier version was given. */
+/** The arguments that an earlier version of `popular_posts_watch` got; `undefined`: the body is not of that version. */
 function readBody(body: string): Given | undefined {
   const [, since] = /select distinct ([\s\S]*?) as since from new_rows as popular_posts_row where /.exec(body) ?? []
   const [, condition] =
@@ -109,7 +109,7 @@ async function replaceWatcher(
       language plpgsql security definer ${sql.raw(SAFE_PATH)} as ${sql.raw(body)}`.execute(db)
 }
 
-/** @returns why it could not be done; then nothing was. */
+/** @returns why `work` failed, with its changes rolled back; `undefined`: it succeeded. */
 async function attempt(db: Kysely<unknown>, work: () => Promise<void>): Promise<string | undefined> {
   await sql`savepoint popular_posts_watcher`.execute(db)
   try {

@@ -58,7 +58,7 @@ t.test('an embedded database that holds something else is left alone', async (t)
   await failsWith(
     t,
     runProgram(t, 'server.ts', { env }),
-    /needs: posts \(42P07\): rename that, or move the folder in DATA_DIR away/,
+    /needs: posts \(42P07\): rename those tables, or move the folder in DATA_DIR away/,
   )
   await close()
 })
