@@ -51,8 +51,8 @@ export function viewsOfDays(moment: WindowQuery) {
 }
 
 /**
- * Keeps the sum of a window's lastClosedDay days, unless it is kept already: for windows that are asked for again and again. A
- * window has one sum at a time, but for the minutes in which processes do not agree about the day.
+ * Stores the rollup of a window, unless it is current: for windows that are requested often. A window has one rollup at a
+ * time, except for the minutes in which the clocks of processes disagree about the day.
  */
 export async function materializeWindow<DB>(db: Kysely<DB>, moment: WindowQuery): Promise<void> {
   const at = bounds(moment)

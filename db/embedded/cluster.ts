@@ -7,26 +7,30 @@ import { findEmbeddedPostgres, type PostgresBinaries } from './binaries.ts'
 import { isProcessAlive } from './postmaster-pid.ts'
 import { initDataFolder, type PostgresProgram } from './server.ts'
 
-/** The files of an embedded database, and the programs that work on them. */
+/** The files of an embedded database, and the programs that use them. */
 export interface EmbeddedCluster extends PostgresProgram {
+  /** The data folder of PostgreSQL. */
   dataDirectory: string
+  /** The log of the server. */
   logFile: string
-  /** Of the role that everything connects as: see `role.ts`. */
+  /** The password of the role that every connection uses: see `role.ts`. */
   password: string
-  /** The data folder was made by this call. */
+  /** Whether this call made the data folder. */
   created: boolean
 }
 
+/** Options of {@link openCluster}. */
 export interface ClusterOptions {
+  /** The folder of `DATA_DIR`. */
   directory: string
   binaries?: PostgresBinaries
   account?: PostgresAccount
 }
 
 /**
- * Opens the files of the embedded database in `directory/postgres`, making what is missing:
- * `data`, `password` (mode 0600) and `postgres.log`. Safe to call by several processes at once.
- * @throws StartupError when the folder cannot be used, or holds the data of another major version.
+ * Opens the files of the embedded database in `directory/postgres`, and creates missing ones: `data`, `password` (mode 0600)
+ * and `postgres.log`. Several processes may call it at once.
+ * @throws StartupError if the folder cannot be used, or has the data of another major version.
  */
 export async function openCluster(options: ClusterOptions): Promise<EmbeddedCluster> {
   const account = options.account ?? (await detectAccount())
@@ -42,7 +46,7 @@ export async function openCluster(options: ClusterOptions): Promise<EmbeddedClus
     const madeBy = (await readFile(join(dataDirectory, 'PG_VERSION'), 'utf8')).trim()
     if (madeBy !== binaries.majorVersion) {
       throw new StartupError(
-        `the data in ${home} was made by PostgreSQL ${madeBy} and this is ${binaries.majorVersion}: move that folder away to begin anew, or set DATABASE_URL to a PostgreSQL ${madeBy} that serves it`,
+        `the data in ${home} was made by PostgreSQL ${madeBy} and this is ${binaries.majorVersion}: move that folder away to start with an empty database, or set DATABASE_URL to a PostgreSQL ${madeBy} that serves it`,
       )
     }
     await chownTo(account, home)
@@ -55,9 +59,9 @@ export async function openCluster(options: ClusterOptions): Promise<EmbeddedClus
 }
 
 /**
- * Makes the folder `home`, whole or not at all: it is filled under another name, then renamed. Of two processes doing so
- * at once one finds the name taken, and uses what the other has made.
- * @returns whether it was us.
+ * Makes the folder `home` atomically: it is filled under another name, then renamed. Of two processes that do so at once, one
+ * finds that the name exists, and uses the folder of the other.
+ * @returns whether this process made it.
  */
 async function createCluster(home: string, program: PostgresProgram): Promise<boolean> {
   await removeUnfinished(home)
@@ -76,7 +80,7 @@ async function createCluster(home: string, program: PostgresProgram): Promise<bo
   }
 }
 
-/** Removes what processes left that were killed while they made a folder. */
+/** Removes the unfinished folders of killed processes. */
 async function removeUnfinished(home: string): Promise<void> {
   for (const name of await readdir(join(home, '..'))) {
     const [, pid] = /^postgres\.new-(\d+)-/.exec(name) ?? []
@@ -95,7 +99,7 @@ function hasCluster(home: string): Promise<boolean> {
   )
 }
 
-/** Why the folder cannot be used, in words. */
+/** The reason why a folder cannot be used, as text. */
 export function explain(error: unknown): string {
   const code = codeOf(error)
   if (code === 'EEXIST' || code === 'ENOTDIR') return 'there is a file of that name, and a folder is needed'

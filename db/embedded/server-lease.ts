@@ -2,27 +2,29 @@ import { Client } from 'pg'
 import { codeOf, messageOf } from '../../lib/errors.ts'
 import { ROLE } from './role.ts'
 
-/** How one process shows the others that it uses the server: a connection that holds a shared advisory lock. */
+/** Shows other processes that this process uses the server: a connection that holds a shared advisory lock. */
 export interface ServerLease {
   /**
-   * Ends it.
-   * @returns whether nobody else is there. Then nobody can come any more either, until `release` or the server's end.
+   * Gives up the shared lock.
+   * @returns whether this process was the last one. Then no process can join until `release` or the end of the server.
    */
   leave(): Promise<boolean>
   /** Closes the connection. */
   release(): Promise<void>
 }
 
+/** Options of {@link joinServer}. */
 export interface JoinOptions {
   port: number
+  /** The password of the role. */
   password: string
-  /** Who answers on the port must be the server of this folder. */
+  /** The server on the port must serve this folder. */
   dataDirectory: string
 }
 
 /**
- * Why nobody could enter: `absent`, there is no server of ours on that port; `busy`, it is there and takes nobody now
- * (starting, stopping, frozen).
+ * Joining failed. `absent`: no server of this folder is on that port; `busy`: the server is there and accepts no connection
+ * now (starting, stopping, suspended).
  */
 export class JoinError extends Error {
   readonly state: 'absent' | 'busy'
@@ -32,17 +34,17 @@ export class JoinError extends Error {
   }
 }
 
-// Any two numbers: locks named by two are never mistaken for those named by one, as migrators take them.
+// Any two numbers: locks with two keys are different from locks with one key, which migrators use.
 const LOCK = '1886351984, 1'
 const RETRY_MS = 500
 
 /**
- * Enters a server.
+ * Joins a server.
  *
- * The lock makes "the last one out stops it" safe: leaving turns the shared lock into the exclusive one, which is had
- * only while nobody else is there, and keeps newcomers out until the server is gone. Should the connection break (one
- * crashed backend ends them all), the process enters again by itself.
- * @throws NotEntered
+ * The lock makes it safe that the last process stops the server: leaving replaces the shared lock by the exclusive lock,
+ * which PostgreSQL grants only while no other process has the shared one, and which then keeps other processes from joining
+ * until the server has ended. If the connection breaks (one crashed backend ends all connections), the process rejoins.
+ * @throws JoinError
  */
 export async function joinServer(options: JoinOptions): Promise<ServerLease> {
   let client = await connect(options)
@@ -53,7 +55,7 @@ export async function joinServer(options: JoinOptions): Promise<ServerLease> {
   const watch = (connected: Client) => {
     client = connected
     client.removeAllListeners('error')
-    // Ending is what a server does in the end; what it says of it (57P01) is of no use to anyone.
+    // A server that stops ends the connection, with an error (57P01) that needs no report.
     client.on('error', scheduleRejoin).once('end', scheduleRejoin)
   }
   const scheduleRejoin = () => {
@@ -74,7 +76,7 @@ export async function joinServer(options: JoinOptions): Promise<ServerLease> {
         client = await connect(options)
         return isLast(client)
       }
-      // A connection that was cut a moment ago is made once more; where there is no server, there is none to stop.
+      // Connects again if the connection has just broken. Without a server there is none to stop.
       return isLast(client)
         .catch(again)
         .catch(() => false)
@@ -85,7 +87,7 @@ export async function joinServer(options: JoinOptions): Promise<ServerLease> {
   }
 }
 
-/** Turns the shared lock into the exclusive one, which only the last one gets. */
+/** Replaces the shared lock by the exclusive one, which only the last process gets. */
 async function isLast(client: Client): Promise<boolean> {
   await client.query(`select pg_advisory_unlock_shared(${LOCK})`)
   const { rows } = await client.query<{ got: boolean }>(`select pg_try_advisory_lock(${LOCK}) as got`)
@@ -121,8 +123,8 @@ async function connect({ port, password, dataDirectory }: JoinOptions): Promise<
 }
 
 /**
- * Whether an error is our server's, by its SQLSTATE, or may be, when nothing was said at all. Class 28 is a wrong
- * password; what begins with E (`EPIPE`) is the system's.
+ * Whether an error comes from the server of this folder: it has a SQLSTATE, or is a timeout. Class 28 is a wrong password, so
+ * another server; codes that begin with E (`EPIPE`) are those of the system.
  */
 function isOurs(error: unknown): boolean {
   return /^(?!28|E)[0-9A-Z]{5}$/.test(codeOf(error)) || /timeout/.test(messageOf(error))

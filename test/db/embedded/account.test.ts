@@ -56,7 +56,7 @@ t.test('a folder that the account cannot enter is one sentence that says what to
   await t.rejects(
     checkAccess('nobody', '/nowhere'),
     new StartupError(
-      'PostgreSQL does not run as root, and other users may not enter /nowhere: start as the user who owns it, set DATA_DIR to a folder that everybody may enter, or set DATABASE_URL to a PostgreSQL server',
+      'PostgreSQL does not run as root, and other users may not enter /nowhere: start as the user who owns it, set DATA_DIR to a folder that every user may enter, or set DATABASE_URL to a PostgreSQL server',
     ),
   )
 })

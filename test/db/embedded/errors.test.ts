@@ -16,9 +16,9 @@ t.test('a frozen server is neither joined nor replaced: the error names its proc
   process.kill(pid, 'SIGSTOP')
   t.teardown(() => isProcessAlive(pid) && process.kill(pid, 'SIGCONT'))
   await t.rejects(
-    openEmbeddedDatabase({ directory, patienceMs: 100 }),
+    openEmbeddedDatabase({ directory, timeoutMs: 100 }),
     new StartupError(
-      `PostgreSQL (process ${pid}) holds ${dataOf(directory)} and does not answer (timeout expired): wait, or end that process, and start again`,
+      `PostgreSQL (process ${pid}) holds ${dataOf(directory)} and does not answer (timeout expired): wait, or stop that process, and start again`,
     ),
   )
   process.kill(pid, 'SIGCONT')
@@ -31,7 +31,7 @@ t.test('a password that is not that of the database is one sentence', async (t) 
   const file = join(directory, 'postgres', 'password')
   const password = await readFile(file, 'utf8')
   await writeFile(file, 'another')
-  await t.rejects(openEmbeddedDatabase({ directory, patienceMs: 0 }), {
+  await t.rejects(openEmbeddedDatabase({ directory, timeoutMs: 0 }), {
     name: 'StartupError',
     message: /^PostgreSQL \(process \d+\) holds .* and does not answer \(password authentication failed for user/,
   })

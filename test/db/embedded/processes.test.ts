@@ -100,7 +100,7 @@ t.test('root is told what to do where nobody may enter', asRoot, async (t) => {
   await t.rejects(
     openEmbeddedDatabase({ directory: below, account: 'nobody' }),
     new StartupError(
-      `PostgreSQL does not run as root, and other users may not enter ${below}: start as the user who owns it, set DATA_DIR to a folder that everybody may enter, or set DATABASE_URL to a PostgreSQL server`,
+      `PostgreSQL does not run as root, and other users may not enter ${below}: start as the user who owns it, set DATA_DIR to a folder that every user may enter, or set DATABASE_URL to a PostgreSQL server`,
     ),
   )
 })
