@@ -3,7 +3,7 @@ import { seededRandom, pick, sample } from './seeded-random.ts'
 import { demoHeldRemarks, demoReaders, demoRemarks } from './content.ts'
 import type { DemoPost } from './posts.ts'
 
-/** One in so many comments waits for approval. */
+/** The fraction of comments that wait for approval. */
 const HELD = 1 / 9
 
 interface DemoComment {
@@ -13,7 +13,7 @@ interface DemoComment {
   createdAt: Date
 }
 
-/** The comments under a demo post: most soon after publication, more where more people read. None if it is not live. */
+/** The comments of a demo post: most of them soon after publication, more with more readers; none if it is not live. */
 export function demoComments(post: DemoPost, calendar: Calendar): DemoComment[] {
   if (!isPublished(post)) return []
   const { slug, audience = {} } = post

@@ -1,6 +1,6 @@
 /**
- * A number in [0, 1) that looks random and is always the same for the same words: what the demo has for dice.
- * FNV-1a, then the finalizer of MurmurHash3: without it, words that differ in their last letter would get similar numbers.
+ * A pseudo-random number in [0, 1) that depends only on the words.
+ * FNV-1a, then the finalizer of MurmurHash3: without it, words that differ in their last letter have similar numbers.
  */
 export function seededRandom(...words: readonly (string | number)[]): number {
   let hash = 0x811c9dc5
@@ -10,12 +10,12 @@ export function seededRandom(...words: readonly (string | number)[]): number {
   return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32
 }
 
-/** So many of the items, none twice, in an order that `seed` decides. */
+/** `count` different items, chosen and ordered by `seed`. */
 export function sample(items: readonly string[], count: number, seed: string): string[] {
   return items.toSorted((a, b) => seededRandom(seed, a) - seededRandom(seed, b)).slice(0, count)
 }
 
-/** The item that `seed` decides. */
+/** An item chosen by `seed`. */
 export function pick(items: readonly string[], seed: string): string {
   return items.reduce((best, item) => (seededRandom(seed, item) > seededRandom(seed, best) ? item : best))
 }

@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache'
 
 /**
- * Remembers what was loaded, by key, for `keptMs`; and for longer while loading fails. One load at a time for each key.
- * @returns rejects with what `load` did when nothing is remembered.
+ * Caches the results of `load` by key for `ttlMs`, and longer while `load` fails. One load per key runs at a time.
+ * @returns a function that rejects with the error of `load` if the key has no cached value.
  */
 export function cached<T extends object>(
   { max, ttlMs }: { max: number; ttlMs: number },

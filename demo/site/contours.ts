@@ -4,12 +4,12 @@ import { seededRandom } from '../data/seeded-random.ts'
 const [WIDTH, HEIGHT] = [320, 200]
 const [RINGS, POINTS, STEPS] = [11, 20, 14]
 
-/** A picture for a post that has none: the contour lines of a hill, and a way round it. The same slug has the same hill. */
+/** A generated picture for a post, which depends only on the slug: the contour lines of a hill, and a path around it. */
 export function contours(slug: string): string {
   const random = (what: string) => seededRandom(slug, what)
   const summit = { x: WIDTH * (0.3 + 0.4 * random('x')), y: HEIGHT * (0.3 + 0.4 * random('y')) }
   const [first, second] = [random('first') * 6.28, random('second') * 6.28]
-  /** A point of the hill's outline, so far from the summit. */
+  /** A point of a contour line, at a distance from the summit. */
   const at = (angle: number, distance: number): [number, number] => {
     const bulge = 1 + 0.22 * Math.sin(2 * angle + first) + 0.11 * Math.sin(3 * angle + second)
     return [summit.x + 1.35 * distance * bulge * Math.cos(angle), summit.y + distance * bulge * Math.sin(angle)]

@@ -7,7 +7,7 @@ import { PAGE_HEADERS } from './page-headers.ts'
 
 const TITLES: Record<number, string> = { 404: 'No such page', 503: 'Not right now' }
 
-/** An error for people: what it is, and a way on. Asks nothing of the database, which may be what fails. */
+/** The error page for browsers. It runs no query, because the database may be the cause. */
 export function errorPage(
   { statusCode, message }: Problem,
   { assets, blog }: { assets: Assets; blog: Pick<Blog, 'name' | 'tagline'> },

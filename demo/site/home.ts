@@ -8,14 +8,14 @@ import { sparkline } from './sparkline.ts'
 interface Home {
   latest: Latest
   page: number
-  /** What is added to the addresses of pages: `''` or `?days=7`. */
+  /** The query string of links to other pages: `''` or `?days=7`. */
   query: string
   date: (date: Date) => string
 }
 
 type ShownPost = Latest['posts'][number]
 
-/** The latest posts of the blog. */
+/** The main part of the page with the latest posts, as HTML. */
 export function home({ latest: { posts, total }, page, query, date }: Home): string {
   const pages = Math.ceil(total / POSTS_A_PAGE)
   if (posts.length === 0)
@@ -26,7 +26,7 @@ export function home({ latest: { posts, total }, page, query, date }: Home): str
     !${pager(page, pages, query)}`
 }
 
-/** What is left when the database does not answer: the last good list, which the cache keeps. */
+/** The main part while the database does not answer: the last good list, from the cache. */
 export function homeWithout(popular: readonly PopularPost[], shown: Pick<Home, 'query' | 'date'>): string {
   const none = new Array<number>(DAYS).fill(0)
   const posts = popular.slice(0, 10).map((post) => ({

@@ -2,16 +2,16 @@ import type { FastifyInstance } from 'fastify'
 import type { PopularPostsQuery } from '../../lists/query.ts'
 
 interface LiveRefreshOptions {
-  /** What is refreshed. */
+  /** The lists to refresh. */
   lists: () => readonly PopularPostsQuery[]
-  /** Asked when views have come in. */
+  /** Called after new views; `false`: nothing is refreshed. */
   isWanted: () => Promise<boolean>
 }
 
 /**
- * Counts recorded views at once, and then refreshes the lists that pages show. A blog has no use for that: its lists are
- * as old as their time to live allows. A demo must be seen to move.
- * @returns what is to be called now and then; it never rejects.
+ * Flushes new views at once, and then refreshes the lists that pages show. Only the demo does so: its lists must visibly
+ * change, while lists of a blog may be as old as their time to live.
+ * @returns a function to call regularly; it never rejects.
  */
 export function createLiveRefresh(
   { postViews, popularPosts }: Pick<FastifyInstance, 'postViews' | 'popularPosts'>,
@@ -22,7 +22,7 @@ export function createLiveRefresh(
 
   async function tick(): Promise<void> {
     const { counted } = postViews.stats()
-    // Others count views too: the timer, and whoever loads a list.
+    // The flush timer and loads of lists flush views too.
     if (counted === seen.counted && postViews.stats().flushed === seen.flushed) return
     if (!(await isWanted())) return
     await postViews.flush()
@@ -33,7 +33,7 @@ export function createLiveRefresh(
 
   return (): Promise<void> => {
     running ??= tick()
-      // Told of by whoever failed; the next beat tries again.
+      // The failed part has logged the error; the next tick retries.
       .catch(() => undefined)
       .finally(() => {
         running = undefined

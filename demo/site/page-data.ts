@@ -9,15 +9,17 @@ import { demoText } from '../data/paragraphs.ts'
 import { cached } from './cached.ts'
 import { type Days, WINDOWS } from './windows.ts'
 
+/** Options of {@link createPageData}. */
 export interface PageDataOptions {
   db: Kysely<Database>
   timeZone: string
-  /** The blog has tables of its own: see `docs/adopting.md`. */
+  /** Whether the blog has its own tables: see `docs/adopting.md`. */
   isAdopted: boolean
-  /** For how long the answers of the database are kept. */
+  /** How long results of queries are cached, in milliseconds. */
   ttlMs: number
 }
 
+/** The blog as a whole. */
 export interface Blog {
   name: string
   tagline: string
@@ -26,30 +28,35 @@ export interface Blog {
   perDay: number[]
 }
 
+/** A page of latest posts. */
 export interface Latest {
   posts: (SitePost & { perDay: number[] })[]
   total: number
 }
 
+/** A post with its text, comments and views. */
 export interface FullPost extends SitePost {
-  /** The service's page of it is the post itself; of others it only tells. */
+  /** Whether the service's page is the post itself; else the post is on another site. */
   isOwn: boolean
   text: string[]
   comments: SiteComment[]
   perDay: number[]
 }
 
+/** See {@link createPageData}. */
 export type PageData = ReturnType<typeof createPageData>
 
+/** The number of posts on a page of latest posts. */
 export const POSTS_A_PAGE = 8
+/** The number of days in charts. */
 export const DAYS = 30
 
-/** When not even the name is known. */
-const UNKNOWN_BLOG: Blog = { name: 'Popular posts', tagline: 'Out of the cache.', isDemo: false, perDay: [] }
+/** Shown until the first query succeeds. */
+const UNKNOWN_BLOG: Blog = { name: 'Popular posts', tagline: 'From the cache.', isDemo: false, perDay: [] }
 
 /**
- * What pages show, from the database: kept for a moment, and for as long as the database does not answer.
- * Each rejects with what the database said when there is nothing kept.
+ * Loads the data of pages from the database. Results are cached for `ttlMs`, and longer while the database does not answer.
+ * Each method rejects with the error of the database if it has no cached result.
  */
 export function createPageData({ db, timeZone, isAdopted, ttlMs }: PageDataOptions) {
   const none = () => new Array<number>(DAYS).fill(0)
@@ -91,13 +98,13 @@ export function createPageData({ db, timeZone, isAdopted, ttlMs }: PageDataOptio
 
   return {
     blog: () => blog('blog'),
-    /** As it was when the database answered last. */
+    /** The last result of `blog`; never rejects. */
     lastBlog: () => lastBlog,
-    /** The latest posts; the first page is 1. */
+    /** A page of latest posts, from 1. */
     latest: (page: number) => latest(String(page)),
-    /** The shortest window in which a post was read; `undefined`: no post was. */
+    /** The shortest window with a view; `undefined`: there is none. */
     shortestWindow: async () => (await start('start')).days,
-    /** A live post. */
+    /** The live post with a slug; `none`: there is none. */
     post: async (slug: string) => (await post(slug)).found ?? 'none',
   }
 }

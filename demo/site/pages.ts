@@ -19,18 +19,18 @@ interface Content {
   title?: string
   /** HTML. */
   main: string
-  /** The post that the page is. */
+  /** The slug of the post on the page. */
   slug?: string
-  /** Of the latest posts, from 1. */
+  /** The number of the page of latest posts, from 1. */
   page?: number
 }
 
-/** What a page shows of the list: of the window in the address, or of the shortest one that has views. */
+/** The list on a page: of the window in the address, or of the shortest window with views. */
 interface Popular {
   days: Days
-  /** Keeps the reader's choice of a window in the addresses of other pages. */
+  /** The query string that keeps the reader's window in links to other pages. */
   query: string
-  /** `undefined`: there is no list right now. */
+  /** `undefined`: no list is available. */
   posts: PopularPost[] | undefined
   ageSeconds: number | undefined
 }
@@ -40,13 +40,13 @@ interface PagesOptions {
   pageData: PageData
   timeZone: string
   stats: () => Promise<SiteStats>
-  /** The windows that pages have shown are added. */
+  /** Collects the windows that pages have shown. */
   shown: Set<Days>
 }
 
 const days = Type.Optional(Type.Integer({ enum: [...WINDOWS] }))
 
-/** `GET /` and `GET /posts/:slug`: the blog, for people. */
+/** `GET /` and `GET /posts/:slug`: the HTML pages of the blog. */
 const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { assets, pageData, timeZone, stats, shown }) => {
   const date = dateIn(timeZone)
   const orUndefined = <T>(work: Promise<T>): Promise<T | undefined> =>
@@ -124,7 +124,7 @@ function dateIn(timeZone: string): (date: Date) => string {
   return (date) => html`<time datetime="${date.toISOString()}">${format.format(date)}</time>`
 }
 
-/** A list ends with the posts that have no view; they are not among the most read. */
+/** Removes the posts without views, which end a list. */
 function withViews(posts: PopularPost[] = []): PopularPost[] {
   return posts.filter(({ views }) => views > 0)
 }

@@ -10,26 +10,26 @@ import { type Days, describeWindow, windowSwitch } from './windows.ts'
 interface Sidebar {
   /** The window of the list. */
   days: Days
-  /** What is added to the addresses of pages. */
+  /** The query string of links to other pages. */
   query: string
-  /** The number of the page, of those that show the latest posts. */
+  /** The number of the page of latest posts. */
   page: number
-  /** The posts of the list that have views, in its order. */
+  /** The posts of the list that have views, in the order of the list. */
   posts: readonly PopularPost[]
-  /** `undefined`: there is no list right now. */
+  /** The age of the list; `undefined`: no list is available. */
   ageSeconds: number | undefined
   stats: SiteStats
   /** Views of the blog in each of the last days; `undefined`: the database does not answer. */
   perDay: number[] | undefined
-  /** The slug of the post that the page is. */
+  /** The slug of the post on the page. */
   slug?: string | undefined
-  /** Whether visitors may empty the cache. */
+  /** Whether visitors may invalidate the cache. */
   isDemo: boolean
 }
 
 const LIMIT = 5
 
-/** What stands beside every page: what is read, and the cache at work. */
+/** The sidebar of every page: the most read posts, and figures of the cache. */
 export function sidebar({ days, query, page, posts, ageSeconds, stats, perDay, slug, isDemo }: Sidebar): string {
   const { loads, invalidations } = stats
   return html`
@@ -59,7 +59,7 @@ export function sidebar({ days, query, page, posts, ageSeconds, stats, perDay, s
   </section>`
 }
 
-/** The list as it is before the element's script runs, and without scripts. */
+/** The list for browsers without scripts, and until the script of the element runs. */
 function list(posts: readonly PopularPost[], days: Days, query: string): string {
   if (posts.length === 0) return html`<ol></ol><p>${emptyText(days)}</p>`
   const rows = posts.map(

@@ -11,16 +11,16 @@ import { siteStats, trafficOf } from './stats.ts'
 import { createTrafficHistory } from './traffic-history.ts'
 import type { Days } from './windows.ts'
 
+/** Options of the plugin. */
 export type SiteOptions = Omit<PageDataOptions, 'ttlMs'>
 
-/** For how long pages keep what the database said. A demo shows what has just happened. */
+/** How long pages cache results of queries. A demo shows changes at once. */
 const TTL_MS = { demo: 2_000, blog: 30_000 }
 const SECOND_MS = 1_000
 
 /**
- * What the service shows to people: the blog at `/` and `/posts/:slug`, the `<popular-posts>` element at
- * `/popular-posts.js`, the numbers of the panel at `/demo/stats`, and the errors that browsers show. On the demo, reading moves
- * the lists at once.
+ * The website of the service: the blog at `/` and `/posts/:slug`, the `<popular-posts>` element at `/popular-posts.js`, the
+ * figures of the sidebar at `/demo/stats`, and error pages for browsers. On the demo, new views change the lists at once.
  */
 const site: FastifyPluginAsync<SiteOptions> = async (app, options) => {
   const { db, timeZone, isAdopted } = options
@@ -31,7 +31,7 @@ const site: FastifyPluginAsync<SiteOptions> = async (app, options) => {
   const shown = new Set<Days>([1])
   const tick = createLiveRefresh(app, {
     lists: () => [...shown].map((days) => ({ days })),
-    // Until real posts have taken the demo's place.
+    // Until a real post ends the demo.
     isWanted: async () => isDemo && (await pageData.blog()).isDemo,
   })
   const timer = setInterval(() => {
@@ -47,7 +47,7 @@ const site: FastifyPluginAsync<SiteOptions> = async (app, options) => {
   const assets = await serveAssets(app)
   app.decorate('popularPostsErrorPage', (problem) => errorPage(problem, { assets, blog: pageData.lastBlog() }))
   await app.register(pages, { assets, pageData, timeZone, stats, shown })
-  // Where the database cannot say, it is none.
+  // While the database does not answer, the demo's routes do not exist.
   if (isDemo) await app.register(demo, { isDemo: () => isDemoBlog(db).catch(() => false) })
   app.get('/demo/stats', async (_request, reply) => {
     reply.header('cache-control', 'no-store')

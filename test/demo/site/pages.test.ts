@@ -316,7 +316,7 @@ t.test('the database goes: the page says so, and shows what the cache has', asyn
   t.match(unknown.body, 'this post cannot be shown')
 
   await warm.popularPosts.invalidate('hard')
-  t.match((await warm.inject('/posts/stile-etiquette')).body, 'Its place is not known right now')
+  t.match((await warm.inject('/posts/stile-etiquette')).body, 'Its rank is not available now')
 
   const empty = await cold.inject('/')
   t.equal(empty.statusCode, 200)
@@ -335,7 +335,7 @@ t.test('Redis goes: the page says so', async (t) => {
   await until(async () => {
     const { statusCode, body } = await app.inject('/posts/x')
     t.equal(statusCode, 404)
-    return body.includes('Redis does not answer: this process answers for itself.')
+    return body.includes('Redis does not answer: this process uses its own cache.')
   }, 'the page says that Redis is gone')
 })
 
