@@ -22,8 +22,8 @@ export interface GatewayEvent {
 }
 
 /**
- * Normalizes an event so that `@fastify/aws-lambda` passes it on unchanged: the path with the query string as the client
- * sent it, and no `x-request-id` header of the client.
+ * Normalizes an event so that `@fastify/aws-lambda` passes it on unchanged: the path with the query string as the
+ * client sent it, and no `x-request-id` header of the client.
  */
 export function normalize(event: GatewayEvent): GatewayEvent {
   const { rawPath, rawQueryString, path, queryStringParameters, multiValueQueryStringParameters, ...rest } = event
@@ -53,7 +53,9 @@ function encoded(path: string): string {
   return encodeURI(path).replace(/[?#]/g, encodeURIComponent)
 }
 
-/** The query string of an event that has none. A load balancer passes names and values encoded, a REST API decodes them. */
+/**
+ * The query string of an event that has none. A load balancer passes names and values encoded, a REST API decodes them.
+ */
 function queryOf(parameters: Record<string, string | string[] | undefined>, isEncoded: boolean): string {
   const encode = isEncoded ? (text: string) => text : encodeURIComponent
   return Object.entries(parameters)

@@ -22,8 +22,8 @@ interface Presigned {
 const ALGORITHM = 'AWS4-HMAC-SHA256'
 
 /**
- * A signed `GET /` as a URL without its scheme: AWS Signature Version 4 in the query.
- * See https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html. The SDK's signer is not used, because it
+ * A signed `GET /` as a URL without its scheme: AWS Signature Version 4 in the query. See
+ * https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html. The SDK's signer is not used, because it
  * makes the bundle 50 % larger and slows a cold start as much as the whole of Fastify.
  */
 export function presign({ signer, service, host, query, expiresSeconds, nowMs }: Presigned): string {

@@ -24,7 +24,10 @@ export function elastiCacheToken({ signer, cache, isServerless, user }: ElastiCa
   return presign({ signer, service: 'elasticache', host: cache, query, expiresSeconds: EXPIRES_SECONDS, nowMs })
 }
 
-/** A password for RDS and RDS Proxy (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html). */
+/**
+ * A password for RDS and RDS Proxy
+ * (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html).
+ */
 export function rdsToken({ signer, host, port, user }: RdsIdentity, nowMs: number): string {
   const query = { Action: 'connect', DBUser: user }
   return presign({

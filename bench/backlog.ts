@@ -1,7 +1,7 @@
 /**
- * What do readers notice while the backlog of a long outage of PostgreSQL is counted? Cached lists are read with and without it in
- * turn, from the process that counts. Then the rest is counted, and compared. `npm run bench:backlog`; `-- --posts 100000`;
- * `-- --quarters 960`: how many posts were read in each of how many quarters of an hour.
+ * What do readers notice while the backlog of a long outage of PostgreSQL is counted? Cached lists are read with and
+ * without it in turn, from the process that counts. Then the rest is counted, and compared. `npm run bench:backlog`;
+ * `-- --posts 100000`; `-- --quarters 960`: how many posts were read in each of how many quarters of an hour.
  */
 import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'

@@ -1,7 +1,8 @@
 /**
- * What does a cold list cost the database? The ranking over 10,000 posts with 1, 10 and 100 million views behind it, for every
- * kind of window, against a table of views that is counted anew each time (as the blog did that this package was made for; up to
- * `--raw` million views). `npm run bench:cold`; `-- --posts 10000 --views 1,10,100 --raw 10 --rounds 9 --write`.
+ * What does a cold list cost the database? The ranking over 10,000 posts with 1, 10 and 100 million views behind it,
+ * for every kind of window, against a table of views that is counted anew each time (as the blog did that this package
+ * was made for; up to `--raw` million views). `npm run bench:cold`; `-- --posts 10000 --views 1,10,100 --raw 10
+ * --rounds 9 --write`.
  */
 import { parseArgs } from 'node:util'
 import { Kysely, PostgresDialect, sql } from 'kysely'

@@ -1,8 +1,8 @@
 /**
- * A server of `bench/views.ts` and `bench/backlog.ts`, on a free port that it tells on stdout: `views-server.ts <way> <database>
- * <Redis> <seconds between flushes>`. The ways:
- * `ours`; `original`, how views are counted without this package, an INSERT and an UPDATE for each; `nothing`, only an answer.
- * `POST /record` records views without HTTP: as many as its JSON body says, so many at a time.
+ * A server of `bench/views.ts` and `bench/backlog.ts`, on a free port that it tells on stdout: `views-server.ts <way>
+ * <database> <Redis> <seconds between flushes>`. The ways: `ours`; `original`, how views are counted without this
+ * package, an INSERT and an UPDATE for each; `nothing`, only an answer. `POST /record` records views without HTTP: as
+ * many as its JSON body says, so many at a time.
  */
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import pg from 'pg'

@@ -1,7 +1,7 @@
 /**
- * How fast are views recorded? Against one INSERT and one UPDATE for each view, on the same PostgreSQL: in the same route
- * under the same clients, and without HTTP; ours until all views are in PostgreSQL. And how fast is a view answered,
- * against a cached list? `npm run bench:views`; `-- --rounds 5 --write`; `-- --posts 1` (a launch: all views
+ * How fast are views recorded? Against one INSERT and one UPDATE for each view, on the same PostgreSQL: in the same
+ * route under the same clients, and without HTTP; ours until all views are in PostgreSQL. And how fast is a view
+ * answered, against a cached list? `npm run bench:views`; `-- --rounds 5 --write`; `-- --posts 1` (a launch: all views
  * are of one post).
  */
 import { parseArgs } from 'node:util'

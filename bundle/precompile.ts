@@ -16,8 +16,8 @@ export interface Precompiled {
 }
 
 /**
- * Compiles every schema of the service ahead: what is asked of it, and its settings. Compiling takes a quarter of a cold
- * start, and the compilers are a third of the code.
+ * Compiles every schema of the service ahead: what is asked of it, and its settings. Compiling takes a quarter of a
+ * cold start, and the compilers are a third of the code.
  */
 export async function precompile(): Promise<Precompiled> {
   const validators = new Map<string, string>()

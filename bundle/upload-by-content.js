@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 
 /**
- * A plugin of osls. `osls package` names the folder of an upload by the time, so that the template differs each time; here
- * it is named by what is in the artifact: the same code gives the same package, other code another folder, without which AWS
- * would not take it. `osls deploy`, which cleans up and rolls back by that time, is left alone.
+ * A plugin of osls. `osls package` names the folder of an upload by the time, so that the template differs each time;
+ * here it is named by what is in the artifact: the same code gives the same package, other code another folder, without
+ * which AWS would not take it. `osls deploy`, which cleans up and rolls back by that time, is left alone.
  */
 export default class UploadByContent {
   /**

@@ -14,8 +14,8 @@ export interface PopularCategory {
 }
 
 /**
- * The categories with a live post, with the number of those posts and their views, in one statement: ordered by views, then
- * by posts, then by name. Categories that only drafts and private posts use are not returned.
+ * The categories with a live post, with the number of those posts and their views, in one statement: ordered by views,
+ * then by posts, then by name. Categories that only drafts and private posts use are not returned.
  */
 export async function findCategories(db: Kysely<Tables>, moment: WindowQuery): Promise<PopularCategory[]> {
   const rows = await db

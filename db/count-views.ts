@@ -1,7 +1,10 @@
 import { type Kysely, type QueryExecutorProvider, type RawBuilder, sql } from 'kysely'
 import { codeOf } from '../lib/errors.ts'
 
-/** Views of one post in one bucket of 15 minutes. Time zones are multiples of 15 minutes, so every midnight starts a bucket. */
+/**
+ * Views of one post in one bucket of 15 minutes. Time zones are multiples of 15 minutes, so every midnight starts a
+ * bucket.
+ */
 export interface ViewBucket {
   postId: string | number | bigint
   /** The start of the bucket, in milliseconds since the epoch: see {@link bucketStart}. */
@@ -24,8 +27,8 @@ const BUCKET_MS = 15 * 60 * 1000
 const HOURS_KEPT_MS = 48 * 60 * 60 * 1000
 
 /**
- * The limit of a view's time for heat, counted from now. Later views weigh more, so one log line of a server whose clock says
- * 2036 would put its post first for ten years: heat is never recomputed.
+ * The limit of a view's time for heat, counted from now. Later views weigh more, so one log line of a server whose
+ * clock says 2036 would put its post first for ten years: heat is never recomputed.
  */
 const HEAT_AHEAD_MS = 24 * 60 * 60 * 1000
 
@@ -40,19 +43,20 @@ export function bucketStart(timeMs: number): number {
 /**
  * Counts one batch of views exactly once, however often it is called with the same `id`.
  *
- * One statement inserts the id into the ledger and, only if the id is new, increases the counters. Buckets of posts that do
- * not exist are ignored. Rows are written in the order of their keys, so concurrent batches cannot deadlock. A process that
- * is suspended or killed leaves no transaction open, so it blocks no other process.
+ * One statement inserts the id into the ledger and, only if the id is new, increases the counters. Buckets of posts
+ * that do not exist are ignored. Rows are written in the order of their keys, so concurrent batches cannot deadlock. A
+ * process that is suspended or killed leaves no transaction open, so it blocks no other process.
  * @param batch.id any string that is unique to the batch.
  * @param batch.timeZone the site's IANA time zone: decides the day of a view.
- * @param batch.nowMs the present, in milliseconds since the epoch: hours that `days=1` does not read any more are not stored.
+ * @param batch.nowMs the present, in milliseconds since the epoch: hours that `days=1` does not read any more are not
+ *   stored.
  * @param batch.buckets the views, or a function that reads them; it is not called if the id is known.
  * @param batch.maxReadAgeSeconds the greatest age of the views that the function read. Default 3600, far less than the
  *   ledger stores ids.
- * @param batch.onDataException called with the error if values of the batch do not fit the columns, such as ids of another
- *   type than the posts' ids. Such ids name no posts, so their buckets are ignored.
- * @returns `counted`: counted by this call; `before`: counted by an earlier call, nothing changed; `late`: the views were
- *   read too long ago, read them again.
+ * @param batch.onDataException called with the error if values of the batch do not fit the columns, such as ids of
+ *   another type than the posts' ids. Such ids name no posts, so their buckets are ignored.
+ * @returns `counted`: counted by this call; `before`: counted by an earlier call, nothing changed; `late`: the views
+ *   were read too long ago, read them again.
  * @throws the error of PostgreSQL. The batch may have been counted and the reply lost: call again.
  */
 export async function countBatch<DB>(
@@ -65,7 +69,8 @@ export async function countBatch<DB>(
   const read = typeof buckets === 'function' ? await buckets() : buckets
   const isInTime = sql`now() <= ${opened[0].at}::timestamptz + ${maxReadAgeSeconds} * interval '1 second'`
   const { hourly, daily, total } = upserts({ timeZone, nowMs })
-  // Each upsert starts after the one before it has ended, as in `addViews`; in any other order two batches could deadlock.
+  // Each upsert starts after the one before it has ended, as in `addViews`; in any other order two batches could
+  // deadlock.
   const after = (name: string) => sql`(select * from input where (select count(*) from ${sql.ref(name)}) >= 0)`
   const count = async (input: RawBuilder<unknown>) => {
     const { rows } = await sql<{ isNew: boolean; isInTime: boolean }>`
@@ -172,11 +177,11 @@ function asField(text: string): string {
 }
 
 /*
- * Heat: the base-2 logarithm of the sum over all views of 2^(t / halfLife), t in days since the epoch, half-life one day.
- * It is the logarithm of the exponentially decayed sum of views, up to a term that depends only on the present. So the order
- * by heat is the order by decayed views at any time, and heat is never recomputed.
- * Sums are relative to the greatest exponent. PostgreSQL raises an error if power() underflows, hence the minimum of -1000,
- * which is less than a double can add.
+ * Heat: the base-2 logarithm of the sum over all views of 2^(t / halfLife), t in days since the epoch, half-life one
+ * day. It is the logarithm of the exponentially decayed sum of views, up to a term that depends only on the present. So
+ * the order by heat is the order by decayed views at any time, and heat is never recomputed. Sums are relative to the
+ * greatest exponent. PostgreSQL raises an error if power() underflows, hence the minimum of -1000, which is less than a
+ * double can add.
  */
 function heatExponent(nowMs: number) {
   return sql`(extract(epoch from least(at, ${new Date(nowMs + HEAT_AHEAD_MS)})) / 86400)::float8`

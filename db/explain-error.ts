@@ -13,7 +13,10 @@ export class NamesTaken extends Error {
   }
 }
 
-/** What happened, and what to do. `$url` stands for the setting that names the server, `$object` for the object of the error. */
+/**
+ * What happened, and what to do. `$url` stands for the setting that names the server, `$object` for the object of the
+ * error.
+ */
 type Explanation = readonly [problem: string, advice: string]
 
 const REFUSED_USER: Explanation = [
@@ -152,8 +155,8 @@ export const BY_MESSAGE: readonly (readonly [RegExp, Explanation])[] = [
 ]
 
 /**
- * Explains an error of the database or of the connection to it in one sentence. The sentence contains none of the addresses,
- * users and passwords that the messages of PostgreSQL and of the driver may contain.
+ * Explains an error of the database or of the connection to it in one sentence. The sentence contains none of the
+ * addresses, users and passwords that the messages of PostgreSQL and of the driver may contain.
  * @param url the setting that names the server, such as `DATABASE_URL`; `DATA_DIR`: the embedded server.
  * @returns `undefined` for errors that do not occur in setup.
  */

@@ -10,8 +10,8 @@ export interface FilterSlugs {
 }
 
 /**
- * The slugs of categories, tags and authors with a live post, in one statement. All other slugs are secret (login names,
- * drafts): for a reader they must be indistinguishable from slugs that do not exist.
+ * The slugs of categories, tags and authors with a live post, in one statement. All other slugs are secret (login
+ * names, drafts): for a reader they must be indistinguishable from slugs that do not exist.
  */
 export async function findFilters(db: Kysely<Tables>): Promise<FilterSlugs> {
   const rows = await db

@@ -1,6 +1,9 @@
 import * as kysely from 'kysely'
 
-/** One step of a migration, as Kysely runs it. Declared here because Kysely 0.28 and 0.29 export it from different modules. */
+/**
+ * One step of a migration, as Kysely runs it. Declared here because Kysely 0.28 and 0.29 export it from different
+ * modules.
+ */
 export interface Migration {
   up(db: kysely.Kysely<unknown>): Promise<void>
 }

@@ -56,8 +56,8 @@ export interface ChunkOutcome {
 }
 
 /**
- * Counts the views of one chunk of a log, each exactly once per post, however often the log or a copy of it is imported, and
- * also if the log grew between the imports.
+ * Counts the views of one chunk of a log, each exactly once per post, however often the log or a copy of it is
+ * imported, and also if the log grew between the imports.
  *
  * One transaction creates posts, increases counters and writes the ledger, or does nothing.
  * @throws the error of PostgreSQL; nothing is counted then.
@@ -67,7 +67,8 @@ export async function importChunk(db: Kysely<Database>, batch: ChunkImport): Pro
   const { chunk, views } = batch
   if (views.length === 0) return outcome
   return db.transaction().execute(async (trx) => {
-    // Locked before the ledger is read: of two imports of one log, the second waits and then reads what the first wrote.
+    // Locked before the ledger is read: of two imports of one log, the second waits and then reads what the first
+    // wrote.
     await sql`select pg_advisory_xact_lock(hashtextextended('popular-posts import-log ' || ${chunk.before}, 0))`.execute(
       trx,
     )
@@ -117,15 +118,16 @@ async function postsOfViews(
   const findPaths = async () => (baseUrl === undefined ? [] : findPathPosts(trx, views))
   if (missingIn(posts).length === 0 && (await findPaths()).length === 0) return posts
   await before(trx)
-  // Read again, because `before` may have removed posts; and again, because another process may have created the same posts.
+  // Read again, because `before` may have removed posts; and again, because another process may have created the same
+  // posts.
   outcome.created = await createPosts(trx, missingIn(await find()), baseUrl)
   outcome.linked = await linkPosts(trx, await findPaths(), baseUrl)
   return find()
 }
 
 /**
- * Reads the ledger of a chunk. A row belongs to the chunk if the log before the chunk and the first `lines` lines are the
- * same; the row then means that these lines are counted for the posts in `post_ids`.
+ * Reads the ledger of a chunk. A row belongs to the chunk if the log before the chunk and the first `lines` lines are
+ * the same; the row then means that these lines are counted for the posts in `post_ids`.
  */
 async function readLedger(trx: Transaction<Database>, chunk: LogChunk) {
   const marks = await trx
@@ -148,11 +150,11 @@ async function readLedger(trx: Transaction<Database>, chunk: LogChunk) {
     /** How many lines, from the first line of the chunk, are counted for this post. */
     linesCounted: (postId: string): number => counted.get(postId) ?? 0,
     /**
-     * Writes that all lines of the chunk are counted for these posts. That holds for each of them: its views in the lines of
-     * an earlier row were counted by the earlier import, the others by this one; and lines without a view of it never have
-     * one, because the same lines always give the same views. (Another --post may find views there: they are not counted,
-     * because a row promises that nothing is counted twice.) The other posts keep their number of lines: later lines may
-     * have views that only the --post of their own import finds.
+     * Writes that all lines of the chunk are counted for these posts. That holds for each of them: its views in the
+     * lines of an earlier row were counted by the earlier import, the others by this one; and lines without a view of
+     * it never have one, because the same lines always give the same views. (Another --post may find views there: they
+     * are not counted, because a row promises that nothing is counted twice.) The other posts keep their number of
+     * lines: later lines may have views that only the --post of their own import finds.
      */
     async write(postIds: Iterable<string>): Promise<void> {
       if (ids.length > 0) await trx.deleteFrom('post_views_log_chunk').where('id', 'in', ids).execute()

@@ -67,7 +67,10 @@ async function createMigrator<DB>(db: Kysely<DB>, migrations: Record<string, Mig
   })
 }
 
-/** The type of post ids of the counters, and whether the blog has its own tables; `undefined`: nothing has been migrated. */
+/**
+ * The type of post ids of the counters, and whether the blog has its own tables; `undefined`: nothing has been
+ * migrated.
+ */
 async function readState<DB>(db: Kysely<DB>): Promise<{ postId: PostIdType; isAdopted: boolean } | undefined> {
   const migrator = await createMigrator(db, { ...counterMigrations('bigint'), ...blogMigrations })
   const all = await migrator.getMigrations()
@@ -79,7 +82,9 @@ async function readState<DB>(db: Kysely<DB>): Promise<{ postId: PostIdType; isAd
   return rows.map(({ type }) => ({ postId: type, isAdopted: !executed.includes('002-blog') }))[0]
 }
 
-/** Tables go into the first existing schema of the search_path; fails if the first named schema does not exist (a typo). */
+/**
+ * Tables go into the first existing schema of the search_path; fails if the first named schema does not exist (a typo).
+ */
 async function expectSchema<DB>(db: Kysely<DB>): Promise<void> {
   const { rows } = await sql<{ wanted: string }>`
     select wanted from trim(both ' "' from split_part(current_setting('search_path'), ',', 1)) as wanted
@@ -118,7 +123,8 @@ async function migrator<DB>(db: Kysely<DB>, { adopt }: MigrateOptions = {}): Pro
  * Migrates the tables to the newest version, in one transaction, under a lock: concurrent processes take turns.
  * @returns the names of the migrations that ran; empty if the database was up to date.
  * @throws StartupError if the schema does not exist or was migrated with other options, or the server is too old;
- *   NamesTaken if another program has tables of the same names; the error of PostgreSQL. The database is then unchanged.
+ *   NamesTaken if another program has tables of the same names; the error of PostgreSQL. The database is then
+ *   unchanged.
  */
 export async function migrateToLatest<DB>(db: Kysely<DB>, options?: MigrateOptions): Promise<string[]> {
   const result = await (await migrator(db, options)).migrateToLatest()

@@ -14,7 +14,10 @@ export function openDatabase(
   return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
 }
 
-/** The timeout of a statement that counts a batch or deletes rows; it usually takes some 20 ms. A retry follows a timeout. */
+/**
+ * The timeout of a statement that counts a batch or deletes rows; it usually takes some 20 ms. A retry follows a
+ * timeout.
+ */
 const FLUSH_STATEMENT_SECONDS = 10
 
 interface DatabasesOptions {

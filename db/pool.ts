@@ -27,7 +27,10 @@ type Pool = PostgresPool & { options: object }
 /** A connection that was idle for `afterMs` is probed before use; it is replaced without a reply after `patienceMs`. */
 const PROBE = { afterMs: 1_000, patienceMs: 250 }
 
-/** The driver's options for a URL and a separate password. Given both, the driver prefers the password of the URL, even a missing one. */
+/**
+ * The driver's options for a URL and a separate password. Given both, the driver prefers the password of the URL, even
+ * a missing one.
+ */
 export function clientOptions({ connectionString, password }: ConnectionOptions): pg.ClientConfig {
   if (password === undefined) return { connectionString }
   const client = new pg.Client({ connectionString })
@@ -36,9 +39,9 @@ export function clientOptions({ connectionString, password }: ConnectionOptions)
 }
 
 /**
- * A connection pool to PostgreSQL that recovers from connections that broke silently, as they do while a process is suspended
- * or behind a firewall that drops idle connections. An idle connection that does not answer a probe is replaced, and a
- * connection on which a statement timed out is not reused. (pg's own pool keeps both.)
+ * A connection pool to PostgreSQL that recovers from connections that broke silently, as they do while a process is
+ * suspended or behind a firewall that drops idle connections. An idle connection that does not answer a probe is
+ * replaced, and a connection on which a statement timed out is not reused. (pg's own pool keeps both.)
  */
 export function openPool({
   name = 'popular-posts',
@@ -58,8 +61,8 @@ export function openPool({
     ...(connection.password === undefined ? { statement_timeout: statementSeconds * 1000 } : {}),
   })
   pool.on('error', onError)
-  // pg-pool handles 'error' only for idle clients. A checked-out client that breaks emits 'error' too; unhandled it ends the
-  // process. The next statement fails anyway.
+  // pg-pool handles 'error' only for idle clients. A checked-out client that breaks emits 'error' too; unhandled it
+  // ends the process. The next statement fails anyway.
   pool.on('connect', (client) => client.on('error', () => undefined))
   const releasedAtMs = new WeakMap<pg.PoolClient, number>()
 

@@ -27,17 +27,19 @@ const ROWS_PER_STATEMENT = 2_000
 const STATEMENTS_PER_TABLE = 10
 
 /**
- * Deletes rows that no list reads any more: hours after 2 days, days after 400, batch ids and announced changes after 7 days.
- * All-time totals and heat stay, also those of deleted posts.
+ * Deletes rows that no list reads any more: hours after 2 days, days after 400, batch ids and announced changes after 7
+ * days. All-time totals and heat stay, also those of deleted posts.
  *
- * One call deletes at most 20,000 rows of each table, 2,000 per statement. Statements are committed one by one (unless `db`
- * is a transaction) and skip locked rows, so any number of processes may prune at once and while views are counted, and no
- * process waits. Only a view older than the stored days, such as a view of an old log, may wait for one statement.
+ * One call deletes at most 20,000 rows of each table, 2,000 per statement. Statements are committed one by one (unless
+ * `db` is a transaction) and skip locked rows, so any number of processes may prune at once and while views are
+ * counted, and no process waits. Only a view older than the stored days, such as a view of an old log, may wait for one
+ * statement.
  * @param options.nowMs the present, in milliseconds since the epoch. If it is ahead of the database's clock, that clock
  *   decides: a process with a wrong clock must not delete counters. The age of ids and changes is measured by the
  *   database's clock only, which dated them.
  * @param options.timeZone the site's IANA time zone, in which days were counted.
- * @param options.maxDays the longest window that lists allow. Default 365. From 366 on, days are stored for 35 days more.
+ * @param options.maxDays the longest window that lists allow. Default 365. From 366 on, days are stored for 35 days
+ *   more.
  * @throws the error of PostgreSQL. Earlier statements are committed, and a later call continues.
  */
 export async function prune<DB>(

@@ -1,13 +1,15 @@
 import { type Kysely, sql } from 'kysely'
 
-/** A query for the untrusted roles: all but superusers and members of the current role, which could act as it anyway. */
+/**
+ * A query for the untrusted roles: all but superusers and members of the current role, which could act as it anyway.
+ */
 export const UNTRUSTED_ROLES = `
   select oid from pg_roles
   where not rolsuper and rolname <> 'pg_database_owner' and not pg_has_role(oid, current_user, 'member')`
 
 /**
- * Runs statements of a transaction with only PostgreSQL's own schema in the search_path: with any other schema, a function
- * or an operator of another role may match a call better than PostgreSQL's own.
+ * Runs statements of a transaction with only PostgreSQL's own schema in the search_path: with any other schema, a
+ * function or an operator of another role may match a call better than PostgreSQL's own.
  * @param work gets the schemas of the original search_path.
  */
 export async function withSafePath<DB, T>(db: Kysely<DB>, work: (schemas: string[]) => Promise<T>): Promise<T> {
@@ -27,8 +29,8 @@ export async function withSafePath<DB, T>(db: Kysely<DB>, work: (schemas: string
 }
 
 /**
- * Finds functions and operators of other roles that PostgreSQL may call in place of its own: of the same name, in a schema of
- * the search_path, and not part of an extension.
+ * Finds functions and operators of other roles that PostgreSQL may call in place of its own: of the same name, in a
+ * schema of the search_path, and not part of an extension.
  * @returns up to 3 descriptions, as PostgreSQL describes them.
  */
 export async function findShadowingObjects<DB>(db: Kysely<DB>): Promise<string[]> {

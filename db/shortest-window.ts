@@ -3,7 +3,8 @@ import type { Tables } from './ranking.ts'
 import { isLive, viewsInWindow } from './window.ts'
 
 /**
- * The shortest of these windows in which a live post was viewed. It reads the newest view; only the last 24 hours are summed.
+ * The shortest of these windows in which a live post was viewed. It reads the newest view; only the last 24 hours are
+ * summed.
  * @param windows days as in `WindowQuery`, the shortest first.
  * @returns `undefined`: no live post was ever viewed.
  */

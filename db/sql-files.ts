@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 
 /**
- * The text of a `.sql` file. The Lambda bundle replaces this module with one that holds the texts: see `bundle/bundle.ts`.
+ * The text of a `.sql` file. The Lambda bundle replaces this module with one that holds the texts: see
+ * `bundle/bundle.ts`.
  * @param path seen from this folder.
  */
 export function readSqlFile(path: string): string {

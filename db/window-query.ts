@@ -7,7 +7,10 @@ export interface WindowQuery {
    * From 2 on, whole days of the site's time zone: today so far and the `days` days before.
    */
   days: number
-  /** The present, in milliseconds since the epoch. Default: the database's clock, which also decides when a post is live. */
+  /**
+   * The present, in milliseconds since the epoch. Default: the database's clock, which also decides when a post is
+   * live.
+   */
   nowMs?: number | undefined
   /** The site's IANA time zone. */
   timeZone: string
@@ -19,8 +22,8 @@ export function sqlNow(nowMs: number | undefined): RawBuilder<unknown> {
 }
 
 /**
- * A timestamp column as whole milliseconds since the epoch. A number, because the result for the text of a date before our
- * era, or of a zone with seconds, depends on the host's parsers.
+ * A timestamp column as whole milliseconds since the epoch. A number, because the result for the text of a date before
+ * our era, or of a zone with seconds, depends on the host's parsers.
  */
 export function inMilliseconds(moment: string): RawBuilder<number> {
   return sql`round(extract(epoch from date_trunc('milliseconds', ${sql.ref(moment)}::timestamptz)) * 1000)::float8`

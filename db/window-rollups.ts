@@ -2,16 +2,16 @@ import { type Kysely, sql } from 'kysely'
 import { sqlNow, type WindowQuery } from './window-query.ts'
 
 /**
- * How many days of a window are open: today, and yesterday, whose last views are counted after midnight. Older days change
- * only if an old log is imported or an administrator edits the tables.
+ * How many days of a window are open: today, and yesterday, whose last views are counted after midnight. Older days
+ * change only if an old log is imported or an administrator edits the tables.
  */
 const OPEN_DAYS = 2
 
 /*
- * The views of a window are the views of its open days plus the sum of its closed days. That sum (the rollup) is stored under
- * a key of the window, its last closed day, and the number of changes of its days when the sum was made. A reader counts
- * these changes in the same snapshot: after a further change no rollup has that key, and the reader sums the days. So a
- * rollup is exact or not found, without a lock and without invalidation.
+ * The views of a window are the views of its open days plus the sum of its closed days. That sum (the rollup) is stored
+ * under a key of the window, its last closed day, and the number of changes of its days when the sum was made. A reader
+ * counts these changes in the same snapshot: after a further change no rollup has that key, and the reader sums the
+ * days. So a rollup is exact or not found, without a lock and without invalidation.
  */
 
 /** The first day, the last closed day and today of a window of whole days, as SQL. */
@@ -51,8 +51,8 @@ export function viewsOfDays(moment: WindowQuery) {
 }
 
 /**
- * Stores the rollup of a window, unless it is current: for windows that are requested often. A window has one rollup at a
- * time, except for the minutes in which the clocks of processes disagree about the day.
+ * Stores the rollup of a window, unless it is current: for windows that are requested often. A window has one rollup at
+ * a time, except for the minutes in which the clocks of processes disagree about the day.
  */
 export async function materializeWindow<DB>(db: Kysely<DB>, moment: WindowQuery): Promise<void> {
   const at = bounds(moment)

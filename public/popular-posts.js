@@ -259,7 +259,8 @@ export class PopularPosts extends HTMLElement {
   }
 
   /**
-   * The address of a post: its own; or by `link`, where its own is a path, and so of a site that this page may not be of.
+   * The address of a post: its own; or by `link`, where its own is a path, and so of a site that this page may not be
+   * of.
    * @param {string} slug
    * @param {unknown} url
    */
@@ -274,7 +275,10 @@ export class PopularPosts extends HTMLElement {
     return this.getAttribute(name) ?? TEXTS[name]
   }
 
-  /** Tells the service of the view of this page, once somebody sees it: not while it is prerendered, or in the background. */
+  /**
+   * Tells the service of the view of this page, once somebody sees it: not while it is prerendered, or in the
+   * background.
+   */
   #record() {
     const slug = this.getAttribute('record') ?? ''
     const isPrerendering = 'prerendering' in document && document.prerendering === true

@@ -1,5 +1,6 @@
-// What `npm test` runs: one PostgreSQL and one Redis for all test files, then tap with the arguments given. Where these name
-// no file it is all but what is slow; with `--all` (`npm run test:all`) it is everything, and has to cover every line.
+// What `npm test` runs: one PostgreSQL and one Redis for all test files, then tap with the arguments given. Where these
+// name no file it is all but what is slow; with `--all` (`npm run test:all`) it is everything, and has to cover every
+// line.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -57,7 +58,10 @@ function isTest(arg: string): boolean {
   return arg.includes('.test.')
 }
 
-/** Has Chromium at hand where it is needed: a download takes longer than a test may. Its absence is for the tests to tell. */
+/**
+ * Has Chromium at hand where it is needed: a download takes longer than a test may. Its absence is for the tests to
+ * tell.
+ */
 async function provideChromium(args: string[]): Promise<void> {
   const files = args.filter(isTest)
   if (files.length > 0 && !files.some((file) => file.includes('browser'))) return

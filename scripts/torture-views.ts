@@ -1,7 +1,7 @@
 /**
- * Views are sent by parallel clients to two servers, while servers and flushers are killed and frozen at random and their
- * connections cut. At the end the database must have counted exactly the views that Redis took, for each post, day and hour.
- * `npm run torture:views -- --views 100000 --kills 50 --seed 1`
+ * Views are sent by parallel clients to two servers, while servers and flushers are killed and frozen at random and
+ * their connections cut. At the end the database must have counted exactly the views that Redis took, for each post,
+ * day and hour. `npm run torture:views -- --views 100000 --kills 50 --seed 1`
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'

@@ -1,7 +1,7 @@
 /**
  * Members of a fleet, Redis and PostgreSQL are killed, frozen and restarted at random while lists are published,
- * invalidated and read; `helpers/torture-judge.ts` says what must hold. `npm run torture -- --seconds 600 --seed 1`, and
- * `--cluster` for a Redis Cluster of three masters.
+ * invalidated and read; `helpers/torture-judge.ts` says what must hold. `npm run torture -- --seconds 600 --seed 1`,
+ * and `--cluster` for a Redis Cluster of three masters.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'

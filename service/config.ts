@@ -249,7 +249,10 @@ function iamOf(checked: Static<typeof environment>, problems: string[]): IamConf
   return iam
 }
 
-/** Converts digits to a number and `true` and `false` to a boolean where the schema expects them. Other text is left to the validator. */
+/**
+ * Converts digits to a number and `true` and `false` to a boolean where the schema expects them. Other text is left to
+ * the validator.
+ */
 function coerce(name: string, value: string): string | number | boolean {
   const schema = (environment.properties as Record<string, { type?: string }>)[name]
   if (schema?.type === 'boolean' && (value === 'true' || value === 'false')) return value === 'true'

@@ -71,7 +71,9 @@ async function expectTables(db: Kysely<Database>): Promise<void> {
   )
 }
 
-/** Turns an error of the configured database into a `StartupError` that explains it; returns any other error unchanged. */
+/**
+ * Turns an error of the configured database into a `StartupError` that explains it; returns any other error unchanged.
+ */
 export function explainStartupError(error: unknown, config: Config): unknown {
   return toStartupError(error, nameOf(config))
 }

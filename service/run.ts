@@ -2,8 +2,8 @@ import { StartupError } from '../lib/errors.ts'
 import { ConfigError } from './config.ts'
 
 /**
- * Runs the main function of a program. An error that the user can fix is written to stderr as its message, any other error
- * with its stack. After either, the exit code is 1.
+ * Runs the main function of a program. An error that the user can fix is written to stderr as its message, any other
+ * error with its stack. After either, the exit code is 1.
  */
 export async function runMain(main: () => Promise<void>): Promise<void> {
   try {

@@ -1,5 +1,6 @@
-// npm run expiry, in this folder: a list that expires every 2 s in 4 processes, with a query of 300 ms, under a steady load: how many
-// queries, and how slow is the slowest answer? On us and on other caches. `-- --rounds 4 --seconds 22 --rate 600`; names: only these.
+// npm run expiry, in this folder: a list that expires every 2 s in 4 processes, with a query of 300 ms, under a steady
+// load: how many queries, and how slow is the slowest answer? On us and on other caches. `-- --rounds 4 --seconds 22
+// --rate 600`; names: only these.
 import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'
 import { startRedis } from '../../test/helpers/redis.ts'

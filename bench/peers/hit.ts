@@ -1,5 +1,6 @@
-// npm run hit, in this folder: what a cached list costs behind the same route, on us and on other caches: processor time of the server for
-// a request, and requests a second of a server that is never idle. `-- --rounds 6 --requests 5000`; names: only these.
+// npm run hit, in this folder: what a cached list costs behind the same route, on us and on other caches: processor
+// time of the server for a request, and requests a second of a server that is never idle. `-- --rounds 6 --requests
+// 5000`; names: only these.
 import { parseArgs } from 'node:util'
 import { startRedis } from '../../test/helpers/redis.ts'
 import { sendBursts } from '../burst.ts'

@@ -1,5 +1,6 @@
-// A server of a fleet: server.ts <contestant> <its Redis> <the Redis of the judge> <ttl, seconds> [compress] [alone]. Answers
-// `GET /posts/popular?limit=10&days=30` from the cache, on a free port; see `serve`. The judge is told of each query. `compress`: with
+// A server of a fleet: server.ts <contestant> <its Redis> <the Redis of the judge> <ttl, seconds> [compress] [alone].
+// Answers `GET /posts/popular?limit=10&days=30` from the cache, on a free port; see `serve`. The judge is told of each
+// query. `compress`: with
 // @fastify/compress, where the cache is not ours; `alone`: on a core of its own.
 import { setTimeout as sleep } from 'node:timers/promises'
 import compress from '@fastify/compress'

@@ -1,5 +1,6 @@
-// npm run stampede, in this folder: 1,000 requests at once for a cold list, in 4 processes, with a query of 300 ms: how many queries, and
-// when are all answered? On us, on other caches, and on a route without any, which queries for each. `-- --rounds 12`; names: only these.
+// npm run stampede, in this folder: 1,000 requests at once for a cold list, in 4 processes, with a query of 300 ms: how
+// many queries, and when are all answered? On us, on other caches, and on a route without any, which queries for each.
+// `-- --rounds 12`; names: only these.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'

@@ -14,8 +14,8 @@ interface OpenChunk extends LogChunk {
 const MAX_CHUNK_BYTES = 16 * 1024 * 1024
 
 /**
- * The first chunk of a log. The end of a chunk depends only on the lines before it and in it, so that a log that has grown is
- * split at the same lines again. For the same reason `chunkLines` must not change between imports.
+ * The first chunk of a log. The end of a chunk depends only on the lines before it and in it, so that a log that has
+ * grown is split at the same lines again. For the same reason `chunkLines` must not change between imports.
  */
 export function firstChunk(chunkLines: number): OpenChunk {
   return createChunk(createHash('sha256'), chunkLines, Buffer.allocUnsafe(256 * 1024))

@@ -48,9 +48,9 @@ interface Choices {
 }
 
 /**
- * The command `import-log [file]`. The summary goes to stdout, the progress bar and errors to stderr.
- * Wrong arguments, a file that cannot be opened and a log that cannot be read to its end print one sentence and exit with
- * code 1 (commander's `error`); errors of the database are thrown.
+ * The command `import-log [file]`. The summary goes to stdout, the progress bar and errors to stderr. Wrong arguments,
+ * a file that cannot be opened and a log that cannot be read to its end print one sentence and exit with code 1
+ * (commander's `error`); errors of the database are thrown.
  */
 export function importLogCommand(context: ImportLogContext): Command {
   const command = new Command('import-log')

@@ -36,8 +36,8 @@ async function readHead(pieces: AsyncIterator<Buffer>): Promise<Buffer> {
 
 /**
  * A stream that fails discards the data that it has already unpacked (`destroy` empties the read buffer), so a damaged
- * archive would lose more lines than the damaged ones. Hence this stream flows into `unpacked`, gets small writes, and every
- * piece is yielded before the next write can fail.
+ * archive would lose more lines than the damaged ones. Hence this stream flows into `unpacked`, gets small writes, and
+ * every piece is yielded before the next write can fail.
  */
 async function* unpack(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
   const stream = createGunzip()

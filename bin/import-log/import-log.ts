@@ -31,8 +31,8 @@ export interface ImportLogOptions {
   /** Called after each piece. Bytes are counted before unpacking. */
   onProgress?: ((progress: { bytes: number; lines: number }) => void) | undefined
   /**
-   * How many lines one transaction counts. Default 10,000; other numbers are for tests only: a log that is imported again
-   * in chunks of another size is not recognised.
+   * How many lines one transaction counts. Default 10,000; other numbers are for tests only: a log that is imported
+   * again in chunks of another size is not recognised.
    */
   chunkLines?: number | undefined
 }
@@ -66,8 +66,8 @@ export interface Summary {
 }
 
 /**
- * Counts the views in an access log, each exactly once, however often the log is imported. Memory does not grow with the log.
- * A killed process leaves whole chunks counted; the next import counts the rest.
+ * Counts the views in an access log, each exactly once, however often the log is imported. Memory does not grow with
+ * the log. A killed process leaves whole chunks counted; the next import counts the rest.
  * @returns also if the log cannot be read to its end: see {@link Summary.stoppedBy}.
  * @throws the error of PostgreSQL; the chunks before it are counted, and the next import continues.
  */

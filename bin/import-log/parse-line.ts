@@ -36,8 +36,8 @@ export function parseLine(line: string): LoggedRequest | undefined {
 }
 
 /**
- * Whether a line without a line end is complete: it ends with the quote that closes the user agent. A server that is writing
- * leaves an unfinished line at the end of the file.
+ * Whether a line without a line end is complete: it ends with the quote that closes the user agent. A server that is
+ * writing leaves an unfinished line at the end of the file.
  */
 export function isClosedLine(line: string): boolean {
   const match = LINE.exec(line)
@@ -60,7 +60,10 @@ function parseRequestLine(text: string): { method: string; target: string } {
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 const TIME = /^(\d\d)\/([A-Z][a-z]{2})\/(\d{4}):([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60) ([+-])(0\d|1[0-4])([0-5]\d)$/
 
-/** `17/May/2015:10:05:03 +0000` as milliseconds since the epoch; `undefined` for a date that does not exist, or before 1970. */
+/**
+ * `17/May/2015:10:05:03 +0000` as milliseconds since the epoch; `undefined` for a date that does not exist, or before
+ * 1970.
+ */
 function parseTime(text: string): number | undefined {
   const match = TIME.exec(text)
   if (match === null) return undefined

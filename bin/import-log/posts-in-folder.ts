@@ -14,9 +14,10 @@ const FILE =
   /\.(?:xml|rss|atom|json|txt|md|csv|css|m?js|map|webmanifest|png|jpe?g|gif|svg|webp|avif|ico|pdf|zip|gz|tgz|bz2|jar|woff2?|ttf|otf|eot|mp[34]|webm|ogg|php|aspx?|cgi)$/
 
 /**
- * Recognises posts in a folder such as `/blog/` by the addresses of WordPress, Ghost, Hugo, Jekyll, Eleventy, Astro, Next and
- * Django. A post is directly in the folder, or in folders of a date, with or without `.html` or a trailing slash (`/blog/a`,
- * `/blog/a/`, `/2015/05/a/`). With `.html` a post may be deeper; without, a deeper path may be a list of posts.
+ * Recognises posts in a folder such as `/blog/` by the addresses of WordPress, Ghost, Hugo, Jekyll, Eleventy, Astro,
+ * Next and Django. A post is directly in the folder, or in folders of a date, with or without `.html` or a trailing
+ * slash (`/blog/a`, `/blog/a/`, `/2015/05/a/`). With `.html` a post may be deeper; without, a deeper path may be a list
+ * of posts.
  * @returns a function from a decoded path to the slug of its post; `undefined`: the path is no post.
  */
 export function postsInFolder(folder: string): (path: string) => string | undefined {

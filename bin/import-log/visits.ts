@@ -13,10 +13,10 @@ const MAX_REMEMBERED = 10_000
 /**
  * Judges requests in the order of the log. A verdict depends only on the lines, not on the posts of the database.
  *
- * A view is a GET with status 200 or 304, not of a bot, of the path of a post. A visitor is an address (the network of an
- * IPv6 address) and a user agent, as for views over HTTP. A request within `dedupSeconds` of the counted view is a repeat; at
- * exactly `dedupSeconds` it counts again. Lines may be out of order: verdicts are exact if no line is late by more than
- * `dedupSeconds`.
+ * A view is a GET with status 200 or 304, not of a bot, of the path of a post. A visitor is an address (the network of
+ * an IPv6 address) and a user agent, as for views over HTTP. A request within `dedupSeconds` of the counted view is a
+ * repeat; at exactly `dedupSeconds` it counts again. Lines may be out of order: verdicts are exact if no line is late
+ * by more than `dedupSeconds`.
  */
 export function createVisits({ dedupSeconds, post }: { dedupSeconds: number; post?: PostPattern | undefined }) {
   const windowMs = dedupSeconds * 1000

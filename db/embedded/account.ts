@@ -8,8 +8,9 @@ import type { PostgresBinaries } from './binaries.ts'
 const run = promisify(execFile)
 
 /**
- * The account that runs PostgreSQL, which refuses to run as root: `self`, the user of this process; `namespace`, root mapped
- * to another uid in a user namespace (root keeps owning the files); `nobody`, uid 65534, where namespaces are not allowed.
+ * The account that runs PostgreSQL, which refuses to run as root: `self`, the user of this process; `namespace`, root
+ * mapped to another uid in a user namespace (root keeps owning the files); `nobody`, uid 65534, where namespaces are
+ * not allowed.
  */
 export type PostgresAccount = 'self' | 'namespace' | 'nobody'
 
@@ -18,7 +19,10 @@ const AS_NOBODY = [`--map-user=${NOBODY}`, `--map-group=${NOBODY}`]
 /** The environment variables that a server inherits: `PG…` and `LC_…` variables would change its behaviour. */
 const INHERITED = ['PATH', 'SYSTEMROOT', 'TEMP', 'TMP', 'TMPDIR']
 
-/** The account that works on this machine. Runs `unshare`, because no setting says reliably whether namespaces are allowed. */
+/**
+ * The account that works on this machine. Runs `unshare`, because no setting says reliably whether namespaces are
+ * allowed.
+ */
 export async function detectAccount(uid = process.getuid?.(), unshare = 'unshare'): Promise<PostgresAccount> {
   if (uid !== 0) return 'self'
   return (await succeeds(unshare, [...AS_NOBODY, 'true'])) ? 'namespace' : 'nobody'
@@ -28,8 +32,8 @@ export async function detectAccount(uid = process.getuid?.(), unshare = 'unshare
 export function commandAs(account: PostgresAccount, program: string, args: readonly string[]) {
   const env: NodeJS.ProcessEnv = { LC_ALL: 'C', TZ: 'UTC' }
   for (const name of INHERITED) if (process.env[name] !== undefined) env[name] = process.env[name]
-  // `cwd`: every account may enter the root folder. `detached`: a process group of its own, so that Ctrl-C in the terminal
-  // reaches this process only, and the application closes before its database.
+  // `cwd`: every account may enter the root folder. `detached`: a process group of its own, so that Ctrl-C in the
+  // terminal reaches this process only, and the application closes before its database.
   const options = { cwd: parse(program).root, detached: true, env }
   if (account === 'namespace') return { file: 'unshare', args: [...AS_NOBODY, program, ...args], options }
   if (account === 'nobody') return { file: program, args: [...args], options: { ...options, uid: NOBODY, gid: NOBODY } }
@@ -60,7 +64,8 @@ export async function checkAccess(account: PostgresAccount, directory: string, c
 }
 
 /**
- * The binaries at a path where the account can execute them: the given ones, else a copy in `directory`, made once per version.
+ * The binaries at a path where the account can execute them: the given ones, else a copy in `directory`, made once per
+ * version.
  * @param directory a folder that the account can enter.
  */
 export async function executableBinaries(

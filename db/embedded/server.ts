@@ -101,7 +101,8 @@ async function launch(options: StartOptions, port: number): Promise<number> {
 }
 
 /**
- * Stops the server of a data folder: it disconnects its clients and writes all data to the disk. Does nothing if none runs.
+ * Stops the server of a data folder: it disconnects its clients and writes all data to the disk. Does nothing if none
+ * runs.
  * @param timeoutMs after this time the server is killed, and recovers from its log at the next start. Default 30,000.
  */
 export async function stopServer(dataDirectory: string, { timeoutMs = 30_000 } = {}): Promise<void> {

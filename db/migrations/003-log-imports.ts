@@ -2,7 +2,10 @@ import { type Kysely, sql } from 'kysely'
 import type { Migration } from '../kysely-migrator.ts'
 import type { PostIdType } from './001-view-counters.ts'
 
-/** The ledger of `popular-posts import-log` (see `LogImportTables`). Its rows never expire, so an old log is never counted again. */
+/**
+ * The ledger of `popular-posts import-log` (see `LogImportTables`). Its rows never expire, so an old log is never
+ * counted again.
+ */
 export const logImports = (postId: PostIdType): Migration => ({
   async up(db: Kysely<unknown>) {
     await db.schema

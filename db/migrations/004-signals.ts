@@ -4,8 +4,9 @@ import { withSafePath } from '../safe-path.ts'
 import { installChangeFunctions } from './functions.ts'
 
 /**
- * The changes of the blog, announced by the transactions that make them: one row for each transaction and kind of change,
- * and a notification. Rows are only added: writers that increase a counter would wait for each other, and deadlock.
+ * The changes of the blog, announced by the transactions that make them: one row for each transaction and kind of
+ * change, and a notification. Rows are only added: writers that increase a counter would wait for each other, and
+ * deadlock.
  */
 export const signals: Migration = {
   async up(db: Kysely<unknown>) {

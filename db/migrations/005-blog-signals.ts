@@ -4,8 +4,9 @@ import type { Migration } from '../kysely-migrator.ts'
 const TABLES = ['posts', 'comments', 'authors', 'categories', 'post_categories', 'tags', 'post_tags']
 
 /**
- * Makes the blog tables of the service announce their changes. Hard: a post appears, disappears, or gets another address.
- * Soft: any other change that a list shows. Changes that no list shows, such as those of drafts, are not announced.
+ * Makes the blog tables of the service announce their changes. Hard: a post appears, disappears, or gets another
+ * address. Soft: any other change that a list shows. Changes that no list shows, such as those of drafts, are not
+ * announced.
  */
 export const blogSignals: Migration = {
   async up(db: Kysely<unknown>) {

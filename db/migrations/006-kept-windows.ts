@@ -3,8 +3,8 @@ import type { Migration } from '../kysely-migrator.ts'
 import type { PostIdType } from './001-view-counters.ts'
 
 /**
- * Rollups (see `window-rollups.ts`), and the changes by which a reader verifies them: one row for each change of a day's
- * counters, written by a trigger. Rows are only added, so that no writer waits for another.
+ * Rollups (see `window-rollups.ts`), and the changes by which a reader verifies them: one row for each change of a
+ * day's counters, written by a trigger. Rows are only added, so that no writer waits for another.
  */
 export const keptWindows = (postId: PostIdType): Migration => ({
   async up(db: Kysely<unknown>) {

@@ -5,8 +5,8 @@ import { withSafePath } from '../safe-path.ts'
 import { createFunction, installChangeFunctions, SAFE_PATH } from './functions.ts'
 
 /**
- * Replaces the functions of earlier versions, in which calls could reach functions of another role, and the trigger functions
- * that they wrote. Also deletes the rollups if the counters are truncated.
+ * Replaces the functions of earlier versions, in which calls could reach functions of another role, and the trigger
+ * functions that they wrote. Also deletes the rollups if the counters are truncated.
  */
 export const safeFunctions: Migration = {
   async up(db: Kysely<unknown>) {
@@ -45,10 +45,10 @@ interface Watcher {
 }
 
 /**
- * Rewrites the trigger functions of watched tables under their own names, so that triggers stay and no table has to be watched
- * again. The arguments given to earlier versions are parsed from the functions that these versions wrote. Such a function is
- * the text of the role that called them, so it is parsed only if that is the role that migrates. If it is not, or if the
- * text is not accepted any more, the table announces every change, and the next start logs it.
+ * Rewrites the trigger functions of watched tables under their own names, so that triggers stay and no table has to be
+ * watched again. The arguments given to earlier versions are parsed from the functions that these versions wrote. Such
+ * a function is the text of the role that called them, so it is parsed only if that is the role that migrates. If it is
+ * not, or if the text is not accepted any more, the table announces every change, and the next start logs it.
  */
 async function replaceWatchers(db: Kysely<unknown>, schema: string): Promise<void> {
   const { rows: watchers } = await sql<Watcher>`

@@ -2,15 +2,18 @@ import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { readSqlFile } from '../sql-files.ts'
 
 /**
- * The search_path of every function here. Some functions run with the rights of another role than the writer's, so a role
- * that can create functions and operators in some schema must not be able to have its own called in place of PostgreSQL's:
- * a call with inexact types prefers an exact match in any schema of the search_path. Hence, in each of these functions, the
- * search_path is pg_catalog alone (`pg_temp` is named, because it comes first otherwise, and has no functions), objects of
- * this package are named with their schema, and its functions are called with all arguments, in their own types.
+ * The search_path of every function here. Some functions run with the rights of another role than the writer's, so a
+ * role that can create functions and operators in some schema must not be able to have its own called in place of
+ * PostgreSQL's: a call with inexact types prefers an exact match in any schema of the search_path. Hence, in each of
+ * these functions, the search_path is pg_catalog alone (`pg_temp` is named, because it comes first otherwise, and has
+ * no functions), objects of this package are named with their schema, and its functions are called with all arguments,
+ * in their own types.
  */
 export const SAFE_PATH = 'set search_path = pg_catalog, pg_temp'
 
-/** Stands for the schema in the `.sql` files: a name, so that editors and `psql -f` understand the files as they are. */
+/**
+ * Stands for the schema in the `.sql` files: a name, so that editors and `psql -f` understand the files as they are.
+ */
 const PLACEHOLDER = 'popular_posts_schema'
 
 /**

@@ -1,10 +1,10 @@
 -- Writes the body of the trigger function of a table.
 --
--- The host's expressions are parsed once, here, and written as PostgreSQL prints them: every name that is not PostgreSQL's
--- is qualified, and every operand has the wanted type. So their meaning depends neither on a search_path nor on what other
--- roles create later. PostgreSQL prints an expression (pg_get_expr) only of an object that holds it: a policy of an empty
--- table, because a policy may be any condition on one row.
--- functions.ts puts in the schema, and says why the search_path is this one.
+-- The host's expressions are parsed once, here, and written as PostgreSQL prints them: every name that is not
+-- PostgreSQL's is qualified, and every operand has the wanted type. So their meaning depends neither on a search_path
+-- nor on what other roles create later. PostgreSQL prints an expression (pg_get_expr) only of an object that holds it:
+-- a policy of an empty table, because a policy may be any condition on one row. functions.ts puts in the schema, and
+-- says why the search_path is this one.
 create function popular_posts_schema.popular_posts_write_watcher(
   watcher text, watched regclass, change text, live text, live_from text, hard_row text, soft_row text,
   -- Schemas in which names of the expressions are looked up, after pg_catalog.
@@ -42,8 +42,8 @@ begin
   end;
   perform set_config('search_path', 'pg_catalog, pg_temp', true);
 
-  -- What is called by name belongs to a role that is trusted: an operator or a function of that name, with types that fit
-  -- better, may be another role's.
+  -- What is called by name belongs to a role that is trusted: an operator or a function of that name, with types that
+  -- fit better, may be another role's.
   select pg_describe_object(refclassid, refobjid, 0) || ' of the role ' || quote_ident(pg_get_userbyid(owner)) into found_name
   from pg_policy join pg_depend on classid = 'pg_policy'::regclass and objid = pg_policy.oid, lateral (
     select proowner from pg_proc where refclassid = 'pg_proc'::regclass and oid = refobjid
@@ -82,8 +82,9 @@ begin
   execute format('select %s, %s, %s from pg_temp.popular_posts_row where %s or %s', hard_row, soft_row, since, is_live, is_live_later);
   drop table pg_temp.popular_posts_row;
 
-  -- Of an update the rows are compared as bags, by sums of hashes of their text: it needs no key and no sorting, and takes
-  -- any type of column. Whatever fails here, the writer's statement does not: but for what cancels that statement.
+  -- Of an update the rows are compared as bags, by sums of hashes of their text: it needs no key and no sorting, and
+  -- takes any type of column. Whatever fails here, the writer's statement does not: but for what cancels that
+  -- statement.
   return format($body$
 #variable_conflict use_column
 declare

@@ -16,8 +16,8 @@ export interface Calendar {
   /** The number of the present day. */
   today: number
   /**
-   * The start of a day, in milliseconds since the epoch. It is off by an hour before the last change to or from summer time,
-   * which no list shows: only the views of the last days are counted per quarter.
+   * The start of a day, in milliseconds since the epoch. It is off by an hour before the last change to or from summer
+   * time, which no list shows: only the views of the last days are counted per quarter.
    */
   startOf(day: number): number
 }

@@ -48,8 +48,8 @@ export async function seedDemo(
 }
 
 /**
- * Removes the demo permanently: its posts with their comments and counters, and its authors, categories and tags that no
- * other post uses.
+ * Removes the demo permanently: its posts with their comments and counters, and its authors, categories and tags that
+ * no other post uses.
  * @param trx a read committed transaction without earlier statements: it waits while another process fills the demo.
  * @returns the number of removed posts; 0: there is no demo, nothing changed.
  */

@@ -9,12 +9,12 @@ const RECENT_DAYS = 3
 type PostViews = Omit<ViewBucket, 'postId'>
 
 /**
- * All views of a demo post from its publication to now, the oldest first: one bucket a day, at noon, and one a quarter of an
- * hour for today and the two days before. None for a post that is not live.
+ * All views of a demo post from its publication to now, the oldest first: one bucket a day, at noon, and one a quarter
+ * of an hour for today and the two days before. None for a post that is not live.
  *
- * The same calendar gives the same views. A later calendar of the same day adds quarters and changes none. On another day all
- * posts move, because their publication is relative to today: noise and weekdays depend on the date, launches and spikes on
- * the age of the post.
+ * The same calendar gives the same views. A later calendar of the same day adds quarters and changes none. On another
+ * day all posts move, because their publication is relative to today: noise and weekdays depend on the date, launches
+ * and spikes on the age of the post.
  */
 export function demoViews(post: DemoPost, calendar: Calendar): PostViews[] {
   if (!isPublished(post)) return []
@@ -36,9 +36,9 @@ function viewsOn(post: DemoPost, day: number, age: number): number {
 }
 
 /**
- * The expected views of a day, with two long tails. Across posts: a power law (Pareto, as in Zipf's law) of a random number
- * per slug. In time: a launch that decays as a power of the age, a constant trickle, search traffic, and a spike that halves
- * daily.
+ * The expected views of a day, with two long tails. Across posts: a power law (Pareto, as in Zipf's law) of a random
+ * number per slug. In time: a launch that decays as a power of the age, a constant trickle, search traffic, and a spike
+ * that halves daily.
  */
 function expectedOn({ slug, audience = {} }: DemoPost, age: number): number {
   const { reach = 1, steady = 0, spike } = audience

@@ -4,7 +4,9 @@ import { seededRandom } from '../data/seeded-random.ts'
 const [WIDTH, HEIGHT] = [320, 200]
 const [RINGS, POINTS, STEPS] = [11, 20, 14]
 
-/** A generated picture for a post, which depends only on the slug: the contour lines of a hill, and a path around it. */
+/**
+ * A generated picture for a post, which depends only on the slug: the contour lines of a hill, and a path around it.
+ */
 export function contours(slug: string): string {
   const random = (what: string) => seededRandom(slug, what)
   const summit = { x: WIDTH * (0.3 + 0.4 * random('x')), y: HEIGHT * (0.3 + 0.4 * random('y')) }

@@ -7,8 +7,8 @@ const READERS = 25
 const USER_AGENT = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
 
 /**
- * Routes that exist only for a demo: `POST /demo/invalidate` invalidates the cache, `POST /demo/readers/:slug` records views
- * of simulated readers of a post.
+ * Routes that exist only for a demo: `POST /demo/invalidate` invalidates the cache, `POST /demo/readers/:slug` records
+ * views of simulated readers of a post.
  */
 const demo: FastifyPluginAsyncTypebox<{ isDemo: () => Promise<boolean> }> = async (app, { isDemo }) => {
   await app.register(rateLimit, { max: 60, timeWindow: 60_000 })

@@ -9,8 +9,8 @@ interface LiveRefreshOptions {
 }
 
 /**
- * Flushes new views at once, and then refreshes the lists that pages show. Only the demo does so: its lists must visibly
- * change, while lists of a blog may be as old as their time to live.
+ * Flushes new views at once, and then refreshes the lists that pages show. Only the demo does so: its lists must
+ * visibly change, while lists of a blog may be as old as their time to live.
  * @returns a function to call regularly; it never rejects.
  */
 export function createLiveRefresh(

@@ -55,8 +55,8 @@ export const DAYS = 30
 const UNKNOWN_BLOG: Blog = { name: 'Popular posts', tagline: 'From the cache.', isDemo: false, perDay: [] }
 
 /**
- * Loads the data of pages from the database. Results are cached for `ttlMs`, and longer while the database does not answer.
- * Each method rejects with the error of the database if it has no cached result.
+ * Loads the data of pages from the database. Results are cached for `ttlMs`, and longer while the database does not
+ * answer. Each method rejects with the error of the database if it has no cached result.
  */
 export function createPageData({ db, timeZone, isAdopted, ttlMs }: PageDataOptions) {
   const none = () => new Array<number>(DAYS).fill(0)

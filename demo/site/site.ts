@@ -19,8 +19,9 @@ const TTL_MS = { demo: 2_000, blog: 30_000 }
 const SECOND_MS = 1_000
 
 /**
- * The website of the service: the blog at `/` and `/posts/:slug`, the `<popular-posts>` element at `/popular-posts.js`, the
- * figures of the sidebar at `/demo/stats`, and error pages for browsers. On the demo, new views change the lists at once.
+ * The website of the service: the blog at `/` and `/posts/:slug`, the `<popular-posts>` element at `/popular-posts.js`,
+ * the figures of the sidebar at `/demo/stats`, and error pages for browsers. On the demo, new views change the lists at
+ * once.
  */
 const site: FastifyPluginAsync<SiteOptions> = async (app, options) => {
   const { db, timeZone, isAdopted } = options

@@ -6,7 +6,9 @@ export interface Traffic {
 
 const SECONDS = 60
 
-/** Records the growth of both counters in each of the last 60 seconds, the oldest first. Call `sample` once a second. */
+/**
+ * Records the growth of both counters in each of the last 60 seconds, the oldest first. Call `sample` once a second.
+ */
 export function createTrafficHistory(read: () => Traffic) {
   const grown: Traffic[] = Array.from({ length: SECONDS }, () => ({ requests: 0, queries: 0 }))
   let last = read()

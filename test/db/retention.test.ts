@@ -36,7 +36,8 @@ async function setUp(t: Parameters<typeof createTestDatabase>[0]) {
 t.test('no window that can be asked for loses a view, in any time zone', async (t) => {
   const { db, postId, count } = await setUp(t)
   const zones = ['UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Kathmandu', 'Pacific/Apia', 'Pacific/Pago_Pago']
-  // The hour that a day lacks or has twice, the last and the first quarter of a day somewhere, the day after a leap day.
+  // The hour that a day lacks or has twice, the last and the first quarter of a day somewhere, the day after a leap
+  // day.
   const moments = ['2026-03-29T01:00:00Z', '2025-11-02T05:59:00Z', '2026-06-15T18:14:59Z', '2025-03-01T00:00:00Z']
   for (const timeZone of zones) {
     for (const moment of moments.map((text) => Date.parse(text))) {
@@ -210,7 +211,8 @@ t.test('old rows are found by the primary keys, whatever the statistics', async 
       const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
       t.match(plan, new RegExp(`Tid Scan on ${table}`))
       t.notMatch(plan, /Seq Scan/)
-      // In order, which needs no sort; where one old row is expected, a bitmap and a sort of it cost PostgreSQL the same.
+      // In order, which needs no sort; where one old row is expected, a bitmap and a sort of it cost PostgreSQL the
+      // same.
       const scan = expectsFew
         ? `(Index Scan using|Bitmap Index Scan on) ${table}_pkey`
         : `Index Scan using ${table}_pkey`

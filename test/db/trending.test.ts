@@ -13,8 +13,8 @@ const nowMs = bucketStart(Date.parse('2026-03-29T12:34:56Z'))
 const nowQuarter = nowMs / QUARTER_MS
 const query = { sort: 'trending', days: 30, limit: 50, nowMs, timeZone: 'UTC' } as const
 /**
- * Heat is a float of about 20,000, so two scores that differ by less than 10^-9 of each other may stand in either order:
- * what a tenth of a millisecond of age makes.
+ * Heat is a float of about 20,000, so two scores that differ by less than 10^-9 of each other may stand in either
+ * order: what a tenth of a millisecond of age makes.
  */
 const TOLERANCE = 1e-9
 

@@ -6,8 +6,8 @@ import { readConfig } from '../../service/config.ts'
 import { buildService } from '../../service/service.ts'
 
 /**
- * A small blog: `post-1` … `post-N`, post 1 the most viewed today. Odd ones are in the category `odd`, all by `ann`, the
- * first three tagged `start`.
+ * A small blog: `post-1` … `post-N`, post 1 the most viewed today. Odd ones are in the category `odd`, all by `ann`,
+ * the first three tagged `start`.
  */
 export async function fillBlog(db: Kysely<Database>, posts: number): Promise<void> {
   const nowMs = Date.now()

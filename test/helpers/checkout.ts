@@ -8,8 +8,8 @@ import { temporaryDirectory } from './temporary-directory.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
- * The arguments of `env` that give a program what a terminal would: without what tap has put into the environment to follow
- * its own processes.
+ * The arguments of `env` that give a program what a terminal would: without what tap has put into the environment to
+ * follow its own processes.
  */
 export function plainEnvironment(more: Record<string, string> = {}): string[] {
   const kept = Object.entries(process.env).filter(([name]) =>

@@ -20,7 +20,9 @@ export type PrivatePostgres = Awaited<ReturnType<typeof startPostgres>>
 
 const SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', jit: 'off' }
 
-/** A PostgreSQL server of the caller's own, to stop, freeze, kill and restart. It ends with this process at the latest. */
+/**
+ * A PostgreSQL server of the caller's own, to stop, freeze, kill and restart. It ends with this process at the latest.
+ */
 export async function startPostgres({ port: wanted, settings = {} }: PrivatePostgresOptions = {}) {
   const { binaries: found, from } = await findPostgres()
   const account = await detectAccount()
@@ -66,7 +68,9 @@ export async function startPostgres({ port: wanted, settings = {} }: PrivatePost
       await writeFile(join(dataDirectory, 'standby.signal'), '')
       await start()
     },
-    /** Sends a signal to the server and all its processes: SIGSTOP freezes it, SIGCONT wakes it up, SIGKILL crashes it. */
+    /**
+     * Sends a signal to the server and all its processes: SIGSTOP freezes it, SIGCONT wakes it up, SIGKILL crashes it.
+     */
     async kill(name: NodeJS.Signals = 'SIGKILL') {
       const family = await familyOf(pid)
       for (const process of family) signal(process, name)

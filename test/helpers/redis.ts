@@ -14,7 +14,9 @@ export interface TestRedisOptions {
   port?: number
   /** Further arguments of redis-server, as in `['--maxmemory', '10mb']`. */
   args?: readonly string[]
-  /** Default: a new one. Give the folder of one that was killed to bring it back as the node of a Cluster that it was. */
+  /**
+   * Default: a new one. Give the folder of one that was killed to bring it back as the node of a Cluster that it was.
+   */
   directory?: string
 }
 

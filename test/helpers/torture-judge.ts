@@ -23,10 +23,11 @@ const COOL_DOWN_MS = 5_000 + SLACK_MS
 /**
  * Decides what a member may answer, from when the servers were away.
  *
- * 1. A read that began after an invalidation was confirmed shows at least that version. Only while Redis is out of reach,
- *    or was too slow for the member, and shortly after, an older one may be answered: for one second after it was loaded.
- * 2. A read fails only where there was nothing to serve: PostgreSQL is away or was a cool-down ago, and the list is not in
- *    a Redis that can be reached.
+ * 1. A read that began after an invalidation was confirmed shows at least that version. Only while Redis is out of
+ *    reach, or was too slow for the member, and shortly after, an older one may be answered: for one second after it
+ *    was loaded.
+ * 2. A read fails only where there was nothing to serve: PostgreSQL is away or was a cool-down ago, and the list is not
+ *    in a Redis that can be reached.
  * 3. A connection breaks only where the process was killed.
  */
 export function createJudge() {

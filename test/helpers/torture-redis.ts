@@ -29,8 +29,8 @@ export async function singleRedis(): Promise<TorturedRedis> {
 }
 
 /**
- * A Cluster of three masters. The keys of a prefix are in one slot, so one node holds all of them, and every second fault
- * is its; but two seconds after any node is gone the others refuse all commands, because slots are missing.
+ * A Cluster of three masters. The keys of a prefix are in one slot, so one node holds all of them, and every second
+ * fault is its; but two seconds after any node is gone the others refuse all commands, because slots are missing.
  * @param random from 0 to 1
  */
 export async function redisCluster(random: () => number, prefix: string): Promise<TorturedRedis> {

@@ -9,7 +9,8 @@ const KINDS = ['total', 'day', 'hour']
 const HOUR_MS = 3_600_000
 
 /**
- * Every view that a Redis takes into a buffer of views, as MONITOR tells it: the servers are not asked. Days are of UTC.
+ * Every view that a Redis takes into a buffer of views, as MONITOR tells it: the servers are not asked. Days are of
+ * UTC.
  */
 export async function watchTakenViews(url: string) {
   const client = new Redis(url)

@@ -7,7 +7,10 @@ import { createTestDatabase } from '../../helpers/postgres.ts'
 const nowMs = Date.parse('2026-05-14T15:07:31.250Z')
 const now = { nowMs, timeZone: 'UTC' }
 
-/** All that the demo writes, in a stable order. Sums of floats depend on their order in the last digits: heat is rounded. */
+/**
+ * All that the demo writes, in a stable order. Sums of floats depend on their order in the last digits: heat is
+ * rounded.
+ */
 const contents = {
   authors: sql`select * from authors order by id`,
   categories: sql`select * from categories order by id`,

@@ -10,7 +10,9 @@ const CLIENT = {
   integrity: 'FE5Vskx7mYNnqAnWWJXUOsLp2VGgdsJsCoRLFTa8L4Yk0QVtArqR8q58yPA++QC1a73ZWJXBQ2AH31nIAv7NOQ==',
 }
 
-/** The runtime's client, an ES module to be run: unpacked into a folder of the user's cache, the first time from npm. */
+/**
+ * The runtime's client, an ES module to be run: unpacked into a folder of the user's cache, the first time from npm.
+ */
 export async function findRuntimeClient(): Promise<string> {
   const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'fastify-popular-posts', CLIENT.name)
   const program = join(cache, 'package', 'index.mjs')

@@ -22,7 +22,9 @@ interface FindRedisOptions {
 
 const NAMES = ['valkey-server', 'redis-server']
 
-/** The Redis to test with: of this machine, else Debian's own, unpacked into a cache folder: no root, nothing installed. */
+/**
+ * The Redis to test with: of this machine, else Debian's own, unpacked into a cache folder: no root, nothing installed.
+ */
 export async function findRedis(options: FindRedisOptions = {}): Promise<FoundRedis> {
   const { path = process.env['PATH'] ?? '', cache = cacheFolder('redis'), download = downloadPackages } = options
   for (const name of NAMES) {
