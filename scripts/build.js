@@ -1,6 +1,6 @@
-// Compiles dist/: `npm run build`, and so `npm install` and `npm start`. Services, and commands by npx, may run from
-// dist/ at the same time, and other builds too: so every file is replaced by a rename, none is touched that stays as it
-// is, and what the sources no longer make goes last.
+// Compiles dist/: `npm run build`, and so `npm install` and `npm start`. Services and commands may run from dist/ at the
+// same time, and other builds too. So every changed file is replaced by a rename, unchanged files are not touched, and
+// files that the sources no longer produce are removed last.
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,

@@ -1,6 +1,6 @@
 /**
- * What `npm test` leaves to `npm run test:all`, and so to CI: most of the processor time, for promises that few changes
- * touch. Whole installations, deployments, browsers and fleets of processes, and what is sent by the thousand.
+ * The tests that only `npm run test:all`, and so CI, runs: they take most of the processor time for promises that few
+ * changes touch. Installations, deployments, browsers, fleets of processes, and tests with thousands of requests.
  */
 export const SLOW: readonly string[] = [
   'test/bin/flush.test.ts',

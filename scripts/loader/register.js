@@ -1,6 +1,6 @@
 /**
- * `node --import=./test/loader/register.js x.ts` runs TypeScript from its source: our files as esbuild makes them, and
- * the packages that consist of hundreds of modules as few. JavaScript, because it is what loads the TypeScript.
+ * `node --import=./scripts/loader/register.js x.ts` runs TypeScript from its source: files of this package as compiled by
+ * esbuild, and packages of hundreds of modules as bundles. It is JavaScript, because it loads the TypeScript.
  */
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
