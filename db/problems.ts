@@ -4,7 +4,7 @@ import { findShadowingObjects } from './safe-path.ts'
 import { isUndated } from './window.ts'
 
 /** A problem of the database that an administrator should fix. */
-export interface DatabaseProblem {
+interface DatabaseProblem {
   /** The object of the problem: a table, a function, the id of a post. */
   subject: string
   /** The problem, and what to do. */

@@ -9,7 +9,7 @@ import { inMilliseconds } from './window-query.ts'
 export type Tables = BlogTables & CounterTables
 
 /** Which posts a list ranks, and how. An unknown slug gives an empty list. */
-export interface RankingQuery extends WindowQuery {
+interface RankingQuery extends WindowQuery {
   /** `views`: by views in the window. `trending`: by heat, in which views of about the last day weigh most. */
   sort: 'views' | 'trending'
   /** The greatest number of posts. */

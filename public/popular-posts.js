@@ -259,8 +259,7 @@ export class PopularPosts extends HTMLElement {
   }
 
   /**
-   * The address of a post: its own; or by `link`, where its own is a path, and so of a site that this page may not be
-   * of.
+   * The address of a post: its URL, or, if that is a path (of a site that may not be this one), by the `link` template.
    * @param {string} slug
    * @param {unknown} url
    */
@@ -276,8 +275,7 @@ export class PopularPosts extends HTMLElement {
   }
 
   /**
-   * Tells the service of the view of this page, once somebody sees it: not while it is prerendered, or in the
-   * background.
+   * Records a view of this page once it is visible: not while it is prerendered or in the background.
    */
   #record() {
     const slug = this.getAttribute('record') ?? ''

@@ -1,5 +1,5 @@
 /** What `npm audit --json` has to say, as people want to know it. */
-export interface AuditVerdict {
+interface AuditVerdict {
   /** 0: nothing is known; 1: something is; 2: it could not be asked. */
   exitCode: 0 | 1 | 2
   sentence: string

@@ -9,7 +9,7 @@ import { findRedis } from './services/find-redis.ts'
 import { endWithUs, forgetPid, removeWithUs } from './services/reaper.ts'
 import { until } from './services/until.ts'
 
-export interface TestRedisOptions {
+interface TestRedisOptions {
   /** Default: a free one. Give the port of one that has ended to bring it back. */
   port?: number
   /** Further arguments of redis-server, as in `['--maxmemory', '10mb']`. */

@@ -6,7 +6,7 @@ interface Span {
   untilMs: number
 }
 
-export interface JudgedRead extends MemberReply {
+interface JudgedRead extends MemberReply {
   slot: number
   path: string
   /** The newest version whose invalidation was confirmed before the read began. */
