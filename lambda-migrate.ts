@@ -1,5 +1,5 @@
 import { passwordsOf } from './aws/tokens.ts'
-import { inWords } from './db/explain-error.ts'
+import { toStartupError } from './db/explain-error.ts'
 import { migrateToLatest } from './db/migrate.ts'
 import { openDatabase } from './db/open-database.ts'
 import { readLambdaConfig } from './service/config.ts'
@@ -12,7 +12,7 @@ export async function migrate(): Promise<{ migrated: true }> {
   try {
     await migrateToLatest(db)
   } catch (error) {
-    throw inWords(error, 'DATABASE_URL')
+    throw toStartupError(error, 'DATABASE_URL')
   } finally {
     await db.destroy()
   }

@@ -1,30 +1,30 @@
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import { isLive } from './db/window.ts'
-import { isDemoBlog } from './demo/data/fact.ts'
-import { fillDemo } from './demo/data/fill.ts'
+import { isDemoBlog } from './demo/data/demo-marker.ts'
+import { seedDemo } from './demo/data/seed-demo.ts'
 import site from './demo/site/site.ts'
 import { codeOf, StartupError } from './lib/errors.ts'
 import { plural } from './lib/plural.ts'
 import { type Config, readConfig } from './service/config.ts'
-import { databaseInWords, openServiceDatabase, type ServiceDatabase } from './service/database.ts'
-import { run } from './service/run.ts'
+import { explainStartupError, openServiceDatabase, type ServiceDatabase } from './service/database.ts'
+import { runMain } from './service/run.ts'
 import { buildService } from './service/service.ts'
 
-await run(async () => {
+await runMain(async () => {
   const config = readConfig()
   const database = await openServiceDatabase(config)
   let app: FastifyInstance | undefined
   try {
     const { siteTimeZone: timeZone } = config
-    if (database.isEmbedded) await fillDemo(database.db, { nowMs: Date.now(), timeZone })
+    if (database.isEmbedded) await seedDemo(database.db, { nowMs: Date.now(), timeZone })
     app = await buildService(config, database.connectionString)
     await app.register(site, { db: database.db, isAdopted: database.isAdopted, timeZone })
     await listen(app, config, database)
   } catch (error) {
     await app?.close()
     await database.close()
-    throw databaseInWords(error, config)
+    throw explainStartupError(error, config)
   }
   const service = app
   closeWithGrace({ logger: service.log }, async () => {
@@ -33,10 +33,10 @@ await run(async () => {
   })
 })
 
-/** Listens, and says so. */
+/** Listens, and prints the greeting. */
 async function listen(app: FastifyInstance, config: Config, database: ServiceDatabase): Promise<void> {
   const { host, port, logLevel } = config
-  // Fastify's own line would come before anything we could say.
+  // Fastify's own log line would come before the greeting.
   app.log.level = 'silent'
   try {
     const address = await app.listen({ host, port })
@@ -45,8 +45,8 @@ async function listen(app: FastifyInstance, config: Config, database: ServiceDat
   } catch (error) {
     const code = codeOf(error)
     const sentences: Record<string, string> = {
-      EADDRINUSE: `Port ${port} on ${host} is taken by another program: end that one, or choose another port, such as PORT=${port + 1} npm start.`,
-      EACCES: `Port ${port} needs more rights than this user has: choose one above 1023, such as PORT=3000 npm start.`,
+      EADDRINUSE: `Port ${port} on ${host} is in use by another program: stop that program, or choose another port, such as PORT=${port + 1} npm start.`,
+      EACCES: `Port ${port} needs more rights than this user has: choose a port above 1023, such as PORT=3000 npm start.`,
     }
     const sentence =
       sentences[code] ?? `HOST ${host} is not an address of this machine (${code}): try HOST=127.0.0.1 npm start.`
@@ -54,7 +54,7 @@ async function listen(app: FastifyInstance, config: Config, database: ServiceDat
   }
 }
 
-/** What runs, where, on what data, and what to try next. */
+/** The text printed at the start: the address, the data, and commands to try. */
 async function greeting(
   { db, isEmbedded, isAdopted }: ServiceDatabase,
   { dataDir }: Config,

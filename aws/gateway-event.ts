@@ -1,4 +1,4 @@
-/** What is looked at of an event: of an HTTP API or a function URL (2.0), a REST API (1.0), or a load balancer. */
+/** The fields used of an event of an HTTP API or a function URL (2.0), a REST API (1.0), or a load balancer. */
 export interface GatewayEvent {
   version?: string
   /** 2.0 */
@@ -22,8 +22,8 @@ export interface GatewayEvent {
 }
 
 /**
- * The event as `@fastify/aws-lambda` passes it on faithfully: the path with the query string as the client wrote it, and
- * nothing in the headers that the gateway knows better.
+ * Normalizes an event so that `@fastify/aws-lambda` passes it on unchanged: the path with the query string as the
+ * client sent it, and no `x-request-id` header of the client.
  */
 export function normalize(event: GatewayEvent): GatewayEvent {
   const { rawPath, rawQueryString, path, queryStringParameters, multiValueQueryStringParameters, ...rest } = event
@@ -35,14 +35,14 @@ export function normalize(event: GatewayEvent): GatewayEvent {
     headers: known(event.headers ?? {}),
     requestContext: { ...event.requestContext },
   }
-  // A load balancer says who has connected in one place only: it adds to what the client claims.
+  // A load balancer appends the client's address to the `x-forwarded-for` header that the client sent.
   const claims = event.multiValueHeaders?.['x-forwarded-for']?.at(-1) ?? event.headers?.['x-forwarded-for']
   const sourceIp = claims?.split(',').at(-1)?.trim()
   if (isBalancer && sourceIp !== undefined) normal.requestContext = { ...event.requestContext, identity: { sourceIp } }
   return normal
 }
 
-/** Without the name that a client may have given the request: logs shall have the gateway's. */
+/** Removes the client's `x-request-id`: logs contain the id of the gateway. */
 function known(headers: NonNullable<GatewayEvent['headers']>): NonNullable<GatewayEvent['headers']> {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'x-request-id'))
 }
@@ -53,7 +53,9 @@ function encoded(path: string): string {
   return encodeURI(path).replace(/[?#]/g, encodeURIComponent)
 }
 
-/** Of events that have no query string. A load balancer passes on names and values as they came, a REST API decodes them. */
+/**
+ * The query string of an event that has none. A load balancer passes names and values encoded, a REST API decodes them.
+ */
 function queryOf(parameters: Record<string, string | string[] | undefined>, isEncoded: boolean): string {
   const encode = isEncoded ? (text: string) => text : encodeURIComponent
   return Object.entries(parameters)

@@ -1,6 +1,6 @@
 import { presign, type Signer } from './presign.ts'
 
-/** For how long a token opens connections; one that is open stays so (ElastiCache: for 12 hours). */
+/** How long a token can open connections. An open connection stays open (ElastiCache: for 12 hours). */
 const EXPIRES_SECONDS = 900
 
 interface ElastiCacheIdentity {
@@ -24,7 +24,10 @@ export function elastiCacheToken({ signer, cache, isServerless, user }: ElastiCa
   return presign({ signer, service: 'elasticache', host: cache, query, expiresSeconds: EXPIRES_SECONDS, nowMs })
 }
 
-/** A password for RDS and RDS Proxy (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html). */
+/**
+ * A password for RDS and RDS Proxy
+ * (https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.html).
+ */
 export function rdsToken({ signer, host, port, user }: RdsIdentity, nowMs: number): string {
   const query = { Action: 'connect', DBUser: user }
   return presign({
@@ -37,7 +40,7 @@ export function rdsToken({ signer, host, port, user }: RdsIdentity, nowMs: numbe
   })
 }
 
-/** What makes a password for each new connection, where IAM is wanted. */
+/** Functions that make the password of each new connection; `undefined` without IAM. */
 export function passwordsOf({ database, redis }: { database?: RdsIdentity; redis?: ElastiCacheIdentity }) {
   return {
     databasePassword: database && (() => rdsToken(database, Date.now())),

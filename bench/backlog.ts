@@ -1,13 +1,13 @@
 /**
- * What do readers notice while the backlog of a long outage of PostgreSQL is counted? Cached lists are read with and without it in
- * turn, from the process that counts. Then the rest is counted, and compared. `npm run bench:backlog`; `-- --posts 100000`;
- * `-- --quarters 960`: how many posts were read in each of how many quarters of an hour.
+ * What do readers notice while the backlog of a long outage of PostgreSQL is counted? Cached lists are read with and
+ * without it in turn, from the process that counts. Then the rest is counted, and compared. `npm run bench:backlog`;
+ * `-- --posts 100000`; `-- --quarters 960`: how many posts were read in each of how many quarters of an hour.
  */
 import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'
 import { Kysely, PostgresDialect } from 'kysely'
 import { Pool } from 'pg'
-import { quarterOf } from '../db/count-views.ts'
+import { bucketStart } from '../db/count-views.ts'
 import { migrateToLatest } from '../db/migrate.ts'
 import type { Database } from '../db/schema.ts'
 import { startPostgres } from '../test/helpers/private-postgres.ts'
@@ -55,7 +55,7 @@ async function fill(): Promise<void> {
   await pool.query(`
     insert into posts (slug, title, url, published_at)
     select 'post-' || n, 'A post', '/posts/post-' || n, now() from generate_series(1, ${posts}) n`)
-  const nowMs = quarterOf(Date.now())
+  const nowMs = bucketStart(Date.now())
   for (let quarter = 0; quarter < quarters; quarter += 1) {
     for (let first = 1; first <= posts; first += 1_000) {
       const numbers: (string | number)[] = []

@@ -1,15 +1,16 @@
 /**
- * What does a cold list cost the database? The ranking over 10,000 posts with 1, 10 and 100 million views behind it, for every
- * kind of window, against a table of views that is counted anew each time (as the blog did that this package was made for; up to
- * `--raw` million views). `npm run bench:cold`; `-- --posts 10000 --views 1,10,100 --raw 10 --rounds 9 --write`.
+ * What does a cold list cost the database? The ranking over 10,000 posts with 1, 10 and 100 million views behind it,
+ * for every kind of window, against a table of views that is counted anew each time (as the blog did that this package
+ * was made for; up to `--raw` million views). `npm run bench:cold`; `-- --posts 10000 --views 1,10,100 --raw 10
+ * --rounds 9 --write`.
  */
 import { parseArgs } from 'node:util'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import { Pool } from 'pg'
 import { migrateToLatest } from '../db/migrate.ts'
-import { findPopularPosts } from '../db/popular-posts.ts'
+import { findPopularPosts } from '../db/ranking.ts'
 import type { Database } from '../db/schema.ts'
-import { keepWindow } from '../db/window-rollups.ts'
+import { materializeWindow } from '../db/window-rollups.ts'
 import { startPostgres } from '../test/helpers/private-postgres.ts'
 import { versionOf } from './machine.ts'
 import { createReport } from './report.ts'
@@ -131,7 +132,7 @@ try {
     await fill(pool, million * 1e6)
     if (million <= raw) await fillRaw(pool)
     for (const days of WINDOWS)
-      if (days > 1) note(key(days, 'first', million), await ms(() => keepWindow(db, { days, timeZone })))
+      if (days > 1) note(key(days, 'first', million), await ms(() => materializeWindow(db, { days, timeZone })))
     works.push(...worksOf(db, million))
   }
   await admin.query('checkpoint')

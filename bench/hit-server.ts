@@ -1,6 +1,6 @@
 /**
- * A server of `bench/hit.ts`, on a free port: `hit-server.ts <way> <log level>`. All ways answer `GET /posts/popular` with
- * the same bytes and the same headers. To each message it answers with what it has used.
+ * A server of `bench/hit.ts`, on a free port: `hit-server.ts <way> <log level>`. All ways answer `GET /posts/popular`
+ * with the same bytes and the same headers. To each message it answers with what it has used.
  */
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'

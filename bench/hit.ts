@@ -1,7 +1,8 @@
 /**
- * What does a cached list cost? Processor time of a server for a request, against Fastify that answers the same bytes and
- * headers from constant Buffers, and against node:http alone. `npm run bench:hit`; `-- --starts 6 --rounds 8
- * --requests 3000 --write`. Where a process happens to lie in memory weighs more than what is measured: hence the starts.
+ * What does a cached list cost? Processor time of a server for a request, against Fastify that answers the same bytes
+ * and headers from constant Buffers, and against node:http alone. `npm run bench:hit`; `-- --starts 6 --rounds 8
+ * --requests 3000 --write`. Where a process happens to lie in memory weighs more than what is measured: hence the
+ * starts.
  */
 import { parseArgs } from 'node:util'
 import { startRedis } from '../test/helpers/redis.ts'

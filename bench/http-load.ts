@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net'
 
-export interface LoadOptions {
+interface LoadOptions {
   port: number
   /** Keep-alive connections, each with one request at a time. */
   connections: number
@@ -11,7 +11,7 @@ export interface LoadOptions {
   requestOf: (number: number) => string
 }
 
-export interface LoadResult {
+interface LoadResult {
   seconds: number
   /** Of each request, in milliseconds. */
   latenciesMs: Float64Array

@@ -1,6 +1,6 @@
 /**
- * How long does a cold start take? The artifact, against a bare Fastify with the same clients, bundled the same way. Needs no
- * database: both start without one, as they would at night. `npm run bench:lambda`; `-- --rounds 15 --write`.
+ * How long does a cold start take? The artifact, against a bare Fastify with the same clients, bundled the same way.
+ * Needs no database: both start without one, as they would at night. `npm run bench:lambda`; `-- --rounds 15 --write`.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,7 +1,8 @@
 /**
- * What does it take of memory? What a cached list allocates, against Fastify that answers the same bytes from a constant Buffer;
- * and whether memory is flat: a million requests (`--requests`) over all windows, orders and filters, known and unknown, the
- * heap after each tenth of them, garbage collected. `npm run bench:memory`; with `REDIS_URL` the second over Redis.
+ * What does it take of memory? What a cached list allocates, against Fastify that answers the same bytes from a
+ * constant Buffer; and whether memory is flat: a million requests (`--requests`) over all windows, orders and filters,
+ * known and unknown, the heap after each tenth of them, garbage collected. `npm run bench:memory`; with `REDIS_URL` the
+ * second over Redis.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { parseArgs } from 'node:util'

@@ -6,8 +6,8 @@ const DOCUMENT = new URL('../docs/numbers.md', import.meta.url)
 export type Report = ReturnType<typeof createReport>
 
 /**
- * What a bench finds, as Markdown on stdout, beginning with the machine. With `--write`, also in docs/numbers.md, between the
- * marks of its name: `<!-- bench:hit -->` and `<!-- /bench:hit -->`.
+ * What a bench finds, as Markdown on stdout, beginning with the machine. With `--write`, also in docs/numbers.md,
+ * between the marks of its name: `<!-- bench:hit -->` and `<!-- /bench:hit -->`.
  */
 export function createReport(name: string, { write }: { write: boolean }) {
   const lines: string[] = []

@@ -4,7 +4,7 @@
 import { Redis } from 'ioredis'
 import { Kysely, PostgresDialect } from 'kysely'
 import { Pool } from 'pg'
-import { countBatch, quarterOf } from '../db/count-views.ts'
+import { bucketStart, countBatch } from '../db/count-views.ts'
 import { migrateToLatest } from '../db/migrate.ts'
 import type { Database } from '../db/schema.ts'
 import { startPostgres } from '../test/helpers/private-postgres.ts'
@@ -38,7 +38,7 @@ try {
     const found: number[] = []
     for (let round = 0; round <= ROUNDS; round += 1) {
       const nowMs = Date.now()
-      const views = { quarterMs: quarterOf(nowMs), views: 5 }
+      const views = { bucketStartMs: bucketStart(nowMs), views: 5 }
       const buckets = Array.from({ length: posts }, (_none, index) => ({ postId: index + 1, ...views }))
       const startedAtMs = performance.now()
       await countBatch(db, { id: `${posts} ${round}`, timeZone: 'UTC', nowMs, buckets })
@@ -55,7 +55,7 @@ try {
       Array.from({ length: 1_000 }, (_none, index) => {
         const visitor = (sent + index).toString(36).padStart(22, 'x')
         const postId = String(((sent + index) % POSTS) + 1)
-        return buffer.add({ visitors: [visitor], postId, quarterMs: quarterOf(timeMs), timeMs })
+        return buffer.add({ visitors: [visitor], postId, bucketStartMs: bucketStart(timeMs), timeMs })
       }),
     )
   }

@@ -1,13 +1,13 @@
 /**
- * A server of `bench/views.ts` and `bench/backlog.ts`, on a free port that it tells on stdout: `views-server.ts <way> <database>
- * <Redis> <seconds between flushes>`. The ways:
- * `ours`; `original`, how views are counted without this package, an INSERT and an UPDATE for each; `nothing`, only an answer.
- * `POST /record` records views without HTTP: as many as its JSON body says, so many at a time.
+ * A server of `bench/views.ts` and `bench/backlog.ts`, on a free port that it tells on stdout: `views-server.ts <way>
+ * <database> <Redis> <seconds between flushes>`. The ways: `ours`; `original`, how views are counted without this
+ * package, an INSERT and an UPDATE for each; `nothing`, only an answer. `POST /record` records views without HTTP: as
+ * many as its JSON body says, so many at a time.
  */
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import pg from 'pg'
 import popularPosts from '../index.ts'
-import { addressOf, FIREFOX, slugOf } from './fixtures/views.ts'
+import { BROWSER, slugOf, visitorAddress } from './fixtures/views.ts'
 
 type Recorded = Pick<FastifyRequest, 'method' | 'ip' | 'headers'>
 type Record = (slug: string, request: Recorded) => Promise<unknown>
@@ -49,12 +49,12 @@ const record = way === 'ours' ? await recordOurs() : way === 'original' ? record
 if (way !== 'ours') addRoute(app, record)
 app.post<{ Body: { from: number; views: number; atOnce: number; posts: number } }>('/record', async ({ body }) => {
   let next = body.from
-  const headers = { 'user-agent': FIREFOX }
+  const headers = { 'user-agent': BROWSER }
   const runOne = async () => {
     while (next < body.from + body.views) {
       const number = next
       next += 1
-      await record(slugOf(number, body.posts), { method: 'POST', ip: addressOf(number), headers })
+      await record(slugOf(number, body.posts), { method: 'POST', ip: visitorAddress(number), headers })
     }
   }
   await Promise.all(Array.from({ length: body.atOnce }, runOne))

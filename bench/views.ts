@@ -1,7 +1,7 @@
 /**
- * How fast are views recorded? Against one INSERT and one UPDATE for each view, on the same PostgreSQL: in the same route
- * under the same clients, and without HTTP; ours until all views are in PostgreSQL. And how fast is a view answered,
- * against a cached list? `npm run bench:views`; `-- --rounds 5 --write`; `-- --posts 1` (a launch: all views
+ * How fast are views recorded? Against one INSERT and one UPDATE for each view, on the same PostgreSQL: in the same
+ * route under the same clients, and without HTTP; ours until all views are in PostgreSQL. And how fast is a view
+ * answered, against a cached list? `npm run bench:views`; `-- --rounds 5 --write`; `-- --posts 1` (a launch: all views
  * are of one post).
  */
 import { parseArgs } from 'node:util'
@@ -12,7 +12,7 @@ import type { Database } from '../db/schema.ts'
 import { startPostgres } from '../test/helpers/private-postgres.ts'
 import { runProgram } from '../test/helpers/program.ts'
 import { startRedis } from '../test/helpers/redis.ts'
-import { addressOf, FIREFOX, slugOf, type Way } from './fixtures/views.ts'
+import { BROWSER, type RecordingMode, slugOf, visitorAddress } from './fixtures/views.ts'
 import { sendLoad } from './http-load.ts'
 import { versionOf } from './machine.ts'
 import { createReport } from './report.ts'
@@ -30,7 +30,7 @@ if (!(Number.isInteger(rounds) && rounds >= 2 && Number.isInteger(posts) && post
   throw new TypeError('Expected --rounds of at least 2 and --posts of at least 1.')
 
 const AT_ONCE = 64
-const VIEWS: Record<Way, number> = { ours: 20_000, original: 4_000, nothing: 20_000 }
+const VIEWS: Record<RecordingMode, number> = { ours: 20_000, original: 4_000, nothing: 20_000 }
 /** One visitor at a time, and so many that the server is never idle. */
 const [ALONE, BUSY] = [
   { connections: 1, requests: 3_000 },
@@ -69,25 +69,25 @@ async function fill(): Promise<void> {
     create index on raw_views (post_id, viewed_at)`)
 }
 
-async function start(way: Way): Promise<string> {
+async function start(way: RecordingMode): Promise<string> {
   const server = runProgram(t, 'bench/views-server.ts', { args: [way, postgres.url, redis.url] })
   const [url = ''] = await server.says(/http:\S+/)
   return url
 }
 
-const COUNTED: Record<Way, string> = {
+const COUNTED: Record<RecordingMode, string> = {
   ours: 'select coalesce(sum(views), 0) as views from post_views_total',
   original: 'select least(sum(view_count), (select count(*) from raw_views)) as views from posts',
   nothing: 'select 0 as views',
 }
 
-async function counted(way: Way): Promise<number> {
+async function counted(way: RecordingMode): Promise<number> {
   const { rows } = await pool.query<{ views: string }>(COUNTED[way])
   return Number(rows[0]?.views)
 }
 
 /** Views a second, from the first one until the last is in PostgreSQL. */
-async function speed(way: Way, send: (views: number) => Promise<unknown>): Promise<number> {
+async function speed(way: RecordingMode, send: (views: number) => Promise<unknown>): Promise<number> {
   const before = await counted(way)
   const startedAtMs = performance.now()
   await send(VIEWS[way])
@@ -102,12 +102,12 @@ async function speed(way: Way, send: (views: number) => Promise<unknown>): Promi
 
 function viewRequest(): string {
   visitors += 1
-  const head = `POST /posts/${slugOf(visitors, posts)}/views HTTP/1.1\r\nhost: blog\r\nuser-agent: ${FIREFOX}\r\n`
-  return `${head}x-forwarded-for: ${addressOf(visitors)}\r\ncontent-length: 0\r\n\r\n`
+  const head = `POST /posts/${slugOf(visitors, posts)}/views HTTP/1.1\r\nhost: blog\r\nuser-agent: ${BROWSER}\r\n`
+  return `${head}x-forwarded-for: ${visitorAddress(visitors)}\r\ncontent-length: 0\r\n\r\n`
 }
-const listRequest = () => `GET /posts/popular HTTP/1.1\r\nhost: blog\r\nuser-agent: ${FIREFOX}\r\n\r\n`
+const listRequest = () => `GET /posts/popular HTTP/1.1\r\nhost: blog\r\nuser-agent: ${BROWSER}\r\n\r\n`
 
-async function overHttp(way: Way): Promise<number> {
+async function overHttp(way: RecordingMode): Promise<number> {
   const load = { port: Number(new URL(urls[way]).port), connections: AT_ONCE, requestOf: viewRequest }
   return speed(way, async (requests) => {
     const { statuses } = await sendLoad({ ...load, requests })
@@ -115,7 +115,7 @@ async function overHttp(way: Way): Promise<number> {
   })
 }
 
-async function withoutHttp(way: Way): Promise<number> {
+async function withoutHttp(way: RecordingMode): Promise<number> {
   return speed(way, async (views) => {
     const body = JSON.stringify({ from: visitors + 1, views, atOnce: AT_ONCE, posts })
     visitors += views
@@ -141,7 +141,7 @@ const measures = {
 }
 type Measure = keyof typeof measures
 const names = Object.keys(measures) as Measure[]
-const urls: Record<Way, string> = { ours: '', original: '', nothing: '' }
+const urls: Record<RecordingMode, string> = { ours: '', original: '', nothing: '' }
 
 try {
   await fill()

@@ -7,28 +7,32 @@ import { createFlusher, type FlushResult } from '../views/flusher.ts'
 import { createRedisViewBuffer } from '../views/redis-view-buffer.ts'
 import { type RedisConfig, withRedis } from './redis.ts'
 
-/** A backlog of a day of 10,000 posts takes about half of this. */
+/** The backlog of one day of 10,000 posts takes about half of this. */
 const DRAIN_MS = 60_000
 
 /**
- * Counts in the database the views that wait in a Redis, and says so; services may run meanwhile. It ends in two minutes at the
- * latest.
- * @throws StartupError when Redis or the database did not answer; nothing is lost, and the next flush goes on from there.
+ * Counts in the database the views that wait in Redis, and prints a summary. Services may run at the same time. It ends
+ * within two minutes.
+ * @throws StartupError if Redis or the database did not answer. No view is lost; the next flush continues.
  */
-export function flushRedis(db: Kysely<Database>, config: RedisConfig, say: (sentence: string) => void): Promise<void> {
+export function flushRedis(
+  db: Kysely<Database>,
+  config: RedisConfig,
+  print: (sentence: string) => void,
+): Promise<void> {
   const { cache, siteTimeZone: timeZone } = config
   return withRedis(
     config,
     async (client) => {
       const flusher = createFlusher({
-        // Nothing is added here.
+        // This buffer only flushes; `dedupSeconds` is not used.
         buffer: createRedisViewBuffer({ client, prefix: cache.prefix, dedupSeconds: 1 }),
         count: (id, buckets) => countBatch(db, { id, timeZone, nowMs: Date.now(), buckets }),
         nonce,
         drainMs: DRAIN_MS,
       })
       const { error, ...flushed } = await flusher.flush()
-      if (error === undefined || flushed.batches > 0) say(describe(flushed))
+      if (error === undefined || flushed.batches > 0) print(describe(flushed))
       if (error !== undefined) throw error
     },
     (code) =>

@@ -4,8 +4,8 @@ import { nonce } from '../lib/nonce.ts'
 import { type RedisConfig, withRedis } from './redis.ts'
 
 /**
- * Makes every list in a Redis outdated; running services notice within a second.
- * @throws StartupError when Redis did not confirm it.
+ * Invalidates every list in Redis; running services see it within a second.
+ * @throws StartupError if Redis did not confirm the invalidation.
  */
 export async function invalidateInRedis(config: RedisConfig, mode: InvalidateMode): Promise<void> {
   const { prefix } = config.cache

@@ -3,12 +3,12 @@ import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import { recordChange } from '../changes/revision.ts'
 import { type MigrateOptions, POST_ID_TYPES, type PostIdType } from '../db/migrate.ts'
-import { fillDemo, removeDemo } from '../demo/data/fill.ts'
+import { removeDemo, seedDemo } from '../demo/data/seed-demo.ts'
 import { StartupError } from '../lib/errors.ts'
 import { plural } from '../lib/plural.ts'
 import { type Config, readConfig } from '../service/config.ts'
-import { databaseInWords, openServiceDatabase, type ServiceDatabase } from '../service/database.ts'
-import { run } from '../service/run.ts'
+import { explainStartupError, openServiceDatabase, type ServiceDatabase } from '../service/database.ts'
+import { runMain } from '../service/run.ts'
 import { flushRedis } from './flush.ts'
 import { importLogCommand } from './import-log/command.ts'
 import { addressOf } from './import-log/paths.ts'
@@ -20,21 +20,21 @@ const { version } = JSON.parse(
 
 const program = new Command('popular-posts')
   .description(
-    'The popular posts of a blog: its database and its views. Configured by the same environment variables as the service.',
+    'Manages the database and the views of the popular posts of a blog. It reads the same environment variables as the service.',
   )
   .version(version)
   .showHelpAfterError()
 
 program
   .command('migrate')
-  .description('makes or updates the tables in DATABASE_URL')
-  .option('--adopt', 'for a blog that has tables of its own: makes the counters, but no posts (see docs/adopting.md)')
+  .description('creates or updates the tables in DATABASE_URL')
+  .option('--adopt', 'for a blog with its own tables: creates the counters, but no posts (see docs/adopting.md)')
   .addOption(new Option('--post-id <type>', 'the type of its post ids (needs --adopt)').choices(POST_ID_TYPES))
   .action(async ({ adopt, postId }: { adopt?: boolean; postId?: PostIdType }, command: Command) => {
     if (postId !== undefined && adopt !== true) command.error('error: --post-id needs --adopt')
     const migrate = adopt === true ? { adopt: { postId: postId ?? 'bigint' } } : {}
     await withDatabase({ migrate }, async ({ isAdopted }) => {
-      say(isAdopted ? 'The tables beside those of your blog are up to date.' : 'The tables are up to date.')
+      print(isAdopted ? 'The tables of this package are up to date.' : 'The tables are up to date.')
     })
   })
 
@@ -43,40 +43,40 @@ program
   .description('fills an empty database with the demo blog')
   .action(() =>
     withDatabase({}, async ({ db, isAdopted }, { siteTimeZone: timeZone }) => {
-      if (isAdopted) throw new StartupError('Nothing was changed: the blog in DATABASE_URL has tables of its own.')
-      const isFilled = await fillDemo(db, { nowMs: Date.now(), timeZone })
-      say(
+      if (isAdopted) throw new StartupError('Nothing was changed: the blog in DATABASE_URL has its own tables.')
+      const isFilled = await seedDemo(db, { nowMs: Date.now(), timeZone })
+      print(
         isFilled
-          ? 'The demo blog is in.'
-          : 'Nothing was changed: there are posts already, or the demo blog has been here before.',
+          ? 'The demo blog was added.'
+          : 'Nothing was changed: the database has posts, or had the demo blog before.',
       )
     }),
   )
 
 program
   .command('invalidate')
-  .description('makes every cached list outdated: in REDIS_URL, or in all services that listen on the database')
-  .option('--soft', 'serve the old lists once more, while they are refreshed')
+  .description('invalidates every cached list: in REDIS_URL, or in all services that listen to the database')
+  .option('--soft', 'serve the old lists while they are refreshed')
   .action(async ({ soft }: { soft?: boolean }) => {
     const config = readConfig()
     const mode = soft === true ? 'soft' : 'hard'
     if (config.redisUrl === undefined) await withDatabase({}, ({ db }) => recordChange(db, mode))
     else await invalidateInRedis({ ...config, redisUrl: config.redisUrl }, mode)
-    say(`All lists are outdated (${mode}).`)
+    print(`All lists are outdated (${mode}).`)
   })
 
 program
   .command('flush')
-  .description('counts in the database the views that wait in REDIS_URL, once; running services do so by themselves')
+  .description('counts the views that wait in REDIS_URL in the database, once; running services do so regularly')
   .action(async () => {
     const config = readConfig()
     const { redisUrl } = config
-    // Not a success: whoever runs this by a timer has most likely lost the variable, and the views wait.
+    // This is an error: a timer that runs this without the variable would leave the views waiting, unnoticed.
     if (redisUrl === undefined)
       throw new StartupError(
         'REDIS_URL is not set: without Redis each service counts its own views, and there is nothing to flush from outside.',
       )
-    await withDatabase({}, ({ db }) => flushRedis(db, { ...config, redisUrl }, say))
+    await withDatabase({}, ({ db }) => flushRedis(db, { ...config, redisUrl }, print))
   })
 
 program.addCommand(
@@ -94,26 +94,26 @@ program.addCommand(
         dedupSeconds: config.viewDedupSeconds,
         address: addressOf(config),
         async close() {
-          // Services that run on this database show the new counts at once.
+          // So that services on this database show the new counts at once.
           await recordChange(db, 'hard').finally(close)
         },
-        // A real blog takes the place of the demo.
+        // A real blog replaces the demo.
         async beforeCreatingPosts(trx) {
           if (isAdopted)
             throw new StartupError(
-              'The blog in DATABASE_URL has tables of its own, in which no posts are made: import without --create-posts.',
+              'The blog in DATABASE_URL has its own tables, in which this command creates no posts: import without --create-posts.',
             )
           const removed = await removeDemo(trx)
-          if (removed > 0) process.stderr.write(`The demo blog (${plural(removed, 'post')}) makes room for yours.\n`)
+          if (removed > 0) process.stderr.write(`The demo blog (${plural(removed, 'post')}) was removed.\n`)
         },
       }
     },
   }),
 )
 
-await run(async () => {
+await runMain(async () => {
   await program.parseAsync().catch((error: unknown) => {
-    throw databaseInWords(error, readConfig())
+    throw explainStartupError(error, readConfig())
   })
 })
 
@@ -130,6 +130,6 @@ async function withDatabase(
   }
 }
 
-function say(sentence: string): void {
+function print(sentence: string): void {
   process.stdout.write(`${sentence}\n`)
 }

@@ -4,13 +4,13 @@ import { codeOf, StartupError } from '../lib/errors.ts'
 import { createRedisClient } from '../lib/redis.ts'
 import type { Config } from '../service/config.ts'
 
-/** A configuration in which there is a Redis. */
+/** A configuration with REDIS_URL. */
 export type RedisConfig = Config & { redisUrl: string }
 
 /**
- * Works over a connection of its own, and closes it.
- * @param failed what is said when the work rejects, with the code of its error.
- * @throws StartupError
+ * Runs `work` with its own connection, and closes the connection.
+ * @param failed the message if `work` rejects; gets the code of the error.
+ * @throws StartupError if Redis cannot be reached, or `work` rejects.
  */
 export async function withRedis<T>(
   { redisUrl, redisCluster, iam }: RedisConfig,
@@ -22,15 +22,15 @@ export async function withRedis<T>(
   try {
     await client
       .connect()
-      .catch(sentence((code) => `Redis in REDIS_URL could not be reached (${code}): check that it runs.`))
-    return await work(client).catch(sentence(failed))
+      .catch(failWith((code) => `Redis in REDIS_URL could not be reached (${code}): check that it runs.`))
+    return await work(client).catch(failWith(failed))
   } finally {
     client.disconnect()
   }
 }
 
-/** Throws what was thrown, as a sentence. */
-function sentence(of: (code: string) => string): (error: unknown) => never {
+/** An error handler that throws a `StartupError` with the message `of` the error's code. */
+function failWith(of: (code: string) => string): (error: unknown) => never {
   return (error) => {
     throw new StartupError(of(codeOf(error) || 'no answer'), { cause: error })
   }

@@ -1,4 +1,5 @@
-// Makes build/lambda/: what is deployed to AWS Lambda. See docs/deploy.md.
+// Builds build/lambda/, the artifact for AWS Lambda. See docs/deploy.md.
+import { readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,14 +8,14 @@ import { type Precompiled, precompile } from './precompile.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** Modules that a bundle has other ones for: see `precompile`. */
+/** Modules that the bundle replaces: see `precompile`. */
 const REPLACED_PACKAGES = /^@fastify\/(?:ajv-compiler|fast-json-stringify-compiler)$/
-const REPLACED_FILES = /\/(?:routes|settings)\/compile\.ts$/
+const REPLACED_FILES = /\/(?:(?:routes|settings)\/compile|db\/sql-files)\.ts$/
 
-/** Fastify has compilers at hand for routes that bring none. */
+/** Replaces Fastify's default compilers, which routes with their own compilers do not use. */
 const NONE = `module.exports = () => () => { throw new Error('Expected every route to bring its compilers.') }`
 
-/** Puts code that was compiled ahead in the place of the compilers. */
+/** Replaces the compilers by precompiled code, and the reader of SQL files by their texts. */
 function replaceCompilers({ validators, settings }: Precompiled): Plugin {
   const known = (codes: Map<string, string>) =>
     `{ ${[...codes].map(([name, code]) => `${JSON.stringify(name)}: () => {${asModule(code)}}`).join(',\n')} }`
@@ -28,6 +29,9 @@ function replaceCompilers({ validators, settings }: Precompiled): Plugin {
       const known = ${known(settings)}
       export const compileSettings = (schema) =>
         known[createHash('sha256').update(JSON.stringify(schema)).digest('base64url')]()`,
+    'db/sql-files.ts': `
+      const known = ${JSON.stringify(sqlFiles())}
+      export const readSqlFile = (path) => known[path]`,
   }
   return {
     name: 'replace-compilers',
@@ -39,7 +43,15 @@ function replaceCompilers({ validators, settings }: Precompiled): Plugin {
   }
 }
 
-/** The code of a CommonJS module as the body of a function that answers what it exports. */
+/** The texts of the functions that migrations create, by their paths in `db/`. */
+function sqlFiles(): Record<string, string> {
+  const names = readdirSync(`${root}db/migrations`).filter((name) => name.endsWith('.sql'))
+  return Object.fromEntries(
+    names.map((name) => [`migrations/${name}`, readFileSync(`${root}db/migrations/${name}`, 'utf8')]),
+  )
+}
+
+/** The code of a CommonJS module as the body of a function that returns its exports. */
 function asModule(code: string): string {
   return `const module = { exports: {} }; let exports = module.exports; ${code}\nreturn module.exports`
 }
@@ -60,11 +72,11 @@ const { metafile } = await build({
   minify: true,
   legalComments: 'none',
   logLevel: 'warning',
-  // Some packages are CommonJS and ask for Node.js' own modules.
+  // Some packages are CommonJS and require modules of Node.js.
   banner: {
     js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
   },
-  // Found where they are wanted, and missed nowhere else.
+  // Optional dependencies that are not installed.
   external: ['pg-native', 'pg-cloudflare'],
   plugins: [replaceCompilers(await precompile())],
 })

@@ -7,17 +7,17 @@ import { environmentSchema, readConfig } from '../service/config.ts'
 import { AJV_OPTIONS } from '../settings/compile.ts'
 import { optionsSchema } from '../settings/options.ts'
 
-/** Code made from schemas, as CommonJS modules: by what they are asked for, then the code. */
+/** Code generated from schemas, as CommonJS modules by key. */
 export interface Precompiled {
-  /** `GET /posts/popular querystring`. */
+  /** By route and part, such as `GET /posts/popular querystring`. */
   validators: Map<string, string>
-  /** The hash of a schema. The code needs `formats`. */
+  /** By the hash of the schema. The code needs `formats` in scope. */
   settings: Map<string, string>
 }
 
 /**
- * Compiles every schema of the service ahead: what is asked of it, and its settings. Compiling takes a quarter of a cold
- * start, and the compilers are a third of the code.
+ * Compiles every schema of the service ahead of time: those of requests and of settings. Compiling at runtime takes a
+ * quarter of a cold start, and the compilers are a third of the code.
  */
 export async function precompile(): Promise<Precompiled> {
   const validators = new Map<string, string>()

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 
 /**
- * A plugin of osls. `osls package` names the folder of an upload by the time, so that the template differs each time; here
- * it is named by what is in the artifact: the same code gives the same package, other code another folder, without which AWS
- * would not take it. `osls deploy`, which cleans up and rolls back by that time, is left alone.
+ * A plugin of osls. `osls package` names the folder of an upload by the time, so the template differs each time. This
+ * plugin names it by the content of the artifact: the same code gives the same package, other code another folder, which
+ * AWS requires to deploy it. `osls deploy`, which cleans up and rolls back by that time, is not changed.
  */
 export default class UploadByContent {
   /**
@@ -12,7 +12,7 @@ export default class UploadByContent {
    *   service: { service: string, package: { artifact: string, artifactDirectoryName?: string } },
    *   processedInput: { commands: string[] },
    *   getProvider(name: 'aws'): { getStage(): string, getDeploymentPrefix(): string },
-   * }} serverless what we need of it
+   * }} serverless the fields that this plugin uses
    */
   constructor(serverless) {
     const { service, processedInput } = serverless

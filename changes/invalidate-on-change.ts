@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely'
-import type { Tables } from '../db/popular-posts.ts'
+import type { Tables } from '../db/ranking.ts'
 import type { Clock } from '../lib/clock.ts'
 import { loggedError } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'

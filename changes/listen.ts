@@ -1,6 +1,6 @@
 import { Socket } from 'node:net'
 import pg from 'pg'
-import { type Connection, clientOptions } from '../db/pool.ts'
+import { type ConnectionOptions, clientOptions } from '../db/pool.ts'
 import { codeOf } from '../lib/errors.ts'
 import { CHANNEL } from './revision.ts'
 
@@ -9,7 +9,7 @@ const RECONNECT_MS = { first: 100, longest: 5_000, refused: 60_000 }
 /** The time in which the server must close a connection. */
 const CLOSE_TIMEOUT_MS = 500
 
-interface ListenOptions extends Connection {
+interface ListenOptions extends ConnectionOptions {
   /** Called with the payload of each notification. */
   onNotification: (payload: string) => void
   /** Called after each LISTEN, the first and those after a reconnect. Notifications from before are missed. */

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import { explainDatabaseError } from '../db/explain-error.ts'
-import type { Tables } from '../db/popular-posts.ts'
+import type { Tables } from '../db/ranking.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type LoggedError, loggedError } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'

@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import type { Tables } from './popular-posts.ts'
+import type { Tables } from './ranking.ts'
 import { isLive, viewsInWindow } from './window.ts'
 import type { WindowQuery } from './window-query.ts'
 
@@ -16,8 +16,8 @@ export interface PopularCategory {
 }
 
 /**
- * The categories that a live post is in, with the number of those posts and their views, in one statement: most viewed first,
- * then most posts, then by name. Categories of drafts and of private posts are not for readers.
+ * The categories with a live post, with the number of those posts and their views, in one statement: ordered by views,
+ * then by posts, then by name. Categories that only drafts and private posts use are not returned.
  */
 export async function findCategories(db: Kysely<Tables>, moment: WindowQuery): Promise<PopularCategory[]> {
   const rows = await db
@@ -28,7 +28,7 @@ export async function findCategories(db: Kysely<Tables>, moment: WindowQuery): P
     .innerJoin('post_categories as link', 'link.category_id', 'categories.id')
     .innerJoin('live', 'live.post_id', 'link.post_id')
     .leftJoin('windowed', 'windowed.post_id', 'live.post_id')
-    // All three: a view has no primary key that the others would follow from.
+    // All three: a view has no primary key that the other columns would depend on.
     .groupBy(['categories.id', 'categories.name', 'categories.slug'])
     .select([
       'categories.name',

@@ -1,10 +1,11 @@
 import { codeOf, messageOf, StartupError } from '../lib/errors.ts'
 
-/** Names of tables that a migration makes are taken by tables of another program. The schema is as it was. */
+/** Another program has tables of the names that a migration would create. The schema is unchanged. */
 export class NamesTaken extends Error {
   override readonly name = 'NamesTaken'
-  /** That of PostgreSQL for a name that is taken. */
+  /** SQLSTATE `duplicate_table`. */
   readonly code = '42P07'
+  /** The tables of the other program. */
   readonly names: readonly string[]
   constructor(names: readonly string[]) {
     super(`taken: ${names.join(', ')}`)
@@ -12,79 +13,82 @@ export class NamesTaken extends Error {
   }
 }
 
-/** What has happened, and what to do. `$url` is where the server is named, `$object` what the error is about. */
-type Sentence = readonly [what: string, todo: string]
+/**
+ * What happened, and what to do. `$url` stands for the setting that names the server, `$object` for the object of the
+ * error.
+ */
+type Explanation = readonly [problem: string, advice: string]
 
-const REFUSED_USER: Sentence = [
-  'The server in $url does not let its user in',
+const REFUSED_USER: Explanation = [
+  'The server in $url rejects its user',
   'check that this role exists and may log in, that pg_hba.conf has a line for it, and whether the server wants TLS (?sslmode=require in the URL)',
 ]
-const NO_ANSWER: Sentence = [
+const NO_ANSWER: Explanation = [
   'The server in $url does not answer',
   'check its host and port, that it runs, and that no firewall is in the way',
 ]
-const ENDED: Sentence = [
+const ENDED: Explanation = [
   'PostgreSQL ended the connection',
   'check that what $url names is a PostgreSQL server and runs, and try again',
 ]
-const NOT_POSTGRES: Sentence = [
-  'What answers at the address in $url is no PostgreSQL server',
+const NOT_POSTGRES: Explanation = [
+  'The program that answers at the address in $url is no PostgreSQL server',
   'correct the host and the port',
 ]
-const UNTRUSTED: Sentence = [
+const UNTRUSTED_CERTIFICATE: Explanation = [
   'The certificate of the server in $url is not trusted',
-  'name the file of its authority in the URL (?sslmode=verify-full&sslrootcert=/path/to/ca.pem), or in NODE_EXTRA_CA_CERTS',
+  'name the certificate file of its authority in the URL (?sslmode=verify-full&sslrootcert=/path/to/ca.pem), or in NODE_EXTRA_CA_CERTS',
 ]
-const LOST: Sentence = [
-  'PostgreSQL finds nothing of the name $object',
-  'check the search_path of $url, and run "npx popular-posts migrate"; what was dropped by hand comes back from a backup only',
+const NOT_FOUND: Explanation = [
+  'PostgreSQL finds no object named $object',
+  'check the search_path of $url, and run "npx popular-posts migrate"; restore objects that were dropped by hand from a backup',
 ]
-const TAKEN: Sentence = [
-  'Another program has taken names in the schema that this package needs: $object',
-  'for a blog with tables of its own see docs/adopting.md ("npx popular-posts migrate --adopt"); for one beside it, "create schema popular_posts" and add ?options=-csearch_path%3Dpopular_posts to $url',
+const NAME_TAKEN: Explanation = [
+  'Tables of another program have names in the schema that this package needs: $object',
+  'for a blog with its own tables see docs/adopting.md ("npx popular-posts migrate --adopt"); for one beside it, "create schema popular_posts" and add ?options=-csearch_path%3Dpopular_posts to $url',
 ]
-const TAKEN_EMBEDDED: Sentence = [
-  TAKEN[0],
-  'rename that, or move the folder in DATA_DIR away to begin with an empty database',
+const NAME_TAKEN_EMBEDDED: Explanation = [
+  NAME_TAKEN[0],
+  'rename those tables, or move the folder in DATA_DIR away to start with an empty database',
 ]
-const WAITED: Sentence = [
+const CANCELLED: Explanation = [
   'A statement was cancelled, or waited too long for a lock of another session',
-  'end what holds the lock (see pg_stat_activity), and try again',
+  'end the session that holds the lock (see pg_stat_activity), and try again',
 ]
-const COLLIDED: Sentence = ['Two sessions were in each other’s way', 'try again']
-const BAD_SETTING: Sentence = [
+const COLLIDED: Explanation = ['The transaction conflicted with another one', 'try again']
+const BAD_SETTING: Explanation = [
   'The server does not accept $object',
-  'correct the options in $url, and the settings of its user',
+  'correct the options in $url, or the settings of its user',
 ]
 
 /** By the code of PostgreSQL (SQLSTATE), of the system, or of TLS. */
-export const BY_CODE: Readonly<Record<string, Sentence>> = {
+export const BY_CODE: Readonly<Record<string, Explanation>> = {
   ECONNREFUSED: ['No server answers at the address in $url', 'start PostgreSQL, or correct the host and the port'],
-  ENOTFOUND: ['The host in $url is not known', 'correct its name'],
+  ENOTFOUND: ['The name of the host in $url does not exist', 'correct it'],
   EAI_AGAIN: ['The host in $url could not be looked up', 'check its name and that DNS answers, and try again'],
   ETIMEDOUT: NO_ANSWER,
   EHOSTUNREACH: NO_ANSWER,
   ENETUNREACH: NO_ANSWER,
-  ENOENT: ['PostgreSQL has no socket in the folder that $url names', 'start PostgreSQL, or correct the folder'],
+  ENOENT: ['PostgreSQL has no socket in the folder of $url', 'start PostgreSQL, or correct the folder'],
   ECONNRESET: ENDED,
   EPIPE: ENDED,
   '57P01': ENDED,
   '57P02': ENDED,
-  DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
-  SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED_CERTIFICATE,
+  SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED_CERTIFICATE,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED_CERTIFICATE,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED_CERTIFICATE,
   CERT_HAS_EXPIRED: ['The certificate of the server in $url has expired', 'renew it'],
   ERR_TLS_CERT_ALTNAME_INVALID: [
     'The certificate of the server is for another host than the one in $url',
-    'use the name that is in the certificate',
+    'use the host name of the certificate',
   ],
   '08P01': [
     'A pooler in front of PostgreSQL refuses the connection',
-    'where that is PgBouncer, add $object to its ignore_startup_parameters',
+    'if the pooler is PgBouncer, add $object to its ignore_startup_parameters',
   ],
   '0A000': [
-    'The server, or a pooler in front of it, does not support what is needed',
+    'The server, or a pooler in front of it, lacks a feature that this package needs',
     'use PostgreSQL 13 or newer, and no options in $url behind RDS Proxy',
   ],
   '25006': [
@@ -96,86 +100,92 @@ export const BY_CODE: Readonly<Record<string, Sentence>> = {
     'The server does not accept the user or the password in $url, or the URL has no password',
     'correct them, with special characters as in a URL (%40 for @)',
   ],
-  '3D000': ['The database that $url names does not exist', 'make it with "create database", or correct its name'],
-  '3F000': ['PostgreSQL finds no schema $object', 'make it with "create schema", or correct the search_path of $url'],
+  '3D000': ['The database that $url names does not exist', 'create it with "create database", or correct its name'],
+  '3F000': ['PostgreSQL finds no schema $object', 'create it with "create schema", or correct the search_path of $url'],
   '40001': COLLIDED,
   '40P01': COLLIDED,
   '42501': [
     'The user in $url has no right to $object',
-    'grant it, or use the user who owns it; what is needed is in docs/adopting.md',
+    'grant the right, or use the user who owns the object; docs/adopting.md lists the rights',
   ],
-  '42703': LOST,
-  '42883': LOST,
-  '42P01': LOST,
-  '42P07': TAKEN,
-  '42710': TAKEN,
-  '42723': TAKEN,
+  '42703': NOT_FOUND,
+  '42883': NOT_FOUND,
+  '42P01': NOT_FOUND,
+  '42P07': NAME_TAKEN,
+  '42710': NAME_TAKEN,
+  '42723': NAME_TAKEN,
   '22023': BAD_SETTING,
   '42704': BAD_SETTING,
-  '53100': ['The disk of the server is full', 'make room, and try again'],
-  '53200': ['The server is out of memory', 'give it more, and try again'],
+  '53100': ['The disk of the server is full', 'free space on it, and try again'],
+  '53200': ['The server is out of memory', 'add memory, and try again'],
   '53300': [
-    'The server in $url takes no more connections',
-    'raise max_connections or the limit of the user or the database, or end what holds them',
+    'The server in $url accepts no more connections',
+    'raise max_connections or the limit of the user or the database, or end other connections',
   ],
-  '55000': ['The database that $url names takes no connections', '"alter database … allow_connections true"'],
-  '55P03': WAITED,
-  '57014': WAITED,
+  '55000': ['The database that $url names accepts no connections', 'run "alter database … allow_connections true"'],
+  '55P03': CANCELLED,
+  '57014': CANCELLED,
   '57P03': ['The server in $url is starting up, stopping or recovering', 'try again in a moment'],
 }
 
-/** What the driver says without a code. */
-export const BY_MESSAGE: readonly (readonly [RegExp, Sentence])[] = [
+/** By the message of the driver, for errors without a code. */
+export const BY_MESSAGE: readonly (readonly [RegExp, Explanation])[] = [
   [/^(?:timeout e|Connection terminated due to connection timeout)/, NO_ANSWER],
-  [/^Query read timeout/, WAITED],
+  [/^Query read timeout/, CANCELLED],
   [/^Connection terminated|^Client has encountered a connection error/, ENDED],
   [
     /^The server does not support SSL/,
-    ['The server in $url has no TLS, which the URL asks for', 'turn it on there, or leave sslmode out of the URL'],
+    [
+      'The server in $url has no TLS, which the URL requires',
+      'enable TLS on the server, or remove sslmode from the URL',
+    ],
   ],
   [/^There was an error establishing an SSL|^received invalid response/, NOT_POSTGRES],
   [
     /^SASL.*client password must be/,
-    ['The server in $url wants a password, and the URL has none', 'add it: postgres://user:password@host/database'],
+    ['The server in $url requires a password, and the URL has none', 'add it: postgres://user:password@host/database'],
   ],
   [
     /^SASL/,
-    ['The server in $url wants a way to sign in that is not known here', 'let its user sign in by scram-sha-256'],
+    [
+      'The server in $url requires an authentication method that the driver lacks',
+      'let its user sign in with scram-sha-256',
+    ],
   ],
 ]
 
 /**
- * Says in a sentence what a database, or the way to it, has answered, without the addresses, users and passwords that the
- * messages of PostgreSQL and of the driver may name.
- * @param url where the server is named, as in `DATABASE_URL`; `DATA_DIR`: it is the embedded one.
- * @returns `undefined` for what setup does not meet.
+ * Explains an error of the database or of the connection to it in one sentence. The sentence contains none of the
+ * addresses, users and passwords that the messages of PostgreSQL and of the driver may contain.
+ * @param url the setting that names the server, such as `DATABASE_URL`; `DATA_DIR`: the embedded server.
+ * @returns `undefined` for errors that do not occur in setup.
  */
 export function explainDatabaseError(error: unknown, url: string): string | undefined {
   const code = codeOf(error)
   const message = messageOf(error)
-  const isTaken = BY_CODE[code] === TAKEN
+  const isTaken = BY_CODE[code] === NAME_TAKEN
   const found = BY_CODE[code] ?? BY_MESSAGE.find(([pattern]) => pattern.test(message))?.[1]
-  // Of our own server there is no address and no password to correct.
+  // The embedded server has no address and no password that the user could correct.
   if (url === 'DATA_DIR' && found !== undefined && !isTaken && code !== '53100')
     return `The embedded database in DATA_DIR could not be used (${code || 'the connection ended'}): see postgres/postgres.log in that folder.`
   if (found === undefined) return undefined
-  const [what, todo] = isTaken && url === 'DATA_DIR' ? TAKEN_EMBEDDED : found
+  const [problem, advice] = isTaken && url === 'DATA_DIR' ? NAME_TAKEN_EMBEDDED : found
   const object = error instanceof NamesTaken ? error.names.join(', ') : objectIn(code, message)
-  const sentence = `${what}${code && ` (${code})`}: ${todo}.`
+  const sentence = `${problem}${code && ` (${code})`}: ${advice}.`
   return sentence.replaceAll('$url', url).replaceAll('$object', () => object)
 }
 
-/** What a database, or the way to it, has answered, as a sentence; anything else as it is. */
-export function inWords(error: unknown, url: string): unknown {
+/** Wraps an error of the database in a `StartupError` that explains it; returns any other error unchanged. */
+export function toStartupError(error: unknown, url: string): unknown {
   const sentence = error instanceof StartupError ? undefined : explainDatabaseError(error, url)
   return sentence === undefined ? error : new StartupError(sentence, { cause: error })
 }
 
-/** What a message of PostgreSQL is about: never a user. Messages are translated: quotes are not always ". */
+/** The object that a message of PostgreSQL names: never a user. Messages are translated, so the quotes vary. */
 function objectIn(code: string, message: string): string {
   const [, named] = NAMES[code]?.exec(message) ?? []
   const [, quoted] = isNamed(code) ? (/["»«„“]\s*(.+?)\s*["»«“”]/.exec(message) ?? []) : []
-  return named ?? quoted ?? 'what its log names'
+  return named ?? quoted ?? 'the object that its log names'
 }
 
 const SETTING = /parameter "([\w.]+)"/
@@ -189,8 +199,8 @@ const NAMES: Readonly<Record<string, RegExp>> = {
   '42883': MISSING,
 }
 
-/** The first name in quotes is that of a table, column, type, function or schema. */
+/** Whether the first quoted name in the message is a table, column, type, function or schema. */
 function isNamed(code: string): boolean {
   const sentence = BY_CODE[code]
-  return sentence === TAKEN || sentence === LOST || code === '3F000'
+  return sentence === NAME_TAKEN || sentence === NOT_FOUND || code === '3F000'
 }

@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import type { Tables } from './popular-posts.ts'
+import type { Tables } from './ranking.ts'
 import { isLive } from './window.ts'
 
 /** The slugs by which a list can be filtered. A list with another slug is empty, and causes no query. */
@@ -13,8 +13,8 @@ export interface FilterSlugs {
 }
 
 /**
- * The slugs of categories, tags and authors with a live post, in one statement. The others are secrets of the blog (log-in
- * names, drafts): to a reader they must look like slugs that do not exist.
+ * The slugs of categories, tags and authors with a live post, in one statement. All other slugs are secret (login
+ * names, drafts): for a reader they must be indistinguishable from slugs that do not exist.
  */
 export async function findFilters(db: Kysely<Tables>): Promise<FilterSlugs> {
   const rows = await db

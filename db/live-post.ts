@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
-import type { Tables } from './popular-posts.ts'
+import type { Tables } from './ranking.ts'
 import { isLive } from './window.ts'
 
-/** The id of the live post with this slug, as text. */
+/** The id of the live post with this slug, as text; `undefined`: there is none. */
 export async function findLivePost(db: Kysely<Tables>, slug: string, nowMs: number): Promise<string | undefined> {
   // PostgreSQL's text cannot hold NUL.
   if (slug.includes('\0')) return undefined

@@ -1,71 +1,74 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
-import { addViews, quarterOf, type ViewBucket } from './count-views.ts'
+import { addViews, bucketStart, type ViewBucket } from './count-views.ts'
 import { canBeSlug, createPosts, findPathPosts, findPosts, linkPosts } from './logged-posts.ts'
 import type { Database } from './schema.ts'
 
-/** A stretch of lines of a log. Digests are running ones: of the whole log up to a line, line ends aside. */
+/** Consecutive lines of a log. A digest covers the whole log up to a line, without line ends. */
 export interface LogChunk {
   /** Digest of everything before the chunk. */
   readonly before: string
-  /** How many lines it has. */
+  /** The number of lines. */
   readonly lines: number
-  /** The digests after so many lines of the chunk. */
+  /** The digests after the given numbers of lines of the chunk, by number. */
   digestsAt(lines: readonly number[]): ReadonlyMap<number, string>
 }
 
-/** A view that a log tells of. */
+/** A view found in a log. */
 export interface LoggedView {
-  /** Where in its chunk, from 0. */
+  /** The index of its line in the chunk, from 0. */
   line: number
   slug: string
-  /** The path that was asked for, as a URL: the post's address on its blog. */
+  /** The requested path as a URL: the post's address on its blog. */
   url: string
   /** Milliseconds since the epoch. */
   timeMs: number
 }
 
-export interface ChunkImport {
+interface ChunkImport {
   chunk: LogChunk
   views: readonly LoggedView[]
   timeZone: string
   nowMs: number
-  /** Makes posts of slugs that are none. */
+  /** Creates posts for unknown slugs; `undefined`: they are counted as unknown. */
   createPosts?: PostCreation | undefined
 }
 
+/** How posts are created for unknown slugs. */
 export interface PostCreation {
-  /** Called in the transaction, when there is a post to make or to link. */
+  /** Called in the transaction before the first post is created or linked. */
   before(trx: Transaction<Database>): Promise<void>
-  /** The blog's address, without a slash at its end: posts get whole URLs, also those that have just a path of the log. */
+  /** The blog's address, without a trailing slash: posts get full URLs, also posts whose URL is a path of the log. */
   baseUrl?: string | undefined
 }
 
+/** What an import of a chunk did. */
 export interface ChunkOutcome {
-  /** Views counted now, per slug. */
+  /** Views counted by this import, by slug. */
   counted: Map<string, number>
-  /** Views that an import before this one counted. */
+  /** Views that an earlier import counted. */
   countedBefore: number
-  /** Views of slugs that are no posts. */
+  /** Views of unknown slugs. */
   unknown: number
-  /** Posts made. */
+  /** Posts created. */
   created: number
-  /** Posts whose path has become a whole URL. */
+  /** Posts whose path became a full URL. */
   linked: number
 }
 
 /**
- * Counts the views of one chunk of a log, each exactly once per post, however often and in how many copies the log is
- * imported, and however far it has grown in between.
+ * Counts the views of one chunk of a log, each exactly once per post, however often the log or a copy of it is
+ * imported, and also if the log grew between the imports.
  *
- * One transaction: posts are made, counters grow and the ledger says so, or nothing happens.
- * @throws what PostgreSQL answered; nothing is counted then.
+ * One transaction creates posts, increases counters and writes the ledger, or does nothing.
+ * @throws the error of PostgreSQL; nothing is counted then.
  */
 export async function importChunk(db: Kysely<Database>, batch: ChunkImport): Promise<ChunkOutcome> {
   const outcome: ChunkOutcome = { counted: new Map(), countedBefore: 0, unknown: 0, created: 0, linked: 0 }
   const { chunk, views } = batch
   if (views.length === 0) return outcome
   return db.transaction().execute(async (trx) => {
-    // Taken before the ledger is read: of two imports of one log the second one waits, then sees what the first one wrote.
+    // Locked before the ledger is read: of two imports of one log, the second waits and then reads what the first
+    // wrote.
     await sql`select pg_advisory_xact_lock(hashtextextended('popular-posts import-log ' || ${chunk.before}, 0))`.execute(
       trx,
     )
@@ -80,7 +83,7 @@ export async function importChunk(db: Kysely<Database>, batch: ChunkImport): Pro
         outcome.countedBefore++
       } else {
         outcome.counted.set(slug, (outcome.counted.get(slug) ?? 0) + 1)
-        addTo(buckets, postId, quarterOf(timeMs))
+        addTo(buckets, postId, bucketStart(timeMs))
       }
     }
     if (buckets.size === 0) return outcome
@@ -91,14 +94,14 @@ export async function importChunk(db: Kysely<Database>, batch: ChunkImport): Pro
   })
 }
 
-function addTo(buckets: Map<string, ViewBucket>, postId: string, quarterMs: number): void {
-  const key = `${postId} ${quarterMs}`
+function addTo(buckets: Map<string, ViewBucket>, postId: string, bucketStartMs: number): void {
+  const key = `${postId} ${bucketStartMs}`
   const bucket = buckets.get(key)
-  if (bucket === undefined) buckets.set(key, { postId, quarterMs, views: 1 })
+  if (bucket === undefined) buckets.set(key, { postId, bucketStartMs, views: 1 })
   else bucket.views++
 }
 
-/** The posts of the chunk's views, by slug; those made now among them. */
+/** The ids of the posts of the chunk's views, by slug, including posts created now. */
 async function postsOfViews(
   trx: Transaction<Database>,
   { views, createPosts: creation }: ChunkImport,
@@ -115,15 +118,16 @@ async function postsOfViews(
   const findPaths = async () => (baseUrl === undefined ? [] : findPathPosts(trx, views))
   if (missingIn(posts).length === 0 && (await findPaths()).length === 0) return posts
   await before(trx)
-  // Looked up again, because `before` may have removed posts; and again, as another process may have made the same ones.
+  // Read again, because `before` may have removed posts; and again, because another process may have created the same
+  // posts.
   outcome.created = await createPosts(trx, missingIn(await find()), baseUrl)
   outcome.linked = await linkPosts(trx, await findPaths(), baseUrl)
   return find()
 }
 
 /**
- * What the ledger says about a chunk. A row is about this chunk when the log before it is the same and so are the first
- * `lines` lines; the row then says that these lines have been counted for the posts in `post_ids`.
+ * Reads the ledger of a chunk. A row belongs to the chunk if the log before the chunk and the first `lines` lines are
+ * the same; the row then means that these lines are counted for the posts in `post_ids`.
  */
 async function readLedger(trx: Transaction<Database>, chunk: LogChunk) {
   const marks = await trx
@@ -143,14 +147,14 @@ async function readLedger(trx: Transaction<Database>, chunk: LogChunk) {
     for (const postId of post_ids) counted.set(postId, Math.max(lines, counted.get(postId) ?? 0))
   }
   return {
-    /** The first so many lines of the chunk have been counted for this post. */
+    /** How many lines, from the first line of the chunk, are counted for this post. */
     linesCounted: (postId: string): number => counted.get(postId) ?? 0,
     /**
-     * Notes that all lines of the chunk have been counted for these posts. That is true of each of them: its views in the
-     * lines that a row covered were counted then, the others now; and where it had no view it will never have one, for
-     * the same lines always give the same views. (Another --post may find some: they are left out, as a row promises that
-     * nothing is counted twice.) The other posts stay at the lines that they were counted for: they may have views in
-     * the lines since that only the --post they were counted with can see.
+     * Writes that all lines of the chunk are counted for these posts. That holds for each of them: its views in the
+     * lines of an earlier row were counted by the earlier import, the others by this one; and lines without a view of
+     * it never have one, because the same lines always give the same views. (Another --post may find views there: they
+     * are not counted, because a row promises that nothing is counted twice.) The other posts keep their number of
+     * lines: later lines may have views that only the --post of their own import finds.
      */
     async write(postIds: Iterable<string>): Promise<void> {
       if (ids.length > 0) await trx.deleteFrom('post_views_log_chunk').where('id', 'in', ids).execute()

@@ -25,12 +25,12 @@ export async function findTitles(db: Kysely<Database>, slugs: readonly string[])
   return new Map(posts.map((post) => [post.slug, post.title]))
 }
 
-/** Whether a post may be made of it: no control characters, and no more than 200 characters. */
+/** Whether a post can be created with this slug: at most 200 characters, no control characters. */
 export function canBeSlug(slug: string): boolean {
   return slug.length <= MAX_SLUG_LENGTH && !/\p{Cc}/u.test(slug)
 }
 
-/** The ids of the posts whose URL is no more than a path that was asked for. */
+/** The ids of the posts whose URL is only the requested path of one of these views. */
 export async function findPathPosts(
   db: Kysely<Database>,
   views: readonly { slug: string; url: string }[],
@@ -48,12 +48,12 @@ export async function findPathPosts(
 }
 
 /**
- * Puts the blog's address before the paths of these posts.
- * @returns how many posts were changed.
+ * Turns the paths of these posts into full URLs of the blog.
+ * @returns the number of changed posts.
  */
 export async function linkPosts(trx: Transaction<Database>, postIds: readonly string[], baseUrl = ''): Promise<number> {
   if (postIds.length === 0) return 0
-  // In one order: see `createPosts`.
+  // Rows are locked in the order of their slugs: see `createPosts`.
   const { numAffectedRows } = await sql`
     with post as materialized (
       select id from posts where id = any(${postIds}::bigint[]) and url like '/%' order by slug for update
@@ -63,18 +63,17 @@ export async function linkPosts(trx: Transaction<Database>, postIds: readonly st
 }
 
 /**
- * Makes posts of logged views, published when they were first seen. Slugs that another process has made since are left
- * to it.
- * @param views one for each slug.
- * @param baseUrl is put before their paths.
- * @returns how many posts were made.
+ * Creates posts of logged views, published at the time of the view. A slug that exists by now is skipped.
+ * @param views one view per slug.
+ * @param baseUrl precedes their paths.
+ * @returns the number of created posts.
  */
 export async function createPosts(
   trx: Transaction<Database>,
   views: readonly { slug: string; url: string; timeMs: number }[],
   baseUrl = '',
 ): Promise<number> {
-  // In the order of their slugs: two imports that make the same posts wait for each other and cannot deadlock.
+  // In the order of their slugs: two imports that create the same posts wait for each other and cannot deadlock.
   const posts = [...views].sort((a, b) => (a.slug < b.slug ? -1 : 1))
   const { numAffectedRows } = await sql`
     insert into posts (slug, title, url, published_at)
@@ -90,8 +89,8 @@ export async function createPosts(
   return Number(numAffectedRows)
 }
 
-/** `xvfb-firefox` -> `Xvfb firefox`. A slug of nothing but dashes is its own title. */
-export function titleOf(slug: string): string {
+/** `xvfb-firefox` -> `Xvfb firefox`. A slug of separators only is its own title. */
+function titleOf(slug: string): string {
   const words = slug.replace(/[-_+\s]+/g, ' ').trim()
   return words === '' ? slug : words.replace(/^./u, (first) => first.toUpperCase())
 }

@@ -9,18 +9,18 @@ import { signals } from './migrations/004-signals.ts'
 import { blogSignals } from './migrations/005-blog-signals.ts'
 import { keptWindows } from './migrations/006-kept-windows.ts'
 import { safeFunctions } from './migrations/007-safe-functions.ts'
-import { findLookAlikes } from './safe-path.ts'
+import { findShadowingObjects } from './safe-path.ts'
 
 export { POST_ID_TYPES, type PostIdType } from './migrations/001-view-counters.ts'
 
-/** What `migrateToLatest` is to make. */
+/** Options of `migrateToLatest`. */
 export interface MigrateOptions {
-  /** The blog has tables of its own: only what this package keeps is made, for posts with ids of this type. */
+  /** The blog has its own tables: only the tables of this package are created, for post ids of this type. */
   adopt?: { postId: PostIdType } | undefined
 }
 
-/** What this package keeps about a blog. */
-const kept = (postId: PostIdType): Record<string, Migration> => ({
+/** The migrations for the counters and changes of a blog, whatever its tables. */
+const counterMigrations = (postId: PostIdType): Record<string, Migration> => ({
   '001-view-counters': viewCounters(postId),
   '003-log-imports': logImports(postId),
   '004-signals': signals,
@@ -28,10 +28,10 @@ const kept = (postId: PostIdType): Record<string, Migration> => ({
   '007-safe-functions': safeFunctions,
 })
 
-/** The blog itself. */
-const ours: Record<string, Migration> = { '002-blog': blog, '005-blog-signals': blogSignals }
+/** The migrations for the blog tables of the service. */
+const blogMigrations: Record<string, Migration> = { '002-blog': blog, '005-blog-signals': blogSignals }
 
-/** The tables that each migration makes. */
+/** The tables that each migration creates. */
 const TABLES: Readonly<Record<string, readonly string[]>> = {
   '001-view-counters': ['post_views_hourly', 'post_views_daily', 'post_views_total', 'post_views_batch'],
   '002-blog': ['authors', 'categories', 'tags', 'posts', 'post_categories', 'post_tags', 'comments', 'site_facts'],
@@ -41,33 +41,38 @@ const TABLES: Readonly<Record<string, readonly string[]>> = {
   '007-safe-functions': ['popular_posts_watch_failure'],
 }
 
-/** What the statements need: `pg_current_snapshot` and `xid8`. */
-const OLDEST = 13
+/** The first major version with `pg_current_snapshot` and `xid8`. */
+const MIN_POSTGRES_VERSION = 13
 
 async function createMigrator<DB>(db: Kysely<DB>, migrations: Record<string, Migration>): Promise<Migrator> {
   const { rows } = await sql<{ schema: string | null; version: number }>`
     select current_schema() as schema, current_setting('server_version_num')::int / 10000 as version`.execute(db)
   const schema = rows[0]?.schema
   for (const { version } of rows)
-    if (version < OLDEST)
-      throw new StartupError(`PostgreSQL ${OLDEST} or newer is needed, and the server is ${version}: use a newer one.`)
+    if (version < MIN_POSTGRES_VERSION)
+      throw new StartupError(
+        `Expected PostgreSQL ${MIN_POSTGRES_VERSION} or newer, got ${version}: use a newer server.`,
+      )
   if (typeof schema !== 'string')
-    throw new StartupError('No schema of the search_path exists: make it first, with "create schema".')
+    throw new StartupError('No schema of the search_path exists: create it with "create schema".')
   const { Migrator } = await importMigrator()
   return new Migrator({
     db,
     provider: { getMigrations: async () => migrations },
-    // Names of our own: the host may keep its migrations with Kysely too.
+    // Not Kysely's default names: the host may run its own migrations with Kysely.
     migrationTableName: 'popular_posts_migration',
     migrationLockTableName: 'popular_posts_migration_lock',
-    // Else tables of these names count in whatever schema they are.
+    // Without a schema, tables of these names in any schema are used.
     migrationTableSchema: schema,
   })
 }
 
-/** The type of post ids that the counters were made for, and whether the blog has tables of its own; `undefined`: empty. */
+/**
+ * The type of post ids of the counters, and whether the blog has its own tables; `undefined`: nothing has been
+ * migrated.
+ */
 async function readState<DB>(db: Kysely<DB>): Promise<{ postId: PostIdType; isAdopted: boolean } | undefined> {
-  const migrator = await createMigrator(db, { ...kept('bigint'), ...ours })
+  const migrator = await createMigrator(db, { ...counterMigrations('bigint'), ...blogMigrations })
   const all = await migrator.getMigrations()
   const executed = all.filter(({ executedAt }) => executedAt !== undefined).map(({ name }) => name)
   if (executed.length === 0) return undefined
@@ -77,62 +82,67 @@ async function readState<DB>(db: Kysely<DB>): Promise<{ postId: PostIdType; isAd
   return rows.map(({ type }) => ({ postId: type, isAdopted: !executed.includes('002-blog') }))[0]
 }
 
-/** What is made goes into the first schema there is: one that was misspelt is not to be passed over. */
+/**
+ * Tables go into the first existing schema of the search_path; fails if the first named schema does not exist (a typo).
+ */
 async function expectSchema<DB>(db: Kysely<DB>): Promise<void> {
   const { rows } = await sql<{ wanted: string }>`
     select wanted from trim(both ' "' from split_part(current_setting('search_path'), ',', 1)) as wanted
     where wanted not in ('$user', current_schema())`.execute(db)
   for (const { wanted } of rows)
-    throw new StartupError(`The schema ${wanted} of the search_path is not there: make it first, with "create schema".`)
+    throw new StartupError(`The schema ${wanted} of the search_path does not exist: create it with "create schema".`)
 }
 
-/** A migration is many statements of ours and of Kysely's, which a function of another role must not get into. */
-async function expectNoLookAlikes<DB>(db: Kysely<DB>): Promise<void> {
-  for (const name of await findLookAlikes(db))
+/** Statements of a migration, Kysely's included, must not call a function of another role. */
+async function expectNoShadowing<DB>(db: Kysely<DB>): Promise<void> {
+  for (const name of await findShadowingObjects(db))
     throw new StartupError(
-      `The ${name} would be called in place of PostgreSQL's own, with the rights of the user that migrates: drop it, and do not let other roles create in a schema of the search_path (revoke create on schema public from public).`,
+      `The ${name} would be called in place of PostgreSQL's own, with the rights of the user that migrates: drop it, and let no other role create objects in a schema of the search_path (revoke create on schema public from public).`,
     )
 }
 
 async function migrator<DB>(db: Kysely<DB>, { adopt }: MigrateOptions = {}): Promise<Migrator> {
-  await expectNoLookAlikes(db)
+  await expectNoShadowing(db)
   if (adopt !== undefined) await expectSchema(db)
   const state = (await readState(db)) ?? { postId: adopt?.postId ?? 'bigint', isAdopted: adopt !== undefined }
   if (adopt !== undefined && !state.isAdopted)
     throw new StartupError(
-      'This schema has the blog tables of this package already: to adopt a blog of your own, use a schema that has none.',
+      'This schema has the blog tables of this package: to adopt your own blog, use a schema without them.',
     )
   if (adopt !== undefined && adopt.postId !== state.postId)
     throw new StartupError(
-      `The counters in this schema are of posts with ids of type ${state.postId}, not ${adopt.postId}: drop the schema to begin again, without its views.`,
+      `The counters in this schema are for post ids of type ${state.postId}, not ${adopt.postId}: to start again, drop the schema with all its views.`,
     )
-  return createMigrator(db, state.isAdopted ? kept(state.postId) : { ...kept(state.postId), ...ours })
+  return createMigrator(
+    db,
+    state.isAdopted ? counterMigrations(state.postId) : { ...counterMigrations(state.postId), ...blogMigrations },
+  )
 }
 
 /**
- * Brings the tables to the newest version, in one transaction, under a lock: processes that migrate at once take turns.
- * @returns the names of the migrations that ran; none when the database was up to date.
- * @throws StartupError when the schema is not there, or was made for something else, or the server is too old; NamesTaken
- * when another program has tables of the names that are needed; what PostgreSQL answered. The
- * database is then as it was before.
+ * Migrates the tables to the newest version, in one transaction, under a lock: concurrent processes take turns.
+ * @returns the names of the migrations that ran; empty if the database was up to date.
+ * @throws StartupError if the schema does not exist or was migrated with other options, or the server is too old;
+ *   NamesTaken if another program has tables of the same names; the error of PostgreSQL. The database is then
+ *   unchanged.
  */
 export async function migrateToLatest<DB>(db: Kysely<DB>, options?: MigrateOptions): Promise<string[]> {
   const result = await (await migrator(db, options)).migrateToLatest()
   if (codeOf(result.error) === '42P07') await expectNamesFree(db, options)
   if (/^corrupted migrations/.test(messageOf(result.error)))
     throw new StartupError(
-      'The database has migrations that this version of the package does not know: use the newer version that made them.',
+      'The database has migrations that this version of the package does not know: use the newer version that created them.',
       { cause: result.error },
     )
   return namesOf(result)
 }
 
 /**
- * Makes sure that no table of another program is where one of ours would be made.
+ * Checks that no table of another program has the name of a table that a pending migration creates.
  * @throws NamesTaken
  */
 export async function expectNamesFree<DB>(db: Kysely<DB>, options?: MigrateOptions): Promise<void> {
-  // First what there is: another process may be migrating, and what it makes is not another program's.
+  // Tables are read first: if another process migrates now, its tables are then not pending any more.
   const { rows } = await sql<{ name: string }>`
     select relname as name from pg_class join pg_namespace on pg_namespace.oid = relnamespace
     where nspname = current_schema() and relname = any(${Object.values(TABLES).flat()}::text[])
@@ -142,19 +152,13 @@ export async function expectNamesFree<DB>(db: Kysely<DB>, options?: MigrateOptio
   if (taken.length > 0) throw new NamesTaken(taken)
 }
 
-/** Takes every migration back, newest first: all tables of this package are dropped, with what they hold. */
-export async function migrateToNothing<DB>(db: Kysely<DB>): Promise<string[]> {
-  const { NO_MIGRATIONS } = await importMigrator()
-  return namesOf(await (await migrator(db)).migrateTo(NO_MIGRATIONS))
-}
-
 /** The names of the migrations that have not run on this database, oldest first. Changes nothing. */
 export async function pendingMigrations<DB>(db: Kysely<DB>, options?: MigrateOptions): Promise<string[]> {
   const all = await (await migrator(db, options)).getMigrations()
   return all.filter((migration) => migration.executedAt === undefined).map((migration) => migration.name)
 }
 
-/** Whether the blog has tables of its own: see `docs/adopting.md`. */
+/** Whether the blog has its own tables: see `docs/adopting.md`. */
 export async function isAdopted<DB>(db: Kysely<DB>): Promise<boolean> {
   return (await readState(db))?.isAdopted ?? false
 }

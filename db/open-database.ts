@@ -4,7 +4,7 @@ import type { Logger } from '../lib/logger.ts'
 import { openPool, type PoolOptions } from './pool.ts'
 import type { Database } from './schema.ts'
 
-/** Opens a pool of connections to PostgreSQL. `onError` is told when a connection breaks that nobody is using. */
+/** Opens a connection pool to PostgreSQL. `onError` is called if an idle connection breaks. */
 export function openDatabase(
   connectionString: string,
   onError: (error: Error) => void,
@@ -15,23 +15,23 @@ export function openDatabase(
 }
 
 /**
- * A statement that counts a batch takes some 20 ms, and one that deletes rows as long. One that hangs, such as behind a lock, ends
- * after this, and is tried again.
+ * The timeout of a statement that counts a batch or deletes rows; it usually takes some 20 ms. A retry follows a
+ * timeout.
  */
 const FLUSH_STATEMENT_SECONDS = 10
 
 interface DatabasesOptions {
   databaseUrl: string
   password?: (() => string) | undefined
-  /** How long a statement may take, but for those of `flushDb`. */
+  /** The timeout of a statement in seconds, except those of `flushDb`. */
   statementSeconds: number
-  /** How many connections `db` has at most. */
+  /** The greatest number of connections of `db`. */
   max: number
-  /** How many connections lists have of their own; 0: they use those of `db`. */
+  /** The greatest number of connections of `listDb`; 0: lists use those of `db`. */
   listMax: number
 }
 
-/** The connection pools of an app: what is slow in one never holds the connections of another. */
+/** The connection pools of an app: slow statements of one pool never take the connections of another. */
 export interface Databases {
   /** For posts, probes and changes. */
   db: Kysely<Database>

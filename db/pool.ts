@@ -1,33 +1,37 @@
 import type { PostgresPool, PostgresPoolClient } from 'kysely'
 import pg from 'pg'
 
-/** The server, and what may be given beside its URL. */
-export interface Connection {
+/** The server, and a password that is not in its URL. */
+export interface ConnectionOptions {
   /** Of the form `postgres://user@host/database`. */
   connectionString: string
-  /** Makes the password for each new connection: for tokens that run out. */
+  /** Makes the password of each new connection: for tokens that expire. */
   password?: (() => string) | undefined
 }
 
-export interface PoolOptions extends Connection {
-  /** What the connections are called in `pg_stat_activity`, unless the URL says it. Default `popular-posts`. */
+/** Options of {@link openPool}. */
+export interface PoolOptions extends ConnectionOptions {
+  /** The `application_name` of the connections, unless the URL has one. Default `popular-posts`. */
   name?: string
-  /** How many connections at most. Default 10. */
+  /** The greatest number of connections. Default 10. */
   max?: number
-  /** A statement that takes longer is given up, here and at the server. Default 30. */
+  /** The timeout of a statement in seconds, in the client and on the server. Default 30. */
   statementSeconds?: number
-  /** Told when a connection breaks that nobody is using. */
+  /** Called if an idle connection breaks. */
   onError: (error: Error) => void
 }
 
 /** A pool as Kysely 0.28 and 0.29 need it: only 0.29 reads the options. */
 type Pool = PostgresPool & { options: object }
 
-/** A connection that lay unused for so long is asked for a sign of life first. */
+/** A connection that was idle for `afterMs` is probed before use; it is replaced without a reply after `patienceMs`. */
 const PROBE = { afterMs: 1_000, patienceMs: 250 }
 
-/** What the driver needs of a URL and a password beside it. The driver would take the one in the URL, none, over ours. */
-export function clientOptions({ connectionString, password }: Connection): pg.ClientConfig {
+/**
+ * The driver's options for a URL and a separate password. Given both, the driver prefers the password of the URL, even
+ * a missing one.
+ */
+export function clientOptions({ connectionString, password }: ConnectionOptions): pg.ClientConfig {
   if (password === undefined) return { connectionString }
   const client = new pg.Client({ connectionString })
   const { host, port, database, user, ssl } = client
@@ -35,9 +39,9 @@ export function clientOptions({ connectionString, password }: Connection): pg.Cl
 }
 
 /**
- * A pool of connections to PostgreSQL that heals when connections broke without a word, as they do while a process is frozen
- * or behind a firewall that forgets: one that does not give a sign of life is replaced within a statement, and one on
- * which a statement timed out is not used again. (pg's own pool keeps both.)
+ * A connection pool to PostgreSQL that recovers from connections that broke silently, as they do while a process is
+ * suspended or behind a firewall that drops idle connections. An idle connection that does not answer a probe is
+ * replaced, and a connection on which a statement timed out is not reused. (pg's own pool keeps both.)
  */
 export function openPool({
   name = 'popular-posts',
@@ -50,31 +54,31 @@ export function openPool({
     ...clientOptions(connection),
     application_name: name,
     max,
-    // A server that does not answer must not keep a request waiting for ever.
+    // So that a server that does not answer cannot block a request for ever.
     connectionTimeoutMillis: 5_000,
     query_timeout: statementSeconds * 1000,
-    // Sent at the start of a connection, where RDS Proxy refuses it. Whoever needs tokens may be behind one.
+    // Sent as a startup parameter, which RDS Proxy refuses; connections with IAM tokens may go through RDS Proxy.
     ...(connection.password === undefined ? { statement_timeout: statementSeconds * 1000 } : {}),
   })
   pool.on('error', onError)
-  // The pool listens to those that nobody uses. One that breaks between two statements of its user tells the next of them,
-  // and would end the process if nobody listened.
+  // pg-pool handles 'error' only for idle clients. A checked-out client that breaks emits 'error' too; unhandled it
+  // ends the process. The next statement fails anyway.
   pool.on('connect', (client) => client.on('error', () => undefined))
   const releasedAtMs = new WeakMap<pg.PoolClient, number>()
 
   async function connect(): Promise<PostgresPoolClient> {
     for (;;) {
       const client = await pool.connect()
-      const restedMs = Date.now() - (releasedAtMs.get(client) ?? Date.now())
-      if (restedMs < PROBE.afterMs || (await isAlive(client))) return lend(client)
+      const idleMs = Date.now() - (releasedAtMs.get(client) ?? Date.now())
+      if (idleMs < PROBE.afterMs || (await isAlive(client))) return wrapClient(client)
       client.release(true)
     }
   }
 
-  function lend(client: pg.PoolClient): PostgresPoolClient {
+  function wrapClient(client: pg.PoolClient): PostgresPoolClient {
     let isBroken = false
     return {
-      // Kysely's own type of a result, as it declares it for pg.
+      // The type that Kysely declares for the query of pg.
       query: ((...query: Parameters<typeof client.query>) => {
         const result = client.query(...query) as unknown
         if (result instanceof Promise) {
@@ -84,7 +88,7 @@ export function openPool({
         }
         return result
       }) as PostgresPoolClient['query'],
-      // Kysely asks to destroy a connection whose rollback has failed.
+      // Kysely passes `true` for a connection whose rollback failed.
       release(destroy = false) {
         releasedAtMs.set(client, Date.now())
         client.release(isBroken || destroy)
@@ -98,14 +102,14 @@ export function openPool({
 async function isAlive(client: pg.PoolClient): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const tooLate = new Promise<boolean>((resolve) => {
-    // After the sockets were read: see `systemClock` of the cache.
+    // `setImmediate`, so that sockets are read first: see `systemClock`.
     timer = setTimeout(() => setImmediate(resolve, false), PROBE.patienceMs)
   })
   const answers = client.query('select 1').then(
     () => true,
     () => false,
   )
-  const isIt = await Promise.race([answers, tooLate])
+  const answered = await Promise.race([answers, tooLate])
   clearTimeout(timer)
-  return isIt
+  return answered
 }

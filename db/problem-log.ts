@@ -3,15 +3,16 @@ import { LRUCache } from 'lru-cache'
 import type { Clock } from '../lib/clock.ts'
 import { loggedError } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
-import type { Tables } from './popular-posts.ts'
 import { findProblems } from './problems.ts'
+import type { Tables } from './ranking.ts'
 
-/** A check reads the table of posts once, as each list does that is loaded after a change. */
+/** The minimum time between two checks. A check reads the table of posts once, as the load of a list does. */
 const PAUSE_MS = 10_000
 
+/** See {@link createProblemLog}. */
 export type ProblemLog = ReturnType<typeof createProblemLog>
 
-/** Logs what an administrator should mend in the database: each problem once in the life of the process. */
+/** Logs problems of the database that an administrator should fix, each problem once per process. */
 export function createProblemLog({ db, log, clock }: { db: Kysely<Tables>; log: Pick<Logger, 'warn'>; clock: Clock }) {
   const logged = new LRUCache<string, true>({ max: 1_000 })
   let freeAtMs = Number.NEGATIVE_INFINITY
@@ -33,9 +34,9 @@ export function createProblemLog({ db, log, clock }: { db: Kysely<Tables>; log: 
   }
 
   return {
-    /** Looks for problems, and logs those that are new. Never rejects. */
+    /** Checks for problems, and logs new ones. Never rejects. */
     check,
-    /** The same in the background, at most once in 10 s: for after a change of the data. */
+    /** Schedules a check in the background, at most one per 10 s: for changes of the data. */
     checkSoon(): void {
       cancel ??= clock.schedule(Math.max(0, freeAtMs - clock.now()), () => {
         cancel = undefined

@@ -1,29 +1,29 @@
 import { type Kysely, sql } from 'kysely'
-import type { Tables } from './popular-posts.ts'
-import { findLookAlikes } from './safe-path.ts'
+import type { Tables } from './ranking.ts'
+import { findShadowingObjects } from './safe-path.ts'
 import { isUndated } from './window.ts'
 
-/** Something in the database that an administrator should mend. */
-export interface Problem {
-  /** What it is about: a table, a function, the id of a post. */
+/** A problem of the database that an administrator should fix. */
+interface DatabaseProblem {
+  /** The object of the problem: a table, a function, the id of a post. */
   subject: string
-  /** What is wrong, and what to do. */
+  /** The problem, and what to do. */
   message: string
 }
 
-/** So many of a kind are told. */
-const MOST = 10
+/** The greatest number of problems that are reported of one kind. */
+const MAX_PER_KIND = 10
 
 /**
- * Looks for what lists are wrong or unsafe by, one statement for each kind.
- * @throws what PostgreSQL answered.
+ * Finds problems that make lists wrong or unsafe, with one statement for each kind.
+ * @throws the error of PostgreSQL.
  */
-export async function findProblems(db: Kysely<Tables>): Promise<Problem[]> {
-  return [...(await brokenWatchers(db)), ...(await undatedPosts(db)), ...(await lookAlikes(db))]
+export async function findProblems(db: Kysely<Tables>): Promise<DatabaseProblem[]> {
+  return [...(await brokenWatchers(db)), ...(await undatedPosts(db)), ...(await shadowingObjects(db))]
 }
 
-/** Tables whose trigger function cannot say what changes: see `popular_posts_failed`. */
-async function brokenWatchers(db: Kysely<Tables>): Promise<Problem[]> {
+/** Watched tables whose trigger function fails: see `popular_posts_failed`. */
+async function brokenWatchers(db: Kysely<Tables>): Promise<DatabaseProblem[]> {
   const { rows: known } = await sql<{ known: boolean }>`
     select to_regclass('popular_posts_watch_failure') is not null as known`.execute(db.withoutPlugins())
   if (known[0]?.known !== true) return []
@@ -36,32 +36,32 @@ async function brokenWatchers(db: Kysely<Tables>): Promise<Problem[]> {
     where pg_proc.pronamespace = (
       select relnamespace from pg_class where oid = 'popular_posts_watch_failure'::regclass::oid
     )
-    order by pg_trigger.tgrelid, failure.failed_at desc limit ${MOST}`.execute(db.withoutPlugins())
+    order by pg_trigger.tgrelid, failure.failed_at desc limit ${MAX_PER_KIND}`.execute(db.withoutPlugins())
   return rows.map(({ subject, reason }) => ({
     subject,
-    message: `it is not known what changes in a watched table (${reason}), so that more is announced than has changed: call popular_posts_watch for it again`,
+    message: `changes of a watched table cannot be detected (${reason}), so every write to it invalidates all lists: call popular_posts_watch for it again`,
   }))
 }
 
 /** Posts that no list can show. */
-async function undatedPosts(db: Kysely<Tables>): Promise<Problem[]> {
+async function undatedPosts(db: Kysely<Tables>): Promise<DatabaseProblem[]> {
   const posts = await db
     .withoutPlugins()
     .selectFrom('posts')
     .where(isUndated())
     .select(sql<string>`posts.id::text`.as('subject'))
-    .limit(MOST)
+    .limit(MAX_PER_KIND)
     .execute()
   return posts.map(({ subject }) => ({
     subject,
-    message: 'a post is in no list, as its published_at is -infinity: give it a date',
+    message: 'a post is in no list, because its published_at is -infinity: give it a date',
   }))
 }
 
-async function lookAlikes(db: Kysely<Tables>): Promise<Problem[]> {
-  return (await findLookAlikes(db)).map((subject) => ({
+async function shadowingObjects(db: Kysely<Tables>): Promise<DatabaseProblem[]> {
+  return (await findShadowingObjects(db)).map((subject) => ({
     subject,
     message:
-      "another role has a function or an operator of the name of PostgreSQL's own, which may be called in its place with the rights of this user: drop it, and let no other role create in a schema of the search_path",
+      "another role has a function or an operator of the name of PostgreSQL's own, which may be called in its place with the rights of this user: drop it, and let no other role create objects in a schema of the search_path",
   }))
 }

@@ -1,5 +1,5 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
-import { foldTouches } from './window-rollups.ts'
+import { compactDayVersions } from './window-rollups.ts'
 
 /** The numbers of rows that one call of `prune` deleted. */
 export interface PruneResult {
@@ -15,30 +15,32 @@ export interface PruneResult {
   hasMore: boolean
 }
 
-/** `days=1` reads 25 hours; and a day more. */
+/** `days=1` reads 25 hours; plus one day. */
 const HOURS_KEPT = 48
-/** The longest window is 365 days, unless the host allows a longer one; and a month more. */
+/** The longest window is 365 days, unless the host allows a longer one; plus a month. */
 const DAYS_KEPT = 400
 const SPARE_DAYS = DAYS_KEPT - 365
+/** How long batch ids and announced changes are stored, in days. */
 export const LEDGER_DAYS_KEPT = 7
-/** So that a statement holds its locks for some ten milliseconds. */
+/** Limits the time that a statement holds its locks to some 10 ms. */
 const ROWS_PER_STATEMENT = 2_000
 const STATEMENTS_PER_TABLE = 10
 
 /**
- * Deletes what no list reads any more: hours after 2 days, days after 400, batch ids and announced changes after 7 days.
- * All-time totals and heat stay, also those of posts that do not exist any more.
+ * Deletes rows that no list reads any more: hours after 2 days, days after 400, batch ids and announced changes after 7
+ * days. All-time totals and heat stay, also those of deleted posts.
  *
- * At most 20,000 rows of each table, 2,000 in a statement. Statements are committed one by one (unless `db` is a
- * transaction) and pass over rows that others hold: any number of processes may prune at once and while views are counted.
- * None of them waits; only a view dated before what is kept, such as of an old log, may wait for one statement.
- * @param options.nowMs the present, in milliseconds since the epoch. Should it be ahead of the database's clock, that
- *   one decides: a process with a wrong clock must not delete what cannot be had again. Ids and changes go by the
- *   database's clock alone, as it dated them.
+ * One call deletes at most 20,000 rows of each table, 2,000 per statement. Statements are committed one by one (unless
+ * `db` is a transaction) and skip locked rows, so any number of processes may prune at once and while views are
+ * counted, and no process waits. Only a view older than the stored days, such as a view of an old log, may wait for one
+ * statement.
+ * @param options.nowMs the present, in milliseconds since the epoch. If it is ahead of the database's clock, that clock
+ *   decides: a process with a wrong clock must not delete counters. The age of ids and changes is measured by the
+ *   database's clock only, which dated them.
  * @param options.timeZone the site's IANA time zone, in which days were counted.
- * @param options.maxDays the longest window that lists may be asked for. Default 365. From 366 on, days are kept for
- *   35 days more than that.
- * @throws what PostgreSQL answered; the statements before have been committed, and a later call goes on from there.
+ * @param options.maxDays the longest window that lists allow. Default 365. From 366 on, days are stored for 35 days
+ *   more.
+ * @throws the error of PostgreSQL. Earlier statements are committed, and a later call continues.
  */
 export async function prune<DB>(
   db: Kysely<DB>,
@@ -49,7 +51,7 @@ export async function prune<DB>(
   const hours = await deleteSome(
     db,
     'post_views_hourly',
-    // `order by` makes the primary key the only cheap way, whatever the statistics say.
+    // `order by` makes the planner use the primary key, whatever the statistics say.
     sql`hour < date_trunc('hour', ${now}, 'UTC') - ${HOURS_KEPT} * interval '1 hour' order by hour`,
   )
   const days = await deleteSome(
@@ -57,9 +59,9 @@ export async function prune<DB>(
     'post_views_daily',
     sql`day < (${now} at time zone ${timeZone})::date - ${daysKept}::integer order by day`,
   )
-  // No window reaches so far; the changes that a window is kept by are counted from its first day on.
+  // No window reaches that far back, and a stored sum depends only on the changes from its first day on.
   await deleteSome(db, 'post_views_touch', sql`day < (${now} at time zone ${timeZone})::date - ${daysKept}::integer`)
-  await foldTouches(db, ROWS_PER_STATEMENT)
+  await compactDayVersions(db, ROWS_PER_STATEMENT)
   const isForgotten = (at: RawBuilder<unknown>) => sql`${at} < now() - ${LEDGER_DAYS_KEPT} * interval '1 day'`
   const batches = await deleteSome(db, 'post_views_batch', isForgotten(sql`applied_at`))
   const changes = (await hasChanges(db))
@@ -76,13 +78,13 @@ export async function prune<DB>(
 
 const NONE = { rows: 0, hasMore: false }
 
-/** Whether changes are announced in this database: a host that only counts views may do without. */
+/** Whether this database announces changes: a host that only counts views may lack the table. */
 async function hasChanges<DB>(db: Kysely<DB>): Promise<boolean> {
   const { rows } = await sql`select where to_regclass('popular_posts_change') is not null`.execute(db)
   return rows.length > 0
 }
 
-/** Deletes rows in small statements, up to the bound of one call. */
+/** Deletes rows in small statements, up to the limit of one call. */
 async function deleteSome<DB>(
   db: Kysely<DB>,
   table: string,
@@ -90,7 +92,7 @@ async function deleteSome<DB>(
 ): Promise<{ rows: number; hasMore: boolean }> {
   let rows = 0
   for (let statement = 0; statement < STATEMENTS_PER_TABLE; statement += 1) {
-    // An array, not `in`: rows are fetched by their place, where a join might read the whole table.
+    // `any(array(…))` instead of `in`: rows are fetched by ctid, where a join might read the whole table.
     const { numAffectedRows } = await sql`
       delete from ${sql.table(table)} where ctid = any(array(
         select ctid from ${sql.table(table)} where ${isOld} limit ${ROWS_PER_STATEMENT} for update skip locked

@@ -1,14 +1,16 @@
 import { type Kysely, sql } from 'kysely'
 
-/** Roles that may act against the current one: all but superusers, and those that may become the current one anyway. */
-export const STRANGERS = `
+/**
+ * A query for the untrusted roles: all but superusers and members of the current role, which could act as it anyway.
+ */
+export const UNTRUSTED_ROLES = `
   select oid from pg_roles
   where not rolsuper and rolname <> 'pg_database_owner' and not pg_has_role(oid, current_user, 'member')`
 
 /**
- * Runs statements of a transaction with nothing but PostgreSQL's own schema in the search_path: in any other one, a function
- * or an operator of another role may fit a call better than PostgreSQL's own.
- * @param work is given the schemas of the search_path as it was.
+ * Runs statements of a transaction with only PostgreSQL's own schema in the search_path: with any other schema, a
+ * function or an operator of another role may match a call better than PostgreSQL's own.
+ * @param work gets the schemas of the original search_path.
  */
 export async function withSafePath<DB, T>(db: Kysely<DB>, work: (schemas: string[]) => Promise<T>): Promise<T> {
   const { path, schemas } = await db
@@ -27,11 +29,11 @@ export async function withSafePath<DB, T>(db: Kysely<DB>, work: (schemas: string
 }
 
 /**
- * Functions and operators of other roles that PostgreSQL may take for its own: of the same name, in a schema of the
- * search_path, and not part of an extension.
- * @returns some of them, as PostgreSQL names them.
+ * Finds functions and operators of other roles that PostgreSQL may call in place of its own: of the same name, in a
+ * schema of the search_path, and not part of an extension.
+ * @returns up to 3 descriptions, as PostgreSQL describes them.
  */
-export async function findLookAlikes<DB>(db: Kysely<DB>): Promise<string[]> {
+export async function findShadowingObjects<DB>(db: Kysely<DB>): Promise<string[]> {
   return db
     .withoutPlugins()
     .transaction()
@@ -46,7 +48,7 @@ export async function findLookAlikes<DB>(db: Kysely<DB>): Promise<string[]> {
             from pg_operator where oprname in (select oprname from pg_operator where oprnamespace = 'pg_catalog'::regnamespace)
           ) as named
           where namespace in (select oid from pg_namespace where nspname <> 'pg_catalog' and nspname = any (${schemas}::name[]))
-            and owner in (${sql.raw(STRANGERS)})
+            and owner in (${sql.raw(UNTRUSTED_ROLES)})
             -- Only an administrator installs extensions.
             and not exists (select from pg_depend where classid = class and objid = id and deptype = 'e')
           limit 3`.execute(trx)

@@ -1,36 +1,36 @@
 import type { ColumnType, Generated } from 'kysely'
 
-/** A `bigint` column: PostgreSQL drivers hand it out as a string, a number or a bigint, and take any of them. */
-export type BigInteger = ColumnType<string | number | bigint, string | number | bigint, string | number | bigint>
+/** A `bigint` column: PostgreSQL drivers return it as a string, a number or a bigint, and accept any of them. */
+type BigInteger = ColumnType<string | number | bigint, string | number | bigint, string | number | bigint>
 type GeneratedBigInteger = ColumnType<string | number | bigint, never, never>
 type Timestamp = ColumnType<Date, Date | string, Date | string>
 type GeneratedTimestamp = ColumnType<Date, Date | string | undefined, Date | string>
 
 /**
  * The counters of this package: the only tables that a host with its own blog needs.
- * `views` columns are never indexed, so that an update of a counter stays a HOT update.
+ * `views` columns are never indexed, so that every update of a counter is a HOT update.
  */
 export interface CounterTables {
-  /** Views per hour (UTC), kept for two days: what `days=1` is summed from. */
+  /** Views per hour (UTC), stored for two days: `days=1` sums them. */
   post_views_hourly: { hour: Timestamp; post_id: BigInteger; views: BigInteger }
-  /** Views per day of the site's time zone, `YYYY-MM-DD`: what every longer window is summed from. */
+  /** Views per day of the site's time zone, `YYYY-MM-DD`: every longer window sums them. */
   post_views_daily: { day: ColumnType<Date | string, string, string>; post_id: BigInteger; views: BigInteger }
-  /** All views ever, and the trending score (see `heat` in `db/count-views.ts`). */
+  /** The all-time views, and the trending score (see `heat` in `db/count-views.ts`). */
   post_views_total: { post_id: BigInteger; views: BigInteger; heat: number }
-  /** Sums of the closed days of windows (see `db/window-rollups.ts`), and how often each day was changed. */
+  /** Sums of the closed days of windows (see `db/window-rollups.ts`), and the number of changes of each day. */
   post_views_window: { days: number; last_day: string; touches: BigInteger; post_id: BigInteger; views: BigInteger }
   post_views_touch: { day: ColumnType<Date | string, string, string>; times: BigInteger }
-  /** The ledger of applied batches: a batch whose id is here has been counted. */
+  /** The ledger of batches: a batch whose id is here has been counted. */
   post_views_batch: { id: string; applied_at: GeneratedTimestamp }
 }
 
-/** The ledger of `popular-posts import-log`: which stretch of which log has been counted, for which posts. */
+/** The ledger of `popular-posts import-log`: which lines of which log have been counted, for which posts. */
 export interface LogImportTables {
   post_views_log_chunk: {
     id: GeneratedBigInteger
     /** Digest of everything in the log before this chunk. */
     before: string
-    /** How many lines of the chunk have been counted, and the digest of the log up to there. */
+    /** How many lines of the chunk have been counted, and the digest of the log up to that line. */
     lines: number
     digest: string
     /** The posts whose views in those lines have been counted. */
@@ -39,7 +39,7 @@ export interface LogImportTables {
   }
 }
 
-/** The blog of the service: what the demo fills and `import-log --create-posts` adds to. */
+/** The blog of the service: the demo fills it, and `import-log --create-posts` adds posts. */
 export interface BlogTables {
   authors: { id: GeneratedBigInteger; slug: string; name: string }
   posts: {
@@ -75,8 +75,9 @@ export interface BlogTables {
     is_approved: Generated<boolean>
     created_at: GeneratedTimestamp
   }
-  /** Facts about the database itself, such as whether the demo blog was filled in. */
+  /** Facts about the database, such as whether it has the demo blog. */
   site_facts: { name: string; value: string }
 }
 
+/** All tables of the service. */
 export interface Database extends CounterTables, LogImportTables, BlogTables {}

@@ -1,13 +1,13 @@
 import { type Kysely, sql } from 'kysely'
 import { jsonArrayFrom } from 'kysely/helpers/postgres'
-import type { Tables } from './popular-posts.ts'
+import type { Tables } from './ranking.ts'
 import type { BlogTables } from './schema.ts'
 import { isLive } from './window.ts'
 import { inMilliseconds } from './window-query.ts'
 
-/** A post as the service's own page shows it. */
+/** A post as the pages of the service show it. */
 export interface SitePost {
-  /** As text, of whatever type it is. */
+  /** As text, whatever its type. */
   id: string
   slug: string
   title: string
@@ -19,13 +19,14 @@ export interface SitePost {
   readingMinutes: number
 }
 
+/** An approved comment. */
 export interface SiteComment {
   author: string
   body: string
   createdAt: Date
 }
 
-/** Live posts, the latest first, and how many there are in all. */
+/** Live posts, the latest first, and the number of all live posts. */
 export async function latestPosts(
   db: Kysely<Tables>,
   { limit, offset }: { limit: number; offset: number },
@@ -40,7 +41,7 @@ export async function latestPosts(
   return { posts: posts.map(toPost), total: Number(total) }
 }
 
-/** The live post with a slug. */
+/** The live post with a slug; `undefined`: there is none. */
 export async function sitePost(db: Kysely<Tables>, slug: string): Promise<SitePost | undefined> {
   // PostgreSQL's text cannot hold NUL.
   if (slug.includes('\0')) return undefined
@@ -48,7 +49,7 @@ export async function sitePost(db: Kysely<Tables>, slug: string): Promise<SitePo
   return post && toPost(post)
 }
 
-/** What readers say of a post, the first first. Only our own tables have it. */
+/** The first 50 approved comments of a post, the oldest first. Only the tables of the service have comments. */
 export async function siteComments(db: Kysely<BlogTables>, postId: string): Promise<SiteComment[]> {
   const comments = await db
     .selectFrom('comments')

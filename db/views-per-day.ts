@@ -2,17 +2,17 @@ import { type Kysely, sql } from 'kysely'
 import type { CounterTables } from './schema.ts'
 
 interface DaysQuery {
-  /** How many days, today included. */
+  /** The number of days, today included. */
   days: number
   /** The site's IANA time zone. */
   timeZone: string
-  /** Of these posts only, by id; default: of all. */
+  /** The ids of the posts; default: all posts. */
   postIds?: readonly string[]
 }
 
 /**
- * Views per day, the oldest first and today last, by the id of the post; of the whole blog under `all`. Posts without a view
- * in these days are not in it.
+ * Views per day, the oldest day first and today last, by post id; without `postIds` the sums of all posts, under `all`.
+ * Posts without a view in these days are missing.
  */
 export async function viewsPerDay(
   db: Kysely<CounterTables>,
@@ -26,7 +26,7 @@ export async function viewsPerDay(
     .where('day', '>', sql<string>`${today} - ${days}::integer`)
     .where('day', '<=', sql<string>`${today}`)
   const ofPosts = postIds === undefined ? inDays : inDays.where('post_id', 'in', [...postIds])
-  // Of a whole blog only the sum is wanted, and posts may be many.
+  // For the whole blog only the sum is read, because the posts may be many.
   const postId = postIds === undefined ? sql<string>`'all'::text` : sql<string>`post_id::text`
   const rows = await ofPosts
     .select([sql<number>`${today} - day`.as('age'), postId.as('postId'), sql<string>`sum(views)`.as('views')])

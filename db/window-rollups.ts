@@ -2,78 +2,78 @@ import { type Kysely, sql } from 'kysely'
 import { sqlNow, type WindowQuery } from './window-query.ts'
 
 /**
- * How many days of a window may still change: today, and yesterday, whose last views are counted after midnight. Older ones
- * only change when an old log is imported, or somebody works on the tables.
+ * How many days of a window are open: today, and yesterday, whose last views are counted after midnight. Older days
+ * change only if an old log is imported or an administrator edits the tables.
  */
 const OPEN_DAYS = 2
 
 /*
- * The views of a window are those of its open days, and the sum of the days before them. That sum is kept, under a name that
- * says what it is a sum of: the window, its last day, and how often any of its days had been changed when it was made. Whoever
- * reads it counts the changes in the same snapshot: where there was another one, there is no sum of that name, and it
- * adds up the days. So a kept sum is exact or not found, without a lock, and nothing has to be invalidated.
+ * The views of a window are the views of its open days plus the sum of its closed days. That sum (the rollup) is stored
+ * under a key of the window, its last closed day, and the number of changes of its days when the sum was made. A reader
+ * counts these changes in the same snapshot: after a further change no rollup has that key, and the reader sums the
+ * days. So a rollup is exact or not found, without a lock and without invalidation.
  */
 
-/** The edges of a window of whole days, as SQL; `closed` is the last of those that are over. */
-function edges({ days, nowMs, timeZone }: WindowQuery) {
+/** The first day, the last closed day and today of a window of whole days, as SQL. */
+function bounds({ days, nowMs, timeZone }: WindowQuery) {
   const today = sql<string>`(${sqlNow(nowMs)} at time zone ${timeZone})::date`
   return {
     first: sql<string>`(${today} - ${days}::integer)`,
-    closed: sql<string>`(${today} - ${OPEN_DAYS}::integer)`,
+    lastClosedDay: sql<string>`(${today} - ${OPEN_DAYS}::integer)`,
     today,
   }
 }
 
-/** How often the closed days of a window have been changed. */
-function touches({ first, closed }: ReturnType<typeof edges>) {
-  return sql`(select coalesce(sum(times), 0) from post_views_touch where day between ${first} and ${closed})`
+/** The number of changes of the closed days of a window. */
+function dayVersions({ first, lastClosedDay }: ReturnType<typeof bounds>) {
+  return sql`(select coalesce(sum(times), 0) from post_views_touch where day between ${first} and ${lastClosedDay})`
 }
 
-/** True of the rows of `post_views_window` that hold the sum of a window's closed days. */
-function isKept(days: number, at: ReturnType<typeof edges>) {
-  return sql<boolean>`days = ${days}::integer and last_day = ${at.closed} and touches = ${touches(at)}`
+/** A condition: the row of `post_views_window` belongs to the current rollup of the window. */
+function isCurrent(days: number, at: ReturnType<typeof bounds>) {
+  return sql<boolean>`days = ${days}::integer and last_day = ${at.lastClosedDay} and touches = ${dayVersions(at)}`
 }
 
-/** The views of each post in a window of whole days: `post_id`, `views`. Kept sums are used where there are any. */
+/** The views of each post in a window of whole days: `post_id`, `views`. Uses the rollup if it is current. */
 export function viewsOfDays(moment: WindowQuery) {
-  const at = edges(moment)
-  const kept = sql`select post_id, views from post_views_window where ${isKept(moment.days, at)}`
+  const at = bounds(moment)
+  const kept = sql`select post_id, views from post_views_window where ${isCurrent(moment.days, at)}`
   return sql<{ post_id: string; views: string }>`(
     select post_id, sum(views) as views from (
       ${kept}
       union all
-      select post_id, views from post_views_daily where day > ${at.closed} and day <= ${at.today} and day >= ${at.first}
+      select post_id, views from post_views_daily where day > ${at.lastClosedDay} and day <= ${at.today} and day >= ${at.first}
       union all
       select post_id, views from post_views_daily
-      where day >= ${at.first} and day <= ${at.closed} and not exists (${kept})
+      where day >= ${at.first} and day <= ${at.lastClosedDay} and not exists (${kept})
     ) as parts group by post_id
   )`
 }
 
 /**
- * Keeps the sum of a window's closed days, unless it is kept already: for windows that are asked for again and again. A
- * window has one sum at a time, but for the minutes in which processes do not agree about the day.
+ * Stores the rollup of a window, unless it is current: for windows that are requested often. A window has one rollup at
+ * a time, except for the minutes in which the clocks of processes disagree about the day.
  */
-export async function keepWindow<DB>(db: Kysely<DB>, moment: WindowQuery): Promise<void> {
-  const at = edges(moment)
+export async function materializeWindow<DB>(db: Kysely<DB>, moment: WindowQuery): Promise<void> {
+  const at = bounds(moment)
   const { days } = moment
   await sql`
-    with changes as materialized (select ${touches(at)} as touches),
+    with changes as materialized (select ${dayVersions(at)} as touches),
     outdated as (
       delete from post_views_window using changes
       where days = ${days}::integer
-      and (last_day < ${at.closed} or (last_day = ${at.closed} and post_views_window.touches < changes.touches))
+      and (last_day < ${at.lastClosedDay} or (last_day = ${at.lastClosedDay} and post_views_window.touches < changes.touches))
     )
     insert into post_views_window (days, last_day, touches, post_id, views)
-    select ${days}::integer, ${at.closed}, changes.touches, post_id, sum(views) from post_views_daily, changes
-    where day >= ${at.first} and day <= ${at.closed}
-    and not exists (select from post_views_window where ${isKept(days, at)})
+    select ${days}::integer, ${at.lastClosedDay}, changes.touches, post_id, sum(views) from post_views_daily, changes
+    where day >= ${at.first} and day <= ${at.lastClosedDay}
+    and not exists (select from post_views_window where ${isCurrent(days, at)})
     group by changes.touches, post_id order by post_id
     on conflict do nothing`.execute(db)
 }
 
-/** Puts the changes of each day into one row, up to so many rows: their number stays the same at any moment. */
-export async function foldTouches<DB>(db: Kysely<DB>, rows: number): Promise<void> {
+/** Merges the change rows of each day into one row, at most `rows` rows per call. The sum per day never changes. */
+export async function compactDayVersions<DB>(db: Kysely<DB>, rows: number): Promise<void> {
   await sql`
     with folded as (
       delete from post_views_touch where ctid = any(array(

@@ -3,7 +3,7 @@ import type { CounterTables } from './schema.ts'
 import { sqlNow, type WindowQuery } from './window-query.ts'
 import { viewsOfDays } from './window-rollups.ts'
 
-/** `{post_id, views}`: the views of each post in the window; posts without any are not in it. */
+/** `{post_id, views}`: the views of each post in the window; posts without views are missing. */
 export function viewsInWindow(db: Pick<Kysely<CounterTables>, 'selectFrom'>, { days, nowMs, timeZone }: WindowQuery) {
   const now = sqlNow(nowMs)
   if (days === 0) return db.selectFrom('post_views_total').select(['post_id', 'views'])
@@ -19,12 +19,12 @@ export function viewsInWindow(db: Pick<Kysely<CounterTables>, 'selectFrom'>, { d
   return db.selectFrom(viewsOfDays({ days, nowMs, timeZone }).as('days')).select(['post_id', 'views'])
 }
 
-/** True of the posts that everybody may see now: published at a moment that is past, not scheduled, not private. */
+/** A condition: the post is live, that is published, not scheduled and not private. */
 export function isLive({ nowMs }: Pick<WindowQuery, 'nowMs'>) {
   return sql<boolean>`(posts.published_at <= ${sqlNow(nowMs)} and posts.published_at > '-infinity' and not posts.is_private)`
 }
 
-/** True of the posts that would be live, but for their date: `-infinity` has no place in a calendar. */
+/** A condition: the post would be live, but its date is `-infinity`, which no list can show. */
 export function isUndated() {
   return sql<boolean>`(posts.published_at = '-infinity' and not posts.is_private)`
 }

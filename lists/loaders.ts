@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import { findCategories } from '../db/categories.ts'
 import { type FilterSlugs, findFilters } from '../db/filters.ts'
-import { findPopularPosts, type Tables } from '../db/popular-posts.ts'
-import { keepWindow } from '../db/window-rollups.ts'
+import { findPopularPosts, type Tables } from '../db/ranking.ts'
+import { materializeWindow } from '../db/window-rollups.ts'
 import { createUpCheck } from '../lib/up-check.ts'
 import type { ListQuery, Settings } from '../settings/options.ts'
 
@@ -57,7 +57,7 @@ function databaseLoaders(db: Kysely<Tables>, { timeZone, defaultDays }: Settings
   const materializedDays = new Set([...MATERIALIZED_DAYS, defaultDays])
   /** Errors are ignored: lists are the same without, and a role that can only read tables cannot write. */
   async function materialize({ days }: { days: number }): Promise<void> {
-    if (days > 1 && materializedDays.has(days)) await keepWindow(db, { days, timeZone }).catch(() => {})
+    if (days > 1 && materializedDays.has(days)) await materializeWindow(db, { days, timeZone }).catch(() => {})
   }
   return {
     posts: (query: ListQuery) => materialize(query).then(() => findPopularPosts(db, { ...query, timeZone })),

@@ -1,17 +1,17 @@
 /**
  * `<popular-posts>`: the popular posts of a blog, on any page. No dependencies, no build. See docs/element.md.
  *
- * @typedef {{ slug: string, title: string, url: string, views: number }} Post what is used of a post
- * @typedef {'fresh' | 'kept' | 'failed'} State of what is shown: from the service, as it was before, nothing
+ * @typedef {{ slug: string, title: string, url: string, views: number }} Post the fields of a post that the element uses
+ * @typedef {'fresh' | 'kept' | 'failed'} State of the list: from the service, from an earlier visit, none
  */
 
-/** Where lists of earlier visits are kept: the last good one of each address. */
+/** The key prefix in local storage of the last good list of each address. */
 const KEPT = 'popular-posts:'
-/** A service that takes longer counts as out of reach. */
+/** The timeout of a request. */
 const PATIENCE_MS = 10_000
 const DEFAULT_LIMIT = 10
 const PARAMETERS = ['days', 'limit', 'sort', 'category', 'tag', 'author']
-/** What is said unless attributes such as `text-empty` say it otherwise. */
+/** Default texts; attributes such as `text-empty` replace them. */
 const TEXTS = {
   'text-view': 'view',
   'text-views': 'views',
@@ -20,7 +20,7 @@ const TEXTS = {
   'text-failed': 'The popular posts cannot be loaded right now.',
 }
 
-// Colours are those of the text around it, thinned out: dark where the page is dark.
+// Colours are lighter shades of the surrounding text colour, so they suit dark pages, too.
 const STYLE = `
 :host { display: block; color: var(--popular-posts-color, inherit) }
 :host([hidden]) { display: none }
@@ -61,7 +61,7 @@ export class PopularPosts extends HTMLElement {
 
   #box = document.createElement('div')
   #list = document.createElement('ol')
-  /** There from the start: screen readers say what changes in it. */
+  /** Exists from the start, because screen readers announce only changes of its text. */
   #status = document.createElement('p')
   #loading = new AbortController()
   #connection = new AbortController()
@@ -78,7 +78,7 @@ export class PopularPosts extends HTMLElement {
     root.adoptedStyleSheets = [sheet]
     this.#box.part.add('box')
     this.#list.part.add('list')
-    // Safari takes lists without bullets for no lists.
+    // Safari does not expose lists without bullets as lists.
     this.#list.setAttribute('role', 'list')
     this.#status.part.add('status')
     this.#status.setAttribute('role', 'status')
@@ -105,12 +105,12 @@ export class PopularPosts extends HTMLElement {
     if (this.isConnected) this.#schedule()
   }
 
-  /** Asks the service anew, past the browser's cache (a `304` if nothing has changed). Never rejects. */
+  /** Requests the list again, revalidating the browser's cache (a `304` if nothing has changed). Never rejects. */
   async refresh() {
     await this.#load('no-cache')
   }
 
-  /** Several attributes that change together are one request. */
+  /** Merges changes of several attributes into one request. */
   #schedule() {
     if (this.#isScheduled) return
     this.#isScheduled = true
@@ -141,7 +141,7 @@ export class PopularPosts extends HTMLElement {
     try {
       const response = await fetch(address, { cache, signal: loading.signal })
       if (!response.ok) throw new Error(`expected a list, got ${response.status}`)
-      // Of another origin's answer it can be read only where that says so.
+      // A cross-origin reply hides this header unless it allows access.
       const age = response.headers.get('age')
       found = { posts: postsOf(await response.json()), ageSeconds: age === null ? undefined : Number(age) }
       keep(address, found.posts)
@@ -151,7 +151,7 @@ export class PopularPosts extends HTMLElement {
     } finally {
       clearTimeout(late)
     }
-    // Another one has begun meanwhile, or the element is no longer there.
+    // A later request has started, or the element was removed.
     if (loading !== this.#loading || !this.isConnected) return
     this.#list.setAttribute('aria-busy', 'false')
     this.#show(found?.posts ?? [], state)
@@ -176,7 +176,7 @@ export class PopularPosts extends HTMLElement {
   }
 
   /**
-   * What the page's server has written into the element stands there until the service answers.
+   * Reads the list that the page's server rendered into the element; it is shown until the service replies.
    * @returns {Post[] | undefined}
    */
   #written() {
@@ -188,7 +188,7 @@ export class PopularPosts extends HTMLElement {
     })
   }
 
-  /** Room for the longest list that can come, so that nothing is pushed down by it. */
+  /** Reserves space for the longest possible list, so that its arrival moves no content. */
   #showSkeleton() {
     const rows = Math.min(Math.max(Math.trunc(Number(this.getAttribute('limit'))) || DEFAULT_LIMIT, 1), 50)
     this.#box.style.setProperty('--meta', this.hasAttribute('views') ? '1' : '0')
@@ -215,7 +215,7 @@ export class PopularPosts extends HTMLElement {
     )
     const focused = this.shadowRoot?.activeElement?.closest('li')?.id
     const isCounted = this.hasAttribute('views')
-    // A post with 0 views is not among the most read.
+    // Posts without views are not shown.
     const rows = posts.filter(({ views }) => !(isCounted && views === 0)).map((post) => this.#row(post))
     this.#list.replaceChildren(...rows)
     for (const [index, row] of rows.entries()) {
@@ -249,7 +249,7 @@ export class PopularPosts extends HTMLElement {
     body.append(name)
     if (this.hasAttribute('views') && Number.isFinite(views)) {
       const count = element('small', 'views')
-      // Where only the plural is given, it is of another language, and for every number.
+      // Without a singular the plural is used for every number, for other languages.
       const isOne = views === 1 && (this.hasAttribute('text-view') || !this.hasAttribute('text-views'))
       count.textContent = `${views.toLocaleString()} ${this.#text(isOne ? 'text-view' : 'text-views')}`
       body.append(count)
@@ -259,7 +259,7 @@ export class PopularPosts extends HTMLElement {
   }
 
   /**
-   * The address of a post: its own; or by `link`, where its own is a path, and so of a site that this page may not be of.
+   * The address of a post: its URL, or, if that is a path (of a site that may not be this one), by the `link` template.
    * @param {string} slug
    * @param {unknown} url
    */
@@ -274,13 +274,15 @@ export class PopularPosts extends HTMLElement {
     return this.getAttribute(name) ?? TEXTS[name]
   }
 
-  /** Tells the service of the view of this page, once somebody sees it: not while it is prerendered, or in the background. */
+  /**
+   * Records a view of this page once it is visible: not while it is prerendered or in the background.
+   */
   #record() {
     const slug = this.getAttribute('record') ?? ''
     const isPrerendering = 'prerendering' in document && document.prerendering === true
     if (slug === '' || slug === this.#recorded || isPrerendering || document.visibilityState !== 'visible') return
     this.#recorded = slug
-    // Needs no answer, and arrives although the reader leaves.
+    // A beacon is sent although the reader leaves the page; its reply is not needed.
     navigator.sendBeacon?.(new URL(`${encodeURIComponent(slug)}/views`, this.#source()))
   }
 }
@@ -297,7 +299,7 @@ function element(name, part) {
 }
 
 /**
- * The address to link to; nothing for `javascript:` and other kinds that run or do what no post does.
+ * The address to link to; `undefined` for `javascript:` and other schemes than http and https.
  * @param {unknown} url
  */
 function linkTo(url) {
@@ -312,7 +314,7 @@ function linkTo(url) {
 /**
  * @param {unknown} value
  * @returns {Post[]}
- * @throws what is no list of posts.
+ * @throws an error if the value is no list of posts.
  */
 function postsOf(value) {
   if (!Array.isArray(value)) throw new TypeError('expected a list')
@@ -320,7 +322,7 @@ function postsOf(value) {
 }
 
 /**
- * Storage may be forbidden, full, or hold anything.
+ * Stores a list. Storage may be forbidden or full.
  * @param {string} address
  * @param {Post[]} posts
  */
@@ -329,7 +331,7 @@ function keep(address, posts) {
     const used = posts.map(({ slug, title, url, views }) => ({ slug, title, url, views }))
     localStorage.setItem(KEPT + address, JSON.stringify(used))
   } catch {
-    // Then there is none to show when the service is out of reach.
+    // Without it no list is shown while the service does not answer.
   }
 }
 
@@ -344,12 +346,12 @@ function kept(address) {
 
 /**
  * @param {HTMLElement} row
- * @param {number} fromPx where it was, seen from where it is
+ * @param {number} fromPx the old position, relative to the new one
  */
 function move(row, fromPx) {
   if (matchMedia('(prefers-reduced-motion: reduce)').matches) return
   row.animate([{ transform: `translateY(${fromPx}px)` }, {}], { duration: 500, easing: 'cubic-bezier(.3, .8, .3, 1)' })
 }
 
-// Of two copies on one page the first is taken.
+// If a page loads the script twice, the first definition is used.
 if (customElements.get('popular-posts') === undefined) customElements.define('popular-posts', PopularPosts)

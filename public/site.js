@@ -1,5 +1,5 @@
 /**
- * What moves on the service's own pages: the panel, the place of a post, and on the demo the buttons.
+ * Updates the pages of the service: the sidebar, the rank of a post, and on the demo the buttons.
  *
  * @typedef {{
  *   requests: number, queries: number, saved: number, hitRate?: number, loads: number, invalidations: number,
@@ -14,9 +14,9 @@ const LIST = `/posts/popular?days=${panel.dataset['days']}&limit=50`
 const lists = /** @type {NodeListOf<import('./popular-posts.js').PopularPosts>} */ (
   document.querySelectorAll('popular-posts')
 )
-/** What the service had done when the list of this page was made. */
+/** The counters of the service when this page was rendered. */
 let [loads, invalidations] = [Number(panel.dataset['loads']), Number(panel.dataset['invalidations'])]
-/** When the list in the cache was loaded, in milliseconds since the epoch; not a number where there is none. */
+/** When the cached list was loaded, in milliseconds since the epoch; NaN without a list. */
 let loadedAtMs = Date.now() - Number(panel.dataset['age'] || Number.NaN) * 1000
 
 /** @returns {Promise<Stats>} */
@@ -52,7 +52,7 @@ function show({ hitRate, saved, lastMinute, trouble }) {
   const y = (/** @type {number} */ count) => 54 - (Math.min(count, most) / most) * 50
   const line = requests.map((count, index) => `L${x(index).toFixed(1)} ${y(count).toFixed(1)}`).join('')
   find('path.requests').setAttribute('d', `M2 54${line}L238 54`)
-  // One query is seen, too.
+  // Makes a single query visible.
   const ticks = queries.map((count, index) =>
     count === 0 ? '' : `M${x(index).toFixed(1)} 54V${(y(count) - 3).toFixed(1)}`,
   )
@@ -67,10 +67,10 @@ function showAge() {
   find('[data-number="age"]').textContent = Number.isNaN(loadedAtMs) ? '–' : age
 }
 
-/** The age of the list in the cache, and the place of this page's post in it. */
+/** Updates the age of the cached list, and the rank of this page's post in it. */
 async function readList() {
   const asOf = invalidations
-  // Past the browser's cache, which tells the age of some time ago.
+  // Bypasses the browser's cache, whose age is outdated.
   const response = await fetch(LIST, { cache: 'no-cache' })
   if (!response.ok || asOf !== invalidations) return
   loadedAtMs = Date.now() - Number(response.headers.get('age')) * 1000
@@ -124,7 +124,7 @@ const actions = { requests: send100Requests, invalidate: emptyTheCache }
 
 document.addEventListener('click', async ({ target }) => {
   const button = target instanceof Element ? target.closest('button') : null
-  // Disabled in another way, it would lose the focus.
+  // The `disabled` attribute would remove the focus.
   if (button === null || button.ariaDisabled === 'true') return
   button.ariaDisabled = 'true'
   const name = /** @type {keyof typeof actions | undefined} */ (button.dataset['action'])
@@ -138,7 +138,7 @@ document.addEventListener('click', async ({ target }) => {
 })
 
 /**
- * What is said twice is heard twice.
+ * Announces a text, also if it equals the previous one.
  * @param {HTMLElement} where
  * @param {string} text
  */

@@ -24,7 +24,7 @@ const EXAMPLE_POST = {
   totalViews: 1164,
 }
 
-/** A post of a list: `PopularPost` of `db/popular-posts.ts`. */
+/** A post of a list: `PopularPost` of `db/ranking.ts`. */
 export const postItem = {
   example: EXAMPLE_POST,
   schema: Type.Object(

@@ -1,4 +1,4 @@
-// npm run audit: whether a package that users get with this one has a known weakness.
+// npm run audit: reports known vulnerabilities of the dependencies.
 import { spawnSync } from 'node:child_process'
 import { judgeAudit } from '../test/helpers/audit-verdict.ts'
 

@@ -1,9 +1,10 @@
-// Compiles dist/: `npm run build`, and so `npm install` and `npm start`. Services, and commands by npx, may run from dist/ at the
-// same time, and other builds too: so every file is replaced by a rename, none is touched that stays as it is, and what the
-// sources no longer make goes last.
+// Compiles dist/: `npm run build`, and so `npm install` and `npm start`. Services and commands may run from dist/ at the
+// same time, and other builds too. So every changed file is replaced by a rename, unchanged files are not touched, and
+// files that the sources no longer produce are removed last.
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -69,6 +70,8 @@ try {
   const args = [tsc, '-p', 'tsconfig.build.json', '--outDir', folder]
   const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' })
   if (status === 0) {
+    for (const file of filesIn(join(root, 'db')))
+      if (file.endsWith('.sql')) copyFileSync(join(root, 'db', file), join(folder, 'db', file))
     // npm marks a command when it links it, and not again.
     chmodSync(join(folder, 'bin', 'popular-posts.js'), 0o755)
     moveMaps(folder)

@@ -1,4 +1,4 @@
-// npm run docs: writes what is made from the code: the tables of docs/options.md, and docs/api.md.
+// npm run docs: generates the tables of docs/options.md from the schemas of the settings, and docs/api.md from the docstrings.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -8,10 +8,10 @@ import { startPostgres } from '../test/helpers/private-postgres.ts'
 import { createSite, fillWithDemo } from '../test/helpers/site.ts'
 
 const folder = fileURLToPath(new URL('../docs/images', import.meta.url))
-/** What is seen of the traffic on the pictures, in requests a second. */
+/** The traffic on the pictures, in requests per second. */
 const TRAFFIC = [12, 30, 18, 44, 60, 25, 38, 80, 52, 34, 66, 90, 48, 30, 72, 41, 55, 23, 37, 61, 49, 28, 45, 33]
 const DESKTOP = { viewport: { width: 1080, height: 825 } }
-/** From the top of the page, or of a part of it. */
+/** From the top of the page, or of `part`. */
 const PICTURES: Record<string, BrowserContextOptions & { path: string; part?: string }> = {
   desktop: { path: '/', ...DESKTOP },
   dark: { path: '/posts/last-train-from-corrach', colorScheme: 'dark', ...DESKTOP },

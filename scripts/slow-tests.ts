@@ -1,6 +1,6 @@
 /**
- * What `npm test` leaves to `npm run test:all`, and so to CI: most of the processor time, for promises that few changes
- * touch. Whole installations, deployments, browsers and fleets of processes, and what is sent by the thousand.
+ * The tests that only `npm run test:all`, and so CI, runs: they take most of the processor time for promises that few
+ * changes touch. Installations, deployments, browsers, fleets of processes, and tests with thousands of requests.
  */
 export const SLOW: readonly string[] = [
   'test/api-reference.test.ts',
@@ -27,7 +27,7 @@ export const SLOW: readonly string[] = [
   'test/db/retention.test.ts',
   'test/db/trending.test.ts',
   'test/declarations.test.ts',
-  'test/demo/data/fill.test.ts',
+  'test/demo/data/seed-demo.test.ts',
   'test/demo/site/demo.test.ts',
   'test/demo/site/pages.test.ts',
   'test/examples.test.ts',

@@ -1,5 +1,6 @@
-// What `npm test` runs: one PostgreSQL and one Redis for all test files, then tap with the arguments given. Where these name
-// no file it is all but what is slow; with `--all` (`npm run test:all`) it is everything, and has to cover every line.
+// What `npm test` runs: one PostgreSQL and one Redis for all test files, then tap with the arguments given. Where these
+// name no file it is all but what is slow; with `--all` (`npm run test:all`) it is everything, and has to cover every
+// line.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -35,12 +36,12 @@ async function main(given: string[]): Promise<number> {
     stdio: 'inherit',
     env: { ...env, TEST_DATABASE_URL: postgres.url, TEST_REDIS_URL: redis.url },
   })
-  // Ctrl-C reaches tap from the terminal itself. The servers stay until tap has ended, and end with us.
+  // The terminal sends Ctrl-C to tap, too. The servers run until tap has ended.
   process.on('SIGINT', () => say('ending'))
   process.on('SIGTERM', () => tap.kill('SIGTERM'))
   const [code] = (await once(tap, 'close')) as [number | null]
   const report = await readFile(results, 'utf8').catch(() => '')
-  // tap's own account of a failure may be far up, or lost when nobody watches.
+  // Repeats failures at the end, because tap prints them far above.
   for (const line of report.split('\n')) if (/^ *not ok (?!.*# (?:TODO|SKIP))/i.test(line)) say(line)
   if (isUsual)
     say(`Not run: the coverage, and ${SLOW.length} slow files (scripts/slow-tests.ts). npm run test:all does.`)
@@ -57,14 +58,17 @@ function isTest(arg: string): boolean {
   return arg.includes('.test.')
 }
 
-/** Has Chromium at hand where it is needed: a download takes longer than a test may. Its absence is for the tests to tell. */
+/**
+ * Has Chromium at hand where it is needed: a download takes longer than a test may. Its absence is for the tests to
+ * tell.
+ */
 async function provideChromium(args: string[]): Promise<void> {
   const files = args.filter(isTest)
   if (files.length > 0 && !files.some((file) => file.includes('browser'))) return
   await findChromium({ say }).catch(() => undefined)
 }
 
-/** The moving display is for people only. */
+/** tap's default reporter is for terminals only. */
 function reporter(args: string[]): string[] {
   return process.stdout.isTTY || args.some((arg) => /^(-R|--reporter)/.test(arg)) ? [] : ['--reporter=terse']
 }

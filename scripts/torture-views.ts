@@ -1,7 +1,7 @@
 /**
- * Views are sent by parallel clients to two servers, while servers and flushers are killed and frozen at random and their
- * connections cut. At the end the database must have counted exactly the views that Redis took, for each post, day and hour.
- * `npm run torture:views -- --views 100000 --kills 50 --seed 1`
+ * Views are sent by parallel clients to two servers, while servers and flushers are killed and frozen at random and
+ * their connections cut. At the end the database must have counted exactly the views that Redis took, for each post,
+ * day and hour. `npm run torture:views -- --views 100000 --kills 50 --seed 1`
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -75,13 +75,13 @@ async function start(flushes: boolean): Promise<void> {
   else running.add(counter)
 }
 
-/** Without its processes there is nothing left to try. */
+/** A process that ends by itself ends the run. */
 function crashed(sentence: string): void {
   say(sentence)
   process.exit(1)
 }
 
-/** Something that goes on while views are sent on. */
+/** Runs a task while views are sent. */
 function inBackground(task: Promise<void>): void {
   const tracked = task.finally(() => work.delete(tracked))
   work.add(tracked)
@@ -106,7 +106,7 @@ const faults = {
     const victim = await takeOne()
     await victim.kill('SIGSTOP')
     counts.freezes += 1
-    // At times longer than a command to Redis or a connection may take.
+    // Sometimes longer than the timeouts of commands to Redis and of connections.
     const thawAtMs = performance.now() + (random() < 0.2 ? 11_000 : between(50, 2_000))
     const thaw = async () => {
       while (performance.now() < thawAtMs && !isOver) await sleep(10)
@@ -145,7 +145,7 @@ async function makeFaults(): Promise<void> {
   }
 }
 
-/** Each view has a visitor of its own; every tenth is sent twice. Sent again until somebody answers. */
+/** Each view has its own visitor; every tenth is sent twice. Retries until a server answers. */
 async function sendViews(): Promise<void> {
   while (counts.sent < views) {
     const number = counts.sent
@@ -156,7 +156,7 @@ async function sendViews(): Promise<void> {
     for (let times = number % 10 === 0 ? 2 : 1; times > 0; times -= 1) {
       while ((await sendOne(slug, number)) !== 204) counts.unanswered += 1
     }
-    // Faults are made in their order, and take their time.
+    // Waits for the faults, which run in order.
     while ((plan[0]?.atView ?? views) < counts.sent - CLIENTS) await sleep(2)
   }
 }
@@ -187,11 +187,11 @@ try {
   isOver = true
   await Promise.all([...running].map((counter) => counter.kill('SIGKILL')))
   await Promise.all(work)
-  // Again, because PostgreSQL may still be busy with the transaction of one that is gone.
+  // Retries, because PostgreSQL may still run the transaction of a killed process.
   for (let tries = 0; tries < 10; tries += 1) {
     const { buffers, batches } = await ledger.waiting(PREFIX)
     if (buffers + batches === 0) break
-    say(`nobody runs; ${buffers} buffer and ${batches} batches wait in Redis`)
+    say(`no process runs; ${buffers} buffer and ${batches} batches wait in Redis`)
     const env = { DATABASE_URL: postgres.url, REDIS_URL: redis.url, CACHE_PREFIX: PREFIX }
     const flush = runProgram(t, 'bin/popular-posts.ts', { args: ['flush'], env, isCovered: false })
     await flush.ended()

@@ -1,7 +1,7 @@
 /**
  * Members of a fleet, Redis and PostgreSQL are killed, frozen and restarted at random while lists are published,
- * invalidated and read; `helpers/torture-judge.ts` says what must hold. `npm run torture -- --seconds 600 --seed 1`, and
- * `--cluster` for a Redis Cluster of three masters.
+ * invalidated and read; `helpers/torture-judge.ts` checks the promises. `npm run torture -- --seconds 600 --seed 1`,
+ * and `--cluster` for a Redis Cluster of three masters.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -82,7 +82,7 @@ async function freezeMember(target: string): Promise<void> {
   const slot = Number(target)
   frozen.add(slot)
   await slots[slot]?.kill('SIGSTOP')
-  // Past the lease, at times.
+  // Sometimes longer than the lease.
   await sleep(between(100, 5_000))
   await slots[slot]?.kill('SIGCONT')
   frozen.delete(slot)
@@ -142,7 +142,7 @@ async function publishAndInvalidate(): Promise<void> {
     const awake = slots.filter((member, slot) => member !== undefined && !frozen.has(slot))
     const member = awake[Math.floor(between(0, awake.length))]
     if (member === undefined || judge.isAway('postgres')) continue
-    // PostgreSQL may go at any moment; then there is nothing new to tell.
+    // PostgreSQL may stop at any time; then no version is published.
     const version = await publish(pool).catch(() => undefined)
     if (version === undefined) continue
     const ended = judge.invalidates(version)

@@ -8,12 +8,12 @@ import type { Config } from './config.ts'
 
 interface AppOptions {
   backgroundWork?: boolean
-  /** Called before anything is registered: for what looks at every route. */
+  /** Called before any route is registered, for plugins that observe every route. */
   prepare?: (app: FastifyInstance) => Promise<unknown>
 }
 
 /**
- * The service: everything it is made of, put together. Not listening yet.
+ * Builds the app of the service: security headers, errors, the plugin and the health routes. It does not listen yet.
  * @param options.backgroundWork as of the plugin.
  * @param options.prepare see `service/service.ts`.
  */
@@ -26,14 +26,14 @@ export async function buildApp(
     logger: { level: config.logLevel, serializers: { req: withoutAddress } },
     logController: new RequestsAtDebug(),
     trustProxy: config.trustProxy,
-    // On AWS Lambda it is the gateway's; a server gives every request a number of its own.
+    // On AWS Lambda the gateway sets the id; a server numbers its requests.
     requestIdHeader: backgroundWork ? false : 'x-request-id',
-    // Slugs may be 200 characters long; what is longer is for the schema to refuse, by name.
+    // Slugs have up to 200 characters. The schema refuses longer ones, with an error that names the parameter.
     routerOptions: { maxParamLength: 2_000 },
-    // No body is of use here that is longer; and who sends one byte a minute is not waited for.
+    // No route needs a longer body; the timeout ends slow clients.
     bodyLimit: 16 * 1024,
     requestTimeout: 30_000,
-    // What the router refuses comes to no hook.
+    // Requests that the router refuses reach no hook.
     frameworkErrors: (error, request, reply) => handleError(error, request, reply.headers(SECURITY_HEADERS)),
   })
   app.setErrorHandler(handleError)
@@ -60,7 +60,7 @@ export async function buildApp(
   return app
 }
 
-/** Requests are logged at debug: a cache answers thousands in a second. */
+/** Logs requests at debug: the cache answers thousands per second. */
 class RequestsAtDebug extends LogController {
   override incomingRequest(): void {}
   override requestCompleted(_error: Error | null | undefined, request: FastifyRequest, reply: FastifyReply): void {
@@ -71,7 +71,7 @@ class RequestsAtDebug extends LogController {
   }
 }
 
-/** A request as it is logged: no client's address. */
+/** A request for the log, without the client's address. */
 function withoutAddress({ method, url }: FastifyRequest) {
   return { method, url }
 }

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import type { passwordsOf } from '../aws/tokens.ts'
 import { urlProblems } from '../lib/connection-urls.ts'
 import { optionsSchema } from '../settings/options.ts'
 import { createValidator, type SettingsSchema } from '../settings/validate.ts'
@@ -9,55 +10,59 @@ const option = optionsSchema.properties
 const awsSecret = (description: string) => Type.Optional(Type.String({ description, expected: 'text', isSecret: true }))
 
 const environment = Type.Object({
-  HOST: Type.String({ default: '127.0.0.1', description: 'Address to listen on.' }),
+  HOST: Type.String({ default: '127.0.0.1', description: 'The address to listen on.' }),
   PORT: Type.Integer({
     minimum: 0,
     maximum: 65_535,
     default: 3000,
-    description: 'Port to listen on; 0 takes a free one.',
+    description: 'The port to listen on; 0 takes a free one.',
   }),
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
     default: 'info',
-    description: 'How much is logged: cache hits and requests at debug, loads and invalidations at info.',
+    description:
+      'The lowest level that is logged: cache hits and requests are debug, loads and invalidations are info.',
     expected: 'fatal, error, warn, info, debug, trace or silent',
   }),
   DATABASE_URL: Type.Optional(
     Type.String({
       ...option.databaseUrl,
-      description: 'The PostgreSQL server; without it, an embedded one is started.',
+      description: 'The PostgreSQL server. Without it, the service starts an embedded one.',
     }),
   ),
-  DATA_DIR: Type.String({ default: './data', description: "The embedded database's folder." }),
+  DATA_DIR: Type.String({ default: './data', description: 'The folder of the embedded database.' }),
   SITE_TIME_ZONE: option.timeZone,
   REDIS_URL: Type.Optional(
     Type.String({
       ...option.redisUrl,
       description:
-        'The Redis or Valkey server that all processes share; several URLs with commas between them are a Cluster.',
+        'The Redis or Valkey server that all processes share. Several URLs, separated by commas, are a Cluster.',
     }),
   ),
-  REDIS_CLUSTER: Type.Boolean({ ...option.redisCluster, description: 'Whether one URL is a Cluster.' }),
+  REDIS_CLUSTER: Type.Boolean({
+    ...option.redisCluster,
+    description: 'Whether REDIS_URL with one URL names a Cluster.',
+  }),
   REDIS_IAM_CACHE: Type.Optional(
     Type.String({
       pattern: '^[a-z][a-z0-9-]{0,62}$',
-      description: 'The name of the ElastiCache cache behind REDIS_URL, to sign in to as its user with IAM.',
+      description: 'The name of the ElastiCache cache in REDIS_URL, for sign-in with IAM as the user in that URL.',
       expected: 'the name of an ElastiCache cache or replication group, in lower case',
     }),
   ),
   REDIS_IAM_KIND: Type.Enum(['serverless', 'nodes'], {
     default: 'serverless',
-    description: 'Whether that is an ElastiCache Serverless cache or one of nodes.',
+    description: 'Whether that cache is ElastiCache Serverless or consists of nodes.',
     expected: 'serverless or nodes',
   }),
   DATABASE_IAM: Type.Boolean({
     default: false,
-    description: 'Whether to sign in to DATABASE_URL, RDS or RDS Proxy, as its user with IAM.',
+    description: 'Whether to sign in to DATABASE_URL (RDS or RDS Proxy) with IAM, as the user in that URL.',
     expected: 'true or false',
   }),
-  AWS_REGION: Type.Optional(Type.String({ description: 'The region that IAM tokens are for.' })),
-  AWS_ACCESS_KEY_ID: awsSecret('The identity that IAM tokens are signed by: AWS Lambda sets these.'),
-  AWS_SECRET_ACCESS_KEY: awsSecret('Its key.'),
-  AWS_SESSION_TOKEN: awsSecret('Its session.'),
+  AWS_REGION: Type.Optional(Type.String({ description: 'The region of the IAM tokens.' })),
+  AWS_ACCESS_KEY_ID: awsSecret('The access key that signs IAM tokens. AWS Lambda sets it.'),
+  AWS_SECRET_ACCESS_KEY: awsSecret('The secret of that access key.'),
+  AWS_SESSION_TOKEN: awsSecret('The session token of that access key.'),
   ADMIN_TOKEN: option.adminToken,
   CACHE_PREFIX: option.prefix,
   CACHE_TTL_SECONDS: option.ttlSeconds,
@@ -69,7 +74,7 @@ const environment = Type.Object({
   TRUST_PROXY: Type.Optional(
     Type.String({
       format: 'trusted-proxies',
-      description: 'The proxies whose X-Forwarded-For is believed: their addresses and networks.',
+      description: 'The addresses and networks of the proxies whose X-Forwarded-For is trusted.',
       expected:
         'addresses and networks such as 10.0.0.0/8, or loopback, linklocal, uniquelocal, with commas between them',
     }),
@@ -77,7 +82,8 @@ const environment = Type.Object({
   CORS_ORIGIN: Type.Optional(
     Type.String({
       pattern: '^(\\*|https?://[^\\s,/]+(\\s*,\\s*https?://[^\\s,/]+)*)$',
-      description: 'The origins whose pages may read the lists; * is any. Without it, only pages of the same origin.',
+      description:
+        'The origins whose pages may read the lists; * is any origin. Without it, only pages of the same origin may.',
       expected: 'origins such as https://blog.example, with commas between them, or *',
     }),
   ),
@@ -88,27 +94,28 @@ const validate = createValidator(environment as SettingsSchema)
 /** The environment variables that the service and the command line read: names, types, defaults, descriptions. */
 export const environmentSchema = environment
 
+/** The checked environment. */
 export interface Config {
   readonly host: string
   readonly port: number
   readonly logLevel: string
-  /** Without it, an embedded database in `dataDir`. */
+  /** `undefined`: an embedded database in `dataDir`. */
   readonly databaseUrl: string | undefined
   readonly dataDir: string
-  /** Without it, each process has its own cache. */
+  /** `undefined`: each process has its own cache. */
   readonly redisUrl: string | undefined
   readonly redisCluster: boolean
-  /** Without it, nobody can invalidate over HTTP. */
+  /** `undefined`: no route invalidates over HTTP. */
   readonly adminToken: string | undefined
   readonly siteTimeZone: string
   readonly viewDedupSeconds: number
   readonly loadTimeoutSeconds: number
   readonly combineFilters: boolean
-  /** How to sign in with IAM, where that is wanted. */
+  /** How to sign in with IAM; empty: with the passwords in the URLs. */
   readonly iam: IamConfig
-  /** As Fastify's `trustProxy`: whose `X-Forwarded-For` is believed. */
+  /** As Fastify's `trustProxy`: the proxies whose `X-Forwarded-For` is trusted. */
   readonly trustProxy: string | false
-  /** The origins whose pages may read; `*`: any. */
+  /** The origins whose pages may read the lists; `*`: any. */
   readonly corsOrigins: readonly string[]
   readonly cache: {
     readonly prefix: string
@@ -118,34 +125,24 @@ export interface Config {
   }
 }
 
-interface Signer {
-  region: string
-  accessKeyId: string
-  secretAccessKey: string
-  sessionToken: string | undefined
-}
+/** What IAM tokens are made from: see `aws/tokens.ts`. */
+type IamConfig = Parameters<typeof passwordsOf>[0]
 
-/** What IAM tokens are made of: see `aws/tokens.ts`. */
-export interface IamConfig {
-  database?: { signer: Signer; host: string; port: number; user: string }
-  redis?: { signer: Signer; cache: string; isServerless: boolean; user: string }
-}
-
-/** The environment cannot be used; the message names every variable that is wrong, and no secret. */
+/** The environment is invalid. The message names every wrong variable, and no secret. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
 }
 
 /**
- * Reads the configuration from environment variables. Empty ones count as not set.
- * @throws ConfigError that lists all that is wrong.
+ * Reads the configuration from environment variables. An empty variable counts as not set.
+ * @throws ConfigError that lists every problem.
  */
 export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
   const names = Object.keys(environment.properties)
   const settings = Object.fromEntries(
     Object.entries(variables)
       .filter(([name, value]) => names.includes(name) && value !== undefined && value !== '')
-      .map(([name, value]) => [name, typed(name, String(value))]),
+      .map(([name, value]) => [name, coerce(name, String(value))]),
   )
   const urls = { databaseUrl: 'DATABASE_URL', redisUrl: 'REDIS_URL', redisCluster: 'REDIS_CLUSTER' }
   const problems = [...validate(settings), ...urlProblems(settings, urls)]
@@ -178,18 +175,18 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
 }
 
 /**
- * As `readConfig`, where no process has a database and a cache of its own.
- * @throws ConfigError
+ * Like `readConfig`, for AWS Lambda, where a process has neither a database nor a cache of its own.
+ * @throws ConfigError also if DATABASE_URL or REDIS_URL is not set.
  */
 export function readLambdaConfig(variables?: NodeJS.ProcessEnv): Config & { databaseUrl: string } {
   const config = readConfig(variables)
   const { databaseUrl, redisUrl } = config
   if (databaseUrl === undefined || redisUrl === undefined)
-    throw new ConfigError('AWS Lambda keeps nothing: set DATABASE_URL and REDIS_URL.')
+    throw new ConfigError('AWS Lambda keeps no data in a process: set DATABASE_URL and REDIS_URL.')
   return { ...config, databaseUrl }
 }
 
-/** Tells of what does not go together, too. */
+/** The settings of IAM. Adds the conflicts among them to `problems`. */
 function iamOf(checked: Static<typeof environment>, problems: string[]): IamConfig {
   const { DATABASE_IAM, REDIS_IAM_CACHE, DATABASE_URL, REDIS_URL } = checked
   if (!DATABASE_IAM && REDIS_IAM_CACHE === undefined) return {}
@@ -201,7 +198,7 @@ function iamOf(checked: Static<typeof environment>, problems: string[]): IamConf
   const signer = { region, accessKeyId, secretAccessKey, sessionToken: checked.AWS_SESSION_TOKEN }
   const iam: IamConfig = {}
   if (DATABASE_IAM) {
-    // A token names a server and its port: a URL of a Unix socket, which has none, may be none for this parser.
+    // A token names a host and a port. A URL of a Unix socket has neither, and this parser may refuse it.
     const url = DATABASE_URL !== undefined && URL.canParse(DATABASE_URL) ? DATABASE_URL : 'postgres://'
     const { username, password, hostname, port } = new URL(url)
     if (username === '' || password !== '' || hostname === '')
@@ -210,7 +207,7 @@ function iamOf(checked: Static<typeof environment>, problems: string[]): IamConf
   }
   if (REDIS_IAM_CACHE !== undefined) {
     const { username, password, protocol } = new URL(REDIS_URL?.replace(/,.*/s, '') ?? 'redis://')
-    // A token is a password for a quarter of an hour: not for the open network.
+    // A token is a password for 15 minutes: it must not cross the network unencrypted.
     if (username === '' || password !== '' || protocol !== 'rediss:')
       problems.push('REDIS_URL: expected rediss://, a user and no password with REDIS_IAM_CACHE, got something else')
     const isServerless = checked.REDIS_IAM_KIND === 'serverless'
@@ -219,8 +216,11 @@ function iamOf(checked: Static<typeof environment>, problems: string[]): IamConf
   return iam
 }
 
-/** Digits become a number where one is expected, and true and false what they say; everything else is left for the check. */
-function typed(name: string, value: string): string | number | boolean {
+/**
+ * Converts digits to a number and `true` and `false` to a boolean where the schema expects them. Other text is left to
+ * the validator.
+ */
+function coerce(name: string, value: string): string | number | boolean {
   const schema = (environment.properties as Record<string, { type?: string }>)[name]
   if (schema?.type === 'boolean' && (value === 'true' || value === 'false')) return value === 'true'
   return schema?.type === 'integer' && /^[0-9]{1,15}$/.test(value) ? Number(value) : value

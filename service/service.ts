@@ -8,7 +8,10 @@ import httpMetrics from '../telemetry/http-metrics.ts'
 import { buildApp } from './app.ts'
 import type { Config } from './config.ts'
 
-/** The service as a server runs it: the app, with what AWS Lambda has no use for. Not listening yet. */
+/**
+ * Builds the service for a long-running server: the app with metrics and OpenAPI, which AWS Lambda does without. It
+ * does not listen yet.
+ */
 export async function buildService(config: Config, databaseUrl: string): Promise<FastifyInstance> {
   const register = new Registry()
   collectDefaultMetrics({ register })

@@ -1,4 +1,4 @@
-import type { PopularPost } from '../db/popular-posts.ts'
+import type { PopularPost } from '../db/ranking.ts'
 
 /**
  * What your posts are, where you bring a `load` of your own. Say it once:

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { parse } from 'yaml'
 import { environmentSchema } from '../service/config.ts'
-import { run } from './helpers/checkout.ts'
+import { runIn } from './helpers/checkout.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const text = readFileSync(join(root, 'Dockerfile'), 'utf8').replaceAll(/\\\n\s*/g, '')
@@ -103,8 +103,8 @@ t.test('compose starts what there is, in order, and shows nothing to the network
 })
 
 t.test('docker itself can read compose.yml, where it is', async (t) => {
-  const version = await run(root, 'docker', 'compose', 'version').catch(() => '')
+  const version = await runIn(root, 'docker', 'compose', 'version').catch(() => '')
   if (version === '') return t.pass('no docker compose on this machine')
-  const config = await run(root, 'env', 'POSTGRES_PASSWORD=secret', 'docker', 'compose', 'config', '--format', 'json')
+  const config = await runIn(root, 'env', 'POSTGRES_PASSWORD=secret', 'docker', 'compose', 'config', '--format', 'json')
   return t.same(Object.keys((JSON.parse(config) as { services: object }).services).sort(), Object.keys(services).sort())
 })

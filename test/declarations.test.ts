@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ts } from '@ts-morph/common'
 import t from 'tap'
-import { run } from './helpers/checkout.ts'
+import { runIn } from './helpers/checkout.ts'
 import { packPackage } from './helpers/tarball.ts'
 import { temporaryDirectory } from './helpers/temporary-directory.ts'
 
@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const INTERNAL = ['adminToken', 'close', 'idle', 'resume', 'settings', 'settle', 'thaw']
 
 const directory = await temporaryDirectory(t)
-await run(directory, 'tar', '-xzf', await packPackage(t))
+await runIn(directory, 'tar', '-xzf', await packPackage(t))
 const folder = join(directory, 'package')
 await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
 const { exports } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {

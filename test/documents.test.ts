@@ -4,11 +4,11 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { environmentSchema } from '../service/config.ts'
 import { optionsSchema } from '../settings/options.ts'
-import { run } from './helpers/checkout.ts'
+import { runIn } from './helpers/checkout.ts'
 import { DOCUMENT, described, withTables } from './helpers/settings-tables.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const documents = (await run(root, 'git', 'ls-files', '--cached', '--others', '--exclude-standard', '*.md'))
+const documents = (await runIn(root, 'git', 'ls-files', '--cached', '--others', '--exclude-standard', '*.md'))
   .trim()
   .split('\n')
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
@@ -57,7 +57,7 @@ t.test('each command of each document exists', async (t) => {
   const scriptsOf = (file: string) => (JSON.parse(read(file)) as { scripts: Record<string, string> }).scripts
   // Where the peers' are named, so is their folder.
   const scripts = { ...scriptsOf('bench/peers/package.json'), ...scriptsOf('package.json') }
-  const help = await run(
+  const help = await runIn(
     root,
     process.execPath,
     `--import=${new URL('../scripts/loader/register.js', import.meta.url)}`,

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { Client } from 'pg'
 import t from 'tap'
 import type { PopularPost } from '../index.ts'
-import { checkOut, plainEnvironment, run } from './helpers/checkout.ts'
+import { checkOut, plainEnvironment, runIn } from './helpers/checkout.ts'
 import { startPostgres } from './helpers/private-postgres.ts'
 import { startRedis } from './helpers/redis.ts'
 import { restartDuringQueries } from './helpers/restart-postgres.ts'
@@ -23,7 +23,7 @@ function commandsOf(example: string): string[] {
 }
 
 const checkout = await checkOut(t)
-await run(checkout, 'npm', 'run', 'build')
+await runIn(checkout, 'npm', 'run', 'build')
 
 const server = await startPostgres()
 t.teardown(() => server.remove())
@@ -62,7 +62,7 @@ async function follow(example: string, prefix = '') {
       answers.push({ command, status: response.status, body: await response.text() })
     } else {
       t.match(command, /^(?:npx popular-posts|node examples)/, `${command} is one that is known here`)
-      await run(
+      await runIn(
         checkout,
         'env',
         ...Object.entries(variables).map(([name, value]) => `${name}=${value}`),
@@ -153,7 +153,7 @@ t.test('a blog with tables of its own', async (t) => {
 
 t.test('the apps of the examples and of README outlive restarts of PostgreSQL', async (t) => {
   const databaseUrl = await createDatabase('readme')
-  await run(checkout, 'env', `DATABASE_URL=${databaseUrl}`, 'npx', 'popular-posts', 'migrate')
+  await runIn(checkout, 'env', `DATABASE_URL=${databaseUrl}`, 'npx', 'popular-posts', 'migrate')
   const [, program = ''] = /```js\n([\s\S]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? []
   const says = "console.log('Server listening at ' + app.listeningOrigin)"
   await writeFile(join(checkout, 'readme.mjs'), `${program.replace('port: 3000', 'port: 0')}${says}`)

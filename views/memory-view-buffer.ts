@@ -47,14 +47,14 @@ export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: 
   }
 
   return {
-    async add({ visitors, postId, quarterMs, timeMs }) {
+    async add({ visitors, postId, bucketStartMs, timeMs }) {
       if (visitors.some((visitor) => isWithin(1, seen.get(visitor) ?? Number.NEGATIVE_INFINITY, timeMs))) return false
       seen.delete(visitors[0])
       seen.set(visitors[0], timeMs)
       evict(timeMs)
-      const field = `${quarterMs} ${postId}`
+      const field = `${bucketStartMs} ${postId}`
       const known = buffer.get(field)
-      if (known === undefined) buffer.set(field, { postId, quarterMs, views: 1 })
+      if (known === undefined) buffer.set(field, { postId, bucketStartMs, views: 1 })
       else known.views += 1
       return true
     },

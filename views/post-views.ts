@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import createError from '@fastify/error'
 import type { Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
-import { countBatch, quarterOf } from '../db/count-views.ts'
+import { bucketStart, countBatch } from '../db/count-views.ts'
 import { findLivePost } from '../db/live-post.ts'
-import type { Tables } from '../db/popular-posts.ts'
+import type { Tables } from '../db/ranking.ts'
 import { type PruneResult, prune as pruneCounters } from '../db/retention.ts'
 import { systemClock } from '../lib/clock.ts'
 import { withinDeadline } from '../lib/deadline.ts'
@@ -144,13 +144,14 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
   const recordView = createRecorder({
     buffer,
     dedupSeconds,
-    quarterOf,
+    bucketStart,
     now: Date.now,
   })
   const flusher = createFlusher({
     buffer: flushBuffer,
     nonce,
-    count: (id, buckets) => countBatch(flushDb, { id, timeZone, nowMs: Date.now(), buckets, onMisfit }),
+    count: (id, buckets) =>
+      countBatch(flushDb, { id, timeZone, nowMs: Date.now(), buckets, onDataException: onMisfit }),
     rest: restAfter,
     onAside(batch, error) {
       const message = 'popular posts: a batch of views cannot be counted, retrying it in ten minutes'

@@ -36,14 +36,14 @@ interface RecorderOptions {
   /** The present time, in milliseconds since the epoch. */
   now: () => number
   /** Returns the start of the quarter of an hour of a time; both in milliseconds since the epoch. */
-  quarterOf: (timeMs: number) => number
+  bucketStart: (timeMs: number) => number
 }
 
 /** How long a process uses a salt before it reads it from the buffer again. */
 const SALT_CACHE_MS = 60_000
 
 /** Tells views of readers from those of bots, and adds the former to the buffer. Rejects with the error of the buffer. */
-export function createRecorder({ buffer, dedupSeconds, now, quarterOf }: RecorderOptions) {
+export function createRecorder({ buffer, dedupSeconds, now, bucketStart }: RecorderOptions) {
   const isBot = createBotDetector()
   const salts = new LRUCache<string, Buffer>({ max: 3, ttl: SALT_CACHE_MS, fetchMethod: (day) => buffer.salt(day) })
 
@@ -55,7 +55,7 @@ export function createRecorder({ buffer, dedupSeconds, now, quarterOf }: Recorde
     return buffer.add({
       visitors: [await pseudonymOf(today), ...(await Promise.all(others.map(pseudonymOf)))],
       postId,
-      quarterMs: quarterOf(timeMs),
+      bucketStartMs: bucketStart(timeMs),
       timeMs,
     })
   }

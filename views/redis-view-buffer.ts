@@ -160,7 +160,10 @@ export function createRedisViewBuffer({
   // One command for each view would cost Redis and this process more than the rest of the recording.
   const add = batchPerTick(async (views: PendingView[]) => {
     const seen = views.flatMap(({ visitors }) => visitors.map((visitor) => key('seen', visitor)))
-    const fields = views.flatMap(({ quarterMs, postId, visitors }) => [`${quarterMs} ${postId}`, visitors.length])
+    const fields = views.flatMap(({ bucketStartMs, postId, visitors }) => [
+      `${bucketStartMs} ${postId}`,
+      visitors.length,
+    ])
     return (await ask(() => run(ADD, [buffer, ...seen], dedupSeconds * 1000, ...fields))) as Reply
   }, MAX_VIEWS_PER_ADD)
 
@@ -208,9 +211,9 @@ const MAX_TIME_MS = Date.UTC(9999, 11, 31)
 /** Parses a field of the buffer and its count; `undefined`: another program has written it. */
 function parseCount(field: string, views: number): ViewCount | undefined {
   const space = field.indexOf(' ')
-  const [quarterMs, postId] = [Number(field.slice(0, space)), field.slice(space + 1)]
-  const isMoment = space > 0 && Number.isInteger(quarterMs) && quarterMs >= 0 && quarterMs <= MAX_TIME_MS
+  const [bucketStartMs, postId] = [Number(field.slice(0, space)), field.slice(space + 1)]
+  const isMoment = space > 0 && Number.isInteger(bucketStartMs) && bucketStartMs >= 0 && bucketStartMs <= MAX_TIME_MS
   // A text of PostgreSQL has no NUL.
   const isPost = postId !== '' && !postId.includes('\0')
-  return isMoment && isPost && Number.isSafeInteger(views) && views > 0 ? { postId, quarterMs, views } : undefined
+  return isMoment && isPost && Number.isSafeInteger(views) && views > 0 ? { postId, bucketStartMs, views } : undefined
 }

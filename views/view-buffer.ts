@@ -7,7 +7,7 @@ export interface PendingView {
   visitors: readonly [string, ...string[]]
   postId: string
   /** Start of the quarter of an hour, in milliseconds since the epoch. */
-  quarterMs: number
+  bucketStartMs: number
   /** The time of the view, in milliseconds since the epoch. */
   timeMs: number
 }
@@ -15,7 +15,7 @@ export interface PendingView {
 /** The number of views of one post in one quarter of an hour. */
 export interface ViewCount {
   postId: string
-  quarterMs: number
+  bucketStartMs: number
   views: number
 }
 

@@ -1,4 +1,4 @@
-import { type Connection, openConnections } from './connection.ts'
+import { type LoadConnection, openConnections } from './connection.ts'
 
 /** Milliseconds from before the first request was sent. */
 export interface Burst {
@@ -19,7 +19,7 @@ interface BurstOptions {
 
 /** Connections to servers, to send as many requests at once, again and again. */
 export async function openBurst({ ports, requests, warmUp }: BurstOptions) {
-  const byServer: Connection[][] = []
+  const byServer: LoadConnection[][] = []
   // One server after the other: all at once overrun the queues of connections that nobody has accepted yet.
   for (const port of ports) byServer.push(await openConnections(port, requests, warmUp))
   // In turn, as a load balancer would.

@@ -3,13 +3,13 @@ import { connect } from 'node:net'
 import { lengthOf } from '../http-load.ts'
 
 /** A keep-alive connection with one request at a time. */
-export interface Connection {
+export interface LoadConnection {
   /** Sends a request; `hear` gets the status of its answer, once all of that is there. */
   ask(request: string, hear: (status: string) => void): void
   close(): void
 }
 
-export async function openConnection(port: number): Promise<Connection> {
+export async function openConnection(port: number): Promise<LoadConnection> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })
   let received = ''
   let heard: ((status: string) => void) | undefined
@@ -35,7 +35,7 @@ export async function openConnection(port: number): Promise<Connection> {
 }
 
 /** Connections that have each been answered once: the server knows them, and has warm code. */
-export async function openConnections(port: number, count: number, request: string): Promise<Connection[]> {
+export async function openConnections(port: number, count: number, request: string): Promise<LoadConnection[]> {
   const connections = await Promise.all(Array.from({ length: count }, () => openConnection(port)))
   await Promise.all(connections.map(({ ask }) => new Promise<string>((resolve) => ask(request, resolve))))
   return connections

@@ -19,12 +19,17 @@ export interface Expiries {
 
 /** Queries that begin so soon after another are of the same expiry: processes do not find out at the same moment. */
 const SAME_MS = 1_000
-/** Whoever finds that the list has expired has been waiting for a moment; this long before a query its expiry begins. */
+/**
+ * Whoever finds that the list has expired has been waiting for a moment; this long before a query its expiry begins.
+ */
 const BEFORE_MS = 50
 /** And this long after the last one has ended it is over. */
 const AFTER_MS = 500
 
-/** What the expiries of a list did to the answers of a steady load. The first and the last one count only if all of it was seen. */
+/**
+ * What the expiries of a list did to the answers of a steady load. The first and the last one count only if all of it
+ * was seen.
+ */
 export function findExpiries(asked: readonly Asked[], queries: readonly Query[]): Expiries {
   const dueAtMs = asked.map((answer) => answer.dueAtMs)
   const [fromMs, toMs] = [Math.min(...dueAtMs), Math.max(...dueAtMs)]

@@ -1,5 +1,6 @@
-// npm run expiry, in this folder: a list that expires every 2 s in 4 processes, with a query of 300 ms, under a steady load: how many
-// queries, and how slow is the slowest answer? On us and on other caches. `-- --rounds 4 --seconds 22 --rate 600`; names: only these.
+// npm run expiry, in this folder: a list that expires every 2 s in 4 processes, with a query of 300 ms, under a steady
+// load: how many queries, and how slow is the slowest answer? On us and on other caches. `-- --rounds 4 --seconds 22
+// --rate 600`; names: only these.
 import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'
 import { startRedis } from '../../test/helpers/redis.ts'
@@ -7,7 +8,7 @@ import { sendLoad } from '../http-load.ts'
 import { createReport } from '../report.ts'
 import { inTurn, median, p99 } from '../rounds.ts'
 import { type Expiries, findExpiries } from './expiries.ts'
-import { contestants } from './peers.ts'
+import { peers } from './peers.ts'
 import { listRequest, PROCESSES, startPeers } from './start-server.ts'
 import { sendSteadily } from './steady-load.ts'
 import { versions } from './versions.ts'
@@ -63,7 +64,7 @@ function rowOf([name, runs]: [string, Run[]]): string[] {
 
 try {
   const found = new Map<string, Run[]>()
-  for (const name of positionals.length > 0 ? positionals : Object.keys(contestants)) found.set(name, [])
+  for (const name of positionals.length > 0 ? positionals : Object.keys(peers)) found.set(name, [])
   report.say(versions())
   report.say(
     `A list that expires every ${TTL_SECONDS} s; ${PROCESSES} processes, a query of 300 ms; ${perSecond} requests a second in all, evenly spaced;`,

@@ -9,7 +9,7 @@ export interface Outcome {
 }
 
 /** A process of a fleet. */
-export interface Member {
+export interface PeerProcess {
   get(key: string): Promise<Outcome>
   invalidate(key: string): Promise<Outcome>
 }
@@ -18,7 +18,7 @@ export interface Member {
 const PATIENCE_MS = 5_000
 
 /** Starts processes that have the same cache. */
-export async function startFleet(size: number, name: string, redisUrl: string, judgeUrl: string) {
+export async function startPeerFleet(size: number, name: string, redisUrl: string, judgeUrl: string) {
   const children = await Promise.all(
     Array.from({ length: size }, async () => {
       const child = fork(fileURLToPath(new URL('member.ts', import.meta.url)), [name, redisUrl, judgeUrl], {
@@ -30,7 +30,7 @@ export async function startFleet(size: number, name: string, redisUrl: string, j
     }),
   )
   let lastId = 0
-  const members = children.map((child): Member => {
+  const members = children.map((child): PeerProcess => {
     const ask = (act: string) => (key: string) =>
       new Promise<Outcome>((resolve) => {
         lastId += 1

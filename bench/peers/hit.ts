@@ -1,5 +1,6 @@
-// npm run hit, in this folder: what a cached list costs behind the same route, on us and on other caches: processor time of the server for
-// a request, and requests a second of a server that is never idle. `-- --rounds 6 --requests 5000`; names: only these.
+// npm run hit, in this folder: what a cached list costs behind the same route, on us and on other caches: processor
+// time of the server for a request, and requests a second of a server that is never idle. `-- --rounds 6 --requests
+// 5000`; names: only these.
 import { parseArgs } from 'node:util'
 import { startRedis } from '../../test/helpers/redis.ts'
 import { sendBursts } from '../burst.ts'
@@ -7,7 +8,7 @@ import { CLIENT_CORE, keepToCore } from '../cores.ts'
 import { createReport } from '../report.ts'
 import { inTurn, median, medianRatio } from '../rounds.ts'
 import type { ServerProcess } from '../server-process.ts'
-import { contestants, OURS } from './peers.ts'
+import { OURS, peers } from './peers.ts'
 import { listRequest, startPeer } from './start-server.ts'
 import { versions } from './versions.ts'
 
@@ -44,7 +45,7 @@ async function cost({ port, usage }: ServerProcess, request: string): Promise<Co
 }
 
 const isAlone = keepToCore(CLIENT_CORE)
-const names = positionals.length > 0 ? positionals : Object.keys(contestants)
+const names = positionals.length > 0 ? positionals : Object.keys(peers)
 const redises = await Promise.all([...names, 'judge'].map(() => startRedis()))
 const urlOf = (place: number) => String(redises[place]?.url)
 const contest = await Promise.all(

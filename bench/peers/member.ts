@@ -1,7 +1,7 @@
 // One process of a fleet: member.ts <contestant> <its Redis> <the Redis of the judge>. Told by messages what to do.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { contestants } from './peers.ts'
+import { peers } from './peers.ts'
 
 const [, , name = '', redisUrl = '', judgeUrl = ''] = process.argv
 const judge = new Redis(judgeUrl)
@@ -23,8 +23,8 @@ async function load(key: string): Promise<{ version: string }[]> {
 process.on('unhandledRejection', () => {})
 process.on('uncaughtException', () => {})
 
-const cache = await contestants[name]?.({ redisUrl, load, ttlSeconds: 2, staleSeconds: 600 })
-if (cache === undefined) throw new Error(`expected one of ${Object.keys(contestants)}, got ${name}`)
+const cache = await peers[name]?.({ redisUrl, load, ttlSeconds: 2, staleSeconds: 600 })
+if (cache === undefined) throw new Error(`expected one of ${Object.keys(peers)}, got ${name}`)
 
 process.on('message', async ({ id, act, key }: { id: number; act: 'get' | 'invalidate'; key: string }) => {
   try {

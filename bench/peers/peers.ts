@@ -11,19 +11,19 @@ import { Redis } from 'ioredis'
 import popularPosts from '../../index.ts'
 
 /** What every cache here is asked to do, by key. */
-export interface Contestant {
+interface Peer {
   get(key: string): Promise<unknown>
   invalidate(key: string): Promise<unknown>
 }
 
-export interface Setting {
+interface PeerOptions {
   redisUrl: string
   load: (key: string) => Promise<{ version: string }[]>
   ttlSeconds: number
   staleSeconds: number
 }
 
-type Create = (setting: Setting) => Promise<Contestant>
+type Create = (options: PeerOptions) => Promise<Peer>
 
 /** The same for all that take an ioredis client: a dead server is given up on, not waited for. */
 function connect(redisUrl: string): Redis {
@@ -113,7 +113,7 @@ const cacheable: Create = async ({ redisUrl, load, ttlSeconds }) => {
 /** The name of this package. */
 export const OURS = 'fastify-popular-posts'
 
-export const contestants: Record<string, Create> = {
+export const peers: Record<string, Create> = {
   [OURS]: ours,
   bentocache,
   'async-cache-dedupe': asyncCacheDedupe,

@@ -3,12 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { type RedisServer, startRedis } from '../../test/helpers/redis.ts'
 import { until } from '../../test/helpers/services/until.ts'
-import { type Member, type Outcome, startFleet } from './fleet.ts'
-import { contestants } from './peers.ts'
+import { type Outcome, type PeerProcess, startPeerFleet } from './fleet.ts'
+import { peers } from './peers.ts'
 
 /** What a check works with: four processes, their Redis, and the source that they load from. */
 interface Court {
-  members: Member[]
+  members: PeerProcess[]
   redis: RedisServer
   /** Makes the source say another thing from now on. */
   set(source: { version?: string; delayMs?: number; broken?: 'yes' | 'no' }): Promise<void>
@@ -19,7 +19,7 @@ interface Court {
 type Check = (court: Court, key: string) => Promise<boolean | string>
 
 const EXPIRED_MS = 2_600
-const all = (members: Member[], act: (member: Member) => Promise<Outcome>) => Promise.all(members.map(act))
+const all = (members: PeerProcess[], act: (member: PeerProcess) => Promise<Outcome>) => Promise.all(members.map(act))
 const say = (outcomes: Outcome[], value: string) => outcomes.every((outcome) => outcome.value === value)
 
 /** In the order in which they are tried: those that take Redis away come last. */
@@ -29,7 +29,7 @@ const checks: Record<string, Check> = {
     return say(outcomes.flat(), 'first') ? String(await loads(key)) : 'errors'
   },
   'invalidated during a load: the old value is not kept': async ({ members, set, loads }, key) => {
-    const [one, other] = members as [Member, Member]
+    const [one, other] = members as [PeerProcess, PeerProcess]
     const loading = one.get(key)
     await until(async () => (await loads(key)) > 0, 'the load has begun')
     await set({ version: 'second' })
@@ -86,7 +86,7 @@ async function judge(name: string): Promise<string[]> {
     const redis = await startRedis()
     const set: Court['set'] = async (facts) => void (await judging.mset(facts))
     await set({ version: 'first', delayMs: 300, broken: 'no' })
-    const { members, stop } = await startFleet(4, name, redis.url, source.url)
+    const { members, stop } = await startPeerFleet(4, name, redis.url, source.url)
     // A key of its own, which names a list of ours: its window in days.
     const key = String(number)
     const loads: Court['loads'] = async (key) => Number(await judging.get(`loads:${key}`))
@@ -100,7 +100,7 @@ async function judge(name: string): Promise<string[]> {
   return verdicts
 }
 
-const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(contestants)
+const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(peers)
 const columns: string[][] = []
 for (const name of names) columns.push(await judge(name))
 const rows = Object.keys(checks).map((promise, index) => [promise, ...columns.map((column) => column[index] ?? '')])

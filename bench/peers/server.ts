@@ -1,5 +1,6 @@
-// A server of a fleet: server.ts <contestant> <its Redis> <the Redis of the judge> <ttl, seconds> [compress] [alone]. Answers
-// `GET /posts/popular?limit=10&days=30` from the cache, on a free port; see `serve`. The judge is told of each query. `compress`: with
+// A server of a fleet: server.ts <contestant> <its Redis> <the Redis of the judge> <ttl, seconds> [compress] [alone].
+// Answers `GET /posts/popular?limit=10&days=30` from the cache, on a free port; see `serve`. The judge is told of each
+// query. `compress`: with
 // @fastify/compress, where the cache is not ours; `alone`: on a core of its own.
 import { setTimeout as sleep } from 'node:timers/promises'
 import compress from '@fastify/compress'
@@ -9,7 +10,7 @@ import popularPosts from '../../index.ts'
 import { keepToCore, SERVER_CORE } from '../cores.ts'
 import { POSTS } from '../fixtures/list.ts'
 import { serve } from '../server-process.ts'
-import { contestants, OURS } from './peers.ts'
+import { OURS, peers } from './peers.ts'
 import { NO_CACHE } from './start-server.ts'
 
 const [, , name = '', redisUrl = '', judgeUrl = '', ttl = '', ...more] = process.argv
@@ -29,8 +30,8 @@ async function load(days: number): Promise<typeof POSTS> {
 /** Of lists by their window. */
 async function createPeer(): Promise<(days: number) => Promise<typeof POSTS>> {
   if (name === NO_CACHE) return async () => sleep(QUERY_MS, POSTS)
-  const create = contestants[name]
-  if (create === undefined) throw new Error(`expected one of ${Object.keys(contestants)}, got ${name}`)
+  const create = peers[name]
+  if (create === undefined) throw new Error(`expected one of ${Object.keys(peers)}, got ${name}`)
   const cache = await create({ redisUrl, ttlSeconds, staleSeconds, load: (key) => load(Number(key)) as never })
   return (days) => cache.get(String(days)) as Promise<typeof POSTS>
 }

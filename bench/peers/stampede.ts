@@ -1,5 +1,6 @@
-// npm run stampede, in this folder: 1,000 requests at once for a cold list, in 4 processes, with a query of 300 ms: how many queries, and
-// when are all answered? On us, on other caches, and on a route without any, which queries for each. `-- --rounds 12`; names: only these.
+// npm run stampede, in this folder: 1,000 requests at once for a cold list, in 4 processes, with a query of 300 ms: how
+// many queries, and when are all answered? On us, on other caches, and on a route without any, which queries for each.
+// `-- --rounds 12`; names: only these.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'
@@ -7,7 +8,7 @@ import { startRedis } from '../../test/helpers/redis.ts'
 import { createReport } from '../report.ts'
 import { inTurn, median, medianRatio } from '../rounds.ts'
 import { type Burst, openBurst } from './cold-burst.ts'
-import { contestants, OURS } from './peers.ts'
+import { OURS, peers } from './peers.ts'
 import { listRequest, NO_CACHE, PROCESSES, startPeers } from './start-server.ts'
 import { versions } from './versions.ts'
 
@@ -45,7 +46,7 @@ try {
   )
   report.say(`ms from before the first is sent, medians of ${rounds} bursts in turn, after one to warm up`)
   const fleets = []
-  for (const name of positionals.length > 0 ? positionals : [...Object.keys(contestants), NO_CACHE])
+  for (const name of positionals.length > 0 ? positionals : [...Object.keys(peers), NO_CACHE])
     fleets.push(await open(name))
   for (let round = 0; round <= rounds; round += 1) {
     const days = FIRST + round

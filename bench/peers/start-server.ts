@@ -1,7 +1,10 @@
 import { startRedis } from '../../test/helpers/redis.ts'
 import { startServer } from '../server-process.ts'
 
-/** The same route without a cache: every request waits for as long as a query takes. What is slower than this is the cache's. */
+/**
+ * The same route without a cache: every request waits for as long as a query takes. What is slower than this is the
+ * cache's.
+ */
 export const NO_CACHE = 'no cache'
 
 /** Starts `server.ts` over a cache. */

@@ -13,7 +13,9 @@ interface SteadyLoadOptions {
 /** A request that was answered. Moments as of `Date.now()`. */
 export interface Asked {
   dueAtMs: number
-  /** From when it was due, not from when it was sent: a client that is held up does not hide what visitors would see. */
+  /**
+   * From when it was due, not from when it was sent: a client that is held up does not hide what visitors would see.
+   */
   latencyMs: number
   /** How late the client was itself. */
   lateMs: number
@@ -23,8 +25,8 @@ export interface Asked {
 const CONNECTIONS = 50
 
 /**
- * An open-loop load: requests are sent when they are due, whether or not earlier ones have been answered. Far below what
- * the machine can do, so that what is slow is the server, and not the queue for a processor.
+ * An open-loop load: requests are sent when they are due, whether or not earlier ones have been answered. Far below
+ * what the machine can do, so that what is slow is the server, and not the queue for a processor.
  * @throws when an answer is not a 200.
  */
 export async function sendSteadily({ ports, perSecond, seconds, request }: SteadyLoadOptions): Promise<Asked[]> {

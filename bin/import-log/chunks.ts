@@ -1,31 +1,31 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { LogChunk } from '../../db/log-imports.ts'
 
-/** A stretch of a log, and how far the log has been hashed before it. */
-export interface ChunkInHand extends LogChunk {
+/** A chunk that lines are added to. */
+interface OpenChunk extends LogChunk {
   isFull(): boolean
   /** Adds a line, without its line end. */
   add(line: Buffer): void
-  /** The empty chunk that follows this one. */
-  next(): ChunkInHand
+  /** The next chunk, still empty. */
+  next(): OpenChunk
 }
 
-/** Lines are kept until their chunk is imported. A chunk of long lines ends here, so that it takes this much and no more. */
+/** The greatest size of a chunk: it is in memory until it is imported. */
 const MAX_CHUNK_BYTES = 16 * 1024 * 1024
 
 /**
- * The first chunk of a log. Where chunks end depends on the lines before and in them and on nothing else, so that a log
- * that has grown is cut where it was cut before. For the same reason `chunkLines` must not change between imports.
+ * The first chunk of a log. The end of a chunk depends only on the lines before it and in it, so that a log that has
+ * grown is split at the same lines again. For the same reason `chunkLines` must not change between imports.
  */
-export function firstChunk(chunkLines: number): ChunkInHand {
+export function firstChunk(chunkLines: number): OpenChunk {
   return createChunk(createHash('sha256'), chunkLines, Buffer.allocUnsafe(256 * 1024))
 }
 
-/** @param buffer is used by one chunk after the other: a new one for each chunk would be garbage of the size of the log. */
-function createChunk(hashBefore: Hash, chunkLines: number, buffer: Buffer): ChunkInHand {
+/** @param buffer reused by each chunk: new buffers would add up to garbage of the size of the log. */
+function createChunk(hashBefore: Hash, chunkLines: number, buffer: Buffer): OpenChunk {
   let bytes = buffer
   let length = 0
-  /** Where the first so many lines end. */
+  /** The end of the first n lines, at index n. */
   const ends = [0]
   return {
     before: digestOf(hashBefore),
@@ -58,7 +58,7 @@ function createChunk(hashBefore: Hash, chunkLines: number, buffer: Buffer): Chun
   }
 }
 
-/** The digest so far; the hash can still go on. */
+/** The digest so far; the hash can be updated further. */
 function digestOf(hash: Hash): string {
   return hash.copy().digest('hex')
 }

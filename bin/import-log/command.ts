@@ -4,16 +4,16 @@ import type { Readable, Writable } from 'node:stream'
 import { Command } from 'commander'
 import type { Kysely, Transaction } from 'kysely'
 import type { Database } from '../../db/schema.ts'
-import { asError } from './as-error.ts'
+import { messageOf } from '../../lib/errors.ts'
 import { formatSummary } from './format-summary.ts'
 import { importLog, type Summary } from './import-log.ts'
 import { parseBaseUrl } from './paths.ts'
 import { createProgress } from './progress.ts'
 import { compilePostPattern, type PostPattern } from './slug.ts'
 
-/** What the command needs of the program around it. */
-export interface ImportLogContext {
-  /** Opens the migrated database: once, when the arguments are known to be right. The command closes it. */
+/** The streams, the clock and the database of the command. */
+interface ImportLogContext {
+  /** Opens the migrated database: called once, after the arguments were checked. The command closes it. */
   openDatabase(): Promise<ImportLogDatabase>
   stdin: Readable & { isTTY?: boolean }
   stdout: Writable
@@ -22,14 +22,14 @@ export interface ImportLogContext {
   nowMs(): number
 }
 
-export interface ImportLogDatabase {
+interface ImportLogDatabase {
   db: Kysely<Database>
   /** The site's IANA time zone. */
   timeZone: string
   dedupSeconds: number
   /** See `ImportLogOptions`. */
   beforeCreatingPosts?: ((trx: Transaction<Database>) => Promise<void>) | undefined
-  /** Where the service answers, as far as the environment says. */
+  /** The address of the service, by the environment. */
   address: string
   close(): Promise<void>
 }
@@ -40,7 +40,7 @@ interface Flags {
   baseUrl?: string
 }
 
-/** The flags, checked. */
+/** The checked flags. */
 interface Choices {
   post: PostPattern | undefined
   createPosts: boolean
@@ -48,22 +48,22 @@ interface Choices {
 }
 
 /**
- * The command `import-log [file]`. The summary goes to stdout, the progress bar and errors to stderr.
- * Wrong arguments, a file that cannot be opened and a log that cannot be read to its end are one sentence and exit code 1
- * (commander's `error`); what the database answers is thrown.
+ * The command `import-log [file]`. The summary goes to stdout, the progress bar and errors to stderr. Wrong arguments,
+ * a file that cannot be opened and a log that cannot be read to its end print one sentence and exit with code 1
+ * (commander's `error`); errors of the database are thrown.
  */
 export function importLogCommand(context: ImportLogContext): Command {
   const command = new Command('import-log')
-    .description("counts the views that a web server's access log tells of; the same log is never counted twice")
-    .argument('[file]', 'log in combined format, plain or gzip; - or nothing: standard input')
+    .description('counts the views in an access log of a web server; the same log is never counted twice')
+    .argument('[file]', 'a log in combined format, plain or gzip; - or no file: standard input')
     .option(
       '--post <folder or regexp>',
-      'where the posts are: a folder such as /blog/, whose tags, pages of lists, feeds and files are no posts; or a regular expression of paths, whose group (?<slug>...) names the post',
+      'the paths of posts: a folder such as /blog/ (tags, pages of lists, feeds and files in it are not posts), or a regular expression whose group (?<slug>...) is the slug of the post',
     )
-    .option('--create-posts', 'make posts of slugs that are none yet (needs --post)')
+    .option('--create-posts', 'create posts for unknown slugs (needs --post)')
     .option(
       '--base-url <url>',
-      'the address of the blog, such as https://blog.example: the posts that are made link there (needs --create-posts)',
+      'the address of the blog, such as https://blog.example: created posts link there (needs --create-posts)',
     )
     .addHelpText(
       'after',
@@ -73,7 +73,7 @@ Examples:
   zcat access.log.*.gz | popular-posts import-log --post /blog/ --create-posts
   popular-posts import-log access.log --post '^/(?:news|blog)/(?<slug>[^/]+)/?$'
 
-The folder of a blog whose posts are at /a-post/ or /2015/05/a-post/ is /.`,
+If the posts are at /a-post/ or /2015/05/a-post/, the folder is /.`,
     )
   return command.action(async (file: string | undefined, flags: Flags) => {
     const problem = await run(context, file, flags)
@@ -81,7 +81,7 @@ The folder of a blog whose posts are at /a-post/ or /2015/05/a-post/ is /.`,
   })
 }
 
-/** @returns the sentence to fail with, if it failed. */
+/** @returns the error message, if it failed. */
 async function run(context: ImportLogContext, file: string | undefined, flags: Flags): Promise<string | undefined> {
   const choices = choose(flags)
   if (typeof choices === 'string') return choices
@@ -100,18 +100,18 @@ async function run(context: ImportLogContext, file: string | undefined, flags: F
     }
     totalBytes = stats.size
   } catch (error) {
-    return `Cannot open ${file}: ${asError(error).message}`
+    return `Cannot open ${file}: ${messageOf(error)}`
   }
   const input = createReadStream(file, { fd: handle, highWaterMark: 256 * 1024 })
   return importFrom(context, input, totalBytes, choices)
 }
 
-/** @returns the sentence to fail with, if the flags are wrong. */
+/** @returns the error message, if the flags are wrong. */
 function choose({ post, createPosts = false, baseUrl }: Flags): Choices | string {
   if (createPosts && post === undefined)
     return '--create-posts needs --post, such as --post /blog/: without it every image would become a post.'
   if (baseUrl !== undefined && !createPosts)
-    return '--base-url needs --create-posts: it is for the addresses of the posts that are made.'
+    return '--base-url needs --create-posts: it sets the addresses of created posts.'
   try {
     return {
       post: post === undefined ? undefined : compilePostPattern(post),
@@ -119,7 +119,7 @@ function choose({ post, createPosts = false, baseUrl }: Flags): Choices | string
       baseUrl: baseUrl === undefined ? undefined : parseBaseUrl(baseUrl),
     }
   } catch (error) {
-    return asError(error).message
+    return messageOf(error)
   }
 }
 
@@ -146,14 +146,14 @@ async function importFrom(
       })
     } catch (error) {
       progress.stop()
-      // What closing fails with after that is of no interest.
+      // The first error is the one to report.
       await close().catch(() => undefined)
       throw error
     }
     progress.stop()
     stdout.write(formatSummary(summary, { ...choices, address }))
     await close()
-    return summary.stoppedBy && `${summary.stoppedBy.message} What was read until then has been counted.`
+    return summary.stoppedBy && `${summary.stoppedBy.message} The lines before that were counted.`
   } finally {
     input.destroy()
   }

@@ -2,7 +2,7 @@ import { plural } from '../../lib/plural.ts'
 import type { Summary } from './import-log.ts'
 import type { PostPattern } from './slug.ts'
 
-/** How the log was imported, and where the service answers: what the next step depends on. */
+/** The options of the import and the address of the service, which the advice depends on. */
 interface Circumstances {
   post: PostPattern | undefined
   createPosts: boolean
@@ -10,26 +10,26 @@ interface Circumstances {
   address: string
 }
 
-/** A summary as plain text of aligned columns, ending in a line end. */
+/** A summary as plain text in aligned columns, ending with a line end. */
 export function formatSummary(summary: Summary, circumstances: Circumstances): string {
   const { postsCreated, postsLinked, withoutAgent } = summary
   const made = [
-    ...(postsCreated === 0 ? [] : [`${plural(postsCreated, 'new post was', 'new posts were')} made`]),
-    ...(postsLinked === 0 ? [] : [`${plural(postsLinked, 'post links', 'posts link')} to the blog now`]),
+    ...(postsCreated === 0 ? [] : [`${plural(postsCreated, 'new post was', 'new posts were')} created`]),
+    ...(postsLinked === 0 ? [] : [`${plural(postsLinked, 'post now links', 'posts now link')} to the blog`]),
   ].join(', ')
   const agents =
     withoutAgent === 0
       ? ''
-      : `${plural(withoutAgent, 'line names', 'lines name')} no user agent: bots cannot be recognised`
+      : `${plural(withoutAgent, 'line has', 'lines have')} no user agent: bots cannot be recognised`
   const rows: [string, number, string][] = [
     ['lines read', summary.lines, ''],
     ['views counted', summary.viewsCounted, made],
     ['counted before', summary.viewsCountedBefore, 'by an earlier import of this log'],
     ['bots', summary.bots, agents],
     ['repeats', summary.repeats, 'the same visitor on the same post, too soon'],
-    ['unknown', summary.unknown, 'their slugs are no posts'],
-    ['other requests', summary.other, 'not a GET answered 200 or 304 of a path that can be a post'],
-    ['malformed', summary.malformed, 'no log lines'],
+    ['unknown', summary.unknown, 'there are no posts with their slugs'],
+    ['other requests', summary.other, 'not a GET with status 200 or 304 of a path of a post'],
+    ['malformed', summary.malformed, 'lines in another format'],
   ]
   const table = align(
     rows.map(([name, count, note]) => [name, count, count > 0 || note === agents || note === made ? note : '']),
@@ -50,7 +50,7 @@ export function formatSummary(summary: Summary, circumstances: Circumstances): s
 function advice(summary: Summary, { post, createPosts, baseUrl, address }: Circumstances): string[] {
   const { viewsCounted, viewsCountedBefore, unknown, lines, malformed, postsCreated } = summary
   if (lines > 0 && malformed === lines) {
-    return ['No line is a log line. Expected the combined log format of Apache and nginx, plain or gzip.']
+    return ['No line has the expected format: the combined log format of Apache and nginx, plain or gzip.']
   }
   const advice: string[] = []
   if (viewsCounted === 0 && viewsCountedBefore > 0) {
@@ -59,16 +59,16 @@ function advice(summary: Summary, { post, createPosts, baseUrl, address }: Circu
   if (unknown > 0 && !createPosts) {
     advice.push(
       post === undefined
-        ? 'Say where the posts are with --post, such as --post /blog/, and make those that are missing with --create-posts.'
-        : `Add --create-posts to make posts of the slugs of ${plural(unknown, 'unknown view')}.`,
+        ? 'Name the paths of posts with --post, such as --post /blog/, and create missing posts with --create-posts.'
+        : `Add --create-posts to create posts for the slugs of ${plural(unknown, 'unknown view')}.`,
     )
   }
   if (post !== undefined && lines > 0 && viewsCounted + viewsCountedBefore + unknown === 0) {
-    advice.push('No reader asked for a path that is a post by --post: compare --post with the paths in the log.')
+    advice.push('No request matches --post: compare --post with the paths in the log.')
   }
   if (postsCreated > 0 && baseUrl === undefined) {
     advice.push(
-      'Links to the new posts lead to pages of the service. To link to the blog, import again with --base-url, such as',
+      'The new posts link to pages of the service. To link them to the blog, import again with --base-url, such as',
       '--base-url https://blog.example: no view is counted twice.',
     )
   }
@@ -82,7 +82,7 @@ function nameOf(slug: string, title: string): string {
   return title === slug ? slug : `${title} (${slug})`
 }
 
-/** Titles come from anywhere: a terminal must not obey them. */
+/** Removes control characters: a title must not control the terminal. */
 function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, ' ')
 }
@@ -91,7 +91,7 @@ function number(count: number): string {
   return count.toLocaleString('en-US')
 }
 
-/** Names to the left, counts to the right, notes behind. */
+/** Aligns names to the left and counts to the right; notes follow. */
 function align(rows: readonly (readonly [name: string, count: number, note: string])[]): string[] {
   const nameWidth = Math.max(...rows.map(([name]) => name.length))
   const countWidth = Math.max(...rows.map(([, count]) => number(count).length))

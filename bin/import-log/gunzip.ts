@@ -1,11 +1,11 @@
 import { createGunzip } from 'node:zlib'
 
-/** So little is fed at once that what it unpacks to is bounded: deflate grows at most 1,032 times, to 4 MB. */
+/** Bytes written at once. Deflate expands at most 1,032 times, so the unpacked data of one write is at most 4 MB. */
 const FEED_BYTES = 4 * 1024
 
 /**
- * Unpacks gzip, told by its magic bytes (RFC 1952, section 2.3.1), of any number of members; passes on anything else.
- * @throws a sentence that says what is wrong with the data; all that could be unpacked before it has been handed out.
+ * Unpacks gzip with any number of members, detected by its magic bytes (RFC 1952, section 2.3.1); passes on other data.
+ * @throws an error that describes the damage, after all data before the damage was yielded.
  */
 export async function* gunzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
   const pieces = source[Symbol.asyncIterator]()
@@ -23,7 +23,7 @@ async function* prepend(head: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerat
   yield* rest
 }
 
-/** The first piece, and as many more as it takes to have the two magic bytes: a pipe may bring them one by one. */
+/** The first piece, with more pieces until it has the two magic bytes: a pipe may deliver single bytes. */
 async function readHead(pieces: AsyncIterator<Buffer>): Promise<Buffer> {
   let head = Buffer.alloc(0)
   while (head.length < 2) {
@@ -35,9 +35,9 @@ async function readHead(pieces: AsyncIterator<Buffer>): Promise<Buffer> {
 }
 
 /**
- * A stream that fails throws away what it had already unpacked (`destroy` empties the read buffer): a damaged archive
- * would lose more lines than the damage. So this stream is driven by hand: it flows into `unpacked` and is fed little
- * by little, and every piece has been handed out before the next one can fail.
+ * A stream that fails discards the data that it has already unpacked (`destroy` empties the read buffer), so a damaged
+ * archive would lose more lines than the damaged ones. Hence this stream flows into `unpacked`, gets small writes, and
+ * every piece is yielded before the next write can fail.
  */
 async function* unpack(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
   const stream = createGunzip()
@@ -69,6 +69,6 @@ async function* unpack(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, vo
 
 function damaged(cause: Error): Error {
   const isCutOff = 'code' in cause && cause.code === 'Z_BUF_ERROR'
-  const problem = isCutOff ? 'it ends before its end, as after an interrupted copy' : `it is damaged (${cause.message})`
+  const problem = isCutOff ? 'it is truncated, as after an interrupted copy' : `it is damaged (${cause.message})`
   return new Error(`The gzip data cannot be read to its end: ${problem}.`, { cause })
 }

@@ -2,7 +2,6 @@ import type { Kysely, Transaction } from 'kysely'
 import { type ChunkOutcome, importChunk, type LoggedView } from '../../db/log-imports.ts'
 import { findTitles } from '../../db/logged-posts.ts'
 import type { Database } from '../../db/schema.ts'
-import { asError } from './as-error.ts'
 import { firstChunk } from './chunks.ts'
 import { isClosedLine, parseLine } from './parse-line.ts'
 import { urlOfPath } from './paths.ts'
@@ -10,66 +9,67 @@ import { type LogLine, readLines } from './read-lines.ts'
 import type { PostPattern } from './slug.ts'
 import { createVisits } from './visits.ts'
 
+/** Options of {@link importLog}. */
 export interface ImportLogOptions {
   db: Kysely<Database>
   /** The site's IANA time zone: decides the day that a view belongs to. */
   timeZone: string
-  /** For how long a visitor's view of a post makes further ones repeats. */
+  /** How long after a visitor's view of a post further views are repeats. */
   dedupSeconds: number
   /** The present, in milliseconds since the epoch. */
   nowMs: number
-  /** The log: plain or gzip, a stream or anything else that hands out pieces. */
+  /** The log, plain or gzip: a stream or another iterable of pieces. */
   input: AsyncIterable<Uint8Array | string>
   /** Which paths are posts. Default: the last part of the path, without `.html`, is a slug. */
   post?: PostPattern | undefined
-  /** Whether slugs that are no posts yet become posts. Default: no. */
+  /** Whether posts are created for unknown slugs. Default false. */
   createPosts?: boolean | undefined
   /** See `PostCreation`. */
   baseUrl?: string | undefined
-  /** Called at most once, in the transaction in which the first post is made or linked, before that. */
+  /** Called at most once, in the transaction that creates or links the first post, before it does. */
   beforeCreatingPosts?: ((trx: Transaction<Database>) => Promise<void>) | undefined
-  /** Called after each piece that was read. Bytes are counted before unpacking. */
+  /** Called after each piece. Bytes are counted before unpacking. */
   onProgress?: ((progress: { bytes: number; lines: number }) => void) | undefined
   /**
-   * How many lines one transaction counts. Default 10,000, and for tests only: a log that is imported again in chunks of
-   * another size is not recognised.
+   * How many lines one transaction counts. Default 10,000; other numbers are for tests only: a log that is imported
+   * again in chunks of another size is not recognised.
    */
   chunkLines?: number | undefined
 }
 
-/** What became of the lines: `lines` is the sum of all counts from `viewsCounted` to `malformed`. */
+/** The result of an import: `lines` is the sum of all counts from `viewsCounted` to `malformed`. */
 export interface Summary {
-  /** Lines read; empty ones are not counted. */
+  /** Lines that are not empty. */
   lines: number
   viewsCounted: number
-  /** Views that an import before this one counted. */
+  /** Views that an earlier import counted. */
   viewsCountedBefore: number
   /** Requests for posts by bots, or without a user agent. */
   bots: number
-  /** What a visitor asked for again, too soon to be a new view. */
+  /** Requests that a visitor repeated too soon for a new view. */
   repeats: number
-  /** Views of slugs that are no posts. */
+  /** Views of unknown slugs. */
   unknown: number
-  /** Other methods, other answers, and paths that name no post. */
+  /** Requests with other methods, with other status codes, or of paths that are no posts. */
   other: number
-  /** Lines that are no log lines. */
+  /** Lines in another format. */
   malformed: number
-  /** Requests whose log has no user agents: bots among them cannot be told, and may be among the views. */
+  /** Requests without a user agent field: bots among them cannot be recognised, and may be counted as views. */
   withoutAgent: number
   postsCreated: number
-  /** Posts of earlier imports that have got a whole URL now. */
+  /** Posts of earlier imports that got a full URL. */
   postsLinked: number
   /** The ten posts with the most views counted by this import. */
   top: { slug: string; title: string; views: number }[]
-  /** Why reading ended before the end of the log; what was read until then has been counted. */
+  /** The error that ended reading before the end of the log; the lines before it were counted. */
   stoppedBy: Error | undefined
 }
 
 /**
- * Counts the views that an access log tells of, each exactly once, however often the log is imported. Memory does not
- * grow with the log; a process killed at any moment leaves whole chunks counted, and running it again counts the rest.
- * @returns also when the log cannot be read to its end: see {@link Summary.stoppedBy}.
- * @throws what PostgreSQL answered; the chunks before have been counted, and an import run again goes on from there.
+ * Counts the views in an access log, each exactly once, however often the log is imported. Memory does not grow with
+ * the log. A killed process leaves whole chunks counted; the next import counts the rest.
+ * @returns also if the log cannot be read to its end: see {@link Summary.stoppedBy}.
+ * @throws the error of PostgreSQL; the chunks before it are counted, and the next import continues.
  */
 export async function importLog(options: ImportLogOptions): Promise<Summary> {
   const { db, timeZone, dedupSeconds, nowMs, input, post, onProgress = () => {}, chunkLines = 10_000 } = options
@@ -85,7 +85,7 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
   function read({ bytes: lineBytes, isTooLong, isEnded }: LogLine): void {
     const line = lineBytes.toString('utf8')
     const isHalf = !isEnded && (isTooLong || !isClosedLine(line))
-    // Half a line is not part of the log yet: when it has been written to its end, the digests of the log would differ.
+    // An unfinished line is not part of the log yet: once the server completes the line, the digests would differ.
     if (!isHalf) chunk.add(lineBytes)
     if (line.trim() === '') return
     tally.lines++
@@ -130,14 +130,14 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
 
 const KINDS = { bot: 'bots', repeat: 'repeats', other: 'other' } as const
 
-/** Keeps apart the errors of the source, which are returned, and those of `each`, which are thrown. */
+/** Returns an error of the source, and throws an error of `each`. */
 async function forEachUntilError<T>(
   source: AsyncGenerator<T, void>,
   each: (item: T) => Promise<void>,
 ): Promise<Error | undefined> {
   try {
     for (;;) {
-      const next = await source.next().catch(asError)
+      const next = await source.next().catch(toError)
       if (next instanceof Error) return next
       if (next.done === true) return undefined
       await each(next.value)
@@ -145,6 +145,10 @@ async function forEachUntilError<T>(
   } finally {
     await source.return()
   }
+}
+
+function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown))
 }
 
 function addOutcome(total: ChunkOutcome, { counted, countedBefore, unknown, created, linked }: ChunkOutcome): void {

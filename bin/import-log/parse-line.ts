@@ -1,15 +1,15 @@
 /** One request, as a web server logged it. */
 export interface LoggedRequest {
-  /** The client: an IPv4 or IPv6 address, or the host name that the server looked up. */
+  /** The client: an IPv4 or IPv6 address, or the host name that the server resolved. */
   address: string
   /** Milliseconds since the epoch. */
   timeMs: number
-  /** Empty when what the client sent was no request line, such as a TLS greeting on a plain port. */
+  /** Empty if the client sent no request line, for example a TLS handshake to a plain port. */
   method: string
-  /** The request target as sent, undecoded; empty when there was no request line. */
+  /** The request target as sent, not decoded; empty without a request line. */
   target: string
   status: number
-  /** Empty when the client sent none; `undefined` when the log does not say (common format). */
+  /** Empty if the client sent none; `undefined` if the log has no such field (common format). */
   userAgent: string | undefined
 }
 
@@ -20,7 +20,7 @@ const LINE = new RegExp(
 )
 /**
  * Reads one line of an access log in Apache's and nginx's combined format, or in the common format (the same, without
- * referer and user agent). Fields after the user agent are let be.
+ * referer and user agent). Fields after the user agent are ignored.
  * @see https://httpd.apache.org/docs/2.4/logs.html#accesslog
  * @returns `undefined` when the line is not of that format or its date does not exist.
  */
@@ -36,8 +36,8 @@ export function parseLine(line: string): LoggedRequest | undefined {
 }
 
 /**
- * Whether a line without its line end is known to be whole: it ends with the quote that closes the user agent. A server
- * that is writing at this moment leaves half a line at the end of the file.
+ * Whether a line without a line end is complete: it ends with the quote that closes the user agent. A server that is
+ * writing leaves an unfinished line at the end of the file.
  */
 export function isClosedLine(line: string): boolean {
   const match = LINE.exec(line)
@@ -45,8 +45,8 @@ export function isClosedLine(line: string): boolean {
 }
 
 /**
- * `GET /x HTTP/1.1`. The target may hold spaces, as some clients send them; a request without a version is HTTP/0.9.
- * Not by one regular expression: on a run of spaces it takes quadratic time, and clients choose what is logged.
+ * Parses `GET /x HTTP/1.1`. The target may contain spaces, which some clients send; without a version it is HTTP/0.9.
+ * A single regular expression would take quadratic time on many spaces, and clients choose the text.
  */
 function parseRequestLine(text: string): { method: string; target: string } {
   const methodEnd = text.indexOf(' ')
@@ -60,7 +60,10 @@ function parseRequestLine(text: string): { method: string; target: string } {
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 const TIME = /^(\d\d)\/([A-Z][a-z]{2})\/(\d{4}):([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60) ([+-])(0\d|1[0-4])([0-5]\d)$/
 
-/** `17/May/2015:10:05:03 +0000` as milliseconds since the epoch; `undefined` for a moment that never was, or before 1970. */
+/**
+ * `17/May/2015:10:05:03 +0000` as milliseconds since the epoch; `undefined` for a date that does not exist, or before
+ * 1970.
+ */
 function parseTime(text: string): number | undefined {
   const match = TIME.exec(text)
   if (match === null) return undefined
@@ -79,7 +82,7 @@ function daysIn(month: number, year: number): number {
 const ESCAPES = /((?:\\x[0-9A-Fa-f]{2})+)|\\(["\\bnrtvf])/g
 const CONTROLS: Record<string, string> = { b: '\b', n: '\n', r: '\r', t: '\t', v: '\v', f: '\f' }
 
-/** Undoes what Apache and nginx do to a quoted field. A run of `\xhh` is UTF-8; other backslashes stand for themselves. */
+/** Reverts the escapes of Apache and nginx in a quoted field. Consecutive `\xhh` are UTF-8; other backslashes stay. */
 function unescapeField(field: string): string {
   if (!field.includes('\\')) return field
   return field.replace(ESCAPES, (_, bytes: string | undefined, escaped: string) =>

@@ -1,6 +1,6 @@
 /**
- * The path of a request target (RFC 9112, section 3.2), decoded: no query, no fragment, no origin. A path whose escapes
- * are broken is left as it is.
+ * The decoded path of a request target (RFC 9112, section 3.2), without query, fragment and origin. A path with invalid
+ * escapes is returned unchanged.
  */
 export function pathOf(target: string): string {
   const path = target.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '').replace(/[?#].*$/s, '')
@@ -13,16 +13,15 @@ export function pathOf(target: string): string {
 }
 
 /**
- * A decoded path as the path of a URL. It begins with exactly one slash, whatever the client sent: `//host/x` would be
- * a link to another site.
+ * Encodes a decoded path as the path of a URL. It begins with exactly one slash: `//host/x` would link to another site.
  */
 export function urlOfPath(path: string): string {
   return `/${path.replace(/^\/+/, '').split('/').map(encodeURIComponent).join('/')}`
 }
 
 /**
- * What `--base-url` was given, without the slash at its end: what a path is put behind.
- * @throws a sentence for the user, when it is no http(s) URL of a site.
+ * Parses `--base-url`: the address without its trailing slash.
+ * @throws an error for the user, if it is no http(s) URL of a site.
  */
 export function parseBaseUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
@@ -31,7 +30,7 @@ export function parseBaseUrl(text: string): string {
   return url.href.replace(/\/+$/, '')
 }
 
-/** Where a service that listens there is reached from this machine. */
+/** The address of a service with this `HOST` and `PORT`, seen from this machine. */
 export function addressOf({ host, port }: { host: string; port: number }): string {
   const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
   return `http://${name.includes(':') ? `[${name}]` : name}:${port}`

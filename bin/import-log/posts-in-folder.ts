@@ -1,9 +1,9 @@
-/** Lists, feeds and searches: they are no posts, and nothing in a folder of that name is one. */
+/** Names of lists, feeds and searches: neither they nor the paths in folders of these names are posts. */
 const LISTS = new Set([
   ...['tag', 'tags', 'label', 'labels', 'category', 'categories', 'topic', 'topics', 'series', 'author', 'authors'],
   ...['page', 'archive', 'archives', 'search', 'feed', 'feeds', 'rss', 'atom', 'amp'],
 ])
-/** Pages that many sites have beside their posts. */
+/** Names of pages that many sites have beside their posts. */
 const PAGES = new Set([
   ...['home', 'blog', 'posts', 'about', 'contact', 'projects', 'privacy', 'imprint', 'impressum', 'sitemap'],
   ...['login', 'signup', 'subscribe', 'wp-admin', 'wp-json', 'wp-login'],
@@ -14,11 +14,11 @@ const FILE =
   /\.(?:xml|rss|atom|json|txt|md|csv|css|m?js|map|webmanifest|png|jpe?g|gif|svg|webp|avif|ico|pdf|zip|gz|tgz|bz2|jar|woff2?|ttf|otf|eot|mp[34]|webm|ogg|php|aspx?|cgi)$/
 
 /**
- * Which paths are posts, where they are in a folder such as `/blog/`: made for the addresses of WordPress, Ghost, Hugo,
- * Jekyll, Eleventy, Astro, Next and Django. A post is directly in the folder, or behind a date, with or without `.html` or a
- * slash at its end (`/blog/a`, `/blog/a/`, `/2015/05/a/`); with `.html` it may lie deeper. Without, what lies deeper may as
- * well be a list of posts.
- * @returns the slug of the post that a decoded path names; `undefined` where it names none.
+ * Recognises posts in a folder such as `/blog/` by the addresses of WordPress, Ghost, Hugo, Jekyll, Eleventy, Astro,
+ * Next and Django. A post is directly in the folder, or in folders of a date, with or without `.html` or a trailing
+ * slash (`/blog/a`, `/blog/a/`, `/2015/05/a/`). With `.html` a post may be deeper; without, a deeper path may be a list
+ * of posts.
+ * @returns a function from a decoded path to the slug of its post; `undefined`: the path is no post.
  */
 export function postsInFolder(folder: string): (path: string) => string | undefined {
   const above = segmentsOf(folder)
@@ -38,7 +38,7 @@ function slugOf(file: string, folders: readonly string[]): string | undefined {
   const name = slug.toLowerCase()
   if ([name, ...folders.map((folder) => folder.toLowerCase())].some((segment) => LISTS.has(segment))) return undefined
   if (PAGES.has(name) || NUMBERED_PAGE.test(name) || FILE.test(name)) return undefined
-  // The posts of a day, a month or a year.
+  // A list of the posts of a day, a month or a year.
   if (endsWithDate([...folders, name])) return undefined
   return slug !== file || folders.length === 0 || endsWithDate(folders) ? slug : undefined
 }
@@ -47,7 +47,7 @@ const YEAR = /^(?:19|20)\d\d$/
 const MONTH = /^(?:0?[1-9]|1[0-2]|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*)$/i
 const DAY = /^(?:0?[1-9]|[12]\d|3[01])$/
 
-/** A year, a month or a day is the end. Jekyll and WordPress put categories before it. */
+/** Whether the segments end with a year, a month or a day. Jekyll and WordPress put categories before it. */
 function endsWithDate(segments: readonly string[]): boolean {
   const start = segments.findIndex((segment) => YEAR.test(segment))
   if (start === -1) return false

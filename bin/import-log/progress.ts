@@ -1,15 +1,16 @@
 import type { Writable } from 'node:stream'
 import cliProgress from 'cli-progress'
 
+/** A progress bar. */
 export interface Progress {
   update(progress: { bytes: number; lines: number }): void
-  /** Takes the bar off the screen. */
+  /** Removes the bar from the screen. */
   stop(): void
 }
 
 /**
- * A progress bar, on a terminal; nothing anywhere else.
- * @param totalBytes the size of the log; when it is not known, the lines are counted instead.
+ * Shows a progress bar on a terminal; does nothing elsewhere.
+ * @param totalBytes the size of the log; `undefined`: the bar shows the number of lines.
  */
 export function createProgress(stream: Writable & { isTTY?: boolean }, totalBytes: number | undefined): Progress {
   if (stream.isTTY !== true) return { update() {}, stop() {} }

@@ -1,13 +1,14 @@
 import { gunzip } from './gunzip.ts'
 
-/** A longer line is no request: Apache's and nginx's own limits are 8 kB for the request line and for each header. */
+/** The greatest length of a line. Apache and nginx allow 8 kB for the request line and for each header. */
 export const MAX_LINE_BYTES = 64 * 1024
 
+/** A line of a log. */
 export interface LogLine {
-  /** Without the line end; of a line that is too long, the first {@link MAX_LINE_BYTES}. */
+  /** The line without its end; of a line that is too long, the first {@link MAX_LINE_BYTES}. */
   bytes: Buffer
   isTooLong: boolean
-  /** Whether a line end came after it: false only for the last line of a log, which may be half written. */
+  /** Whether a line end follows: false only for the last line of a log, which may be unfinished. */
   isEnded: boolean
 }
 
@@ -15,10 +16,10 @@ const LF = 0x0a
 const CR = 0x0d
 
 /**
- * The lines of a log, plain or gzip (told by its first bytes), in batches, one for each piece that the source hands out.
- * Lines end with LF or CRLF. Memory is bounded by the source's pieces and {@link MAX_LINE_BYTES}.
- * @param onBytes is told the size of each piece of the source, before it is unpacked.
- * @throws what the source threw, or what is wrong with the gzip data; all lines before the damage have been handed out.
+ * Reads the lines of a log, plain or gzip (detected by its first bytes), in one batch for each piece of the source.
+ * Lines end with LF or CRLF. Memory is bounded by the pieces and {@link MAX_LINE_BYTES}.
+ * @param onBytes called with the size of each piece, before unpacking.
+ * @throws the error of the source or of the gzip data, after all lines before it were yielded.
  */
 export async function* readLines(
   source: AsyncIterable<Uint8Array | string>,
@@ -46,7 +47,7 @@ async function* counted(
 }
 
 function createSplitter() {
-  // The line that has begun. One byte more than a line may have: the CR of a CRLF is not part of it.
+  // One byte more than a line may have, for the CR of a CRLF, which is not part of the line.
   const room = MAX_LINE_BYTES + 1
   let begun: Buffer[] = []
   let kept = 0
@@ -82,7 +83,7 @@ function createSplitter() {
       add(piece.subarray(start))
       return lines
     },
-    /** The line that has no line end, if there is one. */
+    /** The last line, if it has no line end. */
     end: (): LogLine | undefined => (kept === 0 ? undefined : take(false)),
   }
 }

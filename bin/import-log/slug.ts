@@ -1,25 +1,25 @@
 import { pathOf } from './paths.ts'
 import { postsInFolder } from './posts-in-folder.ts'
 
-/** The slug of the post that a decoded path names; empty or `undefined` where it names none. */
+/** Returns the slug of the post at a decoded path; empty or `undefined`: the path is no post. */
 export type PostPattern = (path: string) => string | undefined
 
-/** A post as a request named it. */
+/** The post of a request. */
 export interface RequestedPost {
   slug: string
-  /** The path, decoded. */
+  /** The decoded path. */
   path: string
 }
 
-/** A longer path is no page, and no pattern is run on it: an unlucky one takes quadratic time. */
+/** Longer paths are no posts, and patterns do not run on them: some patterns take quadratic time. */
 const MAX_PATH_LENGTH = 4096
 
-/** What the path of a folder is made of, and no regular expression with a group. */
+/** Matches the path of a folder, and no regular expression with a group. */
 const FOLDER = /^[\p{L}\p{N}/._~%-]+$/u
 
 /**
- * Compiles what `--post` was given: a folder, or a regular expression whose group `slug` names the post.
- * @throws a sentence for the user, when it is neither.
+ * Compiles `--post`: a folder, or a regular expression whose group `slug` is the slug of the post.
+ * @throws an error for the user, if it is neither.
  */
 export function compilePostPattern(source: string): PostPattern {
   if (FOLDER.test(source)) return postsInFolder(pathOf(source))
@@ -29,7 +29,7 @@ export function compilePostPattern(source: string): PostPattern {
   } catch (cause) {
     throw new Error(`--post is neither a folder, such as /blog/, nor a regular expression: ${source}`, { cause })
   }
-  // An alternative that always matches makes the names of all groups known.
+  // An empty alternative always matches, so the result has the names of all groups.
   if (!Object.hasOwn(new RegExp(`${source}|`).exec('')?.groups ?? {}, 'slug')) {
     throw new Error(
       `--post needs a folder, such as /blog/, or a group named slug, such as '^/blog/(?<slug>[^/]+)\\.html$', got: ${source}`,
@@ -39,8 +39,8 @@ export function compilePostPattern(source: string): PostPattern {
 }
 
 /**
- * The post that a request target names, if it names one.
- * @param pattern is asked about the decoded path. Without it the slug is the last part of the path, without `.html`.
+ * The post of a request target, if it has one.
+ * @param pattern applied to the decoded path. Default: the slug is the last part of the path, without `.html`.
  */
 export function requestedPost(target: string, pattern: PostPattern = lastSegment): RequestedPost | undefined {
   const path = pathOf(target)

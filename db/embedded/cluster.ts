@@ -2,50 +2,54 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { codeOf, messageOf, StartupError } from '../../lib/errors.ts'
-import { checkReach, chooseAccount, handOver, type PostgresAccount, reachableBinaries } from './account.ts'
+import { checkAccess, chownTo, detectAccount, executableBinaries, type PostgresAccount } from './account.ts'
 import { findEmbeddedPostgres, type PostgresBinaries } from './binaries.ts'
-import { isAlive } from './postmaster-pid.ts'
-import { initPostgres, type PostgresProgram } from './server.ts'
+import { isProcessAlive } from './postmaster-pid.ts'
+import { initDataFolder, type PostgresProgram } from './server.ts'
 
-/** The files of an embedded database, and the programs that work on them. */
+/** The files of an embedded database, and the programs that use them. */
 export interface EmbeddedCluster extends PostgresProgram {
+  /** The data folder of PostgreSQL. */
   dataDirectory: string
+  /** The log of the server. */
   logFile: string
-  /** Of the role that everything connects as: see `role.ts`. */
+  /** The password of the role that every connection uses: see `role.ts`. */
   password: string
-  /** The data folder was made by this call. */
+  /** Whether this call made the data folder. */
   created: boolean
 }
 
+/** Options of {@link openCluster}. */
 export interface ClusterOptions {
+  /** The folder of `DATA_DIR`. */
   directory: string
   binaries?: PostgresBinaries
   account?: PostgresAccount
 }
 
 /**
- * Opens the files of the embedded database in `directory/postgres`, making what is missing:
- * `data`, `password` (mode 0600) and `postgres.log`. Safe to call by several processes at once.
- * @throws StartupError when the folder cannot be used, or holds the data of another major version.
+ * Opens the files of the embedded database in `directory/postgres`, and creates missing ones: `data`, `password` (mode
+ * 0600) and `postgres.log`. Several processes may call it at once.
+ * @throws StartupError if the folder cannot be used, or has the data of another major version.
  */
 export async function openCluster(options: ClusterOptions): Promise<EmbeddedCluster> {
-  const account = options.account ?? (await chooseAccount())
+  const account = options.account ?? (await detectAccount())
   const found = options.binaries ?? (await findEmbeddedPostgres())
   const directory = resolve(options.directory)
   try {
     await mkdir(directory, { recursive: true })
-    await checkReach(account, directory)
+    await checkAccess(account, directory)
     const home = join(await realpath(directory), 'postgres')
     const dataDirectory = join(home, 'data')
-    const binaries = await reachableBinaries(account, found, directory)
+    const binaries = await executableBinaries(account, found, directory)
     const created = !(await hasCluster(home)) && (await createCluster(home, { binaries, account }))
     const madeBy = (await readFile(join(dataDirectory, 'PG_VERSION'), 'utf8')).trim()
     if (madeBy !== binaries.majorVersion) {
       throw new StartupError(
-        `the data in ${home} was made by PostgreSQL ${madeBy} and this is ${binaries.majorVersion}: move that folder away to begin anew, or set DATABASE_URL to a PostgreSQL ${madeBy} that serves it`,
+        `the data in ${home} was made by PostgreSQL ${madeBy} and this is ${binaries.majorVersion}: move that folder away to start with an empty database, or set DATABASE_URL to a PostgreSQL ${madeBy} that serves it`,
       )
     }
-    await handOver(account, home)
+    await chownTo(account, home)
     const password = await readFile(join(home, 'password'), 'utf8')
     return { binaries, account, dataDirectory, logFile: join(home, 'postgres.log'), password, created }
   } catch (cause) {
@@ -55,9 +59,9 @@ export async function openCluster(options: ClusterOptions): Promise<EmbeddedClus
 }
 
 /**
- * Makes the folder `home`, whole or not at all: it is filled under another name, then renamed. Of two processes doing so
- * at once one finds the name taken, and uses what the other has made.
- * @returns whether it was us.
+ * Makes the folder `home` atomically: it is filled under another name, then renamed. Of two processes that do so at
+ * once, one finds that the name exists, and uses the folder of the other.
+ * @returns whether this process made it.
  */
 async function createCluster(home: string, program: PostgresProgram): Promise<boolean> {
   await removeUnfinished(home)
@@ -65,8 +69,8 @@ async function createCluster(home: string, program: PostgresProgram): Promise<bo
   try {
     const passwordFile = join(unfinished, 'password')
     await writeFile(passwordFile, randomBytes(24).toString('base64url'), { mode: 0o600 })
-    await handOver(program.account, unfinished)
-    await initPostgres({ ...program, dataDirectory: join(unfinished, 'data'), passwordFile })
+    await chownTo(program.account, unfinished)
+    await initDataFolder({ ...program, dataDirectory: join(unfinished, 'data'), passwordFile })
     await rename(unfinished, home)
     return true
   } catch (error) {
@@ -76,11 +80,12 @@ async function createCluster(home: string, program: PostgresProgram): Promise<bo
   }
 }
 
-/** Removes what processes left that were killed while they made a folder. */
+/** Removes the unfinished folders of killed processes. */
 async function removeUnfinished(home: string): Promise<void> {
   for (const name of await readdir(join(home, '..'))) {
     const [, pid] = /^postgres\.new-(\d+)-/.exec(name) ?? []
-    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(home, '..', name), { recursive: true, force: true })
+    if (pid !== undefined && !isProcessAlive(Number(pid)))
+      await rm(join(home, '..', name), { recursive: true, force: true })
   }
 }
 
@@ -94,7 +99,7 @@ function hasCluster(home: string): Promise<boolean> {
   )
 }
 
-/** Why the folder cannot be used, in words. */
+/** The reason why a folder cannot be used, as text. */
 export function explain(error: unknown): string {
   const code = codeOf(error)
   if (code === 'EEXIST' || code === 'ENOTDIR') return 'there is a file of that name, and a folder is needed'

@@ -1,81 +1,81 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf, messageOf, StartupError } from '../../lib/errors.ts'
 import { type ClusterOptions, type EmbeddedCluster, openCluster } from './cluster.ts'
-import { isAlive, type Postmaster, readPostmaster, removeStale } from './postmaster-pid.ts'
-import { enter, NotEntered, type Presence, type PresenceOptions } from './presence.ts'
+import { isProcessAlive, type Postmaster, readPostmaster, removeStale } from './postmaster-pid.ts'
 import { makeRole, ROLE } from './role.ts'
-import { startPostgres, stopPostgres } from './server.ts'
+import { startServer, stopServer } from './server.ts'
+import { JoinError, type JoinOptions, joinServer, type ServerLease } from './server-lease.ts'
 
-/** A PostgreSQL server of our own, shared by all processes that opened the same folder. */
+/** An embedded PostgreSQL server, shared by all processes that opened the same folder. */
 export interface EmbeddedDatabase {
-  /** For pg and everything else that takes one. Holds a password: not for logs. */
+  /** For pg and other clients. Contains a password: never log it. */
   connectionString: string
-  /** The database was made by this call, and is empty. */
+  /** Whether this call made the database, which is then empty. */
   created: boolean
-  /** Leaves the server. The last process to leave stops it; close your connections first. Never rejects because of others. */
+  /** Leaves the server; the last process that leaves stops it. Close all connections first. */
   close(): Promise<void>
 }
 
+/** Options of {@link openEmbeddedDatabase}. */
 export interface EmbeddedOptions extends ClusterOptions {
-  /** How long to wait for a server that is starting or stopping. Default 60,000. */
-  patienceMs?: number
+  /** The timeout, in milliseconds, for a server that is starting or stopping. Default 60,000. */
+  timeoutMs?: number
 }
 
-/** A pid that lives beside a port that nobody of ours answers on: how long until it is taken for somebody else's pid. */
+/**
+ * How long a live pid may have no server of this folder on its port, until the pid counts as that of another program.
+ */
 const STALE_AFTER_MS = 1_000
-/** What a server answers to a role that it does not have, as to a wrong password. */
+/** The error of a server for a role that does not exist; also for a wrong password. */
 const NO_SUCH_ROLE = '28P01'
-/** Another process was faster, or the processes of a killed server are not all gone yet. */
-const COMES_BY_WAITING = /lock file "postmaster\.pid" already exists|pre-existing shared memory block/
+/** Another process started the server first, or processes of a killed server still run. */
+const TRANSIENT_ERROR = /lock file "postmaster\.pid" already exists|pre-existing shared memory block/
 
 /**
  * Opens the embedded database in a folder: durable, on a free port of 127.0.0.1, behind a password.
  *
- * Whoever comes first starts the server, whoever comes later joins it, also the one that a killed process left behind.
- * PostgreSQL's own lock of its data folder decides between two that start at once.
- * @param options.directory made if it is not there; everything is in its folder `postgres`.
- * @throws StartupError: the folder cannot be used, the data is another version's, or the server does not start.
+ * The first process starts the server, later processes join it, also a server that a killed process left running.
+ * PostgreSQL's lock of its data folder decides between two processes that start it at once.
+ * @param options.directory created if it does not exist; all files are in its folder `postgres`.
+ * @throws StartupError if the folder cannot be used, the data is of another version, or the server does not start.
  */
 export async function openEmbeddedDatabase(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
   const cluster = await openCluster(options)
-  const { presence, port } = await joinOrStart(cluster, options.patienceMs ?? 60_000)
+  const { lease, port } = await joinOrStart(cluster, options.timeoutMs ?? 60_000)
   let closing: Promise<void> | undefined
   return {
     connectionString: `postgres://${ROLE}:${cluster.password}@127.0.0.1:${port}/postgres`,
     created: cluster.created,
     close() {
-      closing ??= close(cluster, presence)
+      closing ??= close(cluster, lease)
       return closing
     },
   }
 }
 
-async function close(cluster: EmbeddedCluster, presence: Presence): Promise<void> {
-  if (await presence.leave()) await stopPostgres(cluster.dataDirectory)
-  await presence.release()
+async function close(cluster: EmbeddedCluster, lease: ServerLease): Promise<void> {
+  if (await lease.leave()) await stopServer(cluster.dataDirectory)
+  await lease.release()
 }
 
-async function joinOrStart(
-  cluster: EmbeddedCluster,
-  patienceMs: number,
-): Promise<{ presence: Presence; port: number }> {
-  const deadlineMs = Date.now() + patienceMs
+async function joinOrStart(cluster: EmbeddedCluster, timeoutMs: number): Promise<{ lease: ServerLease; port: number }> {
+  const deadlineMs = Date.now() + timeoutMs
   let absentSinceMs = Number.POSITIVE_INFINITY
   for (;;) {
     const postmaster = readPostmaster(cluster.dataDirectory)
     let problem: unknown
     try {
-      if (postmaster !== undefined && isAlive(postmaster.pid)) {
+      if (postmaster !== undefined && isProcessAlive(postmaster.pid)) {
         const { port } = postmaster
-        return { presence: await enterAsRole({ ...cluster, port }), port }
+        return { lease: await joinAsRole({ ...cluster, port }), port }
       }
-      await startPostgres(cluster)
+      await startServer(cluster)
       continue
     } catch (error) {
       problem = error
     }
-    const isAbsent = problem instanceof NotEntered && problem.state === 'absent'
-    const isWorthWaiting = problem instanceof NotEntered || COMES_BY_WAITING.test(messageOf(problem))
+    const isAbsent = problem instanceof JoinError && problem.state === 'absent'
+    const isWorthWaiting = problem instanceof JoinError || TRANSIENT_ERROR.test(messageOf(problem))
     if (!isWorthWaiting) throw problem
     if (!isAbsent) absentSinceMs = Number.POSITIVE_INFINITY
     absentSinceMs = Math.min(absentSinceMs, isAbsent ? Date.now() : absentSinceMs)
@@ -87,21 +87,21 @@ async function joinOrStart(
   }
 }
 
-/** Enters, and makes the role first where it is not there yet: in a new folder, and in one of an older version. */
-async function enterAsRole(options: PresenceOptions): Promise<Presence> {
+/** Joins the server, and first creates the role in a new folder. */
+async function joinAsRole(options: JoinOptions): Promise<ServerLease> {
   try {
-    return await enter(options)
+    return await joinServer(options)
   } catch (error) {
-    if (!(error instanceof NotEntered) || codeOf(error.cause) !== NO_SUCH_ROLE) throw error
-    // What keeps it from being made keeps us from entering, and that says so.
+    if (!(error instanceof JoinError) || codeOf(error.cause) !== NO_SUCH_ROLE) throw error
+    // If creating the role fails, joining fails too, with the error to report.
     await makeRole(options).catch(() => undefined)
-    return enter(options)
+    return joinServer(options)
   }
 }
 
 function noAnswer(cluster: EmbeddedCluster, postmaster: Postmaster | undefined, cause: unknown): StartupError {
   return new StartupError(
-    `PostgreSQL (process ${postmaster?.pid}) holds ${cluster.dataDirectory} and does not answer (${messageOf(cause)}): wait, or end that process, and start again`,
+    `PostgreSQL (process ${postmaster?.pid}) holds ${cluster.dataDirectory} and does not answer (${messageOf(cause)}): wait, or stop that process, and start again`,
     { cause },
   )
 }

@@ -5,17 +5,19 @@ import { codeOf } from '../../lib/errors.ts'
 
 /** What a running server says about itself in the file `postmaster.pid` of its data folder. */
 export interface Postmaster {
+  /** The process id of the server. */
   pid: number
+  /** The port of the server. */
   port: number
-  /** It takes connections; else it is still starting, or already stopping. */
+  /** Whether it accepts connections; else it is starting or stopping. */
   isReady: boolean
-  /** Tells one start of the server from the next. */
+  /** Identifies one start of the server. */
   identity: string
 }
 
 /**
  * Reads `postmaster.pid`: lines 1, 4 and 8 are pid, port and state, as `pg_ctl` reads them too
- * (PostgreSQL's source, `src/include/utils/pidfile.h`). Nothing when there is no file or it is only half written.
+ * (PostgreSQL's source, `src/include/utils/pidfile.h`). `undefined`: there is no file, or it is incomplete.
  */
 export function readPostmaster(dataDirectory: string): Postmaster | undefined {
   const lines = readIfThere(join(dataDirectory, 'postmaster.pid')).split('\n')
@@ -25,8 +27,8 @@ export function readPostmaster(dataDirectory: string): Postmaster | undefined {
   return { pid, port, isReady: lines[7]?.trim() === 'ready', identity: lines.slice(0, 4).join() }
 }
 
-/** Whether a process with this id exists, whoever's it is: after a reboot it may be anybody's. */
-export function isAlive(pid: number): boolean {
+/** Whether a process with this id exists; after a reboot it may be a process of any program. */
+export function isProcessAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0)
   } catch (error) {
@@ -35,10 +37,10 @@ export function isAlive(pid: number): boolean {
 }
 
 /**
- * Takes away the file of a server that is gone, unless it is another's by now.
+ * Removes the file of a server that has ended, unless another server has written it since.
  *
- * PostgreSQL does so itself when the pid is free, and refuses to start when some other process has got it. Should we be
- * wrong and the server alive, the new one does not start beside it: the shared memory of a data folder is locked too.
+ * PostgreSQL removes the file itself if no process has the pid, and refuses to start if another program has it. If the
+ * server is alive after all, the new one does not start beside it: the shared memory of a data folder is locked too.
  */
 export async function removeStale(dataDirectory: string, stale: Postmaster): Promise<void> {
   if (readPostmaster(dataDirectory)?.identity === stale.identity) await unlink(join(dataDirectory, 'postmaster.pid'))

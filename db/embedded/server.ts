@@ -6,25 +6,25 @@ import { promisify } from 'node:util'
 import { messageOf, StartupError } from '../../lib/errors.ts'
 import { commandAs, type PostgresAccount } from './account.ts'
 import type { PostgresBinaries } from './binaries.ts'
-import { isAlive, readPostmaster } from './postmaster-pid.ts'
+import { isProcessAlive, readPostmaster } from './postmaster-pid.ts'
 
-/** A program of PostgreSQL, and who runs it. */
+/** The programs of PostgreSQL, and the account that runs them. */
 export interface PostgresProgram {
   binaries: PostgresBinaries
   account: PostgresAccount
 }
 
-export interface InitOptions extends PostgresProgram {
-  /** The data folder to make. Its parent belongs to the account. */
+interface InitOptions extends PostgresProgram {
+  /** The data folder to make. The account owns its parent folder. */
   dataDirectory: string
-  /** A file with the password of the user `postgres`; without one nobody is asked for a password. */
+  /** A file with the password of the user `postgres`. Default: connections need no password. */
   passwordFile?: string
-  /** Wait until all is on the disk: what a test can do without. */
+  /** Whether to wait until all files are on the disk. Default true; tests do not wait. */
   isDurable?: boolean
 }
 
 /** Makes a data folder, UTF-8 and sorted by code point, so that it behaves the same on every machine. */
-export async function initPostgres(options: InitOptions): Promise<void> {
+export async function initDataFolder(options: InitOptions): Promise<void> {
   const { binaries, account, dataDirectory, passwordFile, isDurable = true } = options
   const args = ['-D', dataDirectory, '-U', 'postgres', '-E', 'UTF8', '--locale=C']
   if (passwordFile === undefined) args.push('-A', 'trust')
@@ -32,7 +32,7 @@ export async function initPostgres(options: InitOptions): Promise<void> {
   if (!isDurable) args.push('--no-sync')
   const command = commandAs(account, binaries.initdb, args)
   await promisify(execFile)(command.file, command.args, command.options).catch((cause: unknown) => {
-    // Errors of execFile come with what the program has said.
+    // Errors of execFile contain the output of the program.
     const output = String((cause as { stderr?: unknown }).stderr)
     throw new StartupError(`cannot make a database in ${dataDirectory}: ${reasonIn(output) || messageOf(cause)}`, {
       cause,
@@ -40,29 +40,29 @@ export async function initPostgres(options: InitOptions): Promise<void> {
   })
 }
 
-export interface StartOptions extends PostgresProgram {
+interface StartOptions extends PostgresProgram {
   dataDirectory: string
-  /** Where the server writes what it has to say; appended to. */
+  /** The log of the server; appended to. */
   logFile: string
-  /** Default: a free one. */
+  /** Default: a free port. */
   port?: number
   /** Settings of postgresql.conf. */
   settings?: Readonly<Record<string, string | number>>
-  /** How long it may take, the recovery after a crash included. Default 120,000. */
+  /** The timeout of the start, including recovery after a crash. Default 120,000. */
   timeoutMs?: number
 }
 
 /**
- * Starts a server on 127.0.0.1 that outlives this process, and waits until it takes connections.
- * @throws StartupError with the reason that the server gave; it is not running then.
+ * Starts a server on 127.0.0.1 that outlives this process, and waits until it accepts connections.
+ * @throws StartupError with the reason from the server's log; the server does not run then.
  */
-export async function startPostgres(options: StartOptions): Promise<{ pid: number; port: number }> {
+export async function startServer(options: StartOptions): Promise<{ pid: number; port: number }> {
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await freePort())
     try {
       return { pid: await launch(options, port), port }
     } catch (error) {
-      // The port was free when we looked, and somebody else's a moment later.
+      // Another program took the port after `freePort` found it.
       if (options.port === undefined && attempt < 3 && /could not create any TCP/.test(messageOf(error))) continue
       throw error
     }
@@ -101,22 +101,22 @@ async function launch(options: StartOptions, port: number): Promise<number> {
 }
 
 /**
- * Stops the server of a data folder: its clients are disconnected, everything is on the disk when this resolves.
- * Does nothing when none is running.
- * @param timeoutMs after this it is killed, and recovers from its log at the next start. Default 30,000.
+ * Stops the server of a data folder: it disconnects its clients and writes all data to the disk. Does nothing if none
+ * runs.
+ * @param timeoutMs after this time the server is killed, and recovers from its log at the next start. Default 30,000.
  */
-export async function stopPostgres(dataDirectory: string, { timeoutMs = 30_000 } = {}): Promise<void> {
+export async function stopServer(dataDirectory: string, { timeoutMs = 30_000 } = {}): Promise<void> {
   const postmaster = readPostmaster(dataDirectory)
-  if (postmaster === undefined || !isAlive(postmaster.pid)) return
-  const isGone = () => !isAlive(postmaster.pid)
+  if (postmaster === undefined || !isProcessAlive(postmaster.pid)) return
+  const isGone = () => !isProcessAlive(postmaster.pid)
   const hasStopped = () => isGone() || readPostmaster(dataDirectory)?.identity !== postmaster.identity
   process.kill(postmaster.pid, 'SIGINT')
   if (!(await until(hasStopped, timeoutMs))) process.kill(postmaster.pid, 'SIGKILL')
-  // Not for ever: in a container there may be nobody to reap it, and the pid stays.
+  // Not for ever: a container may have no process that reaps it, and then the pid stays.
   await until(isGone, 2_000)
 }
 
-/** A TCP port of 127.0.0.1 that nobody is listening on. */
+/** A TCP port of 127.0.0.1 on which no program listens. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once('error', reject)
@@ -136,7 +136,7 @@ async function until(isTrue: () => boolean, timeoutMs: number): Promise<boolean>
   return true
 }
 
-/** Of what PostgreSQL printed, the line with the reason: the last error, else the last line. */
+/** The reason in the output of PostgreSQL: the last error, else the last line. */
 function reasonIn(output: string): string {
   const lines = output.split('\n').filter((line) => line.trim() !== '')
   const error = lines.findLast((line) => /(error|FATAL|PANIC):/.test(line)) ?? lines.at(-1) ?? ''

@@ -1,8 +1,9 @@
 import { type Kysely, sql } from 'kysely'
 import type { Migration } from '../kysely-migrator.ts'
 
-/** What the ids of a blog's posts may be. */
+/** The types that post ids may have. */
 export const POST_ID_TYPES = ['bigint', 'uuid', 'text'] as const
+/** The type of the ids of a blog's posts. */
 export type PostIdType = (typeof POST_ID_TYPES)[number]
 
 /**
@@ -39,10 +40,5 @@ export const viewCounters = (postId: PostIdType): Migration => ({
       .addColumn('id', 'text', (column) => column.primaryKey())
       .addColumn('applied_at', 'timestamptz', (column) => column.notNull().defaultTo(sql`now()`))
       .execute()
-  },
-  async down(db: Kysely<unknown>) {
-    for (const table of ['post_views_batch', 'post_views_total', 'post_views_daily', 'post_views_hourly']) {
-      await db.schema.dropTable(table).execute()
-    }
   },
 })

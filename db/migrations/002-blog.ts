@@ -47,10 +47,6 @@ export const blog: Migration = {
       .addColumn('value', 'text', (column) => column.notNull())
       .execute()
   },
-  async down(db: Kysely<unknown>) {
-    const tables = ['site_facts', 'comments', 'post_tags', 'post_categories', 'posts', 'tags', 'categories', 'authors']
-    for (const table of tables) await db.schema.dropTable(table).execute()
-  },
 }
 
 async function linkTable(db: Kysely<unknown>, name: string, other: string, references: string): Promise<void> {

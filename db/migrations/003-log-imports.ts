@@ -2,7 +2,10 @@ import { type Kysely, sql } from 'kysely'
 import type { Migration } from '../kysely-migrator.ts'
 import type { PostIdType } from './001-view-counters.ts'
 
-/** The ledger of `popular-posts import-log` (see `LogImportTables`). It never expires: an old log stays counted. */
+/**
+ * The ledger of `popular-posts import-log` (see `LogImportTables`). Its rows never expire, so an old log is never
+ * counted again.
+ */
 export const logImports = (postId: PostIdType): Migration => ({
   async up(db: Kysely<unknown>) {
     await db.schema
@@ -15,8 +18,5 @@ export const logImports = (postId: PostIdType): Migration => ({
       .addColumn('imported_at', 'timestamptz', (column) => column.notNull().defaultTo(sql`now()`))
       .execute()
     await db.schema.createIndex('post_views_log_chunk_before_idx').on('post_views_log_chunk').column('before').execute()
-  },
-  async down(db: Kysely<unknown>) {
-    await db.schema.dropTable('post_views_log_chunk').execute()
   },
 })

@@ -1,11 +1,12 @@
 import { type Kysely, sql } from 'kysely'
 import type { Migration } from '../kysely-migrator.ts'
 import { withSafePath } from '../safe-path.ts'
-import { installSignalFunctions } from './signal-functions.ts'
+import { installChangeFunctions } from './functions.ts'
 
 /**
- * What happened to the blog, told by whoever commits it: one row for each transaction and kind of change, and a
- * notification. Rows are only ever added: a counter to be raised would make writers wait for each other, and deadlock.
+ * The changes of the blog, announced by the transactions that make them: one row for each transaction and kind of
+ * change, and a notification. Rows are only added: writers that increase a counter would wait for each other, and
+ * deadlock.
  */
 export const signals: Migration = {
   async up(db: Kysely<unknown>) {
@@ -18,16 +19,6 @@ export const signals: Migration = {
       )`.execute(db)
     await sql`create index popular_posts_change_changed_at_idx on popular_posts_change (changed_at)`.execute(db)
     const { rows } = await sql<{ schema: string }>`select quote_ident(current_schema()::text) as schema`.execute(db)
-    for (const { schema } of rows) await withSafePath(db, () => installSignalFunctions(db, schema, 'create'))
-  },
-  async down(db: Kysely<unknown>) {
-    await sql`
-      select popular_posts_unwatch(tgrelid) from (
-        select distinct tgrelid::regclass as tgrelid from pg_trigger join pg_proc on pg_proc.oid = tgfoid
-        where proname like 'popular\\_posts\\_watch\\_%' and pronamespace = current_schema()::regnamespace
-      ) as watched`.execute(db)
-    for (const name of ['unwatch', 'watch', 'write_watcher', 'failed', 'announce'])
-      await sql`drop function ${sql.ref(`popular_posts_${name}`)}`.execute(db)
-    await db.schema.dropTable('popular_posts_change').execute()
+    for (const { schema } of rows) await withSafePath(db, () => installChangeFunctions(db, schema, 'create'))
   },
 }

@@ -4,17 +4,15 @@ import type { Migration } from '../kysely-migrator.ts'
 const TABLES = ['posts', 'comments', 'authors', 'categories', 'post_categories', 'tags', 'post_tags']
 
 /**
- * The service's own blog announces its changes. Hard: a post that appears, disappears, or has another address. Soft: all
- * else that shows in a list. Nothing: what nobody sees, such as drafts.
+ * Makes the blog tables of the service announce their changes. Hard: a post appears, disappears, or gets another
+ * address. Soft: any other change that a list shows. Changes that no list shows, such as those of drafts, are not
+ * announced.
  */
 export const blogSignals: Migration = {
   async up(db: Kysely<unknown>) {
     await watch(db, 'posts', { hardColumns: '{slug,url}', live: 'not is_private', liveFrom: 'published_at' })
     await watch(db, 'comments', { live: 'is_approved', columns: '{post_id}' })
     for (const table of TABLES.slice(2)) await watch(db, table)
-  },
-  async down(db: Kysely<unknown>) {
-    for (const table of TABLES) await sql`select popular_posts_unwatch(${table}::regclass)`.execute(db)
   },
 }
 
@@ -25,7 +23,7 @@ interface Watched {
   columns?: string
 }
 
-/** With all arguments, in their own types: see `safe-sql.ts`. */
+/** Calls the function with all arguments, in their own types: see `functions.ts`. */
 async function watch(
   db: Kysely<unknown>,
   table: string,

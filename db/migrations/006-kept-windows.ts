@@ -3,8 +3,8 @@ import type { Migration } from '../kysely-migrator.ts'
 import type { PostIdType } from './001-view-counters.ts'
 
 /**
- * Sums of days that are over, kept for the windows that are asked for most; and what tells whether they still hold: a
- * row for each change of a day's counters, by whoever makes it. Rows are only ever added, so that no writer waits for another.
+ * Rollups (see `window-rollups.ts`), and the changes by which a reader verifies them: one row for each change of a
+ * day's counters, written by a trigger. Rows are only added, so that no writer waits for another.
  */
 export const keptWindows = (postId: PostIdType): Migration => ({
   async up(db: Kysely<unknown>) {
@@ -44,11 +44,5 @@ export const keptWindows = (postId: PostIdType): Migration => ({
         referencing ${sql.raw(table)} table as touched
         for each statement execute function popular_posts_touch()`.execute(db)
     }
-  },
-  async down(db: Kysely<unknown>) {
-    for (const event of ['insert', 'update', 'delete'])
-      await sql`drop trigger ${sql.ref(`popular_posts_touch_${event}`)} on post_views_daily`.execute(db)
-    await sql`drop function popular_posts_touch`.execute(db)
-    for (const table of ['post_views_window', 'post_views_touch']) await db.schema.dropTable(table).execute()
   },
 })

@@ -2,12 +2,11 @@ import { type Kysely, sql } from 'kysely'
 import { messageOf } from '../../lib/errors.ts'
 import type { Migration } from '../kysely-migrator.ts'
 import { withSafePath } from '../safe-path.ts'
-import { SAFE_PATH } from './safe-sql.ts'
-import { installSignalFunctions } from './signal-functions.ts'
+import { createFunction, installChangeFunctions, SAFE_PATH } from './functions.ts'
 
 /**
- * Replaces the functions of earlier versions, which another role could have its own functions called by, and the trigger
- * functions that they wrote; and empties the kept sums where counters are truncated.
+ * Replaces the functions of earlier versions, in which calls could reach functions of another role, and the trigger
+ * functions that they wrote. Also deletes the rollups if the counters are truncated.
  */
 export const safeFunctions: Migration = {
   async up(db: Kysely<unknown>) {
@@ -23,37 +22,19 @@ export const safeFunctions: Migration = {
     const { rows } = await sql<{ schema: string }>`select quote_ident(current_schema()::text) as schema`.execute(db)
     for (const { schema } of rows)
       await withSafePath(db, async () => {
-        await installSignalFunctions(db, schema, 'create or replace')
+        await installChangeFunctions(db, schema, 'create or replace')
         await replaceWatchers(db, schema)
-        await sql.raw(touchFunction(schema)).execute(db)
+        await createFunction('touch', schema, 'create or replace').execute(db)
       })
     for (const table of TRUNCATED)
       await sql`
         create trigger popular_posts_touch_truncate after truncate on ${sql.table(table)}
         for each statement execute function popular_posts_touch()`.execute(db)
   },
-  /** The functions stay: those before them were not safe, and `004-signals` and `006-kept-windows` drop them. */
-  async down(db: Kysely<unknown>) {
-    for (const table of TRUNCATED)
-      await sql`drop trigger popular_posts_touch_truncate on ${sql.table(table)}`.execute(db)
-    await db.schema.dropTable('popular_posts_watch_failure').execute()
-  },
 }
 
-/** What kept sums are sums of, and what they are named by. */
+/** The tables that rollups depend on. */
 const TRUNCATED = ['post_views_daily', 'post_views_touch']
-
-const touchFunction = (schema: string) => `
-create or replace function ${schema}.popular_posts_touch() returns trigger language plpgsql ${SAFE_PATH} as $function$
-begin
-  if tg_op = 'TRUNCATE' then
-    delete from ${schema}.post_views_window;
-  else
-    insert into ${schema}.post_views_touch (day, times) select distinct day, 1 from touched;
-  end if;
-  return null;
-end
-$function$`
 
 interface Watcher {
   name: string
@@ -64,10 +45,10 @@ interface Watcher {
 }
 
 /**
- * Rewrites the trigger functions of watched tables under their own names: triggers stay as they are, and no
- * table has to be watched again. What earlier versions were given is read from what they wrote. That is the text of the role
- * that called them, so it is only read where that is the role that migrates. Where it is not, or where the text is not
- * accepted any more, the table announces every change, and the next start says so.
+ * Rewrites the trigger functions of watched tables under their own names, so that triggers stay and no table has to be
+ * watched again. The arguments given to earlier versions are parsed from the functions that these versions wrote. Such
+ * a function is the text of the role that called them, so it is parsed only if that is the role that migrates. If it is
+ * not, or if the text is not accepted any more, the table announces every change, and the next start logs it.
  */
 async function replaceWatchers(db: Kysely<unknown>, schema: string): Promise<void> {
   const { rows: watchers } = await sql<Watcher>`
@@ -98,7 +79,7 @@ type Given = { live: string; since: string | null; hardRow: string; softRow: str
 
 const ALL = 'popular_posts_row::text'
 
-/** What `popular_posts_watch` of an earlier version was given. */
+/** The arguments that an earlier version of `popular_posts_watch` got; `undefined`: the body is not of that version. */
 function readBody(body: string): Given | undefined {
   const [, since] = /select distinct ([\s\S]*?) as since from new_rows as popular_posts_row where /.exec(body) ?? []
   const [, condition] =
@@ -128,7 +109,7 @@ async function replaceWatcher(
       language plpgsql security definer ${sql.raw(SAFE_PATH)} as ${sql.raw(body)}`.execute(db)
 }
 
-/** @returns why it could not be done; then nothing was. */
+/** @returns why `work` failed, with its changes rolled back; `undefined`: it succeeded. */
 async function attempt(db: Kysely<unknown>, work: () => Promise<void>): Promise<string | undefined> {
   await sql`savepoint popular_posts_watcher`.execute(db)
   try {

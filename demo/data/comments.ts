@@ -1,9 +1,9 @@
-import { type Calendar, isLive, publishedAtMs } from './calendar.ts'
-import { chance, pick, sample } from './chance.ts'
+import { type Calendar, isPublished, publishedAtMs } from './calendar.ts'
+import { seededRandom, pick, sample } from './seeded-random.ts'
 import { demoHeldRemarks, demoReaders, demoRemarks } from './content.ts'
 import type { DemoPost } from './posts.ts'
 
-/** One in so many comments waits for approval. */
+/** The fraction of comments that wait for approval. */
 const HELD = 1 / 9
 
 interface DemoComment {
@@ -13,17 +13,17 @@ interface DemoComment {
   createdAt: Date
 }
 
-/** The comments under a demo post: most soon after publication, more where more people read. None if it is not live. */
+/** The comments of a demo post: most of them soon after publication, more with more readers; none if it is not live. */
 export function demoComments(post: DemoPost, calendar: Calendar): DemoComment[] {
-  if (!isLive(post)) return []
+  if (!isPublished(post)) return []
   const { slug, audience = {} } = post
   const crowd = (audience.spike === undefined ? 0 : 6) + (audience.steady === undefined ? 0 : 2)
-  const count = Math.floor(6 * chance(slug, 'comments') ** 2) + crowd
+  const count = Math.floor(6 * seededRandom(slug, 'comments') ** 2) + crowd
   const publishedMs = publishedAtMs(post, calendar)
   return sample(demoRemarks, count, slug).map((remark) => {
     const seed = `${slug} ${remark}`
-    const isApproved = chance(seed, 'approved') >= HELD
-    const afterMs = (calendar.nowMs - publishedMs) * chance(seed, 'created') ** 3
+    const isApproved = seededRandom(seed, 'approved') >= HELD
+    const afterMs = (calendar.nowMs - publishedMs) * seededRandom(seed, 'created') ** 3
     return {
       author: pick(demoReaders, seed),
       body: isApproved ? remark : pick(demoHeldRemarks, seed),

@@ -1,10 +1,10 @@
-/** The demo blog's name, and the line under it. */
+/** The name of the demo blog, and its tagline. */
 export const demoBlog = {
   name: 'The Long Way Round',
   tagline: 'Walks, maps and sandwiches, by people who missed the last bus.',
 } as const
 
-/** Slug to name, as in the tables of the same name. */
+/** Slug to name, as in the table `authors`. */
 export const demoAuthors = {
   maren: 'Maren Holt',
   tobias: 'Tobias Quill',
@@ -13,6 +13,7 @@ export const demoAuthors = {
   oskar: 'Oskar Lindqvist',
 } as const
 
+/** Slug to name, as in the table `categories`. */
 export const demoCategories = {
   walks: 'Walks',
   kit: 'Kit',
@@ -23,6 +24,7 @@ export const demoCategories = {
   mishaps: 'Mishaps',
 } as const
 
+/** Slug to name, as in the table `tags`. */
 export const demoTags = {
   beginners: 'Beginners',
   boots: 'Boots',
@@ -41,7 +43,7 @@ export const demoTags = {
   winter: 'Winter',
 } as const
 
-/** Who comments. */
+/** The authors of comments. */
 export const demoReaders = [
   'Agnes',
   'Benoit',
@@ -67,7 +69,7 @@ export const demoReaders = [
   'Yusuf',
 ]
 
-/** What they say: true of any post here. */
+/** Approved comments, which suit any post of the demo. */
 export const demoRemarks = [
   'I read this on the bus I should have been walking to.',
   'My dog disagrees with paragraph three.',
@@ -107,7 +109,7 @@ export const demoRemarks = [
   'My tent has read this and is ashamed.',
 ]
 
-/** What waits for approval. */
+/** Comments that wait for approval. */
 export const demoHeldRemarks = [
   'Great post!! Visit my site for the cheapest tents online',
   'First!',

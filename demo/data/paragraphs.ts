@@ -1,6 +1,6 @@
-import { sample } from './chance.ts'
+import { sample } from './seeded-random.ts'
 
-/** What stands under a demo post's first lines: true of any walk. */
+/** Paragraphs that suit any demo post. */
 const demoParagraphs = [
   'The map says there is a path here. The map also says there is a pub. Of the two, the path has been the bigger disappointment, because we had expected so little of the pub.',
   'Nobody plans to be out after dark. It happens the way most things do: one more viewpoint, one more sandwich, one more conversation with a man about his wall.',
@@ -20,7 +20,7 @@ const demoParagraphs = [
   'Pack less than you think, then take one thing out, then put the cheese back in.',
 ]
 
-/** The text of a demo post; the same slug has the same text. */
+/** The text of a demo post, which depends only on its slug. */
 export function demoText(slug: string): string[] {
   return sample(demoParagraphs, 4, slug)
 }

@@ -1,24 +1,24 @@
 import { html } from 'ghtml'
 import { contours } from './contours.ts'
 import { originalOf } from './link.ts'
-import { DAYS, type FullPost } from './reader.ts'
+import { DAYS, type FullPost } from './page-data.ts'
 import { sparkline } from './sparkline.ts'
-import { type Days, inWords } from './windows.ts'
+import { type Days, describeWindow } from './windows.ts'
 
 interface Article {
   post: FullPost
-  /** Its place in the window, from 1; 0: it is not among the first; `undefined`: there is no list right now. */
+  /** Its rank in the window, from 1; 0: below the first {@link PLACES}; `undefined`: no list is available. */
   place: number | undefined
   days: Days
   date: (date: Date) => string
-  /** Whether readers can be made up. */
+  /** Whether visitors may simulate readers. */
   isDemo: boolean
 }
 
-/** How far down places are told. */
+/** The greatest rank that a page shows. */
 export const PLACES = 50
 
-/** The page of a post. */
+/** The main part of the page of a post, as HTML. */
 export function article({ post, place, days, date, isDemo }: Article): string {
   const { slug, title, excerpt, text, comments, perDay, isOwn } = post
   return html`<article class="post">
@@ -31,7 +31,7 @@ export function article({ post, place, days, date, isDemo }: Article): string {
     !${text.map((paragraph) => html`<p>${paragraph}</p>`)}
     <section class="card place" aria-labelledby="place-title">
       <h2 id="place-title">Who reads this</h2>
-      <p class="big" role="status" data-place="${place ?? 0}" data-slug="${slug}">${placeInWords(place, days)}</p>
+      <p class="big" role="status" data-place="${place ?? 0}" data-slug="${slug}">${describePlace(place, days)}</p>
       <figure>!${sparkline(perDay, 'Views a day')}<figcaption>Views a day, the last ${DAYS} days</figcaption></figure>
       !${isOwn ? html`<p>You are a reader, too: your view is counted once you see this page, and once in a quarter of an hour.</p>` : ''}
       !${isDemo ? html`<p><button type="button" data-readers="${slug}">Send in 25 more readers</button> <span class="said" role="status"></span></p>` : ''}
@@ -40,17 +40,17 @@ export function article({ post, place, days, date, isDemo }: Article): string {
   </article>`
 }
 
-/** What a page says in place of a text that is on another site. */
+/** The link shown instead of the text of a post that is on another site. */
 function whereToRead(url: string): string {
   const original = originalOf(url)
   if (original !== undefined) return html`<p><a href="${original}">Read it on ${new URL(original).host}</a></p>`
   if (!url.startsWith('/')) return ''
-  return html`<p>The post is at <code>${url}</code> on its blog. The address of the blog is not known here.</p>`
+  return html`<p>The post is at <code>${url}</code> on its blog. This service does not know the address of the blog.</p>`
 }
 
-function placeInWords(place: number | undefined, days: Days): string {
-  if (place === undefined) return 'Its place is not known right now'
-  return place === 0 ? `Not among the first ${PLACES} ${inWords(days)}` : `No. ${place} ${inWords(days)}`
+function describePlace(place: number | undefined, days: Days): string {
+  if (place === undefined) return 'Its rank is not available now'
+  return place === 0 ? `Not among the first ${PLACES} ${describeWindow(days)}` : `No. ${place} ${describeWindow(days)}`
 }
 
 function discussion(comments: FullPost['comments'], date: (date: Date) => string): string {
@@ -62,12 +62,12 @@ function discussion(comments: FullPost['comments'], date: (date: Date) => string
   </section>`
 }
 
-/** There is no such post here. */
+/** The main part of the page for an unknown slug. */
 export function noArticle(): string {
   return html`<h1>No such post</h1><p>There is no post at this address. <a href="/">To the latest posts</a></p>`
 }
 
-/** Nobody knows right now. */
+/** The main part of the page of a post that cannot be loaded. */
 export function unknownArticle(): string {
   return html`<h1>Not right now</h1><p class="notice" role="status">The database does not answer, so this post cannot be shown. The list beside it
     still can: it is in the cache.</p>`

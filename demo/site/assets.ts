@@ -4,13 +4,14 @@ import { extname } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import fresh from 'fresh'
 
-export interface Asset {
-  /** Where it is for ever: another content has another path. */
+interface Asset {
+  /** The permanent path: it contains a hash of the content. */
   path: string
-  /** What a page may demand of it (Subresource Integrity). */
+  /** The value for Subresource Integrity. */
   integrity: string
 }
 
+/** The assets by file name. */
 export type Assets = Record<(typeof NAMES)[number], Asset>
 
 const NAMES = ['popular-posts.js', 'site.js', 'site.css', 'icon.svg'] as const
@@ -21,12 +22,12 @@ const TYPES: Record<string, string> = {
 }
 
 const A_YEAR = 'public, max-age=31536000, immutable'
-/** Long enough for a visit; after that the browser asks whether it is still the same. */
+/** Long enough for one visit; after that the browser revalidates. */
 const A_WHILE = 'public, max-age=300'
 
 /**
- * Serves what lies in `public/`, for pages of any origin: `/popular-posts.js`, kept for five minutes, and
- * `/popular-posts.<hash>.js`, kept for ever.
+ * Serves the files of `public/`, for pages of any origin: `/popular-posts.js`, cached for five minutes, and
+ * `/popular-posts.<hash>.js`, cached for a year.
  */
 export async function serveAssets(app: FastifyInstance): Promise<Assets> {
   const entries = NAMES.map(async (name) => [name, await serve(app, name)] as const)
@@ -34,7 +35,7 @@ export async function serveAssets(app: FastifyInstance): Promise<Assets> {
 }
 
 async function serve(app: FastifyInstance, name: string): Promise<Asset> {
-  // By the package's own name: the same folder from the source and from what was built of it.
+  // Resolved by the name of the package, which gives the same folder from the sources and from `dist/`.
   const body = await readFile(new URL(import.meta.resolve(`fastify-popular-posts/public/${name}`)))
   const extension = extname(name)
   const hash = createHash('sha256').update(body).digest('hex').slice(0, 16)

@@ -7,14 +7,14 @@ const READERS = 25
 const USER_AGENT = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
 
 /**
- * What a visitor may do to a demo, and to nothing else: `POST /demo/invalidate` empties the cache, `POST
- * /demo/readers/:slug` makes up readers of a post, who go the way of all readers.
+ * Routes that exist only for a demo: `POST /demo/invalidate` invalidates the cache, `POST /demo/readers/:slug` records
+ * views of simulated readers of a post.
  */
 const demo: FastifyPluginAsyncTypebox<{ isDemo: () => Promise<boolean> }> = async (app, { isDemo }) => {
   await app.register(rateLimit, { max: 60, timeWindow: 60_000 })
   app.addHook('preHandler', async (_request, reply) => {
     reply.header('cache-control', 'no-store')
-    // A real post may have come since the last request.
+    // A real post may have been added since the last request.
     if (!(await isDemo())) return reply.callNotFound()
     return undefined
   })

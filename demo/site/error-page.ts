@@ -2,12 +2,12 @@ import { html } from 'ghtml'
 import type { ErrorPage, ReplyError } from '../../routes/errors.ts'
 import type { Assets } from './assets.ts'
 import { layout } from './layout.ts'
+import type { Blog } from './page-data.ts'
 import { PAGE_HEADERS } from './page-headers.ts'
-import type { Blog } from './reader.ts'
 
 const TITLES: Record<number, string> = { 404: 'No such page', 503: 'Not right now' }
 
-/** An error for people: what it is, and a way on. Asks nothing of the database, which may be what fails. */
+/** The error page for browsers. It runs no query, because the database may be the cause. */
 export function errorPage(
   { statusCode, message }: ReplyError,
   { assets, blog }: { assets: Assets; blog: Pick<Blog, 'name' | 'tagline'> },

@@ -1,22 +1,21 @@
 import { html } from 'ghtml'
-import type { PopularPost } from '../../db/popular-posts.ts'
+import type { PopularPost } from '../../db/ranking.ts'
 import { contours } from './contours.ts'
 import { linkTo } from './link.ts'
-import { notice } from './notice.ts'
-import { DAYS, type Latest, POSTS_A_PAGE } from './reader.ts'
+import { DAYS, type Latest, POSTS_A_PAGE } from './page-data.ts'
 import { sparkline } from './sparkline.ts'
 
 interface Home {
   latest: Latest
   page: number
-  /** What is added to the addresses of pages: `''` or `?days=7`. */
+  /** The query string of links to other pages: `''` or `?days=7`. */
   query: string
   date: (date: Date) => string
 }
 
 type ShownPost = Latest['posts'][number]
 
-/** The latest posts of the blog. */
+/** The main part of the page with the latest posts, as HTML. */
 export function home({ latest: { posts, total }, page, query, date }: Home): string {
   const pages = Math.ceil(total / POSTS_A_PAGE)
   if (posts.length === 0)
@@ -27,7 +26,7 @@ export function home({ latest: { posts, total }, page, query, date }: Home): str
     !${pager(page, pages, query)}`
 }
 
-/** What is left when the database does not answer: the last good list, which the cache keeps. */
+/** The main part while the database does not answer: the last good list, from the cache. */
 export function homeWithout(popular: readonly PopularPost[], shown: Pick<Home, 'query' | 'date'>): string {
   const none = new Array<number>(DAYS).fill(0)
   const posts = popular.slice(0, 10).map((post) => ({
@@ -39,7 +38,7 @@ export function homeWithout(popular: readonly PopularPost[], shown: Pick<Home, '
     perDay: none,
   }))
   return html`
-    !${notice('The database does not answer. This is the last good list, out of the cache.')}
+    <p class="notice" role="status">The database does not answer. This is the last good list, from the cache.</p>
     <h1 class="quiet">The most popular posts</h1>
     <ol class="posts" role="list">!${posts.map((post) => entry(post, shown))}</ol>`
 }

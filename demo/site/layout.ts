@@ -1,6 +1,6 @@
 import { html } from 'ghtml'
 import type { Assets } from './assets.ts'
-import type { Blog } from './reader.ts'
+import type { Blog } from './page-data.ts'
 
 interface Page {
   assets: Assets
@@ -9,11 +9,11 @@ interface Page {
   title: string | undefined
   /** HTML. */
   main: string
-  /** HTML; a page without it has nothing that moves, and no scripts. */
+  /** HTML of the sidebar; a page without it has no scripts. */
   aside?: string
 }
 
-/** A whole page of the service. */
+/** A complete HTML page of the service. */
 export function layout({ assets, blog, title, main, aside }: Page): string {
   const script = (name: 'popular-posts.js' | 'site.js') =>
     html`<script type="module" src="${assets[name].path}" integrity="${assets[name].integrity}"></script>`

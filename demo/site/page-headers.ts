@@ -1,4 +1,4 @@
-/** Nothing but what the service itself serves runs on a page, styles it, or is asked by it. */
+/** The Content-Security-Policy: only scripts, styles and requests of the service's own origin. */
 const POLICY = {
   'default-src': "'none'",
   'script-src': "'self'",
@@ -10,7 +10,7 @@ const POLICY = {
   'frame-ancestors': "'none'",
 }
 
-/** The headers of every page, of errors too; `plugins/security.ts` adds those of every answer. */
+/** The headers of every page, including error pages; `plugins/security.ts` adds those of every reply. */
 export const PAGE_HEADERS: Record<string, string> = {
   'content-type': 'text/html; charset=utf-8',
   'cache-control': 'no-store',

@@ -1,16 +1,16 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
+import { html } from 'ghtml'
 import { Type } from 'typebox'
-import type { PopularPost } from '../../db/popular-posts.ts'
+import type { PopularPost } from '../../db/ranking.ts'
 import { loggedError } from '../../lib/logged-error.ts'
 import { article, noArticle, PLACES, unknownArticle } from './article.ts'
 import type { Assets } from './assets.ts'
-import { dateIn } from './date.ts'
 import { home, homeWithout } from './home.ts'
 import { layout } from './layout.ts'
+import type { PageData } from './page-data.ts'
 import { PAGE_HEADERS } from './page-headers.ts'
-import { sidebar } from './panel.ts'
-import type { Reader } from './reader.ts'
+import { sidebar } from './sidebar.ts'
 import type { SiteStats } from './stats.ts'
 import { type Days, WINDOWS } from './windows.ts'
 
@@ -19,47 +19,47 @@ interface Content {
   title?: string
   /** HTML. */
   main: string
-  /** The post that the page is. */
+  /** The slug of the post on the page. */
   slug?: string
-  /** Of the latest posts, from 1. */
+  /** The number of the page of latest posts, from 1. */
   page?: number
 }
 
-/** What a page shows of the list: of the window in the address, or of the shortest one that has views. */
+/** The list on a page: of the window in the address, or of the shortest window with views. */
 interface Popular {
   days: Days
-  /** Keeps the reader's choice of a window in the addresses of other pages. */
+  /** The query string that keeps the reader's window in links to other pages. */
   query: string
-  /** `undefined`: there is no list right now. */
+  /** `undefined`: no list is available. */
   posts: PopularPost[] | undefined
   ageSeconds: number | undefined
 }
 
 interface PagesOptions {
   assets: Assets
-  reader: Reader
+  pageData: PageData
   timeZone: string
   stats: () => Promise<SiteStats>
-  /** The windows that pages have shown are added. */
+  /** Collects the windows that pages have shown. */
   shown: Set<Days>
 }
 
 const days = Type.Optional(Type.Integer({ enum: [...WINDOWS] }))
 
-/** `GET /` and `GET /posts/:slug`: the blog, for people. */
-const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { assets, reader, timeZone, stats, shown }) => {
+/** `GET /` and `GET /posts/:slug`: the HTML pages of the blog. */
+const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { assets, pageData, timeZone, stats, shown }) => {
   const date = dateIn(timeZone)
-  const orNothing = <T>(work: Promise<T>): Promise<T | undefined> =>
+  const orUndefined = <T>(work: Promise<T>): Promise<T | undefined> =>
     work.catch((error: unknown) => {
-      app.log.warn({ err: loggedError(error) }, 'a page goes without what the database did not tell')
+      app.log.warn({ err: loggedError(error) }, 'a page is shown without a part that could not be loaded')
       return undefined
     })
 
   async function findPopular(asked: number | undefined): Promise<Popular> {
     const chosen = WINDOWS.find((days) => days === asked)
-    const days = chosen ?? (await orNothing(reader.shortestWindow())) ?? 1
+    const days = chosen ?? (await orUndefined(pageData.shortestWindow())) ?? 1
     shown.add(days)
-    const answer = await orNothing(app.popularPosts.read({ days, limit: PLACES }))
+    const answer = await orUndefined(app.popularPosts.read({ days, limit: PLACES }))
     return {
       days,
       query: chosen === undefined ? '' : `?days=${chosen}`,
@@ -73,8 +73,8 @@ const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { assets, rea
     popular: Popular,
     { title, main, slug, page = 1 }: Content,
   ): Promise<FastifyReply> {
-    const [known, now] = await Promise.all([orNothing(reader.blog()), stats()])
-    const blog = known ?? reader.lastBlog()
+    const [known, now] = await Promise.all([orUndefined(pageData.blog()), stats()])
+    const blog = known ?? pageData.lastBlog()
     const posts = withViews(popular.posts)
     const aside = sidebar({ ...popular, posts, stats: now, perDay: known?.perDay, slug, page, isDemo: blog.isDemo })
     return reply.headers(PAGE_HEADERS).send(layout({ assets, blog, title, main, aside }))
@@ -84,7 +84,7 @@ const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { assets, rea
     '/',
     { schema: { querystring: Type.Object({ page: Type.Integer({ minimum: 1, maximum: 10_000, default: 1 }), days }) } },
     async ({ query: { page, days } }, reply) => {
-      const [popular, latest] = await Promise.all([findPopular(days), orNothing(reader.latest(page))])
+      const [popular, latest] = await Promise.all([findPopular(days), orUndefined(pageData.latest(page))])
       const { query } = popular
       const main =
         latest === undefined ? homeWithout(popular.posts ?? [], { query, date }) : home({ latest, page, query, date })
@@ -102,9 +102,9 @@ const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { assets, rea
     },
     async ({ params: { slug }, query: { days } }, reply) => {
       const [post, popular, blog] = await Promise.all([
-        orNothing(reader.post(slug)),
+        orUndefined(pageData.post(slug)),
         findPopular(days),
-        orNothing(reader.blog()),
+        orUndefined(pageData.blog()),
       ])
       if (post === undefined) {
         reply.code(503).header('retry-after', 5)
@@ -118,7 +118,13 @@ const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { assets, rea
   )
 }
 
-/** A list ends with the posts that have no view; they are not among the most read. */
+/** Formats a day for readers, in a time zone, and as ISO 8601 for programs. */
+function dateIn(timeZone: string): (date: Date) => string {
+  const format = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeZone })
+  return (date) => html`<time datetime="${date.toISOString()}">${format.format(date)}</time>`
+}
+
+/** Removes the posts without views, which end a list. */
 function withViews(posts: PopularPost[] = []): PopularPost[] {
   return posts.filter(({ views }) => views > 0)
 }

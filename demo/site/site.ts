@@ -1,42 +1,43 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { isDemoBlog } from '../data/fact.ts'
+import { isDemoBlog } from '../data/demo-marker.ts'
 import { serveAssets } from './assets.ts'
 import demo from './demo.ts'
 import { errorPage } from './error-page.ts'
-import { createHistory } from './history.ts'
+import { createLiveRefresh } from './live-refresh.ts'
+import { createPageData, type PageDataOptions } from './page-data.ts'
 import pages from './pages.ts'
-import { createPulse } from './pulse.ts'
-import { createReader, type ReaderOptions } from './reader.ts'
 import { siteStats, trafficOf } from './stats.ts'
+import { createTrafficHistory } from './traffic-history.ts'
 import type { Days } from './windows.ts'
 
-export type SiteOptions = Omit<ReaderOptions, 'keptMs'>
+/** Options of the plugin. */
+export type SiteOptions = Omit<PageDataOptions, 'ttlMs'>
 
-/** For how long pages keep what the database said. A demo shows what has just happened. */
-const KEPT_MS = { demo: 2_000, blog: 30_000 }
+/** How long pages cache results of queries. A demo shows changes at once. */
+const TTL_MS = { demo: 2_000, blog: 30_000 }
 const SECOND_MS = 1_000
 
 /**
- * What the service shows to people: the blog at `/` and `/posts/:slug`, the `<popular-posts>` element at
- * `/popular-posts.js`, the numbers of the panel at `/demo/stats`, and the errors that browsers show. On the demo, reading moves
- * the lists at once.
+ * The website of the service: the blog at `/` and `/posts/:slug`, the `<popular-posts>` element at `/popular-posts.js`,
+ * the figures of the sidebar at `/demo/stats`, and error pages for browsers. On the demo, new views change the lists at
+ * once.
  */
 const site: FastifyPluginAsync<SiteOptions> = async (app, options) => {
   const { db, timeZone, isAdopted } = options
   const isDemo = !isAdopted && (await isDemoBlog(db))
-  const keptMs = isDemo ? KEPT_MS.demo : KEPT_MS.blog
-  const reader = createReader({ ...options, keptMs })
-  const history = createHistory(() => trafficOf(app))
+  const ttlMs = isDemo ? TTL_MS.demo : TTL_MS.blog
+  const pageData = createPageData({ ...options, ttlMs: ttlMs })
+  const history = createTrafficHistory(() => trafficOf(app))
   const shown = new Set<Days>([1])
-  const beat = createPulse(app, {
+  const tick = createLiveRefresh(app, {
     lists: () => [...shown].map((days) => ({ days })),
-    // Until real posts have taken the demo's place.
-    isWanted: async () => isDemo && (await reader.blog()).isDemo,
+    // Until a real post ends the demo.
+    isWanted: async () => isDemo && (await pageData.blog()).isDemo,
   })
   const timer = setInterval(() => {
     history.sample()
-    void beat()
+    void tick()
   }, SECOND_MS).unref()
   app.addHook('onClose', async () => clearInterval(timer))
 
@@ -45,9 +46,9 @@ const site: FastifyPluginAsync<SiteOptions> = async (app, options) => {
     return siteStats(app, { lastMinute: history.read(), isDatabaseUp: isUp !== false })
   }
   const assets = await serveAssets(app)
-  app.decorate('popularPostsErrorPage', (problem) => errorPage(problem, { assets, blog: reader.lastBlog() }))
-  await app.register(pages, { assets, reader, timeZone, stats, shown })
-  // Where the database cannot say, it is none.
+  app.decorate('popularPostsErrorPage', (problem) => errorPage(problem, { assets, blog: pageData.lastBlog() }))
+  await app.register(pages, { assets, pageData, timeZone, stats, shown })
+  // While the database does not answer, the demo's routes do not exist.
   if (isDemo) await app.register(demo, { isDemo: () => isDemoBlog(db).catch(() => false) })
   app.get('/demo/stats', async (_request, reply) => {
     reply.header('cache-control', 'no-store')

@@ -2,7 +2,7 @@ import { html } from 'ghtml'
 
 const [WIDTH, HEIGHT] = [120, 28]
 
-/** Counts as a line, with what it shows in words. */
+/** Counts as a line chart, with a text alternative. */
 export function sparkline(counts: readonly number[], what: string): string {
   const most = Math.max(1, ...counts)
   const points = counts.map((count, index) => {

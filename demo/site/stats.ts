@@ -1,30 +1,33 @@
 import type { FastifyInstance } from 'fastify'
-import type { Traffic } from './history.ts'
+import type { Traffic } from './traffic-history.ts'
 
-/** What the panel shows. */
+/** The figures of the sidebar. */
 export interface SiteStats {
-  /** Lists asked for since the start, and what of that reached the database. */
+  /** Requests for lists since the start. */
   requests: number
+  /** Queries of the database since the start. */
   queries: number
+  /** The difference of both. */
   saved: number
-  /** In percent, with one decimal; `undefined`: nothing was asked for yet. */
+  /** In percent, with one decimal; `undefined`: no request yet. */
   hitRate: number | undefined
-  /** Lists loaded, and invalidations: after either, a page's list is another one. */
+  /** Loads since the start. After a load or an invalidation, the list of a page may differ. */
   loads: number
   invalidations: number
   lastMinute: Record<keyof Traffic, number[]>
-  /** What is out of reach, in a sentence. */
+  /** A message if the database or Redis does not answer. */
   trouble: string | undefined
 }
 
 type App = Pick<FastifyInstance, 'popularPosts'>
 
+/** The counters of the cache since the start. */
 export function trafficOf({ popularPosts }: App): Traffic {
   const { hits, staleHits, misses, loads, loadsFailed } = popularPosts.stats()
   return { requests: hits + staleHits + misses, queries: loads + loadsFailed }
 }
 
-/** The state of the cache, in the panel's words. */
+/** The figures of the sidebar, from the counters of the cache. */
 export function siteStats(
   app: App,
   { lastMinute, isDatabaseUp }: Pick<SiteStats, 'lastMinute'> & { isDatabaseUp: boolean },
@@ -32,8 +35,8 @@ export function siteStats(
   const { requests, queries } = trafficOf(app)
   const { hits, staleHits, loads, invalidations, isStoreDown } = app.popularPosts.stats()
   const troubles = [
-    ...(isDatabaseUp ? [] : ['The database does not answer: the lists are those of before.']),
-    ...(isStoreDown ? ['Redis does not answer: this process answers for itself.'] : []),
+    ...(isDatabaseUp ? [] : ['The database does not answer: the lists are older ones.']),
+    ...(isStoreDown ? ['Redis does not answer: this process uses its own cache.'] : []),
   ]
   return {
     requests,

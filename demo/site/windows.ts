@@ -1,14 +1,16 @@
 import { html } from 'ghtml'
 
-/** The stretches of time that a page can show, the shortest first; 0 days: all time. Views of a day are kept for 400 days. */
+/** The windows that a page can show, the shortest first; 0 days: all time. Daily counters are stored for 400 days. */
 const NAMES = { 1: '24 hours', 7: '7 days', 30: '30 days', 365: '365 days', 0: 'All time' } as const
 
+/** The days of a window. */
 export type Days = keyof typeof NAMES
 
+/** All windows, the shortest first. */
 export const WINDOWS: readonly Days[] = [1, 7, 30, 365, 0]
 
-/** `of the last 7 days`, `of all time`; or with another word for `of`. */
-export function inWords(days: Days, preposition = 'of'): string {
+/** `of the last 7 days` or `of all time`; `preposition` replaces the first `of`. */
+export function describeWindow(days: Days, preposition = 'of'): string {
   return days === 0 ? 'of all time' : `${preposition} the last ${NAMES[days]}`
 }
 

@@ -1,4 +1,4 @@
-// What Node.js asks on its loader thread: see `register.js`.
+// The hooks that Node.js calls on its loader thread: see `register.js`.
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -30,7 +30,7 @@ export async function load(url, context, next) {
 /** @param {string} file */
 async function javascriptOf(file) {
   const text = readFileSync(file, 'utf8')
-  // It begins with what it was made of. Of each file the last one is kept.
+  // The banner is the digest of the source. The cache has the last version of each file.
   const banner = `// ${digest(text)}`
   const kept = join(sources, `${digest(file)}.js`)
   const known = readIfThere(kept)
@@ -42,10 +42,10 @@ async function javascriptOf(file) {
     format: 'esm',
     target: 'node20',
     tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
-    // Else V8's account of a closing brace that is never reached is one of a line.
+    // Otherwise V8 reports the line of a closing brace that is never reached as not covered.
     minifyWhitespace: true,
     keepNames: true,
-    // With the source in the source map: without it tap takes every line for covered.
+    // Without the source in the source map tap reports every line as covered.
     sourcemap: 'inline',
     sourcefile: file,
     sourcesContent: true,
@@ -79,6 +79,6 @@ function keep(file, text) {
     writeFileSync(whole, text)
     renameSync(whole, file)
   } catch {
-    // A process of another user may not write here. It has what it needs, and will do the work again.
+    // A process of another user may not write here; it compiles the file again next time.
   }
 }

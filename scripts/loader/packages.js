@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 /**
- * Makes of each entry of some packages one module, and of what several of them share another, in a folder that appears
- * whole or not at all.
+ * Bundles each entry of some packages into one module, and shared code into others, in a folder that is created
+ * atomically.
  * @param {string[]} manifests the package.json of each
  * @param {string} folder
  * @param {Pick<import('esbuild').BuildOptions, 'external' | 'banner'>} [options]
@@ -45,7 +45,7 @@ async function bundle(entryPoints, folder, options) {
     renameSync(outdir, folder)
   } catch (error) {
     rmSync(outdir, { recursive: true })
-    // Another process was faster.
+    // Another process created the folder first.
     if (!existsSync(folder)) throw error
   }
 }

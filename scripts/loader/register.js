@@ -1,6 +1,6 @@
 /**
- * `node --import=./scripts/loader/register.js x.ts` runs TypeScript from its source: our files as esbuild makes them, and the
- * packages that consist of hundreds of modules as few. JavaScript, because it is what loads the TypeScript.
+ * `node --import=./scripts/loader/register.js x.ts` runs TypeScript from its source: files of this package as compiled by
+ * esbuild, and packages of hundreds of modules as bundles. It is JavaScript, because it loads the TypeScript.
  */
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
@@ -12,7 +12,10 @@ import { bundlePackages } from './packages.js'
 /** 630 modules, which Node.js loads one by one; bundled they take 0.9 s of CPU less in each process. */
 const PACKAGES = ['kysely', 'typebox']
 
-/** tap: 190 modules, 0.3 s of CPU. It is compiled for our plugins first, and leaves a mark then: see helpers/services/tap.ts. */
+/**
+ * tap: 190 modules, 0.3 s of CPU. It is compiled for our plugins first, and leaves a mark then: see
+ * helpers/services/tap.ts.
+ */
 const TAP = {
   mark: '@tapjs/test/test-built/taprc',
   // Under this name tap leaves its own lines out of the traces that it shows.

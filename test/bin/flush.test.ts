@@ -30,10 +30,10 @@ async function setUp(t: Test) {
     pool,
     buffer,
     env: { DATABASE_URL: databaseUrl, REDIS_URL: await redisUrl(), CACHE_PREFIX: prefix },
-    async view(times: number, quarterMs = 0) {
+    async view(times: number, bucketStartMs = 0) {
       for (let time = 0; time < times; time += 1) {
         visitors += 1
-        await buffer.add({ visitors: [`${visitors}`], postId: String(post?.id), quarterMs, timeMs: 0 })
+        await buffer.add({ visitors: [`${visitors}`], postId: String(post?.id), bucketStartMs, timeMs: 0 })
       }
     },
     /** fillBlog gives the post 999. */

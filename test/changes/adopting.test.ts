@@ -4,14 +4,14 @@ import { Kysely, PostgresDialect } from 'kysely'
 import { Pool, type QueryResultRow } from 'pg'
 import t, { type Test } from 'tap'
 import { changesSince, recordChange } from '../../changes/revision.ts'
-import { checkViews } from '../../db/adopted.ts'
-import { countBatch, quarterOf } from '../../db/count-views.ts'
-import { isAdopted, migrateToLatest, migrateToNothing, type PostIdType, pendingMigrations } from '../../db/migrate.ts'
-import { findPopularPosts } from '../../db/popular-posts.ts'
+import { bucketStart, countBatch } from '../../db/count-views.ts'
+import { checkHostViews } from '../../db/host-views.ts'
+import { isAdopted, migrateToLatest, type PostIdType, pendingMigrations } from '../../db/migrate.ts'
 import { findProblems } from '../../db/problems.ts'
+import { findPopularPosts } from '../../db/ranking.ts'
 import { prune } from '../../db/retention.ts'
 import type { Database } from '../../db/schema.ts'
-import { keepWindow } from '../../db/window-rollups.ts'
+import { materializeWindow } from '../../db/window-rollups.ts'
 import { readConfig } from '../../service/config.ts'
 import { openServiceDatabase } from '../../service/database.ts'
 import { createService } from '../helpers/blog.ts'
@@ -75,7 +75,7 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
     const type = postId === 'bigint' ? [] : ['--post-id', postId]
     const migrate = popularPosts(t, url, ['migrate', '--adopt', ...type])
     t.equal(await migrate.ended(), 0, migrate.stderr())
-    t.equal(migrate.stdout(), 'The tables beside those of your blog are up to date.\n')
+    t.equal(migrate.stdout(), 'The tables of this package are up to date.\n')
     for (const sql of [views, triggers, fill]) await pool.query(sql)
     const ids = new Map(
       (await db.selectFrom('posts').select(['id', 'slug']).execute()).map(({ id, slug }) => [slug, String(id)]),
@@ -110,7 +110,7 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
     await t.test('views are counted for ids of its type', async (t) => {
       const nowMs = Date.now()
       const postIds = [ids.get('one') ?? '', postId === 'uuid' ? uuid(99) : '99']
-      const buckets = postIds.map((id) => ({ postId: id, quarterMs: quarterOf(nowMs), views: 5 }))
+      const buckets = postIds.map((id) => ({ postId: id, bucketStartMs: bucketStart(nowMs), views: 5 }))
       const batch = { id: 'first', timeZone: 'UTC', nowMs, buckets }
       t.equal(await countBatch(db, batch), 'counted')
       t.equal(await countBatch(db, batch), 'before')
@@ -164,7 +164,7 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
       t.match(again.stdout(), /counted before +1 /)
       const creating = importLog('--create-posts')
       t.equal(await creating.ended(), 1)
-      t.match(creating.stderr(), /in which no posts are made: import without --create-posts/)
+      t.match(creating.stderr(), /in which this command creates no posts: import without --create-posts/)
     })
 
     await t.test('the query looks up what belongs to a post by its indexes', async (t) => {
@@ -207,10 +207,14 @@ t.test('a user that only runs the service needs what the document grants, and ca
     t.match(await changesSince(service, revision), { mode: 'soft' })
     const nowMs = Date.now()
     const timeZone = 'UTC'
-    const views = [0, 3, 500].map((days) => ({ postId: 1, quarterMs: quarterOf(nowMs - days * 86_400_000), views: 2 }))
+    const views = [0, 3, 500].map((days) => ({
+      postId: 1,
+      bucketStartMs: bucketStart(nowMs - days * 86_400_000),
+      views: 2,
+    }))
     t.equal(await countBatch(service, { id: 'first', timeZone, nowMs, buckets: views }), 'counted')
     t.equal(await countBatch(service, { id: 'second', timeZone, nowMs, buckets: views }), 'counted')
-    await keepWindow(service, { days: 7, timeZone })
+    await materializeWindow(service, { days: 7, timeZone })
     t.match(await prune(service, { nowMs, timeZone }), { days: 1 })
     const [first] = await findPopularPosts(service, { sort: 'views', days: 7, limit: 1, timeZone })
     t.match(first, { slug: 'one', views: 8 })
@@ -267,7 +271,7 @@ t.test('ids may be text of any kind', async (t) => {
   const ids = [String.raw`a"b\c,(d)`, "it's {1}", '']
   await pool.query('insert into notes select unnest($1::text[])', [ids])
   await pool.query('create view popular_posts.posts as select id from notes')
-  const buckets = ids.map((postId, index) => ({ postId, quarterMs: 0, views: index + 1 }))
+  const buckets = ids.map((postId, index) => ({ postId, bucketStartMs: 0, views: index + 1 }))
   t.equal(await countBatch(db, { id: 'odd', timeZone: 'UTC', nowMs: Date.now(), buckets }), 'counted')
   const counted = await db.selectFrom('post_views_total').select(['post_id', 'views']).orderBy('views').execute()
   t.same(
@@ -286,31 +290,31 @@ t.test('what does not fit is one sentence', async (t) => {
     openServiceDatabase(config, { migrate: { adopt: { postId } } }).then((database) => database.close())
 
   await pool.query('alter schema popular_posts rename to elsewhere')
-  await fails(adopt('bigint'), /^The schema popular_posts of the search_path is not there: make it first/)
+  await fails(adopt('bigint'), /^The schema popular_posts of the search_path does not exist: create it/)
   await pool.query('alter schema elsewhere rename to popular_posts')
   t.equal(await isAdopted(db), false, 'not yet')
   await adopt('uuid')
   t.equal(await isAdopted(db), true)
   t.same(await pendingMigrations(db), [])
   t.same(await migrateToLatest(db), [], 'updates need not say what it is')
-  await fails(adopt('bigint'), /are of posts with ids of type uuid, not bigint: drop the schema/)
+  await fails(adopt('bigint'), /are for post ids of type uuid, not bigint: to start again/)
 
   const service = () => openServiceDatabase(config)
   await fails(service(), /^The views .* do not fit \(relation "posts" does not exist\): see docs\/adopting\.md/)
   await pool.query(views)
   await fails(service(), /^The views .* do not fit \(operator does not exist: .*uuid.*\): ids must be of one type/)
-  t.same(await migrateToNothing(db), [
-    '007-safe-functions',
-    '006-kept-windows',
-    '004-signals',
-    '003-log-imports',
-    '001-view-counters',
-  ])
+  const { rows } = await pool.query('select name from popular_posts.popular_posts_migration order by name')
+  t.same(
+    rows.map(({ name }) => name),
+    ['001-view-counters', '003-log-imports', '004-signals', '006-kept-windows', '007-safe-functions'],
+  )
+  await pool.query('drop schema popular_posts cascade; create schema popular_posts')
   await adopt('bigint')
+  await pool.query(views)
   await pool.query('drop view popular_posts.authors; create view popular_posts.authors as select 1::bigint as id')
   await fails(service(), /^The views .* do not fit \(column authors\.slug does not exist\)/)
   const away = openKysely(t, 'postgres://127.0.0.1:9/nobody')
-  await t.rejects(checkViews(away), { code: 'ECONNREFUSED' }, 'no view is to blame')
+  await t.rejects(checkHostViews(away), { code: 'ECONNREFUSED' }, 'no view is to blame')
   await fails(
     openServiceDatabase(readConfig({}), { migrate: { adopt: { postId: 'bigint' } } }),
     /^The embedded database has no blog to adopt: set DATABASE_URL\.$/,
@@ -318,7 +322,7 @@ t.test('what does not fit is one sentence', async (t) => {
   const { url: ours } = await createTestDatabase(t)
   await fails(
     openServiceDatabase(readConfig({ DATABASE_URL: ours }), { migrate: { adopt: { postId: 'bigint' } } }),
-    /^This schema has the blog tables of this package already/,
+    /^This schema has the blog tables of this package/,
   )
   const { url: nowhere } = await createTestDatabase(t, { migrate: false })
   await fails(
@@ -339,7 +343,7 @@ t.test('the command line knows an adopted blog', async (t) => {
   t.equal(await wrong.ended(), 1)
   t.match(wrong.stderr(), /^error: --post-id needs --adopt$/m)
   t.equal(await demo.ended(), 1)
-  t.equal(demo.stderr(), 'Nothing was changed: the blog in DATABASE_URL has tables of its own.\n')
+  t.equal(demo.stderr(), 'Nothing was changed: the blog in DATABASE_URL has its own tables.\n')
   const [, address] = await service.says(
     /Popular posts of your blog, on (\S+)\n[\s\S]*Data: 0 posts in the PostgreSQL in DATABASE_URL/,
   )

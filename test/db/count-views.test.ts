@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { addViews, countBatch, quarterOf, type ViewBucket } from '../../db/count-views.ts'
-import { findPopularPosts } from '../../db/popular-posts.ts'
+import { addViews, bucketStart, countBatch, type ViewBucket } from '../../db/count-views.ts'
+import { findPopularPosts } from '../../db/ranking.ts'
 import { codeOf } from '../../lib/errors.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
@@ -40,8 +40,8 @@ async function setUp(t: Parameters<typeof createTestDatabase>[0]) {
 t.test('a batch counts once, however often it is sent, also by many at once', async (t) => {
   const { first, second, count, totals } = await setUp(t)
   const buckets = [
-    { postId: second, quarterMs: quarterOf(nowMs), views: 2 },
-    { postId: first, quarterMs: quarterOf(nowMs), views: 1 },
+    { postId: second, bucketStartMs: bucketStart(nowMs), views: 2 },
+    { postId: first, bucketStartMs: bucketStart(nowMs), views: 1 },
   ]
   const counted = await Promise.all(Array.from({ length: 10 }, () => count('batch', buckets)))
   t.equal(counted.filter((how) => how === 'counted').length, 1)
@@ -62,7 +62,7 @@ t.test('while a batch is read no connection is held: the database may end them a
     )
     // What a connection that somebody holds has to say is an event without a listener: the end of this process.
     await new Promise((resolve) => setTimeout(resolve, 100))
-    return [{ postId: first, quarterMs: quarterOf(nowMs), views: 3 }]
+    return [{ postId: first, bucketStartMs: bucketStart(nowMs), views: 3 }]
   }
   t.equal(await countBatch(db, { id: 'batch', timeZone: 'UTC', nowMs, buckets }), 'counted')
   t.equal(await countBatch(db, { id: 'batch', timeZone: 'UTC', nowMs, buckets: [] }), 'before')
@@ -72,12 +72,12 @@ t.test('while a batch is read no connection is held: the database may end them a
 t.test('what was read too long ago is not counted: the ledger may have forgotten the id', async (t) => {
   const { db, first, totals } = await setUp(t)
   const batch = { id: 'batch', timeZone: 'UTC', nowMs }
-  const buckets = [{ postId: first, quarterMs: quarterOf(nowMs), views: 3 }]
+  const buckets = [{ postId: first, bucketStartMs: bucketStart(nowMs), views: 3 }]
   const frozen = async () => {
     await new Promise((resolve) => setTimeout(resolve, 50))
     return buckets
   }
-  t.equal(await countBatch(db, { ...batch, buckets: frozen, patienceSeconds: 0.04 }), 'late')
+  t.equal(await countBatch(db, { ...batch, buckets: frozen, maxReadAgeSeconds: 0.04 }), 'late')
   t.same(await totals(), [])
   t.equal(await countBatch(db, { ...batch, buckets }), 'counted')
   t.same(await totals(), [[first, 3]])
@@ -90,7 +90,7 @@ t.test('batches in any order of posts and hours do not block each other for ever
     Array.from({ length: 40 }, (_none, nth) => {
       const buckets = (nth % 2 === 0 ? posts : posts.toReversed()).map((postId) => ({
         postId,
-        quarterMs: quarterOf(nowMs - (nth % 3) * HOUR_MS),
+        bucketStartMs: bucketStart(nowMs - (nth % 3) * HOUR_MS),
         views: 1,
       }))
       // As an import of a log does.
@@ -109,7 +109,7 @@ t.test('views of posts that do not exist are left out, the others count', async 
   t.equal(
     await count(
       'mixed',
-      [first, 999_999].map((postId) => ({ postId, quarterMs: 0, views: 5 })),
+      [first, 999_999].map((postId) => ({ postId, bucketStartMs: 0, views: 5 })),
     ),
     'counted',
   )
@@ -118,9 +118,9 @@ t.test('views of posts that do not exist are left out, the others count', async 
 
 t.test('views under ids that no post can have are left out and told of, the others count', async (t) => {
   const { db, first, second, totals } = await setUp(t)
-  const quarterMs = quarterOf(nowMs)
+  const bucketStartMs = bucketStart(nowMs)
   const odd = ['x', '', '9'.repeat(30), '1.5', 'a "b\\', randomUUID(), 'NULL']
-  const buckets = [String(first), ...odd, String(second)].map((postId) => ({ postId, quarterMs, views: 2 }))
+  const buckets = [String(first), ...odd, String(second)].map((postId) => ({ postId, bucketStartMs, views: 2 }))
   const told: unknown[] = []
   const batch = {
     id: 'odd',
@@ -141,16 +141,16 @@ t.test('views under ids that no post can have are left out and told of, the othe
 t.test('a counter that can hold no more stays where it is, and the others count', async (t) => {
   const { db, first, second, count, totals } = await setUp(t)
   const most = 9_223_372_036_854_775_807n
-  const quarterMs = quarterOf(nowMs)
-  await count('first', [{ postId: first, quarterMs, views: 1 }])
+  const bucketStartMs = bucketStart(nowMs)
+  await count('first', [{ postId: first, bucketStartMs, views: 1 }])
   for (const table of ['post_views_total', 'post_views_daily', 'post_views_hourly'] as const)
     await db
       .updateTable(table)
       .set({ views: most - 1n })
       .execute()
-  const huge = { quarterMs, views: Number.MAX_SAFE_INTEGER }
+  const huge = { bucketStartMs, views: Number.MAX_SAFE_INTEGER }
   const buckets = [
-    { postId: first, quarterMs, views: 3 },
+    { postId: first, bucketStartMs, views: 3 },
     { postId: second, ...huge },
     ...Array.from({ length: 2_000 }, () => ({ postId: second, ...huge })),
   ]
@@ -172,7 +172,7 @@ t.test('a view belongs to the day of its quarter of an hour, in the time zone of
     const { first, count, days } = await setUp(t)
     await count(
       'b',
-      moments.map((moment) => ({ postId: first, quarterMs: quarterOf(Date.parse(moment)), views: 1 })),
+      moments.map((moment) => ({ postId: first, bucketStartMs: bucketStart(Date.parse(moment)), views: 1 })),
       timeZone,
     )
     t.same(
@@ -190,7 +190,11 @@ t.test('hours are kept for views of the last two days only', async (t) => {
   const { db, first, count } = await setUp(t)
   await count(
     'b',
-    [0, 24, 47, 49, 5000].map((hours) => ({ postId: first, quarterMs: quarterOf(nowMs - hours * HOUR_MS), views: 1 })),
+    [0, 24, 47, 49, 5000].map((hours) => ({
+      postId: first,
+      bucketStartMs: bucketStart(nowMs - hours * HOUR_MS),
+      views: 1,
+    })),
   )
   t.equal((await db.selectFrom('post_views_hourly').selectAll().execute()).length, 3)
 })
@@ -198,12 +202,12 @@ t.test('hours are kept for views of the last two days only', async (t) => {
 t.test('heat follows the decayed views, over any distance in time', async (t) => {
   const { db, first, second, third, count } = await setUp(t)
   await count('old', [
-    { postId: first, quarterMs: 0, views: 1_000_000 },
-    { postId: second, quarterMs: quarterOf(nowMs - 24 * HOUR_MS), views: 10 },
+    { postId: first, bucketStartMs: 0, views: 1_000_000 },
+    { postId: second, bucketStartMs: bucketStart(nowMs - 24 * HOUR_MS), views: 10 },
   ])
   await count('new', [
-    { postId: third, quarterMs: quarterOf(nowMs), views: 6 },
-    { postId: first, quarterMs: quarterOf(nowMs - 48 * HOUR_MS), views: 12 },
+    { postId: third, bucketStartMs: bucketStart(nowMs), views: 6 },
+    { postId: first, bucketStartMs: bucketStart(nowMs - 48 * HOUR_MS), views: 12 },
   ])
   const posts = await findPopularPosts(db, { sort: 'trending', days: 0, limit: 3, nowMs, timeZone: 'UTC' })
   t.same(

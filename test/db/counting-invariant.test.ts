@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { type Kysely, sql } from 'kysely'
 import t from 'tap'
-import { countBatch, quarterOf } from '../../db/count-views.ts'
+import { bucketStart, countBatch } from '../../db/count-views.ts'
 import { importChunk, type LogChunk } from '../../db/log-imports.ts'
 import { prune } from '../../db/retention.ts'
 import type { Database } from '../../db/schema.ts'
@@ -99,7 +99,7 @@ function createSite(db: Kysely<Database>, { timeZone, startMs, log }: History) {
   let nowMs = startMs
   const now = () => ({ nowMs, timeZone })
   const bucketsOf = (views: readonly View[]) =>
-    views.map(({ post, ageMs, views }) => ({ postId: post, quarterMs: quarterOf(nowMs - ageMs), views }))
+    views.map(({ post, ageMs, views }) => ({ postId: post, bucketStartMs: bucketStart(nowMs - ageMs), views }))
 
   async function importLog(): Promise<number> {
     let views = 0
@@ -137,7 +137,7 @@ function createSite(db: Kysely<Database>, { timeZone, startMs, log }: History) {
       for (const [index, { post, timeMs }] of lines.slice(0, linesWritten).entries()) {
         if (!living.has(post) || linesCounted.has(`${index}`)) continue
         linesCounted.add(`${index}`)
-        counted.add({ post, quarterMs: quarterOf(timeMs), views: 1 })
+        counted.add({ post, bucketStartMs: bucketStart(timeMs), views: 1 })
         expected += 1
       }
       assert.equal(

@@ -102,7 +102,7 @@ t.test('a post without a moment is logged, once in a process', async (t) => {
   await servicesOf(app).database?.problems.check()
   await pool.query(`insert into posts (slug, title, url, published_at) values ('d', '', '', '-infinity')`)
   await servicesOf(app).database?.problems.check()
-  const said = 'popular posts: a post is in no list, as its published_at is -infinity: give it a date'
+  const said = 'popular posts: a post is in no list, because its published_at is -infinity: give it a date'
   t.strictSame(
     lines.map(({ level, msg, subject }) => ({ level, msg, subject })),
     [

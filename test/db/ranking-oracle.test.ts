@@ -2,9 +2,9 @@ import fc from 'fast-check'
 import { DateTime } from 'luxon'
 import t from 'tap'
 import { findCategories } from '../../db/categories.ts'
-import { countBatch, quarterOf, type ViewBucket } from '../../db/count-views.ts'
-import { findPopularPosts } from '../../db/popular-posts.ts'
-import { keepWindow } from '../../db/window-rollups.ts'
+import { bucketStart, countBatch, type ViewBucket } from '../../db/count-views.ts'
+import { findPopularPosts } from '../../db/ranking.ts'
+import { materializeWindow } from '../../db/window-rollups.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
 const HOUR_MS = 3_600_000
@@ -158,7 +158,7 @@ t.test('lists are what counting raw views by the calendar gives', async (t) => {
     if (comments.length > 0) await db.insertInto('comments').values(comments).execute()
     const buckets: ViewBucket[] = views.map(({ post, atMs }) => ({
       postId: Number(ids[post]),
-      quarterMs: quarterOf(atMs),
+      bucketStartMs: bucketStart(atMs),
       views: 1,
     }))
     // In two batches, so that counters are inserted and updated.
@@ -166,7 +166,8 @@ t.test('lists are what counting raw views by the calendar gives', async (t) => {
     for (const part of [buckets.slice(0, middle), buckets.slice(middle)]) {
       await countBatch(db, { id: String(Math.random()), timeZone, nowMs, buckets: part })
       // Of the first half, of all, or never: no list may tell.
-      if (part.length % 3 > 0) for (const days of [2, 7, 30, 365]) await keepWindow(db, { days, timeZone, nowMs })
+      if (part.length % 3 > 0)
+        for (const days of [2, 7, 30, 365]) await materializeWindow(db, { days, timeZone, nowMs })
     }
     return ids
   }
@@ -241,7 +242,7 @@ t.test('lists are what counting raw views by the calendar gives', async (t) => {
         const heatOf = (id: number | string) =>
           blog.views
             .filter((view) => ids[view.post] === id)
-            .reduce((sum, { atMs }) => sum + 2 ** ((quarterOf(atMs) - blog.nowMs) / DAY_MS), 0)
+            .reduce((sum, { atMs }) => sum + 2 ** ((bucketStart(atMs) - blog.nowMs) / DAY_MS), 0)
         const heats = trending.map(({ id }) => heatOf(id))
         heats.forEach((heat, index) => {
           const next = heats[index + 1] ?? 0

@@ -1,8 +1,8 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import { DateTime } from 'luxon'
 import t from 'tap'
-import { addViews, countBatch, quarterOf, type ViewBucket } from '../../db/count-views.ts'
-import { findPopularPosts } from '../../db/popular-posts.ts'
+import { addViews, bucketStart, countBatch, type ViewBucket } from '../../db/count-views.ts'
+import { findPopularPosts } from '../../db/ranking.ts'
 import { prune } from '../../db/retention.ts'
 import type { Database } from '../../db/schema.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -36,7 +36,8 @@ async function setUp(t: Parameters<typeof createTestDatabase>[0]) {
 t.test('no window that can be asked for loses a view, in any time zone', async (t) => {
   const { db, postId, count } = await setUp(t)
   const zones = ['UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Kathmandu', 'Pacific/Apia', 'Pacific/Pago_Pago']
-  // The hour that a day lacks or has twice, the last and the first quarter of a day somewhere, the day after a leap day.
+  // The hour that a day lacks or has twice, the last and the first quarter of a day somewhere, the day after a leap
+  // day.
   const moments = ['2026-03-29T01:00:00Z', '2025-11-02T05:59:00Z', '2026-06-15T18:14:59Z', '2025-03-01T00:00:00Z']
   for (const timeZone of zones) {
     for (const moment of moments.map((text) => Date.parse(text))) {
@@ -50,7 +51,7 @@ t.test('no window that can be asked for loses a view, in any time zone', async (
         ...Array.from({ length: 4 * 54 }, (_none, index) => (index * HOUR_MS) / 4),
       ]
       await count(
-        agesMs.map((ageMs, index) => ({ postId, quarterMs: quarterOf(moment - ageMs), views: index + 1 })),
+        agesMs.map((ageMs, index) => ({ postId, bucketStartMs: bucketStart(moment - ageMs), views: index + 1 })),
         // As of six hours ago, when hours were kept that are old now.
         { nowMs: moment - 6 * HOUR_MS, timeZone },
       )
@@ -88,9 +89,12 @@ t.test('what is counted is not pruned at once', async (t) => {
   const { db, postId, count, rows } = await setUp(t)
   for (const minute of [0, 1, 14, 15, 45, 59]) {
     const present = { nowMs: Date.parse('2026-03-29T12:00:00Z') + minute * 60_000, timeZone: 'UTC' }
-    const quarters = Array.from({ length: 4 * 60 }, (_none, index) => quarterOf(present.nowMs) - index * (HOUR_MS / 4))
+    const quarters = Array.from(
+      { length: 4 * 60 },
+      (_none, index) => bucketStart(present.nowMs) - index * (HOUR_MS / 4),
+    )
     await count(
-      quarters.map((quarterMs) => ({ postId, quarterMs, views: 1 })),
+      quarters.map((bucketStartMs) => ({ postId, bucketStartMs, views: 1 })),
       present,
     )
     const hours = await rows('post_views_hourly')
@@ -102,7 +106,7 @@ t.test('what is counted is not pruned at once', async (t) => {
 t.test('a host that allows longer windows keeps days for longer', async (t) => {
   const { db, postId, count, rows } = await setUp(t)
   const ages = [0, 365, 400, 401, 730, 765, 766, 3650]
-  await count(ages.map((days) => ({ postId, quarterMs: quarterOf(nowMs - days * DAY_MS), views: 1 })))
+  await count(ages.map((days) => ({ postId, bucketStartMs: bucketStart(nowMs - days * DAY_MS), views: 1 })))
   t.match(await prune(db, { ...now, maxDays: 730 }), { days: 2 })
   t.equal(await rows('post_views_daily'), 6)
   t.match(await prune(db, { ...now, maxDays: 7 }), { days: 3 }, 'never fewer than 400')
@@ -111,7 +115,7 @@ t.test('a host that allows longer windows keeps days for longer', async (t) => {
 
 t.test('a deleted post keeps its total, and has it again should it be restored', async (t) => {
   const { db, pool, postId, count } = await setUp(t)
-  await count([0, 500].map((days) => ({ postId, quarterMs: quarterOf(nowMs - days * DAY_MS), views: 7 })))
+  await count([0, 500].map((days) => ({ postId, bucketStartMs: bucketStart(nowMs - days * DAY_MS), views: 7 })))
   await db.deleteFrom('posts').execute()
   t.match(await prune(db, now), { days: 1 })
   const list = () => findPopularPosts(db, { ...now, days: 0, sort: 'trending', limit: 50 })
@@ -148,7 +152,7 @@ t.test('a database in which no changes are announced is pruned too', async (t) =
 t.test('a process whose clock is ahead deletes nothing that is not old by the database’s clock', async (t) => {
   const { db, postId, count, rows } = await setUp(t)
   const present = { nowMs: Date.now(), timeZone: 'UTC' }
-  await count([{ postId, quarterMs: quarterOf(present.nowMs), views: 1 }], present)
+  await count([{ postId, bucketStartMs: bucketStart(present.nowMs), views: 1 }], present)
   t.same(await prune(db, { nowMs: Date.parse('2200-01-01T00:00:00Z'), timeZone: 'UTC' }), NOTHING)
   t.equal(await rows('post_views_daily'), 1)
   t.equal(await rows('post_views_hourly'), 1)
@@ -207,7 +211,8 @@ t.test('old rows are found by the primary keys, whatever the statistics', async 
       const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
       t.match(plan, new RegExp(`Tid Scan on ${table}`))
       t.notMatch(plan, /Seq Scan/)
-      // In order, which needs no sort; where one old row is expected, a bitmap and a sort of it cost PostgreSQL the same.
+      // In order, which needs no sort; where one old row is expected, a bitmap and a sort of it cost PostgreSQL the
+      // same.
       const scan = expectsFew
         ? `(Index Scan using|Bitmap Index Scan on) ${table}_pkey`
         : `Index Scan using ${table}_pkey`
@@ -233,7 +238,7 @@ t.test('nobody waits: not for rows that others hold, nor others for ours', async
   await db.transaction().execute(async (trx) => {
     t.match(await prune(trx, now), { days: 20_000 })
     t.match(await prune(db, now), { days: 9_994 }, 'while another process deletes')
-    const buckets = [{ postId, quarterMs: quarterOf(nowMs), views: 1 }]
+    const buckets = [{ postId, bucketStartMs: bucketStart(nowMs), views: 1 }]
     t.equal(await countBatch(db, { ...now, id: 'new', buckets }), 'counted')
   })
   t.equal(await rows('post_views_daily'), 1)
@@ -247,7 +252,7 @@ t.test('many processes prune at once, while views of all times are counted', asy
     insert into post_views_batch select id, '2020-01-01' from generate_series(1, 9000) as id`)
   const buckets = [0, 1, 3, 100, 401, 2279, 2280].map((days) => ({
     postId,
-    quarterMs: quarterOf(nowMs - days * DAY_MS),
+    bucketStartMs: bucketStart(nowMs - days * DAY_MS),
     views: 1,
   }))
   const [pruned] = await Promise.all([

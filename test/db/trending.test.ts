@@ -1,20 +1,20 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { countBatch, quarterOf, type ViewBucket } from '../../db/count-views.ts'
-import { findPopularPosts } from '../../db/popular-posts.ts'
-import { chance } from '../../demo/data/chance.ts'
+import { bucketStart, countBatch, type ViewBucket } from '../../db/count-views.ts'
+import { findPopularPosts } from '../../db/ranking.ts'
+import { seededRandom } from '../../demo/data/seeded-random.ts'
 import { decayedViews, heatOf } from '../helpers/decayed-views.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
 const QUARTER_MS = 15 * 60 * 1000
 const DAY_MS = 24 * 60 * 60 * 1000
 /** All moments of these tests are quarters of an hour: the database knows no finer ones. */
-const nowMs = quarterOf(Date.parse('2026-03-29T12:34:56Z'))
+const nowMs = bucketStart(Date.parse('2026-03-29T12:34:56Z'))
 const nowQuarter = nowMs / QUARTER_MS
 const query = { sort: 'trending', days: 30, limit: 50, nowMs, timeZone: 'UTC' } as const
 /**
- * Heat is a float of about 20,000, so two scores that differ by less than 10^-9 of each other may stand in either order:
- * what a tenth of a millisecond of age makes.
+ * Heat is a float of about 20,000, so two scores that differ by less than 10^-9 of each other may stand in either
+ * order: what a tenth of a millisecond of age makes.
  */
 const TOLERANCE = 1e-9
 
@@ -52,9 +52,9 @@ function batchesOf(posts: readonly Post[], ids: readonly string[]): ViewBucket[]
     history.forEach(({ quarter, views }, nth) => {
       let rest = views
       for (let piece = 0; rest > 0; piece += 1) {
-        const part = piece === 2 ? rest : 1 + Math.floor(chance(seed, nth, piece, 'views') * rest)
-        const batch = batches[Math.floor(chance(seed, nth, piece, 'batch') * batches.length)]
-        batch?.push({ postId: String(ids[index]), quarterMs: quarter * QUARTER_MS, views: part })
+        const part = piece === 2 ? rest : 1 + Math.floor(seededRandom(seed, nth, piece, 'views') * rest)
+        const batch = batches[Math.floor(seededRandom(seed, nth, piece, 'batch') * batches.length)]
+        batch?.push({ postId: String(ids[index]), bucketStartMs: quarter * QUARTER_MS, views: part })
         rest -= part
       }
     })
@@ -160,7 +160,7 @@ t.test('heat is the same in whatever order views arrive', async (t) => {
       orders.flatMap((order, index) => {
         const bucket = order[nth]
         if (bucket === undefined) return []
-        return [{ postId: String(ids[index]), quarterMs: bucket.quarter * QUARTER_MS, views: bucket.views }]
+        return [{ postId: String(ids[index]), bucketStartMs: bucket.quarter * QUARTER_MS, views: bucket.views }]
       }),
     )
   }
@@ -174,8 +174,8 @@ t.test('heat is the same in however many batches views arrive', async (t) => {
   const { fill, count, heats } = await setUp(t)
   const [one = '', many = ''] = await fill([{ publishedAtMs: 0 }, { publishedAtMs: 0 }])
   const views = 300
-  await count([{ postId: one, quarterMs: nowMs, views }])
-  for (let view = 0; view < views; view += 1) await count([{ postId: many, quarterMs: nowMs, views: 1 }])
+  await count([{ postId: one, bucketStartMs: nowMs, views }])
+  for (let view = 0; view < views; view += 1) await count([{ postId: many, bucketStartMs: nowMs, views: 1 }])
   const found = await heats()
   const exact = heatOf(decayedViews([{ quarter: nowQuarter, views }]))
   for (const id of [one, many]) t.ok(Math.abs((found.get(id) ?? 0) - exact) < TOLERANCE, `${found.get(id)}, ${exact}`)
@@ -186,9 +186,9 @@ t.test('equal heat: total views, then publication, then id; posts without a view
   const [unseen, unseenLater, unseenNewer, today, yesterday, older, newer, newerLater] = await fill(
     [9, 9, 8, 5, 6, 7, 5, 5].map((daysAgo) => ({ publishedAtMs: nowMs - daysAgo * DAY_MS })),
   )
-  const viewed = (postId: string | undefined, quarterMs: number, views: number) => ({
+  const viewed = (postId: string | undefined, bucketStartMs: number, views: number) => ({
     postId: postId ?? '',
-    quarterMs,
+    bucketStartMs,
     views,
   })
   await count([
@@ -205,13 +205,13 @@ t.test('a view of a wrong clock does not keep its post first for years', async (
   const [wrong = '', right = ''] = await fill([{ publishedAtMs: 0 }, { publishedAtMs: 0 }])
   const inTenYearsMs = nowMs + 3650 * DAY_MS
   await count([
-    { postId: wrong, quarterMs: inTenYearsMs, views: 1 },
-    { postId: right, quarterMs: nowMs, views: 3 },
+    { postId: wrong, bucketStartMs: inTenYearsMs, views: 1 },
+    { postId: right, bucketStartMs: nowMs, views: 3 },
   ])
   t.same(await trending(), [right, wrong], 'it weighs as much as two views of today')
   const tomorrow = heatOf(decayedViews([{ quarter: nowQuarter + 96, views: 1 }]))
   t.equal((await heats()).get(wrong), tomorrow)
-  await count([{ postId: wrong, quarterMs: inTenYearsMs, views: 1 }])
+  await count([{ postId: wrong, bucketStartMs: inTenYearsMs, views: 1 }])
   t.same(await trending(), [wrong, right])
 })
 

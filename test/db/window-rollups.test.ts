@@ -2,11 +2,11 @@ import fc from 'fast-check'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import { Pool } from 'pg'
 import t from 'tap'
-import { countBatch, quarterOf } from '../../db/count-views.ts'
-import { findPopularPosts } from '../../db/popular-posts.ts'
+import { bucketStart, countBatch } from '../../db/count-views.ts'
+import { findPopularPosts } from '../../db/ranking.ts'
 import { prune } from '../../db/retention.ts'
 import type { Database } from '../../db/schema.ts'
-import { foldTouches, keepWindow, viewsOfDays } from '../../db/window-rollups.ts'
+import { compactDayVersions, materializeWindow, viewsOfDays } from '../../db/window-rollups.ts'
 import { createLoaders } from '../../lists/loaders.ts'
 import { checkOptions } from '../../settings/options.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -30,7 +30,7 @@ async function setUp(t: Parameters<typeof createTestDatabase>[0], posts = 3) {
     batches += 1
     const buckets = views.map(({ post, age, views }) => ({
       postId: ids[post] ?? '',
-      quarterMs: quarterOf(atMs - age * DAY_MS),
+      bucketStartMs: bucketStart(atMs - age * DAY_MS),
       views,
     }))
     return countBatch(db, { id: `batch ${batches}`, timeZone, nowMs: atMs, buckets })
@@ -63,14 +63,14 @@ t.test('a kept sum is found as long as no closed day has changed, and never afte
   }
   await count([0, 1, 2, 3, 7, 8, 29, 30, 31].map((age) => ({ post: age % 3, age, views: 2 ** age })))
   await check('none kept')
-  for (const days of [2, 3, 7, 30]) await keepWindow(db, { days, nowMs, timeZone })
+  for (const days of [2, 3, 7, 30]) await materializeWindow(db, { days, nowMs, timeZone })
   await check('kept')
   t.equal((await sums(db)).length, 4)
   await count([{ post: 0, age: 0, views: 1 }])
   await count([{ post: 1, age: 1, views: 1 }])
   await check('views of today and yesterday')
   const kept = await sums(db)
-  for (const days of [2, 3, 7, 30]) await keepWindow(db, { days, nowMs, timeZone })
+  for (const days of [2, 3, 7, 30]) await materializeWindow(db, { days, nowMs, timeZone })
   t.same(await sums(db), kept, 'nothing is to be done')
 
   await count([{ post: 2, age: 5, views: 1000 }])
@@ -79,12 +79,12 @@ t.test('a kept sum is found as long as no closed day has changed, and never afte
   await check('somebody works on the table')
   await pool.query(`delete from post_views_daily where day = '2026-06-12'`)
   await check('and deletes')
-  for (const days of [2, 3, 7, 30]) await keepWindow(db, { days, nowMs, timeZone })
+  for (const days of [2, 3, 7, 30]) await materializeWindow(db, { days, nowMs, timeZone })
   await check('kept anew')
   t.equal((await sums(db)).length, 4, 'one sum a window')
 
   for (const later of [1, 2, 5, 40]) await check(`${later} days later`, nowMs + later * DAY_MS)
-  for (const days of [7, 30]) await keepWindow(db, { days, nowMs: nowMs + DAY_MS, timeZone })
+  for (const days of [7, 30]) await materializeWindow(db, { days, nowMs: nowMs + DAY_MS, timeZone })
   await check('kept the next day', nowMs + DAY_MS)
   await check('by a process that is a day behind')
 })
@@ -104,7 +104,7 @@ t.test('with a kept sum, no closed day is read', async (t) => {
       .reduce((all, some) => all + some, 0)
   }
   t.equal(await rowsRead(), 31)
-  await keepWindow(db, { days: 30, nowMs, timeZone })
+  await materializeWindow(db, { days: 30, nowMs, timeZone })
   t.equal(await rowsRead(), 2)
 })
 
@@ -122,8 +122,8 @@ t.test('counting, keeping, pruning and reading at once: each list is that of its
       await Promise.all(
         steps.map(async (step) => {
           if (step.do === 'count') await count(step.views)
-          if (step.do === 'keep') await keepWindow(db, { days: step.days, nowMs, timeZone })
-          if (step.do === 'fold') await foldTouches(db, 10)
+          if (step.do === 'keep') await materializeWindow(db, { days: step.days, nowMs, timeZone })
+          if (step.do === 'fold') await compactDayVersions(db, 10)
           if (step.do === 'prune') await prune(db, { nowMs, timeZone })
           if (step.do !== 'read') return
           const { ours, plain } = await listOf(db, step.days)
@@ -142,13 +142,13 @@ t.test('changes are counted in one row a day in the end, and forgotten with thei
   for (let time = 0; time < 5; time += 1) await count([0, 3, 401].map((age) => ({ post: 0, age, views: 1 })))
   const touched = () => db.selectFrom('post_views_touch').selectAll().orderBy('day').execute()
   t.ok((await touched()).length > 3)
-  await keepWindow(db, { days: 7, nowMs, timeZone })
+  await materializeWindow(db, { days: 7, nowMs, timeZone })
   const kept = await sums(db)
   await prune(db, { nowMs, timeZone })
   const days = await touched()
   t.equal(days.length, 2)
   t.match(days, [{ times: '5' }, { times: '5' }])
-  await keepWindow(db, { days: 7, nowMs, timeZone })
+  await materializeWindow(db, { days: 7, nowMs, timeZone })
   t.same(await sums(db), kept, 'the sum still holds')
 })
 
@@ -162,7 +162,7 @@ t.test('tables that are emptied leave no kept sum behind', async (t) => {
   ]) {
     await count([{ post: 1, age: 3, views: 7 }])
     await count([{ post: 1, age: 3, views: 7 }], Date.now())
-    await keepWindow(db, { days: 7, nowMs, timeZone })
+    await materializeWindow(db, { days: 7, nowMs, timeZone })
     t.equal((await source.posts({ sort: 'views', days: 7, limit: 1 })).length, 1)
     await pool.query('begin; truncate post_views_daily; rollback')
     const before = await list(7)

@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import { Kysely, PostgresDialect } from 'kysely'
 import { Pool } from 'pg'
 import t, { type Test } from 'tap'
-import { quarterOf } from '../../db/count-views.ts'
+import { bucketStart } from '../../db/count-views.ts'
 import { migrateToLatest } from '../../db/migrate.ts'
 import type { Database } from '../../db/schema.ts'
 import popularPosts from '../../index.ts'
@@ -53,8 +53,8 @@ let visitors = 0
 /** Views that must be counted, by what they are of. */
 const expected: Counts = new Map()
 
-function expectViews(postId: number, quarterMs: number, views: number): void {
-  for (const key of keysOf(String(postId), quarterMs)) expected.set(key, (expected.get(key) ?? 0) + views)
+function expectViews(postId: number, bucketStartMs: number, views: number): void {
+  for (const key of keysOf(String(postId), bucketStartMs)) expected.set(key, (expected.get(key) ?? 0) + views)
 }
 
 /** New visitors read posts. */
@@ -62,10 +62,10 @@ async function readPosts(app: FastifyInstance, postIds: readonly number[]): Prom
   for (const postId of postIds) {
     visitors += 1
     const request = { method: 'GET', ip: `10.0.${visitors >> 8}.${visitors & 255}`, headers: { 'user-agent': FIREFOX } }
-    const quarterMs = quarterOf(Date.now())
+    const bucketStartMs = bucketStart(Date.now())
     const outcome = await app.postViews.record({ slug: `post-${postId}`, request })
     if (outcome !== 'counted') throw new Error(`expected the view of post ${postId} to be counted, got ${outcome}`)
-    expectViews(postId, quarterMs, 1)
+    expectViews(postId, bucketStartMs, 1)
   }
 }
 
@@ -80,15 +80,15 @@ t.test(
     t.same(await apps[0].postViews.flush().catch(() => 'failed'), 'failed')
     await readPosts(apps[0], allPosts.slice(0, 1_500))
     // As recorded in the quarters of an hour before.
-    const nowMs = quarterOf(Date.now())
+    const nowMs = bucketStart(Date.now())
     for (let quarter = 1; quarter <= QUARTERS; quarter += 1) {
-      const quarterMs = nowMs - quarter * 900_000
+      const bucketStartMs = nowMs - quarter * 900_000
       const pipeline = client.pipeline()
       for (const postId of allPosts) {
         const views = (postId + quarter) % 7
         if (views === 0) continue
-        pipeline.hincrby(`{${PREFIX}}:views:buffer`, `${quarterMs} ${postId}`, views)
-        expectViews(postId, quarterMs, views)
+        pipeline.hincrby(`{${PREFIX}}:views:buffer`, `${bucketStartMs} ${postId}`, views)
+        expectViews(postId, bucketStartMs, views)
       }
       await pipeline.exec()
     }

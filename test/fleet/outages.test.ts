@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'pg'
 import t, { type Test } from 'tap'
-import { type Answer, createVersions, publish, startFleet, total, underLoad } from '../helpers/fleet.ts'
+import { createVersions, type MemberReply, publish, startFleet, total, underLoad } from '../helpers/fleet.ts'
 import { startPostgres } from '../helpers/private-postgres.ts'
 import { type RedisServer, startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/services/until.ts'
@@ -20,7 +20,7 @@ t.teardown(() => redis.stop())
 const members = await startFleet(t, 3, { postgresUrl: postgres.url, redisUrl: redis.url, ttlSeconds: 1 })
 
 const readAll = (path?: string) => Promise.all(members.map((member) => member.read(path)))
-const statusesOf = (answers: readonly Answer[]) => [...new Set(answers.map(({ status }) => status))]
+const statusesOf = (answers: readonly MemberReply[]) => [...new Set(answers.map(({ status }) => status))]
 const areOnRedis = async () => (await Promise.all(members.map((member) => member.stats()))).every((s) => !s.isStoreDown)
 
 async function restartRedis(): Promise<RedisServer> {

@@ -28,7 +28,9 @@ export function logOf(hits: readonly Hit[]): string {
   return hits.map((hit) => `${logLine(hit)}\n`).join('')
 }
 
-/** How many views each post has on each day, as `slug day`, counted from the hits by comparing each with all before it. */
+/**
+ * How many views each post has on each day, as `slug day`, counted from the hits by comparing each with all before it.
+ */
 export function bruteForce(
   hits: readonly Hit[],
   { timeZone = 'UTC', slugs }: { timeZone?: string; slugs?: string[] } = {},

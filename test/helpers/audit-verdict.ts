@@ -1,5 +1,5 @@
 /** What `npm audit --json` has to say, as people want to know it. */
-export interface Verdict {
+interface AuditVerdict {
   /** 0: nothing is known; 1: something is; 2: it could not be asked. */
   exitCode: 0 | 1 | 2
   sentence: string
@@ -11,7 +11,7 @@ interface Report {
 }
 
 /** Judges the output of `npm audit --json`. A registry that cannot say is not one that says no. */
-export function judgeAudit(output: string): Verdict {
+export function judgeAudit(output: string): AuditVerdict {
   const report = parse(output)
   const { vulnerabilities, metadata } = report
   if (vulnerabilities === undefined || metadata === undefined)

@@ -1,13 +1,13 @@
 import type { Kysely } from 'kysely'
 import type { Test } from 'tap'
-import { addViews, quarterOf } from '../../db/count-views.ts'
+import { addViews, bucketStart } from '../../db/count-views.ts'
 import type { Database } from '../../db/schema.ts'
 import { readConfig } from '../../service/config.ts'
 import { buildService } from '../../service/service.ts'
 
 /**
- * A small blog: `post-1` … `post-N`, post 1 the most viewed today. Odd ones are in the category `odd`, all by `ann`, the
- * first three tagged `start`.
+ * A small blog: `post-1` … `post-N`, post 1 the most viewed today. Odd ones are in the category `odd`, all by `ann`,
+ * the first three tagged `start`.
  */
 export async function fillBlog(db: Kysely<Database>, posts: number): Promise<void> {
   const nowMs = Date.now()
@@ -38,7 +38,11 @@ export async function fillBlog(db: Kysely<Database>, posts: number): Promise<voi
     .insertInto('post_tags')
     .values(numbers.slice(0, 3).map((number) => ({ post_id: idOf(number), tag_id: start.id })))
     .execute()
-  const buckets = numbers.map((number) => ({ postId: idOf(number), quarterMs: quarterOf(nowMs), views: 1000 - number }))
+  const buckets = numbers.map((number) => ({
+    postId: idOf(number),
+    bucketStartMs: bucketStart(nowMs),
+    views: 1000 - number,
+  }))
   await addViews(db, {
     timeZone: 'UTC',
     nowMs,

@@ -8,8 +8,8 @@ import { temporaryDirectory } from './temporary-directory.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
- * The arguments of `env` that give a program what a terminal would: without what tap has put into the environment to follow
- * its own processes.
+ * The arguments of `env` that give a program what a terminal would: without what tap has put into the environment to
+ * follow its own processes.
  */
 export function plainEnvironment(more: Record<string, string> = {}): string[] {
   const kept = Object.entries(process.env).filter(([name]) =>
@@ -19,14 +19,14 @@ export function plainEnvironment(more: Record<string, string> = {}): string[] {
 }
 
 /** Runs a program to its end in a plain environment; answers what it wrote. */
-export async function run(cwd: string, file: string, ...args: string[]): Promise<string> {
+export async function runIn(cwd: string, file: string, ...args: string[]): Promise<string> {
   return (await promisify(execFile)('env', [...plainEnvironment(), file, ...args], { cwd })).stdout
 }
 
 /** A copy of the project as it is now, with its packages installed, to build and start things in. */
 export async function checkOut(t: { teardown(end: () => Promise<void>): unknown }): Promise<string> {
   const directory = join(await temporaryDirectory(t), 'project')
-  const files = await run(root, 'git', 'ls-files', '--cached', '--others', '--exclude-standard')
+  const files = await runIn(root, 'git', 'ls-files', '--cached', '--others', '--exclude-standard')
   for (const file of files.trim().split('\n')) {
     await mkdir(dirname(join(directory, file)), { recursive: true })
     await cp(join(root, file), join(directory, file))

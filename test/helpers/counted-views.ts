@@ -9,7 +9,7 @@ const QUARTER_MS = 900_000
 /** Views of one post in one quarter of an hour. */
 interface CountedViews {
   post: string
-  quarterMs: number
+  bucketStartMs: number
   views: number
 }
 
@@ -31,9 +31,9 @@ export function createCountedViews(timeZone: string) {
     counters(nowMs: number): Counters {
       const counters: Counters = { totals: {}, days: {}, hours: {} }
       const firstDay = daysBefore(dayOf(nowMs), 400)
-      for (const { post, quarterMs, views } of all) {
-        const day = dayOf(quarterMs)
-        const hourMs = Math.floor(quarterMs / HOUR_MS) * HOUR_MS
+      for (const { post, bucketStartMs, views } of all) {
+        const day = dayOf(bucketStartMs)
+        const hourMs = Math.floor(bucketStartMs / HOUR_MS) * HOUR_MS
         addTo(counters.totals, post, views)
         if (day >= firstDay) addTo(counters.days, `${day} ${post}`, views)
         if (hourMs >= nowMs - 48 * HOUR_MS) addTo(counters.hours, `${new Date(hourMs).toISOString()} ${post}`, views)
@@ -45,7 +45,7 @@ export function createCountedViews(timeZone: string) {
       const posts = [...new Set(all.map(({ post }) => post))]
       const heats = posts.map((post): [string, number] => {
         const history = all.filter((views) => views.post === post)
-        return [post, heatOf(decayedViews(history.map((one) => ({ ...one, quarter: one.quarterMs / QUARTER_MS }))))]
+        return [post, heatOf(decayedViews(history.map((one) => ({ ...one, quarter: one.bucketStartMs / QUARTER_MS }))))]
       })
       return Object.fromEntries(heats)
     },

@@ -9,7 +9,7 @@ export const ADMIN_TOKEN = 'a token of the fleet'
 /** A second on a machine of one's own; many times that when all tests start processes at once. */
 const BOOT_MS = 60_000
 
-export interface FleetOptions extends PopularPostsOptions {
+interface FleetOptions extends PopularPostsOptions {
   /** Where the members load from: a database with `createVersions`. */
   postgresUrl: string
   /** By how much the clock of each member is wrong. */
@@ -17,7 +17,7 @@ export interface FleetOptions extends PopularPostsOptions {
 }
 
 /** What a member answered. */
-export interface Answer {
+export interface MemberReply {
   /** Who was asked. */
   pid: number
   /** Of HTTP; 0: no answer came, because the process or the connection ended. */
@@ -61,7 +61,7 @@ export async function startMember(t: Teardown, options: FleetOptions, clockShift
   const [url = ''] = await program.says(/http:\S+/, BOOT_MS)
   const isGone = () => child.exitCode !== null || child.signalCode !== null
 
-  async function read(path = '/posts/popular', signal?: AbortSignal): Promise<Answer> {
+  async function read(path = '/posts/popular', signal?: AbortSignal): Promise<MemberReply> {
     const startedAtMs = performance.now()
     const none = { status: 0, version: 0, loadedAtMs: 0, lostRedisAtMs: 0, how: '', retryAfter: null }
     const answer = await fetch(url + path, signal ? { signal } : {}).then(
@@ -133,8 +133,8 @@ export async function underLoad(
   members: readonly Member[],
   { concurrency = 5, pauseMs = 5, paths = ['/posts/popular'] },
   work: () => Promise<unknown>,
-): Promise<Answer[]> {
-  const answers: Answer[] = []
+): Promise<MemberReply[]> {
+  const answers: MemberReply[] = []
   let isOver = false
   const readers = members.flatMap((member) =>
     Array.from({ length: concurrency }, async () => {

@@ -11,8 +11,9 @@ const rowsOf = (length: number, types: readonly string[]): string[][] =>
   length === 0 ? [[]] : rowsOf(length - 1, types).flatMap((row) => types.map((type) => [...row, type]))
 
 /**
- * A role that may do no more than any role in PostgreSQL 13 and 14: create in the schema `public`. For each function and
- * operator that our functions use it has look-alikes there, with other types of arguments, which note that they were called.
+ * A role that may do no more than any role in PostgreSQL 13 and 14: create in the schema `public`. For each function
+ * and operator that our functions use it has look-alikes there, with other types of arguments, which note that they
+ * were called.
  */
 export async function createHostileRole(pool: Pool) {
   const name = `mallory_${randomBytes(6).toString('hex')}`

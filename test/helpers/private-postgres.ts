@@ -3,14 +3,14 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { chooseAccount, handOver, reachableBinaries } from '../../db/embedded/account.ts'
-import { isAlive } from '../../db/embedded/postmaster-pid.ts'
-import { freePort, initPostgres, startPostgres as launch, stopPostgres } from '../../db/embedded/server.ts'
+import { chownTo, detectAccount, executableBinaries } from '../../db/embedded/account.ts'
+import { isProcessAlive } from '../../db/embedded/postmaster-pid.ts'
+import { freePort, initDataFolder, startServer as launch, stopServer } from '../../db/embedded/server.ts'
 import { findPostgres } from './services/find-postgres.ts'
 import { endWithUs, forgetPid, removeWithUs } from './services/reaper.ts'
 import { until } from './services/until.ts'
 
-export interface PrivatePostgresOptions {
+interface PrivatePostgresOptions {
   port?: number
   /** Settings of postgresql.conf, over those of every test server. */
   settings?: Readonly<Record<string, string | number>>
@@ -20,17 +20,19 @@ export type PrivatePostgres = Awaited<ReturnType<typeof startPostgres>>
 
 const SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', jit: 'off' }
 
-/** A PostgreSQL server of the caller's own, to stop, freeze, kill and restart. It ends with this process at the latest. */
+/**
+ * A PostgreSQL server of the caller's own, to stop, freeze, kill and restart. It ends with this process at the latest.
+ */
 export async function startPostgres({ port: wanted, settings = {} }: PrivatePostgresOptions = {}) {
   const { binaries: found, from } = await findPostgres()
-  const account = await chooseAccount()
+  const account = await detectAccount()
   const directory = await mkdtemp(join(tmpdir(), 'popular-posts-pg-'))
   removeWithUs(directory)
   await chmod(directory, 0o755)
-  const binaries = await reachableBinaries(account, found, directory)
-  await handOver(account, directory)
+  const binaries = await executableBinaries(account, found, directory)
+  await chownTo(account, directory)
   const dataDirectory = join(directory, 'data')
-  await initPostgres({ binaries, account, dataDirectory, isDurable: false })
+  await initDataFolder({ binaries, account, dataDirectory, isDurable: false })
   const port = wanted ?? (await freePort())
   let pid = 0
 
@@ -43,7 +45,7 @@ export async function startPostgres({ port: wanted, settings = {} }: PrivatePost
   }
   const end = async () => {
     for (const process of await familyOf(pid)) signal(process, 'SIGCONT')
-    await stopPostgres(dataDirectory)
+    await stopServer(dataDirectory)
     forgetPid(pid)
   }
   await start()
@@ -66,12 +68,14 @@ export async function startPostgres({ port: wanted, settings = {} }: PrivatePost
       await writeFile(join(dataDirectory, 'standby.signal'), '')
       await start()
     },
-    /** Sends a signal to the server and all its processes: SIGSTOP freezes it, SIGCONT wakes it up, SIGKILL crashes it. */
+    /**
+     * Sends a signal to the server and all its processes: SIGSTOP freezes it, SIGCONT wakes it up, SIGKILL crashes it.
+     */
     async kill(name: NodeJS.Signals = 'SIGKILL') {
       const family = await familyOf(pid)
       for (const process of family) signal(process, name)
       if (name === 'SIGSTOP') for (const process of family) endWithUs(process)
-      if (name === 'SIGKILL') await until(() => !family.some(isAlive), 'the processes of PostgreSQL are gone')
+      if (name === 'SIGKILL') await until(() => !family.some(isProcessAlive), 'the processes of PostgreSQL are gone')
     },
     /** Stops it and removes its data. */
     async remove() {
@@ -84,7 +88,7 @@ export async function startPostgres({ port: wanted, settings = {} }: PrivatePost
 /** The server first: a frozen one starts no more processes. Each of PostgreSQL's processes is a group of its own. */
 async function familyOf(pid: number): Promise<number[]> {
   const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => childrenByPs(pid))
-  return [pid, ...children.split(/\s+/).filter(Boolean).map(Number)].filter(isAlive)
+  return [pid, ...children.split(/\s+/).filter(Boolean).map(Number)].filter(isProcessAlive)
 }
 
 async function childrenByPs(pid: number): Promise<string> {
@@ -96,5 +100,5 @@ async function childrenByPs(pid: number): Promise<string> {
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {
-  if (isAlive(pid)) process.kill(pid, name)
+  if (isProcessAlive(pid)) process.kill(pid, name)
 }

@@ -29,11 +29,13 @@ export interface Program {
   stop(): Promise<number | null>
 }
 
-export interface ProgramOptions {
+interface ProgramOptions {
   args?: string[]
   env?: NodeJS.ProcessEnv
   input?: string
-  /** Whether what it runs counts for the coverage (default, if that is measured), which costs each process 0.5 s of CPU. */
+  /**
+   * Whether what it runs counts for the coverage (default, if that is measured), which costs each process 0.5 s of CPU.
+   */
   isCovered?: boolean
 }
 

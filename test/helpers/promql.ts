@@ -1,7 +1,7 @@
 import { parser } from '@prometheus-io/lezer-promql'
 
 /** Values of one metric, as an expression selects them. */
-export interface Selector {
+interface Selector {
   name: string
   /** Over a time, as `rate` wants it. */
   isRange: boolean

@@ -6,8 +6,6 @@ import { until } from './services/until.ts'
 
 const SLOTS = 16_384
 
-export type RedisCluster = Awaited<ReturnType<typeof startRedisCluster>>
-
 /**
  * A Redis Cluster of masters on 127.0.0.1, its slots shared out evenly; ready when this resolves.
  * @param options.certificate makes the nodes speak TLS, on ports of its own; and tell those to whoever comes over TLS.

@@ -1,7 +1,8 @@
 import { connect } from 'node:net'
 
 /**
- * Sends one command to a Redis on 127.0.0.1 on a connection of its own: for setting up and looking in, without a client.
+ * Sends one command to a Redis on 127.0.0.1 on a connection of its own: for setting up and looking in, without a
+ * client.
  * @returns the reply as text: a simple string, a number, or a bulk string; empty for nil.
  */
 export function redisCommand(port: number, ...args: string[]): Promise<string> {

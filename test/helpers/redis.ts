@@ -9,19 +9,21 @@ import { findRedis } from './services/find-redis.ts'
 import { endWithUs, forgetPid, removeWithUs } from './services/reaper.ts'
 import { until } from './services/until.ts'
 
-export interface RedisOptions {
+interface TestRedisOptions {
   /** Default: a free one. Give the port of one that has ended to bring it back. */
   port?: number
   /** Further arguments of redis-server, as in `['--maxmemory', '10mb']`. */
   args?: readonly string[]
-  /** Default: a new one. Give the folder of one that was killed to bring it back as the node of a Cluster that it was. */
+  /**
+   * Default: a new one. Give the folder of one that was killed to bring it back as the node of a Cluster that it was.
+   */
   directory?: string
 }
 
 export type RedisServer = Awaited<ReturnType<typeof startRedis>>
 
 /** A Redis of the caller's own, empty, to stop, freeze and kill. It ends with this process at the latest. */
-export async function startRedis({ port: wanted, args = [], directory: kept }: RedisOptions = {}) {
+export async function startRedis({ port: wanted, args = [], directory: kept }: TestRedisOptions = {}) {
   const { program, env, version, from } = await findRedis()
   const port = wanted ?? (await freePort())
   const directory = kept ?? (await mkdtemp(join(tmpdir(), 'popular-posts-redis-')))

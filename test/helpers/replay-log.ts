@@ -15,8 +15,8 @@ interface ReplayOptions {
 }
 
 /**
- * What import-log would count of a log, sent to a server instead: each request for a post is a `POST /posts/:slug/views` with
- * the line's address, user agent and referer, at the line's moment. All is flushed at the end.
+ * What import-log would count of a log, sent to a server instead: each request for a post is a `POST
+ * /posts/:slug/views` with the line's address, user agent and referer, at the line's moment. All is flushed at the end.
  * @returns the requests that were sent, by the status that they were answered with.
  */
 export async function replayLog(

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Database } from '../../db/schema.ts'
-import { fillDemo } from '../../demo/data/fill.ts'
+import { seedDemo } from '../../demo/data/seed-demo.ts'
 import site, { type SiteOptions } from '../../demo/site/site.ts'
 import { readConfig } from '../../service/config.ts'
 import { buildService } from '../../service/service.ts'
@@ -23,5 +23,5 @@ export async function createSite(t: Teardown, { db, url, isAdopted = false, vari
 
 /** The demo blog in an empty database. */
 export function fillWithDemo(db: Kysely<Database>): Promise<boolean> {
-  return fillDemo(db, { nowMs: Date.now(), timeZone: 'UTC' })
+  return seedDemo(db, { nowMs: Date.now(), timeZone: 'UTC' })
 }

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { checkOut, run } from './checkout.ts'
+import { checkOut, runIn } from './checkout.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
 
 /**
@@ -11,7 +11,7 @@ export async function packPackage(t: { teardown(end: () => Promise<void>): unkno
   const packed = process.env['TEST_TARBALL']
   if (packed !== undefined) return packed
   const directory = await temporaryDirectory(t)
-  await run(await checkOut(t), 'npm', 'pack', '--pack-destination', directory)
+  await runIn(await checkOut(t), 'npm', 'pack', '--pack-destination', directory)
   const name = (await readdir(directory)).find((file) => file.endsWith('.tgz')) ?? ''
   return join(directory, name)
 }

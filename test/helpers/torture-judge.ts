@@ -1,4 +1,4 @@
-import type { Answer } from './fleet.ts'
+import type { MemberReply } from './fleet.ts'
 
 /** From its first moment to its last; not over while `untilMs` is infinite. */
 interface Span {
@@ -6,7 +6,7 @@ interface Span {
   untilMs: number
 }
 
-export interface Reading extends Answer {
+interface JudgedRead extends MemberReply {
   slot: number
   path: string
   /** The newest version whose invalidation was confirmed before the read began. */
@@ -23,10 +23,11 @@ const COOL_DOWN_MS = 5_000 + SLACK_MS
 /**
  * Decides what a member may answer, from when the servers were away.
  *
- * 1. A read that began after an invalidation was confirmed shows at least that version. Only while Redis is out of reach,
- *    or was too slow for the member, and shortly after, an older one may be answered: for one second after it was loaded.
- * 2. A read fails only where there was nothing to serve: PostgreSQL is away or was a cool-down ago, and the list is not in
- *    a Redis that can be reached.
+ * 1. A read that began after an invalidation was confirmed shows at least that version. Only while Redis is out of
+ *    reach, or was too slow for the member, and shortly after, an older one may be answered: for one second after it
+ *    was loaded.
+ * 2. A read fails only where there was nothing to serve: PostgreSQL is away or was a cool-down ago, and the list is not
+ *    in a Redis that can be reached.
  * 3. A connection breaks only where the process was killed.
  */
 export function createJudge() {
@@ -44,11 +45,11 @@ export function createJudge() {
   const touches = (spans: Span[], fromMs: number, untilMs: number) =>
     spans.some((span) => span.fromMs <= untilMs && span.untilMs >= fromMs)
 
-  function violate(what: string, reading: Reading): void {
+  function violate(what: string, reading: JudgedRead): void {
     violations.push(`${what}: ${JSON.stringify(reading)}`)
   }
 
-  function judge(reading: Reading): void {
+  function judge(reading: JudgedRead): void {
     const { status, version, startedAtMs, durationMs, slot, path, how, loadedAtMs, lostRedisAtMs } = reading
     const endedAtMs = startedAtMs + durationMs
     counts.reads += 1

@@ -2,7 +2,7 @@ import { startRedis } from './redis.ts'
 import { startRedisCluster } from './redis-cluster.ts'
 
 /** A Redis, of one node or several, to kill and to freeze; one node at a time. */
-export interface TorturedRedis {
+interface TorturedRedis {
   /** What a member takes as `redisUrl`. */
   url: string
   kill(): Promise<void>
@@ -29,8 +29,8 @@ export async function singleRedis(): Promise<TorturedRedis> {
 }
 
 /**
- * A Cluster of three masters. The keys of a prefix are in one slot, so one node holds all of them, and every second fault
- * is its; but two seconds after any node is gone the others refuse all commands, because slots are missing.
+ * A Cluster of three masters. The keys of a prefix are in one slot, so one node holds all of them, and every second
+ * fault is its; but two seconds after any node is gone the others refuse all commands, because slots are missing.
  * @param random from 0 to 1
  */
 export async function redisCluster(random: () => number, prefix: string): Promise<TorturedRedis> {

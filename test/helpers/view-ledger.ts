@@ -9,7 +9,8 @@ const KINDS = ['total', 'day', 'hour']
 const HOUR_MS = 3_600_000
 
 /**
- * Every view that a Redis takes into a buffer of views, as MONITOR tells it: the servers are not asked. Days are of UTC.
+ * Every view that a Redis takes into a buffer of views, as MONITOR tells it: the servers are not asked. Days are of
+ * UTC.
  */
 export async function watchTakenViews(url: string) {
   const client = new Redis(url)
@@ -32,9 +33,9 @@ export async function watchTakenViews(url: string) {
     if (command.toUpperCase() === 'EVALSHA') follow(client, args)
     if (command.toUpperCase() === 'ECHO') heard = args[0] ?? ''
     if (command.toUpperCase() !== 'HINCRBY') return
-    const [quarterMs, post] = args[1]?.split(' ') ?? []
+    const [bucketStartMs, post] = args[1]?.split(' ') ?? []
     views += 1
-    for (const key of keysOf(String(post), Number(quarterMs))) add(key)
+    for (const key of keysOf(String(post), Number(bucketStartMs))) add(key)
   })
 
   /** How many visitors Redis remembers: one for each view it took, while none is forgotten. */
@@ -82,8 +83,8 @@ export async function watchTakenViews(url: string) {
 }
 
 /** What the views of a post in a quarter of an hour are of. */
-export function keysOf(post: string, quarterMs: number): string[] {
-  const hour = new Date(Math.floor(quarterMs / HOUR_MS) * HOUR_MS).toISOString()
+export function keysOf(post: string, bucketStartMs: number): string[] {
+  const hour = new Date(Math.floor(bucketStartMs / HOUR_MS) * HOUR_MS).toISOString()
   return [`total ${post}`, `day ${hour.slice(0, 10)} ${post}`, `hour ${hour.slice(0, 13)} ${post}`]
 }
 

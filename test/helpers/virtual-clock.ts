@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../../lib/clock.ts'
 
-export interface VirtualClock extends Clock {
+interface VirtualClock extends Clock {
   /** Moves time on, running what is due at its own moment, in order, with everything it sets off. */
   advance(ms: number): Promise<void>
 }

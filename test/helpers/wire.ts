@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { Teardown } from './program.ts'
 
 /** How connections break: with a goodbye, with a reset, or without a word, as behind a firewall that forgets. */
-export type Break = 'closed' | 'reset' | 'half-open'
+type CutKind = 'closed' | 'reset' | 'half-open'
 
 /** A way to a server on 127.0.0.1 that can break; it ends with the test. */
 export async function layWire(t: Teardown, port: number) {
@@ -34,7 +34,7 @@ export async function layWire(t: Teardown, port: number) {
     /** How many connections there are now. */
     connections: () => pairs.size,
     /** Breaks all connections that there are. New ones work. */
-    cut(how: Break): void {
+    cut(how: CutKind): void {
       for (const [near, far] of pairs) {
         if (how === 'closed') near.end()
         if (how === 'reset') near.resetAndDestroy()

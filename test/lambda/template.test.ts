@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { run } from '../helpers/checkout.ts'
+import { runIn } from '../helpers/checkout.ts'
 import { packageService } from '../helpers/lambda/artifact.ts'
 import { findErrors } from '../helpers/lambda/template.ts'
 
@@ -36,7 +36,7 @@ t.test('packaged again it is the same, byte for byte', async (t) => {
     )
   }
   const first = await read()
-  await run(directory, 'npm', 'run', 'package')
+  await runIn(directory, 'npm', 'run', 'package')
   t.match([...first.keys()], [/template-create/, /template-update/, 'popular-posts.zip', /state/])
   t.same(await read(), first)
   const hash = createHash('sha256')
@@ -56,7 +56,7 @@ t.test('AWS would take the template, with either of its switches', async (t) => 
     alarmTopicArn: 'arn:aws:sns:eu-central-1:000000000000:alarms',
   }
   const options = Object.entries(parameters).flatMap(([name, value]) => ['--param', `${name}=${value}`])
-  await run(directory, osls, 'package', ...options)
+  await runIn(directory, osls, 'package', ...options)
   t.same(findErrors(template), [])
 })
 
@@ -77,7 +77,7 @@ t.test('a fault in the template is found', async (t) => {
     const good = await readFile(join(directory, file), 'utf8')
     t.ok(good.includes(from))
     await writeFile(join(directory, file), good.replace(from, to))
-    const refusal = await run(directory, osls, 'package').then(
+    const refusal = await runIn(directory, osls, 'package').then(
       () => '',
       (error: { stdout: string; stderr: string }) => error.stdout + error.stderr,
     )

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { createService, fillBlog } from '../helpers/blog.ts'
-import { run } from '../helpers/checkout.ts'
+import { runIn } from '../helpers/checkout.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { temporaryDirectory } from '../helpers/temporary-directory.ts'
 
@@ -51,7 +51,7 @@ t.test('a client made from the document is checked by the compiler, and works', 
   const address = await app.listen({ port: 0, host: '127.0.0.1' })
   const directory = await temporaryDirectory(t)
   const node = (...args: string[]) =>
-    run(directory, process.execPath, ...args).catch(
+    runIn(directory, process.execPath, ...args).catch(
       (error: { stdout: string; stderr: string }) => error.stdout + error.stderr,
     )
   await symlink(join(root, 'node_modules'), join(directory, 'node_modules'))

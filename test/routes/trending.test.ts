@@ -1,5 +1,5 @@
 import t from 'tap'
-import { addViews, quarterOf } from '../../db/count-views.ts'
+import { addViews, bucketStart } from '../../db/count-views.ts'
 import type { PopularPost } from '../../index.ts'
 import { createService, fillBlog } from '../helpers/blog.ts'
 import { decayedViews } from '../helpers/decayed-views.ts'
@@ -14,7 +14,7 @@ t.test('GET /posts/popular?sort=trending', async (t) => {
   await db.deleteFrom('post_views_daily').execute()
   await db.deleteFrom('post_views_total').execute()
   const nowMs = Date.now()
-  const nowQuarter = quarterOf(nowMs) / QUARTER_MS
+  const nowQuarter = bucketStart(nowMs) / QUARTER_MS
   const posts = await db.selectFrom('posts').select(['id', 'slug']).orderBy('published_at', 'desc').execute()
   // Half-lives of one to nine days: what was popular last week against what a few read today. The last five: nothing.
   const viewed = posts.slice(0, 25).map(({ id, slug }, index) => ({
@@ -28,7 +28,7 @@ t.test('GET /posts/popular?sort=trending', async (t) => {
   }))
   const count = (views: readonly { id: string; history: readonly { quarter: number; views: number }[] }[]) => {
     const buckets = views.flatMap(({ id, history }) =>
-      history.map(({ quarter, views }) => ({ postId: id, quarterMs: quarter * QUARTER_MS, views })),
+      history.map(({ quarter, views }) => ({ postId: id, bucketStartMs: quarter * QUARTER_MS, views })),
     )
     return db.transaction().execute((trx) => addViews(trx, { timeZone: 'UTC', nowMs, buckets }))
   }

@@ -5,17 +5,17 @@ import { chmod, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { checkOut, plainEnvironment, run } from '../helpers/checkout.ts'
+import { checkOut, plainEnvironment, runIn } from '../helpers/checkout.ts'
 
 const checkout = await checkOut(t)
 const command = join(checkout, 'dist/bin/popular-posts.js')
-const build = () => run(checkout, process.execPath, 'scripts/build.js')
+const build = () => runIn(checkout, process.execPath, 'scripts/build.js')
 const { version } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as { version: string }
 
 await build()
 
 t.test('the command runs under both of its names after every build', async (t) => {
-  const npx = (name: string) => run(checkout, 'npx', '--offline', name, '--version')
+  const npx = (name: string) => runIn(checkout, 'npx', '--offline', name, '--version')
   t.equal(await npx('popular-posts'), `${version}\n`)
   await build()
   t.equal(await npx('popular-posts'), `${version}\n`, 'after the second build')

@@ -19,7 +19,7 @@ t.test('a real log takes the place of the demo, while the service runs and after
   t.equal((await getPosts(service.address)).length, 10)
   const importing = command(t, ['import-log', log, '--post', '/blog/', '--create-posts'], env)
   t.equal(await importing.ended(), 0, importing.stderr())
-  t.match(importing.stderr(), 'The demo blog (63 posts) makes room for yours.')
+  t.match(importing.stderr(), 'The demo blog (63 posts) was removed.')
   await until(
     async () => (await slugs(service.address)).join() === 'first 2,second 1',
     'the service shows the imported blog',

@@ -19,7 +19,7 @@ t.test('what keeps the service from starting is one sentence', async (t) => {
   await failsWith(
     t,
     runProgram(t, 'server.ts', { env: { ...env, PORT: String(port) } }),
-    new RegExp(`^Port ${port} on 127\\.0\\.0\\.1 is taken`),
+    new RegExp(`^Port ${port} on 127\\.0\\.0\\.1 is in use`),
   )
   await failsWith(
     t,
@@ -58,7 +58,7 @@ t.test('an embedded database that holds something else is left alone', async (t)
   await failsWith(
     t,
     runProgram(t, 'server.ts', { env }),
-    /needs: posts \(42P07\): rename that, or move the folder in DATA_DIR away/,
+    /needs: posts \(42P07\): rename those tables, or move the folder in DATA_DIR away/,
   )
   await close()
 })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { StartupError } from '../../lib/errors.ts'
 import { ConfigError } from '../../service/config.ts'
-import { run } from '../../service/run.ts'
+import { runMain } from '../../service/run.ts'
 
 t.test('a program that fails ends with code 1: in a sentence where it helps, else in full', async (t) => {
   const written = t.capture(process.stderr, 'write', () => true)
@@ -10,7 +10,7 @@ t.test('a program that fails ends with code 1: in a sentence where it helps, els
   })
   const failWith = async (problem: unknown) => {
     process.exitCode = 0
-    await run(() => Promise.reject(problem))
+    await runMain(() => Promise.reject(problem))
     t.equal(process.exitCode, 1)
     return String(written().at(-1)?.args[0])
   }
@@ -20,6 +20,6 @@ t.test('a program that fails ends with code 1: in a sentence where it helps, els
   t.equal(await failWith('a string'), 'a string\n')
 
   process.exitCode = 0
-  await run(async () => {})
+  await runMain(async () => {})
   t.equal(process.exitCode, 0)
 })

@@ -45,7 +45,7 @@ t.test('on a real server: tables by command, no demo unless asked for', async (t
     /"req":\{"method":"GET","url":"\/nowhere"\},"statusCode":404,"durationMs":[\d.]+,"msg":"request completed"/,
   )
   t.notMatch(service.stdout(), /remoteAddress|postgres:\/\//, 'no client is named, no secret told')
-  for (const said of ['The demo blog is in.\n', /^Nothing was changed/]) {
+  for (const said of ['The demo blog was added.\n', /^Nothing was changed/]) {
     const demo = command(t, ['demo'], env)
     t.equal(await demo.ended(), 0, demo.stderr())
     t.match(demo.stdout(), said)

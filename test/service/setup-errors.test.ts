@@ -99,14 +99,23 @@ t.test('no server, a server that keeps silent, and other servers', async (t) => 
   const web = await portOf(t, createHttpServer())
   t.match(await failure(t, at(web)), /^PostgreSQL ended the connection: check that what DATABASE_URL names is/)
   const mysql = await socketThat(t, (socket) => socket.write('J\0\0\0\x0a8.0.36\0'.padEnd(78, '\0')))
-  t.match(await failure(t, at(mysql)), /^What answers at the address in DATABASE_URL is no PostgreSQL server/)
-  t.match(await failure(t, at(web, '?sslmode=require')), /^What answers at the address .* is no PostgreSQL server/)
+  t.match(
+    await failure(t, at(mysql)),
+    /^The program that answers at the address in DATABASE_URL is no PostgreSQL server/,
+  )
+  t.match(
+    await failure(t, at(web, '?sslmode=require')),
+    /^The program that answers at the address .* is no PostgreSQL server/,
+  )
   const silent = await socketThat(t, (socket) => socket.resume())
   t.match(await failure(t, at(silent)), /^The server in DATABASE_URL does not answer: check its host and port/)
   const other = await socketThat(t, (socket) =>
     socket.once('data', () => socket.write('R\0\0\0\x0e\0\0\0\x0aOTHER\0'.padEnd(15, '\0'))),
   )
-  t.match(await failure(t, at(other)), /^The server in DATABASE_URL wants a way to sign in that is not known here/)
+  t.match(
+    await failure(t, at(other)),
+    /^The server in DATABASE_URL requires an authentication method that the driver lacks/,
+  )
 })
 
 t.test('what this machine cannot produce has a sentence, too', async (t) => {
@@ -132,7 +141,7 @@ t.test('what PostgreSQL and poolers answer to a connection', async (t) => {
       'unsupported startup parameter in options: search_path',
       /add search_path to its ignore_startup_parameters/,
     ],
-    ['0A000', 'RDS Proxy currently doesn’t support command-line options.', /does not support what is needed/],
+    ['0A000', 'RDS Proxy currently doesn’t support command-line options.', /lacks a feature that this package needs/],
     ['57P03', 'the database system is starting up', /is starting up, stopping or recovering \(57P03\): try again/],
     ['57P01', 'terminating connection due to administrator command', /ended the connection \(57P01\)/],
     ['57P02', 'terminating connection because of crash of another server process', /ended the connection \(57P02\)/],
@@ -144,7 +153,7 @@ t.test('what PostgreSQL and poolers answer to a connection', async (t) => {
   ] as const)
     t.match(await failure(t, at(await refusing(t, code, message))), sentence, code)
   for (const message of ['no such user: ann_the_user', 'login failed: no password for user "ann_the_user"'])
-    t.match(await failure(t, at(await refusing(t, '08P01', message))), /add what its log names to/)
+    t.match(await failure(t, at(await refusing(t, '08P01', message))), /add the object that its log names to/)
 })
 
 t.test('the user, the password, the database and its limits', async (t) => {
@@ -172,15 +181,18 @@ t.test('the user, the password, the database and its limits', async (t) => {
       await failure(t, as(user, 'hunter2-wrong')),
       /^The server does not accept the user or the password .* \(28P01\)/,
     )
-  t.match(await failure(t, as(USER, '')), /^The server in DATABASE_URL wants a password, and the URL has none: add it/)
+  t.match(
+    await failure(t, as(USER, '')),
+    /^The server in DATABASE_URL requires a password, and the URL has none: add it/,
+  )
   for (const user of ['md5_user', 'plain_user']) t.match(await failure(t, as(user, '')), /or the URL has no password/)
-  t.match(await failure(t, as('nowhere_user', SECRET)), /does not let its user in \(28000\): .* pg_hba\.conf/)
+  t.match(await failure(t, as('nowhere_user', SECRET)), /rejects its user \(28000\): .* pg_hba\.conf/)
   t.match(await failure(t, withDatabase(server.url, 'no_such')), /^The database that .* does not exist \(3D000\)/)
 
   await admin.query('create database closed allow_connections false')
   t.match(await failure(t, withDatabase(server.url, 'closed')), /takes no connections \(55000\)/)
   await admin.query(`alter role ${USER} connection limit 0`)
-  t.match(await failure(t, as(USER, SECRET)), /takes no more connections \(53300\)/)
+  t.match(await failure(t, as(USER, SECRET)), /accepts no more connections \(53300\)/)
   await admin.query(`alter role ${USER} connection limit -1`)
 
   t.match(await failure(t, as(USER, SECRET), {}), /has no right to schema public \(42501\)/)
@@ -190,7 +202,7 @@ t.test('the user, the password, the database and its limits', async (t) => {
 
   t.match(await failure(t, as('postgres', '', '?options=-cno_such=1')), /does not accept no_such \(42704\)/)
   t.match(await failure(t, as('postgres', '', '?options=-cDateStyle=odd')), /does not accept datestyle \(22023\)/i)
-  t.match(await failure(t, as('postgres', '', '?sslmode=require')), /has no TLS, which the URL asks for/)
+  t.match(await failure(t, as('postgres', '', '?sslmode=require')), /has no TLS, which the URL requires/)
   await admin.end()
 
   await server.restartAsStandby()
@@ -244,7 +256,7 @@ t.test('names that another program has taken: the service and the command name t
     const { pool, url } = await createTestDatabase(t, { migrate: false })
     await pool.query(taken)
     for (const said of [await failure(t, url), await failure(t, url, {})]) {
-      t.match(said, `Another program has taken names in the schema that this package needs: ${names} (42P07): `)
+      t.match(said, `Tables of another program have names in the schema that this package needs: ${names} (42P07): `)
       t.match(said, TODO)
     }
     const { rows } = await pool.query("select from pg_class where relname = 'post_views_total'")
@@ -347,7 +359,7 @@ t.test('a server that is too old', async (t) => {
   for (const migrate of [undefined, {}])
     t.match(
       await failure(t, `${url}?options=-csearch_path%3Dold,pg_catalog`, migrate),
-      /^PostgreSQL 13 or newer is needed, and the server is 12/,
+      /^Expected PostgreSQL 13 or newer, got 12/,
     )
 })
 

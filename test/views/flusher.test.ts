@@ -46,7 +46,7 @@ function setUp() {
     async view(times = 1) {
       for (let index = 0; index < times; index += 1) {
         visitors += 1
-        await buffer.add({ visitors: [String(visitors)], postId: '1', quarterMs: 0, timeMs: 0 })
+        await buffer.add({ visitors: [String(visitors)], postId: '1', bucketStartMs: 0, timeMs: 0 })
       }
     },
   }
@@ -226,7 +226,7 @@ t.test(
     const { buffer, count, nonce, total } = setUp()
     const posts = 4 * MAX_BATCH_COUNTS + 1
     for (let post = 0; post < posts; post += 1)
-      await buffer.add({ visitors: [`ann ${post}`], postId: String(post), quarterMs: 0, timeMs: 0 })
+      await buffer.add({ visitors: [`ann ${post}`], postId: String(post), bucketStartMs: 0, timeMs: 0 })
     const rests: number[] = []
     const seen: boolean[] = []
     const options = { buffer, count, nonce }
@@ -253,7 +253,7 @@ t.test('a running flush ends after its present batch at the end of the process',
   const { buffer, count, nonce } = setUp()
   const add = async (from: number) => {
     for (let post = from; post < from + 3 * MAX_BATCH_COUNTS; post += 1)
-      await buffer.add({ visitors: [`ann ${post}`], postId: String(post), quarterMs: 0, timeMs: 0 })
+      await buffer.add({ visitors: [`ann ${post}`], postId: String(post), bucketStartMs: 0, timeMs: 0 })
   }
   await add(0)
   const flusher = createFlusher({ buffer, count, nonce, rest: async () => flusher.end() })
@@ -268,7 +268,7 @@ t.test('a waiting brief flush becomes a whole one for a caller that needs that',
   const both = [flush({ isBrief: true }), flush()]
   t.equal(both[0], both[1])
   for (let post = 0; post <= MAX_BATCH_COUNTS; post += 1)
-    await buffer.add({ visitors: [`ann ${post}`], postId: String(post), quarterMs: 0, timeMs: 0 })
+    await buffer.add({ visitors: [`ann ${post}`], postId: String(post), bucketStartMs: 0, timeMs: 0 })
   await first
   t.match(await both[0], { waiting: 0 })
 })

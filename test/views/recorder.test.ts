@@ -15,7 +15,7 @@ function setUp(change: (buffer: ViewBuffer) => ViewBuffer = (buffer) => buffer) 
     buffer: change(memory),
     dedupSeconds: 900,
     now: () => nowMs,
-    quarterOf: (timeMs) => Math.floor(timeMs / 900_000) * 900_000,
+    bucketStart: (timeMs) => Math.floor(timeMs / 900_000) * 900_000,
   })
   return {
     memory,

@@ -25,11 +25,13 @@ const add = (buffer: ViewBuffer, visitor: string, postId = '1', quarter = 0) =>
   buffer.add({
     visitors: [`${visitor} ${postId}`],
     postId,
-    quarterMs: NOW_MS + quarter * QUARTER_MS,
+    bucketStartMs: NOW_MS + quarter * QUARTER_MS,
     timeMs: NOW_MS,
   })
 const sorted = async (buffer: ViewBuffer, id: string) =>
-  (await buffer.read(id)).sort((a, b) => `${a.postId} ${a.quarterMs}`.localeCompare(`${b.postId} ${b.quarterMs}`))
+  (await buffer.read(id)).sort((a, b) =>
+    `${a.postId} ${a.bucketStartMs}`.localeCompare(`${b.postId} ${b.bucketStartMs}`),
+  )
 
 /** A view of each of so many posts. */
 const addMany = (buffer: ViewBuffer, visitor: string, posts: number) =>
@@ -44,8 +46,8 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
     t.equal(await add(buffer, 'bob'), true)
     t.same(await buffer.take('first'), { ids: ['first'], aside: [], left: 0 })
     t.same(await sorted(buffer, 'first'), [
-      { postId: '1', quarterMs: NOW_MS, views: 2 },
-      { postId: '2', quarterMs: NOW_MS, views: 1 },
+      { postId: '1', bucketStartMs: NOW_MS, views: 2 },
+      { postId: '2', bucketStartMs: NOW_MS, views: 1 },
     ])
     t.equal(await add(buffer, 'ann'), false, 'also when the views have been taken')
   })
@@ -58,7 +60,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
 
   t.test(`${name}: a visitor with another pseudonym that is remembered is a repeat`, async (t) => {
     const buffer = createBuffer()
-    const view = { postId: '1', quarterMs: NOW_MS, timeMs: NOW_MS }
+    const view = { postId: '1', bucketStartMs: NOW_MS, timeMs: NOW_MS }
     await buffer.add({ ...view, visitors: ['yesterday'] })
     t.equal(await buffer.add({ ...view, visitors: ['today', 'yesterday'] }), false)
     t.equal(await buffer.add({ ...view, visitors: ['today', 'another'] }), true)
@@ -73,11 +75,11 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
     await buffer.take('batch')
     t.same(await sorted(buffer, 'batch'), [
       ...[
-        { postId: 'a b', quarterMs: NOW_MS, views: 1 },
-        { postId: 'ü\n1', quarterMs: NOW_MS, views: 1 },
-        { postId: uuid, quarterMs: NOW_MS - QUARTER_MS, views: 1 },
-        { postId: uuid, quarterMs: NOW_MS, views: 1 },
-      ].sort((a, b) => `${a.postId} ${a.quarterMs}`.localeCompare(`${b.postId} ${b.quarterMs}`)),
+        { postId: 'a b', bucketStartMs: NOW_MS, views: 1 },
+        { postId: 'ü\n1', bucketStartMs: NOW_MS, views: 1 },
+        { postId: uuid, bucketStartMs: NOW_MS - QUARTER_MS, views: 1 },
+        { postId: uuid, bucketStartMs: NOW_MS, views: 1 },
+      ].sort((a, b) => `${a.postId} ${a.bucketStartMs}`.localeCompare(`${b.postId} ${b.bucketStartMs}`)),
     ])
   })
 
@@ -188,7 +190,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
 t.test('memory: a visitor counts again after dedupSeconds, and the oldest visitors are removed first', async (t) => {
   const buffer = createMemoryViewBuffer({ dedupSeconds: 900, maxVisitors: 3 })
   const at = (visitor: string, seconds: number) =>
-    buffer.add({ visitors: [visitor], postId: '1', quarterMs: NOW_MS, timeMs: NOW_MS + seconds * 1000 })
+    buffer.add({ visitors: [visitor], postId: '1', bucketStartMs: NOW_MS, timeMs: NOW_MS + seconds * 1000 })
   t.equal(await at('ann', 0), true)
   t.equal(await at('ann', 899), false)
   t.equal(await at('ann', -899), false, 'clocks may go back')
@@ -285,7 +287,7 @@ t.test('Redis: counts that another program has written are left out, and reporte
   }
   await client.hset(`{${prefix}}:views:buffer`, { ...strange, ...numbers })
   await buffer.take('batch')
-  t.same(await buffer.read('batch'), [{ postId: '1', quarterMs: NOW_MS, views: 1 }])
+  t.same(await buffer.read('batch'), [{ postId: '1', bucketStartMs: NOW_MS, views: 1 }])
   t.same(told, [12])
 })
 

@@ -73,7 +73,7 @@ t.test('a file is imported, and the summary says what became of it', async (t) =
     stderr: '',
     closed: 1,
     stdout: `lines read      3
-views counted   3   2 new posts were made
+views counted   3   2 new posts were created
 counted before  0
 bots            0
 repeats         0
@@ -85,7 +85,7 @@ The most viewed posts of this import:
   A (a)  2
   B (b)  1
 
-Links to the new posts lead to pages of the service. To link to the blog, import again with --base-url, such as
+The new posts link to pages of the service. To link them to the blog, import again with --base-url, such as
 --base-url https://blog.example: no view is counted twice.
 ${NEXT}`,
   })
@@ -93,7 +93,7 @@ ${NEXT}`,
   t.match(second.stdout, /views counted {3}0\ncounted before {2}3 {3}by an earlier import of this log\n/)
   t.match(second.stdout, /\n\nThis log was imported before: nothing was counted twice\.\nTry next, /)
   const linked = await run([file, ...POST, '--create-posts', '--base-url', 'https://blog.example'], { db })
-  t.match(linked.stdout, /views counted {3}0 {3}2 posts link to the blog now\n/)
+  t.match(linked.stdout, /views counted {3}0 {3}2 posts now link to the blog\n/)
   t.match(linked.stdout, `nothing was counted twice.\n${NEXT}`)
   t.match(await db.selectFrom('posts').select('url').orderBy('slug').execute(), [
     { url: 'https://blog.example/blog/a' },
@@ -112,17 +112,14 @@ t.test('standard input is read when no file is named, or -', async (t) => {
 t.test('what to do about unknown slugs is said', async (t) => {
   const { db } = await createTestDatabase(t)
   const withPattern = await run(POST, { db, stdin: LOG })
-  t.match(withPattern.stdout, /unknown {9}3 {3}their slugs are no posts/)
-  t.match(withPattern.stdout, 'Add --create-posts to make posts of the slugs of 3 unknown views.')
+  t.match(withPattern.stdout, /unknown {9}3 {3}there are no posts with their slugs/)
+  t.match(withPattern.stdout, 'Add --create-posts to create posts for the slugs of 3 unknown views.')
   t.match(
     (await run([], { db, stdin: LOG })).stdout,
-    /Say where the posts are with --post, such as --post \/blog\/, .*--create-posts\./,
+    /Name the paths of posts with --post, such as --post \/blog\/, .*--create-posts\./,
   )
   const elsewhere = await run(['--post', '/posts/', '--create-posts'], { db, stdin: LOG })
-  t.match(
-    elsewhere.stdout,
-    'No reader asked for a path that is a post by --post: compare --post with the paths in the log.\n',
-  )
+  t.match(elsewhere.stdout, 'No request matches --post: compare --post with the paths in the log.\n')
   t.notMatch(elsewhere.stdout, /Try next|--base-url/)
   const impossible = logOf([{ second: 0, target: '/blog/%00' }])
   t.notMatch((await run([...POST, '--create-posts'], { db, stdin: impossible })).stdout, 'Add --create-posts')
@@ -131,12 +128,12 @@ t.test('what to do about unknown slugs is said', async (t) => {
 t.test('odd logs are explained', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a')
-  t.match((await run([], { db, stdin: '{}\n[]\n' })).stdout, /No line is a log line\. Expected the combined log format/)
+  t.match((await run([], { db, stdin: '{}\n[]\n' })).stdout, /No line has the expected format: the combined log format/)
   t.match((await run([], { db, stdin: '' })).stdout, /^lines read {6}0\n/)
   const common = logLine({ second: 0, target: '/blog/a' }).replace(/ "-" ".*"$/, '\n')
   t.match(
     (await run([], { db, stdin: common })).stdout,
-    /bots {12}0 {3}1 line names no user agent: bots cannot be recognised\n/,
+    /bots {12}0 {3}1 line has no user agent: bots cannot be recognised\n/,
   )
 })
 
@@ -180,7 +177,7 @@ t.test('a log that cannot be read to its end: what was read is counted and said,
   await addPosts(db, 'a', 'b')
   const { code, stdout, stderr, closed } = await run([], { db, stdin: gzipSync(LOG).subarray(0, -4) })
   t.match(stdout, /views counted {3}3\n/)
-  t.match(stderr, /^error: The gzip data cannot be read to its end: .* What was read until then has been counted\.\n$/)
+  t.match(stderr, /^error: The gzip data cannot be read to its end: .* The lines before that were counted\.\n$/)
   t.strictSame({ code, closed }, { code: 1, closed: 1 })
 })
 

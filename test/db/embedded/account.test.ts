@@ -1,7 +1,7 @@
 import { chmod, cp, mkdir, readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { checkReach, chooseAccount, commandAs, handOver, reachableBinaries } from '../../../db/embedded/account.ts'
+import { checkAccess, chownTo, commandAs, detectAccount, executableBinaries } from '../../../db/embedded/account.ts'
 import { describeBinaries, findEmbeddedPostgres } from '../../../db/embedded/binaries.ts'
 import { StartupError } from '../../../lib/errors.ts'
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
@@ -10,11 +10,11 @@ const isRoot = process.getuid?.() === 0
 const asRoot = { skip: !isRoot && 'needs root' }
 
 t.test('only root has to become somebody else', async (t) => {
-  t.equal(await chooseAccount(1000), 'self')
-  t.equal(await chooseAccount(undefined), process.getuid?.() === 0 ? await chooseAccount(0) : 'self')
-  t.equal(await chooseAccount(0, 'true'), 'namespace')
-  t.equal(await chooseAccount(0, 'false'), 'nobody', 'namespaces are not allowed')
-  t.equal(await chooseAccount(0, '/nowhere/unshare'), 'nobody', 'a system without namespaces')
+  t.equal(await detectAccount(1000), 'self')
+  t.equal(await detectAccount(undefined), process.getuid?.() === 0 ? await detectAccount(0) : 'self')
+  t.equal(await detectAccount(0, 'true'), 'namespace')
+  t.equal(await detectAccount(0, 'false'), 'nobody', 'namespaces are not allowed')
+  t.equal(await detectAccount(0, '/nowhere/unshare'), 'nobody', 'a system without namespaces')
 })
 
 t.test('programs run under the account, and see no variable of ours that PostgreSQL would heed', (t) => {
@@ -41,22 +41,22 @@ t.test('a folder goes to the account with all that is in it', asRoot, async (t) 
     ['self', 65534],
     ['namespace', 0],
   ] as const) {
-    await handOver(account, directory)
+    await chownTo(account, directory)
     t.equal((await stat(join(directory, 'inside'))).uid, owner, account)
   }
 })
 
 t.test('only root can hand over a folder', { skip: isRoot && 'is root' }, async (t) => {
-  await t.rejects(handOver('nobody', await temporaryDirectory(t)), /Operation not permitted/)
+  await t.rejects(chownTo('nobody', await temporaryDirectory(t)), /Operation not permitted/)
 })
 
 t.test('a folder that the account cannot enter is one sentence that says what to do', async (t) => {
-  await checkReach('self', '/nowhere')
-  await checkReach('nobody', '/somewhere', async () => true)
+  await checkAccess('self', '/nowhere')
+  await checkAccess('nobody', '/somewhere', async () => true)
   await t.rejects(
-    checkReach('nobody', '/nowhere'),
+    checkAccess('nobody', '/nowhere'),
     new StartupError(
-      'PostgreSQL does not run as root, and other users may not enter /nowhere: start as the user who owns it, set DATA_DIR to a folder that everybody may enter, or set DATABASE_URL to a PostgreSQL server',
+      'PostgreSQL does not run as root, and other users may not enter /nowhere: start as the user who owns it, set DATA_DIR to a folder that every user may enter, or set DATABASE_URL to a PostgreSQL server',
     ),
   )
 })
@@ -72,18 +72,18 @@ t.test('binaries that the account cannot execute are copied, once', async (t) =>
       () => true,
       () => false,
     )
-  t.equal(await reachableBinaries('self', found, directory), found)
-  t.equal(await reachableBinaries('nobody', found, directory, async () => true), found)
+  t.equal(await executableBinaries('self', found, directory), found)
+  t.equal(await executableBinaries('nobody', found, directory, async () => true), found)
 
-  const copies = await Promise.all([1, 2].map(() => reachableBinaries('nobody', found, directory, canRun)))
-  copies.push(await reachableBinaries('nobody', found, directory, canRun))
+  const copies = await Promise.all([1, 2].map(() => executableBinaries('nobody', found, directory, canRun)))
+  copies.push(await executableBinaries('nobody', found, directory, canRun))
   const copy = join(directory, `postgresql-${found.version}`)
   for (const { postgres } of copies) t.equal(postgres, join(copy, 'bin', 'postgres'))
   t.same(await readdir(directory), [`postgresql-${found.version}`])
   t.same(await readdir(join(copy, 'lib')), await readdir(join(hidden, 'lib')))
 
   const gone = { ...found, version: '0', postgres: '/nowhere/bin/postgres' }
-  await t.rejects(reachableBinaries('nobody', gone, directory, canRun), {
+  await t.rejects(executableBinaries('nobody', gone, directory, canRun), {
     name: 'StartupError',
     message: /^cannot copy PostgreSQL to .*postgresql-0: ENOENT/,
   })
@@ -97,6 +97,6 @@ t.test('the copy is for everybody, where the original is for root alone', asRoot
   await cp(dirname(dirname(found.postgres)), hidden, { recursive: true, verbatimSymlinks: true })
   await chmod(hidden, 0o700)
   const binaries = { ...found, postgres: join(hidden, 'bin', 'postgres'), initdb: join(hidden, 'bin', 'initdb') }
-  const { postgres } = await reachableBinaries('nobody', binaries, directory)
+  const { postgres } = await executableBinaries('nobody', binaries, directory)
   t.equal(dirname(dirname(postgres)), join(directory, `postgresql-${found.version}`))
 })

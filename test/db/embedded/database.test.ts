@@ -2,7 +2,7 @@ import { cp, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { isAlive, readPostmaster } from '../../../db/embedded/postmaster-pid.ts'
+import { isProcessAlive, readPostmaster } from '../../../db/embedded/postmaster-pid.ts'
 import { dataOf, open, pidOf, query } from '../../helpers/embedded.ts'
 import { until } from '../../helpers/services/until.ts'
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
@@ -50,7 +50,7 @@ t.test('the server ends with the last one who uses it, in whichever order they l
   const third = await open(t, directory)
   t.equal(pidOf(directory), pid)
   await Promise.all([second.close(), third.close(), third.close()])
-  t.equal(isAlive(pid), false)
+  t.equal(isProcessAlive(pid), false)
 })
 
 t.test('of many who start at once one makes the database, and all use one server', async (t) => {
@@ -113,7 +113,7 @@ t.test('who was cut off leaves in order all the same', async (t) => {
     `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'popular-posts presence'`,
   )
   await database.close()
-  t.equal(isAlive(pid), false)
+  t.equal(isProcessAlive(pid), false)
 })
 
 t.test('a pid file from before a reboot does not block, whoever has the pid and the port now', async (t) => {

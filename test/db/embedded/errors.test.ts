@@ -4,7 +4,7 @@ import t from 'tap'
 import { findEmbeddedPostgres } from '../../../db/embedded/binaries.ts'
 import { explain } from '../../../db/embedded/cluster.ts'
 import { openEmbeddedDatabase } from '../../../db/embedded/database.ts'
-import { isAlive } from '../../../db/embedded/postmaster-pid.ts'
+import { isProcessAlive } from '../../../db/embedded/postmaster-pid.ts'
 import { StartupError } from '../../../lib/errors.ts'
 import { dataOf, open, pidOf, query } from '../../helpers/embedded.ts'
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
@@ -14,11 +14,11 @@ t.test('a frozen server is neither joined nor replaced: the error names its proc
   const database = await open(t, directory)
   const pid = pidOf(directory)
   process.kill(pid, 'SIGSTOP')
-  t.teardown(() => isAlive(pid) && process.kill(pid, 'SIGCONT'))
+  t.teardown(() => isProcessAlive(pid) && process.kill(pid, 'SIGCONT'))
   await t.rejects(
-    openEmbeddedDatabase({ directory, patienceMs: 100 }),
+    openEmbeddedDatabase({ directory, timeoutMs: 100 }),
     new StartupError(
-      `PostgreSQL (process ${pid}) holds ${dataOf(directory)} and does not answer (timeout expired): wait, or end that process, and start again`,
+      `PostgreSQL (process ${pid}) holds ${dataOf(directory)} and does not answer (timeout expired): wait, or stop that process, and start again`,
     ),
   )
   process.kill(pid, 'SIGCONT')
@@ -31,7 +31,7 @@ t.test('a password that is not that of the database is one sentence', async (t) 
   const file = join(directory, 'postgres', 'password')
   const password = await readFile(file, 'utf8')
   await writeFile(file, 'another')
-  await t.rejects(openEmbeddedDatabase({ directory, patienceMs: 0 }), {
+  await t.rejects(openEmbeddedDatabase({ directory, timeoutMs: 0 }), {
     name: 'StartupError',
     message: /^PostgreSQL \(process \d+\) holds .* and does not answer \(password authentication failed for user/,
   })

@@ -4,9 +4,9 @@ import { chmod, chown, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { chooseAccount } from '../../../db/embedded/account.ts'
+import { detectAccount } from '../../../db/embedded/account.ts'
 import { openEmbeddedDatabase } from '../../../db/embedded/database.ts'
-import { isAlive, readPostmaster } from '../../../db/embedded/postmaster-pid.ts'
+import { isProcessAlive, readPostmaster } from '../../../db/embedded/postmaster-pid.ts'
 import { StartupError } from '../../../lib/errors.ts'
 import { dataOf, open, pidOf, query } from '../../helpers/embedded.ts'
 import { LOADER } from '../../helpers/program.ts'
@@ -32,15 +32,15 @@ t.test('processes share a server; the one that a kill -9 leaves alone is joined 
   t.match(second.output, { created: false, connectionString: first.output.connectionString })
   second.child.stdin.end()
   t.equal(await second.exitCode, 0)
-  t.equal(isAlive(pid), true, 'the first one is still there')
+  t.equal(isProcessAlive(pid), true, 'the first one is still there')
   first.child.kill('SIGKILL')
   await first.exitCode
-  t.equal(isAlive(pid), true, 'nobody could stop it')
+  t.equal(isProcessAlive(pid), true, 'nobody could stop it')
 
   const third = await open(t, directory)
   t.equal(pidOf(directory), pid)
   await third.close()
-  t.equal(isAlive(pid), false)
+  t.equal(isProcessAlive(pid), false)
 })
 
 t.test('processes that start in the same moment do not clash', async (t) => {
@@ -84,7 +84,7 @@ t.test('a normal user runs it as himself; a folder that he may not write to is o
 
 t.test('root without namespaces runs it as nobody, and root with them takes over the data', asRoot, async (t) => {
   const directory = await temporaryDirectory(t)
-  const accounts = ['nobody', await chooseAccount(), 'nobody'] as const
+  const accounts = ['nobody', await detectAccount(), 'nobody'] as const
   for (const account of accounts) {
     const database = await open(t, directory, { account })
     t.equal((await stat(dataOf(directory))).uid, account === 'nobody' ? 65534 : 0)
@@ -100,7 +100,7 @@ t.test('root is told what to do where nobody may enter', asRoot, async (t) => {
   await t.rejects(
     openEmbeddedDatabase({ directory: below, account: 'nobody' }),
     new StartupError(
-      `PostgreSQL does not run as root, and other users may not enter ${below}: start as the user who owns it, set DATA_DIR to a folder that everybody may enter, or set DATABASE_URL to a PostgreSQL server`,
+      `PostgreSQL does not run as root, and other users may not enter ${below}: start as the user who owns it, set DATA_DIR to a folder that every user may enter, or set DATABASE_URL to a PostgreSQL server`,
     ),
   )
 })

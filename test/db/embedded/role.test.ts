@@ -3,16 +3,13 @@ import { join } from 'node:path'
 import { Client } from 'pg'
 import t, { type Test } from 'tap'
 import { openCluster } from '../../../db/embedded/cluster.ts'
-import { isAlive, readPostmaster } from '../../../db/embedded/postmaster-pid.ts'
+import { isProcessAlive, readPostmaster } from '../../../db/embedded/postmaster-pid.ts'
 import { makeRole, ROLE } from '../../../db/embedded/role.ts'
-import { startPostgres, stopPostgres } from '../../../db/embedded/server.ts'
-import { migrateToLatest, pendingMigrations } from '../../../db/migrate.ts'
-import { openDatabase } from '../../../db/open-database.ts'
+import { startServer, stopServer } from '../../../db/embedded/server.ts'
 import { dataOf, open, pidOf, query } from '../../helpers/embedded.ts'
 import { runProgram } from '../../helpers/program.ts'
 import { startService } from '../../helpers/service.ts'
 import { endWithUs } from '../../helpers/services/reaper.ts'
-import { fillWithDemo } from '../../helpers/site.ts'
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
 
 /** Each way to a file, a program or more rights that SQL has. `$file` is a file of the one who runs the server. */
@@ -85,61 +82,12 @@ t.test('no SQL reads or writes a file, runs a program or gets more rights, and n
   if (process.getuid?.() === 0) await refusesEachWay(t, database.connectionString, '/etc/shadow')
 })
 
-t.test('a folder of an older version, in which all was the superuser’s, goes on working', async (t) => {
-  const directory = await temporaryDirectory(t)
-  const cluster = await openCluster({ directory })
-  const server = await startPostgres(cluster)
-  endWithUs(server.pid)
-  const url = `postgres://postgres:${cluster.password}@127.0.0.1:${server.port}/postgres`
-  const old = openDatabase(url, () => undefined)
-  await migrateToLatest(old)
-  await fillWithDemo(old)
-  await old.destroy()
-  const client = await connect(url)
-  await client.query(`
-    create schema "My own"; create table "My own"."Table" (id serial, kind int) partition by list (kind);
-    create table "My own".part partition of "My own"."Table" default; create sequence alone;
-    create view seen as select 1; create materialized view kept as select 1; create type mood as enum ('good');
-    create type pair as (a int, b int); create domain slug as text; create type span as range (subtype = int);
-    create function f(int default 1) returns int language sql as 'select 1'; create procedure p() language sql as '';
-    create extension if not exists plpgsql`)
-  await client.query(`do $$ begin create extension pgcrypto; exception when others then null; end $$`)
-  await client.end()
-
-  const [first, second] = await Promise.all([open(t, directory), open(t, directory)])
-  t.equal(first.created, false)
-  t.equal(second.connectionString, first.connectionString)
-  const owned = `
-    select string_agg(name, ', ' order by name) from (
-      select relname as name, relowner as owner, relnamespace as schema, oid from pg_class where relkind <> 'i'
-      union all select proname, proowner, pronamespace, oid from pg_proc
-      union all select typname, typowner, typnamespace, oid from pg_type
-      union all select nspname, nspowner, oid, oid from pg_namespace
-    ) as object where owner = 'postgres'::regrole and schema::regnamespace::text !~ '^(pg_|information_schema)'
-      and not exists (select from pg_depend where deptype in ('e', 'i') and objid = object.oid and objsubid = 0)`
-  t.equal(await query(first, owned), 'null', 'the superuser owns nothing')
-  t.equal(await query(first, 'select count(*) > 50 from posts'), 'true')
-  const db = openDatabase(first.connectionString, () => undefined)
-  t.same(await pendingMigrations(db), [])
-  await db.insertInto('posts').values({ slug: 'new', title: 'New', url: '/new' }).execute()
-  t.equal(Number((await db.deleteFrom('posts').executeTakeFirst()).numDeletedRows) > 50, true)
-  await db.schema.alterTable('posts').addColumn('more', 'text').execute()
-  await db.destroy()
-  for (const name of ['table "My own"."Table"', 'type mood', 'type pair', 'type span', 'function f', 'view seen'])
-    await query(first, `drop ${name}`)
-  await t.rejects(connect(url), { code: '28000' })
-  await Promise.all([first.close(), second.close()])
-
-  const again = await open(t, directory)
-  t.equal(await query(again, 'select current_user'), ROLE)
-})
-
 t.test('the role is made in the server of the folder, and in no other', async (t) => {
   const directory = await temporaryDirectory(t)
   const cluster = await openCluster({ directory })
-  const { port, pid } = await startPostgres(cluster)
+  const { port, pid } = await startServer(cluster)
   endWithUs(pid)
-  t.teardown(() => stopPostgres(cluster.dataDirectory))
+  t.teardown(() => stopServer(cluster.dataDirectory))
   await makeRole({ port, password: cluster.password, dataDirectory: '/elsewhere' })
   const client = await connect(`postgres://postgres:${cluster.password}@127.0.0.1:${port}/postgres`)
   t.equal((await client.query('select from pg_roles where rolname = $1', [ROLE])).rowCount, 0)
@@ -173,5 +121,5 @@ t.test('the service, the demo and an import connect as that role only', async (t
   t.same([...users], [ROLE])
   await client.end()
   await service.stop()
-  t.equal(isAlive(pid), false)
+  t.equal(isProcessAlive(pid), false)
 })

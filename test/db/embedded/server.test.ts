@@ -2,20 +2,20 @@ import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { chooseAccount, handOver } from '../../../db/embedded/account.ts'
+import { chownTo, detectAccount } from '../../../db/embedded/account.ts'
 import { findEmbeddedPostgres, type PostgresBinaries } from '../../../db/embedded/binaries.ts'
-import { isAlive, readPostmaster, removeStale } from '../../../db/embedded/postmaster-pid.ts'
-import { freePort, initPostgres, startPostgres, stopPostgres } from '../../../db/embedded/server.ts'
+import { isProcessAlive, readPostmaster, removeStale } from '../../../db/embedded/postmaster-pid.ts'
+import { freePort, initDataFolder, startServer, stopServer } from '../../../db/embedded/server.ts'
 import { codeOf, messageOf } from '../../../lib/errors.ts'
 import { endWithUs } from '../../helpers/services/reaper.ts'
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
 
 async function initialized(t: Test) {
   const directory = await temporaryDirectory(t)
-  const [binaries, account] = [await findEmbeddedPostgres(), await chooseAccount()]
-  await handOver(account, directory)
+  const [binaries, account] = [await findEmbeddedPostgres(), await detectAccount()]
+  await chownTo(account, directory)
   const dataDirectory = join(directory, 'data')
-  await initPostgres({ binaries, account, dataDirectory, isDurable: false })
+  await initDataFolder({ binaries, account, dataDirectory, isDurable: false })
   return { binaries, account, dataDirectory, logFile: join(directory, 'postgres.log') }
 }
 
@@ -37,20 +37,20 @@ async function scripted(t: Test, script: string): Promise<PostgresBinaries> {
 t.test('a server starts, runs with its settings, and stops', async (t) => {
   const options = await initialized(t)
   t.equal(readPostmaster(options.dataDirectory), undefined)
-  const { pid, port } = await startPostgres({ ...options, settings: { max_connections: 7 } })
+  const { pid, port } = await startServer({ ...options, settings: { max_connections: 7 } })
   endWithUs(pid)
   t.match(readPostmaster(options.dataDirectory), { pid, port, isReady: true })
-  t.equal(isAlive(pid), true)
-  await stopPostgres(options.dataDirectory)
-  t.equal(isAlive(pid), false)
+  t.equal(isProcessAlive(pid), true)
+  await stopServer(options.dataDirectory)
+  t.equal(isProcessAlive(pid), false)
   t.equal(readPostmaster(options.dataDirectory), undefined)
-  await stopPostgres(options.dataDirectory)
+  await stopServer(options.dataDirectory)
 })
 
 t.test('a port that is taken is an error when it was asked for', async (t) => {
   const options = await initialized(t)
   const port = await listenOn(t)
-  await t.rejects(startPostgres({ ...options, port }), {
+  await t.rejects(startServer({ ...options, port }), {
     name: 'StartupError',
     message: /could not create any TCP\/IP sockets$/,
   })
@@ -65,7 +65,7 @@ t.test('a port that is taken between looking and starting is looked for again, t
     t,
     `touch ${count}/$$; echo 'FATAL:  could not create any TCP/IP sockets' >&2; exit 1`,
   )
-  await t.rejects(startPostgres({ ...options, binaries }), { message: /could not create any TCP\/IP sockets$/ })
+  await t.rejects(startServer({ ...options, binaries }), { message: /could not create any TCP\/IP sockets$/ })
   t.equal((await readdir(count)).length, 3)
 })
 
@@ -76,12 +76,12 @@ t.test('a server that ends without a word, or cannot be run, is told with what i
     [await scripted(t, 'kill -9 $$'), /: it ended with SIGKILL$/],
     [await scripted(t, 'echo some last words'), /: some last words$/],
   ] as const
-  for (const [binaries, message] of cases) await t.rejects(startPostgres({ ...options, binaries }), { message })
+  for (const [binaries, message] of cases) await t.rejects(startServer({ ...options, binaries }), { message })
   const nowhere = { ...options.binaries, postgres: '/nowhere/postgres', initdb: '/nowhere/initdb' }
-  await t.rejects(startPostgres({ ...options, account: 'self', binaries: nowhere }), {
+  await t.rejects(startServer({ ...options, account: 'self', binaries: nowhere }), {
     message: /: spawn \/nowhere\/postgres ENOENT$/,
   })
-  await t.rejects(initPostgres({ ...options, account: 'self', binaries: nowhere }), {
+  await t.rejects(initDataFolder({ ...options, account: 'self', binaries: nowhere }), {
     message: /^cannot make a database in .*: spawn \/nowhere\/initdb ENOENT$/,
   })
 })
@@ -89,16 +89,16 @@ t.test('a server that ends without a word, or cannot be run, is told with what i
 t.test('a server that does not become ready in time is killed', async (t) => {
   const options = await initialized(t)
   const binaries = await scripted(t, 'exec sleep 60')
-  await t.rejects(startPostgres({ ...options, binaries, timeoutMs: 50 }), { message: /: not ready after 50 ms$/ })
+  await t.rejects(startServer({ ...options, binaries, timeoutMs: 50 }), { message: /: not ready after 50 ms$/ })
 })
 
 t.test('a server that does not stop in time is killed, and recovers', async (t) => {
   const options = await initialized(t)
-  const first = await startPostgres(options)
+  const first = await startServer(options)
   endWithUs(first.pid)
   process.kill(first.pid, 'SIGSTOP')
-  await stopPostgres(options.dataDirectory, { timeoutMs: 50 })
-  t.equal(isAlive(first.pid), false)
+  await stopServer(options.dataDirectory, { timeoutMs: 50 })
+  t.equal(isProcessAlive(first.pid), false)
 })
 
 t.test('a pid file is removed only if it is still the same', async (t) => {
@@ -124,7 +124,7 @@ t.test(
   'a process of another user is alive too',
   { skip: process.getuid?.() === 0 ? 'root may signal all' : false },
   (t) => {
-    t.equal(isAlive(1), true)
+    t.equal(isProcessAlive(1), true)
     t.end()
   },
 )

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import { test } from 'tap'
 import { demoAuthors, demoCategories, demoTags } from '../../../demo/data/content.ts'
-import { fillDemo } from '../../../demo/data/fill.ts'
+import { seedDemo } from '../../../demo/data/seed-demo.ts'
 import { demoPosts } from '../../../demo/data/posts.ts'
 import type { Database } from '../../../db/schema.ts'
 import { createTestDatabase } from '../../helpers/postgres.ts'
@@ -17,7 +17,7 @@ async function numberOf(db: Kysely<Database>, query: ReturnType<typeof sql>): Pr
 
 test('what is in the demo', async (t) => {
   const { db } = await createTestDatabase(t)
-  await fillDemo(db, now)
+  await seedDemo(db, now)
   const sixty = sql`select count(*) from posts where ${liveOnly}`
   for (const [what, query, expected] of [
     ['live posts', sixty, 60],
@@ -67,7 +67,7 @@ test('what is in the demo', async (t) => {
 
 test('a long tail: ten posts have about two thirds of all views, and a fresh one hardly any', async (t) => {
   const { db } = await createTestDatabase(t)
-  await fillDemo(db, now)
+  await seedDemo(db, now)
   const share = await numberOf(
     db,
     sql`
@@ -81,7 +81,7 @@ test('a long tail: ten posts have about two thirds of all views, and a fresh one
 
 test('the lists of 30 days, of all time and of what is trending differ', async (t) => {
   const { db } = await createTestDatabase(t)
-  await fillDemo(db, now)
+  await seedDemo(db, now)
   const top = async (score: ReturnType<typeof sql>) => {
     const list = sql<{ slug: string }>`
       select slug from posts join post_views_total as t on t.post_id = posts.id order by (${score}) desc limit 10`

@@ -1,14 +1,14 @@
 import { test } from 'tap'
-import { quarterOf } from '../../../db/count-views.ts'
-import { createCalendar, isLive, publishedAtMs } from '../../../demo/data/calendar.ts'
-import { chance, pick, sample } from '../../../demo/data/chance.ts'
+import { bucketStart } from '../../../db/count-views.ts'
+import { createCalendar, isPublished, publishedAtMs } from '../../../demo/data/calendar.ts'
+import { seededRandom, pick, sample } from '../../../demo/data/seeded-random.ts'
 import { demoComments } from '../../../demo/data/comments.ts'
 import { demoPosts } from '../../../demo/data/posts.ts'
 import { demoViews } from '../../../demo/data/views.ts'
 
 const HOUR_MS = 60 * 60 * 1000
 const DAY_MS = 24 * HOUR_MS
-const live = demoPosts.filter(isLive)
+const live = demoPosts.filter(isPublished)
 
 /** Moments and places at which a day, an hour or a clock is at an edge. */
 const moments = [
@@ -37,15 +37,15 @@ for (const moment of moments) {
     for (const post of live) {
       const buckets = demoViews(post, calendar)
       const bad = buckets.filter(
-        ({ quarterMs, views }) =>
-          quarterMs !== quarterOf(quarterMs) ||
-          quarterMs < publishedAtMs(post, calendar) ||
-          quarterMs >= moment.nowMs ||
+        ({ bucketStartMs, views }) =>
+          bucketStartMs !== bucketStart(bucketStartMs) ||
+          bucketStartMs < publishedAtMs(post, calendar) ||
+          bucketStartMs >= moment.nowMs ||
           !Number.isInteger(views) ||
           views < 1,
       )
       t.same(bad, [], post.slug)
-      t.equal(new Set(buckets.map(({ quarterMs }) => quarterMs)).size, buckets.length, `${post.slug}: no bucket twice`)
+      t.equal(new Set(buckets.map(({ bucketStartMs }) => bucketStartMs)).size, buckets.length, `${post.slug}: no bucket twice`)
       t.ok(viewsOf(buckets) > 0, `${post.slug} has views`)
     }
   })
@@ -63,7 +63,7 @@ for (const moment of moments) {
 
   test(`the lists at ${moment.name} have different winners`, async (t) => {
     const calendar = createCalendar(moment)
-    const winner = (score: (bucket: { quarterMs: number; views: number }) => number) =>
+    const winner = (score: (bucket: { bucketStartMs: number; views: number }) => number) =>
       live
         .map((post) => ({ slug: post.slug, score: demoViews(post, calendar).reduce((sum, b) => sum + score(b), 0) }))
         .reduce((best, one) => (one.score > best.score ? one : best)).slug
@@ -73,11 +73,11 @@ for (const moment of moments) {
       'sandwich-geometry',
     )
     t.equal(
-      winner(({ quarterMs, views }) => (quarterMs >= monthAgoMs ? views : 0)),
+      winner(({ bucketStartMs, views }) => (bucketStartMs >= monthAgoMs ? views : 0)),
       'last-train-from-corrach',
     )
     t.equal(
-      winner(({ quarterMs, views }) => views * 2 ** ((quarterMs - moment.nowMs) / DAY_MS)),
+      winner(({ bucketStartMs, views }) => views * 2 ** ((bucketStartMs - moment.nowMs) / DAY_MS)),
       'goat-has-my-map',
     )
   })
@@ -95,7 +95,7 @@ test('the same moment gives the same views; a later one of the day adds to them 
 
 test('a draft, a scheduled and a private post have neither views nor comments', async (t) => {
   const calendar = createCalendar({ nowMs: Date.parse('2026-05-14T15:07:31Z'), timeZone: 'UTC' })
-  const hidden = demoPosts.filter((post) => !isLive(post))
+  const hidden = demoPosts.filter((post) => !isPublished(post))
   t.equal(hidden.length, 3)
   for (const post of hidden) t.same([demoViews(post, calendar), demoComments(post, calendar)], [[], []], post.slug)
 })
@@ -106,8 +106,8 @@ test('readers sleep at night, and plan on Thursdays what they walk on Sundays', 
   const yesterdayMs = calendar.startOf(calendar.today - 1)
   const during = (fromHour: number, toHour: number) =>
     viewsOf(
-      all.filter(({ quarterMs }) => {
-        const hour = (quarterMs - yesterdayMs) / HOUR_MS
+      all.filter(({ bucketStartMs }) => {
+        const hour = (bucketStartMs - yesterdayMs) / HOUR_MS
         return hour >= fromHour && hour < toHour
       }),
     )
@@ -120,20 +120,20 @@ test('readers sleep at night, and plan on Thursdays what they walk on Sundays', 
       steady
         .flatMap((post) => demoViews(post, calendar))
         .filter(
-          ({ quarterMs }) => quarterMs > calendar.nowMs - 100 * DAY_MS && new Date(quarterMs).getUTCDay() === weekday,
+          ({ bucketStartMs }) => bucketStartMs > calendar.nowMs - 100 * DAY_MS && new Date(bucketStartMs).getUTCDay() === weekday,
         ),
     )
   t.ok(onDay(4) > 1.2 * onDay(0), `Thursdays ${onDay(4)}, Sundays ${onDay(0)}`)
 })
 
 test('chance is fair, and the same for the same words', async (t) => {
-  const numbers = Array.from({ length: 10_000 }, (_, index) => chance('dice', index))
+  const numbers = Array.from({ length: 10_000 }, (_, index) => seededRandom('dice', index))
   const tenths = Array.from({ length: 10 }, (_, tenth) => numbers.filter((n) => Math.floor(n * 10) === tenth).length)
   t.ok(
     tenths.every((count) => count > 850 && count < 1150),
     `tenths: ${tenths}`,
   )
-  t.equal(chance('dice', 1), chance('dice', 1))
+  t.equal(seededRandom('dice', 1), seededRandom('dice', 1))
   const items = ['a', 'b', 'c', 'd', 'e']
   t.same(sample(items, 9, 'seed').toSorted(), items)
   t.equal(sample(items, 2, 'seed').length, 2)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createPulse } from '../../../demo/site/pulse.ts'
+import { createLiveRefresh } from '../../../demo/site/live-refresh.ts'
 import { createTestDatabase } from '../../helpers/postgres.ts'
 import { until } from '../../helpers/services/until.ts'
 import { createSite, fillWithDemo } from '../../helpers/site.ts'
@@ -105,7 +105,7 @@ t.test('the pulse: beats one at a time, only for views, only where wanted, and o
     asked += 1
     return answer()
   }
-  const beat = createPulse(app, { lists: () => [{ days: 7 }], isWanted })
+  const beat = createLiveRefresh(app, { lists: () => [{ days: 7 }], isWanted })
   const loads = () => app.popularPosts.stats().loads
   await beat()
   t.equal(asked, 0, 'nothing was read')

@@ -1,9 +1,9 @@
 import t from 'tap'
-import { addViews, quarterOf } from '../../../db/count-views.ts'
+import { addViews, bucketStart } from '../../../db/count-views.ts'
 import { migrateToLatest } from '../../../db/migrate.ts'
 import { openDatabase } from '../../../db/open-database.ts'
-import { removeDemo } from '../../../demo/data/fill.ts'
-import { DAYS, POSTS_A_PAGE } from '../../../demo/site/reader.ts'
+import { removeDemo } from '../../../demo/data/seed-demo.ts'
+import { DAYS, POSTS_A_PAGE } from '../../../demo/site/page-data.ts'
 import site from '../../../demo/site/site.ts'
 import { readConfig } from '../../../service/config.ts'
 import { buildService } from '../../../service/service.ts'
@@ -152,7 +152,7 @@ t.test('a page shows the shortest window that has views, or the one in its addre
     .returning('id')
     .executeTakeFirstOrThrow()
   const count = (postId: string | number | bigint, timeMs: number) =>
-    addViews(db, { timeZone: 'UTC', nowMs, buckets: [{ postId, quarterMs: quarterOf(timeMs), views: 1 }] })
+    addViews(db, { timeZone: 'UTC', nowMs, buckets: [{ postId, bucketStartMs: bucketStart(timeMs), views: 1 }] })
   const start = async () => /data-days="(\d+)"/.exec((await (await createSite(t, { db, url })).inject('/')).body)?.[1]
   await count(hidden.id, nowMs)
   t.equal(await start(), '1', 'nothing was read that may be seen')
@@ -303,7 +303,7 @@ t.test('the database goes: the page says so, and shows what the cache has', asyn
 
   const served = await warm.inject('/')
   t.equal(served.statusCode, 200)
-  t.match(served.body, 'The database does not answer. This is the last good list, out of the cache.')
+  t.match(served.body, 'The database does not answer. This is the last good list, from the cache.')
   t.equal(linksOf(served.body).length, 10)
   t.match(served.body, '<title>The Long Way Round</title>', 'what was known is still shown')
   t.equal((await warm.inject('/posts/stile-etiquette')).statusCode, 200)
@@ -316,7 +316,7 @@ t.test('the database goes: the page says so, and shows what the cache has', asyn
   t.match(unknown.body, 'this post cannot be shown')
 
   await warm.popularPosts.invalidate('hard')
-  t.match((await warm.inject('/posts/stile-etiquette')).body, 'Its place is not known right now')
+  t.match((await warm.inject('/posts/stile-etiquette')).body, 'Its rank is not available now')
 
   const empty = await cold.inject('/')
   t.equal(empty.statusCode, 200)
@@ -335,7 +335,7 @@ t.test('Redis goes: the page says so', async (t) => {
   await until(async () => {
     const { statusCode, body } = await app.inject('/posts/x')
     t.equal(statusCode, 404)
-    return body.includes('Redis does not answer: this process answers for itself.')
+    return body.includes('Redis does not answer: this process uses its own cache.')
   }, 'the page says that Redis is gone')
 })
 

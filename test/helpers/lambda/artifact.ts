@@ -1,12 +1,12 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { inflateRawSync } from 'node:zlib'
-import { checkOut, run } from '../checkout.ts'
+import { checkOut, runIn } from '../checkout.ts'
 
 /** Makes what would be deployed, as `npm run package` does, and unpacks it as AWS does. */
 export async function packageService(t: { teardown(end: () => Promise<void>): unknown }) {
   const directory = await checkOut(t)
-  await run(directory, 'npm', 'run', 'package')
+  await runIn(directory, 'npm', 'run', 'package')
   const output = join(directory, '.serverless')
   const artifact = await readFile(join(output, 'popular-posts.zip'))
   const taskRoot = join(directory, 'task')

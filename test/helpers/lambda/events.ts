@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 
 /** The address that the gateway says the client has. */
-export const CLIENT_ADDRESS = '203.0.113.7'
+const CLIENT_ADDRESS = '203.0.113.7'
 
-export interface RequestOptions {
+interface RequestOptions {
   method?: string
   headers?: Readonly<Record<string, string>>
   body?: string

@@ -17,7 +17,9 @@ export interface FunctionOptions {
   /** As in `folder/file.export`. */
   handler: string
   env: Readonly<Record<string, string>>
-  /** After which a request is killed with its environment, as AWS does. Default: none that a busy machine could reach. */
+  /**
+   * After which a request is killed with its environment, as AWS does. Default: none that a busy machine could reach.
+   */
   timeoutMs?: number
 }
 
@@ -41,9 +43,9 @@ interface Environment {
 export type Lambda = Awaited<ReturnType<typeof startLambda>>
 
 /**
- * A function on AWS Lambda, as far as its code can tell: the managed runtime's own client in processes of its own, on a Runtime
- * API of ours on loopback. One request at a time in each environment; a new environment when all are busy; frozen with SIGSTOP
- * between requests; killed at the deadline. All end with the test.
+ * A function on AWS Lambda, as far as its code can tell: the managed runtime's own client in processes of its own, on a
+ * Runtime API of ours on loopback. One request at a time in each environment; a new environment when all are busy;
+ * frozen with SIGSTOP between requests; killed at the deadline. All end with the test.
  */
 export async function startLambda(t: Teardown, options: FunctionOptions) {
   const { timeoutMs = 120_000 } = options

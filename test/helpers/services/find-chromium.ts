@@ -4,7 +4,7 @@ import { StartupError } from '../../../lib/errors.ts'
 import { cacheFolder, downloadPackages, librariesIn } from './download-packages.ts'
 import { folderWith, outputOf } from './find-program.ts'
 
-export interface FoundChromium {
+interface FoundChromium {
   program: string
   /** What to add to the environment: where its libraries and its fonts are. */
   env: Readonly<Record<string, string>>
@@ -13,7 +13,7 @@ export interface FoundChromium {
   from: string
 }
 
-export interface FindChromiumOptions {
+interface FindChromiumOptions {
   path?: string
   /** Where a downloaded one is kept. */
   cache?: string
@@ -25,10 +25,15 @@ export interface FindChromiumOptions {
 
 const NAMES = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome']
 
-/** The same browser without its windows: half the libraries, and half the time to start. And something to write with. */
+/**
+ * The same browser without its windows: half the libraries, and half the time to start. And something to write with.
+ */
 const PACKAGES = ['chromium-headless-shell', 'fonts-inter', 'fonts-urw-base35']
 
-/** The Chromium to test with: of this machine, else Debian's own, unpacked into a cache folder: no root, nothing installed. */
+/**
+ * The Chromium to test with: of this machine, else Debian's own, unpacked into a cache folder: no root, nothing
+ * installed.
+ */
 export async function findChromium(options: FindChromiumOptions = {}): Promise<FoundChromium> {
   const { path = process.env['PATH'] ?? '', cache = cacheFolder('chromium'), download = downloadPackages } = options
   for (const name of NAMES) {

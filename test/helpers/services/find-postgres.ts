@@ -3,7 +3,7 @@ import { delimiter, join } from 'node:path'
 import { describeBinaries, findEmbeddedPostgres, type PostgresBinaries } from '../../../db/embedded/binaries.ts'
 import { folderWith } from './find-program.ts'
 
-export interface FoundPostgres {
+interface FoundPostgres {
   binaries: PostgresBinaries
   /** For people: where it is from. */
   from: string

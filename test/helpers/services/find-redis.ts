@@ -3,7 +3,7 @@ import { StartupError } from '../../../lib/errors.ts'
 import { cacheFolder, downloadPackages, librariesIn } from './download-packages.ts'
 import { folderWith, outputOf } from './find-program.ts'
 
-export interface FoundRedis {
+interface FoundRedis {
   program: string
   /** What to add to the environment: where its libraries are. */
   env: Readonly<Record<string, string>>
@@ -12,7 +12,7 @@ export interface FoundRedis {
   from: string
 }
 
-export interface FindRedisOptions {
+interface FindRedisOptions {
   path?: string
   /** Where a downloaded one is kept. */
   cache?: string
@@ -22,7 +22,9 @@ export interface FindRedisOptions {
 
 const NAMES = ['valkey-server', 'redis-server']
 
-/** The Redis to test with: of this machine, else Debian's own, unpacked into a cache folder: no root, nothing installed. */
+/**
+ * The Redis to test with: of this machine, else Debian's own, unpacked into a cache folder: no root, nothing installed.
+ */
 export async function findRedis(options: FindRedisOptions = {}): Promise<FoundRedis> {
   const { path = process.env['PATH'] ?? '', cache = cacheFolder('redis'), download = downloadPackages } = options
   for (const name of NAMES) {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { isAlive } from '../../../db/embedded/postmaster-pid.ts'
+import { isProcessAlive } from '../../../db/embedded/postmaster-pid.ts'
 import { LOADER } from '../program.ts'
 import { until } from './until.ts'
 
@@ -15,12 +15,12 @@ t.test('servers and their folders are gone after the process that started them, 
       const child = spawn(process.execPath, [LOADER, fixture, ending], { stdio: ['ignore', 'pipe', 'ignore'] })
       const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string]
       const { pids, stranger, directory } = JSON.parse(line) as { pids: number[]; stranger: number; directory: string }
-      t.equal(pids.every(isAlive), true, `${ending}: they run`)
+      t.equal(pids.every(isProcessAlive), true, `${ending}: they run`)
       if (ending.startsWith('SIG')) child.kill(ending as NodeJS.Signals)
       else child.kill('SIGUSR2')
       await once(child, 'close')
-      await until(() => !pids.some(isAlive) && !existsSync(directory), `${ending}: they are gone`)
-      t.equal(isAlive(stranger), true, `${ending}: a process that a stale file names is left alone`)
+      await until(() => !pids.some(isProcessAlive) && !existsSync(directory), `${ending}: they are gone`)
+      t.equal(isProcessAlive(stranger), true, `${ending}: a process that a stale file names is left alone`)
       process.kill(-stranger, 'SIGKILL')
     }),
   )

@@ -7,7 +7,9 @@ import { promisify } from 'node:util'
 
 const CONFIGURATION = new URL('../../../.taprc', import.meta.url)
 
-/** The program `tap`, compiled for the plugins of `.taprc`: 8 s of CPU, spent once for each installation and `.taprc`. */
+/**
+ * The program `tap`, compiled for the plugins of `.taprc`: 8 s of CPU, spent once for each installation and `.taprc`.
+ */
 export async function provideTap(): Promise<string> {
   const require = createRequire(import.meta.url)
   const tap = require.resolve('tap/package.json')

@@ -1,28 +1,28 @@
 import type { FastifyInstance } from 'fastify'
 import type { PopularPostsQuery } from '../../lists/query.ts'
 
-interface PulseOptions {
-  /** What is refreshed. */
+interface LiveRefreshOptions {
+  /** The lists to refresh. */
   lists: () => readonly PopularPostsQuery[]
-  /** Asked when views have come in. */
+  /** Called after new views; `false`: nothing is refreshed. */
   isWanted: () => Promise<boolean>
 }
 
 /**
- * Counts recorded views at once, and then refreshes the lists that pages show. A blog has no use for that: its lists are
- * as old as their time to live allows. A demo must be seen to move.
- * @returns what is to be called now and then; it never rejects.
+ * Flushes new views at once, and then refreshes the lists that pages show. Only the demo does so: its lists must
+ * visibly change, while lists of a blog may be as old as their time to live.
+ * @returns a function to call regularly; it never rejects.
  */
-export function createPulse(
+export function createLiveRefresh(
   { postViews, popularPosts }: Pick<FastifyInstance, 'postViews' | 'popularPosts'>,
-  { lists, isWanted }: PulseOptions,
+  { lists, isWanted }: LiveRefreshOptions,
 ) {
   const seen = { counted: 0, flushed: 0 }
-  let beating: Promise<void> | undefined
+  let running: Promise<void> | undefined
 
-  async function beat(): Promise<void> {
+  async function tick(): Promise<void> {
     const { counted } = postViews.stats()
-    // Others count views too: the timer, and whoever loads a list.
+    // The flush timer and loads of lists flush views too.
     if (counted === seen.counted && postViews.stats().flushed === seen.flushed) return
     if (!(await isWanted())) return
     await postViews.flush()
@@ -32,12 +32,12 @@ export function createPulse(
   }
 
   return (): Promise<void> => {
-    beating ??= beat()
-      // Told of by whoever failed; the next beat tries again.
+    running ??= tick()
+      // The failed part has logged the error; the next tick retries.
       .catch(() => undefined)
       .finally(() => {
-        beating = undefined
+        running = undefined
       })
-    return beating
+    return running
   }
 }

@@ -1,4 +1,4 @@
-/** Two counters that only grow. */
+/** Requests for lists and queries of the database since the start. */
 export interface Traffic {
   requests: number
   queries: number
@@ -6,8 +6,10 @@ export interface Traffic {
 
 const SECONDS = 60
 
-/** What two counters grew by in each of the last 60 seconds, the oldest first. `sample` is called once a second. */
-export function createHistory(read: () => Traffic) {
+/**
+ * Records the growth of both counters in each of the last 60 seconds, the oldest first. Call `sample` once a second.
+ */
+export function createTrafficHistory(read: () => Traffic) {
   const grown: Traffic[] = Array.from({ length: SECONDS }, () => ({ requests: 0, queries: 0 }))
   let last = read()
   return {

@@ -1,7 +1,7 @@
 import { Client } from 'pg'
 import t from 'tap'
-import { enter } from '../../../db/embedded/presence.ts'
 import { ROLE } from '../../../db/embedded/role.ts'
+import { joinServer } from '../../../db/embedded/server-lease.ts'
 import { startPostgres } from '../../helpers/private-postgres.ts'
 
 t.test('once the last one has left nobody enters, until it is known what becomes of the server', async (t) => {
@@ -13,13 +13,13 @@ t.test('once the last one has left nobody enters, until it is known what becomes
   await client.query(`create role ${ROLE} login; grant pg_read_all_settings to ${ROLE}`)
   await client.end()
   const options = { port: server.port, password: 'not asked for', dataDirectory: rows[0].data_directory }
-  const [first, second] = [await enter(options), await enter(options)]
+  const [first, second] = [await joinServer(options), await joinServer(options)]
   t.equal(await first.leave(), false)
   t.equal(await second.leave(), true, 'the last one out')
-  await t.rejects(enter(options), { name: 'Error', state: 'busy', message: 'the server is being stopped' })
+  await t.rejects(joinServer(options), { name: 'Error', state: 'busy', message: 'the server is being stopped' })
   await Promise.all([first.release(), second.release()])
-  const third = await enter(options)
+  const third = await joinServer(options)
   t.equal(await third.leave(), true)
   await third.release()
-  await t.rejects(enter({ ...options, dataDirectory: '/elsewhere' }), { name: 'Error', state: 'absent' })
+  await t.rejects(joinServer({ ...options, dataDirectory: '/elsewhere' }), { name: 'Error', state: 'absent' })
 })

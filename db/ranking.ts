@@ -5,13 +5,14 @@ import { isLive, viewsInWindow } from './window.ts'
 import type { WindowQuery } from './window-query.ts'
 import { inMilliseconds } from './window-query.ts'
 
+/** The tables, or the host's views, that rankings read. */
 export type Tables = BlogTables & CounterTables
 
 /** A query for a ranking of posts. Unknown slugs give an empty list. */
 export interface RankingQuery extends WindowQuery {
   /** `views`: by views in the window. `trending`: by heat, the views of about the last day weighing most. */
   sort: 'views' | 'trending'
-  /** At most so many posts. */
+  /** The greatest number of posts. */
   limit: number
   category?: string | undefined
   tag?: string | undefined
@@ -70,22 +71,22 @@ export interface PopularPost {
 }
 
 /**
- * The most popular live posts, in one statement: ranked first, then filled in for just those that made it.
+ * The most popular live posts, in one statement that ranks first and then reads the details of the ranked posts only.
  *
- * Order: views in the window (`trending`: heat), total views, publication, id, all descending, so that it is total.
- * Posts without a view come last; the list is shorter than `limit` only when there are no more live posts.
- * Views and comments are counted apart from each other: two one-to-many joins in one sum would multiply them.
+ * The order is total: views in the window (`trending`: heat), total views, publication, id, all descending.
+ * Posts without a view come last; the list is shorter than `limit` only if there are no more live posts.
+ * Views and comments are counted in separate subqueries: two one-to-many joins in one sum would multiply them.
  */
 export async function findPopularPosts(db: Kysely<Tables>, query: RankingQuery): Promise<PopularPost[]> {
   const rows = await db
-    // A host's Kysely may rename columns; what we select is named as we read it.
+    // A plugin of the host's Kysely may rename columns.
     .withoutPlugins()
     .with('windowed', (cte) => viewsInWindow(cte, query))
     .with('ranked', (cte) => {
       const posts = cte
         .selectFrom('posts')
         .where(isLive(query))
-        .where(carries(query))
+        .where(matchesFilters(query))
         .leftJoin('windowed', 'windowed.post_id', 'posts.id')
         .leftJoin('post_views_total as total', 'total.post_id', 'posts.id')
       const score = query.sort === 'trending' ? sql<number>`total.heat` : sql<number>`coalesce(windowed.views, 0)`
@@ -177,8 +178,8 @@ export async function findPopularPosts(db: Kysely<Tables>, query: RankingQuery):
   }))
 }
 
-/** True of the posts that carry the category, the tag and the author that were asked for. */
-function carries({ category, tag, author }: RankingQuery) {
+/** A condition: the post has the category, the tag and the author of the query. */
+function matchesFilters({ category, tag, author }: RankingQuery) {
   const conditions = [sql<boolean>`true`]
   if (category !== undefined) {
     conditions.push(sql`exists (

@@ -1,13 +1,16 @@
 import { type Kysely, sql } from 'kysely'
 import { test } from 'tap'
-import { fillDemo, removeDemo } from '../../../demo/data/fill.ts'
+import { seedDemo, removeDemo } from '../../../demo/data/seed-demo.ts'
 import type { Database } from '../../../db/schema.ts'
 import { createTestDatabase } from '../../helpers/postgres.ts'
 
 const nowMs = Date.parse('2026-05-14T15:07:31.250Z')
 const now = { nowMs, timeZone: 'UTC' }
 
-/** All that the demo writes, in a stable order. Sums of floats depend on their order in the last digits: heat is rounded. */
+/**
+ * All that the demo writes, in a stable order. Sums of floats depend on their order in the last digits: heat is
+ * rounded.
+ */
 const contents = {
   authors: sql`select * from authors order by id`,
   categories: sql`select * from categories order by id`,
@@ -30,22 +33,22 @@ async function contentsOf(db: Kysely<Database>): Promise<Record<string, unknown[
 
 test('the demo is filled once', async (t) => {
   const { db } = await createTestDatabase(t)
-  t.equal(await fillDemo(db, now), true)
+  t.equal(await seedDemo(db, now), true)
   const first = await contentsOf(db)
-  t.equal(await fillDemo(db, { ...now, nowMs: nowMs + 86_400_000 }), false)
+  t.equal(await seedDemo(db, { ...now, nowMs: nowMs + 86_400_000 }), false)
   t.same(await contentsOf(db), first)
 })
 
 test('two at once: one fills, the other finds it filled', async (t) => {
   const { db } = await createTestDatabase(t)
-  const filled = await Promise.all([fillDemo(db, now), fillDemo(db, now)])
+  const filled = await Promise.all([seedDemo(db, now), seedDemo(db, now)])
   t.same(filled.toSorted(), [false, true])
   t.equal((await contentsOf(db))['posts']?.length, 63)
 })
 
 test('the same moment gives the same rows in every database', async (t) => {
   const [one, two] = await Promise.all([createTestDatabase(t), createTestDatabase(t)])
-  await Promise.all([fillDemo(one.db, now), fillDemo(two.db, now)])
+  await Promise.all([seedDemo(one.db, now), seedDemo(two.db, now)])
   t.same(await contentsOf(one.db), await contentsOf(two.db))
 })
 
@@ -53,7 +56,7 @@ test('a blog that has a post is left alone', async (t) => {
   const { db } = await createTestDatabase(t)
   await db.insertInto('posts').values({ slug: 'mine', title: 'Mine', url: '/mine' }).execute()
   const before = await contentsOf(db)
-  t.equal(await fillDemo(db, now), false)
+  t.equal(await seedDemo(db, now), false)
   t.equal(await db.transaction().execute(removeDemo), 0)
   t.same(await contentsOf(db), before)
 })
@@ -61,7 +64,7 @@ test('a blog that has a post is left alone', async (t) => {
 test('names that the owner has entered already stay the owner’s', async (t) => {
   const { db } = await createTestDatabase(t)
   await db.insertInto('authors').values({ slug: 'maren', name: 'Maren the Owner' }).execute()
-  t.equal(await fillDemo(db, now), true)
+  t.equal(await seedDemo(db, now), true)
   const maren = await db.selectFrom('authors').select('name').where('slug', '=', 'maren').execute()
   t.same(maren, [{ name: 'Maren the Owner' }])
 })
@@ -69,27 +72,27 @@ test('names that the owner has entered already stay the owner’s', async (t) =>
 test('a zone that does not exist fills nothing', async (t) => {
   const { db } = await createTestDatabase(t)
   const before = await contentsOf(db)
-  await t.rejects(fillDemo(db, { nowMs, timeZone: 'Middle/Earth' }), RangeError)
+  await t.rejects(seedDemo(db, { nowMs, timeZone: 'Middle/Earth' }), RangeError)
   t.same(await contentsOf(db), before)
 })
 
 test('the demo goes without a trace, and does not come back', async (t) => {
   const { db } = await createTestDatabase(t)
   t.equal(await db.transaction().execute(removeDemo), 0, 'nothing there yet')
-  t.equal(await fillDemo(db, now), true, 'and a removal of nothing is not remembered')
+  t.equal(await seedDemo(db, now), true, 'and a removal of nothing is not remembered')
   t.equal(await db.transaction().execute(removeDemo), 63)
   const removed = await contentsOf(db)
   const { site_facts, ...tables } = removed
   t.same(site_facts, [{ name: 'demo', value: 'removed' }])
   for (const [name, rows] of Object.entries(tables)) t.same(rows, [], name)
-  t.equal(await fillDemo(db, now), false)
+  t.equal(await seedDemo(db, now), false)
   t.equal(await db.transaction().execute(removeDemo), 0)
   t.same(await contentsOf(db), removed)
 })
 
 test('what is not of the demo survives its removal, with the names that it uses', async (t) => {
   const { db } = await createTestDatabase(t)
-  await fillDemo(db, now)
+  await seedDemo(db, now)
   for (const table of ['authors', 'categories', 'tags'] as const) {
     await db.insertInto(table).values({ slug: 'mine', name: 'Mine' }).execute()
   }

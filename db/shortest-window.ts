@@ -1,10 +1,11 @@
 import { type Kysely, sql } from 'kysely'
-import type { Tables } from './popular-posts.ts'
+import type { Tables } from './ranking.ts'
 import { isLive, viewsInWindow } from './window.ts'
 
 /**
- * The first of these windows in which a live post was viewed, by the newest view: no window is added up but the last 24 hours.
- * @param windows days as of `Moment`, the shortest first.
+ * The shortest of these windows in which a live post was viewed. It reads the newest view; only the last 24 hours are
+ * summed.
+ * @param windows days as in `WindowQuery`, the shortest first.
  * @returns `undefined`: no live post was ever viewed.
  */
 export async function shortestWindow<Days extends number>(

@@ -7,24 +7,24 @@ import { demoAuthors, demoCategories, demoTags } from './content.ts'
 import { type DemoPost, demoPosts } from './posts.ts'
 import { demoViews } from './views.ts'
 
-/** The demo posts with the ids that they got. */
-type FilledPosts = readonly { id: string | number | bigint; post: DemoPost }[]
+/** The demo posts with their ids in the database. */
+type SeededPosts = readonly { id: string | number | bigint; post: DemoPost }[]
 
 /**
  * Fills an empty blog with the demo: posts, comments and 400 days of views that end at `nowMs`.
  *
- * One transaction under a lock: of processes that start at once, one fills and the others find it done.
- * @param options.nowMs the present, in milliseconds since the epoch. The same moment gives the same rows.
- * @param options.timeZone the site's IANA time zone: decides the day that a view belongs to.
- * @returns whether it was filled; `false`, with nothing changed, when there is a post already or a demo was ever here.
- * @throws RangeError for a zone that does not exist, and what PostgreSQL answered; nothing is filled then.
+ * One transaction under a lock: of processes that start at once, one fills the database and the others change nothing.
+ * @param options.nowMs the present, in milliseconds since the epoch. The same time gives the same rows.
+ * @param options.timeZone the site's IANA time zone: decides the day of a view.
+ * @returns whether it was filled; `false`: nothing changed, because the database has posts or had a demo before.
+ * @throws RangeError for a zone that does not exist, or the error of PostgreSQL; nothing is filled then.
  */
-export async function fillDemo(
+export async function seedDemo(
   db: Kysely<Database>,
   { nowMs, timeZone }: { nowMs: number; timeZone: string },
 ): Promise<boolean> {
   const calendar = createCalendar({ nowMs, timeZone })
-  // Read committed: after the wait for the lock, what the other process has committed must be seen.
+  // Read committed: after the wait for the lock, this transaction must see the commit of the other process.
   return db
     .transaction()
     .setIsolationLevel('read committed')
@@ -48,10 +48,10 @@ export async function fillDemo(
 }
 
 /**
- * Takes the demo out again, for good: its posts with their comments and counters, and those of its authors, categories
- * and tags that no other post uses.
- * @param trx a transaction (read committed), in which this comes first: it waits for a demo that is being filled.
- * @returns how many posts were removed; 0, with nothing changed, when there is no demo.
+ * Removes the demo permanently: its posts with their comments and counters, and its authors, categories and tags that
+ * no other post uses.
+ * @param trx a read committed transaction without earlier statements: it waits while another process fills the demo.
+ * @returns the number of removed posts; 0: there is no demo, nothing changed.
  */
 export async function removeDemo(trx: Kysely<Database>): Promise<number> {
   await lockDemo(trx)
@@ -66,7 +66,7 @@ export async function removeDemo(trx: Kysely<Database>): Promise<number> {
     .returning('id')
     .execute()
   const ids = posts.map(({ id }) => String(id))
-  // Rows are locked in the order in which views are counted: a batch that is being counted cannot deadlock with this.
+  // Rows are locked in the order in which batches are counted, so that a concurrent batch cannot deadlock with this.
   for (const [table, key] of [
     ['post_views_hourly', sql`hour, post_id`],
     ['post_views_daily', sql`day, post_id`],
@@ -84,7 +84,7 @@ export async function removeDemo(trx: Kysely<Database>): Promise<number> {
   return ids.length
 }
 
-/** One of the demo's transactions at a time; the lock goes with the transaction. */
+/** Allows one transaction of the demo at a time; the lock ends with the transaction. */
 async function lockDemo(trx: Kysely<Database>): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended('fastify-popular-posts demo', 0))`.execute(trx)
 }
@@ -98,7 +98,7 @@ async function hasPosts(trx: Kysely<Database>): Promise<boolean> {
   return (await trx.selectFrom('posts').select('id').limit(1).executeTakeFirst()) !== undefined
 }
 
-/** A name that is there already, from the blog's owner, stays as it is and is used. */
+/** An existing row with the same slug stays unchanged, and is used. */
 async function insertNamed(
   trx: Kysely<Database>,
   table: 'authors' | 'categories' | 'tags',
@@ -111,15 +111,14 @@ async function insertNamed(
     .execute()
 }
 
-/** The oldest first: ids grow with time, as those of a real blog do. */
-async function insertPosts(trx: Kysely<Database>, calendar: Calendar): Promise<FilledPosts> {
+/** Inserts the oldest posts first: ids grow with time, as in a real blog. */
+async function insertPosts(trx: Kysely<Database>, calendar: Calendar): Promise<SeededPosts> {
   const rows = await trx
     .insertInto('posts')
     .values((eb) =>
       demoPosts.toReversed().map((post) => ({
         slug: post.slug,
         title: post.title,
-        // The demo is one page: a post is a place on it.
         url: `/posts/${post.slug}`,
         excerpt: post.excerpt,
         author_id: eb.selectFrom('authors').select('id').where('slug', '=', post.by),
@@ -135,7 +134,7 @@ async function insertPosts(trx: Kysely<Database>, calendar: Calendar): Promise<F
 
 async function insertLinks(
   trx: Kysely<Database>,
-  filled: FilledPosts,
+  filled: SeededPosts,
   table: 'post_categories' | 'post_tags',
   column: 'category_id' | 'tag_id',
   named: 'categories' | 'tags',
@@ -149,8 +148,8 @@ async function insertLinks(
     join ${sql.table(named)} as named on named.slug = link.slug`.execute(trx)
 }
 
-/** Oldest first, as they came in. */
-async function insertComments(trx: Kysely<Database>, filled: FilledPosts, calendar: Calendar): Promise<void> {
+/** Inserts the oldest comments first. */
+async function insertComments(trx: Kysely<Database>, filled: SeededPosts, calendar: Calendar): Promise<void> {
   const comments = filled.flatMap(({ id, post }) =>
     demoComments(post, calendar).map(({ author, body, isApproved, createdAt }) => ({
       post_id: id,
@@ -166,7 +165,7 @@ async function insertComments(trx: Kysely<Database>, filled: FilledPosts, calend
     .execute()
 }
 
-/** @param uses a query for what uses the row called `named`. */
+/** @param uses a query for posts that use the row `named`. */
 async function deleteUnused(
   trx: Kysely<Database>,
   table: 'authors' | 'categories' | 'tags',

@@ -1,45 +1,45 @@
 import { html } from 'ghtml'
-import type { PopularPost } from '../../db/popular-posts.ts'
+import type { PopularPost } from '../../db/ranking.ts'
 import { plural } from '../../lib/plural.ts'
 import { linkTo } from './link.ts'
-import { DAYS } from './reader.ts'
+import { DAYS } from './page-data.ts'
 import { sparkline } from './sparkline.ts'
 import type { SiteStats } from './stats.ts'
-import { type Days, inWords, windowSwitch } from './windows.ts'
+import { type Days, describeWindow, windowSwitch } from './windows.ts'
 
 interface Sidebar {
   /** The window of the list. */
   days: Days
-  /** What is added to the addresses of pages. */
+  /** The query string of links to other pages. */
   query: string
-  /** The number of the page, of those that show the latest posts. */
+  /** The number of the page of latest posts. */
   page: number
-  /** The posts of the list that have views, in its order. */
+  /** The posts of the list that have views, in the order of the list. */
   posts: readonly PopularPost[]
-  /** `undefined`: there is no list right now. */
+  /** The age of the list; `undefined`: no list is available. */
   ageSeconds: number | undefined
   stats: SiteStats
   /** Views of the blog in each of the last days; `undefined`: the database does not answer. */
   perDay: number[] | undefined
-  /** The slug of the post that the page is. */
+  /** The slug of the post on the page. */
   slug?: string | undefined
-  /** Whether visitors may empty the cache. */
+  /** Whether visitors may invalidate the cache. */
   isDemo: boolean
 }
 
 const LIMIT = 5
 
-/** What stands beside every page: what is read, and the cache at work. */
+/** The sidebar of every page: the most read posts, and figures of the cache. */
 export function sidebar({ days, query, page, posts, ageSeconds, stats, perDay, slug, isDemo }: Sidebar): string {
   const { loads, invalidations } = stats
   return html`
   <section class="card" aria-labelledby="popular-title">
-    <h2 id="popular-title">Most read <small>${inWords(days, 'in')}</small></h2>
+    <h2 id="popular-title">Most read <small>${describeWindow(days, 'in')}</small></h2>
     !${windowSwitch(days, page)}
     <popular-posts days="${days}" limit="${LIMIT}" label="Most read" views link="/posts/{slug}${query}"
-      text-empty="${emptyInWords(days)}"!${slug === undefined ? '' : html` record="${slug}"`}>!${list(posts.slice(0, LIMIT), days, query)}</popular-posts>
+      text-empty="${emptyText(days)}"!${slug === undefined ? '' : html` record="${slug}"`}>!${list(posts.slice(0, LIMIT), days, query)}</popular-posts>
   </section>
-  <section class="card panel" aria-labelledby="panel-title" data-days="${days}" data-window="${inWords(days)}"
+  <section class="card panel" aria-labelledby="panel-title" data-days="${days}" data-window="${describeWindow(days)}"
     data-loads="${loads}" data-invalidations="${invalidations}" data-age="${ageSeconds ?? ''}">
     <h2 id="panel-title">The cache at work</h2>
     <dl>
@@ -59,9 +59,9 @@ export function sidebar({ days, query, page, posts, ageSeconds, stats, perDay, s
   </section>`
 }
 
-/** The list as it is before the element's script runs, and without scripts. */
+/** The list for browsers without scripts, and until the script of the element runs. */
 function list(posts: readonly PopularPost[], days: Days, query: string): string {
-  if (posts.length === 0) return html`<ol></ol><p>${emptyInWords(days)}</p>`
+  if (posts.length === 0) return html`<ol></ol><p>${emptyText(days)}</p>`
   const rows = posts.map(
     (post) =>
       html`<li data-slug="${post.slug}" data-views="${post.views}"><span>!${linkTo(post, query)}<small>${plural(post.views, 'view')}</small></span></li>`,
@@ -69,8 +69,8 @@ function list(posts: readonly PopularPost[], days: Days, query: string): string 
   return html`<ol role="list" aria-label="Most read">!${rows}</ol>`
 }
 
-function emptyInWords(days: Days): string {
-  return days === 0 ? 'No post has been read yet.' : `No post was read ${inWords(days, 'in')}.`
+function emptyText(days: Days): string {
+  return days === 0 ? 'No post has been read yet.' : `No post was read ${describeWindow(days, 'in')}.`
 }
 
 function number(name: string, label: string, value: string): string {

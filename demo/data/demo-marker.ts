@@ -4,13 +4,13 @@ import { demoPosts } from './posts.ts'
 
 const demoSlugs = demoPosts.map(({ slug }) => slug)
 
-/** Whether the posts of the demo are there. */
+/** Whether the database has the posts of the demo. */
 export async function hasDemo(db: Kysely<BlogTables>): Promise<boolean> {
   const fact = await db.selectFrom('site_facts').select('value').where('name', '=', 'demo').executeTakeFirst()
   return fact?.value === 'filled'
 }
 
-/** Whether the posts are those of the demo, and no other: one real post, however it came, ends the demo. */
+/** Whether the database has the posts of the demo and no other posts: one real post ends the demo. */
 export async function isDemoBlog(db: Kysely<BlogTables>): Promise<boolean> {
   if (!(await hasDemo(db))) return false
   const real = await db.selectFrom('posts').select('id').where('slug', 'not in', demoSlugs).limit(1).executeTakeFirst()

@@ -1,23 +1,25 @@
 import type { Kysely } from 'kysely'
-import { shortestWindow } from '../../db/narrowest-window.ts'
 import type { Database } from '../../db/schema.ts'
+import { shortestWindow } from '../../db/shortest-window.ts'
 import { latestPosts, type SiteComment, type SitePost, siteComments, sitePost } from '../../db/site-posts.ts'
 import { viewsPerDay } from '../../db/views-per-day.ts'
 import { demoBlog } from '../data/content.ts'
-import { hasDemo, isDemoBlog } from '../data/fact.ts'
+import { hasDemo, isDemoBlog } from '../data/demo-marker.ts'
 import { demoText } from '../data/paragraphs.ts'
-import { keep } from './keep.ts'
+import { cached } from './cached.ts'
 import { type Days, WINDOWS } from './windows.ts'
 
-export interface ReaderOptions {
+/** Options of {@link createPageData}. */
+export interface PageDataOptions {
   db: Kysely<Database>
   timeZone: string
-  /** The blog has tables of its own: see `docs/adopting.md`. */
+  /** Whether the blog has its own tables: see `docs/adopting.md`. */
   isAdopted: boolean
-  /** For how long the answers of the database are kept. */
-  keptMs: number
+  /** How long results of queries are cached, in milliseconds. */
+  ttlMs: number
 }
 
+/** The blog as a whole. */
 export interface Blog {
   name: string
   tagline: string
@@ -26,36 +28,41 @@ export interface Blog {
   perDay: number[]
 }
 
+/** A page of latest posts. */
 export interface Latest {
   posts: (SitePost & { perDay: number[] })[]
   total: number
 }
 
+/** A post with its text, comments and views. */
 export interface FullPost extends SitePost {
-  /** The service's page of it is the post itself; of others it only tells. */
+  /** Whether the service's page is the post itself; else the post is on another site. */
   isOwn: boolean
   text: string[]
   comments: SiteComment[]
   perDay: number[]
 }
 
-export type Reader = ReturnType<typeof createReader>
+/** See {@link createPageData}. */
+export type PageData = ReturnType<typeof createPageData>
 
+/** The number of posts on a page of latest posts. */
 export const POSTS_A_PAGE = 8
+/** The number of days in charts. */
 export const DAYS = 30
 
-/** When not even the name is known. */
-const UNKNOWN_BLOG: Blog = { name: 'Popular posts', tagline: 'Out of the cache.', isDemo: false, perDay: [] }
+/** Shown until the first query succeeds. */
+const UNKNOWN_BLOG: Blog = { name: 'Popular posts', tagline: 'From the cache.', isDemo: false, perDay: [] }
 
 /**
- * What pages show, from the database: kept for a moment, and for as long as the database does not answer.
- * Each rejects with what the database said when there is nothing kept.
+ * Loads the data of pages from the database. Results are cached for `ttlMs`, and longer while the database does not
+ * answer. Each method rejects with the error of the database if it has no cached result.
  */
-export function createReader({ db, timeZone, isAdopted, keptMs }: ReaderOptions) {
+export function createPageData({ db, timeZone, isAdopted, ttlMs }: PageDataOptions) {
   const none = () => new Array<number>(DAYS).fill(0)
 
   let lastBlog = UNKNOWN_BLOG
-  const blog = keep({ max: 1, keptMs }, async (): Promise<Blog> => {
+  const blog = cached({ max: 1, ttlMs: ttlMs }, async (): Promise<Blog> => {
     const isDemo = !isAdopted && (await isDemoBlog(db))
     const perDay = (await viewsPerDay(db, { days: DAYS, timeZone })).get('all') ?? none()
     lastBlog = {
@@ -66,14 +73,14 @@ export function createReader({ db, timeZone, isAdopted, keptMs }: ReaderOptions)
     return lastBlog
   })
 
-  const latest = keep({ max: 20, keptMs }, async (page): Promise<Latest> => {
+  const latest = cached({ max: 20, ttlMs: ttlMs }, async (page): Promise<Latest> => {
     const { posts, total } = await latestPosts(db, { limit: POSTS_A_PAGE, offset: (Number(page) - 1) * POSTS_A_PAGE })
     const postIds = posts.map(({ id }) => id)
     const perDay = await viewsPerDay(db, { days: DAYS, timeZone, postIds })
     return { posts: posts.map((post) => ({ ...post, perDay: perDay.get(post.id) ?? none() })), total }
   })
 
-  const post = keep({ max: 500, keptMs }, async (slug): Promise<{ found: FullPost | undefined }> => {
+  const post = cached({ max: 500, ttlMs: ttlMs }, async (slug): Promise<{ found: FullPost | undefined }> => {
     const found = await sitePost(db, slug)
     if (found === undefined) return { found }
     const [comments, perDay] = await Promise.all([
@@ -85,19 +92,19 @@ export function createReader({ db, timeZone, isAdopted, keptMs }: ReaderOptions)
     return { found: { ...found, isOwn, text, comments, perDay: perDay.get(found.id) ?? none() } }
   })
 
-  const start = keep({ max: 1, keptMs }, async (): Promise<{ days: Days | undefined }> => {
+  const start = cached({ max: 1, ttlMs: ttlMs }, async (): Promise<{ days: Days | undefined }> => {
     return { days: await shortestWindow(db, { windows: WINDOWS, timeZone }) }
   })
 
   return {
     blog: () => blog('blog'),
-    /** As it was when the database answered last. */
+    /** The last result of `blog`; never rejects. */
     lastBlog: () => lastBlog,
-    /** The latest posts; the first page is 1. */
+    /** A page of latest posts, from 1. */
     latest: (page: number) => latest(String(page)),
-    /** The shortest window in which a post was read; `undefined`: no post was. */
+    /** The shortest window with a view; `undefined`: there is none. */
     shortestWindow: async () => (await start('start')).days,
-    /** A live post. */
+    /** The live post with a slug; `none`: there is none. */
     post: async (slug: string) => (await post(slug)).found ?? 'none',
   }
 }

@@ -1,24 +1,24 @@
 import type { Kysely } from 'kysely'
 import { codeOf, messageOf, StartupError } from '../lib/errors.ts'
-import { findPopularPosts, type Tables } from './popular-posts.ts'
+import { findPopularPosts, type Tables } from './ranking.ts'
 
 const UNDEFINED_FUNCTION = '42883'
 const NOT_ALLOWED = '42501'
 
 /**
- * Checks that the views over a blog's own tables are what our queries expect.
- * @throws StartupError that says what is missing, in PostgreSQL's words.
+ * Checks that the views over a blog's own tables have the columns and types that the queries of this package expect.
+ * @throws StartupError with PostgreSQL's message, if they do not.
  */
-export async function checkViews(db: Kysely<Tables>): Promise<void> {
+export async function checkHostViews(db: Kysely<Tables>): Promise<void> {
   try {
-    // Every view and every column, and not a single row.
+    // Uses every view and every column, and returns no row.
     await findPopularPosts(db, { sort: 'views', days: 2, limit: 0, timeZone: 'UTC', category: '', tag: '', author: '' })
   } catch (error) {
-    // Class 42: what it names is not there, or not of that type.
+    // Class 42: something is missing, or has another type.
     if (!codeOf(error).startsWith('42') || codeOf(error) === NOT_ALLOWED) throw error
     const hint =
       codeOf(error) === UNDEFINED_FUNCTION
-        ? 'ids must be of one type in all of them, and of the type that "migrate --adopt --post-id" was told'
+        ? 'ids must be of one type in all of them, and of the type given to "migrate --adopt --post-id"'
         : 'see docs/adopting.md for what they need'
     throw new StartupError(`The views over your tables do not fit (${messageOf(error)}): ${hint}.`, { cause: error })
   }

@@ -1,0 +1,13 @@
+-- Trigger function of the daily counters: counts the changes of each day, which stored window sums are verified by.
+-- It deletes the stored sums where the counters are truncated.
+-- functions.ts puts in the schema, and says why the search_path is this one.
+create function popular_posts_schema.popular_posts_touch() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $function$
+begin
+  if tg_op = 'TRUNCATE' then
+    delete from popular_posts_schema.post_views_window;
+  else
+    insert into popular_posts_schema.post_views_touch (day, times) select distinct day, 1 from touched;
+  end if;
+  return null;
+end
+$function$;

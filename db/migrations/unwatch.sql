@@ -1,0 +1,21 @@
+-- popular_posts_unwatch(table): drops what popular_posts_watch has created for the table.
+-- functions.ts puts in the schema, and says why the search_path is this one.
+create function popular_posts_schema.popular_posts_unwatch(watched regclass) returns void language plpgsql set search_path = pg_catalog, pg_temp as $unwatch$
+declare
+  made record;
+  name text;
+begin
+  for made in
+    select array_agg(tgname) as triggers, tgfoid::regprocedure as trigger_function
+    from pg_trigger join pg_proc on pg_proc.oid = tgfoid
+    where tgrelid = watched and proname like 'popular\_posts\_watch\_%'
+      and pronamespace = 'popular_posts_schema'::regnamespace
+    group by tgfoid
+  loop
+    foreach name in array made.triggers loop
+      execute format('drop trigger %I on %s', name, watched);
+    end loop;
+    execute format('drop function %s', made.trigger_function);
+  end loop;
+end
+$unwatch$;
