@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
+import { shortestWindow } from '../../db/narrowest-window.ts'
 import type { Database } from '../../db/schema.ts'
-import { shortestWindow } from '../../db/shortest-window.ts'
 import { latestPosts, type SiteComment, type SitePost, siteComments, sitePost } from '../../db/site-posts.ts'
 import { viewsPerDay } from '../../db/views-per-day.ts'
 import { demoBlog } from '../data/content.ts'

@@ -127,7 +127,7 @@ t.test('views under ids that no post can have are left out and told of, the othe
     timeZone: 'UTC',
     nowMs,
     buckets,
-    onMisfit: (error: Error) => told.push(codeOf(error)),
+    onDataException: (error: Error) => told.push(codeOf(error)),
   }
   t.equal(await countBatch(db, batch), 'counted')
   t.equal(await countBatch(db, batch), 'before')
