@@ -73,7 +73,7 @@ t.test('GET /posts/popular', async (t) => {
     }
     for (const [asked, query] of Object.entries(refused)) {
       const names = ['category', 'tag', 'author'].filter((name) => name in query).join(' and ')
-      const message = `Expected one of category, tag and author at a time, got ${names}: the option combineFilters allows more.`
+      const message = `Expected one of category, tag and author at a time, got ${names}. The option combineFilters allows more.`
       const response = await get(`/posts/popular?${asked}`)
       t.match(response.json(), { statusCode: 400, code: 'PP_BAD_QUERY', error: 'Bad Request', message }, asked)
       t.equal(response.headers['cache-control'], 'no-store')
