@@ -419,6 +419,21 @@ t.test('refresh loads a fresh entry again, and waits for a load that runs', asyn
   t.equal(loads(), 2)
 })
 
+t.test('refresh with withinMs keeps a value that stays fresh for longer, and loads another one', async (t) => {
+  const { cache, load, loads } = setUp(t)
+  await cache.read('a', load)
+  t.match(await cache.refresh('a', load, { withinMs: 9_999 }), { outcome: 'hit' })
+  t.equal(loads(), 1)
+  t.match(await cache.refresh('a', load, { withinMs: 10_000 }), { outcome: 'loaded' })
+  t.equal(loads(), 2)
+})
+
+t.test('a message about a key for which no reader waits has no effect', async (t) => {
+  const { cache, load } = setUp(t)
+  cache.onStoreMessage('committed a')
+  t.match(await cache.read('a', load), { outcome: 'loaded' })
+})
+
 t.test('a background task that fails in the store emits an event', async (t) => {
   const { cache, clock, events, load } = setUp(t, {
     wrap: (store) => ({ ...store, renew: () => Promise.reject(new Error('store is gone')) }),
