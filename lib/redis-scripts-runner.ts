@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 
 /** An argument of a Redis command. */
-export type Argument = string | Buffer | number
+export type RedisArgument = string | Buffer | number
 /** A reply that is an array. */
 export type Reply = (Buffer | number | null)[]
 /** Runs a script: its text or its SHA-1, the number of keys, the keys, and the arguments. */
-type Evaluate = (script: string, keys: number, ...rest: Argument[]) => Promise<unknown>
+export type EvaluateScript = (script: string, keys: number, ...rest: RedisArgument[]) => Promise<unknown>
 
 /**
  * The members of a Redis client that run scripts. ioredis and its Cluster have them. The first three are only partly in
@@ -14,13 +14,13 @@ type Evaluate = (script: string, keys: number, ...rest: Argument[]) => Promise<u
  */
 export interface RedisClient {
   /** Sends EVALSHA; strings in the reply are buffers. */
-  evalshaBuffer?: Evaluate
+  evalshaBuffer?: EvaluateScript
   /** Sends EVAL; strings in the reply are buffers. */
-  evalBuffer?: Evaluate
+  evalBuffer?: EvaluateScript
   /** Sends GET; the reply is a buffer. */
   getBuffer?: (key: string) => Promise<unknown>
   /** Sends any command; strings in the reply are buffers. */
-  callBuffer(command: string, ...args: Argument[]): Promise<unknown>
+  callBuffer(command: string, ...args: RedisArgument[]): Promise<unknown>
 }
 
 /** A Lua script, and the name under which Redis caches it. */
@@ -40,9 +40,10 @@ export function defineScript(lua: string): Script {
  * buffers.
  */
 export function createRunner(client: RedisClient) {
-  const evalsha: Evaluate = client.evalshaBuffer?.bind(client) ?? ((...all) => client.callBuffer('EVALSHA', ...all))
-  const evaluate: Evaluate = client.evalBuffer?.bind(client) ?? ((...all) => client.callBuffer('EVAL', ...all))
-  return async ({ sha, lua }: Script, keys: readonly string[], ...args: Argument[]): Promise<unknown> => {
+  const evalsha: EvaluateScript =
+    client.evalshaBuffer?.bind(client) ?? ((...all) => client.callBuffer('EVALSHA', ...all))
+  const evaluate: EvaluateScript = client.evalBuffer?.bind(client) ?? ((...all) => client.callBuffer('EVAL', ...all))
+  return async ({ sha, lua }: Script, keys: readonly string[], ...args: RedisArgument[]): Promise<unknown> => {
     try {
       return await evalsha(sha, keys.length, ...keys, ...args)
     } catch (error) {

@@ -6,6 +6,8 @@ import type { AnyRegistry, Register } from '../telemetry/collected-metrics.ts'
 import { measureViews } from '../telemetry/view-metrics.ts'
 import { servicesOf } from './popular-posts.ts'
 
+export type { Register } from '../telemetry/collected-metrics.ts'
+
 /** Options of the metrics plugin. */
 export interface MetricsOptions {
   /**

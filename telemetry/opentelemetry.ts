@@ -2,13 +2,13 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { type CacheCounts, type CacheEvent, createCounts } from '../cache/events.ts'
 
 /** Attributes of a value, by name. */
-type Attributes = Record<string, string>
+export type Attributes = Record<string, string>
 
 /** Called at each export of the metrics: reports the present values of a counter to `result.observe`. */
-type Report = (result: { observe(value: number, attributes?: Attributes): void }) => void
+export type Report = (result: { observe(value: number, attributes?: Attributes): void }) => void
 
 /** The description of a metric. */
-interface Description {
+export interface Description {
   /** What the metric counts or measures. */
   description: string
   /** The unit, such as `s` or `{load}` (UCUM). */
@@ -16,13 +16,13 @@ interface Description {
 }
 
 /** A counter whose values are read at each export. */
-interface ObservableCounter {
+export interface ObservableCounter {
   /** Adds a function that reports the values. */
   addCallback(report: Report): void
 }
 
 /** A histogram. */
-interface Histogram {
+export interface Histogram {
   /** Records one value. */
   record(value: number, attributes?: Attributes): void
 }

@@ -36,7 +36,7 @@ const typesFrom: Record<string, string[]> = {
   routes: ['settings'],
   telemetry: ['lists', 'views'],
   demo: ['lists'],
-  'index.ts': ['cache', 'db', 'lists', 'settings', 'views'],
+  'index.ts': ['cache', 'db', 'lib', 'lists', 'settings', 'views'],
   'lambda.ts': ['composition'],
 }
 
