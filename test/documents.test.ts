@@ -17,12 +17,14 @@ const withoutCode = (text: string) =>
 
 /** The anchors of a document, made of its headings as GitHub does. */
 function anchorsOf(file: string): string[] {
-  return [...withoutCode(read(file)).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+  const text = withoutCode(read(file))
+  const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
     heading
       .toLowerCase()
       .replace(/[^\p{L}\p{N}_ -]/gu, '')
       .replaceAll(' ', '-'),
   )
+  return [...headings, ...[...text.matchAll(/<a id="([^"]+)">/g)].map(([, anchor = '']) => anchor)]
 }
 
 t.test('each link of each document has a target', async (t) => {
