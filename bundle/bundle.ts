@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Modules that the bundle replaces: see `precompile`. */
 const REPLACED_PACKAGES = /^@fastify\/(?:ajv-compiler|fast-json-stringify-compiler)$/
-const REPLACED_FILES = /\/(?:(?:routes|settings)\/compile|db\/sql-files)\.ts$/
+const REPLACED_FILES = /\/(?:(?:routes|settings)\/compile|lib\/text-files)\.ts$/
 
 /** Replaces Fastify's default compilers, which routes with their own compilers do not use. */
 const NONE = `module.exports = () => () => { throw new Error('Expected every route to bring its compilers.') }`
@@ -29,9 +29,9 @@ function replaceCompilers({ validators, settings }: Precompiled): Plugin {
       const known = ${known(settings)}
       export const compileSettings = (schema) =>
         known[createHash('sha256').update(JSON.stringify(schema)).digest('base64url')]()`,
-    'db/sql-files.ts': `
-      const known = ${JSON.stringify(sqlFiles())}
-      export const readSqlFile = (path) => known[path]`,
+    'lib/text-files.ts': `
+      const known = ${JSON.stringify(textFiles())}
+      export const readTextFile = (path) => known[path]`,
   }
   return {
     name: 'replace-compilers',
@@ -43,12 +43,14 @@ function replaceCompilers({ validators, settings }: Precompiled): Plugin {
   }
 }
 
-/** The texts of the functions that migrations create, by their paths in `db/`. */
-function sqlFiles(): Record<string, string> {
-  const names = readdirSync(`${root}db/migrations`).filter((name) => name.endsWith('.sql'))
-  return Object.fromEntries(
-    names.map((name) => [`migrations/${name}`, readFileSync(`${root}db/migrations/${name}`, 'utf8')]),
+/** The texts of functions in SQL and of scripts in Lua, by their paths. */
+function textFiles(): Record<string, string> {
+  const paths = ['db/migrations', 'cache/lua', 'views/lua'].flatMap((folder) =>
+    readdirSync(`${root}${folder}`)
+      .filter((name) => /\.(?:sql|lua)$/.test(name))
+      .map((name) => `${folder}/${name}`),
   )
+  return Object.fromEntries(paths.map((path) => [path, readFileSync(`${root}${path}`, 'utf8')]))
 }
 
 /** The code of a CommonJS module as the body of a function that returns its exports. */

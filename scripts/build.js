@@ -70,8 +70,11 @@ try {
   const args = [tsc, '-p', 'tsconfig.build.json', '--outDir', folder]
   const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' })
   if (status === 0) {
-    for (const file of filesIn(join(root, 'db')))
-      if (file.endsWith('.sql')) copyFileSync(join(root, 'db', file), join(folder, 'db', file))
+    for (const room of ['cache', 'db', 'views'])
+      for (const file of filesIn(join(root, room)).filter((name) => /\.(?:lua|sql)$/.test(name))) {
+        mkdirSync(dirname(join(folder, room, file)), { recursive: true })
+        copyFileSync(join(root, room, file), join(folder, room, file))
+      }
     // npm marks a command when it links it, and not again.
     chmodSync(join(folder, 'bin', 'popular-posts.js'), 0o755)
     moveMaps(folder)

@@ -1,5 +1,5 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
-import { readSqlFile } from '../sql-files.ts'
+import { readTextFile } from '../../lib/text-files.ts'
 
 /**
  * The search_path of every function here. Some functions run with the rights of another role than the writer's, so a
@@ -27,7 +27,7 @@ export function createFunction(
   mode: 'create' | 'create or replace' = 'create',
 ): RawBuilder<unknown> {
   return sql.raw(
-    readSqlFile(`migrations/${file}.sql`)
+    readTextFile(`db/migrations/${file}.sql`)
       .replace(/^create /m, () => `${mode} `)
       .replaceAll(`'${PLACEHOLDER}`, () => `'${schema.replaceAll("'", "''")}`)
       .replaceAll(PLACEHOLDER, () => schema),

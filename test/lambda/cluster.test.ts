@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
@@ -29,7 +29,11 @@ t.test('ElastiCache Serverless: a Cluster over TLS, as the IAM user, with the ri
     { Properties: { AccessString: string } }
   >
   const rights = CacheUser?.Properties.AccessString.trim().split(/\s+/) ?? []
-  const scripts = ['cache/redis-scripts.ts', 'views/redis-view-buffer.ts'].map((file) => readFile(file, 'utf8'))
+  const lua = ['cache/lua', 'views/lua'].map(async (folder) =>
+    (await readdir(folder)).map((name) => `${folder}/${name}`),
+  )
+  const files = ['views/redis-view-buffer.ts', ...(await Promise.all(lua)).flat()]
+  const scripts = files.map((file) => readFile(file, 'utf8'))
   const called = [...(await Promise.all(scripts)).join('').matchAll(/redis\.call\('([A-Z]+)'/g)].map(
     ([, name = '']) => `+${name.toLowerCase()}`,
   )

@@ -1,0 +1,6 @@
+-- ARGV: token, lease ms. Replies: 1 if the lease is still held, else 0.
+local generation = redis.call('GET', KEYS[1])
+if not generation or holder(generation) ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[3], 'until', text(now + ARGV[2]))
+redis.call('PEXPIRE', KEYS[3], ARGV[2])
+return 1
