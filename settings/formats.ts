@@ -22,8 +22,8 @@ function isTimeZone(name: string): boolean {
 }
 
 /**
- * A network of all addresses is refused: whoever trusts everybody believes any address that a client makes up. So is a
- * number of hops, which Fastify takes for nobody, as it cannot tell who connects.
+ * A network of all addresses is refused: with it the service would believe any address that a client invents. A number of
+ * hops is refused too, because Fastify cannot tell by it which address has connected.
  */
 function areProxies(text: string): boolean {
   return text.split(',').every((part) => {

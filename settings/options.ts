@@ -116,40 +116,46 @@ export interface AnyKysely {
   getExecutor(): object
 }
 
-/** Options of the plugin. Each has a default but the source of posts: one of `db`, `databaseUrl` and `load` is needed. */
+/** Options of the plugin. Each has a default, except the source of posts: one of `db`, `databaseUrl` and `load` is required. */
 export interface PopularPostsOptions {
-  /** How long a list is fresh. Default 1800; 900 where freshness matters, 3600 a good balance, 86400 for viral traffic. */
+  /**
+   * The seconds for which a list is fresh. Default 1800. Use 900 where freshness matters, 3600 for a good balance, 86400 for viral
+   * traffic.
+   */
   ttlSeconds?: number | undefined
-  /** For how long after that it is still served at once, while one refresh runs. Default 3600. */
+  /** The seconds after that in which a stale list is still served at once, while one refresh runs. Default 3600. */
   staleSeconds?: number | undefined
-  /** For how long after its expiry it is served when loading fails; also Cache-Control stale-if-error. Default 86400. */
+  /**
+   * The seconds after its expiry in which a list is served if loading fails; also the `stale-if-error` of Cache-Control. Default
+   * 86400.
+   */
   failSafeSeconds?: number | undefined
-  /** How many posts a list has. Default 10. */
+  /** The number of posts in a list. Default 10. */
   defaultLimit?: number | undefined
-  /** How many it has at most; more is cut to this. Default 50. */
+  /** The largest number of posts in a list. A request for more gets this many. Default 50. */
   maxLimit?: number | undefined
-  /** The window in days; 0 is all time. Default 30. */
+  /** The window in days in which views count; 0 is all time. Default 30. */
   defaultDays?: number | undefined
-  /** The longest window. Default 365. */
+  /** The longest window in days. Default 365. */
   maxDays?: number | undefined
   /**
-   * Whether a list may be filtered by more than one of `category`, `tag` and `author`. Default false: a stranger could ask for as
-   * many lists as there are combinations, and each costs a query.
+   * Whether one list may be filtered by more than one of `category`, `tag` and `author`. Default false: a client could
+   * request a list for each combination, and each list costs a query.
    */
   combineFilters?: boolean | undefined
-  /** The IANA time zone whose midnight ends a day of views. Default `UTC`. */
+  /** The IANA time zone of the site: a day of views ends at its midnight. Default `UTC`. */
   timeZone?: string | undefined
-  /** What the keys of the cache begin with. Default `blog:popular`. */
+  /** The prefix of all keys in Redis. Default `blog:popular`. */
   prefix?: string
-  /** A visitor counts once a post in this time; a day at most. Default 900. */
+  /** The seconds in which views of one post by one visitor count once; at most a day. Default 900. */
   viewDedupSeconds?: number | undefined
-  /** How often the views that were recorded are counted in the database; 0: only when you call `flush`. Default 5. */
+  /** The seconds between two flushes of recorded views to the database; 0: only when you call `flush`. Default 5. */
   viewFlushSeconds?: number | undefined
-  /** How many views an address may send in a minute over HTTP, to each process; 0: any number. Default 120. */
+  /** The views that one address may send over HTTP in a minute, to each process; 0: any number. Default 120. */
   viewsPerMinute?: number | undefined
-  /** Cache-Control max-age of a list, for browsers and CDNs. Default 60. */
+  /** The `max-age` of Cache-Control of a list, in seconds: for browsers and CDNs. Default 60. */
   maxAgeSeconds?: number | undefined
-  /** Cache-Control stale-while-revalidate of a list. Default 300. */
+  /** The `stale-while-revalidate` of Cache-Control of a list, in seconds. Default 300. */
   staleWhileRevalidateSeconds?: number | undefined
   /**
    * Whether the process runs background tasks between requests. Default true. `false` for AWS Lambda, which suspends processes:
@@ -157,39 +163,43 @@ export interface PopularPostsOptions {
    * (call `flush`), the process does not listen for changes in the database, and it verifies connections when it resumes.
    */
   backgroundWork?: boolean | undefined
-  /** A load that takes longer has failed. Default 30. */
+  /** The timeout of a load, in seconds. Default 30. */
   loadTimeoutSeconds?: number | undefined
-  /** Prefix of the routes, such as `/api`; `false` registers none. Default none: `/posts/popular` and `/categories`. */
+  /** The prefix of the routes, such as `/api`; `false` adds no routes. Default none: `/posts/popular` and `/categories`. */
   routes?: string | false | undefined
   /**
-   * The Kysely instance to query. It stays yours: it is not closed with the app. It is asked every 5 seconds what has changed;
-   * with a `databaseUrl` that is heard at once.
+   * A Kysely instance for all queries. It stays yours: the app does not close it. The process compares the database every 5
+   * seconds to find changes; with a `databaseUrl` PostgreSQL notifies it at once.
    */
   db?: AnyKysely | undefined
-  /** The PostgreSQL server, where no `db` is given. The pool is ours, and closed with the app. */
+  /** The URL of a PostgreSQL server, instead of `db`. The plugin opens connections, and closes them with the app. */
   databaseUrl?: string | undefined
-  /** Makes the password for each new connection to `databaseUrl`, in place of one in the URL: for tokens that run out. */
+  /** A function that returns the password of each new connection to `databaseUrl`: for tokens that expire. */
   databasePassword?: (() => string) | undefined
   /**
-   * Where the lists are shared by all processes: an ioredis client or Cluster, or the namespace of a registered @fastify/redis
-   * (`''` for the one without). It stays yours. Without `redis` and `redisUrl`, each process has its own.
+   * The Redis or Valkey that all processes share: a client or a Cluster of ioredis, or the namespace of a registered
+   * @fastify/redis (`''`: the one without a namespace). It stays yours. Without `redis` and `redisUrl`, each process has its own
+   * lists.
    */
   redis?: HostRedis | string | undefined
-  /** The Redis or Valkey server, where no `redis` is given; several URLs with commas between them are a Cluster. */
+  /** The URL of a Redis or Valkey server, instead of `redis`. Several URLs, separated by commas, are a Cluster. */
   redisUrl?: string | undefined
-  /** Whether a `redisUrl` of one node is a Cluster. Default false. */
+  /** Whether a `redisUrl` with one URL names a Cluster. Default false. */
   redisCluster?: boolean | undefined
-  /** Makes the password for each new connection to `redisUrl`, in place of one in the URL: for tokens that run out. */
+  /** A function that returns the password of each new connection to `redisUrl`: for tokens that expire. */
   redisPassword?: (() => string) | undefined
-  /** Bearer token for `POST /posts/popular/invalidate`; without it that route does not exist. */
+  /** The bearer token for `POST /posts/popular/invalidate`. Without it that route does not exist. */
   adminToken?: string | undefined
-  /** Your own query for posts instead of ours. Items are sent as they are; `exclude` compares their `slug`. */
+  /**
+   * A query of your own for the posts of a list, instead of the query of this package. The items are sent as they are;
+   * `exclude` compares their `slug`.
+   */
   load?: ((query: ListQuery) => Promise<readonly LoadedPost[]>) | undefined
-  /** Your own query for the categories list. With `load` and without `db`, there is no list without it. */
+  /** A query of your own for the list of categories. With `load` and without `db`, there is no such list without it. */
   loadCategories?: ((query: { days: number }) => Promise<readonly object[]>) | undefined
   /**
-   * The slugs that your `load` can filter by: readers can find out which they are, so leave out what is not public. Without it,
-   * and without `db`, every filtered list is empty.
+   * A query of your own for the slugs by which `load` can filter. Clients can find out these slugs, so leave out what is not
+   * public. Without it and without `db`, each filtered list is empty.
    */
   loadFilters?: (() => Promise<FilterSlugs>) | undefined
 }
@@ -201,14 +211,14 @@ type Checked = {
   [Name in keyof Omit<PopularPostsOptions, Bare | 'db'>]-?: Exclude<PopularPostsOptions[Name], undefined>
 }
 
-/** The options as the plugin works with them: checked, and filled in with the defaults. */
+/** The checked options, with the defaults filled in. */
 export interface Settings extends Checked, Pick<PopularPostsOptions, Bare> {
   db?: Kysely<Tables>
 }
 
 /**
- * Checks the options and fills in the defaults; what was passed is not changed.
- * @throws `PP_INVALID_OPTIONS` that lists every option that is wrong, what was expected and what came.
+ * Checks the options, and fills in the defaults. The object of the caller is not changed.
+ * @throws `PP_INVALID_OPTIONS`, which lists every invalid option with what was expected and what came.
  */
 export function checkOptions(options: PopularPostsOptions): Settings {
   const given = Object.entries(options).filter(([, value]) => value !== undefined)

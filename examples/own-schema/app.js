@@ -26,7 +26,7 @@ app.post('/magazine/articles/:handle/publish', async (request, reply) => {
     .set({ state: 'published', goes_live_at: new Date() })
     .where('handle', '=', handle)
     .executeTakeFirstOrThrow()
-  // Nobody invalidates anything here: the triggers do.
+  // No code here invalidates lists: the triggers do.
   return reply.code(numUpdatedRows > 0n ? 204 : 404).send()
 })
 
