@@ -125,7 +125,7 @@ t.test('a database of the first version is made safe by its migration, with the 
   })
   t.equal(await mallory.wasCalled(), false, 'the refusal calls none')
   t.match(await findProblems(db), [
-    { subject: new RegExp(`of the role ${mallory.name}`), message: /let no other role create in a schema/ },
+    { subject: new RegExp(`of the role ${mallory.name}`), message: /let no other role create objects in a schema/ },
   ])
   await mallory.wasCalled()
   await mallory.drop()
