@@ -2,11 +2,12 @@ import createError from '@fastify/error'
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { measureCache } from '../telemetry/cache-metrics.ts'
-import type { AnyRegistry, Register } from '../telemetry/collected-metrics.ts'
+import type { AnyRegistry } from '../telemetry/collected-metrics.ts'
+import type { Register } from '../telemetry/registry.ts'
 import { measureViews } from '../telemetry/view-metrics.ts'
 import { servicesOf } from './popular-posts.ts'
 
-export type { Register } from '../telemetry/collected-metrics.ts'
+export type { Register } from '../telemetry/registry.ts'
 
 /** Options of the metrics plugin. */
 export interface MetricsOptions {

@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -28,13 +27,8 @@ const TITLES = {
  * @throws when a public type refers to one that is not exported, or a link in a docstring leads nowhere.
  */
 export async function makeApiReference(out: string): Promise<string> {
-  if (!existsSync(join(folder, 'node_modules')))
-    await run('npm', ['install', '--no-package-lock', '--no-audit', '--no-fund', '--prefer-offline'], { cwd: folder })
-  await run(join(folder, 'node_modules', '.bin', 'typedoc'), ['--out', out], { cwd: folder }).catch(
-    (error: { stdout: string; stderr: string }) => {
-      throw new Error(`TypeDoc failed: ${error.stdout}${error.stderr}`)
-    },
-  )
+  await run('npm', ['install', '--no-package-lock', '--no-audit', '--no-fund', '--prefer-offline'], { cwd: folder })
+  await run(join(folder, 'node_modules', '.bin', 'typedoc'), ['--out', out], { cwd: folder })
   const pages = await Promise.all(
     Object.entries(TITLES).map(async ([file, title]) => {
       const page = await readFile(join(out, `${file}.md`), 'utf8')

@@ -3,12 +3,6 @@ import { Counter, Gauge, type Registry, type RegistryContentType } from 'prom-cl
 /** A registry with the types of prom-client 15. */
 export type AnyRegistry = Registry<RegistryContentType>
 
-/** A `Registry` of prom-client, of any version: the versions declare it in different ways. */
-export interface Register {
-  /** Adds a metric. */
-  registerMetric(metric: never): void
-}
-
 interface CollectedMetric {
   name: string
   help: string
