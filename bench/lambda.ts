@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
+import { BUILD_OPTIONS } from '../bundle/build-options.ts'
 import { createReport } from './report.ts'
 import { median, medianRatio } from './rounds.ts'
 
@@ -69,18 +70,7 @@ try {
       absWorkingDir: root,
       entryPoints: [source],
       outfile: bare,
-      bundle: true,
-      platform: 'node',
-      target: 'node22',
-      format: 'esm',
-      mainFields: ['module', 'main'],
-      minify: true,
-      legalComments: 'none',
-      logLevel: 'warning',
-      banner: {
-        js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
-      },
-      external: ['pg-native', 'pg-cloudflare'],
+      ...BUILD_OPTIONS,
     })
   } finally {
     await rm(source)

@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type Plugin } from 'esbuild'
+import { BUILD_OPTIONS } from './build-options.ts'
 import { type Precompiled, precompile } from './precompile.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -66,20 +67,7 @@ const { metafile } = await build({
   outdir,
   outExtension: { '.js': '.mjs' },
   metafile: true,
-  bundle: true,
-  platform: 'node',
-  target: 'node22',
-  format: 'esm',
-  mainFields: ['module', 'main'],
-  minify: true,
-  legalComments: 'none',
-  logLevel: 'warning',
-  // Some packages are CommonJS and require modules of Node.js.
-  banner: {
-    js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
-  },
-  // Optional dependencies that are not installed.
-  external: ['pg-native', 'pg-cloudflare'],
+  ...BUILD_OPTIONS,
   plugins: [replaceCompilers(await precompile())],
 })
 for (const [file, { bytes }] of Object.entries(metafile.outputs))

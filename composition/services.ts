@@ -52,7 +52,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
   const { prefix, backgroundWork, databaseUrl, databasePassword } = settings
   const closers: (() => Promise<void>)[] = []
   async function close(): Promise<void> {
-    for (const closePart of closers.reverse()) await closePart()
+    for (const closePart of closers.toReversed()) await closePart()
   }
 
   try {
