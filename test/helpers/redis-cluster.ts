@@ -1,6 +1,6 @@
 import { freePort } from '../../db/embedded/server.ts'
 import { type Certificate, tlsArguments } from './certificate.ts'
-import { type RedisServer, startRedis } from './redis.ts'
+import { type RedisServer, retryOnTakenPort, startRedis } from './redis.ts'
 import { redisCommand } from './redis-command.ts'
 import { until } from './services/until.ts'
 
@@ -11,7 +11,7 @@ const SLOTS = 16_384
  * @param options.certificate makes the nodes speak TLS, on ports of its own; and tell those to whoever comes over TLS.
  */
 export async function startRedisCluster({ masters = 3, certificate }: ClusterOptions = {}) {
-  const nodes = await Promise.all(Array.from({ length: masters }, () => startNode(certificate)))
+  const nodes = await Promise.all(Array.from({ length: masters }, () => retryOnTakenPort(() => startNode(certificate))))
   const share = Math.ceil(SLOTS / masters)
   await Promise.all(
     nodes.map(async ({ server }, index) => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { provideRedis, redisUrl, startRedis } from './redis.ts'
+import { provideRedis, redisUrl, retryOnTakenPort, startRedis } from './redis.ts'
 import { startRedisCluster } from './redis-cluster.ts'
 import { redisCommand } from './redis-command.ts'
 
@@ -43,6 +43,23 @@ t.test('a cluster forms, knows which master has which key, and survives to be st
   )
   t.same(answers.map((answer) => answer.replace(/ .*/, '')).sort(), ['Error:', 'Error:', 'OK'])
   await cluster.nodes[0]?.kill()
+})
+
+t.test('a start is repeated when its port was taken, and only then', async (t) => {
+  const { port, stop } = await startRedis()
+  t.teardown(stop)
+  const ports = [port]
+  const launchAt = (taken?: number) => (taken === undefined ? startRedis() : startRedis({ port: taken }))
+  const second = await retryOnTakenPort(() => launchAt(ports.shift()))
+  t.not(second.port, port)
+  await second.stop()
+  let starts = 0
+  const fail = async () => {
+    starts += 1
+    throw new Error('Redis ended: out of memory')
+  }
+  await t.rejects(retryOnTakenPort(fail), { message: /out of memory/ })
+  t.equal(starts, 1)
 })
 
 t.test('the Redis of the test run comes first, then REDIS_URL', async (t) => {

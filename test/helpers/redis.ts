@@ -22,10 +22,26 @@ interface TestRedisOptions {
 
 export type RedisServer = Awaited<ReturnType<typeof startRedis>>
 
+/** Calls `start`, and calls it again if another program took a port after `freePort` found it. */
+export async function retryOnTakenPort<T>(start: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await start()
+    } catch (error) {
+      if (attempt === 3 || !/Address already in use/.test(String(error))) throw error
+    }
+  }
+}
+
 /** A Redis of the caller's own, empty, to stop, freeze and kill. It ends with this process at the latest. */
-export async function startRedis({ port: wanted, args = [], directory: kept }: TestRedisOptions = {}) {
+export function startRedis(options: TestRedisOptions = {}) {
+  const { port } = options
+  if (port !== undefined) return launch(port, options)
+  return retryOnTakenPort(async () => launch(await freePort(), options))
+}
+
+async function launch(port: number, { args = [], directory: kept }: TestRedisOptions) {
   const { program, env, version, from } = await findRedis()
-  const port = wanted ?? (await freePort())
   const directory = kept ?? (await mkdtemp(join(tmpdir(), 'popular-posts-redis-')))
   removeWithUs(directory)
   const log = await open(join(directory, 'redis.log'), 'w')
