@@ -18,6 +18,8 @@ interface FailoverOptions {
   backgroundWork?: boolean
   /** Time to live of values that are loaded while the shared store is out of reach. */
   localMs: number
+  /** Whether an error of the shared store means that it is out of reach. Default: each error does. */
+  isOutage?: (error: unknown) => boolean
   observe: (event: CacheEvent) => void
 }
 
@@ -37,7 +39,7 @@ export interface FailoverStore extends Store {
  * Only an invalidation needs the shared store: without it `invalidate` rejects with `PP_UNCONFIRMED`.
  */
 export function createFailoverStore(options: FailoverOptions): FailoverStore {
-  const { primary, backup, clock, deadlineMs, retryAfterMs, backgroundWork, localMs, observe } = options
+  const { primary, backup, clock, deadlineMs, retryAfterMs, backgroundWork, localMs, isOutage, observe } = options
   /** Orphaned leases (token to key): requests that timed out here but may still take effect in the store. */
   const orphanedLeases = new Map<string, string>()
   const breaker = createBreaker({
@@ -48,6 +50,7 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
     onOpen: (error) => observe({ type: 'store-down', error }),
     onClose: () => observe({ type: 'store-up' }),
     probe: () => primary.generation(),
+    isOutage,
     onReply: releaseOrphanedLeases,
   })
 

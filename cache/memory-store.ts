@@ -9,6 +9,8 @@ interface Generation {
 }
 
 interface Entry {
+  /** The token of the lease that it was committed with. */
+  name: string
   value: Uint8Array
   generation: Generation
   committedAtMs: number
@@ -88,10 +90,11 @@ export function createMemoryStore({
     const current = nameOf(generation)
     if (found !== undefined && found.ttlMs > 0 && !force) return { state: 'hit', generation: current, found }
     const held = currentLease(key, now)
+    if (held?.token === token) return { state: 'lease', generation: current, lease: held, found }
     if (held !== undefined) return { state: 'wait', generation: current, retryAfterMs: held.untilMs - now, found }
     const coolUntilMs = coolDowns.get(key)?.untilMs ?? 0
     if (coolUntilMs > now) return { state: 'cooling', generation: current, retryAfterMs: coolUntilMs - now, found }
-    const lease = { token, generation: current }
+    const lease = { token, generation: current, replaces: entries.peek(key)?.name ?? '' }
     leases.set(key, { ...lease, untilMs: now + leaseMs })
     return { state: 'lease', generation: current, lease, found }
   }
@@ -109,12 +112,17 @@ export function createMemoryStore({
       if (lease.generation !== nameOf(generation)) {
         return lease.generation.startsWith(`${generation.hard}.`) ? 'outdated' : 'outdated-hard'
       }
+      find(key, now, false)
+      const known = entries.peek(key)
+      if (known?.name === lease.token) return 'stored'
       const held = currentLease(key, now)
       if (held !== undefined && held.token !== lease.token) return 'lost'
+      if (known?.generation === generation && known.name !== lease.replaces) return 'lost'
       leases.delete(key)
       coolDowns.delete(key)
       for (const [other, { keptUntilMs }] of entries.entries()) if (keptUntilMs <= now) entries.delete(other)
       entries.set(key, {
+        name: lease.token,
         value,
         generation,
         committedAtMs: now,

@@ -157,7 +157,9 @@ export function createReadThroughCache({
       const result = await loadWithLease(request, { lease, why, found })
       report.load(key, why, found, result)
       if (result.status === 'refused') {
-        if (found === undefined) throw result.error
+        // The wait for a slot may have taken longer than a value of this process alone may be served.
+        const isOver = lease.isLocal && found !== undefined && found.ttlMs <= clock.now() - reply.requestedAtMs
+        if (found === undefined || isOver) throw result.error
         return staleResult(key, found, reply, false)
       }
       if (result.status === 'failed' || result.status === 'timed-out') {

@@ -22,5 +22,6 @@ export function createScripts(time: string = REDIS_TIME) {
     fail: script('fail'),
     release: script('release'),
     invalidate: script('invalidate'),
+    generation: script('generation'),
   }
 }

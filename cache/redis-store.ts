@@ -24,24 +24,26 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
   const keysOf = (key: string) => [generationKey, key, `${key}:lease`, `${key}:cool`]
 
   const run = createRunner(client)
-  const get = client.getBuffer?.bind(client) ?? ((key: string) => client.callBuffer('GET', key))
 
   return {
     async acquire(key, { token, leaseMs, force = false }): Promise<Acquired> {
       const reply = await run(scripts.acquire, keysOf(key), nonce(), token, Math.ceil(leaseMs), force ? 1 : 0)
-      const [state, generationBytes, bytes, ageMs, ttlMs, retryAfterMs] = reply as Reply
+      const [state, generationBytes, bytes, ageMs, ttlMs, retryAfterMs, name] = reply as Reply
       const generation = String(generationBytes)
       const found = storedValue(bytes, ageMs, ttlMs)
       const replied = String(state)
       if (replied === 'hit' && found !== undefined) return { state: replied, generation, found }
-      if (replied === 'lease') return { state: replied, generation, lease: { token, generation }, found }
+      if (replied === 'lease') {
+        return { state: replied, generation, lease: { token, generation, replaces: String(name) }, found }
+      }
       return { state: replied as 'wait' | 'cooling', generation, retryAfterMs: Number(retryAfterMs), found }
     },
 
-    async commit(key, { token, generation }, value, { ttlMs, keepForMs, unreadForMs = keepForMs }) {
+    async commit(key, { token, generation, replaces }, value, { ttlMs, keepForMs, unreadForMs = keepForMs }) {
       const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
       const times = [ttlMs, keepForMs, unreadForMs].map(Math.ceil)
-      return String(await run(scripts.commit, keysOf(key), token, generation, bytes, channel, ...times)) as Committed
+      const reply = await run(scripts.commit, keysOf(key), token, generation, replaces, bytes, channel, ...times)
+      return String(reply) as Committed
     },
 
     async renew(key, { token }, leaseMs) {
@@ -63,7 +65,7 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
     },
 
     async generation() {
-      const generation = await get(generationKey)
+      const generation = await run(scripts.generation, [generationKey])
       return generation instanceof Buffer ? generation.toString() : undefined
     },
   }

@@ -13,7 +13,8 @@ export interface Store {
   acquire(key: string, request: AcquireRequest): Promise<Acquired>
   /**
    * Stores a value that was loaded with a lease, and ends the lease: in one step, and only if the generation is still
-   * that of the lease and no other holder has taken the lease over. Otherwise nothing is written.
+   * that of the lease, and no other holder has taken the lease over or has committed since. Otherwise nothing is
+   * written. A repeated commit has no effect.
    */
   commit(key: string, lease: Lease, value: Uint8Array, lifetime: Lifetime): Promise<Committed>
   /** Gives an unused lease back, so that the next caller may load. Does nothing if the lease is not held any more. */
@@ -69,6 +70,8 @@ export interface Lease {
   token: string
   /** The generation in which the lease was granted; opaque. */
   generation: string
+  /** The name of the value that the entry had when the lease was granted: its commit replaces no other; `''`: none. */
+  replaces: string
   /** The process's own store has granted it, while the shared store was out of reach. */
   isLocal?: true
 }

@@ -13,6 +13,8 @@ interface BreakerOptions {
   backgroundWork?: boolean | undefined
   /** A command that resolves when the store replies. */
   probe: () => Promise<unknown>
+  /** Whether an error means that the store is out of reach. Default: each error does. */
+  isOutage?: ((error: unknown) => boolean) | undefined
   /** Called after each reply; the breaker is closed then. */
   onReply: () => void
   /** Called when the breaker opens, with the error of the command. */
@@ -38,7 +40,7 @@ export interface Breaker {
  * ones reject at once. After `retryAfterMs` the breaker is half-open: one probe tells whether the store is back.
  */
 export function createBreaker(options: BreakerOptions): Breaker {
-  const { clock, deadlineMs, retryAfterMs, backgroundWork = true } = options
+  const { clock, deadlineMs, retryAfterMs, backgroundWork = true, isOutage = () => true } = options
   let isOpen = false
   let retryAtMs = 0
   let isProbing = false
@@ -67,12 +69,13 @@ export function createBreaker(options: BreakerOptions): Breaker {
     const sentAtMs = clock.now()
     try {
       const reply = await withinDeadline(clock, deadlineMs, work())
-      if (isOpen) options.onClose()
-      isOpen = false
-      lastSuccessSentAtMs = Math.max(lastSuccessSentAtMs, sentAtMs)
-      options.onReply()
+      onReply(sentAtMs)
       return reply
     } catch (error) {
+      if (!isOutage(error)) {
+        onReply(sentAtMs)
+        throw error
+      }
       // Ignore failures of commands sent before the last command that succeeded: they belong to an old connection.
       if (sentAtMs < lastSuccessSentAtMs) throw error
       if (!isOpen) options.onOpen(error)
@@ -80,6 +83,13 @@ export function createBreaker(options: BreakerOptions): Breaker {
       retryAtMs = clock.now() + retryAfterMs
       throw error
     }
+  }
+
+  function onReply(sentAtMs: number): void {
+    if (isOpen) options.onClose()
+    isOpen = false
+    lastSuccessSentAtMs = Math.max(lastSuccessSentAtMs, sentAtMs)
+    options.onReply()
   }
 
   return {

@@ -15,8 +15,8 @@ export interface HostRedis extends RedisClient {
   on(event: string, listener: (...args: unknown[]) => void): unknown
   /** Closes the connection after the pending replies. */
   quit(): Promise<unknown>
-  /** Closes the connection at once. */
-  disconnect(): void
+  /** Closes the connection at once; with `true` the client connects again. */
+  disconnect(reconnect?: boolean): void
   /** The socket; only of a client of a single node. */
   readonly stream?:
     | {

@@ -8,7 +8,7 @@ export type Reply = (Buffer | number | null)[]
 export type EvaluateScript = (script: string, keys: number, ...rest: RedisArgument[]) => Promise<unknown>
 
 /**
- * The members of a Redis client that run scripts. ioredis and its Cluster have them. The first three are only partly in
+ * The members of a Redis client that run scripts. ioredis and its Cluster have them. The first two are only partly in
  * its types; where one is missing, `callBuffer` takes its place. They are preferred because with `enableAutoPipelining`
  * the `callBuffer` of ioredis drops the name of the command (6.0.0: `ERR unknown command '<sha>'`).
  */
@@ -17,10 +17,10 @@ export interface RedisClient {
   evalshaBuffer?: EvaluateScript
   /** Sends EVAL; strings in the reply are buffers. */
   evalBuffer?: EvaluateScript
-  /** Sends GET; the reply is a buffer. */
-  getBuffer?: (key: string) => Promise<unknown>
   /** Sends any command; strings in the reply are buffers. */
   callBuffer(command: string, ...args: RedisArgument[]): Promise<unknown>
+  /** Closes the connection; with `true` the client connects again. */
+  disconnect?(reconnect?: boolean): void
 }
 
 /** A Lua script, and the name under which Redis caches it. */
@@ -35,21 +35,43 @@ export function defineScript(lua: string): Script {
   return { lua, sha: createHash('sha1').update(lua).digest('hex') }
 }
 
+/** Redis refuses writes: it is a replica. Redis 6 puts the code into the middle of the message. */
+const isReadOnly = (error: Error) => /\bREADONLY\b/.test(error.message)
+/** The shortest time between two reconnects because of a replica (ms). */
+const RECONNECT_MS = 5_000
+
 /**
  * Returns a function that runs scripts: by SHA-1, or with its text if Redis does not have it. Strings in replies are
  * buffers.
+ *
+ * When the server has become a replica, the client reconnects: after a failover the address leads to the new master.
  */
 export function createRunner(client: RedisClient) {
   const evalsha: EvaluateScript =
     client.evalshaBuffer?.bind(client) ?? ((...all) => client.callBuffer('EVALSHA', ...all))
   const evaluate: EvaluateScript = client.evalBuffer?.bind(client) ?? ((...all) => client.callBuffer('EVAL', ...all))
-  return async ({ sha, lua }: Script, keys: readonly string[], ...args: RedisArgument[]): Promise<unknown> => {
+  let reconnectedAtMs = Number.NEGATIVE_INFINITY
+
+  async function run({ sha, lua }: Script, keys: readonly string[], ...args: RedisArgument[]): Promise<unknown> {
     try {
       return await evalsha(sha, keys.length, ...keys, ...args)
     } catch (error) {
       // Redis was restarted, or has never run this script.
       if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
       return evaluate(lua, keys.length, ...keys, ...args)
+    }
+  }
+
+  return async (script: Script, keys: readonly string[], ...args: RedisArgument[]): Promise<unknown> => {
+    try {
+      return await run(script, keys, ...args)
+    } catch (error) {
+      const nowMs = performance.now()
+      if (error instanceof Error && isReadOnly(error) && nowMs - reconnectedAtMs >= RECONNECT_MS) {
+        reconnectedAtMs = nowMs
+        client.disconnect?.(true)
+      }
+      throw error
     }
   }
 }

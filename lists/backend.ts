@@ -6,6 +6,7 @@ import type { Store } from '../cache/store.ts'
 import { createBreaker } from '../lib/breaker.ts'
 import { systemClock } from '../lib/clock.ts'
 import { withinDeadline } from '../lib/deadline.ts'
+import { messageOf } from '../lib/errors.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
 import { nonce } from '../lib/nonce.ts'
 import { dropConnections } from '../lib/redis.ts'
@@ -55,6 +56,9 @@ const RETRY_AFTER_MS = 1_000
 /** How long the start waits for the first reply. */
 const CONNECT_MS = 500
 
+/** An error of one command, in a reply: its key has another type, or the memory of Redis is full. Other commands work. */
+const isOutage = (error: unknown) => !/\b(?:WRONGTYPE|OOM)\b/.test(messageOf(error))
+
 /** After a resume a connection that was idle for `afterMs` is pinged, and dropped without a reply in `patienceMs`. */
 const RESUME_CHECK = { afterMs: 1_000, patienceMs: 75 }
 
@@ -87,6 +91,7 @@ export function createBackend({ prefix, backgroundWork, redis, observe }: Backen
   const { client, subscriber } = redis
   const primary = createRedisStore({ client, prefix, nonce })
   let suspendedAtMs = Date.now()
+  let hasBeenReady = client.status === 'ready'
   const store = createFailoverStore({
     primary,
     backgroundWork,
@@ -95,6 +100,7 @@ export function createBackend({ prefix, backgroundWork, redis, observe }: Backen
     deadlineMs: DEADLINE_MS,
     retryAfterMs: RETRY_AFTER_MS,
     localMs: NEAR_MAX_STALE_MS,
+    isOutage,
     observe,
   })
   const background = createBreaker({
@@ -103,6 +109,7 @@ export function createBackend({ prefix, backgroundWork, redis, observe }: Backen
     retryAfterMs: RETRY_AFTER_MS,
     backgroundWork,
     probe: primary.generation,
+    isOutage,
     // The breaker of the store reports outages.
     onReply() {},
     onOpen() {},
@@ -111,6 +118,9 @@ export function createBackend({ prefix, backgroundWork, redis, observe }: Backen
   client.on('ready', () => {
     store.probeNow()
     background.probeNow()
+    // After a failover the address leads to the new master, where invalidations are published.
+    if (hasBeenReady && subscriber.status === 'ready') subscriber.disconnect(true)
+    hasBeenReady = true
   })
   return {
     store,

@@ -1,4 +1,4 @@
-import { MAX_BATCH_COUNTS, type ViewBuffer, type ViewCount } from './view-buffer.ts'
+import { ASIDE_MS, MAX_BATCH_COUNTS, type ViewBuffer, type ViewCount } from './view-buffer.ts'
 
 /**
  * Counts a batch in the database, exactly once for each id. It does not call `read` when the id has been counted.
@@ -43,9 +43,6 @@ interface FlushOptions {
   /** Counts one batch only, because the caller waits, and a backlog may take minutes. */
   isBrief?: boolean
 }
-
-/** A batch that cannot be counted is retried after this time: by then an operator may have removed the cause. */
-const ASIDE_MS = 600_000
 
 /** The share of `drainMs` that is added for batches of other processes, and for those that were set aside. */
 const OTHERS_TIME_SHARE = 0.5
@@ -116,21 +113,19 @@ export function createFlusher(options: FlusherOptions) {
     const tried = new Set<string>()
     for (;;) {
       const batchAtMs = performance.now()
-      const id = nonce()
-      const { ids, aside, left } = await buffer.take(id)
+      const { made, ids, aside, left } = await buffer.take(nonce())
       isBehind = left > 0
       const isLast = !isBehind || isBrief || isEnding || isOver(1)
       // The new batch first, the others once at the end: other processes may be counting them.
-      const isMade = ids.includes(id)
-      const others = isMade && !isLast ? [] : ids.filter((one) => one !== id && !tried.has(one))
+      const others = made !== undefined && !isLast ? [] : ids.filter((id) => id !== made && !tried.has(id))
       const done = new Set<string>()
       report.aside = aside.length
-      for (const one of isMade ? [id, ...others] : others) {
-        if (one !== id && isOver(1 + OTHERS_TIME_SHARE)) break
-        tried.add(one)
-        if (await countOrSetAside(one, report)) done.add(one)
+      for (const id of made === undefined ? others : [made, ...others]) {
+        if (id !== made && isOver(1 + OTHERS_TIME_SHARE)) break
+        tried.add(id)
+        if (await countOrSetAside(id, report)) done.add(id)
       }
-      report.waiting = ids.filter((one) => !done.has(one)).length + Math.ceil(left / MAX_BATCH_COUNTS)
+      report.waiting = ids.filter((id) => !done.has(id)).length + Math.ceil(left / MAX_BATCH_COUNTS)
       // Without any batch, another process has taken one at the same time: try again.
       if (isLast || (ids.length > 0 && done.size === 0)) return
       if (!isEnding) await rest(performance.now() - batchAtMs)

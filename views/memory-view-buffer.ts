@@ -60,11 +60,13 @@ export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: 
     },
 
     async take(id) {
-      if (buffer.size > 0 && batches.size - aside.size < MAX_BATCHES) batches.set(id, takeOldest())
+      const isMade = buffer.size > 0 && batches.size - aside.size < MAX_BATCHES
+      if (isMade) batches.set(id, takeOldest())
       const nowMs = performance.now()
       const isDue = (batchId: string) => (aside.get(batchId) ?? 0) <= nowMs
       const ids = [...batches.keys()]
-      return { ids: ids.filter(isDue), aside: ids.filter((batchId) => !isDue(batchId)), left: buffer.size }
+      const made = isMade ? id : undefined
+      return { made, ids: ids.filter(isDue), aside: ids.filter((batchId) => !isDue(batchId)), left: buffer.size }
     },
 
     read: async (id) => batches.get(id) ?? [],

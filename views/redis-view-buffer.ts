@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { nonce } from '../lib/nonce.ts'
 import { createRunner, defineScript, type RedisClient, type Reply } from '../lib/redis-scripts-runner.ts'
 import { readTextFile } from '../lib/text-files.ts'
 import { batchPerTick } from './batch-per-tick.ts'
 import {
+  ASIDE_MS,
   MAX_ASIDE,
   MAX_BATCH_COUNTS,
   MAX_BATCHES,
@@ -30,8 +32,7 @@ const ADD = defineScript(readTextFile('views/lua/add.lua'))
 /** The most views of one command: they block Redis for about 0.3 ms. */
 const MAX_VIEWS_PER_ADD = 100
 
-/** KEYS: id of the last batch. */
-const GET_LAST = defineScript(`return redis.call('GET', KEYS[1]) or ''`)
+const NAME = defineScript(readTextFile('views/lua/name.lua'))
 
 const TAKE = defineScript(readTextFile('views/lua/take.lua'))
 
@@ -72,8 +73,9 @@ export function createRedisViewBuffer({
 }: RedisViewBufferOptions): ViewBuffer {
   const run = createRunner(client)
   const key = (...parts: string[]) => [`{${prefix}}`, 'views', ...parts].join(':')
-  const [buffer, cursor] = [key('buffer'), key('cursor')]
-  const [batches, last, aside] = [key('batches'), key('last'), key('aside')]
+  const [batches, cursor, aside] = [key('batches'), key('cursor'), key('aside')]
+  const buffer = [key('buffer'), key('buffer', 'name')] as const
+  const restored = [key('restored'), key('restored', 'name')] as const
   const batch = (id: string) => key('batch', id)
   // One command for each view would cost Redis and this process more than the rest of the recording.
   const add = batchPerTick(async (views: PendingView[]) => {
@@ -82,19 +84,23 @@ export function createRedisViewBuffer({
       `${bucketStartMs} ${postId}`,
       visitors.length,
     ])
-    return (await ask(() => run(ADD, [buffer, ...seen], dedupSeconds * 1000, ...fields))) as Reply
+    const keys = [...buffer, ...restored, ...seen]
+    return (await ask(() => run(ADD, keys, dedupSeconds * 1000, nonce(), ...fields))) as Reply
   }, MAX_VIEWS_PER_ADD)
 
   return {
     add: async (view) => (await add(view)) === 1,
 
-    async take(id) {
-      // If another process takes a batch between the two commands, this one takes none.
-      const lastId = (await run(GET_LAST, [last])) as Buffer
-      const keys = [buffer, batches, batch(id), last, cursor, aside]
-      const reply = (await run(TAKE, keys, id, MAX_BATCHES, lastId, MAX_BATCH_COUNTS)) as Reply
+    async take(newId) {
+      const [isRestored, nextId] = (await run(NAME, [...buffer, ...restored], newId)) as Reply
+      const [source, other] = isRestored === 1 ? [restored, buffer] : [buffer, restored]
+      const id = String(nextId)
+      // If another process takes this batch between the two commands, this one takes none.
+      const keys = [...source, other[0], batches, batch(id), cursor, aside]
+      const reply = (await run(TAKE, keys, id, MAX_BATCHES, MAX_BATCH_COUNTS, ASIDE_MS)) as Reply
       const [left, firstId] = [Number(reply[0]), 2 + Number(reply[1])]
-      return { left, aside: reply.slice(2, firstId).map(String), ids: reply.slice(firstId).map(String) }
+      const ids = reply.slice(firstId).map(String)
+      return { left, aside: reply.slice(2, firstId).map(String), ids, made: ids.includes(id) ? id : undefined }
     },
 
     async read(id) {

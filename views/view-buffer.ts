@@ -21,6 +21,8 @@ export interface ViewCount {
 
 /** The result of {@link ViewBuffer.take}. */
 export interface TakeResult {
+  /** The id of the new batch; `undefined`: none was made. */
+  made: string | undefined
   /** The batches to be counted: the new one (if one was made), the waiting ones, and those set aside that are due. */
   ids: string[]
   /** The batches that are set aside, and not due. */
@@ -43,14 +45,15 @@ export interface ViewBuffer {
   /**
    * Makes a batch of at most {@link MAX_BATCH_COUNTS} counts. It makes none when the buffer is empty, when
    * {@link MAX_BATCHES} batches wait, or when another process takes one at the same time.
+   * @param newId an id that was never used. The batch gets it, or one that was made when its buffer began.
    */
-  take(id: string): Promise<TakeResult>
+  take(newId: string): Promise<TakeResult>
   /** Returns the counts of a batch; an empty array if the batch was dropped. */
   read(id: string): Promise<ViewCount[]>
   /** Deletes a batch. */
   drop(id: string): Promise<void>
   /**
-   * Sets a batch aside that cannot be counted: `take` returns it again after `delayMs`. Resolves to `false` when
+   * Sets a batch aside that cannot be counted: `take` returns it again after `delayMs`, at most {@link ASIDE_MS}. Resolves to `false` when
    * {@link MAX_ASIDE} batches are aside already; then the batch stays among the waiting ones.
    */
   setAside(id: string, delayMs: number): Promise<boolean>
@@ -66,6 +69,9 @@ export const MAX_BATCH_COUNTS = 1_000
 
 /** The most waiting batches. Beyond them the buffer grows instead, by one count for each post and quarter of an hour. */
 export const MAX_BATCHES = 16
+
+/** A batch that cannot be counted is retried after this time: by then an operator may have removed the cause. */
+export const ASIDE_MS = 600_000
 
 /** The most batches set aside. An error of all batches must not set all of them aside: only the buffer sums up views. */
 export const MAX_ASIDE = 16

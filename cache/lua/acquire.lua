@@ -1,21 +1,29 @@
--- ARGV: nonce, token, lease ms, force. Replies: state, generation, bytes, age, ttl, retry after (ms).
-local generation = redis.call('GET', KEYS[1])
+-- ARGV: nonce, token, lease ms, force. Replies: state, generation, bytes, age, ttl, retry after (ms), name of the value.
+local generation = currentGeneration()
 if not generation then
-  -- The key was never written, or Redis has lost it: with a new generation no older value is current.
-  generation = ARGV[1] .. '.' .. ARGV[1]
+  -- No older value is current in a new generation.
+  generation = ARGV[1] .. '.' .. ARGV[1] .. '.' .. history()
   redis.call('SET', KEYS[1], generation)
 end
-local found = find(generation)
-if found[4] then
-  redis.call('HSET', KEYS[2], 'keptUntil', found[4])
-  redis.call('PEXPIRE', KEYS[2], text(found[4] - now))
+local found, keepIfRead = find(generation)
+if keepIfRead then
+  redis.call('HSET', KEYS[2], 'keep', keepIfRead)
+  redis.call('PEXPIRE', KEYS[2], text(keepIfRead - found[2]))
 end
-local function reply(state, retryAfter) return {state, generation, found[1], found[2], found[3], retryAfter} end
+local function reply(state, retryAfter)
+  requireMaster()
+  return {state, generation, found[1], found[2], found[3], retryAfter, found[4]}
+end
 if found[1] and found[3] > 0 and ARGV[4] ~= '1' then return reply('hit', 0) end
-local token, leaseEndsAt = holder(generation)
-if token then return reply('wait', leaseEndsAt - now) end
-local coolDownEndsAt = redis.call('HGET', KEYS[4], 'until')
-if coolDownEndsAt and tonumber(coolDownEndsAt) > now then return reply('cooling', tonumber(coolDownEndsAt) - now) end
-redis.call('HSET', KEYS[3], 'token', ARGV[2], 'generation', generation, 'until', text(now + ARGV[3]))
+local token, remaining = holder(generation)
+-- The same request, sent twice because the first reply was lost.
+if token == ARGV[2] then return reply('lease', 0) end
+if token then return reply('wait', remaining) end
+local coolDown = redis.call('HMGET', KEYS[4], 'at', 'ms')
+if coolDown[2] then
+  remaining = coolDown[2] - elapsed(KEYS[4], coolDown[1])
+  if remaining > 0 then return reply('cooling', remaining) end
+end
+redis.call('HSET', KEYS[3], 'token', ARGV[2], 'generation', generation, 'at', text(now), 'ms', ARGV[3])
 redis.call('PEXPIRE', KEYS[3], ARGV[3])
 return reply('lease', 0)

@@ -1,14 +1,20 @@
--- ARGV: token, generation, bytes, channel, ttl ms, keep ms, keep ms until the first read. Replies: a `Committed`.
-local generation = redis.call('GET', KEYS[1])
+-- ARGV: token, generation, name of the value that the lease replaces, bytes, channel, ttl ms, keep ms, keep ms until the first
+-- read. Replies: a `Committed`.
+local generation = currentGeneration()
 if generation ~= ARGV[2] then
   if generation and hard(generation) == hard(ARGV[2]) then return 'outdated' end
   return 'outdated-hard'
 end
+local found = find(generation)
+-- The same request, sent twice because the first reply was lost.
+if found[4] == ARGV[1] then return 'stored' end
 local token = holder(generation)
 if token and token ~= ARGV[1] then return 'lost' end
+-- Another holder took the lease over, and has committed a newer value.
+if found[5] == generation and found[4] ~= ARGV[3] then return 'lost' end
 redis.call('DEL', KEYS[3], KEYS[4])
-redis.call('HSET', KEYS[2], 'generation', generation, 'committedAt', text(now),
-  'expiresAt', text(now + ARGV[5]), 'keptUntil', text(now + ARGV[7]), 'keptUntilIfRead', text(now + ARGV[6]), 'bytes', ARGV[3])
-redis.call('PEXPIRE', KEYS[2], ARGV[7])
-redis.call('PUBLISH', ARGV[4], 'committed ' .. KEYS[2])
+redis.call('HSET', KEYS[2], 'name', ARGV[1], 'generation', generation, 'at', text(now), 'ttl', ARGV[6], 'keep', ARGV[8],
+  'keepIfRead', ARGV[7], 'bytes', ARGV[4])
+redis.call('PEXPIRE', KEYS[2], ARGV[8])
+redis.call('PUBLISH', ARGV[5], 'committed ' .. KEYS[2])
 return 'stored'

@@ -1,14 +1,18 @@
 -- KEYS: 1 generation, 2 cause, if there is one. ARGV: mode, nonce, another nonce, channel, for how long a cause is
 -- remembered (ms). Replies: 1 if this call has ended the generation, else 0.
-if KEYS[2] then
-  local knownUntil = redis.call('GET', KEYS[2])
-  if knownUntil and tonumber(knownUntil) > now then return 0 end
-  redis.call('SET', KEYS[2], text(now + ARGV[5]))
-  redis.call('PEXPIRE', KEYS[2], ARGV[5])
+local old = currentGeneration()
+if KEYS[2] and old then
+  local remaining = (redis.call('GET', KEYS[2]) or 0) - now
+  -- A cause from the future: the clock of Redis went back. It counts as not known.
+  if remaining > 0 and remaining <= tonumber(ARGV[5]) then return 0 end
 end
-local generation = redis.call('GET', KEYS[1])
-local kept = ARGV[1] == 'soft' and generation and hard(generation) or ARGV[2]
-local new = kept .. '.' .. ARGV[3]
-redis.call('SET', KEYS[1], new)
+local kept = ARGV[1] == 'soft' and old and hard(old) or ARGV[2]
+-- A server whose memory is full refuses SET, but not DEL: without a generation no value is current.
+local reply = redis.pcall('SET', KEYS[1], kept .. '.' .. ARGV[3] .. '.' .. history())
+if reply.err then
+  if not string.match(reply.err, 'OOM') then return reply end
+  redis.call('DEL', KEYS[1])
+end
+if KEYS[2] and not reply.err then redis.call('SET', KEYS[2], text(now + ARGV[5]), 'PX', ARGV[5]) end
 redis.call('PUBLISH', ARGV[4], 'invalidated')
 return 1

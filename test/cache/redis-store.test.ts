@@ -5,7 +5,7 @@ import { createScripts, REDIS_TIME } from '../../cache/redis-scripts.ts'
 import { channelOf, createRedisStore } from '../../cache/redis-store.ts'
 import type { Lease, Store } from '../../cache/store.ts'
 import type { RedisClient } from '../../lib/redis-scripts-runner.ts'
-import { redisUrl } from '../helpers/redis.ts'
+import { redisUrl, startRedis } from '../helpers/redis.ts'
 import { startRedisCluster } from '../helpers/redis-cluster.ts'
 import { until } from '../helpers/services/until.ts'
 import { virtualScripts, withPrefix } from '../helpers/virtual-redis.ts'
@@ -48,6 +48,44 @@ for (const [where, client] of [['one Redis', single] as const, ['a Cluster of th
       return { store: storeOn(client, prefix, virtualScripts), advance }
     }),
   )
+
+  t.test(`on ${where}: when the clock of Redis goes back, what remains is never more than was given`, async (t) => {
+    const prefix = newPrefix()
+    const advance = (ms: number) => client.incrby(`{${prefix}}:now`, ms)
+    const store = storeOn(client, prefix, virtualScripts)
+    await advance(100_000_000)
+    const hourBack = () => advance(-3_600_000)
+
+    const dead = await takeLease(store)
+    await hourBack()
+    t.match(await acquire(store), { state: 'wait', retryAfterMs: LEASE_MS })
+    await advance(LEASE_MS)
+    const next = await takeLease(store)
+    t.equal(await store.renew('a', dead, LEASE_MS), false)
+    t.equal(await store.renew('a', next, LEASE_MS), true)
+    await hourBack()
+    t.equal(await store.renew('a', next, LEASE_MS), true, 'the holder keeps its lease')
+
+    t.match(await store.fail('a', next, COOL_DOWN), { coolDownMs: COOL_DOWN.firstMs })
+    await hourBack()
+    t.match(await acquire(store), { state: 'cooling', retryAfterMs: COOL_DOWN.firstMs })
+    await advance(COOL_DOWN.firstMs)
+    const after = await takeLease(store)
+
+    t.equal(await store.commit('a', after, Buffer.from('one'), LIFETIME), 'stored')
+    t.match(await acquire(store), { state: 'hit' })
+    await hourBack()
+    const stale = await acquire(store)
+    t.match(stale, { state: 'lease', found: { ageMs: 0, ttlMs: 0 } }, 'its age is unknown: it is stale')
+    if (stale.state === 'lease') await store.fail('a', stale.lease, COOL_DOWN)
+    await advance(LIFETIME.keepForMs)
+    t.match(await acquire(store), { state: 'lease', found: undefined }, 'and it is gone when its time has passed')
+
+    t.equal(await store.invalidate('hard', 'change'), true)
+    await hourBack()
+    t.equal(await store.invalidate('hard', 'change'), true, 'a cause is not remembered for an hour')
+    t.equal(await store.invalidate('hard', 'change'), false)
+  })
 
   t.test(`on ${where}: Redis drops a value that is not read again`, async (t) => {
     const prefix = newPrefix()
@@ -102,7 +140,7 @@ for (const [where, client] of [['one Redis', single] as const, ['a Cluster of th
     t.equal(await store.commit('a', lease, Buffer.from('old'), LIFETIME), 'outdated-hard')
     t.match(await acquire(store), { state: 'lease', found: undefined }, 'and a new one is made')
     t.equal(await store.commit('a', lease, Buffer.from('old'), LIFETIME), 'outdated-hard')
-    t.match(await store.generation(), /^[^.]+\.[^.]+$/)
+    t.match(await store.generation(), /^[^.]+\.[^.]+\.\w+$/)
     await client.del(`{${prefix}}:gen`)
     await store.invalidate('soft')
     t.match(await acquire(store), { state: 'lease', found: undefined }, 'a soft end of a lost one is a hard one')
@@ -182,6 +220,24 @@ t.test('commits and invalidations are published on the channel', async (t) => {
   await store.invalidate('hard')
   await until(() => heard.length === 2, 'both are heard')
   t.strictSame(heard, [`committed {${prefix}}:a`, 'invalidated'])
+})
+
+t.test('a full Redis still invalidates, and one key of another type does not harm the others', async (t) => {
+  const redis = await startRedis({ args: ['--maxmemory-policy', 'noeviction'] })
+  t.teardown(redis.stop)
+  const client = new Redis(redis.url)
+  t.teardown(() => client.disconnect())
+  const prefix = newPrefix()
+  const store = storeOn(client, prefix)
+  await store.commit('a', await takeLease(store), Buffer.from('old'), LIFETIME)
+  await client.config('SET', 'maxmemory', '1')
+  t.match(await acquire(store), { state: 'hit' }, 'a full Redis still serves')
+  await t.rejects(acquire(store, { force: true }), /OOM/)
+  t.equal(await store.invalidate('hard', 'full'), true)
+  await t.rejects(acquire(store), /OOM/, 'no older value is served')
+  t.equal(await store.generation(), undefined)
+  await client.config('SET', 'maxmemory', '0')
+  t.match(await acquire(store), { state: 'lease', found: undefined })
 })
 
 t.test('an error of Redis other than a missing script is thrown', async (t) => {

@@ -100,6 +100,48 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
     t.equal(await store.commit('a', late, bytes('late'), LIFETIME), 'stored')
   })
 
+  await t.test('a late commit never replaces a value that was committed since', async (t) => {
+    const { store, advance } = await createStore(t)
+    await put(store, 'old')
+    const late = await takeLease(store, { force: true })
+    await advance(LEASE_MS + 50)
+    const next = await takeLease(store, { force: true })
+    t.equal(await store.commit('a', next, bytes('new'), LIFETIME), 'stored')
+    await advance(10)
+    t.equal(await store.commit('a', late, bytes('late'), LIFETIME), 'lost')
+    const { found } = await acquire(store)
+    t.equal(Buffer.from(found?.value ?? []).toString(), 'new')
+    t.equal(found?.ageMs, 10)
+    await store.invalidate('soft')
+    t.equal(await store.commit('a', late, bytes('late'), LIFETIME), 'outdated')
+    await store.invalidate('hard')
+    t.equal(await store.commit('a', late, bytes('late'), LIFETIME), 'outdated-hard')
+  })
+
+  await t.test('a commit that is sent twice is stored once', async (t) => {
+    const { store, advance } = await createStore(t)
+    const lease = await takeLease(store)
+    t.equal(await store.commit('a', lease, bytes('one'), LIFETIME), 'stored')
+    await advance(10)
+    t.equal(await store.commit('a', lease, bytes('one'), LIFETIME), 'stored')
+    t.match(await acquire(store), { state: 'hit', found: { ageMs: 10 } }, 'the second has no effect')
+    const next = await takeLease(store, { force: true })
+    t.equal(await store.commit('a', lease, bytes('one'), LIFETIME), 'stored')
+    t.equal(await store.renew('a', next, LEASE_MS), true, 'it ends no lease of another holder')
+    t.equal(await store.commit('a', next, bytes('two'), LIFETIME), 'stored')
+    t.equal(await store.commit('a', lease, bytes('one'), LIFETIME), 'lost')
+    t.equal(Buffer.from((await acquire(store)).found?.value ?? []).toString(), 'two')
+  })
+
+  await t.test('a request for a lease that is sent twice gets the same lease', async (t) => {
+    const { store } = await createStore(t)
+    const request = { token: 'twice', leaseMs: LEASE_MS }
+    const first = await store.acquire('a', request)
+    t.match(first, { state: 'lease' })
+    t.match(await store.acquire('a', request), first)
+    t.match(await acquire(store), { state: 'wait' })
+  })
+
   await t.test('a renewed lease holds', async (t) => {
     const { store, advance } = await createStore(t)
     const lease = await takeLease(store)

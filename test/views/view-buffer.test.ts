@@ -15,10 +15,28 @@ const NOW_MS = 2_000_000 * QUARTER_MS
 const client = new Redis(await redisUrl())
 t.teardown(() => client.disconnect())
 
+/** The buffer, with the names of the caller for its batches: a buffer in Redis makes ids of its own. */
+function withNames(buffer: ViewBuffer): ViewBuffer {
+  const names = new Map<string, string>()
+  const idOf = (name: string) => [...names].find(([, other]) => other === name)?.[0] ?? name
+  const nameOf = (id: string) => names.get(id) ?? id
+  return {
+    ...buffer,
+    async take(name) {
+      const { made, ids, aside, left } = await buffer.take(name)
+      if (made !== undefined) names.set(made, name)
+      return { made: made && name, ids: ids.map(nameOf), aside: aside.map(nameOf), left }
+    },
+    read: (name) => buffer.read(idOf(name)),
+    drop: (name) => buffer.drop(idOf(name)),
+    setAside: (name, delayMs) => buffer.setAside(idOf(name), delayMs),
+  }
+}
+
 const buffers: Record<string, (dedupSeconds?: number) => ViewBuffer> = {
   memory: (dedupSeconds = DEDUP_SECONDS) => createMemoryViewBuffer({ dedupSeconds }),
   Redis: (dedupSeconds = DEDUP_SECONDS) =>
-    createRedisViewBuffer({ client, prefix: `test:${randomUUID()}`, dedupSeconds }),
+    withNames(createRedisViewBuffer({ client, prefix: `test:${randomUUID()}`, dedupSeconds })),
 }
 
 const add = (buffer: ViewBuffer, visitor: string, postId = '1', quarter = 0) =>
@@ -44,7 +62,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
     t.equal(await add(buffer, 'ann'), false)
     t.equal(await add(buffer, 'ann', '2'), true)
     t.equal(await add(buffer, 'bob'), true)
-    t.same(await buffer.take('first'), { ids: ['first'], aside: [], left: 0 })
+    t.same(await buffer.take('first'), { made: 'first', ids: ['first'], aside: [], left: 0 })
     t.same(await sorted(buffer, 'first'), [
       { postId: '1', bucketStartMs: NOW_MS, views: 2 },
       { postId: '2', bucketStartMs: NOW_MS, views: 1 },
@@ -140,7 +158,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
       [...found.values()].reduce((sum, views) => sum + views, 0),
       added,
     )
-    t.same(await buffer.take('nothing'), { ids: [], aside: [], left: 0 })
+    t.same(await buffer.take('nothing'), { made: undefined, ids: [], aside: [], left: 0 })
   })
 
   t.test(`${name}: a batch that is set aside does not block others, and is due again after its delay`, async (t) => {
@@ -250,8 +268,8 @@ t.test('Redis: the client resends a command whose reply was lost, and no view is
     const resending: RedisClient = {
       async callBuffer(...command) {
         const taken = (await client.callBuffer(...command)) as unknown
-        const ids = Array.isArray(taken) ? taken.map(String) : []
-        if (isCountedMeanwhile && ids.includes('first')) await count('first')
+        const [, , first] = Array.isArray(taken) ? taken.map(String) : []
+        if (isCountedMeanwhile && first !== undefined) await count(first)
         await view()
         return client.callBuffer(...command)
       },
@@ -260,9 +278,8 @@ t.test('Redis: the client resends a command whose reply was lost, and no view is
     const taking = createRedisViewBuffer({ client: resending, prefix, dedupSeconds: DEDUP_SECONDS })
     for (const id of (await taking.take('first')).ids) await count(id)
     for (const id of (await buffer.take('second')).ids) await count(id)
-    await buffer.take('third')
-    await count('third')
-    t.same([...ledger.keys()].slice(0, 2), ['first', 'second'], what)
+    for (const id of (await buffer.take('third')).ids) await count(id)
+    t.ok(ledger.size >= 2, what)
     t.equal(
       [...ledger.values()].reduce((sum, views) => sum + views, 0),
       visitors,
@@ -275,7 +292,7 @@ t.test('Redis: counts that another program has written are left out, and reporte
   const prefix = `test:${randomUUID()}`
   const told: number[] = []
   const onUnreadable = (numbers: number) => told.push(numbers)
-  const buffer = createRedisViewBuffer({ client, prefix, dedupSeconds: DEDUP_SECONDS, onUnreadable })
+  const buffer = withNames(createRedisViewBuffer({ client, prefix, dedupSeconds: DEDUP_SECONDS, onUnreadable }))
   await add(buffer, 'ann')
   const strange = { x: 1, ' 7': 1, '5 ': 1, '1e99 7': 1, '-5 7': 1, 'NaN 7': 1, '900000 a\0b': 1 }
   const numbers = {
@@ -296,7 +313,7 @@ t.test('Redis: a part is taken where Redis is full, and where it keeps large has
   t.teardown(redis.stop)
   const ours = new Redis(redis.url)
   t.teardown(() => ours.disconnect())
-  const buffer = createRedisViewBuffer({ client: ours, prefix: 'full', dedupSeconds: DEDUP_SECONDS })
+  const buffer = withNames(createRedisViewBuffer({ client: ours, prefix: 'full', dedupSeconds: DEDUP_SECONDS }))
   await addMany(buffer, 'ann', 2 * MAX_BATCH_COUNTS)
   await ours.config('SET', 'maxmemory', '1')
   await t.rejects(add(buffer, 'bob'), /OOM/)
@@ -305,4 +322,81 @@ t.test('Redis: a part is taken where Redis is full, and where it keeps large has
   t.equal(await buffer.setAside('first', 60_000), true)
   t.match(await buffer.take('second'), { ids: ['second'], aside: ['first'], left: 0 })
   t.equal((await buffer.read('second')).length, MAX_BATCH_COUNTS)
+})
+
+t.test('Redis: what is taken again, after a restart from a snapshot, has the same ids', async (t) => {
+  const first = await startRedis()
+  t.teardown(first.stop)
+  const ours = new Redis(first.url, { retryStrategy: () => 10 })
+  ours.on('error', () => undefined)
+  t.teardown(() => ours.disconnect())
+  const buffer = createRedisViewBuffer({ client: ours, prefix: 'blog', dedupSeconds: DEDUP_SECONDS })
+  const ledger = new Map<string, number>()
+  const countAll = async () => {
+    for (;;) {
+      const { ids, left } = await buffer.take(randomUUID())
+      for (const id of ids) {
+        const views = (await buffer.read(id)).reduce((sum, part) => sum + part.views, 0)
+        if (!ledger.has(id)) ledger.set(id, views)
+        await buffer.drop(id)
+      }
+      if (left === 0) return
+    }
+  }
+  const total = () => [...ledger.values()].reduce((sum, views) => sum + views, 0)
+  let server = first
+  const restart = async () => {
+    await server.kill()
+    server = await startRedis({ port: first.port, directory: first.directory })
+    t.teardown(server.stop)
+  }
+
+  await addMany(buffer, 'ann', 100)
+  await ours.save()
+  await add(buffer, 'bob')
+  await countAll()
+  t.equal(total(), 101)
+  await restart()
+  t.equal(await ours.hlen('{blog}:views:buffer'), 100, 'the views are back')
+  await add(buffer, 'carl')
+  await add(buffer, 'dora')
+  await countAll()
+  t.equal(total(), 103, 'they are not counted again, and the views since the restart are')
+
+  await addMany(buffer, 'eve', 10)
+  await ours.save()
+  await add(buffer, 'lost')
+  await restart()
+  await restart()
+  await add(buffer, 'fred')
+  await restart()
+  await countAll()
+  t.equal(total(), 113, 'views of the snapshot that were not counted are counted; later ones went with Redis')
+
+  // A backlog, of which a part was taken since the snapshot.
+  await addMany(buffer, 'gus', 3 * MAX_BATCH_COUNTS)
+  await ours.save()
+  const { ids } = await buffer.take(randomUUID())
+  for (const id of ids) ledger.set(id, MAX_BATCH_COUNTS)
+  await restart()
+  await countAll()
+  t.equal(total(), 113 + 3 * MAX_BATCH_COUNTS)
+})
+
+t.test('Redis: when its clock goes back, no visitor is remembered for longer than before', async (t) => {
+  const prefix = `test:${randomUUID()}`
+  const buffer = createRedisViewBuffer({ client, prefix, dedupSeconds: 1 })
+  const seen = `{${prefix}}:views:seen:ann 1`
+  await add(buffer, 'ann')
+  // As Redis has it after its clock went back by an hour.
+  await client.pexpire(seen, 3_601_000)
+  t.equal(await add(buffer, 'ann'), false)
+  t.ok((await client.pttl(seen)) <= 1000)
+
+  await buffer.take(randomUUID())
+  const [id = ''] = (await buffer.take(randomUUID())).ids
+  await buffer.setAside(id, 600_000)
+  t.same((await buffer.take(randomUUID())).aside, [id])
+  await client.zincrby(`{${prefix}}:views:aside`, 3_600_000, id)
+  t.match(await buffer.take(randomUUID()), { ids: [id], aside: [] }, 'it is due')
 })

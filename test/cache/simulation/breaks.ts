@@ -18,6 +18,19 @@ export const BREAKS: Record<string, Break & { says: RegExp }> = {
       },
     }),
   },
+  'a late commit replaces a newer value': {
+    says: /over a newer one/,
+    shared: (store) => ({
+      ...store,
+      async commit(key, lease, value, times) {
+        const committed = await store.commit(key, lease, value, times)
+        if (committed !== 'lost') return committed
+        const token = `${lease.token} again`
+        const acquired = await store.acquire(key, { token, leaseMs: 1, force: true })
+        return acquired.state === 'lease' ? store.commit(key, acquired.lease, value, times) : committed
+      },
+    }),
+  },
   'a lease does not keep others out': {
     says: /a second lease/,
     shared: (store) => ({
@@ -26,7 +39,7 @@ export const BREAKS: Record<string, Break & { says: RegExp }> = {
         const acquired = await store.acquire(key, request)
         if (acquired.state !== 'wait') return acquired
         const { generation = '', found } = acquired
-        return { state: 'lease', generation, lease: { token: request.token, generation }, found }
+        return { state: 'lease', generation, lease: { token: request.token, generation, replaces: '' }, found }
       },
     }),
   },

@@ -32,6 +32,8 @@ export function createHistory(world: World, bounds: { localMs: number; deadlineM
   const broken: string[] = []
   const leases = new Map<string, { machine: Machine; token: string; atMs: number; isOver: boolean }>()
   const kept = new Map<string, { hard: string; keptUntilMs: number; lastsUntilMs: number }>()
+  const stored = new Map<string, number>()
+  const commits = new Set<string>()
   const given = new Map<string, { machine: Machine; key: string; atMs: number }>()
 
   function breaks(promise: string): void {
@@ -46,6 +48,14 @@ export function createHistory(world: World, bounds: { localMs: number; deadlineM
     if (before !== undefined && !before.isOver && before.machine.lastTroubleMs() < before.atMs)
       breaks(`a second lease of ${place}: ${machine.name} while ${before.machine.name} holds it`)
     leases.set(place, { machine, token, atMs: world.now(), isOver: false })
+  }
+
+  /** (h) A value replaces none that was loaded after it. Loads have numbers in the order of their start. */
+  function stores(key: string, { generation }: Lease, value: Uint8Array, { name }: Machine): void {
+    const place = `${key} ${hardOf(generation)}`
+    const { load } = decode(value)
+    if (load < (stored.get(place) ?? 0)) breaks(`${name} stores load ${load} of ${place} over a newer one`)
+    stored.set(place, load)
   }
 
   const hardOf = (generation = '') => generation.split('.')[0] ?? ''
@@ -112,9 +122,14 @@ export function createHistory(world: World, bounds: { localMs: number; deadlineM
         },
         async commit(key, lease, value, lifetime) {
           const committed = await store.commit(key, lease, value, lifetime)
+          if (committed === 'stored') stores(key, lease, value, machine)
+          // A commit that is sent again has no effect while its value is there.
+          const isThere = (kept.get(key)?.keptUntilMs ?? 0) > world.now()
+          if (committed === 'stored' && commits.has(lease.token) && isThere) return committed
           const held = leases.get(`${key} ${lease.generation}`)
           if (committed === 'stored' && held !== undefined) held.isOver = true
           if (committed === 'stored') {
+            commits.add(lease.token)
             const { keepForMs, unreadForMs = keepForMs } = lifetime
             const now = world.now()
             const [keptUntilMs, lastsUntilMs] = [now + unreadForMs, now + keepForMs]

@@ -66,6 +66,8 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
   const failingLoads = world.pick([0, 0.05, 0.3])
   const faults = world.pick([0.02, 0.1, 0.2])
   const pauseMs = world.pick([40, 80])
+  const changes = world.pick([0.005, 0.1, 0.1])
+  const refreshes = world.pick([0.03, 0.2])
 
   const processes: Process[] = []
   const check = (_answer: StoredValue): void => {}
@@ -84,12 +86,16 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
     const on = () => history.watchShared(shared, machine)
     return {
       acquire: (key, request) => machine.command(() => on().acquire(key, request)),
-      commit: (key, lease, value, times) =>
-        machine.command(async () => {
+      commit: (key, lease, value, times) => {
+        // A client sends a command again when the connection broke before the reply.
+        if (!isPeace && world.chance(0.05))
+          world.at(world.between(1, 5000), () => void on().commit(key, lease, value, times))
+        return machine.command(async () => {
           const committed = await on().commit(key, lease, value, times)
           if (committed === 'stored') tell(`committed ${key}`)
           return committed
-        }),
+        })
+      },
       renew: (key, lease, leaseMs) => machine.command(() => on().renew(key, lease, leaseMs)),
       fail: (key, lease, coolDown) => machine.command(() => on().fail(key, lease, coolDown)),
       release: (key, lease) => machine.command(() => on().release(key, lease)),
@@ -265,9 +271,10 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
     if (process === undefined) return
     // What comes for a frozen process waits at its door.
     if (roll < faults) fault(index)
-    else if (roll < faults + 0.07) process.machine.enter(() => publish(process, world.chance(0.6) ? 'hard' : 'soft'))
-    else if (roll < faults + 0.1) announce(world.chance(0.6) ? 'hard' : 'soft')
-    else if (roll < faults + 0.13) process.machine.enter(() => read(process, key, 'refresh'))
+    else if (roll < faults + 0.7 * changes)
+      process.machine.enter(() => publish(process, world.chance(0.6) ? 'hard' : 'soft'))
+    else if (roll < faults + changes) announce(world.chance(0.6) ? 'hard' : 'soft')
+    else if (roll < faults + changes + refreshes) process.machine.enter(() => read(process, key, 'refresh'))
     else for (let n = world.pick([1, 1, 3]); n > 0; n -= 1) process.machine.enter(() => read(process, key))
     world.at(world.chance(0.2) ? 0 : world.between(0, 2 * pauseMs), step)
   }

@@ -1,0 +1,3 @@
+-- Replies: the current generation, or nothing.
+requireMaster()
+return currentGeneration()
