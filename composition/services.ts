@@ -13,6 +13,7 @@ import type { Settings } from '../settings/options.ts'
 import { type CacheEvents, createCacheEvents } from '../telemetry/cache-events.ts'
 import { createViews, type Views } from '../views/post-views.ts'
 import { createMaintenance, type Maintain } from './maintenance.ts'
+import { ownsPrefix } from './owner.ts'
 
 /** The services of an app. The host reaches only `lists.popularPosts` and `database.views.postViews`. */
 export interface Services {
@@ -59,8 +60,9 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     const databases = openDatabasesOf(settings, log)
     closers.push(async () => databases?.close())
 
-    const redis = await openRedisOf(settings, log, hostRedis)
-    closers.push(async () => redis?.close())
+    const opened = await openRedisOf(settings, log, hostRedis)
+    closers.push(async () => opened?.close())
+    const redis = await unlessForeign(opened, settings, databases, log)
 
     const events = createCacheEvents(log)
     const backend = createBackend({ prefix, backgroundWork, redis, observe: events.emit })
@@ -118,6 +120,25 @@ function openDatabasesOf(settings: Settings, log: Logger): Databases | undefined
   // A process that is suspended between requests handles one request at a time.
   const size = backgroundWork ? { max: 6, listMax: PROTOCOL.loads.max } : { max: 2, listMax: 0 }
   return openDatabases({ databaseUrl, password, statementSeconds: loadTimeoutSeconds, ...size }, log)
+}
+
+/**
+ * Redis, unless its keys belong to another blog: then lists and views stay in the memory of this process. A process that is
+ * suspended between requests does not check this, because it would query the database before its first reply.
+ */
+async function unlessForeign(
+  redis: RedisConnections | undefined,
+  { prefix, backgroundWork }: Settings,
+  databases: Databases | undefined,
+  log: Logger,
+): Promise<RedisConnections | undefined> {
+  if (redis === undefined || databases === undefined || !backgroundWork) return redis
+  if (await ownsPrefix(prefix, redis.client, databases.db)) return redis
+  const message =
+    'another blog uses the same prefix in Redis, so this process does not use Redis: set another prefix, or, if the other ' +
+    'database is gone, delete the key "owner"'
+  log.warn({ owner: `{${prefix}}:owner` }, `popular posts: ${message}`)
+  return undefined
 }
 
 async function openRedisOf(

@@ -1,5 +1,4 @@
 import type { CacheCounts } from '../cache/events.ts'
-import { entryKey } from '../cache/key.ts'
 import type { Answer, ReadAnswer } from '../cache/options.ts'
 import { createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
@@ -14,7 +13,7 @@ import { policyOf } from './cache-policy.ts'
 import type { ListBody } from './list-body.ts'
 import type { Loaders } from './loaders.ts'
 import type { FILTERS, PopularPostsQuery } from './query.ts'
-import { type CacheEntryRef, createQueryResolver, rankOf, resolveDays } from './resolve-query.ts'
+import { type CacheEntryRef, createQueryResolver, listKey, rankOf, resolveDays } from './resolve-query.ts'
 import { DecodedList, encodeList } from './stored-list.ts'
 
 /** The result of `read`: a list as bytes, with its age and origin for the headers of an HTTP reply. */
@@ -169,7 +168,7 @@ export function createLists<P = Post>(
   })
   backend.listen(cache.onStoreMessage)
   const resolve = createQueryResolver(settings)
-  const filtersKey = entryKey(settings.prefix, 'filters')
+  const filtersKey = listKey(settings, 'filters')
   const decodedLists = new WeakMap<Uint8Array, DecodedList>()
   const decodedFilters = new WeakMap<Uint8Array, Record<(typeof FILTERS)[number], Set<string>>>()
 
@@ -181,7 +180,7 @@ export function createLists<P = Post>(
     if (categories === undefined) return undefined
     const days = resolveDays(query, settings)
     return {
-      key: entryKey(settings.prefix, 'categories', days),
+      key: listKey(settings, 'categories', days),
       load: async () => encodeList(await categories({ days })),
       rank: rankOf({ days, isFiltered: false }, settings),
     }

@@ -20,9 +20,20 @@ export interface ResolvedQuery {
 
 const NO_SLUGS: readonly string[] = []
 
+/**
+ * The version of the entries of lists in Redis: what `encodeList` writes, and the posts, categories and filters in it. Raise it
+ * with each change that an older or newer process cannot read: during a deploy both run.
+ */
+const FORMAT = 1
+
+/** Returns the key of a list: lists of other versions have other keys. */
+export function listKey({ prefix, version }: Settings, ...parts: (string | number)[]): string {
+  return entryKey(prefix, version === '' ? `v${FORMAT}` : `v${FORMAT}-${version}`, ...parts)
+}
+
 /** Creates a function that resolves queries to entries of the cache. */
 export function createQueryResolver(settings: Settings) {
-  const { defaultLimit, maxLimit, prefix, combineFilters } = settings
+  const { defaultLimit, maxLimit, combineFilters } = settings
   /** Entries by order and window. They are reused: a map finds a key in half the time if it is the same string object. */
   const unfiltered = { views: new Map<number, CacheEntryRef>(), trending: new Map<number, CacheEntryRef>() }
 
@@ -41,7 +52,7 @@ export function createQueryResolver(settings: Settings) {
       if (slug !== undefined) parts.push(name, slug)
     }
     const rank = rankOf({ days: list.days, isFiltered }, settings)
-    return { key: entryKey(prefix, maxLimit, list.days, ...parts), list, isFiltered, rank }
+    return { key: listKey(settings, maxLimit, list.days, ...parts), list, isFiltered, rank }
   }
 
   function filteredEntry(sort: ListQuery['sort'], days: number, query: PopularPostsQuery): CacheEntryRef {

@@ -38,6 +38,11 @@ const schema = Type.Object(
       pattern: '^[^{}\\s]{1,100}$',
       expected: '1 to 100 characters without spaces and braces',
     }),
+    version: Type.String({
+      default: '',
+      pattern: '^[\\w.-]{0,50}$',
+      expected: 'up to 50 letters, digits, _, - and dots',
+    }),
     viewDedupSeconds: Type.Integer({ minimum: 1, maximum: DAY_SECONDS, default: 900 }),
     viewFlushSeconds: seconds(5),
     viewsPerMinute: Type.Integer({ minimum: 0, maximum: 1_000_000, default: 120 }),
@@ -147,6 +152,11 @@ export interface PopularPostsOptions {
   timeZone?: string | undefined
   /** The prefix of all keys in Redis. Default `blog:popular`. */
   prefix?: string
+  /**
+   * The version of what your `load` returns. Set another one when the shape of the items changes: then old and new processes of
+   * a deploy have lists of their own in Redis. Views and invalidations are shared. Default none.
+   */
+  version?: string | undefined
   /** The seconds in which views of one post by one visitor count once; at most a day. Default 900. */
   viewDedupSeconds?: number | undefined
   /** The seconds between two flushes of recorded views to the database; 0: only when you call `flush`. Default 5. */

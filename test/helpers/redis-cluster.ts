@@ -40,6 +40,28 @@ export async function startRedisCluster({ masters = 3, certificate }: ClusterOpt
     async ownerOf(key: string): Promise<number> {
       return Math.floor(Number(await redisCommand(nodes[0]?.server.port ?? 0, 'CLUSTER', 'KEYSLOT', key)) / share)
     },
+    /** Adds a replica of the master with this id; it ends with the Cluster. */
+    async addReplica(masterId: string): Promise<RedisServer> {
+      const { server, busPort } = await retryOnTakenPort(() => startNode(certificate))
+      servers.push(server)
+      const first = nodes[0]?.server.port ?? 0
+      await redisCommand(first, 'CLUSTER', 'MEET', '127.0.0.1', String(server.port), String(busPort))
+      await until(
+        async () => (await redisCommand(server.port, 'CLUSTER', 'NODES')).includes(masterId),
+        'it has met them',
+      )
+      await until(
+        () =>
+          redisCommand(server.port, 'CLUSTER', 'REPLICATE', masterId).then(
+            () => true,
+            () => false,
+          ),
+        'it knows its master',
+      )
+      const isSynced = async () => (await redisCommand(server.port, 'INFO', 'replication')).includes('link_status:up')
+      await until(isSynced, 'the replica is synced')
+      return server
+    },
     /** Brings a killed node back, without its data, and waits until all nodes find the cluster whole. */
     async revive(index: number): Promise<void> {
       const node = nodes[index]

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../../db/embedded/server.ts'
@@ -12,6 +12,8 @@ import { until } from './services/until.ts'
 interface TestRedisOptions {
   /** Default: a free one. Give the port of one that has ended to bring it back. */
   port?: number
+  /** The text of a configuration file, which Sentinel needs. */
+  config?: string
   /** Further arguments of redis-server, as in `['--maxmemory', '10mb']`. */
   args?: readonly string[]
   /**
@@ -40,13 +42,15 @@ export function startRedis(options: TestRedisOptions = {}) {
   return retryOnTakenPort(async () => launch(await freePort(), options))
 }
 
-async function launch(port: number, { args = [], directory: kept }: TestRedisOptions) {
+async function launch(port: number, { config, args = [], directory: kept }: TestRedisOptions) {
   const { program, env, version, from } = await findRedis()
   const directory = kept ?? (await mkdtemp(join(tmpdir(), 'popular-posts-redis-')))
   removeWithUs(directory)
   const log = await open(join(directory, 'redis.log'), 'w')
   const all = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'no']
-  const child = spawn(program, [...all, ...args], {
+  const file = join(directory, 'redis.conf')
+  if (config !== undefined) await writeFile(file, config)
+  const child = spawn(program, [...(config === undefined ? [] : [file]), ...all, ...args], {
     detached: true, // A Ctrl-C is for the tests, which still need it while they end.
     env: { ...process.env, ...env },
     stdio: ['ignore', log.fd, log.fd],

@@ -8,8 +8,9 @@ type CutKind = 'closed' | 'reset' | 'half-open'
 /** A way to a server on 127.0.0.1 that can break; it ends with the test. */
 export async function layWire(t: Teardown, port: number) {
   const pairs = new Set<readonly [Socket, Socket]>()
+  let target = port
   const server = createServer((near) => {
-    const far = connect(port, '127.0.0.1')
+    const far = connect(target, '127.0.0.1')
     const pair = [near, far] as const
     pairs.add(pair)
     near.pipe(far).pipe(near)
@@ -33,6 +34,10 @@ export async function layWire(t: Teardown, port: number) {
     port: (server.address() as AddressInfo).port,
     /** How many connections there are now. */
     connections: () => pairs.size,
+    /** From now on new connections lead to another server; those that there are stay. */
+    leadTo(otherPort: number): void {
+      target = otherPort
+    },
     /** Breaks all connections that there are. New ones work. */
     cut(how: CutKind): void {
       for (const [near, far] of pairs) {
