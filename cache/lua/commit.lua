@@ -10,5 +10,6 @@ redis.call('DEL', KEYS[3], KEYS[4])
 redis.call('HSET', KEYS[2], 'generation', generation, 'committedAt', text(now),
   'expiresAt', text(now + ARGV[5]), 'keptUntil', text(now + ARGV[7]), 'keptUntilIfRead', text(now + ARGV[6]), 'bytes', ARGV[3])
 redis.call('PEXPIRE', KEYS[2], ARGV[7])
-redis.call('PUBLISH', ARGV[4], 'committed ' .. KEYS[2])
+-- The value is stored already: a user without the right to the channel must not fail here.
+redis.pcall('PUBLISH', ARGV[4], 'committed ' .. KEYS[2])
 return 'stored'

@@ -10,5 +10,6 @@ local generation = redis.call('GET', KEYS[1])
 local kept = ARGV[1] == 'soft' and generation and hard(generation) or ARGV[2]
 local new = kept .. '.' .. ARGV[3]
 redis.call('SET', KEYS[1], new)
-redis.call('PUBLISH', ARGV[4], 'invalidated')
+-- The generation has ended already: a user without the right to the channel must not fail here.
+redis.pcall('PUBLISH', ARGV[4], 'invalidated')
 return 1
