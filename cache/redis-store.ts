@@ -1,4 +1,5 @@
-import { createRunner, type RedisClient, type Reply } from '../lib/redis-scripts-runner.ts'
+import { keyPrefixOf, keyRoot } from '../lib/redis-keys.ts'
+import { createRunner, defineScript, type RedisClient, type Reply } from '../lib/redis-scripts-runner.ts'
 import { CAUSE_KNOWN_MS } from './protocol.ts'
 import { createScripts, type Scripts } from './redis-scripts.ts'
 import type { Acquired, Committed, Store, StoredValue } from './store.ts'
@@ -6,7 +7,7 @@ import type { Acquired, Committed, Store, StoredValue } from './store.ts'
 /** What a store on Redis is made of. */
 export interface RedisStoreOptions {
   client: RedisClient
-  /** The prefix of all keys. The keys have it in braces, so that all of them are in one slot of a Cluster. */
+  /** The prefix of all keys: see `keyRoot`. */
   prefix: string
   /** Returns a new random name, never the same twice, without a dot. */
   nonce: () => string
@@ -14,17 +15,19 @@ export interface RedisStoreOptions {
   scripts?: Scripts
 }
 
+/** KEYS: generation. */
+const GET_GENERATION = defineScript(`return redis.call('GET', KEYS[1])`)
+
 /**
  * Creates a store on Redis 6.2 or newer, or Valkey, shared by all processes with the same prefix. Each operation is one
  * script.
  */
 export function createRedisStore({ client, prefix, nonce, scripts = createScripts() }: RedisStoreOptions): Store {
-  const generationKey = `{${prefix}}:gen`
-  const channel = channelOf(prefix)
+  const generationKey = `${keyRoot(prefix)}:gen`
+  const channel = channelOf(client, prefix)
   const keysOf = (key: string) => [generationKey, key, `${key}:lease`, `${key}:cool`]
 
   const run = createRunner(client)
-  const get = client.getBuffer?.bind(client) ?? ((key: string) => client.callBuffer('GET', key))
 
   return {
     async acquire(key, { token, leaseMs, force = false }): Promise<Acquired> {
@@ -58,20 +61,23 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
     },
 
     async invalidate(mode, cause) {
-      const keys = cause === undefined ? [generationKey] : [generationKey, `{${prefix}}:cause:${mode}:${cause}`]
+      const keys = cause === undefined ? [generationKey] : [generationKey, `${keyRoot(prefix)}:cause:${mode}:${cause}`]
       return (await run(scripts.invalidate, keys, mode, nonce(), nonce(), channel, CAUSE_KNOWN_MS)) === 1
     },
 
     async generation() {
-      const generation = await get(generationKey)
+      const generation = await run(GET_GENERATION, [generationKey])
       return generation instanceof Buffer ? generation.toString() : undefined
     },
   }
 }
 
-/** Returns the name of the pub/sub channel of a store. Its messages are `committed KEY` and `invalidated`. */
-export function channelOf(prefix: string): string {
-  return `{${prefix}}:events`
+/**
+ * Returns the name of the pub/sub channel of a store. Its messages are `committed KEY` and `invalidated`. The key is as
+ * Redis knows it, with the client's `keyPrefix`; so is the channel, although ioredis leaves that to its caller.
+ */
+export function channelOf(client: RedisClient, prefix: string): string {
+  return `${keyPrefixOf(client)}${keyRoot(prefix)}:events`
 }
 
 function storedValue(bytes: Reply[number] | undefined, ageMs: unknown, ttlMs: unknown): StoredValue | undefined {

@@ -63,7 +63,8 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     closers.push(async () => redis?.close())
 
     const events = createCacheEvents(log)
-    const backend = createBackend({ prefix, backgroundWork, redis, observe: events.emit })
+    const backend = createBackend({ prefix, backgroundWork, redis, observe: events.emit, log })
+    closers.push(async () => backend.close())
     await backend.connect()
 
     const views = databases && createViews({ ...databases, settings, redis: backend.redis, log })

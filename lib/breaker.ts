@@ -17,6 +17,10 @@ interface BreakerOptions {
   onReply: () => void
   /** Called when the breaker opens, with the error of the command. */
   onOpen: (error: unknown) => void
+  /** Called when a command fails while the breaker is open. */
+  onStillOpen?: ((error: unknown) => void) | undefined
+  /** Returns the error by which a command has failed, where its own error is only a consequence. Default: its own. */
+  causeOf?: ((error: unknown) => unknown) | undefined
   /** Called when an open breaker closes. */
   onClose: () => void
 }
@@ -38,10 +42,11 @@ export interface Breaker {
  * ones reject at once. After `retryAfterMs` the breaker is half-open: one probe tells whether the store is back.
  */
 export function createBreaker(options: BreakerOptions): Breaker {
-  const { clock, deadlineMs, retryAfterMs, backgroundWork = true } = options
+  const { clock, deadlineMs, retryAfterMs, backgroundWork = true, causeOf = (error) => error } = options
   let isOpen = false
   let retryAtMs = 0
   let isProbing = false
+  let lastError: unknown
   let lastSuccessSentAtMs = Number.NEGATIVE_INFINITY
 
   async function runIfClosed<T>(work: () => Promise<T>): Promise<T> {
@@ -50,7 +55,7 @@ export function createBreaker(options: BreakerOptions): Breaker {
       if (!backgroundWork) return run(work)
       probe()
     }
-    throw new Error('Expected the shared store to reply, but it is out of reach.')
+    throw new Error('Expected the shared store to reply, but it is out of reach.', { cause: lastError })
   }
 
   function probe(): void {
@@ -72,10 +77,13 @@ export function createBreaker(options: BreakerOptions): Breaker {
       lastSuccessSentAtMs = Math.max(lastSuccessSentAtMs, sentAtMs)
       options.onReply()
       return reply
-    } catch (error) {
+    } catch (failure) {
+      const error = causeOf(failure)
       // Ignore failures of commands sent before the last command that succeeded: they belong to an old connection.
       if (sentAtMs < lastSuccessSentAtMs) throw error
-      if (!isOpen) options.onOpen(error)
+      lastError = error
+      if (isOpen) options.onStillOpen?.(error)
+      else options.onOpen(error)
       isOpen = true
       retryAtMs = clock.now() + retryAfterMs
       throw error

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto'
+import { databaseOf, type WithKeyOptions } from './redis-keys.ts'
+import { explainRefusal } from './wrong-redis.ts'
 
 /** An argument of a Redis command. */
 export type RedisArgument = string | Buffer | number
@@ -12,13 +14,11 @@ export type EvaluateScript = (script: string, keys: number, ...rest: RedisArgume
  * its types; where one is missing, `callBuffer` takes its place. They are preferred because with `enableAutoPipelining`
  * the `callBuffer` of ioredis drops the name of the command (6.0.0: `ERR unknown command '<sha>'`).
  */
-export interface RedisClient {
+export interface RedisClient extends WithKeyOptions {
   /** Sends EVALSHA; strings in the reply are buffers. */
   evalshaBuffer?: EvaluateScript
   /** Sends EVAL; strings in the reply are buffers. */
   evalBuffer?: EvaluateScript
-  /** Sends GET; the reply is a buffer. */
-  getBuffer?: (key: string) => Promise<unknown>
   /** Sends any command; strings in the reply are buffers. */
   callBuffer(command: string, ...args: RedisArgument[]): Promise<unknown>
 }
@@ -37,19 +37,47 @@ export function defineScript(lua: string): Script {
 
 /**
  * Returns a function that runs scripts: by SHA-1, or with its text if Redis does not have it. Strings in replies are
- * buffers.
+ * buffers, and integers are numbers. The function rejects with `PP_WRONG_REDIS` where the server has no such database, or
+ * runs no scripts.
  */
 export function createRunner(client: RedisClient) {
   const evalsha: EvaluateScript =
     client.evalshaBuffer?.bind(client) ?? ((...all) => client.callBuffer('EVALSHA', ...all))
   const evaluate: EvaluateScript = client.evalBuffer?.bind(client) ?? ((...all) => client.callBuffer('EVAL', ...all))
-  return async ({ sha, lua }: Script, keys: readonly string[], ...args: RedisArgument[]): Promise<unknown> => {
+  const database = databaseOf(client)
+  const selecting = new Map<Script, Script>()
+
+  /**
+   * Makes the script select the database itself. Where Redis refuses the index of a new connection, ioredis goes on with
+   * database 0, whose keys may be those of another program.
+   */
+  function inDatabase(script: Script): Script {
+    if (database === 0) return script
+    const known = selecting.get(script)
+    if (known !== undefined) return known
+    const made = defineScript(script.lua.replace(/^(?:#!.*\n)?/, `$&redis.call('SELECT', ${database})\n`))
+    selecting.set(script, made)
+    return made
+  }
+
+  return async (script: Script, keys: readonly string[], ...args: RedisArgument[]): Promise<unknown> => {
+    const { sha, lua } = inDatabase(script)
     try {
-      return await evalsha(sha, keys.length, ...keys, ...args)
+      return withNumbers(await evalsha(sha, keys.length, ...keys, ...args))
     } catch (error) {
       // Redis was restarted, or has never run this script.
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-      return evaluate(lua, keys.length, ...keys, ...args)
+      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw explainRefusal(error, database)
     }
+    return withNumbers(
+      await evaluate(lua, keys.length, ...keys, ...args).catch((error: unknown) => {
+        throw explainRefusal(error, database)
+      }),
+    )
   }
+}
+
+/** With `stringNumbers`, ioredis returns integers as strings; all strings of Redis are buffers here. */
+function withNumbers(reply: unknown): unknown {
+  if (typeof reply === 'string') return Number(reply)
+  return Array.isArray(reply) && reply.some((part) => typeof part === 'string') ? reply.map(withNumbers) : reply
 }

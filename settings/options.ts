@@ -35,8 +35,8 @@ const schema = Type.Object(
     }),
     prefix: Type.String({
       default: 'blog:popular',
-      pattern: '^[^{}\\s]{1,100}$',
-      expected: '1 to 100 characters without spaces and braces',
+      pattern: '^(?=.{1,100}$)(?:[^{}\\s]+|[^{}\\s]*\\{[^{}\\s]+\\})$',
+      expected: '1 to 100 characters without spaces, with one pair of braces at the end or none',
     }),
     viewDedupSeconds: Type.Integer({ minimum: 1, maximum: DAY_SECONDS, default: 900 }),
     viewFlushSeconds: seconds(5),
@@ -145,7 +145,10 @@ export interface PopularPostsOptions {
   combineFilters?: boolean | undefined
   /** The IANA time zone of the site: a day of views ends at its midnight. Default `UTC`. */
   timeZone?: string | undefined
-  /** The prefix of all keys in Redis. Default `blog:popular`. */
+  /**
+   * The prefix of all keys in Redis. The keys have it in braces, a Cluster's hash tag; with braces of its own, such as
+   * `app:{blog}`, it is used as it is. Default `blog:popular`.
+   */
   prefix?: string
   /** The seconds in which views of one post by one visitor count once; at most a day. Default 900. */
   viewDedupSeconds?: number | undefined

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { keyRoot } from '../lib/redis-keys.ts'
 import { createRunner, defineScript, type RedisClient, type Reply } from '../lib/redis-scripts-runner.ts'
 import { readTextFile } from '../lib/text-files.ts'
 import { batchPerTick } from './batch-per-tick.ts'
@@ -13,7 +14,7 @@ import {
 
 interface RedisViewBufferOptions {
   client: RedisClient
-  /** The prefix of all keys. It is in braces, so that all keys are in one slot of a Cluster. */
+  /** The prefix of all keys: see `keyRoot`. */
   prefix: string
   /** A visitor of a post counts once in this time. */
   dedupSeconds: number
@@ -71,7 +72,7 @@ export function createRedisViewBuffer({
   onUnreadable = () => {},
 }: RedisViewBufferOptions): ViewBuffer {
   const run = createRunner(client)
-  const key = (...parts: string[]) => [`{${prefix}}`, 'views', ...parts].join(':')
+  const key = (...parts: string[]) => [keyRoot(prefix), 'views', ...parts].join(':')
   const [buffer, cursor] = [key('buffer'), key('cursor')]
   const [batches, last, aside] = [key('batches'), key('last'), key('aside')]
   const batch = (id: string) => key('batch', id)

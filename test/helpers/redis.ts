@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../../db/embedded/server.ts'
@@ -18,6 +18,8 @@ interface TestRedisOptions {
    * Default: a new one. Give the folder of one that was killed to bring it back as the node of a Cluster that it was.
    */
   directory?: string
+  /** Whether it is a Sentinel, which watches nothing yet. Default false. */
+  isSentinel?: boolean
 }
 
 export type RedisServer = Awaited<ReturnType<typeof startRedis>>
@@ -40,12 +42,26 @@ export function startRedis(options: TestRedisOptions = {}) {
   return retryOnTakenPort(async () => launch(await freePort(), options))
 }
 
-async function launch(port: number, { args = [], directory: kept }: TestRedisOptions) {
+async function launch(port: number, { args = [], directory: kept, isSentinel = false }: TestRedisOptions) {
   const { program, env, version, from } = await findRedis()
   const directory = kept ?? (await mkdtemp(join(tmpdir(), 'popular-posts-redis-')))
   removeWithUs(directory)
   const log = await open(join(directory, 'redis.log'), 'w')
-  const all = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'no']
+  const sentinel = isSentinel ? [join(directory, 'sentinel.conf'), '--sentinel'] : []
+  if (isSentinel) await writeFile(join(directory, 'sentinel.conf'), '', { flag: 'a' })
+  const all = [
+    ...sentinel,
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--dir',
+    directory,
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+  ]
   const child = spawn(program, [...all, ...args], {
     detached: true, // A Ctrl-C is for the tests, which still need it while they end.
     env: { ...process.env, ...env },
