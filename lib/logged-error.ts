@@ -100,6 +100,7 @@ function classOf(error: object): string {
 const CODES: readonly (readonly [RegExp, string])[] = [
   // Redis 7.0 has no code for them: the error came up inside of a script.
   [/user executing the script can't|ACL failure in script/, 'NOPERM'],
+  [/^ERR max number of clients reached/, 'MAXCLIENTS'],
   [
     /^(?:Command timed out|Socket timeout\.|Query read timeout|timeout ex(?:pired|ceeded when trying to connect)$|.*due to connection timeout)/,
     'ETIMEDOUT',
