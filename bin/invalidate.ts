@@ -5,13 +5,19 @@ import { type RedisConfig, withRedis } from './redis.ts'
 
 /**
  * Invalidates every list in Redis; running services see it within a second.
+ * @returns whether a process has used this Redis with this prefix before.
  * @throws StartupError if Redis did not confirm the invalidation.
  */
-export async function invalidateInRedis(config: RedisConfig, mode: InvalidateMode): Promise<void> {
+export async function invalidateInRedis(config: RedisConfig, mode: InvalidateMode): Promise<boolean> {
   const { prefix } = config.cache
-  await withRedis(
+  return withRedis(
     config,
-    (client) => createRedisStore({ client, prefix, nonce }).invalidate(mode),
+    async (client) => {
+      const store = createRedisStore({ client, prefix, nonce })
+      const generation = await store.generation()
+      await store.invalidate(mode)
+      return generation !== undefined
+    },
     (code) => `Redis in REDIS_URL did not confirm the invalidation (${code}): check that it runs, then try again.`,
   )
 }

@@ -60,9 +60,15 @@ program
   .action(async ({ soft }: { soft?: boolean }) => {
     const config = readConfig()
     const mode = soft === true ? 'soft' : 'hard'
-    if (config.redisUrl === undefined) await withDatabase({}, ({ db }) => recordChange(db, mode))
-    else await invalidateInRedis({ ...config, redisUrl: config.redisUrl }, mode)
-    print(`All lists are outdated (${mode}).`)
+    const { redisUrl, cache } = config
+    let isUsed = true
+    if (redisUrl === undefined) await withDatabase({}, ({ db }) => recordChange(db, mode))
+    else isUsed = await invalidateInRedis({ ...config, redisUrl }, mode)
+    print(
+      isUsed
+        ? `All lists are outdated (${mode}).`
+        : `There was nothing to invalidate: no process has used REDIS_URL with the prefix "${cache.prefix}". Check both; for a client whose keyPrefix is "app:", CACHE_PREFIX is app:{${cache.prefix}}.`,
+    )
   })
 
 program

@@ -1,7 +1,10 @@
 import type { Cluster, Redis } from 'ioredis'
 import { passwordsOf } from '../aws/tokens.ts'
-import { codeOf, StartupError } from '../lib/errors.ts'
+import { createConnectionErrors } from '../lib/connection-errors.ts'
+import { StartupError } from '../lib/errors.ts'
+import { loggedError } from '../lib/logged-error.ts'
 import { createRedisClient } from '../lib/redis.ts'
+import { isWrongRedis } from '../lib/wrong-redis.ts'
 import type { Config } from '../service/config.ts'
 
 /** A configuration with REDIS_URL. */
@@ -18,7 +21,16 @@ export async function withRedis<T>(
   failed: (code: string) => string,
 ): Promise<T> {
   const client = createRedisClient(redisUrl, redisCluster, passwordsOf(iam).redisPassword)
-  client.on('error', () => {})
+  const { add, causeOf } = createConnectionErrors()
+  client.on('error', add).on('node error', add)
+  /** An error handler that throws a `StartupError` with the message `of` the error's code. */
+  const failWith =
+    (of: (code: string) => string) =>
+    (error: unknown): never => {
+      const cause = causeOf(error)
+      if (isWrongRedis(cause)) throw new StartupError(`REDIS_URL: ${cause.message}`, { cause })
+      throw new StartupError(of(String(loggedError(cause).code ?? 'no reply')), { cause })
+    }
   try {
     await client
       .connect()
@@ -26,12 +38,5 @@ export async function withRedis<T>(
     return await work(client).catch(failWith(failed))
   } finally {
     client.disconnect()
-  }
-}
-
-/** An error handler that throws a `StartupError` with the message `of` the error's code. */
-function failWith(of: (code: string) => string): (error: unknown) => never {
-  return (error) => {
-    throw new StartupError(of(codeOf(error) || 'no answer'), { cause: error })
   }
 }

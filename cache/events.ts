@@ -9,7 +9,7 @@ import type { Committed, InvalidateMode } from './store.ts'
  * - loads: `loaded`, `load-failed` and `load-refused` (too many loads are running), with `why`: a reader waits (`load`), or
  *   none (`refresh`); `takeover` (the lease of a process that died or gave up)
  * - `invalidated` (confirmed by the store)
- * - the shared store: `store-down`, `store-up`, `background-failed` (a background task failed)
+ * - the shared store: `store-down`, `store-still-down`, `store-up`, `background-failed` (a background task failed)
  */
 export type CacheEvent =
   /** A read returned a fresh value. `durationMs` is 0 for a value in the memory of this process. */
@@ -38,6 +38,8 @@ export type CacheEvent =
   | { type: 'invalidated'; mode: InvalidateMode; durationMs: number }
   /** The shared store is out of reach: from now on this process uses its own memory. */
   | { type: 'store-down'; error: unknown }
+  /** The shared store is still out of reach, for a cause that this outage did not have before. */
+  | { type: 'store-still-down'; error: unknown }
   /** The shared store replies again. */
   | { type: 'store-up' }
   /** A background task failed in the store. */
@@ -134,6 +136,7 @@ export function createCounts(): { count(event: CacheEvent): void; read(): CacheC
           counts.storeFailures += 1
           break
         case 'waited':
+        case 'store-still-down':
         case 'store-up':
         case 'background-failed':
           break

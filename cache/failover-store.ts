@@ -1,5 +1,6 @@
 import { createBreaker } from '../lib/breaker.ts'
 import type { Clock } from '../lib/clock.ts'
+import { loggedError } from '../lib/logged-error.ts'
 import { UnconfirmedError } from './errors.ts'
 import type { CacheEvent } from './events.ts'
 import type { Acquired, AcquireRequest, Store } from './store.ts'
@@ -21,6 +22,8 @@ interface FailoverOptions {
   /** Whether an error of the shared store means that it is out of reach. Default: each error does. */
   isOutage?: (error: unknown) => boolean
   observe: (event: CacheEvent) => void
+  /** As in `createBreaker`. */
+  causeOf?: ((error: unknown) => unknown) | undefined
 }
 
 /** A store that uses the process's own memory while the shared store is out of reach. */
@@ -39,15 +42,29 @@ export interface FailoverStore extends Store {
  * Only an invalidation needs the shared store: without it `invalidate` rejects with `PP_UNCONFIRMED`.
  */
 export function createFailoverStore(options: FailoverOptions): FailoverStore {
-  const { primary, backup, clock, deadlineMs, retryAfterMs, backgroundWork, localMs, isOutage, observe } = options
+  const { primary, backup, clock, deadlineMs, retryAfterMs, backgroundWork, localMs, isOutage, observe, causeOf } =
+    options
   /** Orphaned leases (token to key): requests that timed out here but may still take effect in the store. */
   const orphanedLeases = new Map<string, string>()
+  /** The causes of the present outage that have been reported. */
+  const causes = new Set<string | number>()
+  const nameOf = (error: unknown) => loggedError(error).code ?? loggedError(error).type
   const breaker = createBreaker({
     clock,
     deadlineMs,
     retryAfterMs,
     backgroundWork,
-    onOpen: (error) => observe({ type: 'store-down', error }),
+    causeOf,
+    onOpen(error) {
+      causes.clear()
+      causes.add(nameOf(error))
+      observe({ type: 'store-down', error })
+    },
+    onStillOpen(error) {
+      if (causes.has(nameOf(error))) return
+      causes.add(nameOf(error))
+      observe({ type: 'store-still-down', error })
+    },
     onClose: () => observe({ type: 'store-up' }),
     probe: () => primary.generation(),
     isOutage,

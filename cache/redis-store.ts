@@ -1,3 +1,4 @@
+import { keyPrefixOf, keyRoot } from '../lib/redis-keys.ts'
 import { createRunner, type RedisClient, type Reply } from '../lib/redis-scripts-runner.ts'
 import { CAUSE_KNOWN_MS } from './protocol.ts'
 import { createScripts, type Scripts } from './redis-scripts.ts'
@@ -6,7 +7,7 @@ import type { Acquired, Committed, Store, StoredValue } from './store.ts'
 /** What a store on Redis is made of. */
 export interface RedisStoreOptions {
   client: RedisClient
-  /** The prefix of all keys. The keys have it in braces, so that all of them are in one slot of a Cluster. */
+  /** The prefix of all keys: see `keyRoot`. */
   prefix: string
   /** Returns a new random name, never the same twice, without a dot. */
   nonce: () => string
@@ -19,8 +20,8 @@ export interface RedisStoreOptions {
  * script.
  */
 export function createRedisStore({ client, prefix, nonce, scripts = createScripts() }: RedisStoreOptions): Store {
-  const generationKey = `{${prefix}}:gen`
-  const channel = channelOf(prefix)
+  const generationKey = `${keyRoot(prefix)}:gen`
+  const channel = channelOf(client, prefix)
   const keysOf = (key: string) => [generationKey, key, `${key}:lease`, `${key}:cool`]
 
   const run = createRunner(client)
@@ -60,7 +61,7 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
     },
 
     async invalidate(mode, cause) {
-      const keys = cause === undefined ? [generationKey] : [generationKey, `{${prefix}}:cause:${mode}:${cause}`]
+      const keys = cause === undefined ? [generationKey] : [generationKey, `${keyRoot(prefix)}:cause:${mode}:${cause}`]
       return (await run(scripts.invalidate, keys, mode, nonce(), nonce(), channel, CAUSE_KNOWN_MS)) === 1
     },
 
@@ -71,9 +72,12 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
   }
 }
 
-/** Returns the name of the pub/sub channel of a store. Its messages are `committed KEY` and `invalidated`. */
-export function channelOf(prefix: string): string {
-  return `{${prefix}}:events`
+/**
+ * Returns the name of the pub/sub channel of a store. Its messages are `committed KEY` and `invalidated`. The key is as
+ * Redis knows it, with the client's `keyPrefix`; so is the channel, although ioredis leaves that to its caller.
+ */
+export function channelOf(client: RedisClient, prefix: string): string {
+  return `${keyPrefixOf(client)}${keyRoot(prefix)}:events`
 }
 
 function storedValue(bytes: Reply[number] | undefined, ageMs: unknown, ttlMs: unknown): StoredValue | undefined {

@@ -3,6 +3,8 @@ import type { InvalidateMode } from '../cache/store.ts'
 import { changesSince, hasChangeTable } from '../changes/revision.ts'
 import type { ProblemLog } from '../db/problem-log.ts'
 import type { Tables } from '../db/ranking.ts'
+import { keyRoot } from '../lib/redis-keys.ts'
+import { createRunner, defineScript } from '../lib/redis-scripts-runner.ts'
 import type { Backend } from '../lists/backend.ts'
 import type { Lists } from '../lists/popular-posts.ts'
 import type { PopularPostsQuery } from '../lists/query.ts'
@@ -43,6 +45,10 @@ interface MaintenanceOptions {
   redis: Backend['redis']
 }
 
+/** KEYS: revision of the last run; ARGV of SET: the new one. */
+const GET = defineScript(`return redis.call('GET', KEYS[1])`)
+const SET = defineScript(`return redis.call('SET', KEYS[1], ARGV[1])`)
+
 /**
  * Creates a function that runs the background tasks of a server once: it counts views, invalidates on changes, and refreshes
  * lists. A schedule calls it where processes are suspended between requests.
@@ -50,7 +56,7 @@ interface MaintenanceOptions {
 export function createMaintenance(options: MaintenanceOptions): Maintain {
   const { prefix, db, lists, views, problems, redis } = options
   const { popularPosts } = lists
-  const revisionKey = `{${prefix}}:revision`
+  const revisionKey = `${keyRoot(prefix)}:revision`
   let isFirst = true
 
   /**
@@ -59,13 +65,14 @@ export function createMaintenance(options: MaintenanceOptions): Maintain {
    */
   async function compare(): Promise<InvalidateMode | undefined> {
     if (redis === undefined || !(await hasChangeTable(db))) return undefined
-    const known = await redis.ask(() => redis.client.callBuffer('GET', revisionKey))
+    const run = createRunner(redis.client)
+    const known = await redis.ask(() => run(GET, [revisionKey]))
     const changes = await changesSince(db, known instanceof Buffer ? known.toString() : undefined)
     // Without a known revision the generation may be older than any change.
     const mode = known instanceof Buffer ? changes.mode : 'hard'
     const idempotencyKey = changes.mode === undefined ? undefined : changes.name
     if (mode !== undefined) await popularPosts.invalidate(mode, { idempotencyKey })
-    await redis.ask(() => redis.client.callBuffer('SET', revisionKey, changes.revision))
+    await redis.ask(() => run(SET, [revisionKey], changes.revision))
     return mode
   }
 

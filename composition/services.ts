@@ -65,7 +65,8 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     const redis = await unlessForeign(opened, settings, databases, log)
 
     const events = createCacheEvents(log)
-    const backend = createBackend({ prefix, backgroundWork, redis, observe: events.emit })
+    const backend = createBackend({ prefix, backgroundWork, redis, observe: events.emit, log })
+    closers.push(async () => backend.close())
     await backend.connect()
 
     const views = databases && createViews({ ...databases, settings, redis: backend.redis, log })

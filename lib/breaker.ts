@@ -19,6 +19,10 @@ interface BreakerOptions {
   onReply: () => void
   /** Called when the breaker opens, with the error of the command. */
   onOpen: (error: unknown) => void
+  /** Called when a command fails while the breaker is open. */
+  onStillOpen?: ((error: unknown) => void) | undefined
+  /** Returns the error by which a command has failed, where its own error is only a consequence. Default: its own. */
+  causeOf?: ((error: unknown) => unknown) | undefined
   /** Called when an open breaker closes. */
   onClose: () => void
 }
@@ -40,10 +44,12 @@ export interface Breaker {
  * ones reject at once. After `retryAfterMs` the breaker is half-open: one probe tells whether the store is back.
  */
 export function createBreaker(options: BreakerOptions): Breaker {
-  const { clock, deadlineMs, retryAfterMs, backgroundWork = true, isOutage = () => true } = options
+  const { clock, deadlineMs, retryAfterMs, backgroundWork = true } = options
+  const { isOutage = () => true, causeOf = (error) => error } = options
   let isOpen = false
   let retryAtMs = 0
   let isProbing = false
+  let lastError: unknown
   let lastSuccessSentAtMs = Number.NEGATIVE_INFINITY
 
   async function runIfClosed<T>(work: () => Promise<T>): Promise<T> {
@@ -52,7 +58,7 @@ export function createBreaker(options: BreakerOptions): Breaker {
       if (!backgroundWork) return run(work)
       probe()
     }
-    throw new Error('Expected the shared store to reply, but it is out of reach.')
+    throw new Error('Expected the shared store to reply, but it is out of reach.', { cause: lastError })
   }
 
   function probe(): void {
@@ -71,14 +77,17 @@ export function createBreaker(options: BreakerOptions): Breaker {
       const reply = await withinDeadline(clock, deadlineMs, work())
       onReply(sentAtMs)
       return reply
-    } catch (error) {
+    } catch (failure) {
+      const error = causeOf(failure)
       if (!isOutage(error)) {
         onReply(sentAtMs)
         throw error
       }
       // Ignore failures of commands sent before the last command that succeeded: they belong to an old connection.
       if (sentAtMs < lastSuccessSentAtMs) throw error
-      if (!isOpen) options.onOpen(error)
+      lastError = error
+      if (isOpen) options.onStillOpen?.(error)
+      else options.onOpen(error)
       isOpen = true
       retryAtMs = clock.now() + retryAfterMs
       throw error

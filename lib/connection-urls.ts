@@ -29,6 +29,7 @@ export interface RedisAddress {
 
 const ENCODE =
   'with @ as %40, / as %2F, ? as %3F, # as %23, % as %25, a comma as %2C and white space as %20 in user and password'
+const SENTINELS = 'for Sentinels, pass a client as the option redis, new Redis({ sentinels: [{ host, port }], name })'
 const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify']
 const SSL_FILES = ['sslrootcert', 'sslcert', 'sslkey']
 
@@ -96,6 +97,7 @@ export function urlProblems(
 }
 
 function parseRedisNode(url: string) {
+  if (/^[\w+-]*sentinels?[\w+-]*:/i.test(url)) throw new WrongUrl(`a URL of Redis itself: ${SENTINELS}`)
   if (!/^rediss?:\/\//.test(url))
     throw new WrongUrl(
       'a URL that begins with redis:// or rediss://, or several with commas between them (a comma in a password is %2C)',
@@ -108,7 +110,8 @@ function parseRedisNode(url: string) {
   if (isIP(host) === 0 && !/^[\w.-]+$/.test(host))
     throw new WrongUrl('a URL with a host, such as redis://localhost:6379')
   if (port === '0') throw new WrongUrl('a URL with a port from 1 to 65535')
-  if (search !== '') throw new WrongUrl('a URL without parameters: Redis URLs have none')
+  if (search !== '')
+    throw new WrongUrl(`a URL without parameters: a database index is the path, such as /1; ${SENTINELS}`)
   if (!/^\/?\d{0,9}$/.test(pathname)) throw new WrongUrl('a URL whose path is a database index, such as /1, or nothing')
   const isTls = protocol === 'rediss:'
   return { username, password, host, port: Number(port || 6379), isTls, db: Number(pathname.slice(1)) }

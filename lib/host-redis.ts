@@ -13,6 +13,10 @@ export interface HostRedis extends RedisClient {
   subscribe(channel: string): Promise<unknown>
   /** Adds a listener of an event. */
   on(event: string, listener: (...args: unknown[]) => void): unknown
+  /** Removes a listener of an event. */
+  off(event: string, listener: (...args: unknown[]) => void): unknown
+  /** Connects; of a client with `lazyConnect`. */
+  connect(): Promise<void>
   /** Closes the connection after the pending replies. */
   quit(): Promise<unknown>
   /** Closes the connection at once; with `true` the client connects again. */
@@ -50,4 +54,41 @@ export function findHostRedis(app: object, redis: HostRedis | string): HostRedis
 /** With namespaces, `app.redis` is an object of clients. A client has properties that are not clients. */
 function isClient(value: unknown): value is HostRedis {
   return typeof value === 'object' && value !== null && 'callBuffer' in value && 'duplicate' in value
+}
+
+interface ReadyListener {
+  callbacks: Set<() => void>
+  listener: () => void
+}
+
+const readyListeners = new WeakMap<HostRedis, ReadyListener>()
+
+/**
+ * Calls `onReady` each time the client has connected. All callers share one listener of the client: many apps may use one
+ * client of a host, and Node.js warns of a leak at the eleventh listener.
+ * @returns a function that ends the calls. After the last one, the client has no listener of this function.
+ */
+export function whenReady(client: HostRedis, onReady: () => void): () => void {
+  const { callbacks, listener } = readyListeners.get(client) ?? addReadyListener(client)
+  // A function of its own: a caller may pass the same one twice.
+  const callback = () => onReady()
+  callbacks.add(callback)
+  return () => {
+    if (!callbacks.delete(callback) || callbacks.size > 0) return
+    client.off('ready', listener)
+    readyListeners.delete(client)
+  }
+}
+
+function addReadyListener(client: HostRedis): ReadyListener {
+  const callbacks = new Set<() => void>()
+  const added = {
+    callbacks,
+    listener() {
+      for (const callback of [...callbacks]) callback()
+    },
+  }
+  client.on('ready', added.listener)
+  readyListeners.set(client, added)
+  return added
 }

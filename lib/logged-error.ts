@@ -94,13 +94,33 @@ function classOf(error: object): string {
 }
 
 /**
+ * Errors without a code, by the messages of Redis, ioredis, pg and its pool. The code is that of the error of the system
+ * that means the same, or of Redis.
+ */
+const CODES: readonly (readonly [RegExp, string])[] = [
+  // Redis 7.0 has no code for them: the error came up inside of a script.
+  [/user executing the script can't|ACL failure in script/, 'NOPERM'],
+  [/^ERR max number of clients reached/, 'MAXCLIENTS'],
+  [
+    /^(?:Command timed out|Socket timeout\.|Query read timeout|timeout ex(?:pired|ceeded when trying to connect)$|.*due to connection timeout)/,
+    'ETIMEDOUT',
+  ],
+  [/^Connection (?:is closed|terminated)|^Client has encountered a connection error/, 'ECONNRESET'],
+  [/^Stream isn't writeable|^Reached the max retries|^None of startup nodes/, 'ENOTCONN'],
+  [/^The server does not support SSL|^There was an error establishing an SSL/, 'ERR_TLS_UNSUPPORTED'],
+]
+
+/**
  * Errors of Redis have no property for a code: it is the first word of the message, as in `NOAUTH Authentication
- * required`.
+ * required`. Redis 6.2 writes that of a command in a script further back, as in `ERR Error running script …: -OOM …`.
  */
 function codeOf(error: object): string | number | undefined {
   const code = read(error, 'code')
   if (typeof code === 'number' || (typeof code === 'string' && /^[\w-]{1,100}$/.test(code))) return code
-  return isFromConnection(error) ? /^[A-Z]+\b/.exec(String(read(error, 'message')))?.[0] : undefined
+  const message = String(read(error, 'message'))
+  const found = CODES.find(([pattern]) => pattern.test(message))?.[1]
+  if (found !== undefined || !isFromConnection(error)) return found
+  return /: -([A-Z]+)\b/.exec(message)?.[1] ?? /^[A-Z]+\b/.exec(message)?.[0]
 }
 
 /** Errors of another realm are not an `instanceof Error` of this one. */

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto'
+import { databaseOf, type WithKeyOptions } from './redis-keys.ts'
+import { explainRefusal } from './wrong-redis.ts'
 
 /** An argument of a Redis command. */
 export type RedisArgument = string | Buffer | number
@@ -12,7 +14,7 @@ export type EvaluateScript = (script: string, keys: number, ...rest: RedisArgume
  * its types; where one is missing, `callBuffer` takes its place. They are preferred because with `enableAutoPipelining`
  * the `callBuffer` of ioredis drops the name of the command (6.0.0: `ERR unknown command '<sha>'`).
  */
-export interface RedisClient {
+export interface RedisClient extends WithKeyOptions {
   /** Sends EVALSHA; strings in the reply are buffers. */
   evalshaBuffer?: EvaluateScript
   /** Sends EVAL; strings in the reply are buffers. */
@@ -42,7 +44,8 @@ const RECONNECT_MS = 5_000
 
 /**
  * Returns a function that runs scripts: by SHA-1, or with its text if Redis does not have it. Strings in replies are
- * buffers.
+ * buffers, and integers are numbers. The function rejects with `PP_WRONG_REDIS` where the server has no such database, or
+ * runs no scripts.
  *
  * When the server has become a replica, the client reconnects: after a failover the address leads to the new master.
  */
@@ -51,15 +54,35 @@ export function createRunner(client: RedisClient) {
     client.evalshaBuffer?.bind(client) ?? ((...all) => client.callBuffer('EVALSHA', ...all))
   const evaluate: EvaluateScript = client.evalBuffer?.bind(client) ?? ((...all) => client.callBuffer('EVAL', ...all))
   let reconnectedAtMs = Number.NEGATIVE_INFINITY
+  const database = databaseOf(client)
+  const selecting = new Map<Script, Script>()
 
-  async function run({ sha, lua }: Script, keys: readonly string[], ...args: RedisArgument[]): Promise<unknown> {
+  /**
+   * Makes the script select the database itself. Where Redis refuses the index of a new connection, ioredis goes on with
+   * database 0, whose keys may be those of another program.
+   */
+  function inDatabase(script: Script): Script {
+    if (database === 0) return script
+    const known = selecting.get(script)
+    if (known !== undefined) return known
+    const made = defineScript(script.lua.replace(/^(?:#!.*\n)?/, `$&redis.call('SELECT', ${database})\n`))
+    selecting.set(script, made)
+    return made
+  }
+
+  async function run(script: Script, keys: readonly string[], ...args: RedisArgument[]): Promise<unknown> {
+    const { sha, lua } = inDatabase(script)
     try {
-      return await evalsha(sha, keys.length, ...keys, ...args)
+      return withNumbers(await evalsha(sha, keys.length, ...keys, ...args))
     } catch (error) {
       // Redis was restarted, or has never run this script.
-      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-      return evaluate(lua, keys.length, ...keys, ...args)
+      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw explainRefusal(error, database)
     }
+    return withNumbers(
+      await evaluate(lua, keys.length, ...keys, ...args).catch((error: unknown) => {
+        throw explainRefusal(error, database)
+      }),
+    )
   }
 
   return async (script: Script, keys: readonly string[], ...args: RedisArgument[]): Promise<unknown> => {
@@ -74,4 +97,10 @@ export function createRunner(client: RedisClient) {
       throw error
     }
   }
+}
+
+/** With `stringNumbers`, ioredis returns integers as strings; all strings of Redis are buffers here. */
+function withNumbers(reply: unknown): unknown {
+  if (typeof reply === 'string') return Number(reply)
+  return Array.isArray(reply) && reply.some((part) => typeof part === 'string') ? reply.map(withNumbers) : reply
 }

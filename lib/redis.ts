@@ -1,9 +1,13 @@
+import { isIP } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, Redis } from 'ioredis'
+import { createConnectionErrors } from './connection-errors.ts'
 import { parseRedisUrl } from './connection-urls.ts'
-import type { HostRedis } from './host-redis.ts'
+import { type HostRedis, whenReady } from './host-redis.ts'
 import { loggedError } from './logged-error.ts'
 import type { Logger } from './logger.ts'
+import { createRunner, defineScript } from './redis-scripts-runner.ts'
+import { isWrongRedis } from './wrong-redis.ts'
 
 /** How to reach Redis: a client of the host, or a URL. */
 export interface RedisOptions {
@@ -26,6 +30,8 @@ export interface RedisOptions {
 export interface RedisConnections {
   client: HostRedis
   subscriber: HostRedis
+  /** Returns the error of a connection that has led to an error of a command: see `ConnectionErrors`. */
+  causeOf(error: unknown): unknown
   /** Closes the connections, except the host's. Never rejects. */
   close(): Promise<void>
 }
@@ -44,6 +50,7 @@ const TIMEOUTS = {
   maxRetriesPerRequest: 1,
   enableReadyCheck: false,
 } as const
+const PROBE = defineScript('return 1')
 const retryDelayMs = (attempt: number) => (attempt === 1 ? 1 : Math.min(25 * 2 ** attempt, 1000))
 
 /**
@@ -75,7 +82,8 @@ function createClient(urls: string, isCluster: boolean): Redis | Cluster {
     retryStrategy: retryDelayMs,
     ...(username === '' ? {} : { username }),
     ...(password === '' ? {} : { password }),
-    ...(isTls ? { tls: { servername: first.host } } : {}),
+    // TLS has no server names that are addresses: Node.js compares the certificate with the address of the connection.
+    ...(isTls ? { tls: isIP(first.host) === 0 ? { servername: first.host } : {} } : {}),
   }
   if (!address.isCluster) return new Redis({ ...options, ...first, db })
   return new Cluster(nodes, {
@@ -112,7 +120,7 @@ function neverThrowing(password: () => string, log: Logger): () => string {
 /**
  * Opens the connections to the Redis of `redisUrl`; with a client of the host, only the connection that subscribes.
  * Waits for Redis for `bootBudgetMs`, and does not fail without it.
- * @throws WrongUrl
+ * @throws WrongUrl; `PP_WRONG_REDIS` if the server has no such database, or runs no scripts.
  */
 export async function openRedis(options: RedisOptions, log: Logger): Promise<RedisConnections> {
   const { redisUrl = '', isCluster, bootBudgetMs } = options
@@ -123,12 +131,48 @@ export async function openRedis(options: RedisOptions, log: Logger): Promise<Red
   // A duplicate has a copy of the current password, not the function.
   if (password !== undefined) renewPassword(subscriber, password)
   const opened = own === undefined ? [subscriber] : [own, subscriber]
+  const errors = createConnectionErrors()
   for (const connection of opened) {
-    connection.on('error', (error: unknown) => log.debug({ err: loggedError(error) }, 'popular posts: Redis'))
+    connection.on('error', (error: unknown) => {
+      errors.add(error)
+      log.debug({ err: loggedError(error) }, 'popular posts: Redis')
+    })
+    connection.on('node error', errors.add)
+    connection.on('ready', errors.clear)
   }
-  if (own !== undefined)
-    await Promise.race([own.connect().catch(() => {}), sleep(bootBudgetMs, undefined, { ref: false })])
-  return { client, subscriber, close: async () => void (await Promise.all(opened.map(end))) }
+  const close = async () => void (await Promise.all(opened.map(end)))
+  try {
+    await expectRightServer(client, bootBudgetMs)
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return { client, subscriber, causeOf: errors.causeOf, close }
+}
+
+/**
+ * Connects the client, and runs a script, within `budgetMs`. Any failure but that of a wrong server is ignored here: the
+ * next command finds it.
+ * @throws `PP_WRONG_REDIS`
+ */
+async function expectRightServer(client: HostRedis, budgetMs: number): Promise<void> {
+  let stop = () => {}
+  async function probe(): Promise<void> {
+    if (client.status === 'wait') await client.connect().catch(() => {})
+    else if (client.status !== 'ready')
+      await new Promise<void>((resolve) => {
+        stop = whenReady(client, resolve)
+      })
+    if (client.status !== 'ready') return
+    await createRunner(client)(PROBE, []).catch((error: unknown) => {
+      if (isWrongRedis(error)) throw error
+    })
+  }
+  try {
+    await Promise.race([probe(), sleep(budgetMs, undefined, { ref: false })])
+  } finally {
+    stop()
+  }
 }
 
 /**

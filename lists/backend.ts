@@ -7,9 +7,12 @@ import { createBreaker } from '../lib/breaker.ts'
 import { systemClock } from '../lib/clock.ts'
 import { withinDeadline } from '../lib/deadline.ts'
 import { messageOf } from '../lib/errors.ts'
-import type { HostRedis } from '../lib/host-redis.ts'
+import { type HostRedis, whenReady } from '../lib/host-redis.ts'
+import { loggedError } from '../lib/logged-error.ts'
+import type { Logger } from '../lib/logger.ts'
 import { nonce } from '../lib/nonce.ts'
-import { dropConnections } from '../lib/redis.ts'
+import { dropConnections, type RedisConnections } from '../lib/redis.ts'
+import { keyPrefixOf } from '../lib/redis-keys.ts'
 
 /** Where a process stores lists: in its memory, or in Redis. */
 export interface Backend {
@@ -39,6 +42,8 @@ export interface Backend {
    * rejects.
    */
   connect(): Promise<void>
+  /** Removes its listener of the client. */
+  close(): void
 }
 
 /** How long copies in a process are served without a request to Redis. A hard invalidation waits for this time. */
@@ -65,15 +70,16 @@ const RESUME_CHECK = { afterMs: 1_000, patienceMs: 75 }
 interface BackendOptions {
   prefix: string
   backgroundWork: boolean
-  redis: { client: HostRedis; subscriber: HostRedis } | undefined
+  redis: Omit<RedisConnections, 'close'> | undefined
   observe: (event: CacheEvent) => void
+  log: Pick<Logger, 'warn'>
 }
 
 /**
  * Creates the backend: the memory of this process; or Redis, shared by all processes with the same prefix, with the
  * memory of this process as the fallback.
  */
-export function createBackend({ prefix, backgroundWork, redis, observe }: BackendOptions): Backend {
+export function createBackend({ prefix, backgroundWork, redis, observe, log }: BackendOptions): Backend {
   const memory = createMemoryStore({ clock: systemClock, nonce })
   if (redis === undefined) {
     return {
@@ -86,9 +92,10 @@ export function createBackend({ prefix, backgroundWork, redis, observe }: Backen
       onSuspend() {},
       redis: undefined,
       connect: async () => {},
+      close() {},
     }
   }
-  const { client, subscriber } = redis
+  const { client, subscriber, causeOf } = redis
   const primary = createRedisStore({ client, prefix, nonce })
   let suspendedAtMs = Date.now()
   let hasBeenReady = client.status === 'ready'
@@ -102,6 +109,7 @@ export function createBackend({ prefix, backgroundWork, redis, observe }: Backen
     localMs: NEAR_MAX_STALE_MS,
     isOutage,
     observe,
+    causeOf,
   })
   const background = createBreaker({
     deadlineMs: backgroundWork ? BACKGROUND_DEADLINE_MS : DEADLINE_MS,
@@ -110,18 +118,28 @@ export function createBackend({ prefix, backgroundWork, redis, observe }: Backen
     backgroundWork,
     probe: primary.generation,
     isOutage,
+    causeOf,
     // The breaker of the store reports outages.
     onReply() {},
     onOpen() {},
     onClose() {},
   })
-  client.on('ready', () => {
+  const close = whenReady(client, () => {
     store.probeNow()
     background.probeNow()
     // After a failover the address leads to the new master, where invalidations are published.
     if (hasBeenReady && subscriber.status === 'ready') subscriber.disconnect(true)
     hasBeenReady = true
   })
+  let isWarned = false
+  /** Logs once that the user has no right to the channel. Messages only shorten waits. */
+  function onRefused(error: unknown): void {
+    const err = loggedError(error)
+    if (err.code !== 'NOPERM' || isWarned) return
+    isWarned = true
+    log.warn({ err }, 'popular posts: Redis refuses SUBSCRIBE to this user, the process asks Redis for changes instead')
+  }
+
   return {
     store,
     near: { maxStaleMs: NEAR_MAX_STALE_MS },
@@ -139,20 +157,20 @@ export function createBackend({ prefix, backgroundWork, redis, observe }: Backen
     listen(onMessage) {
       // A suspended process reads no messages, and Redis would have to buffer them.
       if (!backgroundWork) return
-      const channel = channelOf(prefix)
-      subscriber.on('message', (from, message) => {
-        if (from === channel) onMessage(String(message))
+      const channel = channelOf(client, prefix)
+      const committed = `committed ${keyPrefixOf(client)}`
+      subscriber.on('message', (from, text) => {
+        const message = String(text)
+        if (from !== channel) return
+        onMessage(message.startsWith(committed) ? `committed ${message.slice(committed.length)}` : message)
       })
       // Messages are lost while the connection is down. One of them may have been an invalidation.
-      const subscribe = () =>
-        subscriber.subscribe(channel).then(
-          () => onMessage('invalidated'),
-          () => {},
-        )
+      const subscribe = () => subscriber.subscribe(channel).then(() => onMessage('invalidated'), onRefused)
       subscriber.on('ready', subscribe)
       void subscribe()
     },
     redis: { client, ask: background.runIfClosed },
+    close,
     async connect() {
       if (client.status !== 'ready') return
       await withinDeadline(systemClock, CONNECT_MS, primary.generation()).catch(() => undefined)

@@ -7,6 +7,7 @@ import { expectNamesFree, isAdopted, type MigrateOptions, migrateToLatest, pendi
 import { openDatabase } from '../db/open-database.ts'
 import type { Database } from '../db/schema.ts'
 import { codeOf, StartupError } from '../lib/errors.ts'
+import { isWrongRedis } from '../lib/wrong-redis.ts'
 import type { Config } from './config.ts'
 
 /** The database of the service and of the command line: reachable, with all tables. */
@@ -72,9 +73,11 @@ async function expectTables(db: Kysely<Database>): Promise<void> {
 }
 
 /**
- * Turns an error of the configured database into a `StartupError` that explains it; returns any other error unchanged.
+ * Turns an error of the configured database, or of a wrong Redis, into a `StartupError` that explains it; returns any
+ * other error unchanged.
  */
 export function explainStartupError(error: unknown, config: Config): unknown {
+  if (isWrongRedis(error)) return new StartupError(`REDIS_URL: ${error.message}`, { cause: error })
   return toStartupError(error, nameOf(config))
 }
 

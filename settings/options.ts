@@ -35,8 +35,8 @@ const schema = Type.Object(
     }),
     prefix: Type.String({
       default: 'blog:popular',
-      pattern: '^[^{}\\s]{1,100}$',
-      expected: '1 to 100 characters without spaces and braces',
+      pattern: '^(?=.{1,100}$)(?:[^{}\\s]+|[^{}\\s]*\\{[^{}\\s]+\\})$',
+      expected: '1 to 100 characters without spaces, with one pair of braces at the end or none',
     }),
     version: Type.String({
       default: '',
@@ -150,7 +150,10 @@ export interface PopularPostsOptions {
   combineFilters?: boolean | undefined
   /** The IANA time zone of the site: a day of views ends at its midnight. Default `UTC`. */
   timeZone?: string | undefined
-  /** The prefix of all keys in Redis. Default `blog:popular`. */
+  /**
+   * The prefix of all keys in Redis. The keys have it in braces, a Cluster's hash tag; with braces of its own, such as
+   * `app:{blog}`, it is used as it is. Default `blog:popular`.
+   */
   prefix?: string
   /**
    * The version of what your `load` returns. Set another one when the shape of the items changes: then old and new processes of

@@ -22,6 +22,7 @@ export function logEvent(log: Logger, event: CacheEvent): void {
       return
     case 'load-failed':
     case 'store-down':
+    case 'store-still-down':
     case 'background-failed': {
       const { error, ...rest } = event
       log.warn({ ...inWholeMs(rest), err: loggedError(error) }, `popular posts: ${event.type}`)

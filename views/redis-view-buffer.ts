@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { nonce } from '../lib/nonce.ts'
+import { keyRoot } from '../lib/redis-keys.ts'
 import { createRunner, defineScript, type RedisClient, type Reply } from '../lib/redis-scripts-runner.ts'
 import { readTextFile } from '../lib/text-files.ts'
 import { batchPerTick } from './batch-per-tick.ts'
@@ -15,7 +16,7 @@ import {
 
 interface RedisViewBufferOptions {
   client: RedisClient
-  /** The prefix of all keys. It is in braces, so that all keys are in one slot of a Cluster. */
+  /** The prefix of all keys: see `keyRoot`. */
   prefix: string
   /** A visitor of a post counts once in this time. */
   dedupSeconds: number
@@ -72,7 +73,7 @@ export function createRedisViewBuffer({
   onUnreadable = () => {},
 }: RedisViewBufferOptions): ViewBuffer {
   const run = createRunner(client)
-  const key = (...parts: string[]) => [`{${prefix}}`, 'views', ...parts].join(':')
+  const key = (...parts: string[]) => [keyRoot(prefix), 'views', ...parts].join(':')
   const [batches, cursor, aside] = [key('batches'), key('cursor'), key('aside')]
   const buffer = [key('buffer'), key('buffer', 'name')] as const
   const restored = [key('restored'), key('restored', 'name')] as const

@@ -16,5 +16,6 @@ redis.call('DEL', KEYS[3], KEYS[4])
 redis.call('HSET', KEYS[2], 'name', ARGV[1], 'generation', generation, 'at', text(now), 'ttl', ARGV[6], 'keep', ARGV[8],
   'keepIfRead', ARGV[7], 'bytes', ARGV[4])
 redis.call('PEXPIRE', KEYS[2], ARGV[8])
-redis.call('PUBLISH', ARGV[5], 'committed ' .. KEYS[2])
+-- The value is stored already: a user without the right to the channel must not fail here.
+redis.pcall('PUBLISH', ARGV[5], 'committed ' .. KEYS[2])
 return 'stored'

@@ -14,5 +14,6 @@ if reply.err then
   redis.call('DEL', KEYS[1])
 end
 if KEYS[2] and not reply.err then redis.call('SET', KEYS[2], text(now + ARGV[5]), 'PX', ARGV[5]) end
-redis.call('PUBLISH', ARGV[4], 'invalidated')
+-- The generation has ended already: a user without the right to the channel must not fail here.
+redis.pcall('PUBLISH', ARGV[4], 'invalidated')
 return 1

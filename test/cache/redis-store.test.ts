@@ -215,7 +215,7 @@ t.test('commits and invalidations are published on the channel', async (t) => {
   t.teardown(() => subscriber.disconnect())
   const heard: string[] = []
   subscriber.on('message', (_channel, message) => heard.push(message))
-  await subscriber.subscribe(channelOf(prefix))
+  await subscriber.subscribe(channelOf(single, prefix))
   await store.commit('a', await takeLease(store), Buffer.from('one'), LIFETIME)
   await store.invalidate('hard')
   await until(() => heard.length === 2, 'both are heard')

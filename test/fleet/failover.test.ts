@@ -110,9 +110,9 @@ for (const [name, optionsFor] of Object.entries(clients)) {
 
 t.test('Sentinel promotes a replica: the client of the host finds it, and the old master is left', async (t) => {
   const pair = await startPair(t)
-  const config = `sentinel monitor blog 127.0.0.1 ${pair.master.port} 1\nsentinel down-after-milliseconds blog 1000\n`
-  const sentinel = await startRedis({ config, args: ['--sentinel'] })
+  const sentinel = await startRedis({ isSentinel: true })
   t.teardown(sentinel.stop)
+  await ask(sentinel, 'SENTINEL', 'MONITOR', 'blog', '127.0.0.1', String(pair.master.port), '1')
   const replicaPort = String(pair.replica.port)
   await until(
     async () => (await ask(sentinel, 'SENTINEL', 'REPLICAS', 'blog')).includes(replicaPort),

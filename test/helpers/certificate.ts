@@ -8,12 +8,17 @@ export interface Certificate {
   certFile: string
 }
 
-/** A certificate for this machine that signs itself, in files. */
+const ADDRESSES = ['127.0.0.1', '::1']
+
+/** A certificate for this machine, by name and by address, that signs itself, in files. */
 export async function makeCertificate(t: { teardown(end: () => Promise<void>): unknown }): Promise<Certificate> {
   const directory = await temporaryDirectory(t)
   const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
     extensions: [
-      { name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] },
+      {
+        name: 'subjectAltName',
+        altNames: [{ type: 2, value: 'localhost' }, ...ADDRESSES.map((ip) => ({ type: 7, ip }) as const)],
+      },
       { name: 'basicConstraints', cA: true },
     ],
   })

@@ -12,14 +12,14 @@ import { until } from './services/until.ts'
 interface TestRedisOptions {
   /** Default: a free one. Give the port of one that has ended to bring it back. */
   port?: number
-  /** The text of a configuration file, which Sentinel needs. */
-  config?: string
   /** Further arguments of redis-server, as in `['--maxmemory', '10mb']`. */
   args?: readonly string[]
   /**
    * Default: a new one. Give the folder of one that was killed to bring it back as the node of a Cluster that it was.
    */
   directory?: string
+  /** Whether it is a Sentinel, which watches nothing yet. Default false. */
+  isSentinel?: boolean
 }
 
 export type RedisServer = Awaited<ReturnType<typeof startRedis>>
@@ -42,15 +42,27 @@ export function startRedis(options: TestRedisOptions = {}) {
   return retryOnTakenPort(async () => launch(await freePort(), options))
 }
 
-async function launch(port: number, { config, args = [], directory: kept }: TestRedisOptions) {
+async function launch(port: number, { args = [], directory: kept, isSentinel = false }: TestRedisOptions) {
   const { program, env, version, from } = await findRedis()
   const directory = kept ?? (await mkdtemp(join(tmpdir(), 'popular-posts-redis-')))
   removeWithUs(directory)
   const log = await open(join(directory, 'redis.log'), 'w')
-  const all = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'no']
-  const file = join(directory, 'redis.conf')
-  if (config !== undefined) await writeFile(file, config)
-  const child = spawn(program, [...(config === undefined ? [] : [file]), ...all, ...args], {
+  const sentinel = isSentinel ? [join(directory, 'sentinel.conf'), '--sentinel'] : []
+  if (isSentinel) await writeFile(join(directory, 'sentinel.conf'), '', { flag: 'a' })
+  const all = [
+    ...sentinel,
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--dir',
+    directory,
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+  ]
+  const child = spawn(program, [...all, ...args], {
     detached: true, // A Ctrl-C is for the tests, which still need it while they end.
     env: { ...process.env, ...env },
     stdio: ['ignore', log.fd, log.fd],

@@ -34,7 +34,7 @@ t.test('ElastiCache Serverless: a Cluster over TLS, as the IAM user, with the ri
   )
   const files = ['views/redis-view-buffer.ts', ...(await Promise.all(lua)).flat()]
   const scripts = files.map((file) => readFile(file, 'utf8'))
-  const called = [...(await Promise.all(scripts)).join('').matchAll(/redis\.call\('([A-Z]+)'/g)].map(
+  const called = [...(await Promise.all(scripts)).join('').matchAll(/redis\.p?call\('([A-Z]+)'/g)].map(
     ([, name = '']) => `+${name.toLowerCase()}`,
   )
   t.ok(called.length > 50, 'the commands of the scripts')

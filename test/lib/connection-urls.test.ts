@@ -85,6 +85,7 @@ const DATABASE: [url: string, expected?: RegExp][] = [
   ]),
 ]
 
+const SENTINELS = /^a URL of Redis itself: for Sentinels, pass a client as the option redis, new Redis\(\{ sentinels: /
 const DB_INDEX = /^a URL whose path is a database index/
 const SAME = /^the same user, password and TLS \(rediss:\/\/\) in each URL of a Cluster/
 const HOST = /^a URL with a host, such as/
@@ -125,7 +126,23 @@ const REDIS: [urls: string, expected?: RegExp][] = [
   [`redis://:${S}@127.0.0.1:1/abc`, DB_INDEX],
   [`redis://:${S}@127.0.0.1:1/-1`, DB_INDEX],
   [`redis://:${S}@127.0.0.1:1/1/2`, DB_INDEX],
-  [`redis://:${S}@127.0.0.1:1/0?db=2`, /^a URL without parameters/],
+  [
+    `redis://:${S}@127.0.0.1:1/0?db=2`,
+    /^a URL without parameters: a database index is the path, such as \/1; for Sent/,
+  ],
+  [`redis://:${S}@127.0.0.1:1?sentinelMasterId=m`, /^a URL without parameters: .*; for Sentinels, pass a client as/],
+  [`redis+sentinel://:${S}@a:26379,b:26379/m`, SENTINELS],
+  [`redis-sentinel://:${S}@a:26379,b:26379/0#m`, SENTINELS],
+  [`rediss+sentinel://a:26379?master=${S}`, SENTINELS],
+  [`sentinel://:${S}@a:26379`, SENTINELS],
+  [`redis://a:26379,redis+sentinel://:${S}@b:26379`, SENTINELS],
+  [`redis://:${S}@127.0.0.1:1/mymaster`, DB_INDEX],
+  [`redis://:${S}@127.0.0.1:1/1.5`, DB_INDEX],
+  [`redis://:${S}@127.0.0.1:1/%31`, DB_INDEX],
+  [`rediss://:${S}@[::1]:6379/1`],
+  [`rediss://:${S}@127.0.0.1:6379`],
+  [`redis://:${S}@[::1]`],
+  [`redis://:${S}@::1:6379`, ENCODE],
   [`redis://127.0.0.1:1,redis://:${S}@h:99999`, ENCODE],
   [`redis://a:1,redis://:${S}@b:2`, SAME],
   [`redis://:${S}@a:1,redis://b:2`, SAME],
