@@ -218,7 +218,7 @@ for (const [name, [codes, arrange]] of Object.entries(REDIS)) {
     const redisUrl = await arrange(t)
     await t.test('with redisUrl', (t) => expectCode(t, { redisUrl }, codes))
     await t.test("with a host's client", async (t) => {
-      const client = new Redis(redisUrl, { retryStrategy: () => 100 })
+      const client = new Redis(redisUrl, { retryStrategy: () => 100, enableReadyCheck: false })
       client.on('error', () => {})
       t.teardown(async () => client.disconnect())
       await expectCode(t, { redis: client as HostRedis }, codes)
