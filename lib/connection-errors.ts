@@ -21,16 +21,22 @@ export function createConnectionErrors(): ConnectionErrors {
   let last: unknown
   return {
     add(error) {
-      last = nodeErrorOf(error)
+      const cause = nodeErrorOf(error)
+      if (last === undefined || !isConsequence(cause)) last = cause
     },
     clear() {
       last = undefined
     },
     causeOf(error) {
       const cause = nodeErrorOf(error)
-      return last !== undefined && CONSEQUENCES.has(loggedError(cause).code) ? last : cause
+      return last !== undefined && isConsequence(cause) ? last : cause
     },
   }
+}
+
+/** A failure of the system has the name of its call. */
+function isConsequence(error: unknown): boolean {
+  return CONSEQUENCES.has(loggedError(error).code) && !(error instanceof Error && 'syscall' in error)
 }
 
 /** When no node of a Cluster replies, the error of ioredis has that of the last node. */

@@ -26,6 +26,8 @@ export interface HostRedis extends RedisClient {
     | {
         /** Closes the socket. */
         destroy(): unknown
+        /** Adds a listener of an event. */
+        on(event: 'error', listener: () => void): unknown
       }
     | undefined
   /** The clients of the nodes; only of a Cluster. */

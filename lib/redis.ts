@@ -130,11 +130,13 @@ export async function openRedis(options: RedisOptions, log: Logger): Promise<Red
   const subscriber = createSubscriber(client)
   // A duplicate has a copy of the current password, not the function.
   if (password !== undefined) renewPassword(subscriber, password)
-  const opened = own === undefined ? [subscriber] : [own, subscriber]
+  const opened = own === undefined ? [subscriber] : [client, subscriber]
   const errors = createConnectionErrors()
   for (const connection of opened) {
     connection.on('error', (error: unknown) => {
       errors.add(error)
+      // ioredis handles the first error of a socket only. TLS may emit a second one, which would end the process.
+      connection.stream?.on('error', () => {})
       log.debug({ err: loggedError(error) }, 'popular posts: Redis')
     })
     connection.on('node error', errors.add)

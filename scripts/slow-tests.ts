@@ -46,6 +46,7 @@ export const SLOW: readonly string[] = [
   'test/lambda/template.test.ts',
   'test/lib/connection-urls.test.ts',
   'test/lib/host-clients.test.ts',
+  'test/lib/logged-causes.test.ts',
   'test/lib/redis-addresses.test.ts',
   'test/lib/redis-rights.test.ts',
   'test/lib/redis.test.ts',

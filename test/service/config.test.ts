@@ -71,7 +71,7 @@ t.test('each wrong value is refused by name', async (t) => {
     ['CORS_ORIGIN', 'https://blog.example/', /CORS_ORIGIN/],
     ['CORS_ORIGIN', '*, https://blog.example', /CORS_ORIGIN/],
     ['VIEW_DEDUP_SECONDS', '86401', /an integer from 1 to 86400/],
-    ['CACHE_PREFIX', 'a{b', /CACHE_PREFIX: expected 1 to 100 characters without spaces and braces/],
+    ['CACHE_PREFIX', 'a{b', /CACHE_PREFIX: expected 1 to 100 characters without spaces, with one pair of braces/],
     ['CACHE_TTL_SECONDS', '0', /CACHE_TTL_SECONDS: expected an integer from 1 to 31536000, got 0/],
     ['CACHE_STALE_SECONDS', '-1', /CACHE_STALE_SECONDS/],
     ['VIEW_DEDUP_SECONDS', '15m', /VIEW_DEDUP_SECONDS/],
