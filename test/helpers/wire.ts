@@ -8,8 +8,9 @@ type CutKind = 'closed' | 'reset' | 'half-open'
 /** A way to a server on 127.0.0.1 that can break; it ends with the test. */
 export async function layWire(t: Teardown, port: number) {
   const pairs = new Set<readonly [Socket, Socket]>()
+  let target = port
   const server = createServer((near) => {
-    const far = connect(port, '127.0.0.1')
+    const far = connect(target, '127.0.0.1')
     const pair = [near, far] as const
     pairs.add(pair)
     near.pipe(far).pipe(near)
@@ -31,6 +32,10 @@ export async function layWire(t: Teardown, port: number) {
   t.teardown(stop)
   return {
     port: (server.address() as AddressInfo).port,
+    /** Leads new connections to another server. Those that there are stay where they are, as after a failover. */
+    leadTo(next: number): void {
+      target = next
+    },
     /** How many connections there are now. */
     connections: () => pairs.size,
     /** Breaks all connections that there are. New ones work. */
