@@ -1,7 +1,7 @@
 import { createRunner, type RedisClient, type Reply } from '../lib/redis-scripts-runner.ts'
-import { CAUSE_KNOWN_MS } from './protocol.ts'
+import { CAUSE_KNOWN_MS, PACE } from './protocol.ts'
 import { createScripts, type Scripts } from './redis-scripts.ts'
-import type { Acquired, Committed, Store, StoredValue } from './store.ts'
+import type { Acquired, Applied, Committed, InvalidateMode, Store, StoredValue } from './store.ts'
 
 /** What a store on Redis is made of. */
 export interface RedisStoreOptions {
@@ -21,10 +21,19 @@ export interface RedisStoreOptions {
 export function createRedisStore({ client, prefix, nonce, scripts = createScripts() }: RedisStoreOptions): Store {
   const generationKey = `{${prefix}}:gen`
   const channel = channelOf(prefix)
-  const keysOf = (key: string) => [generationKey, key, `${key}:lease`, `${key}:cool`]
+  const paceKey = `{${prefix}}:pace`
+  const keysOf = (key: string) => [generationKey, key, `${key}:lease`, `${key}:cool`, paceKey]
 
   const run = createRunner(client)
   const get = client.getBuffer?.bind(client) ?? ((key: string) => client.callBuffer('GET', key))
+
+  async function invalidate(mode: InvalidateMode, cause?: string, ...pace: (string | number)[]): Promise<Applied> {
+    const keys = [generationKey, paceKey]
+    if (cause !== undefined) keys.push(`{${prefix}}:cause:${mode}:${cause}`)
+    const args = [mode, nonce(), nonce(), channel, CAUSE_KNOWN_MS, PACE.knownMs, ...pace]
+    const [state, pauseMs, ends] = (await run(scripts.invalidate, keys, ...args)) as Reply
+    return { state: String(state) as Applied['state'], pauseMs: Number(pauseMs), ends: Number(ends) }
+  }
 
   return {
     async acquire(key, { token, leaseMs, force = false }): Promise<Acquired> {
@@ -38,9 +47,9 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
       return { state: replied as 'wait' | 'cooling', generation, retryAfterMs: Number(retryAfterMs), found }
     },
 
-    async commit(key, { token, generation }, value, { ttlMs, keepForMs, unreadForMs = keepForMs }) {
+    async commit(key, { token, generation }, value, { ttlMs, keepForMs, unreadForMs = keepForMs, loadedInMs = 0 }) {
       const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-      const times = [ttlMs, keepForMs, unreadForMs].map(Math.ceil)
+      const times = [ttlMs, keepForMs, unreadForMs, loadedInMs, PACE.knownMs].map(Math.ceil)
       return String(await run(scripts.commit, keysOf(key), token, generation, bytes, channel, ...times)) as Committed
     },
 
@@ -58,9 +67,12 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
     },
 
     async invalidate(mode, cause) {
-      const keys = cause === undefined ? [generationKey] : [generationKey, `{${prefix}}:cause:${mode}:${cause}`]
-      return (await run(scripts.invalidate, keys, mode, nonce(), nonce(), channel, CAUSE_KNOWN_MS)) === 1
+      const { state } = await invalidate(mode, cause)
+      return state === 'ended'
     },
+
+    invalidateForChange: (mode, { cause, after = '' }) =>
+      invalidate(mode, cause, after, PACE.shortestMs[mode], PACE.longestMs, PACE.loads),
 
     async generation() {
       const generation = await get(generationKey)

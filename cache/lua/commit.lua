@@ -1,4 +1,11 @@
--- ARGV: token, generation, bytes, channel, ttl ms, keep ms, keep ms until the first read. Replies: a `Committed`.
+-- ARGV: token, generation, bytes, channel, ttl ms, keep ms, keep ms until the first read, load ms, for how long the pace is
+-- remembered (ms). Replies: a `Committed`.
+-- Also of a load that comes too late: changes wait for loads as slow as this one (invalidate.lua).
+local slowest = slowestLoad(KEYS[5], ARGV[9])
+if 2 * ARGV[8] >= slowest then
+  redis.pcall('HSET', KEYS[5], 'loadMs', math.max(ARGV[8], slowest), 'loadUntil', text(now + ARGV[9]))
+  redis.call('PEXPIRE', KEYS[5], ARGV[9])
+end
 local generation = redis.call('GET', KEYS[1])
 if generation ~= ARGV[2] then
   if generation and hard(generation) == hard(ARGV[2]) then return 'outdated' end

@@ -1,4 +1,4 @@
--- KEYS: 1 generation, 2 value, 3 lease, 4 cool-down; all in one slot.
+-- KEYS: 1 generation, 2 value, 3 lease, 4 cool-down, 5 pace; all in one slot.
 -- Times are stored as moments ("until", "at") and compared here. PEXPIRE only removes keys whose moment has passed.
 local function hard(generation) return string.match(generation, '^([^.]*)') end
 local function text(number) return string.format('%.0f', number) end
@@ -17,4 +17,10 @@ local function holder(generation)
   local lease = redis.call('HMGET', KEYS[3], 'token', 'generation', 'until')
   if not lease[1] or lease[2] ~= generation or tonumber(lease[3]) <= now then return false, 0 end
   return lease[1], tonumber(lease[3])
+end
+-- Returns how long the slowest load of late took (ms), or 0. `knownFor`: for how long the pace is remembered (ms).
+local function slowestLoad(pace, knownFor)
+  local load = redis.pcall('HMGET', pace, 'loadMs', 'loadUntil')
+  local left = tonumber(load[2] or 0) - now
+  return left > 0 and left <= tonumber(knownFor) and tonumber(load[1]) or 0
 end

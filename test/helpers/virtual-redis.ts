@@ -7,7 +7,7 @@ import type { Store } from '../../cache/store.ts'
  */
 const VIRTUAL_TIME = `local call = redis.call
 local now = tonumber(call('GET', (string.gsub(KEYS[1], 'gen$', 'now'))) or '0')
-local redis = {call = function(name, ...)
+local redis = {pcall = redis.pcall, call = function(name, ...)
   if name ~= 'PEXPIRE' then return call(name, ...) end
   local key, ms = ...
   return call(name, key, string.format('%.0f', ms * 1000))
