@@ -39,7 +39,8 @@ export interface FailoverStore extends Store {
  * load at a time for each entry, whose value is served for `localMs`. An outage rejects no command, and only the
  * commands at its start wait for the deadline (see `createBreaker`).
  *
- * Only an invalidation needs the shared store: without it `invalidate` rejects with `PP_UNCONFIRMED`.
+ * Only an invalidation needs the shared store: without it `invalidate` and `invalidateForChange` reject with
+ * `PP_UNCONFIRMED`.
  */
 export function createFailoverStore(options: FailoverOptions): FailoverStore {
   const { primary, backup, clock, deadlineMs, retryAfterMs, backgroundWork, localMs, isOutage, observe, causeOf } =
@@ -119,7 +120,8 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
       ),
 
     async commit(key, lease, value, lifetime) {
-      if (lease.isLocal) return backup.commit(key, lease, value, { ttlMs: localMs, keepForMs: localMs })
+      const { loadedInMs } = lifetime
+      if (lease.isLocal) return backup.commit(key, lease, value, { ttlMs: localMs, keepForMs: localMs, loadedInMs })
       return withFallback(
         () => primary.commit(key, lease, value, lifetime),
         () => {
@@ -163,6 +165,18 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
         // Sent also while the store seems to be out of reach: there is no fallback.
         return await breaker.run(() => primary.invalidate(mode, cause))
       } catch (error) {
+        throw new UnconfirmedError(error)
+      }
+    },
+
+    async invalidateForChange(mode, change) {
+      try {
+        const applied = await breaker.run(() => primary.invalidateForChange(mode, change))
+        if (applied.state !== 'paced') await backup.invalidate('hard')
+        return applied
+      } catch (error) {
+        // The caller retries. At the pace of the own store, so that the retries do not overtake each slow load of it.
+        await backup.invalidateForChange('hard', {})
         throw new UnconfirmedError(error)
       }
     },

@@ -129,7 +129,8 @@ export function createLeaseLoader({ store, clock, random, policy, tasks }: Lease
     const isUnread = rank > 0 && why === 'load' && found === undefined
     const unreadForMs = isUnread ? Math.min(policy.unreadMs, keepForMs) : keepForMs
     const requestedAtMs = clock.now()
-    const committed = await store.commit(key, lease, bytes, { ttlMs, keepForMs, unreadForMs })
+    const loadedInMs = requestedAtMs - startedAtMs
+    const committed = await store.commit(key, lease, bytes, { ttlMs, keepForMs, unreadForMs, loadedInMs })
     return {
       status: committed === 'stored' ? committed : committed.startsWith('outdated') ? 'overtaken' : 'not-stored',
       committed,

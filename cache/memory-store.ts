@@ -1,7 +1,8 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../lib/clock.ts'
+import { createPace } from './pace.ts'
 import { CAUSE_KNOWN_MS } from './protocol.ts'
-import type { Acquired, AcquireRequest, Lease, Store, StoredValue } from './store.ts'
+import type { Acquired, AcquireRequest, InvalidateMode, Lease, Store, StoredValue } from './store.ts'
 
 interface Generation {
   hard: string
@@ -56,6 +57,7 @@ export function createMemoryStore({
   /** Causes of invalidations, and until when the store remembers each (ms). */
   const causes = new LRUCache<string, number>({ max: 1000 })
   const coolDowns = new Map<string, { untilMs: number; forgetAtMs: number; failures: number }>()
+  const pace = createPace(clock)
   let generation: Generation = { hard: nonce(), soft: nonce() }
 
   const nameOf = ({ hard, soft }: Generation) => `${hard}.${soft}`
@@ -99,6 +101,18 @@ export function createMemoryStore({
     return { state: 'lease', generation: current, lease, found }
   }
 
+  function isKnown(mode: InvalidateMode, cause: string | undefined): boolean {
+    return cause !== undefined && (causes.get(`${mode}:${cause}`) ?? 0) > clock.now()
+  }
+
+  function end(mode: InvalidateMode, cause: string | undefined, isByChange: boolean): void {
+    if (cause !== undefined) causes.set(`${mode}:${cause}`, clock.now() + CAUSE_KNOWN_MS)
+    generation = { hard: mode === 'hard' ? nonce() : generation.hard, soft: nonce() }
+    leases.clear()
+    if (mode === 'hard') entries.clear()
+    pace.ended(mode, isByChange)
+  }
+
   return {
     peek(key) {
       const found = find(key, clock.now(), true)
@@ -107,8 +121,9 @@ export function createMemoryStore({
 
     acquire: async (key, request) => acquire(key, request),
 
-    async commit(key, lease, value, { ttlMs, keepForMs, unreadForMs = keepForMs }) {
+    async commit(key, lease, value, { ttlMs, keepForMs, unreadForMs = keepForMs, loadedInMs = 0 }) {
       const now = clock.now()
+      pace.loaded(loadedInMs)
       if (lease.generation !== nameOf(generation)) {
         return lease.generation.startsWith(`${generation.hard}.`) ? 'outdated' : 'outdated-hard'
       }
@@ -157,15 +172,16 @@ export function createMemoryStore({
     },
 
     async invalidate(mode, cause) {
-      if (cause !== undefined) {
-        const [name, now] = [`${mode}:${cause}`, clock.now()]
-        if ((causes.get(name) ?? 0) > now) return false
-        causes.set(name, now + CAUSE_KNOWN_MS)
-      }
-      generation = { hard: mode === 'hard' ? nonce() : generation.hard, soft: nonce() }
-      leases.clear()
-      if (mode === 'hard') entries.clear()
+      if (isKnown(mode, cause)) return false
+      end(mode, cause, false)
       return true
+    },
+
+    async invalidateForChange(mode, { cause, after = Number.POSITIVE_INFINITY }) {
+      const isCovered = isKnown(mode, cause) || pace.ends(mode) > after
+      const state = isCovered ? 'known' : pace.leftMs(mode) > 0 ? 'paced' : 'ended'
+      if (state === 'ended') end(mode, cause, true)
+      return { state, pauseMs: pace.leftMs(mode), ends: pace.ends(mode) }
     },
 
     generation: async () => nameOf(generation),

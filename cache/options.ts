@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts'
 import type { CacheEvent } from './events.ts'
 import type { LoadSlotsOptions, Rank } from './load-slots.ts'
-import type { CoolDown, InvalidateMode, InvalidateOptions, Store, StoredValue } from './store.ts'
+import type { Applied, Change, CoolDown, InvalidateMode, InvalidateOptions, Store, StoredValue } from './store.ts'
 
 /** The times and bounds of a cache. `protocol.ts` has those that are not options, with their reasons. */
 export interface CachePolicy {
@@ -109,6 +109,11 @@ export interface ReadThroughCache {
    * @throws UnconfirmedError when the store did not confirm it.
    */
   invalidate(mode: InvalidateMode, options?: InvalidateOptions): Promise<void>
+  /**
+   * Ends the generation for a change of the data, at the pace of the store: see `Store.invalidateForChange`. Copies in other
+   * processes may be served for `near.maxStaleMs` after that. Throws as `invalidate`.
+   */
+  invalidateForChange(mode: InvalidateMode, change: Change): Promise<Applied>
   /**
    * Handles a message of the store's pub/sub channel (see `channelOf`). It only shortens waits; correctness never
    * depends on it.

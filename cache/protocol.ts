@@ -47,6 +47,17 @@ export const MAX_RELOADS = 2
  */
 export const CAUSE_KNOWN_MS = 60_000
 
+/**
+ * The pace at which changes of the data end generations, of all processes together.
+ *
+ * `loads`: a pause is as long as 2.5 of the slowest load of late. A load that one change overtakes is repeated at once, and
+ * ends before the next change: a reader waits for two loads at most, and a new list is fresh for a while. The half is a
+ * margin. `shortestMs`: a copy in a process may be one second old anyway; a soft change refreshes lists, which costs loads.
+ * `longestMs`: however slow loads are, a change is applied by then. `knownMs`: one load that was slow by chance counts for
+ * so long.
+ */
+export const PACE = { shortestMs: { hard: 1_000, soft: 5_000 }, longestMs: 30_000, loads: 2.5, knownMs: 120_000 }
+
 /** The time to live of an entry varies by ±10 %, so that entries that were loaded together do not expire together. */
 export const TTL_JITTER = 0.1
 

@@ -9,7 +9,7 @@ import type { Answer, CacheOptions, Load, ReadAnswer, ReadThroughCache } from '.
 import { MAX_RELOADS } from './protocol.ts'
 import { createReporter } from './report.ts'
 import { createSingleFlight } from './single-flight.ts'
-import type { InvalidateMode, InvalidateOptions, StoredValue } from './store.ts'
+import type { Applied, Change, InvalidateMode, InvalidateOptions, StoredValue } from './store.ts'
 import { createTaskTracker } from './task-tracker.ts'
 
 /*
@@ -239,6 +239,14 @@ export function createReadThroughCache({
     if (isEnded) report.invalidation(mode, clock.now() - startedAtMs)
   }
 
+  async function invalidateForChange(mode: InvalidateMode, change: Change): Promise<Applied> {
+    const startedAtMs = clock.now()
+    const applied = await store.invalidateForChange(mode, change)
+    if (applied.state !== 'paced') dropAll()
+    if (applied.state === 'ended') report.invalidation(mode, clock.now() - startedAtMs)
+    return applied
+  }
+
   function dropAll(): void {
     flights.clear()
     copies?.clear()
@@ -250,6 +258,7 @@ export function createReadThroughCache({
     read,
     refresh,
     invalidate,
+    invalidateForChange,
     onStoreMessage,
     settle: tasks.settle,
   }

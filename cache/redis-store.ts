@@ -1,8 +1,8 @@
 import { keyPrefixOf, keyRoot } from '../lib/redis-keys.ts'
 import { createRunner, type RedisClient, type Reply } from '../lib/redis-scripts-runner.ts'
-import { CAUSE_KNOWN_MS } from './protocol.ts'
+import { CAUSE_KNOWN_MS, PACE } from './protocol.ts'
 import { createScripts, type Scripts } from './redis-scripts.ts'
-import type { Acquired, Committed, Store, StoredValue } from './store.ts'
+import type { Acquired, Applied, Committed, InvalidateMode, Store, StoredValue } from './store.ts'
 
 /** What a store on Redis is made of. */
 export interface RedisStoreOptions {
@@ -22,9 +22,18 @@ export interface RedisStoreOptions {
 export function createRedisStore({ client, prefix, nonce, scripts = createScripts() }: RedisStoreOptions): Store {
   const generationKey = `${keyRoot(prefix)}:gen`
   const channel = channelOf(client, prefix)
-  const keysOf = (key: string) => [generationKey, key, `${key}:lease`, `${key}:cool`]
+  const paceKey = `${keyRoot(prefix)}:pace`
+  const keysOf = (key: string) => [generationKey, key, `${key}:lease`, `${key}:cool`, paceKey]
 
   const run = createRunner(client)
+
+  async function invalidate(mode: InvalidateMode, cause?: string, ...pace: (string | number)[]): Promise<Applied> {
+    const keys = [generationKey, paceKey]
+    if (cause !== undefined) keys.push(`${keyRoot(prefix)}:cause:${mode}:${cause}`)
+    const args = [mode, nonce(), nonce(), channel, CAUSE_KNOWN_MS, PACE.knownMs, ...pace]
+    const [state, pauseMs, ends] = (await run(scripts.invalidate, keys, ...args)) as Reply
+    return { state: String(state) as Applied['state'], pauseMs: Number(pauseMs), ends: Number(ends) }
+  }
 
   return {
     async acquire(key, { token, leaseMs, force = false }): Promise<Acquired> {
@@ -40,9 +49,10 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
       return { state: replied as 'wait' | 'cooling', generation, retryAfterMs: Number(retryAfterMs), found }
     },
 
-    async commit(key, { token, generation, replaces }, value, { ttlMs, keepForMs, unreadForMs = keepForMs }) {
+    async commit(key, { token, generation, replaces }, value, lifetime) {
+      const { ttlMs, keepForMs, unreadForMs = keepForMs, loadedInMs = 0 } = lifetime
       const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-      const times = [ttlMs, keepForMs, unreadForMs].map(Math.ceil)
+      const times = [ttlMs, keepForMs, unreadForMs, loadedInMs, PACE.knownMs].map(Math.ceil)
       const reply = await run(scripts.commit, keysOf(key), token, generation, replaces, bytes, channel, ...times)
       return String(reply) as Committed
     },
@@ -61,9 +71,12 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
     },
 
     async invalidate(mode, cause) {
-      const keys = cause === undefined ? [generationKey] : [generationKey, `${keyRoot(prefix)}:cause:${mode}:${cause}`]
-      return (await run(scripts.invalidate, keys, mode, nonce(), nonce(), channel, CAUSE_KNOWN_MS)) === 1
+      const { state } = await invalidate(mode, cause)
+      return state === 'ended'
     },
+
+    invalidateForChange: (mode, { cause, after = '' }) =>
+      invalidate(mode, cause, after, PACE.shortestMs[mode], PACE.longestMs, PACE.loads),
 
     async generation() {
       const generation = await run(scripts.generation, [generationKey])

@@ -34,12 +34,38 @@ export interface Store {
    * @returns whether this call has ended the generation; false if an earlier call with the same cause has.
    */
   invalidate(mode: InvalidateMode, cause?: string): Promise<boolean>
+  /**
+   * Ends the generation for a change of the data, at the pace of the store: after a change has ended one, no other change
+   * does for a pause (`PACE`). Then the first call ends one for all processes. `invalidate` does not wait for this pace.
+   */
+  invalidateForChange(mode: InvalidateMode, change: Change): Promise<Applied>
   /** Returns the current generation; `undefined` if the store has lost it, and then no value is current. */
   generation(): Promise<string | undefined>
 }
 
 /** `hard`: values from before are not served any more. `soft`: they are stale, and served once more during a refresh. */
 export type InvalidateMode = 'hard' | 'soft'
+
+/** A change of the data that was committed before the call. */
+export interface Change {
+  /** The name of the change: see `Store.invalidate`. */
+  cause?: string | undefined
+  /** `ends` of an earlier reply of the same mode, which was asked for after the change was committed. */
+  after?: number | undefined
+}
+
+/** Result of `invalidateForChange`. */
+export interface Applied {
+  /**
+   * `ended`: this call has ended the generation. `known`: it ended after the change was committed, by an earlier call with
+   * the same cause, or since the reply that `after` is from. `paced`: not yet; call again after the pause, with `ends` as `after`.
+   */
+  state: 'ended' | 'known' | 'paced'
+  /** For how long from now no further change of this mode ends a generation (ms). */
+  pauseMs: number
+  /** How many generations of this mode the store knows to have ended. It may forget; then it counts from 0. */
+  ends: number
+}
 
 /** Options of an invalidation. */
 export interface InvalidateOptions {
@@ -76,7 +102,7 @@ export interface Lease {
   isLocal?: true
 }
 
-/** How long a value lives, from its commit (ms). */
+/** How long a value lives, from its commit, and how long its load took (ms). */
 export interface Lifetime {
   /** Time to live: the value is fresh for this long. */
   ttlMs: number
@@ -84,6 +110,8 @@ export interface Lifetime {
   keepForMs: number
   /** How long a value is kept until it is read; the first read extends this to `keepForMs`. Default `keepForMs`. */
   unreadForMs?: number | undefined
+  /** How long the load took: changes of the data wait for slow loads (`invalidateForChange`). Default 0. */
+  loadedInMs?: number | undefined
 }
 
 /** A cool-down after a failed load: the first of a series, and the longest (ms). */

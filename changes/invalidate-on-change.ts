@@ -3,8 +3,7 @@ import type { Tables } from '../db/ranking.ts'
 import type { Clock } from '../lib/clock.ts'
 import { loggedError } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
-import type { ChangeMode } from './revision.ts'
-import { createChangeThrottle } from './throttle.ts'
+import { type ApplyChange, createChangeThrottle } from './throttle.ts'
 import { watchChanges } from './watch.ts'
 
 interface InvalidateOnChangeOptions {
@@ -15,9 +14,9 @@ interface InvalidateOnChangeOptions {
   password?: (() => string) | undefined
   clock: Clock
   log: Logger
-  /** Invalidates the lists. After a rejection it is called again, until it succeeds. */
-  invalidate: (mode: ChangeMode, options: { wait: false; idempotencyKey: string | undefined }) => Promise<void>
-  /** Called at each hard change, before the lists are invalidated. Must not throw. */
+  /** Invalidates the lists, at the pace of the fleet. */
+  invalidate: ApplyChange
+  /** Called after the lists were invalidated for hard changes. Must not throw. */
   onHardChange: () => void
 }
 
@@ -26,9 +25,10 @@ export function invalidateOnChange(options: InvalidateOnChangeOptions) {
   const { db, databaseUrl, password, clock, log, invalidate, onHardChange } = options
   const throttle = createChangeThrottle({
     clock,
-    async apply(mode, name) {
-      if (mode === 'hard') onHardChange()
-      await invalidate(mode, { wait: false, idempotencyKey: name })
+    async apply(mode, change) {
+      const applied = await invalidate(mode, change)
+      if (mode === 'hard' && applied.state !== 'paced') onHardChange()
+      return applied
     },
     onFailure: (error) =>
       log.warn(

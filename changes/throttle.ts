@@ -13,71 +13,103 @@ export interface ChangeEvent {
   isNotification: boolean
 }
 
+/** What became of a change: see `Store.invalidateForChange`. */
+interface AppliedChange {
+  /** `paced`: nothing yet, because another change was applied a moment ago. */
+  state: 'ended' | 'known' | 'paced'
+  /** For how long no further change of this mode is applied (ms). */
+  pauseMs: number
+  /** For the next call for the same change. */
+  ends: number
+}
+
+/** Invalidates the cache for a change, at the pace of the fleet: see `Store.invalidateForChange`. */
+export type ApplyChange = (
+  mode: ChangeMode,
+  change: { cause: string | undefined; after: number | undefined },
+) => Promise<AppliedChange>
+
 interface ThrottleOptions {
   clock: Clock
-  /** Invalidates the cache. After a rejection it is called again, until it succeeds. */
-  apply: (mode: ChangeMode, name: string | undefined) => Promise<void>
+  /** Called again while it replies `paced`, after the pause; and after a rejection, until it succeeds. */
+  apply: ApplyChange
   /** Called with the first rejection of a series. */
   onFailure: (error: unknown) => void
 }
 
-/**
- * The pause after a change, until the next one is applied. Soft changes refresh lists, hard changes empty the cache, and
- * a load that three invalidations overtake fails. One second is the delay that a copy in a process may have anyway.
- */
-const PAUSE_MS = { hard: 1_000, soft: 5_000 }
+/** Changes that are not applied yet, merged. */
+interface Pending extends ChangeEvent {
+  /** `ends` of the first reply, `paced`, to all of these changes. */
+  after?: number
+}
+
 const RETRY_MS = 1_000
 
-/** Limits how often changes invalidate the cache: applies the first change at once, and merges those within a pause. */
+/**
+ * Applies changes, one call at a time. Changes that arrive during a call or a pause are merged into the next call. The
+ * pause is the store's, which many processes share: at its end all of them call, and the store applies the first call.
+ */
 export function createChangeThrottle({ clock, apply, onFailure }: ThrottleOptions) {
   const freeAtMs = { hard: Number.NEGATIVE_INFINITY, soft: Number.NEGATIVE_INFINITY }
-  const running = new Set<Promise<void>>()
-  let pending: ChangeEvent | undefined
+  let pending: Pending | undefined
+  let running: Promise<void> | undefined
   let isFailing = false
   let isClosed = false
   let cancel = () => {}
 
   function add(event: ChangeEvent): void {
     if (isClosed) return
-    const merged = pending === undefined ? event : merge(pending, event)
-    pending = merged
+    pending = pending === undefined ? event : merge(pending, event)
+    applyLater()
+  }
+
+  function applyLater(): void {
     cancel()
+    if (pending === undefined || running !== undefined || isClosed) return
+    const event = pending
     // Even the first change waits one tick, so that all notifications of one transaction are merged.
-    cancel = clock.schedule(Math.max(0, freeAtMs[merged.mode] - clock.now()), () => {
+    cancel = clock.schedule(Math.max(0, freeAtMs[event.mode] - clock.now()), () => {
       pending = undefined
-      const work = dispatch(merged).finally(() => running.delete(work))
-      running.add(work)
+      running = applyNow(event).finally(() => {
+        running = undefined
+        applyLater()
+      })
     })
   }
 
-  async function dispatch(event: ChangeEvent): Promise<void> {
-    freeAtMs.soft = clock.now() + PAUSE_MS.soft
-    if (event.mode === 'hard') freeAtMs.hard = clock.now() + PAUSE_MS.hard
+  async function applyNow(event: Pending): Promise<void> {
+    const { mode, name: cause, after } = event
     try {
-      await apply(event.mode, event.name)
+      const { state, pauseMs, ends } = await apply(mode, { cause, after })
+      freeAtMs[mode] = clock.now() + pauseMs
       isFailing = false
+      if (state === 'paced') putBack({ ...event, after: after ?? ends })
     } catch (error) {
       if (!isFailing) onFailure(error)
       isFailing = true
       freeAtMs.hard = freeAtMs.soft = clock.now() + RETRY_MS
-      const newer = pending
-      pending = undefined
-      add(newer === undefined ? event : merge(event, newer))
+      putBack(event)
     }
+  }
+
+  /** Merges an event that was not applied with the newer ones. */
+  function putBack(event: Pending): void {
+    pending = pending === undefined ? event : merge(event, pending)
   }
 
   return {
     add,
-    /** Drops the pending change, and waits for calls of `apply` that are running. */
+    /** Drops the pending changes, and waits for a call of `apply` that is running. */
     async close(): Promise<void> {
       isClosed = true
       cancel()
-      await Promise.all(running)
+      await running
     },
   }
 }
 
-function merge(first: ChangeEvent, second: ChangeEvent): ChangeEvent {
+/** The result has no `after`: the second event may have been committed after the reply. */
+function merge(first: Pending, second: Pending): Pending {
   const isNotification = first.isNotification && second.isNotification
   return {
     mode: first.mode === 'hard' ? 'hard' : second.mode,

@@ -98,7 +98,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
         password: databasePassword,
         clock: backgroundClock,
         log,
-        invalidate: (mode, more) => lists.popularPosts.invalidate(mode, more),
+        invalidate: lists.invalidateForChange,
         onHardChange: problems.checkSoon,
       })
       closers.push(changes.close)

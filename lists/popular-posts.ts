@@ -1,5 +1,5 @@
 import type { CacheCounts } from '../cache/events.ts'
-import type { Answer, ReadAnswer } from '../cache/options.ts'
+import type { Answer, ReadAnswer, ReadThroughCache } from '../cache/options.ts'
 import { createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
 import type { FilterSlugs } from '../db/filters.ts'
@@ -139,6 +139,8 @@ export interface Lists<P = Post> {
    * @throws `PP_BAD_QUERY` (400).
    */
   peek(query?: PopularPostsQuery): ListAnswer | undefined
+  /** Makes every list outdated after a change in the database, at the pace of the fleet. */
+  invalidateForChange: ReadThroughCache['invalidateForChange']
   /** Call when a suspended process resumes: no copy is trusted, and broken connections are replaced. Never rejects. */
   resume(): Promise<void>
   /** Waits for background tasks. The process may be suspended after that. */
@@ -264,6 +266,7 @@ export function createLists<P = Post>(
       isDatabaseUp: loaders.isUp,
       stats: () => ({ ...events.counts(), ...backend.size(), isStoreDown: backend.state().isDown }),
     },
+    invalidateForChange: cache.invalidateForChange,
     async resume() {
       cache.onStoreMessage('invalidated')
       await backend.onResume()

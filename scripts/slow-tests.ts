@@ -36,6 +36,7 @@ export const SLOW: readonly string[] = [
   'test/fleet/holders.test.ts',
   'test/fleet/outages.test.ts',
   'test/fleet/stampede.test.ts',
+  'test/fleet/storm.test.ts',
   'test/fleet/torture.test.ts',
   'test/fleet/views.test.ts',
   'test/helpers/private-postgres.test.ts',

@@ -1,7 +1,8 @@
 /**
  * Members of a fleet, Redis and PostgreSQL are killed, frozen and restarted at random while lists are published,
  * invalidated and read; `helpers/torture-judge.ts` checks the promises. `npm run torture -- --seconds 600 --seed 1`,
- * and `--cluster` for a Redis Cluster of three masters.
+ * `--cluster` for a Redis Cluster of three masters, and `--failovers` for a master with a replica: the replica is promoted,
+ * the old master stays up, or Redis restarts from an older snapshot.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -10,17 +11,19 @@ import { createVersions, type Member, publish, setSeconds, startMember } from '.
 import { startPostgres } from '../test/helpers/private-postgres.ts'
 import { createRandom } from '../test/helpers/random.ts'
 import { createJudge } from '../test/helpers/torture-judge.ts'
-import { redisCluster, singleRedis } from '../test/helpers/torture-redis.ts'
+import { redisCluster, replicatedRedis, singleRedis } from '../test/helpers/torture-redis.ts'
 
 const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '600' },
     seed: { type: 'string', default: '1' },
     cluster: { type: 'boolean', default: false },
+    failovers: { type: 'boolean', default: false },
   },
 })
 const [seconds, seed] = [Number(values.seconds), Number(values.seed)]
 if (!(seconds > 0) || !Number.isInteger(seed)) throw new TypeError('Expected --seconds above 0 and a whole --seed.')
+if (values.cluster && values.failovers) throw new TypeError('Expected --cluster or --failovers, not both.')
 
 const MEMBERS = 4
 const PREFIX = 'torture'
@@ -39,7 +42,8 @@ const pool = new Pool({ connectionString: postgres.url, max: 3 })
 pool.on('error', () => undefined)
 t.teardown(() => pool.end())
 await createVersions(pool, 0.05)
-const redis = values.cluster ? await redisCluster(random, PREFIX) : await singleRedis()
+const startRedis = () => (values.failovers ? replicatedRedis(t, random) : singleRedis())
+const redis = values.cluster ? await redisCluster(random, PREFIX) : await startRedis()
 t.teardown(() => redis.stop())
 const options = { postgresUrl: postgres.url, redisUrl: redis.url, prefix: PREFIX, ttlSeconds: 2 }
 const slots: (Member | undefined)[] = await Promise.all(Array.from({ length: MEMBERS }, () => startMember(t, options)))
@@ -61,6 +65,11 @@ const faults = [
   { name: 'PostgreSQL stopped', target: () => 'postgres', run: stopPostgres },
   { name: 'queries slow', target: () => 'postgres', run: slowDown },
   { name: 'queries slow', target: () => 'postgres', run: slowDown },
+  ...(redis.failovers ?? []).map(({ name, isLossy, run }) => ({
+    name,
+    target: () => 'redis',
+    run: () => failOver(isLossy, run),
+  })),
 ]
 
 function slotName(): string {
@@ -104,6 +113,13 @@ async function freezeRedis(): Promise<void> {
   isBack()
 }
 
+async function failOver(isLossy: boolean, run: () => Promise<void>): Promise<void> {
+  const isBack = judge.goesAway('redis')
+  await run()
+  if (isLossy) judge.losesWrites()
+  isBack()
+}
+
 async function stopPostgres(): Promise<void> {
   const isBack = judge.goesAway('postgres')
   await postgres.stop()
@@ -113,9 +129,11 @@ async function stopPostgres(): Promise<void> {
 }
 
 async function slowDown(): Promise<void> {
+  const isBack = judge.goesAway('fast queries')
   await setSeconds(pool, between(0.3, 4))
   await sleep(between(500, 3_000))
   await setSeconds(pool, 0.05)
+  isBack()
 }
 
 async function makeFaults(): Promise<void> {
@@ -161,18 +179,40 @@ async function read(slot: number): Promise<void> {
   }
 }
 
+/** Faults are over: within this time every member finds Redis again. */
+const PEACE_MS = 15_000
+
+/** In peace every member can invalidate, and then all show the last version. */
+async function endInPeace(): Promise<void> {
+  const version = await publish(pool)
+  const members = slots.filter((member) => member !== undefined)
+  const untilMs = performance.now() + PEACE_MS
+  const confirmed = async (member: Member) => {
+    while (performance.now() < untilMs) if ((await member.invalidate()) === 200) return true
+    return false
+  }
+  for (const isConfirmed of await Promise.all(members.map(confirmed)))
+    if (!isConfirmed) judge.violations.push(`a member cannot invalidate ${PEACE_MS} ms after the last fault`)
+  for (const reply of await Promise.all(members.flatMap((member) => PATHS.map((path) => member.read(path)))))
+    if (reply.version !== version) judge.violations.push(`in peace not the last version: ${JSON.stringify(reply)}`)
+}
+
 function report(): string {
   const { reads, failed, broken, staleWhileCutOff, givenUp, confirmed, unconfirmed } = judge.counts
+  const { staleAfterLoss, longestAfterLossMs } = judge.counts
+  const lost = `${staleAfterLoss} up to ${Math.round(longestAfterLossMs)} ms after Redis had lost writes, `
   const all = Object.entries(done).map(([name, times]) => `${name} ${times}`)
   return (
     `${Math.round(elapsedSeconds())} s: ${reads} reads (${failed} with nothing to serve, ${broken} cut by a kill, ` +
-    `${staleWhileCutOff} loaded under a second before, by a member cut off from Redis, ` +
+    `${values.failovers ? lost : ''}${staleWhileCutOff} loaded under a second before, by a member cut off from Redis, ` +
     `${givenUp} shortly after Redis was too slow for the member), ${confirmed} invalidations confirmed, ` +
     `${unconfirmed} refused; ${all.join(', ') || 'no fault yet'}; ${judge.violations.length} violations`
   )
 }
 
-say(`torture: ${MEMBERS} members${values.cluster ? ', a Cluster' : ''}, ${seconds} s, seed ${seed}`)
+say(
+  `torture: ${MEMBERS} members${values.cluster ? ', a Cluster' : ''}${values.failovers ? ', failovers' : ''}, ${seconds} s, seed ${seed}`,
+)
 const progress = setInterval(() => say(report()), 10_000)
 const end = setTimeout(() => {
   isOver = true
@@ -184,6 +224,7 @@ try {
   const readers = slots.flatMap((_member, slot) => [read(slot), read(slot), read(slot)])
   // Two at a time: each takes the second that an invalidation takes.
   await Promise.all([makeFaults(), publishAndInvalidate(), publishAndInvalidate(), ...readers])
+  await endInPeace()
 } finally {
   clearTimeout(end)
   clearInterval(progress)

@@ -1,5 +1,11 @@
 -- ARGV: token, generation, name of the value that the lease replaces, bytes, channel, ttl ms, keep ms, keep ms until the first
--- read. Replies: a `Committed`.
+-- read, load ms, for how long the pace is remembered (ms). Replies: a `Committed`.
+-- Also of a load that comes too late: changes wait for loads as slow as this one (invalidate.lua).
+local slowest = slowestLoad(KEYS[5], ARGV[10])
+if 2 * ARGV[9] >= slowest then
+  redis.pcall('HSET', KEYS[5], 'loadMs', math.max(ARGV[9], slowest), 'loadUntil', text(now + ARGV[10]))
+  redis.call('PEXPIRE', KEYS[5], ARGV[10])
+end
 local generation = currentGeneration()
 if generation ~= ARGV[2] then
   if generation and hard(generation) == hard(ARGV[2]) then return 'outdated' end

@@ -1,4 +1,4 @@
--- KEYS: 1 generation, 2 value, 3 lease, 4 cool-down; all in one slot.
+-- KEYS: 1 generation, 2 value, 3 lease, 4 cool-down, 5 pace; all in one slot.
 -- A record has the moment at which it was written, `at`, and durations from then. PEXPIRE only removes keys whose durations
 -- have passed.
 local function text(number) return string.format('%.0f', number) end
@@ -57,4 +57,10 @@ local function holder(generation)
   local remaining = lease[4] - elapsed(KEYS[3], lease[3])
   if remaining <= 0 then return false, 0 end
   return lease[1], remaining
+end
+-- Returns how long the slowest load of late took (ms), or 0. `knownFor`: for how long the pace is remembered (ms).
+local function slowestLoad(pace, knownFor)
+  local load = redis.pcall('HMGET', pace, 'loadMs', 'loadUntil')
+  local left = tonumber(load[2] or 0) - now
+  return left > 0 and left <= tonumber(knownFor) and tonumber(load[1]) or 0
 end

@@ -41,6 +41,7 @@ function setUp() {
     fail: (key, lease, coolDown) => gate(() => shared.fail(key, lease, coolDown)),
     release: (key, lease) => gate(() => shared.release(key, lease)),
     invalidate: (mode, cause) => gate(() => shared.invalidate(mode, cause)),
+    invalidateForChange: (mode, change) => gate(() => shared.invalidateForChange(mode, change)),
     generation: () => gate(() => shared.generation()),
   }
   const store = createFailoverStore({
@@ -315,6 +316,55 @@ t.test('a known cause ends no generation, but local values are dropped', async (
   t.equal(await shared.generation(), before)
   set('refusing')
   t.match(await acquire('a'), { state: 'lease', found: undefined })
+})
+
+t.test('a change is applied by the shared store at its pace, and own values are dropped when it is', async (t) => {
+  const { set, clock, store, shared, acquire, takeLease } = setUp()
+  const putLocally = async () => {
+    set('refusing')
+    await store.commit('a', await takeLease('a'), bytes('local'), LIFETIME)
+    set('up')
+    await clock.advance(1000)
+    store.probeNow()
+    await clock.advance(0)
+  }
+  const isLocalKept = async () => {
+    set('refusing')
+    const { state } = await acquire('a')
+    return state === 'hit'
+  }
+  await putLocally()
+  t.match(await store.invalidateForChange('hard', { cause: 'a' }), { state: 'ended', pauseMs: 1000 })
+  t.equal(await isLocalKept(), false)
+  await shared.invalidateForChange('hard', {})
+  await clock.advance(100)
+  const { ends } = await shared.invalidateForChange('hard', {})
+  await clock.advance(3000)
+  await putLocally()
+  await shared.invalidateForChange('hard', {})
+  t.match(await store.invalidateForChange('hard', { cause: 'b' }), { state: 'paced' })
+  t.equal(await isLocalKept(), true, 'not yet')
+  set('up')
+  await clock.advance(1000)
+  t.match(await store.invalidateForChange('hard', { after: ends }), { state: 'known' })
+  t.equal(await isLocalKept(), false)
+})
+
+t.test('while the shared store is down, the retries of a change do not overtake each load', async (t) => {
+  const { set, clock, store, takeLease } = setUp()
+  set('refusing')
+  const refused = () => t.rejects(store.invalidateForChange('hard', { cause: 'a' }), { code: 'PP_UNCONFIRMED' })
+  const load = async () => {
+    const lease = await takeLease()
+    await clock.advance(800)
+    await refused()
+    await clock.advance(800)
+    return store.commit('a', lease, bytes('local'), { ...LIFETIME, loadedInMs: 1600 })
+  }
+  await refused()
+  await clock.advance(2000)
+  t.equal(await load(), 'outdated-hard', 'nobody knows yet how slow it is')
+  t.equal(await load(), 'stored')
 })
 
 t.test('a lease is released in the store that granted it, now or when that store replies again', async (t) => {

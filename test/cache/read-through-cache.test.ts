@@ -299,6 +299,56 @@ t.test('a cause invalidates once; a later call with the same cause gets the same
   t.match(await second.read('a', load), { outcome: 'hit' }, 'what was loaded in between is kept')
 })
 
+t.test('changes invalidate at the pace of the store: a copy is served until one is applied', async (t) => {
+  const { clock, store, load, text } = setUp(t)
+  const counts = createCounts()
+  const cache = createReadThroughCache({
+    store,
+    clock,
+    random: () => 0.5,
+    nonce: createNames(),
+    policy,
+    near: { maxStaleMs: 1000 },
+    observe: counts.count,
+  })
+  t.match(await cache.invalidateForChange('hard', { cause: 'a' }), { state: 'ended', pauseMs: 1000 })
+  t.equal(await text(cache.read('a', load)), 'v1')
+  await clock.advance(400)
+  const paced = await cache.invalidateForChange('hard', { cause: 'b' })
+  t.match(paced, { state: 'paced', pauseMs: 600 })
+  t.ok(cache.peek('a'), 'nothing is dropped')
+  await clock.advance(600)
+  t.match(await cache.invalidateForChange('hard', { cause: 'b', after: paced.ends }), { state: 'ended' })
+  t.equal(cache.peek('a'), undefined)
+  t.equal(await text(cache.read('a', load)), 'v2')
+  t.match(await cache.invalidateForChange('hard', { cause: 'b' }), { state: 'known' })
+  t.equal(cache.peek('a'), undefined, 'it may be older than the change, as far as this process knows')
+  t.equal(await text(cache.read('a', load)), 'v2')
+  t.equal(counts.read().invalidations, 2)
+})
+
+t.test(
+  'a load that a change overtakes is told to the store, and the next change waits for its repetition',
+  async (t) => {
+    const { cache, clock, load, text, counts } = setUp(t)
+    const slowly = async () => {
+      await new Promise<void>((resolve) => clock.schedule(1500, resolve))
+      return load()
+    }
+    const changes: string[] = []
+    const change = async () => changes.push((await cache.invalidateForChange('hard', {})).state)
+    await change()
+    const reading = text(cache.read('a', slowly))
+    for (let count = 0; count < 7; count += 1) {
+      await clock.advance(500)
+      await change()
+    }
+    t.strictSame(changes, ['ended', 'paced', 'ended', 'paced', 'paced', 'paced', 'paced', 'paced'])
+    t.equal(await reading, 'v2')
+    t.equal(counts.read().commitsRefused, 1)
+  },
+)
+
 t.test('a load overtaken three times: hard rejects, soft returns the list but does not store it', async (t) => {
   for (const mode of ['hard', 'soft'] as const) {
     const { cache, counts } = setUp(t)

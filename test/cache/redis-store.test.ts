@@ -155,7 +155,7 @@ for (const [where, client] of [['one Redis', single] as const, ['a Cluster of th
     t.equal(await store.invalidate('soft', 'why'), true)
     const expiry: Record<string, number> = {}
     for (const key of await keysOf(client, prefix)) expiry[key.slice(prefix.length + 2)] = await client.pttl(key)
-    t.strictSame(Object.keys(expiry).sort(), [':a', ':a:cool', ':b:lease', ':cause:soft:why', ':gen'])
+    t.strictSame(Object.keys(expiry).sort(), [':a', ':a:cool', ':b:lease', ':cause:soft:why', ':gen', ':pace'])
     const { ':gen': forEver, ...others } = expiry
     t.equal(forEver, -1)
     t.ok(Object.values(others).every((ms) => ms > 0 && ms <= COOL_DOWN.firstMs + 2 * COOL_DOWN.maxMs))
@@ -204,8 +204,48 @@ t.test("by Redis' own clock values and leases expire, and their keys are removed
   t.match(hit, { state: 'hit', generation: lease.generation })
   await until(async () => (await acquire(store, { force: true, leaseMs: 60.5 })).state === 'lease', 'leased by force')
   await until(async () => (await acquire(store, { leaseMs: 60.5 })).state === 'lease', 'stale, and the lease ran out')
-  await until(async () => (await keysOf(single, prefix)).length === 1, 'all but the generation')
+  await until(async () => (await keysOf(single, prefix)).length === 2, 'all but the generation and the pace')
   t.match(await acquire(store), { state: 'lease', found: undefined })
+})
+
+t.test('a clock of Redis that goes back, or a pace that is lost, makes no change wait', async (t) => {
+  const prefix = newPrefix()
+  const store = storeOn(single, prefix, virtualScripts)
+  const advance = (ms: number) => single.incrby(`{${prefix}}:now`, ms)
+  const change = async (change = {}) => (await store.invalidateForChange('hard', change)).state
+  await advance(10_000_000)
+  await store.commit('a', await takeLease(store), Buffer.from('one'), { ...LIFETIME, loadedInMs: 9000 })
+  t.equal(await change({ cause: 'a' }), 'ended')
+  t.equal(await change(), 'paced')
+  await advance(-3_600_000)
+  t.equal(await change({ cause: 'a' }), 'ended', 'that of an hour ahead')
+  t.match(await store.invalidateForChange('hard', {}), { state: 'paced', pauseMs: 1000 })
+  const { ends } = await store.invalidateForChange('hard', {})
+  await single.del(`{${prefix}}:pace`)
+  t.equal(await change({ after: ends }), 'ended', 'what it had seen to end is forgotten')
+  await single.del(`{${prefix}}:gen`)
+  t.equal(await change(), 'ended', 'nothing is current')
+  await single.set(`{${prefix}}:pace`, 'not ours')
+  t.equal(await change(), 'ended')
+  t.equal(await store.commit('a', await takeLease(store), Buffer.from('one'), LIFETIME), 'stored')
+  t.ok((await single.pttl(`{${prefix}}:pace`)) > 0, 'it is gone soon')
+})
+
+t.test('a snapshot of Redis that is restored does not make a change known that it has not applied', async (t) => {
+  const prefix = newPrefix()
+  const store = storeOn(single, prefix, virtualScripts)
+  const key = (name: string) => `{${prefix}}:${name}`
+  for (let count = 0; count < 3; count += 1) await store.invalidate('hard')
+  const snapshot = await Promise.all(
+    ['gen', 'pace'].map(async (name) => [name, await single.dumpBuffer(key(name))] as const),
+  )
+  await store.invalidateForChange('hard', {})
+  const { ends } = await store.invalidateForChange('hard', {})
+  for (const [name, dump] of snapshot) await single.restore(key(name), 0, dump ?? '', 'REPLACE')
+  const before = await store.generation()
+  const applied = await store.invalidateForChange('hard', { after: ends })
+  t.equal(applied.state, 'ended')
+  t.not(await store.generation(), before)
 })
 
 t.test('commits and invalidations are published on the channel', async (t) => {
@@ -233,9 +273,10 @@ t.test('a full Redis still invalidates, and one key of another type does not har
   await client.config('SET', 'maxmemory', '1')
   t.match(await acquire(store), { state: 'hit' }, 'a full Redis still serves')
   await t.rejects(acquire(store, { force: true }), /OOM/)
+  const before = await store.generation()
   t.equal(await store.invalidate('hard', 'full'), true)
+  t.not(await store.generation(), before)
   await t.rejects(acquire(store), /OOM/, 'no older value is served')
-  t.equal(await store.generation(), undefined)
   await client.config('SET', 'maxmemory', '0')
   t.match(await acquire(store), { state: 'lease', found: undefined })
 })

@@ -241,6 +241,98 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
     t.equal(await store.invalidate('hard'), true, 'without a cause, always')
   })
 
+  await t.test(
+    'a change ends a generation at once, the next ones after a pause, and the first of those for all',
+    async (t) => {
+      const { store, advance } = await createStore(t)
+      for (const [mode, pauseMs] of [['hard', 1000] as const, ['soft', 5000] as const]) {
+        await advance(10_000)
+        const first = await store.invalidateForChange(mode, { cause: `${mode} 1` })
+        t.match(first, { state: 'ended', pauseMs })
+        await store.commit('a', await takeLease(store), bytes('one'), { ttlMs: 4000, keepForMs: 60_000 })
+        await advance(400)
+        const same = await store.invalidateForChange(mode, { cause: `${mode} 1` })
+        t.same(same, { ...first, state: 'known', pauseMs: pauseMs - 400 }, 'the change is known by its name')
+        const other = await store.invalidateForChange(mode, { cause: `${mode} 2` })
+        const another = await store.invalidateForChange(mode, {})
+        t.same(other, { ...first, state: 'paced', pauseMs: pauseMs - 400 }, 'of another it is not known')
+        t.same(another, other)
+        t.match(await acquire(store), { state: 'hit' }, 'until then the value is served')
+        await advance(pauseMs - 401)
+        t.match(await store.invalidateForChange(mode, { cause: `${mode} 2` }), { state: 'paced', pauseMs: 1 })
+        await advance(1)
+        const ended = await store.invalidateForChange(mode, { cause: `${mode} 2` })
+        t.same(ended, { state: 'ended', pauseMs, ends: first.ends + 1 })
+        const late = await store.invalidateForChange(mode, { after: ended.ends })
+        t.same(late, { ...ended, state: 'paced' }, 'a change after the end is not in it')
+        const early = await store.invalidateForChange(mode, { after: other.ends })
+        t.same(early, { ...ended, state: 'known' }, 'one that waited for it is')
+        const acquired = await acquire(store)
+        t.equal(acquired.state, 'lease')
+        t.equal(acquired.found === undefined, mode === 'hard')
+        await store.invalidate('hard')
+      }
+    },
+  )
+
+  await t.test('a hard change is a soft one, but not the other way round', async (t) => {
+    const { store } = await createStore(t)
+    t.match(await store.invalidateForChange('soft', {}), { state: 'ended', pauseMs: 5000 })
+    const { ends } = await store.invalidateForChange('soft', {})
+    t.match(await store.invalidateForChange('hard', {}), { state: 'ended', pauseMs: 1000 })
+    t.match(await store.invalidateForChange('soft', {}), { state: 'paced', pauseMs: 5000 })
+    t.match(await store.invalidateForChange('soft', { after: ends }), { state: 'known' })
+    const hard = await store.invalidateForChange('hard', {})
+    await store.invalidate('soft')
+    t.match(await store.invalidateForChange('hard', { after: hard.ends }), { state: 'paced' })
+  })
+
+  await t.test(
+    'an invalidation waits for no pause and begins none, and changes from before it are in it',
+    async (t) => {
+      const { store, advance } = await createStore(t)
+      t.equal(await store.invalidate('hard', 'a'), true)
+      t.match(await store.invalidateForChange('hard', { cause: 'a' }), { state: 'known', pauseMs: 0 })
+      t.match(await store.invalidateForChange('hard', {}), { state: 'ended', pauseMs: 1000 })
+      const { ends } = await store.invalidateForChange('hard', { cause: 'b' })
+      await put(store, 'one')
+      await advance(300)
+      t.equal(await store.invalidate('hard'), true)
+      t.match(await acquire(store), { state: 'lease', found: undefined })
+      const applied = await store.invalidateForChange('hard', { cause: 'b', after: ends })
+      t.same(applied, { state: 'known', pauseMs: 700, ends: ends + 1 })
+      t.equal(await store.invalidate('hard', 'b'), true, 'to whom the change is not named it is not known')
+    },
+  )
+
+  await t.test('the slowest load of two minutes makes the pause longer, up to half a minute', async (t) => {
+    const { store, advance } = await createStore(t)
+    const load = async (loadedInMs: number) =>
+      store.commit('a', await takeLease(store, { force: true }), bytes('one'), { ...LIFETIME, loadedInMs })
+    const pauseMs = async () => (await store.invalidateForChange('hard', {})).pauseMs
+    await load(399)
+    t.equal(await pauseMs(), 1000)
+    await load(3001)
+    t.equal(await pauseMs(), 7503, 'also that of the pause that runs')
+    await load(1500)
+    await advance(7502)
+    t.match(await store.invalidateForChange('hard', {}), { state: 'paced', pauseMs: 1 })
+    await advance(119_999 - 7502)
+    t.equal(await pauseMs(), 7503)
+    await load(1501)
+    await advance(60_000)
+    t.equal(await pauseMs(), 7503, 'a load of half the time says that loads are slow')
+    await advance(60_000)
+    t.equal(await pauseMs(), 1000)
+    const late = await takeLease(store, { force: true })
+    await store.invalidate('hard')
+    const lifetime = { ...LIFETIME, loadedInMs: 50_000 }
+    t.equal(await store.commit('a', late, bytes('late'), lifetime), 'outdated-hard')
+    t.equal(await pauseMs(), 30_000, 'so does a load that comes too late')
+    await advance(30_000)
+    t.match(await store.invalidateForChange('soft', {}), { state: 'ended', pauseMs: 30_000 })
+  })
+
   await t.test('an empty value is a value', async (t) => {
     const { store } = await createStore(t)
     await put(store, '')

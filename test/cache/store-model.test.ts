@@ -13,11 +13,20 @@ import { virtualScripts, withPrefix } from '../helpers/virtual-redis.ts'
 /** One step, made on both stores. `lease` picks among all leases handed out so far, the latest being 0. */
 type Command =
   | { do: 'acquire'; key: string; leaseMs: number; force: boolean }
-  | { do: 'commit'; lease: number; text: string; ttlMs: number; keepForMs: number; unreadForMs?: number }
+  | {
+      do: 'commit'
+      lease: number
+      text: string
+      ttlMs: number
+      keepForMs: number
+      unreadForMs?: number
+      loadedInMs?: number
+    }
   | { do: 'renew'; lease: number; leaseMs: number }
   | { do: 'fail'; lease: number; firstMs: number; maxMs: number }
   | { do: 'release'; lease: number }
   | { do: 'invalidate'; mode: 'hard' | 'soft'; cause: string | undefined }
+  | { do: 'change'; mode: 'hard' | 'soft'; cause: string | undefined; isRepeated: boolean }
   | { do: 'advance'; ms: number }
 
 const key = fc.constantFrom('a', 'a', 'b', 'c')
@@ -36,6 +45,8 @@ const times = fc.constantFrom(
   { ttlMs: 0, keepForMs: 300 },
   { ttlMs: 1000, keepForMs: 5000, unreadForMs: 200 },
   { ttlMs: 200, keepForMs: 1000, unreadForMs: 350 },
+  { ttlMs: 1000, keepForMs: 5000, loadedInMs: 280 },
+  { ttlMs: 1000, keepForMs: 5000, loadedInMs: 551 },
 )
 const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: fc.constant('acquire' as const), key, leaseMs, force: fc.boolean() }) },
@@ -57,6 +68,10 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('release' as const), lease }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('invalidate' as const), mode: invalidateMode, cause }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('change' as const), mode: invalidateMode, cause, isRepeated: fc.boolean() }),
+  },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('advance' as const), ms }) },
 )
 
@@ -65,6 +80,7 @@ function createSide(store: Store, advance: (ms: number) => Promise<unknown>) {
   const leases: { key: string; lease: Lease }[] = []
   const generations: string[] = []
   const token = createNames()
+  let after: number | undefined
 
   const numberOf = (generation: string | undefined) => {
     const name = String(generation)
@@ -86,6 +102,12 @@ function createSide(store: Store, advance: (ms: number) => Promise<unknown>) {
     if (command.do === 'invalidate') {
       const isEnded = await store.invalidate(command.mode, command.cause)
       return { state: isEnded, generation: await store.generation() }
+    }
+    if (command.do === 'change') {
+      const { mode, cause, isRepeated } = command
+      const applied = await store.invalidateForChange(mode, { cause, after: isRepeated ? after : undefined })
+      after = applied.ends
+      return { ...applied, generation: await store.generation() }
     }
     if (command.do === 'acquire') {
       const { key, leaseMs, force } = command
@@ -134,6 +156,7 @@ t.test('1,000 random sequences of commands: both stores give the same replies', 
   const reached = [...kinds.keys()].sort().join(', ')
   for (const kind of ['acquire hit', 'acquire wait', 'acquire cooling', 'acquire lease']) t.match(reached, kind)
   for (const answer of ['stored', 'lost', 'outdated', 'outdated-hard']) t.match(reached, `commit ${answer}`)
+  for (const answer of ['ended', 'known', 'paced']) t.match(reached, `change ${answer}`)
   for (const answer of ['true', 'false']) t.match(reached, `invalidate ${answer}`)
   t.match(reached, 'renew true')
   t.match(reached, 'renew false')

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { Client, type Pool } from 'pg'
 import t, { type Test } from 'tap'
@@ -123,19 +124,13 @@ t.test('two processes on one Redis: one invalidation for each change', async (t)
     await startService(t, databaseUrl, pool, variables),
   ]
   const apps = [first.app, second.app]
-  let acted = 0
-  for (const { popularPosts } of apps) {
-    const { invalidate } = popularPosts
-    popularPosts.invalidate = async (...args) => {
-      await invalidate(...args)
-      acted += 1
-    }
-  }
   await slugs(first.url)
   const changes = ["update posts set slug = 'moved' where slug = 'post-1'", "update categories set name = 'Strange'"]
   for (const [index, change] of changes.entries()) {
     await pool.query(change)
-    await until(() => acted === 2 * (index + 1), 'both have acted on it')
+    await until(() => invalidations(...apps) > index, 'one has acted on it')
+    // Both hear of it within milliseconds.
+    await sleep(500)
     t.equal(invalidations(...apps), index + 1)
   }
   for (const { url } of [first, second]) t.ok((await slugs(url)).includes('moved'))

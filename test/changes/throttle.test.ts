@@ -1,24 +1,35 @@
 import t from 'tap'
+import { createMemoryStore } from '../../cache/memory-store.ts'
 import type { ChangeMode } from '../../changes/revision.ts'
 import { createChangeThrottle } from '../../changes/throttle.ts'
-import { createVirtualClock } from '../helpers/virtual-clock.ts'
+import { createNames, createVirtualClock } from '../helpers/virtual-clock.ts'
 
-function setUp() {
+function createFleet() {
   const clock = createVirtualClock()
+  return { clock, store: createMemoryStore({ clock, nonce: createNames() }) }
+}
+
+function setUp({ clock, store } = createFleet()) {
   const applied: string[] = []
+  let asked = 0
   let isDown = false
   const failures: unknown[] = []
   const throttle = createChangeThrottle({
     clock,
-    async apply(mode, name) {
+    async apply(mode, change) {
+      asked += 1
       if (isDown) throw new Error('down')
-      applied.push(`${clock.now()} ${mode} ${name}`)
+      const result = await store.invalidateForChange(mode, change)
+      if (result.state === 'ended') applied.push(`${clock.now()} ${mode} ${change.cause}`)
+      return result
     },
     onFailure: (error) => failures.push(error),
   })
   return {
     clock,
+    store,
     applied,
+    asked: () => asked,
     throttle,
     failures,
     notice: (mode: ChangeMode, name: string | undefined) => throttle.add({ mode, name, isNotification: true }),
@@ -108,9 +119,9 @@ t.test('a change that arrives while another one fails is merged with it', async 
   const applied: string[] = []
   const throttle = createChangeThrottle({
     clock,
-    async apply(mode, name) {
-      applied.push(`${clock.now()} ${mode} ${name}`)
-      if (applied.length > 1) return
+    async apply(mode, { cause }) {
+      applied.push(`${clock.now()} ${mode} ${cause}`)
+      if (applied.length > 1) return { state: 'ended', pauseMs: 1000, ends: 1 }
       throttle.add({ mode: 'soft', name: 'b', isNotification: true })
       throw new Error('down')
     },
@@ -130,4 +141,58 @@ t.test('closing waits for a running application, and drops pending changes', asy
   notice('soft', 'c')
   await clock.advance(10_000)
   t.strictSame(applied, ['0 soft a'])
+})
+
+t.test('eight processes apply the changes of a storm at the pace of one, and none is lost', async (t) => {
+  const fleet = createFleet()
+  const { clock, store } = fleet
+  const all = Array.from({ length: 8 }, () => setUp(fleet))
+  for (let count = 1; count <= 100; count += 1) {
+    // They hear of a change one after another, and some of the later ones only after the pause has ended.
+    for (const { notice } of all) {
+      notice('hard', `c${count}`)
+      await clock.advance(3)
+    }
+    await clock.advance(26)
+  }
+  await clock.advance(10_000)
+  const timeOf = (line: string) => Number(line.split(' ')[0])
+  const applied = all.flatMap((one) => one.applied).sort((a, b) => timeOf(a) - timeOf(b))
+  const times = applied.map(timeOf)
+  for (const [index, atMs] of times.entries()) t.ok(atMs - (times[index - 1] ?? -1000) >= 1000, `at ${atMs} ms`)
+  t.match(applied.at(-1), / hard c100$/, 'the last one is the last')
+  t.ok(applied.length <= 7, `${applied.length} in five seconds`)
+  // At most three calls a pause, of each process.
+  for (const { asked } of all) t.ok(asked() <= 3 * 7, `${asked()} calls`)
+  t.equal(await store.invalidate('hard', 'c100'), false, 'and all know it')
+})
+
+t.test('a pause is as long as slow loads need; changes that were found by comparing are applied once', async (t) => {
+  const fleet = createFleet()
+  const { clock, store } = fleet
+  const [first, second, third] = [setUp(fleet), setUp(fleet), setUp(fleet)]
+  const acquired = await store.acquire('a', { token: 'a', leaseMs: 5000 })
+  if (acquired.state !== 'lease') throw new Error(acquired.state)
+  await store.commit('a', acquired.lease, Buffer.from('1'), { ttlMs: 1000, keepForMs: 1000, loadedInMs: 2000 })
+  const everybody = [first, second, third]
+  first.notice('hard', 'h1')
+  await clock.advance(10)
+  for (const { compared } of everybody) compared('hard', undefined)
+  await clock.advance(4980)
+  t.strictSame(
+    everybody.map(({ applied }) => applied),
+    [['0 hard h1'], [], []],
+  )
+  third.compared('hard', 'late')
+  await clock.advance(20)
+  t.strictSame(
+    everybody.map(({ applied }) => applied),
+    [['0 hard h1', '5000 hard undefined'], [], []],
+  )
+  await clock.advance(60_000)
+  t.strictSame(
+    everybody.map(({ applied }) => applied),
+    [['0 hard h1', '5000 hard undefined'], [], ['10000 hard undefined']],
+    'the second knows that its change is in what the first has applied; the third cannot know it of the late one',
+  )
 })

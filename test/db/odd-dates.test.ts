@@ -128,7 +128,7 @@ t.test('after hard changes it is looked again, every ten seconds at most', async
     databaseUrl: url,
     clock: backgroundClock,
     log,
-    invalidate: async () => {},
+    invalidate: async () => ({ state: 'ended', pauseMs: 0, ends: 0 }),
     onHardChange() {
       hard += 1
       problems.checkSoon()

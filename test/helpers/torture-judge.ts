@@ -17,6 +17,8 @@ interface JudgedRead extends MemberReply {
 const SLACK_MS = 1_000
 /** How long after Redis is back a member may still believe that it is away, and then serve what it loaded itself. */
 const CUT_OFF_MS = 1_000 + 1_000 + SLACK_MS
+/** How long after queries are fast again a slow one may run. */
+const SLOW_MS = 4_000 + SLACK_MS
 /** How long after PostgreSQL is back a cool-down may last. */
 const COOL_DOWN_MS = 5_000 + SLACK_MS
 
@@ -26,21 +28,34 @@ const COOL_DOWN_MS = 5_000 + SLACK_MS
  * 1. A read that began after an invalidation was confirmed shows at least that version. Only while Redis is out of
  *    reach, or was too slow for the member, and shortly after, an older one may be answered: for one second after it
  *    was loaded.
+ *    Where a failover or a restored snapshot has lost the invalidation, it is counted (`staleAfterLoss`).
  * 2. A read fails only where there was nothing to serve: PostgreSQL is away or was a cool-down ago, and the list is not
  *    in a Redis that can be reached.
  * 3. A connection breaks only where the process was killed.
  */
 export function createJudge() {
-  const away = { redis: [] as Span[], postgres: [] as Span[] }
+  const away = { redis: [] as Span[], postgres: [] as Span[], 'fast queries': [] as Span[] }
   const kills: { slot: number; atMs: number }[] = []
-  const confirmed: { version: number; atMs: number }[] = []
+  const confirmed: { version: number; sentAtMs: number; atMs: number }[] = []
   const lists = new Map<string, number>()
-  const counts = { reads: 0, failed: 0, broken: 0, staleWhileCutOff: 0, givenUp: 0, confirmed: 0, unconfirmed: 0 }
+  const counts = {
+    reads: 0,
+    failed: 0,
+    broken: 0,
+    staleWhileCutOff: 0,
+    staleAfterLoss: 0,
+    /** How long after the loss the last of them began. */
+    longestAfterLossMs: 0,
+    givenUp: 0,
+    confirmed: 0,
+    unconfirmed: 0,
+  }
   const violations: string[] = []
   let floor = 0
   let invalidating = 0
   let lastInvalidationMs = 0
   let unsureUntilMs = 0
+  let lostAtMs = Number.NEGATIVE_INFINITY
 
   const touches = (spans: Span[], fromMs: number, untilMs: number) =>
     spans.some((span) => span.fromMs <= untilMs && span.untilMs >= fromMs)
@@ -70,8 +85,9 @@ export function createJudge() {
       counts.failed += 1
       const isLoadable = !touches(away.postgres, startedAtMs - COOL_DOWN_MS, endedAtMs)
       const isInRedis = !isCutOff && (lists.get(path) ?? 0) > lastInvalidationMs
-      // Three loads in a row overtaken by hard invalidations: docs/cache.md says so.
-      const isUnsettled = how === 'PP_UNSETTLED'
+      // Slow loads overtaken by hard invalidations, three in a row, or in all slots: docs/cache.md says so.
+      const isSlow = touches(away['fast queries'], startedAtMs - SLOW_MS, endedAtMs)
+      const isUnsettled = how === 'PP_UNSETTLED' || (how === 'PP_TOO_MANY_LOADS' && isSlow)
       if (status !== 503 || ((isLoadable || isInRedis) && !isUnsettled))
         violate(`a failure (${isLoadable ? 'loadable' : 'kept'})`, reading)
       return
@@ -80,8 +96,13 @@ export function createJudge() {
     if (version >= reading.floor) return
     const finalSinceMs = confirmed.find((one) => one.version > version)?.atMs ?? 0
     const loadedForMs = performance.timeOrigin + startedAtMs - loadedAtMs
+    const sentAtMs = confirmed.find((one) => one.version === reading.floor)?.sentAtMs ?? 0
     if (isCutOff && loadedForMs < 1_000 + SLACK_MS) counts.staleWhileCutOff += 1
-    else violate(`stale for ${Math.round(startedAtMs - finalSinceMs)} ms${isCutOff ? ', Redis was away' : ''}`, reading)
+    else if (sentAtMs <= lostAtMs) {
+      counts.staleAfterLoss += 1
+      counts.longestAfterLossMs = Math.max(counts.longestAfterLossMs, startedAtMs - lostAtMs)
+    } else
+      violate(`stale for ${Math.round(startedAtMs - finalSinceMs)} ms${isCutOff ? ', Redis was away' : ''}`, reading)
   }
 
   return {
@@ -99,9 +120,14 @@ export function createJudge() {
       }
     },
     isAway: (server: keyof typeof away) => away[server].some(({ untilMs }) => untilMs > performance.now()),
+    /** Redis has lost writes that it had confirmed before now. */
+    losesWrites(): void {
+      lostAtMs = performance.now()
+    },
     killed: (slot: number) => kills.push({ slot, atMs: performance.now() }),
     /** An invalidation begins; the answer takes how it ended. */
     invalidates(version: number): (isConfirmed: boolean) => void {
+      const sentAtMs = performance.now()
       invalidating += 1
       lastInvalidationMs = Number.POSITIVE_INFINITY
       return (isConfirmed) => {
@@ -112,7 +138,7 @@ export function createJudge() {
         if (invalidating === 0) lastInvalidationMs = Math.max(atMs, unsureUntilMs)
         counts[isConfirmed ? 'confirmed' : 'unconfirmed'] += 1
         if (!isConfirmed) return
-        confirmed.push({ version, atMs })
+        confirmed.push({ version, sentAtMs, atMs })
         floor = Math.max(floor, version)
       }
     },

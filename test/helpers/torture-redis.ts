@@ -1,5 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Teardown } from './program.ts'
 import { startRedis } from './redis.ts'
 import { startRedisCluster } from './redis-cluster.ts'
+import { redisCommand } from './redis-command.ts'
+import { until } from './services/until.ts'
+import { layWire } from './wire.ts'
 
 /** A Redis, of one node or several, to kill and to freeze; one node at a time. */
 interface TorturedRedis {
@@ -12,6 +17,15 @@ interface TorturedRedis {
   /** Resolves when all of it is there. */
   thaw(): Promise<void>
   stop(): Promise<void>
+  /** Further faults. They resolve when the new master takes commands. */
+  failovers?: readonly Failover[]
+}
+
+interface Failover {
+  name: string
+  /** Whether it loses writes that were confirmed. */
+  isLossy: boolean
+  run(): Promise<void>
 }
 
 export async function singleRedis(): Promise<TorturedRedis> {
@@ -25,6 +39,77 @@ export async function singleRedis(): Promise<TorturedRedis> {
     freeze: () => server.kill('SIGSTOP'),
     thaw: () => server.kill('SIGCONT'),
     stop: () => server.stop(),
+  }
+}
+
+/**
+ * A master and a replica behind one address, which leads new connections to the master. After a failover the old master
+ * stays up, as the replica, and keeps the connections that it has.
+ * @param random from 0 to 1
+ */
+export async function replicatedRedis(t: Teardown, random: () => number): Promise<TorturedRedis> {
+  let master = await startRedis()
+  let replica = await startRedis()
+  const wire = await layWire(t, master.port)
+  const follow = (one: typeof master, other: typeof master) =>
+    redisCommand(one.port, 'REPLICAOF', '127.0.0.1', String(other.port))
+  const isMaster = async ({ port }: typeof master) =>
+    (await redisCommand(port, 'INFO', 'replication')).includes('role:master')
+  const isSynchronized = () =>
+    until(async () => (await redisCommand(replica.port, 'INFO', 'replication')).includes('link_status:up'), 'in sync')
+  const swap = () => {
+    ;[master, replica] = [replica, master]
+    wire.leadTo(master.port)
+  }
+  await follow(replica, master)
+  await isSynchronized()
+  return {
+    url: `redis://127.0.0.1:${wire.port}`,
+    kill: () => master.stop(),
+    async revive() {
+      master = await startRedis({ port: master.port })
+    },
+    freeze: () => master.kill('SIGSTOP'),
+    thaw: () => master.kill('SIGCONT'),
+    stop: async () => {
+      await Promise.all([master.stop(), replica.stop()])
+    },
+    failovers: [
+      {
+        name: 'replica promoted, nothing lost',
+        isLossy: false,
+        async run() {
+          await isSynchronized()
+          await redisCommand(master.port, 'FAILOVER', 'TO', '127.0.0.1', String(replica.port))
+          await until(() => isMaster(replica), 'the replica is the master')
+          swap()
+        },
+      },
+      {
+        name: 'replica promoted, writes lost',
+        isLossy: true,
+        async run() {
+          await isSynchronized()
+          await redisCommand(replica.port, 'REPLICAOF', 'NO', 'ONE')
+          // Who is still connected to the old master writes to it.
+          await sleep(500 * random())
+          swap()
+          await sleep(500 * random())
+          await follow(replica, master)
+        },
+      },
+      {
+        name: 'snapshot restored',
+        isLossy: true,
+        async run() {
+          await redisCommand(master.port, 'SAVE')
+          await sleep(3_000 * random())
+          const { port, directory } = master
+          await master.kill()
+          master = await startRedis({ port, directory })
+        },
+      },
+    ],
   }
 }
 

@@ -32,12 +32,12 @@ export async function layWire(t: Teardown, port: number) {
   t.teardown(stop)
   return {
     port: (server.address() as AddressInfo).port,
+    /** Leads new connections to another server. Those that there are stay where they are, as after a failover. */
+    leadTo(next: number): void {
+      target = next
+    },
     /** How many connections there are now. */
     connections: () => pairs.size,
-    /** From now on new connections lead to another server; those that there are stay. */
-    leadTo(otherPort: number): void {
-      target = otherPort
-    },
     /** Breaks all connections that there are. New ones work. */
     cut(how: CutKind): void {
       for (const [near, far] of pairs) {

@@ -1,3 +1,4 @@
+import { PACE } from '../../../cache/protocol.ts'
 import type { Lifetime, Store } from '../../../cache/store.ts'
 import type { Break } from './simulate.ts'
 
@@ -81,6 +82,51 @@ export const BREAKS: Record<string, Break & { says: RegExp }> = {
     shared: (store) => ({
       ...store,
       invalidate: (mode, cause) => store.invalidate(mode, cause && 'a change'),
+    }),
+  },
+  'a change that waits for its turn counts as made': {
+    says: /was confirmed/,
+    shared: (store) => ({
+      ...store,
+      async invalidateForChange(mode, change) {
+        const applied = await store.invalidateForChange(mode, change)
+        return applied.state === 'paced' ? { ...applied, state: 'known' } : applied
+      },
+    }),
+  },
+  'an end from before a change counts for it': {
+    says: /was confirmed/,
+    shared: (store) => ({
+      ...store,
+      invalidateForChange: (mode, { cause, after }) =>
+        store.invalidateForChange(mode, { cause, after: after === undefined ? after : after - 1 }),
+    }),
+  },
+  'a change that waits for its turn is forgotten': {
+    says: /changes to make/,
+    shared: (store) => ({
+      ...store,
+      async invalidateForChange(mode, change) {
+        const applied = await store.invalidateForChange(mode, change)
+        return applied.state === 'paced' ? { ...applied, pauseMs: 1e9 } : applied
+      },
+    }),
+  },
+  'each process has a pace of its own': {
+    says: /ms after another/,
+    shared: (store) => ({
+      ...store,
+      async invalidateForChange(mode, { cause }) {
+        const isEnded = await store.invalidate(mode, cause)
+        return { state: isEnded ? 'ended' : 'known', pauseMs: PACE.shortestMs[mode], ends: 0 }
+      },
+    }),
+  },
+  'a slow load is overtaken by change after change': {
+    says: /ms after another/,
+    shared: (store) => ({
+      ...store,
+      commit: (key, lease, value, times) => store.commit(key, lease, value, { ...times, loadedInMs: 0 }),
     }),
   },
   'an invalidation with a cause does not wait for the copies': {

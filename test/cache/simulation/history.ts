@@ -1,4 +1,5 @@
-import type { Acquired, Committed, Lease, Store } from '../../../cache/store.ts'
+import { PACE } from '../../../cache/protocol.ts'
+import type { Acquired, Committed, InvalidateMode, Lease, Store } from '../../../cache/store.ts'
 import type { Machine } from './machine.ts'
 import type { World } from './world.ts'
 
@@ -23,7 +24,7 @@ export function decode(value: Uint8Array): { version: number; load: number } {
 export type History = ReturnType<typeof createHistory>
 
 /** Watches a run, and throws where a promise is broken. */
-export function createHistory(world: World, bounds: { localMs: number; deadlineMs: number; maxStaleMs: number }) {
+export function createHistory(world: World, bounds: { localMs: number; maxStaleMs: number }) {
   let version = 1
   let confirmed = 1
   let storeFloor = 1
@@ -34,6 +35,10 @@ export function createHistory(world: World, bounds: { localMs: number; deadlineM
   const kept = new Map<string, { hard: string; keptUntilMs: number; lastsUntilMs: number }>()
   const stored = new Map<string, number>()
   const commits = new Set<string>()
+  const pauses = {
+    hard: { sinceMs: Number.NEGATIVE_INFINITY, slowestMs: 0 },
+    soft: { sinceMs: Number.NEGATIVE_INFINITY, slowestMs: 0 },
+  }
   const given = new Map<string, { machine: Machine; key: string; atMs: number }>()
 
   function breaks(promise: string): void {
@@ -97,9 +102,10 @@ export function createHistory(world: World, bounds: { localMs: number; deadlineM
       const { version: got, load } = decode(value)
       world.trace(`${reading.machine.name} ${reading.key} answers ${got}`)
       if (got >= reading.floor) return
-      const sinceMs = world.now() - (loadsEnded.get(load) ?? Number.NEGATIVE_INFINITY)
+      // As of its beginning: it may wait for a slot in vain, or freeze, and then answer what was found before.
+      const sinceMs = reading.startedAtMs - (loadsEnded.get(load) ?? Number.NEGATIVE_INFINITY)
       if (!reading.isAlone) breaks(`${reading.machine.name} answers ${got} after ${reading.floor} was confirmed`)
-      else if (sinceMs > bounds.localMs + bounds.deadlineMs)
+      else if (sinceMs > bounds.localMs + bounds.maxStaleMs)
         breaks(`${reading.machine.name}, cut off, answers ${got}, loaded ${sinceMs} ms ago`)
     },
 
@@ -126,6 +132,8 @@ export function createHistory(world: World, bounds: { localMs: number; deadlineM
           // A commit that is sent again has no effect while its value is there.
           const isThere = (kept.get(key)?.keptUntilMs ?? 0) > world.now()
           if (committed === 'stored' && commits.has(lease.token) && isThere) return committed
+          const { loadedInMs = 0 } = lifetime
+          for (const pause of Object.values(pauses)) pause.slowestMs = Math.max(pause.slowestMs, loadedInMs)
           const held = leases.get(`${key} ${lease.generation}`)
           if (committed === 'stored' && held !== undefined) held.isOver = true
           if (committed === 'stored') {
@@ -151,6 +159,22 @@ export function createHistory(world: World, bounds: { localMs: number; deadlineM
         },
       }
     },
+    /** (h) Changes keep a distance from each other, of all processes together, in which a load and its repetition end. */
+    endedByChange(mode: InvalidateMode): void {
+      const { sinceMs, slowestMs } = pauses[mode]
+      const agoMs = world.now() - sinceMs
+      if (agoMs < Math.max(PACE.shortestMs[mode], Math.min(2 * slowestMs, PACE.longestMs)))
+        breaks(`a ${mode} change ends a generation ${agoMs} ms after another, and a load takes ${slowestMs} ms`)
+      pauses.soft = { sinceMs: world.now(), slowestMs: 0 }
+      if (mode === 'hard') pauses.hard = { sinceMs: world.now(), slowestMs: 0 }
+    },
+
+    /** The shared store has lost everything. */
+    lostShared(): void {
+      for (const pause of Object.values(pauses)) pause.sinceMs = Number.NEGATIVE_INFINITY
+      for (const pause of Object.values(pauses)) pause.slowestMs = 0
+    },
+
     invalidatedShared: (published: number) => {
       storeFloor = Math.max(storeFloor, published)
     },

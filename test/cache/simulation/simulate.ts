@@ -4,6 +4,7 @@ import type { ReadThroughCache } from '../../../cache/options.ts'
 import { createReadThroughCache } from '../../../cache/read-through-cache.ts'
 import type { InvalidateMode, Store, StoredValue } from '../../../cache/store.ts'
 import { createNames } from '../../helpers/virtual-clock.ts'
+import { createChangeListener } from './change-listener.ts'
 import { createHistory, decode, encode } from './history.ts'
 import { createMachine, type Machine } from './machine.ts'
 import { createWorld, type World } from './world.ts'
@@ -42,9 +43,10 @@ interface Process {
   machine: Machine
   cache: ReadThroughCache
   store: FailoverStore
+  changes: ReturnType<typeof createChangeListener>
 }
 
-/** Four processes over one store that live through ten seconds of a bad day, and then through half a minute of peace. */
+/** Four processes over one store that live through ten seconds of a bad day, and then through more than a minute of peace. */
 export async function simulate(seed: number, broken: Break = {}, print?: (line: string) => void) {
   const world = createWorld(seed, print)
   const history = createHistory(world, { ...FAILOVER, ...NEAR })
@@ -66,8 +68,9 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
   const failingLoads = world.pick([0, 0.05, 0.3])
   const faults = world.pick([0.02, 0.1, 0.2])
   const pauseMs = world.pick([40, 80])
-  const changes = world.pick([0.005, 0.1, 0.1])
+  const invalidations = world.pick([0.005, 0.1, 0.1])
   const refreshes = world.pick([0.03, 0.2])
+  const changes = world.pick([0.03, 0.03, 0.3])
 
   const processes: Process[] = []
   const check = (_answer: StoredValue): void => {}
@@ -107,6 +110,17 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
           history.invalidatedShared(published)
           tell('invalidated')
           return true
+        })
+      },
+      invalidateForChange: (mode, change) => {
+        const published = history.version()
+        return machine.command(async () => {
+          const applied = await on().invalidateForChange(mode, change)
+          if (applied.state !== 'ended') return applied
+          history.invalidatedShared(published)
+          history.endedByChange(mode)
+          tell('invalidated')
+          return applied
         })
       },
       generation: () => machine.command(() => on().generation()),
@@ -153,7 +167,8 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
         loads: broken.loads ?? LOADS,
       },
     })
-    processes[index] = { machine, store, cache: broken.cache?.(cache, machine) ?? cache }
+    const changes = createChangeListener(world, machine, cache.invalidateForChange, NEAR)
+    processes[index] = { machine, store, changes, cache: broken.cache?.(cache, machine) ?? cache }
   }
   for (let index = 0; index < MACHINES; index += 1) start(index)
 
@@ -164,6 +179,13 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
     const atOnce = (running.get(machine) ?? 0) + 1
     running.set(machine, atOnce)
     if (atOnce > LOADS.max) history.breaks(`${machine.name} runs ${atOnce} loads at once`)
+    let isCounted = true
+    const isOver = () => {
+      if (isCounted) running.set(machine, (running.get(machine) ?? 0) - 1)
+      isCounted = false
+    }
+    // The load of a process that freezes may take longer than it may hold its slot.
+    world.at(2 * LOAD_TIMEOUT_MS - 1, isOver)
     const isSlow = !isPeace && world.chance(slowLoads)
     const durationMs = isSlow ? world.between(1000, 1.5 * LOAD_TIMEOUT_MS) : world.between(1, 300)
     const isFailing = !isPeace && world.chance(failingLoads)
@@ -176,7 +198,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
       }
       const end = () => {
         history.loadEnded(load)
-        running.set(machine, (running.get(machine) ?? 0) - 1)
+        isOver()
         if (isFailing) reject(new Error('the database failed'))
         else resolve(encode(seen, load))
       }
@@ -203,10 +225,18 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
     invalidate(process, { mode, confirm, onDone })
   }
 
-  /** A change that the database tells of: everybody hears of it, at about the same time, and acts on it. */
+  /** A change that the database tells of: everybody hears of it, at about the same time, and in the same order. */
+  function change(mode: InvalidateMode) {
+    const confirm = history.publish()
+    const name = world.chance(0.8) ? `change ${history.version()}` : undefined
+    world.trace(`${name} ${mode} in the database`)
+    everybody(({ changes }) => changes.send({ mode, name, confirm }))
+  }
+
+  /** A change that the hosts of all processes hear of at about the same time, and act on under one name. */
   function announce(mode: InvalidateMode) {
     const confirm = history.publish()
-    const cause = `change ${history.version()}`
+    const cause = `news ${history.version()}`
     world.trace(`${cause} ${mode} is announced`)
     everybody((process) => {
       const { machine } = process
@@ -259,7 +289,10 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
       world.at(lengthMs, () => {
         isStoreUp = true
       })
-    } else if (kind === 'loss') shared = breakShared(newStore(), world)
+    } else if (kind === 'loss') {
+      shared = breakShared(newStore(), world)
+      history.lostShared()
+    }
   }
 
   function step(): void {
@@ -271,10 +304,11 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
     if (process === undefined) return
     // What comes for a frozen process waits at its door.
     if (roll < faults) fault(index)
-    else if (roll < faults + 0.7 * changes)
+    else if (roll < faults + 0.7 * invalidations)
       process.machine.enter(() => publish(process, world.chance(0.6) ? 'hard' : 'soft'))
-    else if (roll < faults + changes) announce(world.chance(0.6) ? 'hard' : 'soft')
-    else if (roll < faults + changes + refreshes) process.machine.enter(() => read(process, key, 'refresh'))
+    else if (roll < faults + invalidations) announce(world.chance(0.6) ? 'hard' : 'soft')
+    else if (roll < faults + invalidations + refreshes) process.machine.enter(() => read(process, key, 'refresh'))
+    else if (roll < faults + invalidations + refreshes + changes) change(world.chance(0.6) ? 'hard' : 'soft')
     else for (let n = world.pick([1, 1, 3]); n > 0; n -= 1) process.machine.enter(() => read(process, key))
     world.at(world.chance(0.2) ? 0 : world.between(0, 2 * pauseMs), step)
   }
@@ -282,13 +316,16 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
   step()
   await world.runUntil(FAULTS_END_MS)
   isPeace = true
-  // Time for the longest fault, and for what was begun under it.
-  await world.runUntil(FAULTS_END_MS + 20_000)
+  // Time for the longest fault, for what was begun under it, and for two pauses of changes.
+  await world.runUntil(FAULTS_END_MS + 70_000)
   // (c) Everybody is answered.
   for (const { machine, key, startedAtMs } of history.readings)
     history.breaks(`${machine.name} has waited for ${key} since ${startedAtMs} ms`)
   for (const { machine } of invalidating)
     if (!machine.isCrashed()) history.breaks(`${machine.name} is still invalidating`)
+  // (i) No change is lost: every process knows that all it has heard of are made.
+  for (const { machine, changes } of processes)
+    if (changes.waiting() > 0) history.breaks(`${machine.name} still has ${changes.waiting()} changes to make`)
 
   const readAll = (onAnswer = check) =>
     everybody((process) => {
@@ -296,7 +333,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
     })
   // Whoever still believes the store away, asks again.
   readAll()
-  await world.runUntil(FAULTS_END_MS + 22_000)
+  await world.runUntil(FAULTS_END_MS + 72_000)
   // (d), (e) One more invalidation, hard or soft: everybody comes to answer the newest, fresh.
   let isConfirmed = false
   const last = processes[world.between(0, MACHINES - 1)]
@@ -304,18 +341,18 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
     publish(last, world.pick(['hard', 'soft']), (itIs) => {
       isConfirmed = itIs
     })
-  await world.runUntil(FAULTS_END_MS + 25_000)
+  await world.runUntil(FAULTS_END_MS + 75_000)
   if (!isConfirmed) history.breaks('in peace an invalidation is not confirmed')
   readAll()
   let answers = 0
-  await world.runUntil(FAULTS_END_MS + 26_200)
+  await world.runUntil(FAULTS_END_MS + 76_200)
   readAll(({ value, ttlMs }) => {
     answers += 1
     const { version } = decode(value)
     if (version !== history.version()) history.breaks(`in peace ${version} is answered, not ${history.version()}`)
     if (ttlMs <= 0) history.breaks('in peace an answer is stale')
   })
-  await world.runUntil(FAULTS_END_MS + 27_000)
+  await world.runUntil(FAULTS_END_MS + 77_000)
   if (answers !== MACHINES * KEYS.length) history.breaks('in peace not all are answered')
   return { broken: history.broken, hash: world.hash(), loads }
 }
