@@ -113,7 +113,11 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
 /** Opens the pools of `databaseUrl`, or uses the Kysely instance of the host, which stays open at `close`. */
 function openDatabasesOf(settings: Settings, log: Logger): Databases | undefined {
   const { db, databaseUrl, databasePassword: password, loadTimeoutSeconds, backgroundWork } = settings
-  if (db !== undefined) return { db, listDb: db, flushDb: db, close: async () => {} }
+  if (db !== undefined) {
+    // The host's plugins are for the host's queries.
+    const plain = db.withoutPlugins()
+    return { db: plain, listDb: plain, flushDb: plain, close: async () => {} }
+  }
   if (databaseUrl === undefined) return undefined
   // A process that is suspended between requests handles one request at a time.
   const size = backgroundWork ? { max: 6, listMax: PROTOCOL.loads.max } : { max: 2, listMax: 0 }

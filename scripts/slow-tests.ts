@@ -49,6 +49,7 @@ export const SLOW: readonly string[] = [
   'test/lib/connection-urls.test.ts',
   'test/lib/redis.test.ts',
   'test/package.test.ts',
+  'test/plugins/host-database.test.ts',
   'test/readme.test.ts',
   'test/routes/failures.test.ts',
   'test/routes/hostile.test.ts',

@@ -5,6 +5,7 @@ import type { FilterSlugs } from '../db/filters.ts'
 import type { Tables } from '../db/ranking.ts'
 import { urlProblems } from '../lib/connection-urls.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
+import { databaseProblem } from './host-database.ts'
 import type { LoadedPost } from './post-type.ts'
 import { createValidator, type SettingsSchema, shown } from './validate.ts'
 
@@ -238,8 +239,8 @@ function contradictions(settings: Settings): string[] {
     if (value !== undefined && typeof value !== 'function')
       problems.push(`${name}: expected a function, got ${shown(value)}`)
   }
-  if (db !== undefined && typeof db.getExecutor !== 'function')
-    problems.push('db: expected a Kysely instance, got something else')
+  const problem = db && databaseProblem(db)
+  if (problem !== undefined) problems.push(`db: ${problem}`)
   if (db !== undefined && databaseUrl !== undefined) problems.push('databaseUrl: expected none beside db, got both')
   if (settings.redis !== undefined && settings.redisUrl !== undefined)
     problems.push('redisUrl: expected none beside redis, got both')
