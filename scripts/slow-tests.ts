@@ -65,4 +65,5 @@ export const SLOW: readonly string[] = [
   'test/service/service.test.ts',
   'test/service/setup-errors.test.ts',
   'test/types.test.ts',
+  'test/views/hanging-database.test.ts',
 ]

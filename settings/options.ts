@@ -40,7 +40,7 @@ const schema = Type.Object(
       expected: '1 to 100 characters without spaces and braces',
     }),
     viewDedupSeconds: Type.Integer({ minimum: 1, maximum: DAY_SECONDS, default: 900 }),
-    viewFlushSeconds: seconds(5),
+    viewFlushSeconds: Type.Integer({ minimum: 0, maximum: DAY_SECONDS, default: 5 }),
     viewsPerMinute: Type.Integer({ minimum: 0, maximum: 1_000_000, default: 120 }),
     maxAgeSeconds: seconds(60),
     staleWhileRevalidateSeconds: seconds(300),
@@ -150,7 +150,9 @@ export interface PopularPostsOptions {
   prefix?: string
   /** The seconds in which views of one post by one visitor count once; at most a day. Default 900. */
   viewDedupSeconds?: number | undefined
-  /** The seconds between two flushes of recorded views to the database; 0: only when you call `flush`. Default 5. */
+  /**
+   * The seconds between two flushes of recorded views to the database, at most a day; 0: only when you call `flush`. Default 5.
+   */
   viewFlushSeconds?: number | undefined
   /** The views that one address may send over HTTP in a minute, to each process; 0: any number. Default 120. */
   viewsPerMinute?: number | undefined
