@@ -60,8 +60,12 @@ program
   .action(async ({ soft }: { soft?: boolean }) => {
     const config = readConfig()
     const mode = soft === true ? 'soft' : 'hard'
-    if (config.redisUrl === undefined) await withDatabase({}, ({ db }) => recordChange(db, mode))
-    else await invalidateInRedis({ ...config, redisUrl: config.redisUrl }, mode)
+    if (config.redisUrl === undefined) {
+      await withDatabase({}, async ({ db }) => void (await recordChange(db, mode)))
+      print(`All lists are outdated (${mode}) in each service that hears of it: at once, or within a minute.`)
+      return
+    }
+    await invalidateInRedis({ ...config, redisUrl: config.redisUrl }, mode)
     print(`All lists are outdated (${mode}).`)
   })
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
 import { LEDGER_DAYS_KEPT } from '../db/retention.ts'
+import { codeOf } from '../lib/errors.ts'
 
 /** How a change of the data invalidates cached lists: see `Store.invalidate`. */
 export type ChangeMode = 'hard' | 'soft'
@@ -17,9 +18,26 @@ const COMPARABLE_DAYS = LEDGER_DAYS_KEPT - 1
 /**
  * Records a change in the database: every process that listens or compares revisions invalidates its lists. Inside a
  * transaction it takes effect at the commit.
+ * @returns the name of the change, as in notifications.
  */
-export async function recordChange<DB>(db: Kysely<DB>, mode: ChangeMode): Promise<void> {
-  await sql`select popular_posts_announce(${mode})`.execute(db)
+export async function recordChange<DB>(db: Kysely<DB>, mode: ChangeMode): Promise<string> {
+  const { rows } = await sql<{ name: string }>`
+    select concat_ws(' ', ${mode}::text, pg_current_xact_id(), extract(epoch from now())) as name
+    from popular_posts_announce(${mode}::text)`.execute(db)
+  return rows[0]?.name ?? ''
+}
+
+/**
+ * Like {@link recordChange}, for a database that may not record changes: it was not migrated, the role may not announce
+ * (SQLSTATE class 42), or it is read-only (25).
+ * @returns `undefined` if the change was not recorded for such a reason.
+ * @throws the error of the connection, or another one of PostgreSQL: a retry may succeed.
+ */
+export function recordChangeIfPossible<DB>(db: Kysely<DB>, mode: ChangeMode): Promise<string | undefined> {
+  return recordChange(db, mode).catch((error: unknown) => {
+    if (/^(?:42|25)/.test(codeOf(error))) return undefined
+    throw error
+  })
 }
 
 /** Whether this database records changes, that is, whether it was migrated. */

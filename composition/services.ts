@@ -1,5 +1,7 @@
 import { PROTOCOL } from '../cache/protocol.ts'
+import type { InvalidateMode } from '../cache/store.ts'
 import { invalidateOnChange } from '../changes/invalidate-on-change.ts'
+import { recordChangeIfPossible } from '../changes/revision.ts'
 import { type Databases, openDatabases } from '../db/open-database.ts'
 import { createProblemLog, type ProblemLog } from '../db/problem-log.ts'
 import { backgroundClock } from '../lib/clock.ts'
@@ -74,7 +76,8 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
       if (!backend.state().isDown) await views?.flushBriefly()
     }
     const source = createLoaders(settings, databases?.db, countViews, databases?.listDb)
-    const lists = createLists(settings, source, backend, events)
+    const announce = databases && ((mode: InvalidateMode) => recordChangeIfPossible(databases.db, mode))
+    const lists = createLists(settings, source, backend, events, announce)
     closers.push(lists.idle)
 
     const idle = async () => {
@@ -95,7 +98,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
         password: databasePassword,
         clock: backgroundClock,
         log,
-        invalidate: (mode, more) => lists.popularPosts.invalidate(mode, more),
+        invalidate: (mode, more) => lists.invalidateForChange(mode, more),
         onHardChange: problems.checkSoon,
       })
       closers.push(changes.close)

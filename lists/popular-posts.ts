@@ -11,6 +11,7 @@ import type { Post } from '../settings/post-type.ts'
 import type { CacheEvents } from '../telemetry/cache-events.ts'
 import type { Backend } from './backend.ts'
 import { policyOf } from './cache-policy.ts'
+import { type Announce, createInvalidation, type InvalidationReach } from './invalidation.ts'
 import type { ListBody } from './list-body.ts'
 import type { Loaders } from './loaders.ts'
 import type { FILTERS, PopularPostsQuery } from './query.ts'
@@ -105,6 +106,7 @@ export interface PopularPosts<P = Post> {
    * `hard`: no list that was loaded before is served any more. With Redis, the promise resolves when this holds for all
    * processes: one second after the reply of Redis, when the last copy in the memory of a process has expired.
    * `soft`: an outdated list is served once more, while a refresh runs.
+   * Without Redis it holds for this process, and is announced to the others through the database: the result says so.
    *
    * ```ts
    * await app.popularPosts.invalidate() // after a change that no trigger sees
@@ -113,9 +115,11 @@ export interface PopularPosts<P = Post> {
    * @param options.wait default true. `false`: the promise resolves at the reply of Redis.
    * @param options.idempotencyKey names the change, by a text that is the same in all processes: of the calls with one key
    * within a minute, only the first invalidates.
-   * @throws `PP_UNCONFIRMED` (503) when Redis did not reply: the lists may be outdated or not. Try again.
+   * @returns for which processes it holds: see {@link InvalidationReach}.
+   * @throws `PP_UNCONFIRMED` (503) when Redis did not reply: the lists may be outdated or not. Without Redis, when the
+   * database did not: those of this process are outdated. Try again.
    */
-  invalidate(mode?: InvalidateMode, options?: InvalidateOptions): Promise<void>
+  invalidate(mode?: InvalidateMode, options?: InvalidateOptions): Promise<InvalidationReach>
   /** Returns the state of the store. */
   backend(): {
     /** Where lists are stored: in Redis, or in the memory of this process. */
@@ -140,6 +144,8 @@ export interface Lists<P = Post> {
    * @throws `PP_BAD_QUERY` (400).
    */
   peek(query?: PopularPostsQuery): ListAnswer | undefined
+  /** Makes every list outdated, for a change that all processes hear of: without Redis, in this process only. */
+  invalidateForChange(mode: InvalidateMode, options: InvalidateOptions): Promise<void>
   /** Call when a suspended process resumes: no copy is trusted, and broken connections are replaced. Never rejects. */
   resume(): Promise<void>
   /** Waits for background tasks. The process may be suspended after that. */
@@ -156,6 +162,7 @@ export function createLists<P = Post>(
   loaders: Loaders,
   backend: Backend,
   events: Pick<CacheEvents, 'emit' | 'counts'>,
+  announce: Announce = async () => undefined,
 ): Lists<P> {
   const cache = createReadThroughCache({
     store: backend.store,
@@ -260,11 +267,12 @@ export function createLists<P = Post>(
         const entry = categoriesEntry(query)
         if (entry) await cache.refresh(entry.key, entry.load, { rank: entry.rank, withinMs: toMs(options) })
       },
-      invalidate: (mode = 'hard', options = {}) => cache.invalidate(mode, options),
+      invalidate: createInvalidation(cache.invalidate, backend.redis === undefined ? announce : undefined),
       backend: backend.state,
       isDatabaseUp: loaders.isUp,
       stats: () => ({ ...events.counts(), ...backend.size(), isStoreDown: backend.state().isDown }),
     },
+    invalidateForChange: cache.invalidate,
     async resume() {
       cache.onStoreMessage('invalidated')
       await backend.onResume()

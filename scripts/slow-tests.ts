@@ -33,6 +33,7 @@ export const SLOW: readonly string[] = [
   'test/demo/site/demo.test.ts',
   'test/demo/site/pages.test.ts',
   'test/examples.test.ts',
+  'test/fleet/announced.test.ts',
   'test/fleet/backlog.test.ts',
   'test/fleet/connections.test.ts',
   'test/fleet/holders.test.ts',

@@ -6,6 +6,7 @@ import { recordChange } from '../../changes/revision.ts'
 import { migrateToLatest } from '../../db/migrate.ts'
 import { openDatabase } from '../../db/open-database.ts'
 import type { PopularPost } from '../../index.ts'
+import { servicesOf } from '../../plugins/popular-posts.ts'
 import { createService, fillBlog } from '../helpers/blog.ts'
 import { open } from '../helpers/embedded.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -124,10 +125,11 @@ t.test('two processes on one Redis: one invalidation for each change', async (t)
   ]
   const apps = [first.app, second.app]
   let acted = 0
-  for (const { popularPosts } of apps) {
-    const { invalidate } = popularPosts
-    popularPosts.invalidate = async (...args) => {
-      await invalidate(...args)
+  for (const app of apps) {
+    const { lists } = servicesOf(app)
+    const { invalidateForChange } = lists
+    lists.invalidateForChange = async (...args) => {
+      await invalidateForChange(...args)
       acted += 1
     }
   }
