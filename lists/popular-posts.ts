@@ -116,8 +116,7 @@ export interface PopularPosts<P = Post> {
    * @param options.idempotencyKey names the change, by a text that is the same in all processes: of the calls with one key
    * within a minute, only the first invalidates.
    * @returns for which processes it holds: see {@link InvalidationReach}.
-   * @throws `PP_UNCONFIRMED` (503) when Redis did not reply: the lists may be outdated or not. Without Redis, when the
-   * database did not: those of this process are outdated. Try again.
+   * @throws `PP_UNCONFIRMED` (503) when Redis, or without Redis the database, did not reply: it may hold or not. Try again.
    */
   invalidate(mode?: InvalidateMode, options?: InvalidateOptions): Promise<InvalidationReach>
   /** Returns the state of the store. */

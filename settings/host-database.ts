@@ -9,7 +9,8 @@ const TABLES = ['posts', 'authors', 'categories', 'tags', 'comments'] as const
  * as that of `withSchema`, would silently be left out, so it is refused. Compiled queries show what plugins change.
  */
 export function databaseProblem(db: Kysely<Tables>): string | undefined {
-  if (typeof db.getExecutor !== 'function') return 'expected a Kysely instance, got something else'
+  if (typeof db.getExecutor !== 'function' || typeof db.withoutPlugins !== 'function')
+    return 'expected a Kysely instance, got something else'
   if (db.isTransaction) return 'expected a Kysely instance, got a transaction, which ends before the app does'
   const plain = db.withoutPlugins()
   if (compile(plain, 'posts') !== 'select "slug" from "posts" where "slug" = $1')
