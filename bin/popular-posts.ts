@@ -61,11 +61,13 @@ program
     const config = readConfig()
     const mode = soft === true ? 'soft' : 'hard'
     const { redisUrl, cache } = config
-    let isUsed = true
-    if (redisUrl === undefined) await withDatabase({}, ({ db }) => recordChange(db, mode))
-    else isUsed = await invalidateInRedis({ ...config, redisUrl }, mode)
+    if (redisUrl === undefined) {
+      await withDatabase({}, async ({ db }) => void (await recordChange(db, mode)))
+      print(`All lists are outdated (${mode}) in each service that hears of it: at once, or within a minute.`)
+      return
+    }
     print(
-      isUsed
+      (await invalidateInRedis({ ...config, redisUrl }, mode))
         ? `All lists are outdated (${mode}).`
         : `There was nothing to invalidate: no process has used REDIS_URL with the prefix "${cache.prefix}". Check both; for a client whose keyPrefix is "app:", CACHE_PREFIX is app:{${cache.prefix}}.`,
     )

@@ -13,9 +13,9 @@ const TooManyLoads = createError(
   503,
 )
 
-const Unconfirmed = createError(
+const Unconfirmed = createError<[string, string]>(
   'PP_UNCONFIRMED',
-  'Expected Redis to confirm the invalidation, but Redis did not reply. Try again.',
+  'Expected %s to confirm the invalidation, but %s did not reply. Try again.',
   503,
 )
 
@@ -59,15 +59,15 @@ export class LoadTimeoutError extends Error {
 }
 
 /**
- * `PP_UNCONFIRMED`, 503: Redis did not confirm an invalidation. Redis may have executed it or not; the caller can
- * retry.
+ * `PP_UNCONFIRMED`, 503: Redis, or without Redis the database, did not confirm an invalidation. It may have been
+ * executed or not; the caller can retry.
  */
 export class UnconfirmedError extends Unconfirmed {
   /** When a retry makes sense (ms). */
   readonly retryAfterMs = 1000
 
-  constructor(cause: unknown) {
-    super()
+  constructor(cause: unknown, server: 'Redis' | 'the database' = 'Redis') {
+    super(server, server)
     this.cause = cause
   }
 }

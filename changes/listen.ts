@@ -1,7 +1,7 @@
 import { Socket } from 'node:net'
-import pg from 'pg'
-import { type ConnectionOptions, clientOptions } from '../db/pool.ts'
+import { type ConnectionOptions, clientClass } from '../db/client.ts'
 import { codeOf } from '../lib/errors.ts'
+import { expectNotifications, NotificationsDropped } from './pooler.ts'
 import { CHANNEL } from './revision.ts'
 
 /** The delay before a reconnect; it doubles with each failure. */
@@ -16,9 +16,12 @@ interface ListenOptions extends ConnectionOptions {
   onListening: () => void
   /**
    * Called when the connection is lost or cannot be opened. The next attempt follows within 5 seconds, or after a minute
-   * with `isRefused`: the server does not allow it, as a standby. Attempts continue until `close`.
+   * with `isRefused`: the server does not allow it, as a standby, or a pooler drops notifications
+   * ({@link NotificationsDropped}). Attempts continue until `close`.
    */
   onLost: (error: unknown, isRefused: boolean) => void
+  /** Sends a notification on another connection: see {@link expectNotifications}. */
+  notify: (channel: string, payload: string) => Promise<unknown>
   /** The timeout for opening a connection, and for LISTEN, in milliseconds. Default 5,000. */
   timeoutMs?: number
   /** Runs a function after a delay; returns a function that cancels it. Default: a timer that is unreferenced. */
@@ -27,7 +30,8 @@ interface ListenOptions extends ConnectionOptions {
 
 /** Listens for changes on a connection of its own, and reconnects until `close`. At most one connection is open. */
 export function listenForChanges(options: ListenOptions): { close(): Promise<void> } {
-  const { onNotification, onListening, onLost, timeoutMs = 5_000, schedule = later } = options
+  const { connectionString, onNotification, onListening, onLost, notify, timeoutMs = 5_000, schedule = later } = options
+  const Client = clientClass(options.password)
   let isClosed = false
   let failures = 0
   let cancel = () => {}
@@ -36,8 +40,8 @@ export function listenForChanges(options: ListenOptions): { close(): Promise<voi
   /** @returns a function that closes the connection, in every state, within half a second. */
   function connect(): () => Promise<void> {
     const socket = new Socket()
-    const connection = new pg.Client({
-      ...clientOptions(options),
+    const connection = new Client({
+      connectionString,
       application_name: 'popular-posts listener',
       connectionTimeoutMillis: timeoutMs,
       query_timeout: timeoutMs,
@@ -69,9 +73,12 @@ export function listenForChanges(options: ListenOptions): { close(): Promise<voi
     }
     connection.on('error', onConnectionLost)
     connection.on('end', () => onConnectionLost(new Error('the connection ended')))
-    connection.on('notification', ({ payload = '' }) => onNotification(payload))
+    connection.on('notification', ({ channel, payload = '' }) => {
+      if (channel === CHANNEL) onNotification(payload)
+    })
     connection
       .connect()
+      .then(() => expectNotifications(connection, notify))
       .then(() => connection.query(`listen ${CHANNEL}`))
       .then(() => {
         failures = 0
@@ -95,7 +102,7 @@ export function listenForChanges(options: ListenOptions): { close(): Promise<voi
  * The classes 53 (too many connections) and 57 (starting up, shutting down) are temporary, and no refusal.
  */
 function isRefusal(error: unknown): boolean {
-  return /^(?!53|57|E)[0-9A-Z]{5}$/.test(codeOf(error))
+  return error instanceof NotificationsDropped || /^(?!53|57|E)[0-9A-Z]{5}$/.test(codeOf(error))
 }
 
 function later(delayMs: number, run: () => void): () => void {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
 import { LEDGER_DAYS_KEPT } from '../db/retention.ts'
+import { codeOf } from '../lib/errors.ts'
 
 /** How a change of the data invalidates cached lists: see `Store.invalidate`. */
 export type ChangeMode = 'hard' | 'soft'
@@ -17,16 +18,32 @@ const COMPARABLE_DAYS = LEDGER_DAYS_KEPT - 1
 /**
  * Records a change in the database: every process that listens or compares revisions invalidates its lists. Inside a
  * transaction it takes effect at the commit.
+ * @returns the name of the change, as in notifications.
  */
-export async function recordChange<DB>(db: Kysely<DB>, mode: ChangeMode): Promise<void> {
-  await sql`select popular_posts_announce(${mode})`.execute(db)
+export async function recordChange<DB>(db: Kysely<DB>, mode: ChangeMode): Promise<string> {
+  const { rows } = await sql<{ name: string }>`
+    select concat_ws(' ', ${mode}::text, pg_current_xact_id(), extract(epoch from now())) as name
+    from popular_posts_announce(${mode}::text)`.execute(db)
+  return rows[0]?.name ?? ''
+}
+
+/**
+ * Like {@link recordChange}, for a database that may not record changes: it was not migrated, the role may not announce
+ * (SQLSTATE class 42), or it is read-only (25).
+ * @returns `undefined` if the change was not recorded for such a reason.
+ * @throws the error of the connection, or another one of PostgreSQL: a retry may succeed.
+ */
+export function recordChangeIfPossible<DB>(db: Kysely<DB>, mode: ChangeMode): Promise<string | undefined> {
+  return recordChange(db, mode).catch((error: unknown) => {
+    if (/^(?:42|25)/.test(codeOf(error))) return undefined
+    throw error
+  })
 }
 
 /** Whether this database records changes, that is, whether it was migrated. */
 export async function hasChangeTable<DB>(db: Kysely<DB>): Promise<boolean> {
-  const { rows } = await sql<{ kept: boolean }>`
-    select to_regclass('popular_posts_change') is not null as kept`.execute(db.withoutPlugins())
-  return rows[0]?.kept === true
+  const { rows } = await sql`select where to_regclass('popular_posts_change') is not null`.execute(db)
+  return rows.length > 0
 }
 
 /**
@@ -53,9 +70,7 @@ export async function committedSince<DB>(
   const xids = new Set(names.map((name) => CHANGE_NAME.exec(name)?.[1]))
   const { rows } = await sql<{ name: string }>`
     select concat_ws(' ', change, xid, extract(epoch from changed_at)) as name from popular_posts_change
-    where xid = any(${[...xids]}::xid8[]) and not pg_visible_in_snapshot(xid, ${snapshot}::pg_snapshot)`.execute(
-    db.withoutPlugins(),
-  )
+    where xid = any(${[...xids]}::xid8[]) and not pg_visible_in_snapshot(xid, ${snapshot}::pg_snapshot)`.execute(db)
   const committed = new Set(rows.map(({ name }) => name))
   return names.filter((name) => committed.has(name))
 }
@@ -74,9 +89,10 @@ export interface ChangesSince {
 
 interface Comparison {
   revision: string
-  /** Whether the revision cannot be compared; `null`: none was given. */
-  lost: boolean | null
-  names: string[]
+  /** 1: the revision cannot be compared; `null`: none was given. */
+  lost: number | null
+  /** An array, as JSON. */
+  names: string
   due_in_ms: number | null
 }
 
@@ -116,22 +132,17 @@ export async function changesSince<DB>(
       -- A standby does not list the running transactions: all from the oldest of them on count as not seen.
       concat_ws(' ', extract(epoch from at), case when pg_is_in_recovery()
         then concat(pg_snapshot_xmin(snapshot), ':', pg_snapshot_xmin(snapshot), ':') else snapshot::text end) as revision,
-      at - ${then} > make_interval(days => ${COMPARABLE_DAYS})
-        or pg_snapshot_xmax(${seen}) > pg_snapshot_xmax(snapshot) as lost,
-      array(select name from missed order by name) as names,
+      (at - ${then} > make_interval(days => ${COMPARABLE_DAYS})
+        or pg_snapshot_xmax(${seen}) > pg_snapshot_xmax(snapshot))::int as lost,
+      to_json(array(select name from missed order by name))::text as names,
       (select extract(epoch from min(changed_at) - at) * 1000 from popular_posts_change where changed_at > at)::float8 as due_in_ms
     from present
   )`.as('comparison')
-  const row = await db
-    .withoutPlugins()
-    .selectFrom(comparison)
-    .selectAll()
-    .$castTo<Comparison>()
-    .executeTakeFirstOrThrow()
-  const unseen = row.names.filter(isUnseen)
+  const row = await db.selectFrom(comparison).selectAll().$castTo<Comparison>().executeTakeFirstOrThrow()
+  const unseen = (JSON.parse(row.names) as string[]).filter(isUnseen)
   const [first] = unseen
-  const found = { revision: row.revision, dueInMs: row.due_in_ms ?? undefined }
-  if (row.lost === true) return { ...found, mode: 'hard', name: `since ${revision}` }
+  const found = { revision: row.revision, dueInMs: row.due_in_ms === null ? undefined : Number(row.due_in_ms) }
+  if (Number(row.lost) === 1) return { ...found, mode: 'hard', name: `since ${revision}` }
   if (first === undefined) return { ...found, mode: undefined, name: undefined }
   return {
     ...found,

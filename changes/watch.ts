@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import { explainDatabaseError } from '../db/explain-error.ts'
 import type { Tables } from '../db/ranking.ts'
@@ -7,6 +7,7 @@ import { type LoggedError, loggedError } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
 import { listenForChanges } from './listen.ts'
 import { createNotificationCheck } from './notifications.ts'
+import { NotificationsDropped } from './pooler.ts'
 import { changesSince, committedSince, hasChangeTable } from './revision.ts'
 import type { ChangeEvent } from './throttle.ts'
 
@@ -33,6 +34,8 @@ const LOST_MESSAGES = {
   lost: 'not listening for changes any more, reconnecting',
   // A standby (25006), a pooler, or a user without the right to connect.
   refused: 'the server refuses LISTEN: changes are found by polling every 5 s, next attempt in a minute',
+  dropped:
+    'a pooler in front of PostgreSQL drops notifications, as PgBouncer does in transaction mode: changes are found by polling every 5 s',
 }
 
 /**
@@ -141,9 +144,15 @@ export function watchChanges({ db, databaseUrl, password, clock, onChange, log }
           password,
           onNotification: onNotification,
           onListening: () => void onListening(),
+          notify: (channel, payload) => sql`select pg_notify(${channel}, ${payload})`.execute(db),
           onLost(error, isRefused) {
-            const state = isRefused ? 'refused' : 'lost'
-            if (listenState !== state) log.warn(errorDetails(error), `popular posts: ${LOST_MESSAGES[state]}`)
+            const isDropped = error instanceof NotificationsDropped
+            const state = isDropped ? 'dropped' : isRefused ? 'refused' : 'lost'
+            if (listenState !== state) {
+              const message = `popular posts: ${LOST_MESSAGES[state]}`
+              if (isDropped) log.info({}, message)
+              else log.warn(errorDetails(error), message)
+            }
             listenState = state
             missesNotifications = false
           },

@@ -1,5 +1,7 @@
 import { PROTOCOL } from '../cache/protocol.ts'
+import type { InvalidateMode } from '../cache/store.ts'
 import { invalidateOnChange } from '../changes/invalidate-on-change.ts'
+import { recordChangeIfPossible } from '../changes/revision.ts'
 import { type Databases, openDatabases } from '../db/open-database.ts'
 import { createProblemLog, type ProblemLog } from '../db/problem-log.ts'
 import { backgroundClock } from '../lib/clock.ts'
@@ -77,7 +79,8 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
       if (!backend.state().isDown) await views?.flushBriefly()
     }
     const source = createLoaders(settings, databases?.db, countViews, databases?.listDb)
-    const lists = createLists(settings, source, backend, events)
+    const announce = databases && ((mode: InvalidateMode) => recordChangeIfPossible(databases.db, mode))
+    const lists = createLists(settings, source, backend, events, announce)
     closers.push(lists.idle)
 
     const idle = async () => {
@@ -116,7 +119,11 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
 /** Opens the pools of `databaseUrl`, or uses the Kysely instance of the host, which stays open at `close`. */
 function openDatabasesOf(settings: Settings, log: Logger): Databases | undefined {
   const { db, databaseUrl, databasePassword: password, loadTimeoutSeconds, backgroundWork } = settings
-  if (db !== undefined) return { db, listDb: db, flushDb: db, close: async () => {} }
+  if (db !== undefined) {
+    // The host's plugins are for the host's queries.
+    const plain = db.withoutPlugins()
+    return { db: plain, listDb: plain, flushDb: plain, close: async () => {} }
+  }
   if (databaseUrl === undefined) return undefined
   // A process that is suspended between requests handles one request at a time.
   const size = backgroundWork ? { max: 6, listMax: PROTOCOL.loads.max } : { max: 2, listMax: 0 }

@@ -21,7 +21,6 @@ export interface PopularCategory {
  */
 export async function findCategories(db: Kysely<Tables>, moment: WindowQuery): Promise<PopularCategory[]> {
   const rows = await db
-    .withoutPlugins()
     .with('windowed', (cte) => viewsInWindow(cte, moment))
     .with('live', (cte) => cte.selectFrom('posts').where(isLive(moment)).select('posts.id as post_id'))
     .selectFrom('categories')

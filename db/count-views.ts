@@ -64,16 +64,18 @@ export async function countBatch<DB>(
   { id, timeZone, nowMs, buckets, maxReadAgeSeconds = 3600, onDataException = () => {} }: ViewBatch,
 ): Promise<'counted' | 'before' | 'late'> {
   const { rows: opened } = await sql<{ at: string }>`
-    select now()::text as at where not exists (select from post_views_batch where id = ${id})`.execute(db)
+    select extract(epoch from now())::text as at where not exists (select from post_views_batch where id = ${id})`.execute(
+    db,
+  )
   if (opened[0] === undefined) return 'before'
   const read = typeof buckets === 'function' ? await buckets() : buckets
-  const isInTime = sql`now() <= ${opened[0].at}::timestamptz + ${maxReadAgeSeconds} * interval '1 second'`
+  const isInTime = sql`now() <= to_timestamp(${opened[0].at}::float8) + ${maxReadAgeSeconds} * interval '1 second'`
   const { hourly, daily, total } = upserts({ timeZone, nowMs })
   // Each upsert starts after the one before it has ended, as in `addViews`; in any other order two batches could
   // deadlock.
   const after = (name: string) => sql`(select * from input where (select count(*) from ${sql.ref(name)}) >= 0)`
   const count = async (input: RawBuilder<unknown>) => {
-    const { rows } = await sql<{ isNew: boolean; isInTime: boolean }>`
+    const { rows } = await sql<{ isNew: number; isInTime: number }>`
       with batch as (
         insert into post_views_batch (id) select ${id} where ${isInTime} on conflict (id) do nothing returning id
       ),
@@ -81,7 +83,7 @@ export async function countBatch<DB>(
       hourly as (${hourly(sql`input`)} returning 1),
       daily as (${daily(after('hourly'))} returning 1),
       total as (${total(after('daily'))} returning 1)
-      select exists (select from batch) as "isNew", ${isInTime} as "isInTime"`.execute(db)
+      select exists (select from batch)::int as "isNew", (${isInTime})::int as "isInTime"`.execute(db)
     return rows[0]
   }
   const done = await count(inputOf(read)).catch((error: Error) => {
@@ -89,8 +91,8 @@ export async function countBatch<DB>(
     onDataException(error)
     return count(inputByIdText(read))
   })
-  if (done?.isNew === true) return 'counted'
-  return done?.isInTime === true ? 'before' : 'late'
+  if (Number(done?.isNew) === 1) return 'counted'
+  return Number(done?.isInTime) === 1 ? 'before' : 'late'
 }
 
 /**

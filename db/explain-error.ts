@@ -85,7 +85,7 @@ export const BY_CODE: Readonly<Record<string, Explanation>> = {
   ],
   '08P01': [
     'A pooler in front of PostgreSQL refuses the connection',
-    'if the pooler is PgBouncer, add $object to its ignore_startup_parameters',
+    'the log of the pooler has the reason; correct the user, the password or the database in $url, or the settings of the pooler',
   ],
   '0A000': [
     'The server, or a pooler in front of it, lacks a feature that this package needs',
@@ -128,8 +128,15 @@ export const BY_CODE: Readonly<Record<string, Explanation>> = {
   '57P03': ['The server in $url is starting up, stopping or recovering', 'try again in a moment'],
 }
 
-/** By the message of the driver, for errors without a code. */
+/** By the message of the driver or of a pooler, where the code does not tell. */
 export const BY_MESSAGE: readonly (readonly [RegExp, Explanation])[] = [
+  [
+    /^unsupported startup parameter/,
+    [
+      'A pooler in front of PostgreSQL refuses the parameter $object',
+      'remove it from $url, and set it for the user (for a search_path: alter role … set search_path = …)',
+    ],
+  ],
   [/^(?:timeout e|Connection terminated due to connection timeout)/, NO_ANSWER],
   [/^Query read timeout/, CANCELLED],
   [/^Connection terminated|^Client has encountered a connection error/, ENDED],
@@ -164,7 +171,7 @@ export function explainDatabaseError(error: unknown, url: string): string | unde
   const code = codeOf(error)
   const message = messageOf(error)
   const isTaken = BY_CODE[code] === NAME_TAKEN
-  const found = BY_CODE[code] ?? BY_MESSAGE.find(([pattern]) => pattern.test(message))?.[1]
+  const found = BY_MESSAGE.find(([pattern]) => pattern.test(message))?.[1] ?? BY_CODE[code]
   // The embedded server has no address and no password that the user could correct.
   if (url === 'DATA_DIR' && found !== undefined && !isTaken && code !== '53100')
     return `The embedded database in DATA_DIR could not be used (${code || 'the connection ended'}): see postgres/postgres.log in that folder.`

@@ -18,7 +18,6 @@ export interface FilterSlugs {
  */
 export async function findFilters(db: Kysely<Tables>): Promise<FilterSlugs> {
   const rows = await db
-    .withoutPlugins()
     .with('live', (cte) => cte.selectFrom('posts').where(isLive({})).select(['posts.id', 'posts.author_id']))
     .with('filters', (cte) =>
       cte

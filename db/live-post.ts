@@ -7,7 +7,6 @@ export async function findLivePost(db: Kysely<Tables>, slug: string, nowMs: numb
   // PostgreSQL's text cannot hold NUL.
   if (slug.includes('\0')) return undefined
   const post = await db
-    .withoutPlugins()
     .selectFrom('posts')
     .where('slug', '=', slug)
     .where(isLive({ nowMs }))

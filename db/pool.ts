@@ -1,13 +1,7 @@
 import type { PostgresPool, PostgresPoolClient } from 'kysely'
 import pg from 'pg'
-
-/** The server, and a password that is not in its URL. */
-export interface ConnectionOptions {
-  /** Of the form `postgres://user@host/database`. */
-  connectionString: string
-  /** Makes the password of each new connection: for tokens that expire. */
-  password?: (() => string) | undefined
-}
+import { codeOf, messageOf } from '../lib/errors.ts'
+import { type ConnectionOptions, clientClass } from './client.ts'
 
 /** Options of {@link openPool}. */
 export interface PoolOptions extends ConnectionOptions {
@@ -15,7 +9,10 @@ export interface PoolOptions extends ConnectionOptions {
   name?: string
   /** The greatest number of connections. Default 10. */
   max?: number
-  /** The timeout of a statement in seconds, in the client and on the server. Default 30. */
+  /**
+   * The timeout of a statement in seconds, in the client, and on the server unless a `password` is made or a pooler
+   * refuses the setting. Default 30.
+   */
   statementSeconds?: number
   /** Called if an idle connection breaks. */
   onError: (error: Error) => void
@@ -28,17 +25,6 @@ type Pool = PostgresPool & { options: object }
 const PROBE = { afterMs: 1_000, patienceMs: 250 }
 
 /**
- * The driver's options for a URL and a separate password. Given both, the driver prefers the password of the URL, even
- * a missing one.
- */
-export function clientOptions({ connectionString, password }: ConnectionOptions): pg.ClientConfig {
-  if (password === undefined) return { connectionString }
-  const client = new pg.Client({ connectionString })
-  const { host, port, database, user, ssl } = client
-  return Object.assign<pg.ClientConfig, object>({ host, port, password, ssl }, { database, user })
-}
-
-/**
  * A connection pool to PostgreSQL that recovers from connections that broke silently, as they do while a process is
  * suspended or behind a firewall that drops idle connections. An idle connection that does not answer a probe is
  * replaced, and a connection on which a statement timed out is not reused. (pg's own pool keeps both.)
@@ -48,17 +34,24 @@ export function openPool({
   max = 10,
   statementSeconds = 30,
   onError,
-  ...connection
+  connectionString,
+  password,
 }: PoolOptions): Pool {
+  // A startup parameter, which RDS Proxy refuses; connections with IAM tokens may go through RDS Proxy.
+  let sendsTimeout = password === undefined
+  const Client = clientClass(password)
   const pool = new pg.Pool({
-    ...clientOptions(connection),
+    connectionString,
     application_name: name,
     max,
+    Client: class extends Client {
+      constructor(config: pg.ClientConfig = {}) {
+        super(sendsTimeout ? { ...config, statement_timeout: statementSeconds * 1000 } : config)
+      }
+    },
     // So that a server that does not answer cannot block a request for ever.
     connectionTimeoutMillis: 5_000,
     query_timeout: statementSeconds * 1000,
-    // Sent as a startup parameter, which RDS Proxy refuses; connections with IAM tokens may go through RDS Proxy.
-    ...(connection.password === undefined ? { statement_timeout: statementSeconds * 1000 } : {}),
   })
   pool.on('error', onError)
   // pg-pool handles 'error' only for idle clients. A checked-out client that breaks emits 'error' too; unhandled it
@@ -68,7 +61,11 @@ export function openPool({
 
   async function connect(): Promise<PostgresPoolClient> {
     for (;;) {
-      const client = await pool.connect()
+      const client = await pool.connect().catch((error: unknown) => {
+        if (!refusesTimeout(error)) throw error
+        sendsTimeout = false
+        return pool.connect()
+      })
       const idleMs = Date.now() - (releasedAtMs.get(client) ?? Date.now())
       if (idleMs < PROBE.afterMs || (await isAlive(client))) return wrapClient(client)
       client.release(true)
@@ -97,6 +94,11 @@ export function openPool({
   }
 
   return { connect, end: () => pool.end(), options: pool.options }
+}
+
+/** Whether a pooler refuses the timeout: PgBouncer accepts few startup parameters. */
+function refusesTimeout(error: unknown): boolean {
+  return codeOf(error) === '08P01' && messageOf(error).includes('statement_timeout')
 }
 
 async function isAlive(client: pg.PoolClient): Promise<boolean> {

@@ -24,9 +24,8 @@ export async function findProblems(db: Kysely<Tables>): Promise<DatabaseProblem[
 
 /** Watched tables whose trigger function fails: see `popular_posts_failed`. */
 async function brokenWatchers(db: Kysely<Tables>): Promise<DatabaseProblem[]> {
-  const { rows: known } = await sql<{ known: boolean }>`
-    select to_regclass('popular_posts_watch_failure') is not null as known`.execute(db.withoutPlugins())
-  if (known[0]?.known !== true) return []
+  const { rows: known } = await sql`select where to_regclass('popular_posts_watch_failure') is not null`.execute(db)
+  if (known.length === 0) return []
   const { rows } = await sql<{ subject: string; reason: string }>`
     select distinct on (pg_trigger.tgrelid) pg_trigger.tgrelid::regclass::text as subject,
       concat_ws(' ', failure.code, nullif(failure.message, '')) as reason
@@ -36,7 +35,7 @@ async function brokenWatchers(db: Kysely<Tables>): Promise<DatabaseProblem[]> {
     where pg_proc.pronamespace = (
       select relnamespace from pg_class where oid = 'popular_posts_watch_failure'::regclass::oid
     )
-    order by pg_trigger.tgrelid, failure.failed_at desc limit ${MAX_PER_KIND}`.execute(db.withoutPlugins())
+    order by pg_trigger.tgrelid, failure.failed_at desc limit ${MAX_PER_KIND}`.execute(db)
   return rows.map(({ subject, reason }) => ({
     subject,
     message: `changes of a watched table cannot be detected (${reason}), so every write to it invalidates all lists: call popular_posts_watch for it again`,
@@ -46,7 +45,6 @@ async function brokenWatchers(db: Kysely<Tables>): Promise<DatabaseProblem[]> {
 /** Posts that no list can show. */
 async function undatedPosts(db: Kysely<Tables>): Promise<DatabaseProblem[]> {
   const posts = await db
-    .withoutPlugins()
     .selectFrom('posts')
     .where(isUndated())
     .select(sql<string>`posts.id::text`.as('subject'))

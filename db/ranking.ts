@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres'
+import { fromJsonText, jsonText } from './json-text.ts'
 import type { BlogTables, CounterTables } from './schema.ts'
 import { isLive, viewsInWindow } from './window.ts'
 import type { WindowQuery } from './window-query.ts'
@@ -79,8 +80,6 @@ export interface PopularPost {
  */
 export async function findPopularPosts(db: Kysely<Tables>, query: RankingQuery): Promise<PopularPost[]> {
   const rows = await db
-    // A plugin of the host's Kysely may rename columns.
-    .withoutPlugins()
     .with('windowed', (cte) => viewsInWindow(cte, query))
     .with('ranked', (cte) => {
       const posts = cte
@@ -107,7 +106,7 @@ export async function findPopularPosts(db: Kysely<Tables>, query: RankingQuery):
     .selectFrom('ranked')
     .innerJoin('posts', 'posts.id', 'ranked.post_id')
     .select((post) => [
-      sql<number | string>`to_jsonb(posts.id)`.as('id'),
+      jsonText<number | string>(sql`to_jsonb(posts.id)`).as('id'),
       'posts.slug',
       'posts.title',
       'posts.url',
@@ -120,29 +119,35 @@ export async function findPopularPosts(db: Kysely<Tables>, query: RankingQuery):
       'posts.reading_minutes',
       'ranked.views',
       'ranked.total_views',
-      jsonObjectFrom(
-        post
-          .selectFrom('authors')
-          .whereRef('authors.id', '=', 'posts.author_id')
-          .select(['authors.name', 'authors.slug']),
+      jsonText(
+        jsonObjectFrom(
+          post
+            .selectFrom('authors')
+            .whereRef('authors.id', '=', 'posts.author_id')
+            .select(['authors.name', 'authors.slug']),
+        ),
       ).as('author'),
-      jsonArrayFrom(
-        post
-          .selectFrom('categories')
-          .innerJoin('post_categories as link', 'link.category_id', 'categories.id')
-          .whereRef('link.post_id', '=', 'posts.id')
-          .select(['categories.name', 'categories.slug'])
-          .orderBy('categories.name')
-          .orderBy('categories.id'),
+      jsonText(
+        jsonArrayFrom(
+          post
+            .selectFrom('categories')
+            .innerJoin('post_categories as link', 'link.category_id', 'categories.id')
+            .whereRef('link.post_id', '=', 'posts.id')
+            .select(['categories.name', 'categories.slug'])
+            .orderBy('categories.name')
+            .orderBy('categories.id'),
+        ),
       ).as('categories'),
-      jsonArrayFrom(
-        post
-          .selectFrom('tags')
-          .innerJoin('post_tags as link', 'link.tag_id', 'tags.id')
-          .whereRef('link.post_id', '=', 'posts.id')
-          .select('tags.name')
-          .orderBy('tags.name')
-          .orderBy('tags.id'),
+      jsonText(
+        jsonArrayFrom(
+          post
+            .selectFrom('tags')
+            .innerJoin('post_tags as link', 'link.tag_id', 'tags.id')
+            .whereRef('link.post_id', '=', 'posts.id')
+            .select('tags.name')
+            .orderBy('tags.name')
+            .orderBy('tags.id'),
+        ),
       ).as('tags'),
       post
         .selectFrom('comments')
@@ -158,24 +163,34 @@ export async function findPopularPosts(db: Kysely<Tables>, query: RankingQuery):
     .execute()
 
   return rows.map((row) => ({
-    id: row.id,
+    id: fromJsonText(row.id),
     slug: row.slug,
     title: row.title,
     url: row.url,
     excerpt: row.excerpt,
-    publishedAt: new Date(row.published_at_ms).toISOString(),
-    author: row.author,
-    categories: row.categories,
-    tags: row.tags.map((tag) => tag.name),
+    publishedAt: new Date(Number(row.published_at_ms)).toISOString(),
+    author: fromJsonText(row.author),
+    categories: fromJsonText(row.categories),
+    tags: fromJsonText(row.tags).map((tag) => tag.name),
     image:
       row.image_url === null
         ? null
-        : { url: row.image_url, width: row.image_width, height: row.image_height, alt: row.image_alt },
-    readingMinutes: row.reading_minutes,
+        : {
+            url: row.image_url,
+            width: numberOf(row.image_width),
+            height: numberOf(row.image_height),
+            alt: row.image_alt,
+          },
+    readingMinutes: Number(row.reading_minutes),
     commentCount: Number(row.comment_count),
     views: Number(row.views),
     totalViews: Number(row.total_views),
   }))
+}
+
+/** A number, whatever the host's parser made of it. */
+function numberOf(value: number | null): number | null {
+  return value === null ? null : Number(value)
 }
 
 /** A condition: the post has the category, the tag and the author of the query. */

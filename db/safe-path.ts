@@ -10,15 +10,15 @@ export const UNTRUSTED_ROLES = `
 /**
  * Runs statements of a transaction with only PostgreSQL's own schema in the search_path: with any other schema, a
  * function or an operator of another role may match a call better than PostgreSQL's own.
- * @param work gets the schemas of the original search_path.
+ * @param work gets the schemas of the original search_path, as the text of an array.
  */
-export async function withSafePath<DB, T>(db: Kysely<DB>, work: (schemas: string[]) => Promise<T>): Promise<T> {
+export async function withSafePath<DB, T>(db: Kysely<DB>, work: (schemas: string) => Promise<T>): Promise<T> {
   const { path, schemas } = await db
     .selectNoFrom([
       sql<string>`pg_catalog.current_setting('search_path'::pg_catalog.text)`.as('path'),
-      sql<string[]>`pg_catalog.current_schemas(false)::pg_catalog.text[]`.as('schemas'),
+      sql<string>`pg_catalog.current_schemas(false)::pg_catalog.text`.as('schemas'),
     ])
-    .$castTo<{ path: string; schemas: string[] }>()
+    .$castTo<{ path: string; schemas: string }>()
     .executeTakeFirstOrThrow()
   const setPath = (path: string) =>
     sql`select pg_catalog.set_config('search_path'::pg_catalog.text, ${path}::pg_catalog.text, true)`.execute(db)
@@ -34,12 +34,9 @@ export async function withSafePath<DB, T>(db: Kysely<DB>, work: (schemas: string
  * @returns up to 3 descriptions, as PostgreSQL describes them.
  */
 export async function findShadowingObjects<DB>(db: Kysely<DB>): Promise<string[]> {
-  return db
-    .withoutPlugins()
-    .transaction()
-    .execute((trx) =>
-      withSafePath(trx, async (schemas) => {
-        const { rows } = await sql<{ name: string }>`
+  return db.transaction().execute((trx) =>
+    withSafePath(trx, async (schemas) => {
+      const { rows } = await sql<{ name: string }>`
           select pg_describe_object(class, id, 0) || ' of the role ' || pg_get_userbyid(owner) as name from (
             select 'pg_proc'::regclass as class, oid as id, proowner as owner, pronamespace as namespace
             from pg_proc where proname in (select proname from pg_proc where pronamespace = 'pg_catalog'::regnamespace)
@@ -52,7 +49,7 @@ export async function findShadowingObjects<DB>(db: Kysely<DB>): Promise<string[]
             -- Only an administrator installs extensions.
             and not exists (select from pg_depend where classid = class and objid = id and deptype = 'e')
           limit 3`.execute(trx)
-        return rows.map(({ name }) => name)
-      }),
-    )
+      return rows.map(({ name }) => name)
+    }),
+  )
 }

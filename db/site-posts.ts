@@ -32,7 +32,6 @@ export async function latestPosts(
   { limit, offset }: { limit: number; offset: number },
 ): Promise<{ posts: SitePost[]; total: number }> {
   const { total } = await db
-    .withoutPlugins()
     .selectFrom('posts')
     .where(isLive({}))
     .select((post) => post.fn.countAll<string>().as('total'))
@@ -65,7 +64,6 @@ export async function siteComments(db: Kysely<BlogTables>, postId: string): Prom
 
 function sitePosts(db: Kysely<Tables>) {
   return db
-    .withoutPlugins()
     .selectFrom('posts')
     .where(isLive({}))
     .leftJoin('authors', 'authors.id', 'posts.author_id')
@@ -89,8 +87,11 @@ function sitePosts(db: Kysely<Tables>) {
     ])
 }
 
-type Row = Omit<SitePost, 'categories' | 'publishedAt'> & { publishedAtMs: number; categories: { name: string }[] }
+type Row = Omit<SitePost, 'categories' | 'publishedAt'> & {
+  publishedAtMs: number | string | bigint
+  categories: { name: string }[]
+}
 
 function toPost({ publishedAtMs, categories, ...row }: Row): SitePost {
-  return { ...row, publishedAt: new Date(publishedAtMs), categories: categories.map(({ name }) => name) }
+  return { ...row, publishedAt: new Date(Number(publishedAtMs)), categories: categories.map(({ name }) => name) }
 }

@@ -21,7 +21,6 @@ export async function viewsPerDay(
   if (postIds?.length === 0) return new Map()
   const today = sql`(statement_timestamp() at time zone ${timeZone})::date`
   const inDays = db
-    .withoutPlugins()
     .selectFrom('post_views_daily')
     .where('day', '>', sql<string>`${today} - ${days}::integer`)
     .where('day', '<=', sql<string>`${today}`)

@@ -22,9 +22,9 @@ export function sqlNow(nowMs: number | undefined): RawBuilder<unknown> {
 }
 
 /**
- * A timestamp column as whole milliseconds since the epoch. A number, because the result for the text of a date before
- * our era, or of a zone with seconds, depends on the host's parsers.
+ * A timestamp column as whole milliseconds since the epoch. An integer, because the result for the text of a date
+ * before our era, or of a zone with seconds, depends on the host's parsers: read it with `Number`.
  */
-export function inMilliseconds(moment: string): RawBuilder<number> {
-  return sql`round(extract(epoch from date_trunc('milliseconds', ${sql.ref(moment)}::timestamptz)) * 1000)::float8`
+export function inMilliseconds(moment: string): RawBuilder<number | string | bigint> {
+  return sql`round(extract(epoch from date_trunc('milliseconds', ${sql.ref(moment)}::timestamptz)) * 1000)::bigint`
 }

@@ -32,6 +32,8 @@ const ENCODE =
 const SENTINELS = 'for Sentinels, pass a client as the option redis, new Redis({ sentinels: [{ host, port }], name })'
 const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify']
 const SSL_FILES = ['sslrootcert', 'sslcert', 'sslkey']
+/** Parameters of other drivers that name a schema, which ours ignores. */
+const SCHEMA_PARAMETERS = ['schema', 'search_path', 'currentSchema']
 
 /**
  * Checks a URL of PostgreSQL with the driver that will use it, and for mistakes that the driver silently misreads.
@@ -136,6 +138,9 @@ function checkParameter(name: string, value: string): void {
   // The driver reads `ssl=false` as true.
   if (name === 'ssl' && !['true', '1', '0', 'no-verify'].includes(value))
     throw new WrongUrl('a URL with ssl=true, 1, 0 or no-verify')
+  // Other drivers write `schema=public` into each URL. It is where names are looked up anyway.
+  if (SCHEMA_PARAMETERS.includes(name) && value !== 'public')
+    throw new WrongUrl(`a URL that names the schema as options=-csearch_path%3Dname, because ${name}= has no effect`)
   if (!SSL_FILES.includes(name)) return
   try {
     readFileSync(value)

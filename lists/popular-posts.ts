@@ -10,6 +10,7 @@ import type { Post } from '../settings/post-type.ts'
 import type { CacheEvents } from '../telemetry/cache-events.ts'
 import type { Backend } from './backend.ts'
 import { policyOf } from './cache-policy.ts'
+import { type Announce, createInvalidation, type InvalidationReach } from './invalidation.ts'
 import type { ListBody } from './list-body.ts'
 import type { Loaders } from './loaders.ts'
 import type { FILTERS, PopularPostsQuery } from './query.ts'
@@ -104,6 +105,7 @@ export interface PopularPosts<P = Post> {
    * `hard`: no list that was loaded before is served any more. With Redis, the promise resolves when this holds for all
    * processes: one second after the reply of Redis, when the last copy in the memory of a process has expired.
    * `soft`: an outdated list is served once more, while a refresh runs.
+   * Without Redis it holds for this process, and is announced to the others through the database: the result says so.
    *
    * ```ts
    * await app.popularPosts.invalidate() // after a change that no trigger sees
@@ -112,9 +114,10 @@ export interface PopularPosts<P = Post> {
    * @param options.wait default true. `false`: the promise resolves at the reply of Redis.
    * @param options.idempotencyKey names the change, by a text that is the same in all processes: of the calls with one key
    * within a minute, only the first invalidates.
-   * @throws `PP_UNCONFIRMED` (503) when Redis did not reply: the lists may be outdated or not. Try again.
+   * @returns for which processes it holds: see {@link InvalidationReach}.
+   * @throws `PP_UNCONFIRMED` (503) when Redis, or without Redis the database, did not reply: it may hold or not. Try again.
    */
-  invalidate(mode?: InvalidateMode, options?: InvalidateOptions): Promise<void>
+  invalidate(mode?: InvalidateMode, options?: InvalidateOptions): Promise<InvalidationReach>
   /** Returns the state of the store. */
   backend(): {
     /** Where lists are stored: in Redis, or in the memory of this process. */
@@ -157,6 +160,7 @@ export function createLists<P = Post>(
   loaders: Loaders,
   backend: Backend,
   events: Pick<CacheEvents, 'emit' | 'counts'>,
+  announce: Announce = async () => undefined,
 ): Lists<P> {
   const cache = createReadThroughCache({
     store: backend.store,
@@ -261,7 +265,7 @@ export function createLists<P = Post>(
         const entry = categoriesEntry(query)
         if (entry) await cache.refresh(entry.key, entry.load, { rank: entry.rank, withinMs: toMs(options) })
       },
-      invalidate: (mode = 'hard', options = {}) => cache.invalidate(mode, options),
+      invalidate: createInvalidation(cache.invalidate, backend.redis === undefined ? announce : undefined),
       backend: backend.state,
       isDatabaseUp: loaders.isUp,
       stats: () => ({ ...events.counts(), ...backend.size(), isStoreDown: backend.state().isDown }),

@@ -12,15 +12,22 @@ const spec = {
   summary: 'Make every list outdated',
   description:
     'Requires the admin token as a bearer token. `hard`: after this reply, no list is sent that was loaded before. `soft`: an ' +
-    'outdated list is sent once more while a refresh runs. The mode is in the query or in the body; the body takes precedence.',
+    'outdated list is sent once more while a refresh runs. The mode is in the query or in the body; the body takes precedence. ' +
+    '`reach` says which processes that holds for.',
   tags: ['operations'],
   response: {
     200: jsonResponse(
-      'Every list is outdated, in all processes.',
-      Type.Object({ invalidated: Type.Enum(['hard', 'soft']) }),
-      {
-        invalidated: 'hard',
-      },
+      'Every list is outdated.',
+      Type.Object({
+        invalidated: Type.Enum(['hard', 'soft']),
+        reach: Type.Enum(['all', 'announced', 'process'], {
+          description:
+            '`all`: it holds for all processes that share the Redis. `announced`: it holds for the process that replies; each other ' +
+            'process follows when the database notifies it, at once or within a minute. `process`: it holds for the process that ' +
+            'replies, and no other hears of it.',
+        }),
+      }),
+      { invalidated: 'hard', reach: 'all' },
     ),
     400: errorResponse(400, 'The mode is neither `hard` nor `soft`, or the body is not JSON.', {
       code: 'FST_ERR_VALIDATION',
@@ -39,7 +46,7 @@ const spec = {
         headers: retryAfterHeader,
       },
     ),
-    503: errorResponse(503, 'Redis did not confirm the invalidation.', {
+    503: errorResponse(503, 'Redis, or without Redis the database, did not confirm the invalidation.', {
       code: 'PP_UNCONFIRMED',
       message: 'Expected Redis to confirm the invalidation, but Redis did not reply. Try again.',
       headers: retryAfterHeader,
@@ -54,7 +61,7 @@ interface InvalidateRouteOptions {
 
 /**
  * `POST /posts/popular/invalidate`: makes every list outdated; requires the admin token. The mode is in the query or in a JSON
- * body. The reply is sent when the invalidation holds in all processes.
+ * body. The reply says for which processes the invalidation holds.
  */
 const invalidate: FastifyPluginAsyncTypebox<InvalidateRouteOptions> = async (app, { token, lists }) => {
   const { check, close } = createTokenCheck(token, app.log)
@@ -75,8 +82,8 @@ const invalidate: FastifyPluginAsyncTypebox<InvalidateRouteOptions> = async (app
     }),
     async ({ query, body }) => {
       const chosen = body?.mode ?? query.mode ?? 'hard'
-      await lists.popularPosts.invalidate(chosen)
-      return { invalidated: chosen }
+      const reach = await lists.popularPosts.invalidate(chosen)
+      return { invalidated: chosen, reach }
     },
   )
 }

@@ -5,6 +5,7 @@ import type { FilterSlugs } from '../db/filters.ts'
 import type { Tables } from '../db/ranking.ts'
 import { urlProblems } from '../lib/connection-urls.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
+import { databaseProblem } from './host-database.ts'
 import type { LoadedPost } from './post-type.ts'
 import { createValidator, type SettingsSchema, shown } from './validate.ts'
 
@@ -44,7 +45,7 @@ const schema = Type.Object(
       expected: 'up to 50 letters, digits, _, - and dots',
     }),
     viewDedupSeconds: Type.Integer({ minimum: 1, maximum: DAY_SECONDS, default: 900 }),
-    viewFlushSeconds: seconds(5),
+    viewFlushSeconds: Type.Integer({ minimum: 0, maximum: DAY_SECONDS, default: 5 }),
     viewsPerMinute: Type.Integer({ minimum: 0, maximum: 1_000_000, default: 120 }),
     maxAgeSeconds: seconds(60),
     staleWhileRevalidateSeconds: seconds(300),
@@ -162,7 +163,9 @@ export interface PopularPostsOptions {
   version?: string | undefined
   /** The seconds in which views of one post by one visitor count once; at most a day. Default 900. */
   viewDedupSeconds?: number | undefined
-  /** The seconds between two flushes of recorded views to the database; 0: only when you call `flush`. Default 5. */
+  /**
+   * The seconds between two flushes of recorded views to the database, at most a day; 0: only when you call `flush`. Default 5.
+   */
   viewFlushSeconds?: number | undefined
   /** The views that one address may send over HTTP in a minute, to each process; 0: any number. Default 120. */
   viewsPerMinute?: number | undefined
@@ -251,8 +254,8 @@ function contradictions(settings: Settings): string[] {
     if (value !== undefined && typeof value !== 'function')
       problems.push(`${name}: expected a function, got ${shown(value)}`)
   }
-  if (db !== undefined && typeof db.getExecutor !== 'function')
-    problems.push('db: expected a Kysely instance, got something else')
+  const problem = db && databaseProblem(db)
+  if (problem !== undefined) problems.push(`db: ${problem}`)
   if (db !== undefined && databaseUrl !== undefined) problems.push('databaseUrl: expected none beside db, got both')
   if (settings.redis !== undefined && settings.redisUrl !== undefined)
     problems.push('redisUrl: expected none beside redis, got both')

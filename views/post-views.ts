@@ -68,8 +68,9 @@ export interface Views {
   postViews: PostViews
   /**
    * Returns the id of the live post with a slug; `undefined`: there is none. The result is cached for 10 s, and for longer
-   * while the database does not reply.
-   * @throws `PP_LOOKUP_FAILED` (503, with `retryAfterMs`).
+   * while the database does not reply in a quarter of a second.
+   * @throws `PP_LOOKUP_FAILED` (503, with `retryAfterMs`) when the slug was never looked up, and the database does not
+   * reply in a second.
    */
   findPost(slug: string): Promise<string | undefined>
   /** Counts at most one batch, for a list that is about to be loaded. Does nothing while a flush counts a backlog. */
@@ -101,6 +102,9 @@ const restAfter = (batchMs: number) => sleep(Math.min(3 * batchMs, 1_000))
 
 /** The deadline of the commands of Redis that take, read or drop a batch. */
 const FLUSH_COMMAND_MS = 5_000
+
+/** How long a view waits for the database: of a post that was found before, and of any other slug. */
+const LOOKUP_MS = { known: 250, other: 1_000 }
 
 /** The cache of slugs: how long an entry is valid, and the most entries and characters. */
 const POSTS = { ttl: 10_000, max: 10_000, maxSize: 2_000_000 }
@@ -137,6 +141,7 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
     ...POSTS,
     sizeCalculation: (_post, slug) => slug.length + 1,
     allowStaleOnFetchRejection: true,
+    noDeleteOnStaleGet: true,
     noDeleteOnFetchRejection: true,
     fetchMethod: async (slug) => ({ id: await findLivePost(db, slug, Date.now()) }),
   })
@@ -204,9 +209,19 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
   }
 
   async function findPost(slug: string): Promise<string | undefined> {
-    const post = await posts.fetch(detachedCopy(slug))
-    if (post === undefined) throw Object.assign(new LookupFailed(), { retryAfterMs: 1000 })
-    return post.id
+    const fresh = posts.get(slug)
+    if (fresh !== undefined) return fresh.id
+    const known = posts.peek(slug, { allowStale: true })
+    const waitMs = known?.id === undefined ? LOOKUP_MS.other : LOOKUP_MS.known
+    let cause: unknown
+    try {
+      const post = await withinDeadline(systemClock, waitMs, posts.fetch(detachedCopy(slug)))
+      if (post !== undefined) return post.id
+    } catch (error) {
+      cause = error
+    }
+    if (known === undefined) throw Object.assign(new LookupFailed(), { retryAfterMs: 1000, cause })
+    return known.id
   }
 
   async function recordOne({ slug, request, userId }: ViewInput): Promise<ViewOutcome | undefined> {

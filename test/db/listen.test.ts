@@ -23,6 +23,7 @@ function listen(t: Test, connectionString: string, patienceMs?: number) {
     },
     onNotification: (payload) => notices.push(payload),
     onLost: (error, isRefused) => lost.push({ code: codeOf(error), isRefused }),
+    notify: async () => {},
     onListening: () => {
       listening += 1
     },
@@ -67,7 +68,14 @@ async function mute(t: Test, ...answers: Buffer[]) {
   }
 }
 
-const AUTHENTICATED = Buffer.concat([Buffer.from('R\0\0\0\x08\0\0\0\0'), Buffer.from('Z\0\0\0\x05I')])
+const READY = 'Z\0\0\0\x05I'
+/** A sign-in that succeeds; the process id is 7. */
+const AUTHENTICATED = Buffer.from(`R\0\0\0\x08\0\0\0\0K\0\0\0\x0c\0\0\0\x07\0\0\0\x01${READY}`)
+/** A row with the process id 7, of one column of type text. */
+const PROCESS_ID = Buffer.from(
+  `T\0\0\0\x1c\0\x01pid\0\0\0\0\0\0\0\0\0\0\x19\0\0\0\0\0\0\0\0D\0\0\0\x0b\0\x01\0\0\0\x017C\0\0\0\x0dSELECT 1\0${READY}`,
+)
+const LISTENING = Buffer.from(`C\0\0\0\x0bLISTEN\0${READY}`)
 
 async function count(url: string): Promise<number> {
   const client = new Client({ connectionString: url })
@@ -128,7 +136,8 @@ t.test('a user who may not connect is a refusal, a server that is away is none',
 t.test('a server that keeps silent is given up, its connection closed, and tried again', async (t) => {
   for (const [when, answers] of [
     ['at the start', []],
-    ['at LISTEN', [AUTHENTICATED]],
+    ['at the process id', [AUTHENTICATED]],
+    ['at LISTEN', [AUTHENTICATED, PROCESS_ID]],
   ] as const) {
     const server = await mute(t, ...answers)
     const { lost, nextAttempt } = listen(t, server.url, 100)
@@ -145,8 +154,8 @@ t.test('a server that keeps silent is given up, its connection closed, and tried
 t.test('closing ends the connection in every state, and no attempt follows', async (t) => {
   for (const [when, answers] of [
     ['before the first answer', []],
-    ['before the answer to LISTEN', [AUTHENTICATED]],
-    ['listening', [AUTHENTICATED, Buffer.from('C\0\0\0\x0bLISTEN\0Z\0\0\0\x05I')]],
+    ['before the answer to LISTEN', [AUTHENTICATED, PROCESS_ID]],
+    ['listening', [AUTHENTICATED, PROCESS_ID, LISTENING]],
   ] as const) {
     const server = await mute(t, ...answers)
     const listener = listen(t, server.url)
@@ -173,6 +182,7 @@ t.test('closing ends the connection in every state, and no attempt follows', asy
       schedule: (delayMs) => () => attempts.push(delayMs),
       onNotification: () => undefined,
       onListening: () => undefined,
+      notify: async () => {},
       onLost: () => setImmediate(() => resolve(listener.close())),
     })
   })

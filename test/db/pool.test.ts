@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
-import { clientOptions, openPool } from '../../db/pool.ts'
+import { clientClass } from '../../db/client.ts'
+import { openPool } from '../../db/pool.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { layWire } from '../helpers/wire.ts'
 
@@ -52,16 +53,19 @@ t.test('a connection on which a statement timed out is not used again', async (t
   t.not(other.rows[0]?.id, rows[0]?.id)
 })
 
-t.test('a password that is made for each connection takes the place of one in the URL', async (t) => {
+t.test('a password that is made for each connection takes the place of one in the URL, and nothing else', async (t) => {
   const password = () => 'a token'
-  const options = clientOptions({
-    connectionString: 'postgres://ann@db.example:5433/blog?sslmode=verify-full',
-    password,
-  })
-  const client = new pg.Client(options)
-  t.match(client, { host: 'db.example', port: 5433, database: 'blog', user: 'ann', ssl: {} })
-  t.equal(client.password, password)
-  t.match(clientOptions({ connectionString: 'postgres://db.example/blog', password: undefined }), {
-    connectionString: 'postgres://db.example/blog',
-  })
+  const url = (user: string) =>
+    `postgres://${user}@db.example:5433/blog?sslmode=verify-full&application_name=me&options=-csearch_path%3Dpp`
+  const whole = new pg.Client({ connectionString: url('ann:secret'), statement_timeout: 7_000 })
+  for (const user of ['ann', 'ann:secret']) {
+    const client = new (clientClass(password))({ connectionString: url(user), statement_timeout: 7_000 })
+    t.equal(client.password, password)
+    t.same({ ...parametersOf(client), password: '' }, { ...parametersOf(whole), password: '' })
+  }
+  t.equal(new (clientClass(undefined))({ connectionString: url('ann:secret') }).password, 'secret')
 })
+
+function parametersOf(client: pg.Client): object {
+  return 'connectionParameters' in client ? (client.connectionParameters as object) : {}
+}

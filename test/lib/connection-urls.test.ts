@@ -68,6 +68,12 @@ const DATABASE: [url: string, expected?: RegExp][] = [
   [`postgres://u@x:12/${S}@h/db`, ENCODE],
   [`postgres://u:${S}@[::1/db`, ENCODE],
   [`postgres://u:${S}@:5432/db`, ENCODE],
+  ['postgres://u@h/db?options=-csearch_path%3Dblog&application_name=me&connect_timeout=5&pgbouncer=true'],
+  ['postgres://u@h/db?schema=public'],
+  ...['schema', 'search_path', 'currentSchema'].map((name): [string, RegExp] => [
+    `postgres://u:${S}@h/db?${name}=${S}`,
+    new RegExp(`^a URL that names the schema as options=-csearch_path%3Dname, because ${name}= has no effect`),
+  ]),
   [`postgres://u:${S}@h/db?sslmode=bogus`, /^a URL with an sslmode of disable,prefer,require,/],
   [`postgres://u:${S}@h/db?sslmode=allow`, /sslmode/],
   [`postgres://u:${S}@h/db?ssl=false`, /^a URL with ssl=true, 1, 0 or no-verify/],

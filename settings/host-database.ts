@@ -1,0 +1,32 @@
+import type { Kysely } from 'kysely'
+import type { Tables } from '../db/ranking.ts'
+
+const TABLES = ['posts', 'authors', 'categories', 'tags', 'comments'] as const
+
+/**
+ * Checks the host's Kysely instance: what was expected, and what came; `undefined`: it can be used. The queries of this
+ * package run without the host's plugins, which may rename columns. A plugin that changes which rows a query reads, such
+ * as that of `withSchema`, would silently be left out, so it is refused. Compiled queries show what plugins change.
+ */
+export function databaseProblem(db: Kysely<Tables>): string | undefined {
+  if (typeof db.getExecutor !== 'function' || typeof db.withoutPlugins !== 'function')
+    return 'expected a Kysely instance, got something else'
+  if (db.isTransaction) return 'expected a Kysely instance, got a transaction, which ends before the app does'
+  const plain = db.withoutPlugins()
+  if (compile(plain, 'posts') !== 'select "slug" from "posts" where "slug" = $1')
+    return 'expected a Kysely instance with a dialect of PostgreSQL, got one of another database'
+  if (TABLES.some((table) => compile(db, table) !== compile(plain, table)))
+    return (
+      'expected a Kysely instance without withSchema and without plugins that change tables or conditions, got one ' +
+      'with them: pass new Kysely({ dialect }), and name a schema in the search_path of its pool (options: -c search_path=name)'
+    )
+  return undefined
+}
+
+function compile(db: Kysely<Tables>, table: (typeof TABLES)[number]): string {
+  return db
+    .selectFrom(table as 'posts')
+    .where('slug', '=', '')
+    .select('slug')
+    .compile().sql
+}
