@@ -1,4 +1,3 @@
-import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import { isLive } from './db/window.ts'
 import { isDemoBlog } from './demo/data/demo-marker.ts'
@@ -8,28 +7,24 @@ import { codeOf, StartupError } from './lib/errors.ts'
 import { plural } from './lib/plural.ts'
 import { type Config, readConfig } from './service/config.ts'
 import { explainStartupError, openServiceDatabase, type ServiceDatabase } from './service/database.ts'
-import { runMain } from './service/run.ts'
-import { buildService } from './service/service.ts'
+import { runMain, runUntilSignal } from './service/run.ts'
+import { buildService, closeService } from './service/service.ts'
 
 await runMain(async () => {
   const config = readConfig()
-  const database = await openServiceDatabase(config)
-  let app: FastifyInstance | undefined
-  try {
-    const { siteTimeZone: timeZone } = config
-    if (database.isEmbedded) await seedDemo(database.db, { nowMs: Date.now(), timeZone })
-    app = await buildService(config, database.connectionString)
-    await app.register(site, { db: database.db, isAdopted: database.isAdopted, timeZone })
-    await listen(app, config, database)
-  } catch (error) {
-    await app?.close()
-    await database.close()
-    throw explainStartupError(error, config)
-  }
-  const service = app
-  closeWithGrace({ logger: service.log }, async () => {
-    await service.close()
-    await database.close()
+  await runUntilSignal(async (addEnd) => {
+    const database = await openServiceDatabase(config)
+    addEnd(database.close)
+    try {
+      const { siteTimeZone: timeZone } = config
+      if (database.isEmbedded) await seedDemo(database.db, { nowMs: Date.now(), timeZone })
+      const app = await buildService(config, database.connectionString)
+      addEnd(() => closeService(app))
+      await app.register(site, { db: database.db, isAdopted: database.isAdopted, timeZone })
+      await listen(app, config, database)
+    } catch (error) {
+      throw explainStartupError(error, config)
+    }
   })
 })
 

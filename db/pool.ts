@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import type { PostgresPool, PostgresPoolClient } from 'kysely'
 import pg from 'pg'
 
@@ -27,6 +28,9 @@ type Pool = PostgresPool & { options: object }
 /** A connection that was idle for `afterMs` is probed before use; it is replaced without a reply after `patienceMs`. */
 const PROBE = { afterMs: 1_000, patienceMs: 250 }
 
+/** How long connections have to end after `end()`: a suspended server never closes its side. */
+const END_MS = 500
+
 /**
  * The driver's options for a URL and a separate password. Given both, the driver prefers the password of the URL, even
  * a missing one.
@@ -50,8 +54,14 @@ export function openPool({
   onError,
   ...connection
 }: PoolOptions): Pool {
+  const sockets = new Set<Socket>()
   const pool = new pg.Pool({
     ...clientOptions(connection),
+    stream() {
+      const socket = new Socket()
+      sockets.add(socket)
+      return socket.once('close', () => sockets.delete(socket))
+    },
     application_name: name,
     max,
     // So that a server that does not answer cannot block a request for ever.
@@ -96,7 +106,16 @@ export function openPool({
     }
   }
 
-  return { connect, end: () => pool.end(), options: pool.options }
+  /** Ends all connections: at once if they are idle, else after their statement, and in any case within half a second. */
+  async function end(): Promise<void> {
+    const timer = setTimeout(() => {
+      for (const socket of sockets) socket.destroy()
+    }, END_MS)
+    await pool.end()
+    clearTimeout(timer)
+  }
+
+  return { connect, end, options: pool.options }
 }
 
 async function isAlive(client: pg.PoolClient): Promise<boolean> {

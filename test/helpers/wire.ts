@@ -8,7 +8,13 @@ type CutKind = 'closed' | 'reset' | 'half-open'
 /** A way to a server on 127.0.0.1 that can break; it ends with the test. */
 export async function layWire(t: Teardown, port: number) {
   const pairs = new Set<readonly [Socket, Socket]>()
+  let isSilent = false
+  const silent = new Set<Socket>()
   const server = createServer((near) => {
+    if (isSilent) {
+      silent.add(near.on('error', () => undefined))
+      return
+    }
     const far = connect(port, '127.0.0.1')
     const pair = [near, far] as const
     pairs.add(pair)
@@ -25,7 +31,8 @@ export async function layWire(t: Teardown, port: number) {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const stop = async () => {
-    for (const [near] of pairs) near.destroy()
+    if (!server.listening) return
+    for (const near of [...[...pairs].map(([near]) => near), ...silent]) near.destroy()
     await new Promise((resolve) => server.close(resolve))
   }
   t.teardown(stop)
@@ -33,17 +40,25 @@ export async function layWire(t: Teardown, port: number) {
     port: (server.address() as AddressInfo).port,
     /** How many connections there are now. */
     connections: () => pairs.size,
+    /** Ends all connections. The port is free then. */
+    stop,
     /** Breaks all connections that there are. New ones work. */
-    cut(how: CutKind): void {
-      for (const [near, far] of pairs) {
-        if (how === 'closed') near.end()
-        if (how === 'reset') near.resetAndDestroy()
-        if (how === 'half-open') {
-          near.unpipe(far)
-          far.unpipe(near)
-          near.pause()
-        }
-      }
+    cut,
+    /** Breaks all connections that there are, and those to come, without a word: they open, and nothing follows. */
+    silence(): void {
+      isSilent = true
+      cut('half-open')
     },
+  }
+  function cut(how: CutKind): void {
+    for (const [near, far] of pairs) {
+      if (how === 'closed') near.end()
+      if (how === 'reset') near.resetAndDestroy()
+      if (how === 'half-open') {
+        near.unpipe(far)
+        far.unpipe(near)
+        near.pause()
+      }
+    }
   }
 }
