@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox'
 import type { passwordsOf } from '../aws/tokens.ts'
 import { urlProblems } from '../lib/connection-urls.ts'
+import { StartupError } from '../lib/errors.ts'
 import { optionsSchema } from '../settings/options.ts'
 import { createValidator, type SettingsSchema } from '../settings/validate.ts'
 
@@ -129,7 +130,7 @@ export interface Config {
 type IamConfig = Parameters<typeof passwordsOf>[0]
 
 /** The environment is invalid. The message names every wrong variable, and no secret. */
-export class ConfigError extends Error {
+export class ConfigError extends StartupError {
   override readonly name = 'ConfigError'
 }
 

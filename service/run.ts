@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StartupError } from '../lib/errors.ts'
-import { ConfigError } from './config.ts'
 
 /**
  * Runs the main function of a program. An error that the user can fix is written to stderr as its message, any other
@@ -69,8 +68,7 @@ export async function runUntilSignal(start: (addEnd: AddEnd) => Promise<void>): 
 }
 
 function report(error: unknown): void {
-  const isUserError = error instanceof ConfigError || error instanceof StartupError
-  process.stderr.write(`${isUserError ? error.message : stackOf(error)}\n`)
+  process.stderr.write(`${error instanceof StartupError ? error.message : stackOf(error)}\n`)
 }
 
 function stackOf(error: unknown): string {

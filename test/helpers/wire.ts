@@ -40,6 +40,8 @@ export async function layWire(t: Teardown, port: number) {
     port: (server.address() as AddressInfo).port,
     /** How many connections there are now. */
     connections: () => pairs.size,
+    /** How many connections have got no word. */
+    silenced: () => silent.size,
     /** Ends all connections. The port is free then. */
     stop,
     /** Breaks all connections that there are. New ones work. */

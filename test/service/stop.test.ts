@@ -1,12 +1,16 @@
+import { existsSync } from 'node:fs'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { freePort } from '../../db/embedded/server.ts'
-import { embeddedEnv } from '../helpers/embedded.ts'
+import { freePort, stopServer } from '../../db/embedded/server.ts'
+import { dataOf } from '../helpers/embedded.ts'
 import { startPostgres } from '../helpers/private-postgres.ts'
 import { type Program, runProgram } from '../helpers/program.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { command, startService } from '../helpers/service.ts'
+import { until } from '../helpers/services/until.ts'
+import { temporaryDirectory } from '../helpers/temporary-directory.ts'
 import { layWire } from '../helpers/wire.ts'
 
 /** The service ends within 5 s; the start of a process on a busy machine takes a few more. */
@@ -71,14 +75,16 @@ t.test('SIGTERM ends a service that starts', async (t) => {
   const starting = runProgram(t, 'server.ts', {
     env: { DATABASE_URL: `postgres://postgres@127.0.0.1:${wire.port}/postgres` },
   })
-  while (wire.silenced() === 0) await sleep(10)
+  await until(() => wire.silenced() > 0, 'it connects')
   await ends(t, starting)
 
   await t.test('with the embedded database, at any time', async (t) => {
-    for (const afterMs of [0, 500, 1_500]) {
-      const service = runProgram(t, 'server.ts', { env: { ...(await embeddedEnv(t)), PORT: '0' } })
-      while (service.stdout() === '' && !(await isListening(service))) await sleep(10)
-      await sleep(afterMs)
+    for (const step of ['PG_VERSION', 'postmaster.pid', 'greeting'] as const) {
+      const directory = join(await temporaryDirectory(t), 'data')
+      const service = runProgram(t, 'server.ts', { env: { DATA_DIR: directory, PORT: '0' } })
+      t.teardown(() => stopServer(dataOf(directory)))
+      const hasCome = () => (step === 'greeting' ? service.stdout() !== '' : existsSync(join(dataOf(directory), step)))
+      await until(() => hasCome() || service.child.exitCode !== null, step)
       await ends(t, service)
     }
   })
