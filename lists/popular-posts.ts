@@ -3,7 +3,6 @@ import { entryKey } from '../cache/key.ts'
 import type { Answer, ReadAnswer } from '../cache/options.ts'
 import { createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
-import type { FilterSlugs } from '../db/filters.ts'
 import { systemClock } from '../lib/clock.ts'
 import { nonce } from '../lib/nonce.ts'
 import type { ListQuery, Settings } from '../settings/options.ts'
@@ -11,11 +10,13 @@ import type { Post } from '../settings/post-type.ts'
 import type { CacheEvents } from '../telemetry/cache-events.ts'
 import type { Backend } from './backend.ts'
 import { policyOf } from './cache-policy.ts'
+import { encodeList } from './encode-list.ts'
+import { decodeFilters, encodeFilters, type KnownSlugs } from './filter-slugs.ts'
 import type { ListBody } from './list-body.ts'
 import type { Loaders } from './loaders.ts'
-import type { FILTERS, PopularPostsQuery } from './query.ts'
+import type { PopularPostsQuery } from './query.ts'
 import { type CacheEntryRef, createQueryResolver, rankOf, resolveDays } from './resolve-query.ts'
-import { DecodedList, encodeList } from './stored-list.ts'
+import { DecodedList } from './stored-list.ts'
 
 /** The result of `read`: a list as bytes, with its age and origin for the headers of an HTTP reply. */
 export interface ListAnswer {
@@ -171,10 +172,10 @@ export function createLists<P = Post>(
   const resolve = createQueryResolver(settings)
   const filtersKey = entryKey(settings.prefix, 'filters')
   const decodedLists = new WeakMap<Uint8Array, DecodedList>()
-  const decodedFilters = new WeakMap<Uint8Array, Record<(typeof FILTERS)[number], Set<string>>>()
+  const decodedFilters = new WeakMap<Uint8Array, KnownSlugs>()
 
   /** Each `load` of the host gets a copy of the query, which it may change. */
-  const loadPosts = (list: ListQuery) => async () => encodeList(await loaders.posts({ ...list }))
+  const loadPosts = (list: ListQuery) => async () => encodeList(await loaders.posts({ ...list }), 'load')
 
   function categoriesEntry(query: { days?: number | undefined }) {
     const { categories } = loaders
@@ -182,7 +183,7 @@ export function createLists<P = Post>(
     const days = resolveDays(query, settings)
     return {
       key: entryKey(settings.prefix, 'categories', days),
-      load: async () => encodeList(await categories({ days })),
+      load: async () => encodeList(await categories({ days }), 'loadCategories'),
       rank: rankOf({ days, isFiltered: false }, settings),
     }
   }
@@ -204,11 +205,10 @@ export function createLists<P = Post>(
   /** An unknown slug gets no key in the cache: otherwise a client could create any number of keys. */
   async function areFiltersKnown({ list, isFiltered }: CacheEntryRef): Promise<boolean> {
     if (!isFiltered) return true
-    const { value } = await cache.read(filtersKey, async () => encodeList([await loaders.filters()]))
+    const { value } = await cache.read(filtersKey, async () => encodeFilters(await loaders.filters()))
     let known = decodedFilters.get(value)
     if (known === undefined) {
-      const { categories, tags, authors } = JSON.parse(Buffer.from(value).toString()) as FilterSlugs
-      known = { category: new Set(categories), tag: new Set(tags), author: new Set(authors) }
+      known = decodeFilters(value)
       decodedFilters.set(value, known)
     }
     const { category, tag, author } = known
