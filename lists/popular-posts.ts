@@ -67,8 +67,8 @@ export interface PopularPosts<P = Post> {
    * const posts = await app.popularPosts.get({ limit: 5, days: 7 })
    * ```
    * @param query all parameters are optional: see {@link PopularPostsQuery}.
-   * @throws `PP_BAD_QUERY` (400) when a parameter is invalid; `PP_LOAD_FAILED`, `PP_TOO_MANY_LOADS` and `PP_UNSETTLED` (503, with
-   * `retryAfterMs`) when no list can be served.
+   * @throws `PP_BAD_QUERY` (400) when a parameter is invalid; `PP_LOAD_FAILED`, `PP_TOO_MANY_LOADS`, `PP_UNSETTLED` and
+   * `PP_WAIT_TIMEOUT` (503, with `retryAfterMs`) when no list can be served.
    */
   get(query?: PopularPostsQuery): Promise<P[]>
   /**
@@ -143,6 +143,8 @@ export interface Lists<P = Post> {
   peek(query?: PopularPostsQuery): ListAnswer | undefined
   /** Call when a suspended process resumes: no copy is trusted, and broken connections are replaced. Never rejects. */
   resume(): Promise<void>
+  /** Ends the waits of readers, who get an older list or `PP_WAIT_TIMEOUT`: the app closes. */
+  endWaits(): void
   /** Waits for background tasks. The process may be suspended after that. */
   idle(): Promise<void>
 }
@@ -197,8 +199,10 @@ export function createLists<P = Post>(
 
   async function read(query: PopularPostsQuery = {}): Promise<ListAnswer> {
     const { entry, limit, exclude } = resolve(query)
+    // One bound for both waits: for the filters, and for the list.
+    const sinceMs = systemClock.now()
     if (!(await areFiltersKnown(entry))) return emptyAnswer()
-    const answer = await cache.read(entry.key, loadPosts(entry.list), entry.rank)
+    const answer = await cache.read(entry.key, loadPosts(entry.list), entry.rank, sinceMs)
     return toAnswer(answer, answer, limit, exclude)
   }
 
@@ -265,6 +269,7 @@ export function createLists<P = Post>(
       isDatabaseUp: loaders.isUp,
       stats: () => ({ ...events.counts(), ...backend.size(), isStoreDown: backend.state().isDown }),
     },
+    endWaits: cache.endWaits,
     async resume() {
       cache.onStoreMessage('invalidated')
       await backend.onResume()
