@@ -135,8 +135,9 @@ t.test(
     const make = async () => {
       const app = Fastify()
       await app.register(popularPosts, {
-        load: ({ tag }) => (tag === undefined ? loading.promise : new Promise(() => {})),
-        loadFilters: () => new Promise((resolve) => setTimeout(resolve, 600, { tags: ['a'] })),
+        load: () => loading.promise,
+        loadFilters: () =>
+          new Promise((resolve) => setTimeout(resolve, 600, { categories: [], tags: ['a'], authors: [] })),
         redisUrl: await redisUrl(),
         prefix,
         waitTimeoutSeconds: 1,
