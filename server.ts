@@ -1,37 +1,33 @@
-import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
-import { isLive } from './db/window.ts'
-import { isDemoBlog } from './demo/data/demo-marker.ts'
-import { seedDemo } from './demo/data/seed-demo.ts'
-import site from './demo/site/site.ts'
 import { codeOf, StartupError } from './lib/errors.ts'
 import { plural } from './lib/plural.ts'
-import { type Config, readConfig } from './service/config.ts'
-import { explainStartupError, openServiceDatabase, type ServiceDatabase } from './service/database.ts'
-import { runMain } from './service/run.ts'
-import { buildService } from './service/service.ts'
+import type { Config } from './service/config.ts'
+import type { ServiceDatabase } from './service/database.ts'
+import { runMain, runUntilSignal } from './service/run.ts'
 
-await runMain(async () => {
-  const config = readConfig()
-  const database = await openServiceDatabase(config)
-  let app: FastifyInstance | undefined
-  try {
-    const { siteTimeZone: timeZone } = config
-    if (database.isEmbedded) await seedDemo(database.db, { nowMs: Date.now(), timeZone })
-    app = await buildService(config, database.connectionString)
-    await app.register(site, { db: database.db, isAdopted: database.isAdopted, timeZone })
-    await listen(app, config, database)
-  } catch (error) {
-    await app?.close()
-    await database.close()
-    throw explainStartupError(error, config)
-  }
-  const service = app
-  closeWithGrace({ logger: service.log }, async () => {
-    await service.close()
-    await database.close()
-  })
-})
+await runMain(() =>
+  runUntilSignal(async (addEnd) => {
+    // Loaded here, because a signal ends the process with code 0 only after `runUntilSignal` has begun.
+    const { readConfig } = await import('./service/config.ts')
+    const { explainStartupError, openServiceDatabase } = await import('./service/database.ts')
+    const { seedDemo } = await import('./demo/data/seed-demo.ts')
+    const { default: site } = await import('./demo/site/site.ts')
+    const { buildService, closeService } = await import('./service/service.ts')
+    const config = readConfig()
+    const database = await openServiceDatabase(config)
+    addEnd(database.close)
+    try {
+      const { siteTimeZone: timeZone } = config
+      if (database.isEmbedded) await seedDemo(database.db, { nowMs: Date.now(), timeZone })
+      const app = await buildService(config, database.connectionString)
+      addEnd(() => closeService(app))
+      await app.register(site, { db: database.db, isAdopted: database.isAdopted, timeZone })
+      await listen(app, config, database)
+    } catch (error) {
+      throw explainStartupError(error, config)
+    }
+  }),
+)
 
 /** Listens, and prints the greeting. */
 async function listen(app: FastifyInstance, config: Config, database: ServiceDatabase): Promise<void> {
@@ -60,6 +56,8 @@ async function greeting(
   { dataDir }: Config,
   address: string,
 ): Promise<string> {
+  const { isLive } = await import('./db/window.ts')
+  const { isDemoBlog } = await import('./demo/data/demo-marker.ts')
   const { posts } = await db
     .selectFrom('posts')
     .where(isLive({}))

@@ -13,6 +13,12 @@ const TooManyLoads = createError(
   503,
 )
 
+const WaitTimeout = createError(
+  'PP_WAIT_TIMEOUT',
+  'Expected the list to load in time, but its load takes longer. Try again.',
+  503,
+)
+
 const Unconfirmed = createError<[string, string]>(
   'PP_UNCONFIRMED',
   'Expected %s to confirm the invalidation, but %s did not reply. Try again.',
@@ -45,6 +51,15 @@ export class UnsettledError extends Unsettled {
 
 /** `PP_TOO_MANY_LOADS`, 503: no slot was free in time, and there is no older value to serve. No load has failed. */
 export class TooManyLoadsError extends TooManyLoads {
+  /** When a retry makes sense (ms). */
+  readonly retryAfterMs = 1000
+}
+
+/**
+ * `PP_WAIT_TIMEOUT`, 503: the reader has waited for `waitTimeoutSeconds`, and there is no older value to serve. The load
+ * goes on, and its value is stored.
+ */
+export class WaitTimeoutError extends WaitTimeout {
   /** When a retry makes sense (ms). */
   readonly retryAfterMs = 1000
 }

@@ -27,6 +27,8 @@ export interface CachePolicy {
   loads: Pick<LoadSlotsOptions, 'max' | 'maxWaiting' | 'patienceMs'>
   /** A load that takes longer has failed. */
   loadTimeoutMs: number
+  /** How long a reader without a value waits for a load. The load goes on after that. */
+  waitTimeoutMs: number
   /** How long no process loads an entry after its load failed. */
   coolDown: CoolDown
   /**
@@ -89,9 +91,14 @@ export interface ReadThroughCache {
    * `policy.unreadMs` only, unless it is read from the store again by then.
    * @throws LoadFailedError when the load failed, now or during the cool-down, and there is no older value. All readers
    * that wait for one load get the same error. UnsettledError when hard invalidations overtook every attempt.
-   * TooManyLoadsError when no slot was free in time, and there is no older value.
+   * TooManyLoadsError when no slot was free in time, and there is no older value. WaitTimeoutError when the load takes
+   * longer than `policy.waitTimeoutMs`, and there is no older value; a process without background work has no bound for a
+   * load of its own, because it cannot go on after the reply.
+   * @param sinceMs when the reader began to wait (ms, `clock`). Default: now.
    */
-  read(key: string, load: Load, rank?: Rank): Promise<ReadAnswer>
+  read(key: string, load: Load, rank?: Rank, sinceMs?: number): Promise<ReadAnswer>
+  /** Ends the waits of all readers, as after `policy.waitTimeoutMs`. Call it when the process closes. */
+  endWaits(): void
   /**
    * Loads the entry although it may be fresh, unless another process loads it already. Throws as `read`.
    * @param options.withinMs loads only if the entry stays fresh for no longer than this. Default: loads in any case.

@@ -1,11 +1,12 @@
 import { decide, decideRefresh, type StoreReply } from './decide.ts'
-import { LoadFailedError, UnsettledError } from './errors.ts'
+import { LoadFailedError, UnsettledError, WaitTimeoutError } from './errors.ts'
 import type { LoadReason } from './events.ts'
 import { createKeyedWait } from './keyed-wait.ts'
 import type { Rank } from './load-slots.ts'
 import { createLeaseLoader, type LoadRequest } from './load-with-lease.ts'
 import { createNearCache, type FoundCopy } from './near-cache.ts'
 import type { Answer, CacheOptions, Load, ReadAnswer, ReadThroughCache } from './options.ts'
+import { createPatience } from './patience.ts'
 import { MAX_RELOADS } from './protocol.ts'
 import { createReporter } from './report.ts'
 import { createSingleFlight } from './single-flight.ts'
@@ -27,6 +28,8 @@ import { createTaskTracker } from './task-tracker.ts'
  *            load                                           -> loading
  *            wait                                           -> waiting
  *            fail                                           -> PP_LOAD_FAILED
+ * (any)      the reader has waited for `waitTimeoutMs`      -> asking once more, where any older value is served;
+ *                                                              without one PP_WAIT_TIMEOUT. The load goes on.
  * waiting    the poll time ends, or a commit is published   -> asking
  * loading    `load-with-lease.ts`, which ends the lease:
  *            stored, not-stored                             -> answered
@@ -59,6 +62,8 @@ export function createReadThroughCache({
   const { generation } = store
   const copies = near && createNearCache({ clock, generation, ...near, backgroundWork })
   const flights = createSingleFlight<ReadResult>(near?.maxStaleMs ?? 0)
+  const lastReads = createSingleFlight<ReadResult>(near?.maxStaleMs ?? 0)
+  const patience = createPatience(clock)
   const commits = createKeyedWait(clock)
   const tasks = createTaskTracker(observe)
   const report = createReporter(observe)
@@ -77,12 +82,16 @@ export function createReadThroughCache({
     return found
   }
 
-  async function read(key: string, load: Load, rank: Rank = 0): Promise<ReadAnswer> {
+  async function read(key: string, load: Load, rank: Rank = 0, sinceMs?: number): Promise<ReadAnswer> {
     const local = findLocal(key)
     if (local !== undefined) return localAnswer(key, local)
     const startedAtMs = clock.now()
+    const waitMs = (sinceMs ?? startedAtMs) + policy.waitTimeoutMs - startedAtMs
     const request = { key, load, rank }
-    const { result, hasWaited } = await flights.joinOrStart(key, startedAtMs, () => readThrough(request))
+    // Without background work the read ends its waits itself: its load must end before the reply.
+    const flight = flights.joinOrStart(key, startedAtMs, () => readThrough(request, backgroundWork ? Infinity : waitMs))
+    const inTime = backgroundWork ? await patience.atMost(waitMs, flight) : await flight
+    const { result, hasWaited } = inTime ?? (await readLast(request, flight))
     const { answer } = result
     const outcome = hasWaited && answer.outcome === 'loaded' ? 'collapsed' : answer.outcome
     const durationMs = clock.now() - startedAtMs
@@ -97,8 +106,17 @@ export function createReadThroughCache({
     return { value, ageMs, ttlMs, outcome, durationMs: 0 }
   }
 
-  /** The states from `verifying` on. */
-  async function readThrough(request: LoadRequest): Promise<ReadResult> {
+  /** The reader has waited for long enough: it gets any older value. The read that it has joined goes on. */
+  function readLast(request: LoadRequest, flight: Promise<unknown>) {
+    tasks.track(flight)
+    return lastReads.joinOrStart(request.key, clock.now(), () => readThrough(request, 0))
+  }
+
+  /**
+   * The states from `verifying` on.
+   * @param waitMs for how long the read may wait for another process; 0: it neither waits nor loads before its answer.
+   */
+  async function readThrough(request: LoadRequest, waitMs = Infinity): Promise<ReadResult> {
     const { key } = request
     if (copies !== undefined) {
       await copies.verify(key)
@@ -108,7 +126,9 @@ export function createReadThroughCache({
     const startedAtMs = clock.now()
     for (let polls = 0; ; polls += 1) {
       const reply = await acquire(key)
-      const decision = decide(reply, { staleMs: policy.staleMs, backgroundWork })
+      const isLast = clock.now() - startedAtMs >= waitMs
+      const decision = decide(reply, { staleMs: isLast ? Infinity : policy.staleMs, backgroundWork })
+      if (isLast && decision.action === 'wait') throw new WaitTimeoutError()
       report.decision(key, decision, polls === 0 ? undefined : clock.now() - startedAtMs)
       switch (decision.action) {
         case 'serve': {
@@ -121,7 +141,9 @@ export function createReadThroughCache({
           tasks.track(loadUntilCurrent(request, decision.reply, 'refresh'))
           return staleResult(key, decision.value, reply, false)
         case 'load':
-          return loadUntilCurrent(request, decision.reply, decision.why)
+          if (waitMs > 0) return loadUntilCurrent(request, decision.reply, decision.why)
+          tasks.track(loadUntilCurrent(request, decision.reply, decision.why))
+          throw new WaitTimeoutError()
         case 'fail':
           throw new LoadFailedError(decision.retryAfterMs)
         case 'wait':
@@ -249,6 +271,7 @@ export function createReadThroughCache({
 
   function dropAll(): void {
     flights.clear()
+    lastReads.clear()
     copies?.clear()
     copies?.markUnverified()
   }
@@ -260,6 +283,7 @@ export function createReadThroughCache({
     invalidate,
     invalidateForChange,
     onStoreMessage,
+    endWaits: patience.end,
     settle: tasks.settle,
   }
 }

@@ -14,6 +14,7 @@ import { createLists, type Lists } from '../lists/popular-posts.ts'
 import type { Settings } from '../settings/options.ts'
 import { type CacheEvents, createCacheEvents } from '../telemetry/cache-events.ts'
 import { createViews, type Views } from '../views/post-views.ts'
+import { createCloser } from './closer.ts'
 import { createMaintenance, type Maintain } from './maintenance.ts'
 import { ownsPrefix } from './owner.ts'
 
@@ -31,7 +32,7 @@ export interface Services {
   database: DatabaseServices | undefined
   /** Waits for the background tasks of requests. The process may be suspended after that. */
   idle(): Promise<void>
-  /** Counts recorded views, and closes all services, in the reverse order of their creation. */
+  /** Counts recorded views, and closes all services, within a few seconds: see `createCloser`. Never rejects. */
   close(): Promise<void>
 }
 
@@ -53,26 +54,23 @@ export interface DatabaseServices {
  */
 export async function createServices(settings: Settings, log: Logger, hostRedis?: HostRedis): Promise<Services> {
   const { prefix, backgroundWork, databaseUrl, databasePassword } = settings
-  const closers: (() => Promise<void>)[] = []
-  async function close(): Promise<void> {
-    for (const closePart of closers.toReversed()) await closePart()
-  }
+  const { add: onClose, close } = createCloser(log)
 
   try {
     const databases = openDatabasesOf(settings, log)
-    closers.push(async () => databases?.close())
+    onClose('connections', 'connections to PostgreSQL', async () => databases?.close())
 
     const opened = await openRedisOf(settings, log, hostRedis)
-    closers.push(async () => opened?.close())
+    onClose('connections', 'connections to Redis', async () => opened?.close())
     const redis = await unlessForeign(opened, settings, databases, log)
 
     const events = createCacheEvents(log)
     const backend = createBackend({ prefix, backgroundWork, redis, observe: events.emit, log })
-    closers.push(async () => backend.close())
+    onClose('connections', 'listeners of the client', async () => backend.close())
     await backend.connect()
 
     const views = databases && createViews({ ...databases, settings, redis: backend.redis, log })
-    closers.push(async () => views?.close())
+    onClose('views', 'counting of views', async (onProgress) => views?.close(onProgress))
 
     const countViews = async () => {
       // A load does not wait for a Redis that does not reply.
@@ -81,7 +79,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     const source = createLoaders(settings, databases?.db, countViews, databases?.listDb)
     const announce = databases && ((mode: InvalidateMode) => recordChangeIfPossible(databases.db, mode))
     const lists = createLists(settings, source, backend, events, announce)
-    closers.push(lists.idle)
+    onClose('work', 'loads of lists', lists.idle)
 
     const idle = async () => {
       await views?.idle()
@@ -92,7 +90,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
 
     const { db } = databases
     const problems = createProblemLog({ db, log, clock: backgroundClock })
-    closers.push(problems.close)
+    onClose('work', 'check of the database', problems.close)
 
     if (backgroundWork) {
       const changes = invalidateOnChange({
@@ -104,7 +102,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
         invalidate: lists.invalidateForChange,
         onHardChange: problems.checkSoon,
       })
-      closers.push(changes.close)
+      onClose('work', 'search for changes', changes.close)
       // Lists are loaded only after this, so that no later change is missed.
       await changes.ready()
     }

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 import type { PostgresPool, PostgresPoolClient } from 'kysely'
 import pg from 'pg'
 import { codeOf, messageOf } from '../lib/errors.ts'
@@ -24,6 +25,9 @@ type Pool = PostgresPool & { options: object }
 /** A connection that was idle for `afterMs` is probed before use; it is replaced without a reply after `patienceMs`. */
 const PROBE = { afterMs: 1_000, patienceMs: 250 }
 
+/** How long connections have to end after `end()`: a suspended server never closes its side. */
+const END_MS = 500
+
 /**
  * A connection pool to PostgreSQL that recovers from connections that broke silently, as they do while a process is
  * suspended or behind a firewall that drops idle connections. An idle connection that does not answer a probe is
@@ -40,8 +44,14 @@ export function openPool({
   // A startup parameter, which RDS Proxy refuses; connections with IAM tokens may go through RDS Proxy.
   let sendsTimeout = password === undefined
   const Client = clientClass(password)
+  const sockets = new Set<Socket>()
   const pool = new pg.Pool({
     connectionString,
+    stream() {
+      const socket = new Socket()
+      sockets.add(socket)
+      return socket.once('close', () => sockets.delete(socket))
+    },
     application_name: name,
     max,
     Client: class extends Client {
@@ -93,7 +103,16 @@ export function openPool({
     }
   }
 
-  return { connect, end: () => pool.end(), options: pool.options }
+  /** Ends all connections: at once if they are idle, else after their statement, and in any case within half a second. */
+  async function end(): Promise<void> {
+    const timer = setTimeout(() => {
+      for (const socket of sockets) socket.destroy()
+    }, END_MS)
+    await pool.end()
+    clearTimeout(timer)
+  }
+
+  return { connect, end, options: pool.options }
 }
 
 /** Whether a pooler refuses the timeout: PgBouncer accepts few startup parameters. */

@@ -9,15 +9,46 @@ export interface Clock {
   schedule(delayMs: number, run: () => void): () => void
 }
 
+/** Two sources of time (ms). */
+interface TimeSources {
+  /** Never goes back, and stands still while the machine is suspended. */
+  monotonic: () => number
+  /** The date: goes on while the machine is suspended, and may be set to any value. */
+  wall: () => number
+}
+
+/** Differences below this are those of the sources: the date has whole milliseconds, and is corrected slowly. */
+const SUSPENDED_MS = 100
+
 /**
- * The monotonic clock of the process: a change of the machine's date has no effect.
+ * Creates a function that returns the time since its first call, including the time in which the machine was suspended
+ * (ms): otherwise a copy of before a suspension looks fresh after it. While the machine runs, the monotonic source counts.
+ * When the date has advanced further than that source since the last call, the difference was a suspension. (Or the date
+ * was set: then copies expire early.) A date that goes back has no effect. The result never goes back.
+ */
+export function createNow({ monotonic, wall }: TimeSources): () => number {
+  let suspendedMs = 0
+  let offsetMs = wall() - monotonic()
+  return () => {
+    const nowMs = monotonic()
+    const aheadMs = wall() - nowMs - offsetMs
+    if (Math.abs(aheadMs) >= SUSPENDED_MS) {
+      offsetMs += aheadMs
+      suspendedMs += Math.max(0, aheadMs)
+    }
+    return nowMs + suspendedMs
+  }
+}
+
+/**
+ * The clock of the process: it includes suspensions of the machine (see `createNow`).
  *
  * A reply that has arrived in time is handled before its timeout. When a process was busy or suspended for longer than
  * a deadline, the timer is due and the reply is in the socket at the same moment, and Node.js runs timers before it
  * reads sockets. The immediate runs after both.
  */
 export const systemClock: Clock = {
-  now: () => performance.now(),
+  now: createNow({ monotonic: () => performance.now(), wall: () => Date.now() }),
   schedule(delayMs, run) {
     let immediate: NodeJS.Immediate | undefined
     const timer = setTimeout(() => {

@@ -3,7 +3,7 @@
  * what to do; it is printed without a stack. `cause` is the technical error, if there is one.
  */
 export class StartupError extends Error {
-  override readonly name = 'StartupError'
+  override readonly name: string = 'StartupError'
 }
 
 /** Returns the message of an error; of another thrown value, its text. */

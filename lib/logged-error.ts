@@ -1,4 +1,5 @@
 import { inspect, types } from 'node:util'
+import { redact } from './redact.ts'
 
 /** An error as a plain object, which any logger can write. */
 export interface LoggedError {
@@ -19,14 +20,14 @@ const MAX = { causes: 5, errors: 10, characters: 10_000 }
  * Returns what a log shows of an error; the only place that decides it. Of an error of a database, of Redis or of a
  * connection it shows the class and the code, because the message may contain hosts, users and statements. Where an
  * error that wraps it repeats that message, the message is replaced by `(not shown)`. Of every other error it shows
- * message, stack and causes, and no other properties. Never throws, for any value.
+ * message, stack and causes, without URLs and addresses (see `redact`), and no other properties. Never throws, for any value.
  */
 export function loggedError(error: unknown): LoggedError {
   try {
     const hidden: string[] = []
     collectHidden(error, hidden, 0)
     const without = (text: string) =>
-      hidden.reduce((left, message) => left.replaceAll(message, '(not shown)'), text).slice(0, MAX.characters)
+      redact(hidden.reduce((left, message) => left.replaceAll(message, '(not shown)'), text).slice(0, MAX.characters))
     return describe(error, without, 0)
   } catch {
     // A proxy may throw at each access.

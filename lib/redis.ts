@@ -193,8 +193,19 @@ export function dropConnections(client: HostRedis): void {
   for (const node of client.nodes?.() ?? [client]) node.stream?.destroy()
 }
 
-/** Ends a connection. `quit` is for a connection that is up: on another one it would wait for ever. */
+/** How long a server may take to reply to `QUIT` (ms). */
+const QUIT_MS = 500
+
+/** Ends a connection, within half a second. `quit` is for a connection that is up: on another one it would wait for ever. */
 async function end(connection: HostRedis): Promise<void> {
-  if (connection.status === 'ready') await connection.quit().catch(() => connection.disconnect())
-  else connection.disconnect()
+  if (connection.status === 'ready') {
+    const quit = connection.quit().then(
+      () => true,
+      () => false,
+    )
+    // A suspended server does not reply, and the options of a host's client may have no timeout.
+    if (await Promise.race([quit, sleep(QUIT_MS, false, { ref: false })])) return
+  }
+  dropConnections(connection)
+  connection.disconnect()
 }

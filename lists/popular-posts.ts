@@ -2,7 +2,6 @@ import type { CacheCounts } from '../cache/events.ts'
 import type { Answer, ReadAnswer, ReadThroughCache } from '../cache/options.ts'
 import { createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
-import type { FilterSlugs } from '../db/filters.ts'
 import { systemClock } from '../lib/clock.ts'
 import { nonce } from '../lib/nonce.ts'
 import type { ListQuery, Settings } from '../settings/options.ts'
@@ -10,12 +9,14 @@ import type { Post } from '../settings/post-type.ts'
 import type { CacheEvents } from '../telemetry/cache-events.ts'
 import type { Backend } from './backend.ts'
 import { policyOf } from './cache-policy.ts'
+import { encodeList } from './encode-list.ts'
+import { decodeFilters, encodeFilters, type KnownSlugs } from './filter-slugs.ts'
 import { type Announce, createInvalidation, type InvalidationReach } from './invalidation.ts'
 import type { ListBody } from './list-body.ts'
 import type { Loaders } from './loaders.ts'
-import type { FILTERS, PopularPostsQuery } from './query.ts'
+import type { PopularPostsQuery } from './query.ts'
 import { type CacheEntryRef, createQueryResolver, listKey, rankOf, resolveDays } from './resolve-query.ts'
-import { DecodedList, encodeList } from './stored-list.ts'
+import { DecodedList } from './stored-list.ts'
 
 /** The result of `read`: a list as bytes, with its age and origin for the headers of an HTTP reply. */
 export interface ListAnswer {
@@ -66,8 +67,8 @@ export interface PopularPosts<P = Post> {
    * const posts = await app.popularPosts.get({ limit: 5, days: 7 })
    * ```
    * @param query all parameters are optional: see {@link PopularPostsQuery}.
-   * @throws `PP_BAD_QUERY` (400) when a parameter is invalid; `PP_LOAD_FAILED`, `PP_TOO_MANY_LOADS` and `PP_UNSETTLED` (503, with
-   * `retryAfterMs`) when no list can be served.
+   * @throws `PP_BAD_QUERY` (400) when a parameter is invalid; `PP_LOAD_FAILED`, `PP_TOO_MANY_LOADS`, `PP_UNSETTLED` and
+   * `PP_WAIT_TIMEOUT` (503, with `retryAfterMs`) when no list can be served.
    */
   get(query?: PopularPostsQuery): Promise<P[]>
   /**
@@ -146,6 +147,8 @@ export interface Lists<P = Post> {
   invalidateForChange: ReadThroughCache['invalidateForChange']
   /** Call when a suspended process resumes: no copy is trusted, and broken connections are replaced. Never rejects. */
   resume(): Promise<void>
+  /** Ends the waits of readers, who get an older list or `PP_WAIT_TIMEOUT`: the app closes. */
+  endWaits(): void
   /** Waits for background tasks. The process may be suspended after that. */
   idle(): Promise<void>
 }
@@ -176,10 +179,10 @@ export function createLists<P = Post>(
   const resolve = createQueryResolver(settings)
   const filtersKey = listKey(settings, 'filters')
   const decodedLists = new WeakMap<Uint8Array, DecodedList>()
-  const decodedFilters = new WeakMap<Uint8Array, Record<(typeof FILTERS)[number], Set<string>>>()
+  const decodedFilters = new WeakMap<Uint8Array, KnownSlugs>()
 
   /** Each `load` of the host gets a copy of the query, which it may change. */
-  const loadPosts = (list: ListQuery) => async () => encodeList(await loaders.posts({ ...list }))
+  const loadPosts = (list: ListQuery) => async () => encodeList(await loaders.posts({ ...list }), 'load')
 
   function categoriesEntry(query: { days?: number | undefined }) {
     const { categories } = loaders
@@ -187,7 +190,7 @@ export function createLists<P = Post>(
     const days = resolveDays(query, settings)
     return {
       key: listKey(settings, 'categories', days),
-      load: async () => encodeList(await categories({ days })),
+      load: async () => encodeList(await categories({ days }), 'loadCategories'),
       rank: rankOf({ days, isFiltered: false }, settings),
     }
   }
@@ -201,19 +204,20 @@ export function createLists<P = Post>(
 
   async function read(query: PopularPostsQuery = {}): Promise<ListAnswer> {
     const { entry, limit, exclude } = resolve(query)
+    // One bound for both waits: for the filters, and for the list.
+    const sinceMs = systemClock.now()
     if (!(await areFiltersKnown(entry))) return emptyAnswer()
-    const answer = await cache.read(entry.key, loadPosts(entry.list), entry.rank)
+    const answer = await cache.read(entry.key, loadPosts(entry.list), entry.rank, sinceMs)
     return toAnswer(answer, answer, limit, exclude)
   }
 
   /** An unknown slug gets no key in the cache: otherwise a client could create any number of keys. */
   async function areFiltersKnown({ list, isFiltered }: CacheEntryRef): Promise<boolean> {
     if (!isFiltered) return true
-    const { value } = await cache.read(filtersKey, async () => encodeList([await loaders.filters()]))
+    const { value } = await cache.read(filtersKey, async () => encodeFilters(await loaders.filters()))
     let known = decodedFilters.get(value)
     if (known === undefined) {
-      const { categories, tags, authors } = JSON.parse(Buffer.from(value).toString()) as FilterSlugs
-      known = { category: new Set(categories), tag: new Set(tags), author: new Set(authors) }
+      known = decodeFilters(value)
       decodedFilters.set(value, known)
     }
     const { category, tag, author } = known
@@ -271,6 +275,7 @@ export function createLists<P = Post>(
       stats: () => ({ ...events.counts(), ...backend.size(), isStoreDown: backend.state().isDown }),
     },
     invalidateForChange: cache.invalidateForChange,
+    endWaits: cache.endWaits,
     async resume() {
       cache.onStoreMessage('invalidated')
       await backend.onResume()

@@ -7,14 +7,6 @@ const [OPEN, COMMA, CLOSE] = [Buffer.from('['), Buffer.from(','), Buffer.from(']
 /** The cached bodies of one list may take up to this many times its bytes, without compressed bodies. */
 const MAX_BODIES_RATIO = 3
 
-/**
- * Encodes a list for the cache: one JSON text per line. JSON has no raw line breaks, so a shorter list is the first lines of a
- * longer one, byte for byte. Reads from the cache parse and write no JSON.
- */
-export function encodeList(items: readonly object[]): Uint8Array {
-  return Buffer.from(items.map((item) => JSON.stringify(item)).join('\n'))
-}
-
 /** A list of the cache, split into its items. It caches the bodies that it makes. */
 export class DecodedList {
   readonly #lines: Buffer[]

@@ -18,16 +18,27 @@ export interface MetricsOptions {
   register: Register
 }
 
-const NoRegister = createError(
+const InvalidRegister = createError<[string]>(
   'PP_INVALID_OPTIONS',
-  'The options of fastify-popular-posts/metrics are not usable: register: expected a Registry of prom-client, got something else.',
+  'The options of fastify-popular-posts/metrics are not usable: register: expected %s.',
   500,
 )
 
+/** The instances whose metrics are in each registry. */
+const measured = new WeakMap<object, object>()
+
 const plugin: FastifyPluginAsync<MetricsOptions> = async (app, options) => {
-  if (typeof options.register?.registerMetric !== 'function') throw new NoRegister()
+  if (typeof options.register?.registerMetric !== 'function')
+    throw new InvalidRegister('a Registry of prom-client, got something else')
   const register = options.register as AnyRegistry
-  const { events } = servicesOf(app)
+  const services = servicesOf(app)
+  const isTaken = register.getSingleMetric('popular_posts_reads_total') !== undefined
+  // The plugin was registered before, with the same registry.
+  if (isTaken && measured.get(register) === services) return
+  if (isTaken)
+    throw new InvalidRegister('a Registry for each instance of fastify-popular-posts, got that of another instance')
+  measured.set(register, services)
+  const { events } = services
   measureCache({ popularPosts: app.popularPosts, events }, register)
   if (app.hasDecorator('postViews')) measureViews(app.postViews, register)
 }
@@ -39,7 +50,8 @@ const plugin: FastifyPluginAsync<MetricsOptions> = async (app, options) => {
  * ```ts
  * await app.register(metrics, { register: new Registry() })
  * ```
- * @throws at registration: `PP_INVALID_OPTIONS` without a registry.
+ * Registered twice with one registry, it adds the metrics once.
+ * @throws at registration: `PP_INVALID_OPTIONS` without a registry, or with the registry of another instance.
  */
 export const metrics = fp(plugin, {
   name: 'fastify-popular-posts/metrics',

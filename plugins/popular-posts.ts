@@ -22,6 +22,9 @@ declare module 'fastify' {
   }
 }
 
+/** How long readers wait for a load while the app closes. */
+const CLOSE_WAITS_MS = 750
+
 const services = new WeakMap<object, Services>()
 
 /** Returns the services of an app, for other parts of this package. */
@@ -37,6 +40,8 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
   checkConflicts(app, settings)
   const hostRedis = settings.redis === undefined ? undefined : findHostRedis(app, settings.redis)
   const made = await createServices(settings, app.log, hostRedis)
+  // The server closes after the requests in flight, so they must not wait for a load that hangs.
+  app.addHook('preClose', async () => void setTimeout(made.lists.endWaits, CLOSE_WAITS_MS).unref())
   app.addHook('onClose', made.close)
   const { lists, database, idle } = made
   services.set(lists.popularPosts, made)

@@ -1,10 +1,8 @@
-import { Negotiator } from '@fastify/accept-negotiator'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import fresh from 'fresh'
-import { LRUCache } from 'lru-cache'
-import type { Encoding, Representation } from '../lists/list-body.ts'
+import { isNotModified } from '../lib/entity-tags.ts'
+import type { Representation } from '../lists/list-body.ts'
 import type { ListAnswer } from '../lists/popular-posts.ts'
-import { MAX_HEADER_LENGTH } from '../views/client-text.ts'
+import { chooseCoding } from './content-coding.ts'
 
 interface HttpCaching {
   maxAgeSeconds: number
@@ -13,9 +11,6 @@ interface HttpCaching {
 }
 
 type Headers = Record<string, string>
-
-/** In the order of preference. */
-const ENCODINGS: (Encoding | 'identity')[] = ['br', 'gzip', 'identity']
 
 /**
  * Creates a function that sends a list with the headers for HTTP caches: a strong entity tag (304 if the client has these
@@ -27,7 +22,6 @@ const ENCODINGS: (Encoding | 'identity')[] = ['br', 'gzip', 'identity']
  */
 export function createListSender({ maxAgeSeconds, staleWhileRevalidateSeconds, failSafeSeconds }: HttpCaching) {
   const whenStale = `stale-while-revalidate=${staleWhileRevalidateSeconds}, stale-if-error=${failSafeSeconds}`
-  const negotiator = new Negotiator({ supportedValues: ENCODINGS, cache: new LRUCache({ max: 100 }) })
   /** Headers of the last hit of each list: within one second they are the same. */
   const hits = new WeakMap<Representation, { ageSeconds: number; ttlSeconds: number; headers: Headers }>()
 
@@ -57,17 +51,14 @@ export function createListSender({ maxAgeSeconds, staleWhileRevalidateSeconds, f
 
   return function sendList(request: FastifyRequest, reply: FastifyReply, answer: ListAnswer): FastifyReply {
     const { list } = answer
-    const accepted = request.headers['accept-encoding']
-    // A header that is longer than those of browsers is neither parsed nor cached.
-    const isOdd = accepted === undefined || accepted.length > MAX_HEADER_LENGTH
-    const encoding = isOdd ? 'identity' : negotiator.negotiate(accepted)
-    const sent = encoding === 'br' || encoding === 'gzip' ? list.encoded(encoding) : list
-    const headers = knownHeaders(sent, sent === list ? 'identity' : String(encoding), answer)
+    const encoding = chooseCoding(request.headers['accept-encoding'])
+    const sent = encoding === 'identity' ? list : list.encoded(encoding)
+    const headers = knownHeaders(sent, sent === list ? 'identity' : encoding, answer)
     const vary = reply.getHeader('vary')
     reply.headers(headers)
     // A plugin of the host has set it, such as @fastify/cors.
     if (vary !== undefined) reply.header('vary', `${vary}, accept-encoding`)
-    return fresh(request.headers, headers) ? reply.code(304).send() : reply.send(sent.body)
+    return isNotModified(request.headers['if-none-match'], sent.etag) ? reply.code(304).send() : reply.send(sent.body)
   }
 }
 

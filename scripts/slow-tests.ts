@@ -17,6 +17,7 @@ export const SLOW: readonly string[] = [
   'test/changes/hostile-role.test.ts',
   'test/changes/service.test.ts',
   'test/changes/watch.test.ts',
+  'test/composition/close.test.ts',
   'test/db/embedded/account.test.ts',
   'test/db/embedded/database.test.ts',
   'test/db/embedded/errors.test.ts',
@@ -70,6 +71,7 @@ export const SLOW: readonly string[] = [
   'test/service/restarts.test.ts',
   'test/service/service.test.ts',
   'test/service/setup-errors.test.ts',
+  'test/service/stop.test.ts',
   'test/types.test.ts',
   'test/views/hanging-database.test.ts',
 ]

@@ -41,7 +41,7 @@ export async function buildApp(
   await app.register(security, { corsOrigins: config.corsOrigins })
   await prepare?.(app)
   const { siteTimeZone: timeZone, redisCluster, redisUrl, adminToken, viewDedupSeconds } = config
-  const { loadTimeoutSeconds, combineFilters } = config
+  const { loadTimeoutSeconds, waitTimeoutSeconds, combineFilters } = config
   await app.register(popularPosts, {
     ...config.cache,
     timeZone,
@@ -53,6 +53,7 @@ export async function buildApp(
     ...passwordsOf(config.iam),
     backgroundWork,
     loadTimeoutSeconds,
+    waitTimeoutSeconds,
     combineFilters,
   })
   const { lists } = servicesOf(app)

@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox'
 import type { passwordsOf } from '../aws/tokens.ts'
 import { urlProblems } from '../lib/connection-urls.ts'
+import { StartupError } from '../lib/errors.ts'
 import { optionsSchema } from '../settings/options.ts'
 import { createValidator, type SettingsSchema } from '../settings/validate.ts'
 
@@ -70,6 +71,7 @@ const environment = Type.Object({
   CACHE_FAIL_SAFE_SECONDS: option.failSafeSeconds,
   COMBINE_FILTERS: option.combineFilters,
   LOAD_TIMEOUT_SECONDS: option.loadTimeoutSeconds,
+  WAIT_TIMEOUT_SECONDS: option.waitTimeoutSeconds,
   VIEW_DEDUP_SECONDS: option.viewDedupSeconds,
   TRUST_PROXY: Type.Optional(
     Type.String({
@@ -110,6 +112,7 @@ export interface Config {
   readonly siteTimeZone: string
   readonly viewDedupSeconds: number
   readonly loadTimeoutSeconds: number
+  readonly waitTimeoutSeconds: number
   readonly combineFilters: boolean
   /** How to sign in with IAM; empty: with the passwords in the URLs. */
   readonly iam: IamConfig
@@ -129,7 +132,7 @@ export interface Config {
 type IamConfig = Parameters<typeof passwordsOf>[0]
 
 /** The environment is invalid. The message names every wrong variable, and no secret. */
-export class ConfigError extends Error {
+export class ConfigError extends StartupError {
   override readonly name = 'ConfigError'
 }
 
@@ -161,6 +164,7 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     siteTimeZone: checked.SITE_TIME_ZONE,
     viewDedupSeconds: checked.VIEW_DEDUP_SECONDS,
     loadTimeoutSeconds: checked.LOAD_TIMEOUT_SECONDS,
+    waitTimeoutSeconds: checked.WAIT_TIMEOUT_SECONDS,
     combineFilters: checked.COMBINE_FILTERS,
     iam,
     trustProxy: checked.TRUST_PROXY ?? false,

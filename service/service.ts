@@ -26,3 +26,13 @@ export async function buildService(config: Config, databaseUrl: string): Promise
   await app.register(openapiRoute)
   return app
 }
+
+/** How long requests in flight have after a signal (ms). */
+const REQUESTS_MS = 1_000
+
+/** Closes the service. Requests in flight are answered; connections that are open after a second are closed. */
+export async function closeService(app: FastifyInstance): Promise<void> {
+  const timer = setTimeout(() => app.server.closeAllConnections(), REQUESTS_MS)
+  await app.close()
+  clearTimeout(timer)
+}

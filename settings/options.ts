@@ -51,6 +51,7 @@ const schema = Type.Object(
     staleWhileRevalidateSeconds: seconds(300),
     backgroundWork: Type.Boolean({ default: true, expected: 'true or false' }),
     loadTimeoutSeconds: Type.Integer({ minimum: 1, maximum: 300, default: 30 }),
+    waitTimeoutSeconds: Type.Integer({ minimum: 1, maximum: 300, default: 5 }),
     routes: Type.Union([Type.Literal(false), Type.String({ pattern: '^(/[^/]+)*$' })], {
       default: '',
       expected: 'false or a prefix such as /api',
@@ -181,6 +182,11 @@ export interface PopularPostsOptions {
   backgroundWork?: boolean | undefined
   /** The timeout of a load, in seconds. Default 30. */
   loadTimeoutSeconds?: number | undefined
+  /**
+   * How long a reader waits for the load of a list, in seconds, if there is no list to serve. After that it gets 503 with
+   * `Retry-After`, and the load goes on. Default 5. Without `backgroundWork` the reader that runs the load waits for its end.
+   */
+  waitTimeoutSeconds?: number | undefined
   /** The prefix of the routes, such as `/api`; `false` adds no routes. Default none: `/posts/popular` and `/categories`. */
   routes?: string | false | undefined
   /**

@@ -74,9 +74,19 @@ const COUNTERS: [string, Description, (counts: CacheCounts) => Record<string, nu
   ],
 ]
 
+/** What reports to one meter: its instruments are made once, and shared by all calls with that meter. */
+interface Watcher {
+  /** How many calls have not been ended. */
+  calls: number
+  onEvent: (message: unknown) => void
+}
+const watchers = new WeakMap<Meter, Watcher>()
+
 /**
  * Reports the metrics of all caches of this process to a meter of OpenTelemetry, from this call on: counters, and histograms of
  * loads and waits in seconds. It reads the diagnostics channel `fastify-popular-posts`. docs/metrics.md lists the metrics.
+ * Several calls with one meter report each event once, until the last of them is ended; a call after that goes on with the
+ * same counters.
  *
  * ```ts
  * const stop = watchWithOpenTelemetry(metrics.getMeter('blog'))
@@ -84,6 +94,20 @@ const COUNTERS: [string, Description, (counts: CacheCounts) => Record<string, nu
  * @returns a function that ends the reports; the counters keep their last values.
  */
 export function watchWithOpenTelemetry(meter: Meter): () => void {
+  const watcher = watchers.get(meter) ?? createWatcher(meter)
+  watchers.set(meter, watcher)
+  if (watcher.calls === 0) subscribe('fastify-popular-posts', watcher.onEvent)
+  watcher.calls += 1
+  let isEnded = false
+  return () => {
+    if (isEnded) return
+    isEnded = true
+    watcher.calls -= 1
+    if (watcher.calls === 0) unsubscribe('fastify-popular-posts', watcher.onEvent)
+  }
+}
+
+function createWatcher(meter: Meter): Watcher {
   const counts = createCounts()
   for (const [name, description, read] of COUNTERS) {
     meter.createObservableCounter(name, description).addCallback((result) => {
@@ -107,6 +131,5 @@ export function watchWithOpenTelemetry(meter: Meter): () => void {
     if (event.type === 'load-failed') loads.record(event.durationMs / 1000, { outcome: 'failed' })
     if (event.type === 'waited') waits.record(event.durationMs / 1000)
   }
-  subscribe('fastify-popular-posts', onEvent)
-  return () => void unsubscribe('fastify-popular-posts', onEvent)
+  return { calls: 0, onEvent }
 }

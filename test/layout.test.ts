@@ -141,7 +141,7 @@ t.test('functions and hosts get nothing that only the service has', async (t) =>
         if (isType) continue
         t.notMatch(
           from,
-          /^(?:@fastify\/(?:swagger|helmet)|ghtml|close-with-grace|prom-client|@opentelemetry)/,
+          /^(?:@fastify\/(?:swagger|helmet)|ghtml|prom-client|@opentelemetry)/,
           `${start}: ${file} imports ${from}`,
         )
         const target = normalize(join(dirname(file), from))

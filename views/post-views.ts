@@ -77,8 +77,11 @@ export interface Views {
   flushBriefly(): Promise<void>
   /** Waits for the views that are being recorded. */
   idle(): Promise<void>
-  /** Stops the timer, and counts recorded views: one batch of those in Redis, all of those in memory. */
-  close(): Promise<void>
+  /**
+   * Stops the timer, and counts recorded views: one batch of those in Redis, all of those in memory.
+   * @param onProgress called after each batch.
+   */
+  close(onProgress?: () => void): Promise<void>
 }
 
 /** Counts since the start of the process: recorded views by their outcome (see `ViewOutcome`), and flushes. */
@@ -271,13 +274,14 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
     async idle() {
       await Promise.all(recording)
     },
-    async close() {
+    async close(onProgress = () => {}) {
       stopTimer()
       await Promise.all(recording)
       flusher.end()
       for (;;) {
         const { waiting, batches } = await flusher.flush()
         if (redis !== undefined || waiting === 0 || batches === 0) return
+        onProgress()
       }
     },
   }

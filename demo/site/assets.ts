@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import fresh from 'fresh'
+import { isNotModified } from '../../lib/entity-tags.ts'
 
 interface Asset {
   /** The permanent path: it contains a hash of the content. */
@@ -54,7 +54,7 @@ async function serve(app: FastifyInstance, name: string): Promise<Asset> {
         'cross-origin-resource-policy': 'cross-origin',
         'x-content-type-options': 'nosniff',
       })
-      return fresh(request.headers, { etag }) ? reply.code(304).send() : body
+      return isNotModified(request.headers['if-none-match'], etag) ? reply.code(304).send() : body
     })
   }
   return { path, integrity: `sha384-${createHash('sha384').update(body).digest('base64')}` }

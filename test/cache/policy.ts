@@ -7,6 +7,7 @@ export const policy: CachePolicy = {
   failSafeMs: 100_000,
   leaseMs: 3_000,
   loadTimeoutMs: 30_000,
+  waitTimeoutMs: 60_000,
   unreadMs: 2_000,
   loads: { max: 3, maxWaiting: 2, patienceMs: 1_000 },
   coolDown: { firstMs: 500, maxMs: 5_000 },

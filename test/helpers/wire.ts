@@ -9,7 +9,13 @@ type CutKind = 'closed' | 'reset' | 'half-open'
 export async function layWire(t: Teardown, port: number) {
   const pairs = new Set<readonly [Socket, Socket]>()
   let target = port
+  let isSilent = false
+  const silent = new Set<Socket>()
   const server = createServer((near) => {
+    if (isSilent) {
+      silent.add(near.on('error', () => undefined))
+      return
+    }
     const far = connect(target, '127.0.0.1')
     const pair = [near, far] as const
     pairs.add(pair)
@@ -26,7 +32,8 @@ export async function layWire(t: Teardown, port: number) {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const stop = async () => {
-    for (const [near] of pairs) near.destroy()
+    if (!server.listening) return
+    for (const near of [...[...pairs].map(([near]) => near), ...silent]) near.destroy()
     await new Promise((resolve) => server.close(resolve))
   }
   t.teardown(stop)
@@ -38,17 +45,27 @@ export async function layWire(t: Teardown, port: number) {
     },
     /** How many connections there are now. */
     connections: () => pairs.size,
+    /** How many connections have got no word. */
+    silenced: () => silent.size,
+    /** Ends all connections. The port is free then. */
+    stop,
     /** Breaks all connections that there are. New ones work. */
-    cut(how: CutKind): void {
-      for (const [near, far] of pairs) {
-        if (how === 'closed') near.end()
-        if (how === 'reset') near.resetAndDestroy()
-        if (how === 'half-open') {
-          near.unpipe(far)
-          far.unpipe(near)
-          near.pause()
-        }
-      }
+    cut,
+    /** Breaks all connections that there are, and those to come, without a word: they open, and nothing follows. */
+    silence(): void {
+      isSilent = true
+      cut('half-open')
     },
+  }
+  function cut(how: CutKind): void {
+    for (const [near, far] of pairs) {
+      if (how === 'closed') near.end()
+      if (how === 'reset') near.resetAndDestroy()
+      if (how === 'half-open') {
+        near.unpipe(far)
+        far.unpipe(near)
+        near.pause()
+      }
+    }
   }
 }

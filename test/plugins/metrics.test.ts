@@ -210,3 +210,23 @@ t.test('a duration is counted in the smallest bucket that holds it', async (t) =
   )
   t.equal(durations.sumMs, 60_002.1)
 })
+
+t.test('the plugin registered twice adds the metrics once; two instances need two registries', async (t) => {
+  const register = new Registry()
+  const [one, other] = [Fastify(), Fastify()]
+  t.teardown(() => Promise.all([one.close(), other.close()]))
+  for (const app of [one, other]) await app.register(popularPosts, { load: async () => [] })
+  await one.register(metrics, { register })
+  await one.register(metrics, { register })
+  await one.popularPosts.get()
+  t.match(await register.metrics(), /popular_posts_reads_total\{outcome="miss"\} 1\n/)
+  t.match(await register.metrics(), /popular_posts_read_duration_seconds_count\{outcome="miss"\} 1\n/)
+  const second = new Registry()
+  await one.register(metrics, { register: second })
+  await one.popularPosts.get()
+  t.match(await second.metrics(), /popular_posts_reads_total\{outcome="hit"\} 1\n/)
+  await t.rejects(Promise.resolve(other.register(metrics, { register })), {
+    code: 'PP_INVALID_OPTIONS',
+    message: /register: expected a Registry for each instance/,
+  })
+})

@@ -88,3 +88,43 @@ t.test('a meter gets reads, loads and waits, until the reports are stopped', asy
   await other.popularPosts.get()
   t.same((await exported()).get('popular_posts.reads {read}'), before.get('popular_posts.reads {read}'))
 })
+
+t.test('several watchers of one meter report each event once, also after all have been stopped', async (t) => {
+  const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
+  const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 })
+  const provider = new MeterProvider({ readers: [reader] })
+  t.teardown(() => provider.shutdown())
+  const meterOf = () => provider.getMeter('blog')
+  const values = async (name: string) => {
+    exporter.reset()
+    await provider.forceFlush()
+    const all = exporter.getMetrics().flatMap(({ scopeMetrics }) => scopeMetrics.flatMap(({ metrics }) => metrics))
+    const found = all.filter(({ descriptor }) => descriptor.name === `popular_posts.${name}`)
+    t.equal(found.length, 1, `${name} is one metric`)
+    return found.flatMap(({ dataPoints }) =>
+      dataPoints.map(({ value }) => (typeof value === 'object' && 'count' in value ? value.count : value)),
+    )
+  }
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(popularPosts, { load: async () => [] })
+  const read = (days: number) => app.popularPosts.get({ days })
+
+  const stop = watchWithOpenTelemetry(meterOf())
+  await read(1)
+  const stopSecond = watchWithOpenTelemetry(meterOf())
+  await read(2)
+  t.same(await values('reads'), [0, 0, 2])
+  t.same(await values('load.duration'), [2])
+  stop()
+  stop()
+  await read(3)
+  t.same(await values('reads'), [0, 0, 3], 'one of two is left')
+  stopSecond()
+  await read(4)
+  t.same(await values('reads'), [0, 0, 3])
+  t.teardown(watchWithOpenTelemetry(meterOf()))
+  await read(5)
+  t.same(await values('reads'), [0, 0, 4], 'the counters do not go back')
+  t.same(await values('load.duration'), [4])
+})

@@ -18,6 +18,8 @@ const NEAR = { maxStaleMs: 1000 }
 const FAILOVER = { deadlineMs: 150, retryAfterMs: 1000, localMs: 5000 }
 const LEASE_MS = 3000
 const LOAD_TIMEOUT_MS = 6000
+/** Longer than a run may take: a reader that waits in vain must be seen, and not get an error instead. */
+const WAIT_TIMEOUT_MS = 60_000
 const COOL_DOWN = { firstMs: 500, maxMs: 5000 }
 const POLL = { firstMs: 25, longestMs: 250 }
 const LOADS = { max: 3, maxWaiting: 2, patienceMs: 1000 }
@@ -161,6 +163,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
         failSafeMs: 100_000,
         leaseMs: LEASE_MS,
         loadTimeoutMs: LOAD_TIMEOUT_MS,
+        waitTimeoutMs: WAIT_TIMEOUT_MS,
         coolDown: COOL_DOWN,
         poll: POLL,
         unreadMs,
