@@ -11,7 +11,7 @@ import { messageOf } from '../lib/errors.ts'
 import { providePostgres } from '../test/helpers/postgres.ts'
 import { provideRedis } from '../test/helpers/redis.ts'
 import { findChromium } from '../test/helpers/services/find-chromium.ts'
-import { removeWithUs } from '../test/helpers/services/reaper.ts'
+import { removeAtExit } from '../test/helpers/services/reaper.ts'
 import { summarize } from '../test/helpers/services/summarize.ts'
 import { provideTap } from '../test/helpers/services/tap.ts'
 import { SLOW } from './slow-tests.ts'
@@ -29,7 +29,7 @@ async function main(given: string[]): Promise<number> {
   ])
   say(`Node.js ${process.version}\n${postgres.description}\n${redis.description}`)
   const directory = await mkdtemp(join(tmpdir(), 'popular-posts-results-'))
-  removeWithUs(directory)
+  removeAtExit(directory)
   const results = join(directory, 'results.tap')
   const { DATABASE_URL: _database, REDIS_URL: _redis, ...env } = process.env
   const tap = spawn(process.execPath, [program, `--output-file=${results}`, ...reporter(args), ...args], {

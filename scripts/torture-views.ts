@@ -14,7 +14,7 @@ import { runProgram } from '../test/helpers/program.ts'
 import { createRandom } from '../test/helpers/random.ts'
 import { startRedis } from '../test/helpers/redis.ts'
 import { startViewCounter, type ViewCounter } from '../test/helpers/view-fleet.ts'
-import { describe, readCountedViews, watchTakenViews } from '../test/helpers/view-ledger.ts'
+import { describe, readCountedViews, watchAcceptedViews } from '../test/helpers/view-ledger.ts'
 
 const { values } = parseArgs({
   options: {
@@ -50,7 +50,7 @@ await db
   .insertInto('posts')
   .values(slugs.map((slug) => ({ slug, title: slug, url: `/${slug}`, published_at: new Date(0) })))
   .execute()
-const ledger = await watchTakenViews(redis.url)
+const ledger = await watchAcceptedViews(redis.url)
 t.teardown(async () => ledger.close())
 
 const options = {

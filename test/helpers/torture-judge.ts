@@ -1,6 +1,6 @@
 import type { MemberReply } from './fleet.ts'
 
-/** From its first moment to its last; not over while `untilMs` is infinite. */
+/** A span of time; `untilMs` is infinite until it ends. */
 interface Span {
   fromMs: number
   untilMs: number
@@ -13,22 +13,21 @@ interface JudgedRead extends MemberReply {
   floor: number
 }
 
-/** A process may be late by so much: many of them share few cores. */
+/** The tolerance for delays of a process, because many processes share few cores. */
 const SLACK_MS = 1_000
-/** How long after Redis is back a member may still believe that it is away, and then serve what it loaded itself. */
+/** The time after a recovery of Redis in which a member may still treat Redis as down, and serve its own copy. */
 const CUT_OFF_MS = 1_000 + 1_000 + SLACK_MS
-/** How long after PostgreSQL is back a cool-down may last. */
+/** The time after a recovery of PostgreSQL in which a cool-down may last. */
 const COOL_DOWN_MS = 5_000 + SLACK_MS
 
 /**
- * Decides what a member may answer, from when the servers were away.
+ * Checks the replies of members against the times at which Redis and PostgreSQL were down.
  *
- * 1. A read that began after an invalidation was confirmed shows at least that version. Only while Redis is out of
- *    reach, or was too slow for the member, and shortly after, an older one may be answered: for one second after it
- *    was loaded.
- * 2. A read fails only where there was nothing to serve: PostgreSQL is away or was a cool-down ago, and the list is not
- *    in a Redis that can be reached.
- * 3. A connection breaks only where the process was killed.
+ * 1. A read that begins after a confirmed invalidation returns at least that version. Only while Redis is down or too
+ *    slow for the member, and shortly after, a member may return an older version, for one second after its load.
+ * 2. A read fails only when no list can be served: PostgreSQL is down or was down within a cool-down, and no reachable
+ *    Redis has the list.
+ * 3. A connection breaks only when its process was killed.
  */
 export function createJudge() {
   const away = { redis: [] as Span[], postgres: [] as Span[] }
@@ -62,7 +61,7 @@ export function createJudge() {
       return
     }
     const isAway = touches(away.redis, startedAtMs - CUT_OFF_MS, endedAtMs)
-    // On a busy machine an answer may take longer than a member waits for it.
+    // On a busy machine a reply of Redis may exceed the timeout of the member.
     const isGivenUp = lostRedisAtMs >= performance.timeOrigin + startedAtMs - CUT_OFF_MS
     if (isGivenUp && !isAway) counts.givenUp += 1
     const isCutOff = isAway || isGivenUp
@@ -70,7 +69,7 @@ export function createJudge() {
       counts.failed += 1
       const isLoadable = !touches(away.postgres, startedAtMs - COOL_DOWN_MS, endedAtMs)
       const isInRedis = !isCutOff && (lists.get(path) ?? 0) > lastInvalidationMs
-      // Three loads in a row overtaken by hard invalidations: docs/cache.md says so.
+      // A hard invalidation overtook three loads in a row: see docs/cache.md.
       const isUnsettled = how === 'PP_UNSETTLED'
       if (status !== 503 || ((isLoadable || isInRedis) && !isUnsettled))
         violate(`a failure (${isLoadable ? 'loadable' : 'kept'})`, reading)
@@ -89,7 +88,7 @@ export function createJudge() {
     violations,
     judge,
     floor: () => floor,
-    /** Tells when a server goes away; the answer tells that it is back. */
+    /** Records that a server goes down. Call the returned function when it is back. */
     goesAway(server: keyof typeof away): () => void {
       const span = { fromMs: performance.now(), untilMs: Number.POSITIVE_INFINITY }
       away[server].push(span)
@@ -100,14 +99,14 @@ export function createJudge() {
     },
     isAway: (server: keyof typeof away) => away[server].some(({ untilMs }) => untilMs > performance.now()),
     killed: (slot: number) => kills.push({ slot, atMs: performance.now() }),
-    /** An invalidation begins; the answer takes how it ended. */
+    /** Records that an invalidation begins. Call the returned function with its outcome. */
     invalidates(version: number): (isConfirmed: boolean) => void {
       invalidating += 1
       lastInvalidationMs = Number.POSITIVE_INFINITY
       return (isConfirmed) => {
         const atMs = performance.now()
         invalidating -= 1
-        // It may have been sent all the same, and be made a little later.
+        // An unconfirmed invalidation may still take effect a little later.
         if (!isConfirmed) unsureUntilMs = atMs + CUT_OFF_MS
         if (invalidating === 0) lastInvalidationMs = Math.max(atMs, unsureUntilMs)
         counts[isConfirmed ? 'confirmed' : 'unconfirmed'] += 1

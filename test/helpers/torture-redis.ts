@@ -1,15 +1,15 @@
 import { startRedis } from './redis.ts'
 import { startRedisCluster } from './redis-cluster.ts'
 
-/** A Redis, of one node or several, to kill and to freeze; one node at a time. */
+/** A Redis of one or several nodes whose nodes can be killed and frozen, one at a time. */
 interface TorturedRedis {
-  /** What a member takes as `redisUrl`. */
+  /** The `redisUrl` of a member. */
   url: string
   kill(): Promise<void>
-  /** Resolves when all of it is there, without the data of the killed node. */
+  /** Resolves when all nodes run again, without the data of the killed node. */
   revive(): Promise<void>
   freeze(): Promise<void>
-  /** Resolves when all of it is there. */
+  /** Resolves when all nodes run again. */
   thaw(): Promise<void>
   stop(): Promise<void>
 }
@@ -29,8 +29,9 @@ export async function singleRedis(): Promise<TorturedRedis> {
 }
 
 /**
- * A Cluster of three masters. The keys of a prefix are in one slot, so one node holds all of them, and every second
- * fault is its; but two seconds after any node is gone the others refuse all commands, because slots are missing.
+ * Starts a Cluster of three masters. The keys of a prefix are in one slot, so one node stores all of them; half of the
+ * faults are those of this node. Two seconds after any node fails, the others refuse all commands, because slots are
+ * missing.
  * @param random from 0 to 1
  */
 export async function redisCluster(random: () => number, prefix: string): Promise<TorturedRedis> {

@@ -8,7 +8,7 @@ import { createTestDatabase } from '../helpers/postgres.ts'
 import { redisUrl, startRedis } from '../helpers/redis.ts'
 import { startRedisCluster } from '../helpers/redis-cluster.ts'
 import { until } from '../helpers/services/until.ts'
-import { layWire } from '../helpers/wire.ts'
+import { startProxy } from '../helpers/tcp-proxy.ts'
 
 /** More than a connection may lie unused. */
 const FROZEN_MS = 1_100
@@ -55,7 +55,7 @@ t.test('without Redis and a database of ours', async (t) => {
 t.test('a half-open connection to Redis is replaced within the request', async (t) => {
   const server = await startRedis()
   t.teardown(() => server.stop())
-  const wire = await layWire(t, server.port)
+  const wire = await startProxy(t, server.port)
   const source = counting()
   const app = await createApp(t, { load: source.load, redisUrl: `redis://127.0.0.1:${wire.port}` })
   await until(async () => /^hit/.test(String(await how(app))), 'it is on Redis')

@@ -10,7 +10,7 @@ import { startPostgres } from '../helpers/private-postgres.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/services/until.ts'
 
-import { layWire } from '../helpers/wire.ts'
+import { startProxy } from '../helpers/tcp-proxy.ts'
 
 const RANKING = /from "ranked"/
 const { taskRoot } = await packageService(t)
@@ -21,7 +21,7 @@ async function deploy(t: Test, options: { env?: Record<string, string>; timeoutM
   t.teardown(() => redis.stop())
   await fillBlog(database.db, 20)
   const address = new URL(database.url)
-  const wires = { redis: await layWire(t, redis.port), postgres: await layWire(t, Number(address.port)) }
+  const wires = { redis: await startProxy(t, redis.port), postgres: await startProxy(t, Number(address.port)) }
   address.port = String(wires.postgres.port)
   const env = {
     DATABASE_URL: address.href,

@@ -3,7 +3,7 @@ import t from 'tap'
 import { startPostgres } from '../helpers/private-postgres.ts'
 import { runProgram } from '../helpers/program.ts'
 import { ENDINGS, restartDuringQueries } from '../helpers/restart-postgres.ts'
-import { command, failsWith, startService } from '../helpers/service.ts'
+import { command, expectStartError, startService } from '../helpers/service.ts'
 import { until } from '../helpers/services/until.ts'
 
 const endings = Object.keys(ENDINGS) as (keyof typeof ENDINGS)[]
@@ -45,7 +45,7 @@ t.test('PostgreSQL restarts during an import: one sentence, and the next import 
     const importing = runProgram(t, 'bin/popular-posts.ts', { args: IMPORT, env, input: log })
     // Its statement waits.
     await restartDuringQueries(server, ending, [{ url: server.url, read: async () => undefined }])
-    await failsWith(
+    await expectStartError(
       t,
       importing,
       /^PostgreSQL ended the connection( \((57P0[12]|ECONNRESET|EPIPE)\))?: .* try again\.\n$/,

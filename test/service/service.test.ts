@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { runProgram } from '../helpers/program.ts'
-import { command, failsWith, getPosts, startService } from '../helpers/service.ts'
+import { command, expectStartError, getPosts, startService } from '../helpers/service.ts'
 import { temporaryDirectory } from '../helpers/temporary-directory.ts'
 
 t.test('with nothing but a folder: a demo blog on an embedded database, kept across restarts', async (t) => {
@@ -28,7 +28,7 @@ t.test('with nothing but a folder: a demo blog on an embedded database, kept acr
 t.test('on a real server: tables by command, no demo unless asked for', async (t) => {
   const { url } = await createTestDatabase(t, { migrate: false })
   const env = { DATABASE_URL: url }
-  await failsWith(
+  await expectStartError(
     t,
     runProgram(t, 'server.ts', { env }),
     /lacks tables .*: run "npx popular-posts migrate", then start again\.$/m,

@@ -13,7 +13,7 @@ import { openServiceDatabase } from '../../service/database.ts'
 import { makeCertificate } from '../helpers/certificate.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { startPostgres } from '../helpers/private-postgres.ts'
-import { command, failsWith } from '../helpers/service.ts'
+import { command, expectStartError } from '../helpers/service.ts'
 import { withDatabase } from '../helpers/services/template-database.ts'
 import { until } from '../helpers/services/until.ts'
 import { temporaryDirectory } from '../helpers/temporary-directory.ts'
@@ -283,8 +283,8 @@ t.test('names that another program has taken: the service and the command name t
   }
   const { pool, url } = await createTestDatabase(t, { migrate: false })
   await pool.query('create table posts (mine text)')
-  await failsWith(t, command(t, ['migrate'], { DATABASE_URL: url }), TODO)
-  await failsWith(t, command(t, ['demo'], { DATABASE_URL: url }), TODO)
+  await expectStartError(t, command(t, ['migrate'], { DATABASE_URL: url }), TODO)
+  await expectStartError(t, command(t, ['demo'], { DATABASE_URL: url }), TODO)
   t.match(
     explainDatabaseError(Object.assign(new Error('Relation »posts« existiert bereits'), { code: '42P07' }), 'DATA_DIR'),
     /needs: posts \(42P07\): .*DATA_DIR/,
@@ -339,10 +339,10 @@ t.test('tables that are missing, locked or cannot be written', async (t) => {
   await (await openServiceDatabase(readConfig({ DATABASE_URL: url }), { migrate: {} })).close()
   await pool.query('drop function popular_posts_announce cascade')
   const invalidate = command(t, ['invalidate'], { DATABASE_URL: url })
-  await failsWith(t, invalidate, /no object named function popular_posts_announce\(.*\) \(42883\)/)
+  await expectStartError(t, invalidate, /no object named function popular_posts_announce\(.*\) \(42883\)/)
   produced.add('42883')
   await pool.query('alter table site_facts rename column value to content')
-  await failsWith(t, command(t, ['demo'], { DATABASE_URL: url }), /no object named "?(column )?value/)
+  await expectStartError(t, command(t, ['demo'], { DATABASE_URL: url }), /no object named "?(column )?value/)
   produced.add('42703')
   const missing = await pool.query('create table no_such.mine ()').catch((error: unknown) => error)
   t.match(explainDatabaseError(missing, 'DATABASE_URL'), /no schema no_such \(3F000\): create it with "create schema"/)
@@ -369,7 +369,7 @@ t.test('a database of a newer version', async (t) => {
   await (await openServiceDatabase(readConfig({ DATABASE_URL: url }))).close()
   const newer = /^The database has migrations that this version of the package does not know: use the newer version/
   t.match(await failure(t, url, {}), newer)
-  await failsWith(t, command(t, ['migrate'], { DATABASE_URL: url }), newer)
+  await expectStartError(t, command(t, ['migrate'], { DATABASE_URL: url }), newer)
 })
 
 t.test('the embedded database: its log says more', async (t) => {

@@ -4,7 +4,7 @@ import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import popularPosts from '../../index.ts'
 import { servicesOf } from '../../plugins/popular-posts.ts'
-import { keptBytes } from '../helpers/kept-bytes.ts'
+import { heapGrowth } from '../helpers/heap-growth.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { redisUrl } from '../helpers/redis.ts'
 
@@ -57,14 +57,14 @@ t.test('unknown slugs are remembered without the addresses that they came in, lo
   const findPost = async (slug: string) => servicesOf(app).database?.views.findPost(slug)
   const slugs = 1_000
   await findPost('warm')
-  const inLongAddresses = await keptBytes(async () => {
+  const inLongAddresses = await heapGrowth(async () => {
     for (let number = 0; number < slugs; number += 1) {
       const address = Buffer.from(`/posts/no-such-post-${number}/views?`.padEnd(15_000, 'x')).toString()
       await findPost(address.slice('/posts/'.length, address.indexOf('/views')))
     }
   })
   t.ok(inLongAddresses < slugs * 5_000, `${inLongAddresses} bytes`)
-  const long = await keptBytes(async () => {
+  const long = await heapGrowth(async () => {
     for (let number = 0; number < slugs; number += 1) await findPost(`${number}`.padEnd(15_000, 'x'))
   })
   t.ok(long < slugs * 5_000, `${long} bytes`)

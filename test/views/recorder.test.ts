@@ -4,7 +4,7 @@ import { truncate } from '../../views/client-text.ts'
 import { createMemoryViewBuffer } from '../../views/memory-view-buffer.ts'
 import { createRecorder, type RequestInfo } from '../../views/recorder.ts'
 import type { ViewBuffer } from '../../views/view-buffer.ts'
-import { keptBytes } from '../helpers/kept-bytes.ts'
+import { heapGrowth } from '../helpers/heap-growth.ts'
 
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
 
@@ -113,7 +113,7 @@ t.test('only the first 512 characters of a header are read', async (t) => {
 t.test('cached user agents take no more memory than their truncated text', async (t) => {
   const isBot = createBotDetector()
   const lines = 2_000
-  const bytes = await keptBytes(async () => {
+  const bytes = await heapGrowth(async () => {
     for (let line = 0; line < lines; line += 1) {
       // As of a log: the user agent is a part of a line.
       const text = Buffer.from(`${line} Mozilla/5.0 `.padEnd(15_000, 'w3Mozilla/5.0 ')).toString()

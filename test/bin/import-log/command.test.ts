@@ -7,7 +7,7 @@ import type { Kysely } from 'kysely'
 import t from 'tap'
 import { importLogCommand } from '../../../bin/import-log/command.ts'
 import type { Database } from '../../../db/schema.ts'
-import { addPosts, countedInAll, LOG_BEGINS, logLine, logOf } from '../../helpers/access-log.ts'
+import { addPosts, LOG_BEGINS, logLine, logOf, readTotals } from '../../helpers/access-log.ts'
 import { createTestDatabase } from '../../helpers/postgres.ts'
 
 const LOG = logOf([
@@ -99,7 +99,7 @@ ${NEXT}`,
     { url: 'https://blog.example/blog/a' },
     { url: 'https://blog.example/blog/b' },
   ])
-  t.strictSame(await countedInAll(db), { a: 2, b: 1 })
+  t.strictSame(await readTotals(db), { a: 2, b: 1 })
 })
 
 t.test('standard input is read when no file is named, or -', async (t) => {

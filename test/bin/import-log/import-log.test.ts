@@ -14,14 +14,14 @@ import type { Database } from '../../../db/schema.ts'
 import {
   addPosts,
   bruteForce,
-  countedInAll,
-  countedPerDay,
   FIREFOX,
   type Hit,
   LOG_BEGINS,
   logLine,
   logOf,
   POST,
+  readDailyViews,
+  readTotals,
 } from '../../helpers/access-log.ts'
 import { createTestDatabase } from '../../helpers/postgres.ts'
 import { LOADER } from '../../helpers/program.ts'
@@ -85,7 +85,7 @@ t.test('views are counted on the days of the site, in chunks of any size', async
     const { db } = await createTestDatabase(t)
     await addPosts(db, 'a', 'b', 'c')
     await importText(db, LOG, { timeZone, chunkLines })
-    t.strictSame(await countedPerDay(db), bruteForce(HITS, { timeZone }), timeZone)
+    t.strictSame(await readDailyViews(db), bruteForce(HITS, { timeZone }), timeZone)
   }
 })
 
@@ -103,7 +103,7 @@ t.test('the same log is counted once: again, as gzip, with CRLF, in other pieces
   for (const copy of copies) {
     t.match(await importText(db, copy), { viewsCounted: 0, viewsCountedBefore: VIEWS, top: [] })
   }
-  t.strictSame(await countedPerDay(db), bruteForce(HITS))
+  t.strictSame(await readDailyViews(db), bruteForce(HITS))
 })
 
 t.test('a log that has grown counts its new lines', async (t) => {
@@ -111,7 +111,7 @@ t.test('a log that has grown counts its new lines', async (t) => {
   await addPosts(db, 'a', 'b', 'c')
   for (const [length, chunkLines] of [1, 2, 3, 9, 10, 25, 59, 60].map((length) => [length, 10] as const)) {
     await importText(db, logOf(HITS.slice(0, length)), { chunkLines })
-    t.strictSame(await countedPerDay(db), bruteForce(HITS.slice(0, length)), `${length} lines`)
+    t.strictSame(await readDailyViews(db), bruteForce(HITS.slice(0, length)), `${length} lines`)
   }
   const { rows } = await ledger(db)
   t.ok(rows <= 18, 'at most one row for each post of each of the six chunks')
@@ -145,7 +145,7 @@ t.test('however a log grows, and whatever was known about its posts, each view i
           const logged = hits.slice(0, length)
           await importText(db, logOf(logged), { chunkLines, createPosts })
           if (createPosts) for (const key of Object.keys(bruteForce(logged))) posts.add(key.split(' ')[0] ?? '')
-          t.strictSame(await countedPerDay(db), bruteForce(logged, { slugs: [...posts] }))
+          t.strictSame(await readDailyViews(db), bruteForce(logged, { slugs: [...posts] }))
         }
       },
     ),
@@ -159,7 +159,7 @@ t.test('a last line that is half written is left for the next import', async (t)
     await addPosts(db, 'a', 'b', 'c')
     t.match(await importText(db, LOG.slice(0, -cut)), cut === 1 ? { malformed: 0 } : { stoppedBy: undefined })
     t.match(await importText(db, LOG), { malformed: 0 })
-    t.strictSame(await countedPerDay(db), bruteForce(HITS), `${cut} bytes missing`)
+    t.strictSame(await readDailyViews(db), bruteForce(HITS), `${cut} bytes missing`)
   }
 })
 
@@ -202,9 +202,9 @@ t.test('an import killed at any moment and run again ends with the right counts'
     }
     const [, signal] = await exited
     t.equal(signal, killAt < 4000 ? 'SIGKILL' : null)
-    seen.push(Object.values(await countedInAll(db)).reduce((sum, views) => sum + views, 0))
+    seen.push(Object.values(await readTotals(db)).reduce((sum, views) => sum + views, 0))
   }
-  t.strictSame(await countedPerDay(db), bruteForce(hits))
+  t.strictSame(await readDailyViews(db), bruteForce(hits))
   t.ok(
     seen.every((views, i) => i === 0 || views > (seen[i - 1] ?? 0)),
     `killed half-way: ${seen.join(' < ')}`,
@@ -224,7 +224,7 @@ t.test('an import that fails at any statement and is run again ends with the rig
     })
     const outcome = await importText(faulty, LOG, { createPosts: true, chunkLines: 40 }).catch((error: Error) => error)
     await importText(db, LOG, { createPosts: true, chunkLines: 40 })
-    t.strictSame(await countedPerDay(db), bruteForce(HITS), `statement ${failing}`)
+    t.strictSame(await readDailyViews(db), bruteForce(HITS), `statement ${failing}`)
     if (statements < failing) break
     t.match(outcome, { message: 'connection lost' })
   }
@@ -242,7 +242,7 @@ t.test('imports of the same log at the same time count it once', async (t) => {
     summaries.reduce((sum, { postsCreated }) => sum + postsCreated, 0),
     3,
   )
-  t.strictSame(await countedPerDay(db), bruteForce(HITS))
+  t.strictSame(await readDailyViews(db), bruteForce(HITS))
 })
 
 t.test('imports of several logs with the same new posts at the same time do not get in their way', async (t) => {
@@ -252,7 +252,7 @@ t.test('imports of several logs with the same new posts at the same time do not 
     (targets, visitor) => logOf(targets.map((target, second) => ({ target, second, visitor }))),
   )
   await Promise.all(logs.map((log) => importText(db, log, { createPosts: true, chunkLines: 20 })))
-  t.strictSame(new Set(Object.values(await countedInAll(db))), new Set([4]))
+  t.strictSame(new Set(Object.values(await readTotals(db))), new Set([4]))
 })
 
 t.test('posts that were unknown at first are counted later, and the others not twice', async (t) => {
@@ -262,7 +262,7 @@ t.test('posts that were unknown at first are counted later, and the others not t
   await addPosts(db, 'b')
   t.match(await importText(db, LOG), { viewsCountedBefore: A, viewsCounted: B, unknown: C })
   t.match(await importText(db, LOG, { createPosts: true }), { viewsCountedBefore: A + B, viewsCounted: C, unknown: 0 })
-  t.strictSame(await countedPerDay(db), bruteForce(HITS))
+  t.strictSame(await readDailyViews(db), bruteForce(HITS))
 })
 
 t.test('two patterns that take turns on a growing log each count all of theirs', async (t) => {
@@ -276,9 +276,9 @@ t.test('two patterns that take turns on a growing log each count all of theirs',
   await importText(db, logOf(hits(10)), { post: news })
   await importText(db, logOf(hits(20)), { post: news })
   await importText(db, logOf(hits(30)))
-  t.strictSame(await countedInAll(db), { a: 15, b: 10 })
+  t.strictSame(await readTotals(db), { a: 15, b: 10 })
   await importText(db, logOf(hits(30)), { post: compilePostPattern('^/(?:news|blog)/(?<slug>.+)$') })
-  t.strictSame(await countedInAll(db), { a: 15, b: 15 })
+  t.strictSame(await readTotals(db), { a: 15, b: 15 })
 })
 
 t.test('a deleted post is forgotten, and counts anew when it is made anew', async (t) => {
@@ -289,7 +289,7 @@ t.test('a deleted post is forgotten, and counts anew when it is made anew', asyn
   t.match(await importText(db, LOG), { viewsCounted: 0, unknown: A, viewsCountedBefore: B + C })
   await addPosts(db, 'a')
   t.match(await importText(db, LOG), { viewsCounted: A, unknown: 0, viewsCountedBefore: B + C })
-  t.strictSame(await countedPerDay(db), bruteForce(HITS))
+  t.strictSame(await readDailyViews(db), bruteForce(HITS))
 })
 
 t.test('a post is made of its first view', async (t) => {
@@ -341,7 +341,7 @@ t.test('the hook runs once, when the first post is made, in its transaction', as
   t.equal(calls, 0, 'no post was made')
   t.match(await importText(db, LOG, options), { viewsCounted: VIEWS, postsCreated: 3, unknown: 0 })
   t.equal(calls, 1)
-  t.notOk('demo' in (await countedInAll(db)))
+  t.notOk('demo' in (await readTotals(db)))
 })
 
 t.test('a post that is deleted while its log is imported is named by its slug', async (t) => {
@@ -375,7 +375,7 @@ t.test('a gzip that is cut off: what could be read is counted, and the whole one
   t.match(stoppedBy, { message: /is truncated/ })
   t.ok(viewsCounted > 0)
   await importText(db, bytes, { chunkLines: 10 })
-  t.strictSame(await countedPerDay(db), bruteForce(HITS))
+  t.strictSame(await readDailyViews(db), bruteForce(HITS))
 })
 
 t.test('a source that fails with anything is reported', async (t) => {

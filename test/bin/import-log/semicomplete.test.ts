@@ -2,7 +2,7 @@ import { createReadStream, existsSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { importLog } from '../../../bin/import-log/import-log.ts'
 import { compilePostPattern } from '../../../bin/import-log/slug.ts'
-import { countedInAll } from '../../helpers/access-log.ts'
+import { readTotals } from '../../helpers/access-log.ts'
 import { createTestDatabase } from '../../helpers/postgres.ts'
 
 /** The folder or pattern that the README's command names. */
@@ -33,7 +33,7 @@ for (const [source, bots] of [
       postsCreated: 72,
     })
     for (let times = 0; times < 2; times++) {
-      t.strictSame(Object.entries(await countedInAll(db)).slice(0, 5), [
+      t.strictSame(Object.entries(await readTotals(db)).slice(0, 5), [
         ['ssl-latency', 54],
         ['installing-windows-8-consumer-preview', 37],
         ['xvfb-firefox', 28],

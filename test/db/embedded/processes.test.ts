@@ -10,7 +10,7 @@ import { isProcessAlive, readPostmaster } from '../../../db/embedded/postmaster-
 import { StartupError } from '../../../lib/errors.ts'
 import { dataOf, open, pidOf, query } from '../../helpers/embedded.ts'
 import { LOADER } from '../../helpers/program.ts'
-import { endWithUs } from '../../helpers/services/reaper.ts'
+import { endAtExit } from '../../helpers/services/reaper.ts'
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
 
 const fixture = fileURLToPath(new URL('../../fixtures/open-embedded.ts', import.meta.url))
@@ -26,7 +26,7 @@ t.test('processes share a server; the one that a kill -9 leaves alone is joined 
   const directory = await temporaryDirectory(t)
   const first = await openInProcess(t, directory)
   const pid = pidOf(directory)
-  endWithUs(pid)
+  endAtExit(pid)
   const second = await openInProcess(t, directory)
   t.match(first.output, { created: true })
   t.match(second.output, { created: false, connectionString: first.output.connectionString })
@@ -46,7 +46,7 @@ t.test('processes share a server; the one that a kill -9 leaves alone is joined 
 t.test('processes that start in the same moment do not clash', async (t) => {
   const directory = await temporaryDirectory(t)
   const all = await Promise.all([1, 2, 3].map(() => openInProcess(t, directory)))
-  endWithUs(pidOf(directory))
+  endAtExit(pidOf(directory))
   t.equal(all.filter(({ output }) => output.created).length, 1)
   t.equal(new Set(all.map(({ output }) => output.connectionString)).size, 1)
   for (const { child } of all) child.stdin.end()
@@ -58,7 +58,7 @@ t.test('a Ctrl-C in the terminal does not reach the server before the applicatio
   const directory = await temporaryDirectory(t)
   const { child, exitCode } = await openInProcess(t, directory)
   const pid = pidOf(directory)
-  endWithUs(pid)
+  endAtExit(pid)
   process.kill(-(child.pid ?? 0), 'SIGINT') // To the group, as a terminal does.
   await exitCode
   await open(t, directory)
@@ -75,7 +75,7 @@ t.test('a normal user runs it as himself; a folder that he may not write to is o
   t.equal(await refused.exitCode, 3)
   await chown(directory, 1000, 1000)
   const user = await openInProcess(t, directory, 1000)
-  endWithUs(pidOf(directory))
+  endAtExit(pidOf(directory))
   t.match(user.output, { created: true })
   t.equal((await stat(dataOf(directory))).uid, 1000)
   user.child.stdin.end()

@@ -9,7 +9,7 @@ import { startServer, stopServer } from '../../../db/embedded/server.ts'
 import { dataOf, open, pidOf, query } from '../../helpers/embedded.ts'
 import { runProgram } from '../../helpers/program.ts'
 import { startService } from '../../helpers/service.ts'
-import { endWithUs } from '../../helpers/services/reaper.ts'
+import { endAtExit } from '../../helpers/services/reaper.ts'
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
 
 /** Each way to a file, a program or more rights that SQL has. `$file` is a file of the one who runs the server. */
@@ -86,7 +86,7 @@ t.test('the role is made in the server of the folder, and in no other', async (t
   const directory = await temporaryDirectory(t)
   const cluster = await openCluster({ directory })
   const { port, pid } = await startServer(cluster)
-  endWithUs(pid)
+  endAtExit(pid)
   t.teardown(() => stopServer(cluster.dataDirectory))
   await makeRole({ port, password: cluster.password, dataDirectory: '/elsewhere' })
   const client = await connect(`postgres://postgres:${cluster.password}@127.0.0.1:${port}/postgres`)
@@ -101,7 +101,7 @@ t.test('the service, the demo and an import connect as that role only', async (t
   const env = { DATA_DIR: join(directory, 'data') }
   const service = await startService(t, env)
   const pid = pidOf(env.DATA_DIR)
-  endWithUs(pid)
+  endAtExit(pid)
   const importing = runProgram(t, 'bin/popular-posts.ts', {
     args: ['import-log', '--post', '^/blog/(?<slug>[^/]+)$', '--create-posts'],
     env,

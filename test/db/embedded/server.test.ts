@@ -7,7 +7,7 @@ import { findEmbeddedPostgres, type PostgresBinaries } from '../../../db/embedde
 import { isProcessAlive, readPostmaster, removeStale } from '../../../db/embedded/postmaster-pid.ts'
 import { freePort, initDataFolder, startServer, stopServer } from '../../../db/embedded/server.ts'
 import { codeOf, messageOf } from '../../../lib/errors.ts'
-import { endWithUs } from '../../helpers/services/reaper.ts'
+import { endAtExit } from '../../helpers/services/reaper.ts'
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
 
 async function initialized(t: Test) {
@@ -38,7 +38,7 @@ t.test('a server starts, runs with its settings, and stops', async (t) => {
   const options = await initialized(t)
   t.equal(readPostmaster(options.dataDirectory), undefined)
   const { pid, port } = await startServer({ ...options, settings: { max_connections: 7 } })
-  endWithUs(pid)
+  endAtExit(pid)
   t.match(readPostmaster(options.dataDirectory), { pid, port, isReady: true })
   t.equal(isProcessAlive(pid), true)
   await stopServer(options.dataDirectory)
@@ -95,7 +95,7 @@ t.test('a server that does not become ready in time is killed', async (t) => {
 t.test('a server that does not stop in time is killed, and recovers', async (t) => {
   const options = await initialized(t)
   const first = await startServer(options)
-  endWithUs(first.pid)
+  endAtExit(first.pid)
   process.kill(first.pid, 'SIGSTOP')
   await stopServer(options.dataDirectory, { timeoutMs: 50 })
   t.equal(isProcessAlive(first.pid), false)
