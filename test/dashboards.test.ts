@@ -111,7 +111,7 @@ t.test('docs/metrics.md names all alerts', async (t) => {
   )
 })
 
-t.test('grafana.json shows what the service exposes', async (t) => {
+t.test('grafana.json uses only metrics that the service exposes', async (t) => {
   t.match(dashboard, { uid: 'fastify-popular-posts', schemaVersion: Number })
   t.equal(new Set(dashboard.panels.map(({ id }) => id)).size, dashboard.panels.length, 'ids are unique')
   for (const { title, description, targets = [] } of panels) {
@@ -130,7 +130,7 @@ t.test('grafana.json shows what the service exposes', async (t) => {
   }
 })
 
-t.test('its panels do not lie over each other', async (t) => {
+t.test('the panels of the dashboard do not overlap', async (t) => {
   for (const one of dashboard.panels) {
     const { x, y, w, h } = one.gridPos
     t.ok(x + w <= 24, one.title)
@@ -153,7 +153,7 @@ t.test('every metric of the cache and of views is on the dashboard', async (t) =
     )
 })
 
-t.test('what is no expression, or of nothing that is there, is noticed', async (t) => {
+t.test('an invalid expression, and an unknown metric, are detected', async (t) => {
   t.throws(() => readPromql('rate(a[5m]) > > 1'), /wrong at/)
   t.throws(() => readPromql('sum by (a'), /wrong at/)
   t.throws(() => readExposition('# HELP a A.\n# TYPE a counter\nb{x="1"} 2'), /expected a sample of a, got b/)

@@ -41,7 +41,7 @@ t.test('each link of each document has a target', async (t) => {
   }
 })
 
-t.test('each page says in its first sentence whom it is for', async (t) => {
+t.test('the first sentence of each page names its readers', async (t) => {
   for (const document of documents.filter((name) => !/CHANGELOG|README/.test(name))) {
     const [, sentence = ''] = /^# .+\n\n([\s\S]+?[.:])\s/.exec(read(document)) ?? []
     t.match(sentence, /\bfor [\w\s]*(?:developers|operators|contributors|authors|readers|people)\b/i, document)
@@ -83,7 +83,7 @@ t.test('each command of each document exists', async (t) => {
   }
 })
 
-t.test('options and environment are documented as they are checked', async (t) => {
+t.test('the documented options and variables equal the validated ones', async (t) => {
   const document = readFileSync(DOCUMENT, 'utf8')
   t.equal(withTables(document), document, 'else: npm run docs')
   t.throws(() => withTables('nothing'), { message: /has no place for the table of options/ })

@@ -102,7 +102,7 @@ async function start(command: string, variables: Record<string, string>): Promis
 
 const listOf = async (url: string) => (await (await fetch(url)).json()) as PopularPost[]
 
-t.test('the smallest app', async (t) => {
+t.test('the smallest example app works', async (t) => {
   const { address, answers } = await follow('smallest')
   t.match(answers, [
     { status: 200, body: /^\[\{"id":\d+,"slug":"/ },
@@ -113,7 +113,7 @@ t.test('the smallest app', async (t) => {
   t.ok(code.trim().split('\n').length <= 16, 'it is as small as it says')
 })
 
-t.test('a blog whose pages a server renders', async (t) => {
+t.test('the example with server-rendered pages works', async (t) => {
   const { address, answers, databaseUrl } = await follow('blog', '/api')
   const client = new Client({ connectionString: databaseUrl })
   await client.connect()
@@ -135,7 +135,7 @@ t.test('a blog whose pages a server renders', async (t) => {
   t.match(await listOf(`${address}/api/posts/popular?limit=1`), [{ slug: String }], 'the routes have the prefix')
 })
 
-t.test('a blog with tables of its own', async (t) => {
+t.test('the example with its own tables works', async (t) => {
   const { address, answers } = await follow('own-schema')
   const [list, published] = answers
   t.same(
@@ -151,7 +151,7 @@ t.test('a blog with tables of its own', async (t) => {
   t.equal((await fetch(`${address}/magazine/articles/none/publish`, { method: 'POST' })).status, 404)
 })
 
-t.test('the apps of the examples and of README outlive restarts of PostgreSQL', async (t) => {
+t.test('the apps of the examples and of README survive restarts of PostgreSQL', async (t) => {
   const databaseUrl = await createDatabase('readme')
   await runIn(checkout, 'env', `DATABASE_URL=${databaseUrl}`, 'npx', 'popular-posts', 'migrate')
   const [, program = ''] = /```js\n([\s\S]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? []
@@ -177,7 +177,7 @@ t.test('the apps of the examples and of README outlive restarts of PostgreSQL', 
   }
 })
 
-t.test('every example is in the list of examples, and tried here', async (t) => {
+t.test('every example is in the list of examples, and has a test here', async (t) => {
   const examples = readdirSync(join(root, 'examples')).filter((name) => !name.includes('.'))
   t.same(examples.sort(), ['blog', 'own-schema', 'smallest'])
   const index = readFileSync(join(root, 'examples/README.md'), 'utf8')

@@ -20,7 +20,7 @@ async function getList(url: string): Promise<{ slug: string }[]> {
 
 const checkout = await checkOut(t)
 
-t.test('the commands of the README do what it says, in a checkout', async (t) => {
+t.test('the commands of the README work in a checkout', async (t) => {
   const [install, start, ...others] = commands(readme)
   t.same([install, start], ['npm install', 'npm start'], 'these two come first')
   t.ok(existsSync(join(checkout, 'node_modules')), 'installed')

@@ -21,7 +21,7 @@ t.test('posts are of the type that a host declares', async (t) => {
   t.equal(said, '')
 })
 
-t.test('without a declaration they are ours, and a load may answer any objects', async (t) => {
+t.test('without a declaration posts have our type, and a load may return any objects', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(popularPosts, { load: async () => [{ slug: 'a', stars: 5 }] })

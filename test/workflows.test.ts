@@ -96,7 +96,7 @@ t.test('a release publishes the tarball that was tested, after all tests, with p
   for (const job of [verify, ...Object.values(ci.jobs)]) t.notMatch(runsOf(job).join('\n'), /npm publish/)
 })
 
-t.test('a tag that is not the version, or that the changelog does not have, fails the release', async (t) => {
+t.test('a tag that differs from the version or is missing in the changelog fails the release', async (t) => {
   const cases: [tag: string, changelog: string, fails: string | undefined][] = [
     ['v1.20.3', '# Changelog\n\n## 1.20.3 - 2026-12-01\n', undefined],
     ['v1.20.3', '## 1.20.3\n', undefined],

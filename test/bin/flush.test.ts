@@ -42,7 +42,7 @@ async function setUp(t: Test) {
   }
 }
 
-t.test('npx popular-posts flush counts what waits in Redis, once', async (t) => {
+t.test('npx popular-posts flush counts the views in Redis, once', async (t) => {
   const { env, view, total } = await setUp(t)
   await view(1)
   t.same(await flush(t, env), { code: 0, stdout: 'Counted 1 view in 1 batch.\n', stderr: '' })
@@ -50,7 +50,7 @@ t.test('npx popular-posts flush counts what waits in Redis, once', async (t) => 
   t.equal(await total(), 1)
 })
 
-t.test('also when so many batches wait that no new one is made', async (t) => {
+t.test('flush counts all views, also when the maximum of batches waits', async (t) => {
   const { env, buffer, view, total } = await setUp(t)
   for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
     await view(2)
@@ -62,7 +62,7 @@ t.test('also when so many batches wait that no new one is made', async (t) => {
   t.equal(await total(), views)
 })
 
-t.test('it says how many batches cannot be counted, and counts the others', async (t) => {
+t.test('flush reports how many batches cannot be counted, and counts the others', async (t) => {
   const { env, pool, buffer, view, total } = await setUp(t)
   // As where a counter is partitioned, and a partition is missing.
   await pool.query("alter table post_views_daily add constraint no_partition check (day > '1990-01-01')")
@@ -84,7 +84,7 @@ t.test('it says how many batches cannot be counted, and counts the others', asyn
   t.equal(await total(), 3)
 })
 
-t.test('what it cannot do is one sentence, without addresses and secrets, and exit code 1', async (t) => {
+t.test('flush fails with one sentence, without addresses and secrets, and exit code 1', async (t) => {
   const { env, pool, view, total } = await setUp(t)
   await view(4)
   const cases: [NodeJS.ProcessEnv, RegExp][] = [

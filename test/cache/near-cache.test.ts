@@ -181,7 +181,7 @@ t.test(
   },
 )
 
-t.test('a verification ahead that finds another generation: no copy is served any more', async (t) => {
+t.test('a verification in advance that finds another generation ends all copies', async (t) => {
   const { clock, looks, text, keep } = setUp({ looksAhead: true })
   keep('a')
   await clock.advance(500)

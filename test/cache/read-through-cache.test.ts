@@ -38,7 +38,7 @@ function setUp(t: Test, { random = (): number => 0.5, wrap = (store: Store): Sto
   return { clock, store, cache, createProcess, events, counts, load, text, loads: () => version }
 }
 
-t.test('1,000 readers of a cold entry make one load, and all get its value', async (t) => {
+t.test('1,000 readers of a cold entry start one load, and all get its value', async (t) => {
   const { cache, counts } = setUp(t)
   const loading = deferred<Uint8Array>()
   let loads = 0
@@ -66,7 +66,7 @@ t.test('an entry is a hit while it is fresh, with its age and its remaining time
   t.match(await cache.read('a', load), { outcome: 'hit', ageMs: 4_000, ttlMs: 6_000 })
 })
 
-t.test('peek returns what this process has, fresh: a hit; never a stale value', async (t) => {
+t.test('peek returns a fresh copy of this process as a hit, never a stale value', async (t) => {
   for (const near of [undefined, { maxStaleMs: 1000 }]) {
     const { store, clock, events, load } = setUp(t)
     const cache = createReadThroughCache({
@@ -337,7 +337,7 @@ t.test('another process waits for the load, and gets its value', async (t) => {
   )
 })
 
-t.test('a holder that dies costs one lease: then a waiter takes over', async (t) => {
+t.test('after the death of a holder, a waiter takes over when the lease expires', async (t) => {
   const dead = { is: false }
   const { cache, clock, createProcess, counts, text } = setUp(t, {
     // A process that is killed renews nothing more.

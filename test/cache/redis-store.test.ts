@@ -38,7 +38,7 @@ async function takeLease(store: Store, options = {}): Promise<Lease> {
 }
 
 for (const [where, client] of [['one Redis', single] as const, ['a Cluster of three masters', many] as const]) {
-  t.test(`on ${where}, with a clock that tests move`, (t) =>
+  t.test(`on ${where}, with a virtual clock`, (t) =>
     testStoreContract(t, async () => {
       const prefix = newPrefix()
       const advance = async (ms: number) => {
@@ -72,7 +72,7 @@ for (const [where, client] of [['one Redis', single] as const, ['a Cluster of th
     t.same(Buffer.from(found?.value ?? []), Buffer.from(value))
   })
 
-  t.test(`on ${where}: scripts are sent again when Redis has lost them`, async (t) => {
+  t.test(`on ${where}: scripts are loaded again after Redis lost them`, async (t) => {
     const store = storeOn(client, newPrefix())
     const nodes = client instanceof Cluster ? client.nodes('master') : [client]
     // Scripts are flushed for all who share this server; they too send theirs again.
@@ -90,7 +90,7 @@ for (const [where, client] of [['one Redis', single] as const, ['a Cluster of th
     t.match(await store.fail('a', next, COOL_DOWN), { coolDownMs: COOL_DOWN.firstMs })
   })
 
-  t.test(`on ${where}: a generation that is lost is never current again`, async (t) => {
+  t.test(`on ${where}: a lost generation is never current again`, async (t) => {
     const prefix = newPrefix()
     const store = storeOn(client, prefix)
     await store.commit('a', await takeLease(store), Buffer.from('old'), LIFETIME)
@@ -108,7 +108,7 @@ for (const [where, client] of [['one Redis', single] as const, ['a Cluster of th
     t.match(await acquire(store), { state: 'lease', found: undefined }, 'a soft end of a lost one is a hard one')
   })
 
-  t.test(`on ${where}: all keys are in one slot, and only the generation stays for ever`, async (t) => {
+  t.test(`on ${where}: all keys are in one slot, and only the generation never expires`, async (t) => {
     const prefix = newPrefix()
     const store = storeOn(client, prefix)
     await store.commit('a', await takeLease(store), Buffer.from('one'), LIFETIME)

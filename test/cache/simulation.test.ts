@@ -35,14 +35,14 @@ if (ONE !== undefined) {
   const searcher = startSearcher()
   t.teardown(() => searcher.end())
   for (const [what, { says }] of Object.entries(BREAKS)) {
-    t.test(`it finds out when ${what}`, async (t) => {
+    t.test(`the simulation detects that ${what}`, async (t) => {
       const found = await searcher.search({ from: 1, to: SEEDS_TO_FIND, what })
       t.match(found?.broken.join('\n'), says)
       t.comment(`seed ${found?.seed}: ${found?.broken[0]}`)
     })
   }
 
-  t.test(`${SEEDS} bad days of four processes break no promise`, async (t) => {
+  t.test(`${SEEDS} simulated days with faults of four processes break no promise`, async (t) => {
     t.equal(await search({ from: 1, to: SEEDS }), undefined)
   })
   t.setTimeout(SEEDS * 100 + 200_000)

@@ -37,7 +37,7 @@ async function setUp() {
   return { clock, counts, reader, other, read, asked: () => asked }
 }
 
-t.test('while a list is refreshed, a process asks the store for it four times a second, not once a read', async (t) => {
+t.test('during a refresh a process reads the list from the store four times a second, not once a read', async (t) => {
   const { clock, counts, other, read, asked } = await setUp()
   const loading = deferred<Uint8Array>()
   await other.read('a', () => loading.promise)

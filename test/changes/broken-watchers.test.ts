@@ -85,7 +85,7 @@ const BREAKS: Record<string, { breaks: string; writes?: string[]; reason?: RegEx
 }
 
 for (const [what, { breaks, writes, reason = /42/ }] of Object.entries(BREAKS)) {
-  t.test(`where ${what}, the host writes on, and the next start names the table`, async (t) => {
+  t.test(`when ${what}, writes of the host succeed, and the next start names the table`, async (t) => {
     const { client, warnings, db, pool, change, url } = await setUp(t)
     await client.query(`insert into entries (id, state, at) values (1, 'hidden', '2020-01-01')`)
     t.equal(await change(), undefined)
@@ -134,7 +134,7 @@ for (const [what, { breaks, writes, reason = /42/ }] of Object.entries(BREAKS)) 
   })
 }
 
-t.test('where even that cannot be announced, the host writes on, and each connection is told once', async (t) => {
+t.test('when the failure cannot be announced, writes succeed, and each connection gets one warning', async (t) => {
   const breaks = [
     'drop table popular_posts_change',
     'drop function popular_posts_announce',
@@ -162,7 +162,7 @@ t.test('where even that cannot be announced, the host writes on, and each connec
   }
 })
 
-t.test('a role that may not announce cannot watch; one that lost that right writes on', async (t) => {
+t.test('a role without the right to announce cannot watch; after losing that right its writes succeed', async (t) => {
   const { pool } = await createTestDatabase(t)
   const role = `popular_posts_test_${randomBytes(6).toString('hex')}`
   const { client, warnings } = await connect(t, pool)
@@ -188,7 +188,7 @@ t.test('a role that may not announce cannot watch; one that lost that right writ
   await client.query(`reset role; drop owned by ${role}; drop role ${role}`)
 })
 
-t.test('a broken watcher does not get into transactions', async (t) => {
+t.test('a broken watcher does not fail transactions', async (t) => {
   const { client, warnings, pool, change } = await setUp(t)
   await client.query('alter table entries rename column state to status')
   const begin = async (level: string, statements: string[]) => {
@@ -220,7 +220,7 @@ t.test('a broken watcher does not get into transactions', async (t) => {
   t.equal(warnings.length, 1)
 })
 
-t.test('a table that is renamed stays watched, and its name may be used again', async (t) => {
+t.test('a renamed table stays watched, and its old name can be used again', async (t) => {
   const { client, warnings, change, db } = await setUp(t)
   await client.query('alter table entries rename to articles; create table entries (id integer)')
   await client.query(`select popular_posts_watch('entries', hard_columns => '{}')`)
@@ -236,7 +236,7 @@ t.test('a table that is renamed stays watched, and its name may be used again', 
   t.same([warnings, await findProblems(db)], [[], []])
 })
 
-t.test("a timeout stays the host's, and concurrent serializable writers do not get in each other's way", async (t) => {
+t.test('a statement timeout of the host still applies, and serializable writers do not conflict', async (t) => {
   const { client, pool, warnings } = await setUp(t, {
     watch: `select popular_posts_unwatch('entries');
       create function slow(text) returns boolean language plpgsql as $$ begin if $1 = 'slow' then perform pg_sleep(60); end if; return true; end $$;

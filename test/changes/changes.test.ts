@@ -114,7 +114,7 @@ const STATEMENTS: Record<string, [ChangeMode | undefined, string]> = {
   ],
 }
 
-t.test('plain SQL announces what concerns lists, and nothing else', async (t) => {
+t.test('plain SQL announces exactly the changes that affect lists', async (t) => {
   const { pool, change } = await createBlog(t)
   for (const [what, [expected, statement]] of Object.entries(STATEMENTS)) {
     await pool.query(statement)
@@ -124,7 +124,7 @@ t.test('plain SQL announces what concerns lists, and nothing else', async (t) =>
   }
 })
 
-t.test('a transaction announces when it commits, once of a kind, and nothing that it takes back', async (t) => {
+t.test('a transaction announces each kind of change once at commit, without changes that it rolled back', async (t) => {
   const { db, pool, change } = await createBlog(t)
   const client = await pool.connect()
   t.teardown(async () => client.release())
@@ -179,7 +179,7 @@ t.test('a transaction that began early and commits late is not missed', async (t
   t.equal(await change(), undefined)
 })
 
-t.test('a scheduled post is due at its time, in whatever order it was asked for', async (t) => {
+t.test('a scheduled post is due at its time, in any order of scheduling', async (t) => {
   const { db, pool } = await createTestDatabase(t)
   const schedule = async (slug: string, seconds: number) =>
     pool.query(
@@ -218,7 +218,7 @@ t.test('a revision that cannot be compared counts as a hard change', async (t) =
   t.match(await changesSince(db, revision), { mode: undefined }, 'a row of another cluster, from a dump')
 })
 
-t.test('changes have names that are the same for all', async (t) => {
+t.test('changes have the same names in all processes', async (t) => {
   const { db } = await createTestDatabase(t)
   const { revision } = await changesSince(db, undefined)
   await recordChange(db, 'soft')
@@ -232,7 +232,7 @@ t.test('changes have names that are the same for all', async (t) => {
   t.match(await changesSince(db, revision, () => false), { mode: undefined })
 })
 
-t.test('a database without these tables is told from one with them', async (t) => {
+t.test('a database without these tables is detected', async (t) => {
   const { db } = await createTestDatabase(t, { migrate: false })
   t.equal(await hasChangeTable(db), false)
   await t.rejects(recordChange(db, 'hard'), { code: '42883' })

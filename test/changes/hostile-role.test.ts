@@ -50,7 +50,7 @@ const WRITES = [
   'truncate posts cascade',
 ]
 
-t.test('a role that may create in public runs nothing as the one whose tables are watched', async (t) => {
+t.test('objects of a role that may create in public never run with the rights of the watching role', async (t) => {
   const { pool, own, owner, dropRole } = await createOwned(t)
   const mallory = await createHostileRole(pool)
   t.comment(`${mallory.lookAlikes} functions and operators`)
@@ -79,7 +79,7 @@ t.test('a role that may create in public runs nothing as the one whose tables ar
   t.equal((await pool.query('select from popular_posts_watch_failure')).rowCount, 0)
   t.ok((await pool.query(`select from popular_posts_change where change = 'hard'`)).rowCount)
 
-  await t.test('but is not taken for somebody who may be trusted by name', async (t) => {
+  await t.test('an object of an untrusted role is refused, also when its types fit better', async (t) => {
     await pool.query(
       `set role ${mallory.name}; create function public.is_shown(varchar) returns boolean language sql as 'select true'; reset role`,
     )
@@ -103,7 +103,7 @@ t.test('a role that may create in public runs nothing as the one whose tables ar
   await dropRole()
 })
 
-t.test('a database of the first version is made safe by its migration, with the tables that it watches', async (t) => {
+t.test('the migration makes the watchers of a database of the first version safe', async (t) => {
   const { pool, own, db, dropRole } = await createOwned(t)
   await own.query(`
     create function is_shown(varchar) returns boolean language sql as $$ select $1 = 'shown' $$;
@@ -154,7 +154,7 @@ t.test('a database of the first version is made safe by its migration, with the 
   await dropRole()
 })
 
-t.test('what the migration cannot read is announced as a whole, and named at each start', async (t) => {
+t.test('watchers that the migration cannot parse announce every change, and each start names them', async (t) => {
   const { pool, own, db, dropRole } = await createOwned(t)
   await own.query(`
     create function is_shown(text) returns boolean language sql as $$ select $1 = 'shown' $$;

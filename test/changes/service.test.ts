@@ -74,7 +74,7 @@ for (const [where, variables] of [
   })
 }
 
-t.test('a thousand comments are a handful of refreshes', async (t) => {
+t.test('a thousand comments cause a few refreshes', async (t) => {
   const { db, pool, url: databaseUrl } = await createTestDatabase(t)
   await fillBlog(db, 3)
   const { app, url } = await startService(t, databaseUrl, pool)
@@ -100,7 +100,7 @@ t.test('a thousand comments are a handful of refreshes', async (t) => {
   t.ok(invalidations <= 2 + Math.ceil((performance.now() - startedAtMs) / 5000), `${invalidations} invalidations`)
 })
 
-t.test('what is rolled back invalidates nothing', async (t) => {
+t.test('a rolled back transaction invalidates nothing', async (t) => {
   const { db, pool, url: databaseUrl } = await createTestDatabase(t)
   await fillBlog(db, 2)
   const { app, url } = await startService(t, databaseUrl, pool)
@@ -114,7 +114,7 @@ t.test('what is rolled back invalidates nothing', async (t) => {
   t.equal(invalidations(app), 1)
 })
 
-t.test('two processes on one Redis: one invalidation for each change', async (t) => {
+t.test('two processes on one Redis invalidate once for each change', async (t) => {
   const { db, pool, url: databaseUrl } = await createTestDatabase(t)
   await fillBlog(db, 2)
   const variables = { REDIS_URL: await redisUrl(), CACHE_PREFIX: newPrefix() }
@@ -141,7 +141,7 @@ t.test('two processes on one Redis: one invalidation for each change', async (t)
   for (const { url } of [first, second]) t.ok((await slugs(url)).includes('moved'))
 })
 
-t.test('the embedded database does it too', async (t) => {
+t.test('a change in the embedded database invalidates, too', async (t) => {
   const { connectionString } = await open(t, await temporaryDirectory(t))
   const db = openDatabase(connectionString, () => {})
   t.teardown(() => db.destroy())

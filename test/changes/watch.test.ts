@@ -157,7 +157,7 @@ t.test('when verifying a notification fails, it is retried', async (t) => {
   t.match(told, [{ mode: 'hard', isNotification: true }])
 })
 
-t.test('ten thousand notifications cost a handful of statements', async (t) => {
+t.test('ten thousand notifications run a few statements', async (t) => {
   const database = await createTestDatabase(t)
   const { pool, db, url } = database
   const { clock, told, ready } = watch(t, db, url)
@@ -255,7 +255,7 @@ t.test('changes without notifications are found by polling, which then runs more
   t.equal(await asks(60_000), true, 'and asks less often')
 })
 
-t.test('after a lost connection, missed changes are reported, and nothing without a change', async (t) => {
+t.test('after a reconnect, missed changes are reported; without a change nothing is reported', async (t) => {
   const database = await createTestDatabase(t)
   const { pool, db, url } = database
   const { told, ready, logged } = watch(t, db, url)

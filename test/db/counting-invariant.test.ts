@@ -211,7 +211,7 @@ async function insertPosts(db: Kysely<Database>, posts: readonly string[]): Prom
     on conflict do nothing`.execute(db)
 }
 
-t.test('whatever happens, the counters are the sum of all that was counted', async (t) => {
+t.test('after any sequence of operations the counters equal the sum of all counted views', async (t) => {
   const { db } = await createTestDatabase(t)
   await fc.assert(
     fc.asyncProperty(history, async (history) => {

@@ -104,7 +104,7 @@ t.test('a standby refuses LISTEN: no connection is left open, and the next attem
   await until(async () => (await count(server.url)) === 0, 'it is closed')
 })
 
-t.test('a user who may not connect is a refusal, a server that is away is none', async (t) => {
+t.test('a user without the right to connect is a refusal; a server that is down is not', async (t) => {
   const server = await startPostgres()
   t.teardown(() => server.remove())
   const refused = listen(t, server.url.replace('//postgres@', '//nobody-of-that-name@'))
@@ -125,7 +125,7 @@ t.test('a user who may not connect is a refusal, a server that is away is none',
   t.match(away.lost[1], { code: 'ECONNREFUSED', isRefused: false })
 })
 
-t.test('a server that keeps silent is given up, its connection closed, and tried again', async (t) => {
+t.test('a silent server times out, its connection is closed, and the attempt is retried', async (t) => {
   for (const [when, answers] of [
     ['at the start', []],
     ['at LISTEN', [AUTHENTICATED]],

@@ -32,7 +32,7 @@ const DATES: Record<string, [string, string | undefined]> = {
 }
 const shown = Object.entries(DATES).flatMap(([slug, [, date]]) => (date === undefined ? [] : [[slug, date] as const]))
 
-t.test('a post of any date leaves every list valid', async (t) => {
+t.test('a post of any date keeps every list valid', async (t) => {
   const { pool, db, url } = await createTestDatabase(t)
   await fillBlog(db, 2)
   await pool.query(
@@ -66,7 +66,7 @@ t.test('a post of any date leaves every list valid', async (t) => {
     }
   })
 
-  await t.test('in a host whose driver gives dates as they are, and whose session has another time zone', async (t) => {
+  await t.test('in a host whose driver returns dates as text, with another session time zone', async (t) => {
     const own = new Pool({
       connectionString: `${url}?options=-ctimezone%3DEurope/Amsterdam`,
       types: {
@@ -85,7 +85,7 @@ t.test('a post of any date leaves every list valid', async (t) => {
   })
 })
 
-t.test('a post without a moment is logged, once in a process', async (t) => {
+t.test('a post without a valid time is logged once in a process', async (t) => {
   const { pool, db } = await createTestDatabase(t)
   await pool.query(
     `insert into posts (slug, title, url, published_at) values ('a', '', '', '-infinity'), ('b', '', '', now())`,
@@ -112,7 +112,7 @@ t.test('a post without a moment is logged, once in a process', async (t) => {
   )
 })
 
-t.test('after hard changes it is looked again, every ten seconds at most', async (t) => {
+t.test('after hard changes the check runs again, at most every ten seconds', async (t) => {
   const { pool, db, url } = await createTestDatabase(t)
   const clock = createVirtualClock()
   const lines: { subject?: string }[] = []

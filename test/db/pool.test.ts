@@ -7,7 +7,7 @@ import { startProxy } from '../helpers/tcp-proxy.ts'
 
 const IDLE_MS = 1_100
 
-t.test('a connection that broke while it lay unused is replaced within a statement', async (t) => {
+t.test('an idle connection that broke is replaced within a statement', async (t) => {
   const { url } = await createTestDatabase(t)
   const address = new URL(url)
   const wire = await startProxy(t, Number(address.port))
@@ -52,7 +52,7 @@ t.test('a connection on which a statement timed out is not used again', async (t
   t.not(other.rows[0]?.id, rows[0]?.id)
 })
 
-t.test('a password that is made for each connection takes the place of one in the URL', async (t) => {
+t.test('a password function replaces the password in the URL', async (t) => {
   const password = () => 'a token'
   const options = clientOptions({
     connectionString: 'postgres://ann@db.example:5433/blog?sslmode=verify-full',

@@ -108,7 +108,7 @@ function isInWindow(atMs: number, days: number, { nowMs, timeZone }: Blog): bool
   return dateOf(atMs) >= first && dateOf(atMs) <= dateOf(nowMs)
 }
 
-t.test('lists are what counting raw views by the calendar gives', async (t) => {
+t.test('lists equal those that are computed from raw views by calendar', async (t) => {
   const { db } = await createTestDatabase(t)
   const named = (kind: string) => [0, 1, 2].map((index) => ({ slug: `${kind}-${index}`, name: `${kind} ${index}` }))
   await db.insertInto('authors').values(named('author').slice(0, 2)).execute()

@@ -143,7 +143,7 @@ t.test('trending is the order of the exact decayed sums of views', async (t) => 
   t.pass('150 blogs')
 })
 
-t.test('heat is the same in whatever order views arrive', async (t) => {
+t.test('heat is the same for any order of views', async (t) => {
   const { fill, count, heats } = await setUp(t)
   const history = [
     { quarter: nowQuarter, views: 3 },
@@ -170,7 +170,7 @@ t.test('heat is the same in whatever order views arrive', async (t) => {
   t.ok(Math.max(...errors) < TOLERANCE, `${Math.max(...errors)}`)
 })
 
-t.test('heat is the same in however many batches views arrive', async (t) => {
+t.test('heat is the same for any number of batches', async (t) => {
   const { fill, count, heats } = await setUp(t)
   const [one = '', many = ''] = await fill([{ publishedAtMs: 0 }, { publishedAtMs: 0 }])
   const views = 300
@@ -181,26 +181,32 @@ t.test('heat is the same in however many batches views arrive', async (t) => {
   for (const id of [one, many]) t.ok(Math.abs((found.get(id) ?? 0) - exact) < TOLERANCE, `${found.get(id)}, ${exact}`)
 })
 
-t.test('equal heat: total views, then publication, then id; posts without a view come last, likewise', async (t) => {
-  const { fill, count, trending } = await setUp(t)
-  const [unseen, unseenLater, unseenNewer, today, yesterday, older, newer, newerLater] = await fill(
-    [9, 9, 8, 5, 6, 7, 5, 5].map((daysAgo) => ({ publishedAtMs: nowMs - daysAgo * DAY_MS })),
-  )
-  const viewed = (postId: string | undefined, bucketStartMs: number, views: number) => ({
-    postId: postId ?? '',
-    bucketStartMs,
-    views,
-  })
-  await count([
-    viewed(today, nowMs, 4),
-    // A day old, they count half.
-    viewed(yesterday, nowMs - DAY_MS, 8),
-    ...[older, newer, newerLater].flatMap((post) => [viewed(post, nowMs - 7 * QUARTER_MS, 2), viewed(post, nowMs, 1)]),
-  ])
-  t.same(await trending(), [yesterday, today, newerLater, newer, older, unseenNewer, unseenLater, unseen])
-})
+t.test(
+  'equal heat is ordered by total views, publication and id; posts without views come last, in this order',
+  async (t) => {
+    const { fill, count, trending } = await setUp(t)
+    const [unseen, unseenLater, unseenNewer, today, yesterday, older, newer, newerLater] = await fill(
+      [9, 9, 8, 5, 6, 7, 5, 5].map((daysAgo) => ({ publishedAtMs: nowMs - daysAgo * DAY_MS })),
+    )
+    const viewed = (postId: string | undefined, bucketStartMs: number, views: number) => ({
+      postId: postId ?? '',
+      bucketStartMs,
+      views,
+    })
+    await count([
+      viewed(today, nowMs, 4),
+      // A day old, they count half.
+      viewed(yesterday, nowMs - DAY_MS, 8),
+      ...[older, newer, newerLater].flatMap((post) => [
+        viewed(post, nowMs - 7 * QUARTER_MS, 2),
+        viewed(post, nowMs, 1),
+      ]),
+    ])
+    t.same(await trending(), [yesterday, today, newerLater, newer, older, unseenNewer, unseenLater, unseen])
+  },
+)
 
-t.test('a view of a wrong clock does not keep its post first for years', async (t) => {
+t.test('a view with a wrong clock does not keep its post first for years', async (t) => {
   const { fill, count, heats, trending } = await setUp(t)
   const [wrong = '', right = ''] = await fill([{ publishedAtMs: 0 }, { publishedAtMs: 0 }])
   const inTenYearsMs = nowMs + 3650 * DAY_MS

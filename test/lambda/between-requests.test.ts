@@ -38,7 +38,7 @@ function counting() {
 const how = async (app: FastifyInstance, path = '/posts/popular') =>
   (await app.inject(path)).headers['cache-status']?.toString().replace('popular-posts; ', '')
 
-t.test('without Redis and a database of ours', async (t) => {
+t.test('between requests without Redis and without our database', async (t) => {
   const source = counting()
   const app = await createApp(t, { load: source.load, ttlSeconds: 1 })
   t.equal(await how(app), 'fwd=miss; stored')
@@ -68,7 +68,7 @@ t.test('a half-open connection to Redis is replaced within the request', async (
   t.equal(source.loads, loads)
 })
 
-t.test('Redis that is lost is asked in the foreground, once a second', async (t) => {
+t.test('a lost Redis is probed in the foreground, once a second', async (t) => {
   const server = await startRedis()
   t.teardown(() => server.stop())
   const app = await createApp(t, { load: counting().load, redisUrl: server.url })
@@ -84,7 +84,7 @@ t.test('Redis that is lost is asked in the foreground, once a second', async (t)
   }, 'it is back')
 })
 
-t.test('a Cluster that does not answer at a thaw is connected to anew', async (t) => {
+t.test('a Cluster that does not reply after a thaw is reconnected', async (t) => {
   const cluster = await startRedisCluster()
   t.teardown(() => cluster.stop())
   const source = counting()
@@ -97,7 +97,7 @@ t.test('a Cluster that does not answer at a thaw is connected to anew', async (t
   await until(async () => /^hit; ttl=\d{3}/.test(String(await how(app))), 'it is on Redis again')
 })
 
-t.test('the maintenance compares with what the last one has seen, in whichever process', async (t) => {
+t.test('the maintenance compares with the result of the last one, in any process', async (t) => {
   const { db } = await createTestDatabase(t)
   const url = await redisUrl()
   const prefix = `upkeep-${process.pid}`

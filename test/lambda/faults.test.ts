@@ -66,7 +66,7 @@ t.test('a cold start with everything up, a freeze, and a thaw', async (t) => {
   t.ok((await countStatements(RANKING)) <= 1 + degraded)
 })
 
-t.test('a list that went stale is refreshed before the answer, by one', async (t) => {
+t.test('a stale list is refreshed before the reply, by one environment', async (t) => {
   const { api, countStatements, redis, env } = await deploy(t, { env: { CACHE_TTL_SECONDS: '1' } })
   t.equal((await get(api)).statusCode, 200)
   await until(
@@ -78,7 +78,7 @@ t.test('a list that went stale is refreshed before the answer, by one', async (t
   t.ok(redis.url !== env.REDIS_URL)
 })
 
-t.test('a view is recorded when its 204 is there, and counted by the schedule', async (t) => {
+t.test('a view is recorded before its 204, and counted by the schedule', async (t) => {
   const { api, start, db } = await deploy(t)
   const headers = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0' }
   const view = (sourceIp: string) => get(api, '/posts/post-7/views', { method: 'POST', headers, sourceIp })
@@ -102,7 +102,7 @@ t.test('a view is recorded when its 204 is there, and counted by the schedule', 
   t.equal(Number(total.views), 993 + 2)
 })
 
-t.test('a cold start without Redis, which comes later', async (t) => {
+t.test('a cold start while Redis is down, until it is up', async (t) => {
   const { api, redis } = await deploy(t)
   await redis.stop()
   const cold = await get(api)
@@ -118,7 +118,7 @@ t.test('a cold start without Redis, which comes later', async (t) => {
   }, 'the list is shared')
 })
 
-t.test('a cold start without PostgreSQL, which comes later', async (t) => {
+t.test('a cold start while PostgreSQL is down, until it is up', async (t) => {
   const postgres = await startPostgres()
   t.teardown(() => postgres.remove())
   const { start, url } = await deploy(t)
@@ -132,7 +132,7 @@ t.test('a cold start without PostgreSQL, which comes later', async (t) => {
   t.ok(other.port !== String(postgres.port))
 })
 
-t.test('PostgreSQL goes, and comes back: the last good list', async (t) => {
+t.test('while PostgreSQL is down the last good list is served', async (t) => {
   const postgres = await startPostgres()
   t.teardown(() => postgres.remove())
   const { start } = await deploy(t)
@@ -156,7 +156,7 @@ t.test('PostgreSQL goes, and comes back: the last good list', async (t) => {
 })
 
 for (const how of ['closed', 'reset', 'half-open'] as const) {
-  t.test(`a thaw with both connections ${how}: healed within the request`, async (t) => {
+  t.test(`a thaw with both connections ${how}: reconnected within the request`, async (t) => {
     const { api, wires, countStatements } = await deploy(t)
     const before = await get(api)
     t.equal(before.statusCode, 200)
@@ -179,7 +179,7 @@ for (const how of ['closed', 'reset', 'half-open'] as const) {
   })
 }
 
-t.test('fifty environments that are asked for the first time at once make one query', async (t) => {
+t.test('parallel first requests to fifty environments run one query', async (t) => {
   const { url, redis, start, countStatements } = await deploy(t)
   // Not over the wires: they run in this process, which has fifty others to look after.
   const api = await start({ env: { DATABASE_URL: url, REDIS_URL: redis.url } })
@@ -194,7 +194,7 @@ t.test('fifty environments that are asked for the first time at once make one qu
   t.ok(queries >= 1 && queries <= 1 + alone, `${queries} queries, ${alone} environments had to do without Redis`)
 })
 
-t.test('whoever is frozen while it loads, and thaws after an invalidation, keeps nothing', async (t) => {
+t.test('an environment that is frozen during a load and thaws after an invalidation stores nothing', async (t) => {
   const { api, start, pool } = await deploy(t)
   const lock = await pool.connect()
   await lock.query('begin; lock table posts in access exclusive mode')
@@ -212,7 +212,7 @@ t.test('whoever is frozen while it loads, and thaws after an invalidation, keeps
   t.equal(slugsOf(await get(fresh))[0], 'post-2')
 })
 
-t.test('an environment that is killed at the deadline while it loads costs one lease', async (t) => {
+t.test('after an environment is killed during a load, the next load waits for one lease', async (t) => {
   const { api, start, pool } = await deploy(t, { timeoutMs: 3_000 })
   const patient = await start({ timeoutMs: 60_000 })
   t.equal((await get(patient, '/health/live')).statusCode, 200)

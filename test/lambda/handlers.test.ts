@@ -112,7 +112,7 @@ t.test('replies are those of the server, byte for byte', async (t) => {
   }
 })
 
-t.test('304 for a client that has the list, and only headers for HEAD', async (t) => {
+t.test('a client with the current list gets 304, and HEAD gets only headers', async (t) => {
   const { headers } = await http(httpApiEvent('/posts/popular'))
   const again = await http(httpApiEvent('/posts/popular', { headers: { 'if-none-match': String(headers['etag']) } }))
   t.match(again, { statusCode: 304, body: '' })
@@ -127,7 +127,7 @@ t.test('compressed replies arrive complete', async (t) => {
   }
 })
 
-t.test('events of a REST API, a load balancer and a function URL', async (t) => {
+t.test('events of a REST API, a load balancer and a function URL are served', async (t) => {
   const path = '/posts/popular?category=odd&exclude=post-1&exclude=post%203&limit=4'
   const { body } = await server.inject(path)
   const base = { httpMethod: 'GET', path: '/posts/popular', headers: {}, body: null, isBase64Encoded: false }
@@ -190,7 +190,7 @@ t.test('the address of the client comes from the gateway, not from headers of th
   t.equal(await counted(), 2)
 })
 
-t.test('the schedule refreshes lists that become stale soon, and no others', async (t) => {
+t.test('the schedule refreshes only lists that become stale soon', async (t) => {
   await lambda.invalidate({})
   t.same(await lambda.flush({ lists: [{}, { tag: 'start' }, { tag: 'nothing' }], categories: [{}, { days: 7 }] }), {
     views: 0,
@@ -216,7 +216,7 @@ t.test('the function invalidate makes every list outdated', async (t) => {
   t.match((await http(httpApiEvent('/posts/popular'))).headers['cache-status'], 'fwd=miss; stored')
 })
 
-t.test('migrates', async (t) => {
+t.test('the function migrate migrates', async (t) => {
   const { url, pool } = await createTestDatabase(t, { migrate: false })
   process.env['DATABASE_URL'] = url
   const { migrate } = await import('../../lambda-migrate.ts')
@@ -225,7 +225,7 @@ t.test('migrates', async (t) => {
   t.equal((await pool.query('select count(*)::int as count from posts')).rows[0].count, 0)
 })
 
-t.test('a migration that fails says why, without the address and the user', async (t) => {
+t.test('the error of a failed migration has the reason, without address and user', async (t) => {
   const { url, pool } = await createTestDatabase(t, { migrate: false })
   const { migrate } = await import('../../lambda-migrate.ts')
   await pool.query('create table posts (mine text)')

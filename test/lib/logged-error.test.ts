@@ -166,7 +166,7 @@ t.test('an error that cannot be read is logged as unknown', async (t) => {
   t.equal(loggedError(new Error('x'.repeat(20_000))).message?.length, 10_000)
 })
 
-t.test('each loader, and each way a list is refreshed', async (t) => {
+t.test('an error of each loader is logged, in each kind of refresh', async (t) => {
   const logged = { level: 40, err: { type: 'TypeError', message: 'not a list' } }
   await t.test('loadCategories', async (t) => {
     const { app, of } = await createHost(t, { load: async () => [], loadCategories: async () => fail() })
@@ -258,7 +258,7 @@ t.test('real connections that fail: no address, user or statement in the log', a
   }
 })
 
-t.test('what goes wrong in the background is logged too', async (t) => {
+t.test('errors of background tasks are logged', async (t) => {
   const logged: unknown[] = []
   const level = (name: string) => (details: object, message: string) => logged.push([name, message, details])
   const log = { debug: level('debug'), info: level('info'), warn: level('warn') }

@@ -106,7 +106,7 @@ for (const [name, { document, options, furnish, isValid }] of Object.entries(HOS
   })
 }
 
-t.test('a host that has schemas of the names of ours keeps them', async (t) => {
+t.test('schemas of a host with the names of ours are kept', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   collide(app)

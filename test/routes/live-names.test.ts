@@ -12,7 +12,7 @@ const HIDDEN = {
 }
 const NAMES = ['category', 'tag', 'author'] as const
 
-t.test('names without a live post are neither listed nor told from unknown ones', async (t) => {
+t.test('names without a live post are not listed, and look like unknown names', async (t) => {
   const { db, pool, url, countStatements, resetStatements } = await createTestDatabase(t)
   await fillBlog(db, 3)
   for (const table of ['categories', 'tags', 'authors'])

@@ -42,7 +42,7 @@ async function holdLists(t: Test, pool: Pool): Promise<() => Promise<void>> {
   return release
 }
 
-t.test('a stranger who asks for any number of lists disturbs no reader', async (t) => {
+t.test('a client that requests any number of lists does not slow down readers', async (t) => {
   const { db, pool, url, countStatements, resetStatements } = await createTestDatabase(t)
   await fillBlog(db, 20)
   const app = await createService(t, url, { LOAD_TIMEOUT_SECONDS: '300' })
@@ -74,7 +74,7 @@ t.test('a stranger who asks for any number of lists disturbs no reader', async (
   }, 'all but the bound are refused')
   t.equal(most, AT_ONCE.filtered, 'statements at once, of filtered lists')
 
-  await t.test('hits, views and probes are answered in that time', async (t) => {
+  await t.test('hits, views and probes get replies during that load', async (t) => {
     const view = { method: 'POST', headers: READER }
     const asked = Array.from({ length: 20 }, (_none, index) => [
       status('/posts/popular'),
@@ -88,7 +88,7 @@ t.test('a stranger who asks for any number of lists disturbs no reader', async (
     }, 'it is ready')
   })
 
-  await t.test('lists without a filter have slots left, however many with one wait', async (t) => {
+  await t.test('lists without a filter have free slots, while any number of filtered lists waits', async (t) => {
     const plain = get('/posts/popular?days=7')
     await until(async () => (await ranking()) === AT_ONCE.filtered + 1, 'it is being loaded')
     await app.popularPosts.invalidate('soft', { wait: false })
@@ -109,7 +109,7 @@ t.test('a stranger who asks for any number of lists disturbs no reader', async (
   for (const path of wanted.slice(0, 10)) t.equal(await status(path), 200, 'there is no cool-down')
 })
 
-t.test('in Redis a list that was read once is kept for minutes, not for a day', async (t) => {
+t.test('Redis keeps a list that was read once for minutes, not for a day', async (t) => {
   const { db, url } = await createTestDatabase(t)
   await fillBlog(db, 5)
   const prefix = `stranger-${randomUUID()}`
@@ -141,7 +141,7 @@ t.test('in Redis a list that was read once is kept for minutes, not for a day', 
   t.ok(brief.length > wanted.length / 2, `${brief.length} lists go soon`)
 })
 
-t.test("with a host's own load, too, no more than the bound run at once", async (t) => {
+t.test("loads by a host's own function are limited, too", async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   let running = 0

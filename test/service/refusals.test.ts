@@ -9,7 +9,7 @@ import { runProgram } from '../helpers/program.ts'
 import { expectStartError } from '../helpers/service.ts'
 import { temporaryDirectory } from '../helpers/temporary-directory.ts'
 
-t.test('what keeps the service from starting is one sentence', async (t) => {
+t.test('a failed start prints one sentence', async (t) => {
   const directory = await temporaryDirectory(t)
   const taken = createServer().listen(0, '127.0.0.1')
   await once(taken, 'listening')
@@ -48,7 +48,7 @@ t.test('what keeps the service from starting is one sentence', async (t) => {
   )
 })
 
-t.test('an embedded database that holds something else is left alone', async (t) => {
+t.test('an embedded database with other content is not changed', async (t) => {
   const env = { DATA_DIR: join(await temporaryDirectory(t), 'data'), PORT: '0' }
   const { connectionString, close } = await openEmbeddedDatabase({ directory: env.DATA_DIR })
   const client = new Client({ connectionString })

@@ -20,7 +20,7 @@ async function migrated(t: Parameters<typeof command>[0]) {
   return { server, env }
 }
 
-t.test('the service outlives restarts of PostgreSQL', async (t) => {
+t.test('the service survives restarts of PostgreSQL', async (t) => {
   const { server, env } = await migrated(t)
   const service = await startService(t, env)
   let days = 100

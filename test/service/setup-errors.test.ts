@@ -84,7 +84,7 @@ function refusing(t: Test, code: string, message: string): Promise<number> {
   return socketThat(t, (socket) => socket.once('data', () => socket.end(Buffer.concat([head, Buffer.from(fields)]))))
 }
 
-t.test('no server, a server that keeps silent, and other servers', async (t) => {
+t.test('errors for no server, a silent server, and servers of other protocols', async (t) => {
   t.match(await failure(t, at(9)), /^No server answers at the address in DATABASE_URL \(ECONNREFUSED\): start Post/)
   const folder = await temporaryDirectory(t)
   t.match(await failure(t, `postgres:///blog?host=${folder}`), /no socket in the folder .* \(ENOENT\)/)
@@ -118,7 +118,7 @@ t.test('no server, a server that keeps silent, and other servers', async (t) => 
   )
 })
 
-t.test('what this machine cannot produce has a sentence, too', async (t) => {
+t.test('error codes that this machine cannot cause have a sentence, too', async (t) => {
   for (const code of ['ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EPIPE']) {
     const said = explainDatabaseError(Object.assign(new Error(`${code} 192.0.2.1:5432`), { code }), 'DATABASE_URL')
     t.match(said, new RegExp(`^[A-Z].* \\(${code}\\): .+\\.$`))
@@ -129,7 +129,7 @@ t.test('what this machine cannot produce has a sentence, too', async (t) => {
   t.equal(explainDatabaseError('boom', 'DATABASE_URL'), undefined)
 })
 
-t.test('what PostgreSQL and poolers answer to a connection', async (t) => {
+t.test('errors of PostgreSQL and of poolers for a connection', async (t) => {
   for (const [code, message, sentence] of [
     [
       '08P01',
@@ -156,7 +156,7 @@ t.test('what PostgreSQL and poolers answer to a connection', async (t) => {
     t.match(await failure(t, at(await refusing(t, '08P01', message))), /add the object that its log names to/)
 })
 
-t.test('the user, the password, the database and its limits', async (t) => {
+t.test('errors for the user, the password, the database and its limits', async (t) => {
   const directory = await temporaryDirectory(t)
   const hba = join(directory, 'hba', 'pg_hba.conf')
   await mkdir(join(directory, 'hba'), { mode: 0o755 })
@@ -210,7 +210,7 @@ t.test('the user, the password, the database and its limits', async (t) => {
   t.match(await failure(t, as('postgres', '', '?options=-csearch_path%3Dpg_temp'), {}), /25006|No schema/)
 })
 
-t.test('a certificate that is not trusted, or of another host', async (t) => {
+t.test('errors for an untrusted certificate, and for that of another host', async (t) => {
   const { keyFile, certFile } = await makeCertificate(t)
   const server = await startPostgres()
   t.teardown(() => server.remove())
@@ -246,7 +246,7 @@ t.test('a certificate that is not trusted, or of another host', async (t) => {
   }
 })
 
-t.test('names that another program has taken: the service and the command name them, and what to do', async (t) => {
+t.test('names that another program uses: service and command print them, and what to do', async (t) => {
   const TODO = /docs\/adopting\.md \("npx popular-posts migrate --adopt"\).*"create schema popular_posts".*search_path/
   for (const [taken, names] of [
     ['create table posts (mine text)', 'posts'],
@@ -291,7 +291,7 @@ t.test('names that another program has taken: the service and the command name t
   )
 })
 
-t.test('tables that are missing, locked or cannot be written', async (t) => {
+t.test('errors for tables that are missing, locked or read-only', async (t) => {
   const { pool, url } = await createTestDatabase(t)
   const during = async (code: string, sentence: RegExp, make: string, undo: string) => {
     await pool.query(make)
@@ -352,7 +352,7 @@ t.test('tables that are missing, locked or cannot be written', async (t) => {
   produced.add(BY_MESSAGE.find(([pattern]) => pattern.test(late.message))?.[0])
 })
 
-t.test('a server that is too old', async (t) => {
+t.test('an error for a server that is too old', async (t) => {
   const { pool, url } = await createTestDatabase(t, { migrate: false })
   await pool.query('create schema old')
   await pool.query("create function old.current_setting(text) returns text language sql as $$select '120022'$$")
@@ -363,7 +363,7 @@ t.test('a server that is too old', async (t) => {
     )
 })
 
-t.test('a database of a newer version', async (t) => {
+t.test('an error for a database of a newer version', async (t) => {
   const { pool, url } = await createTestDatabase(t)
   await pool.query("insert into popular_posts_migration values ('999-of-the-future', now())")
   await (await openServiceDatabase(readConfig({ DATABASE_URL: url }))).close()
@@ -372,7 +372,7 @@ t.test('a database of a newer version', async (t) => {
   await expectStartError(t, command(t, ['migrate'], { DATABASE_URL: url }), newer)
 })
 
-t.test('the embedded database: its log says more', async (t) => {
+t.test('errors of the embedded database refer to its log', async (t) => {
   for (const [error, code] of [
     [new Error('Connection terminated unexpectedly'), 'the connection ended'],
     [Object.assign(new Error('the database system is starting up'), { code: '57P03' }), '57P03'],
@@ -383,7 +383,7 @@ t.test('the embedded database: its log says more', async (t) => {
     )
 })
 
-t.test('every sentence was produced', async (t) => {
+t.test('the tests cause every sentence', async (t) => {
   const all = [...Object.keys(BY_CODE), ...BY_MESSAGE.map(([pattern]) => pattern)]
   t.same(
     all.filter((one) => !produced.has(one)),

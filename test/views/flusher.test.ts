@@ -113,7 +113,7 @@ t.test('a flush killed after any step is finished by another, and every view is 
   }
 })
 
-t.test('a batch that is too late is left for the next flush, the others are counted', async (t) => {
+t.test('a batch after the time limit is left for the next flush, the others are counted', async (t) => {
   const { buffer, late, flush, view, total } = setUp()
   await view(1)
   await buffer.take('theirs')

@@ -35,7 +35,7 @@ t.test('without Redis, closing counts all views in memory', async (t) => {
   t.match(rows, [{ count: `${posts}`, sum: `${posts}` }])
 })
 
-t.test('with Redis, counts that another program has written are left out, and logged once', async (t) => {
+t.test('with Redis, invalid counts of another program are left out, and logged once', async (t) => {
   const [url, prefix] = [await redisUrl(), `test:${randomUUID()}`]
   const { app, pool, warnings } = await setUp(t, 1, { redisUrl: url, prefix })
   const { rows } = await pool.query<{ id: string }>('select id from posts')
@@ -52,7 +52,7 @@ t.test('with Redis, counts that another program has written are left out, and lo
   t.match(warnings[1], /not of the type of posts\.id/)
 })
 
-t.test('unknown slugs are remembered without the addresses that they came in, long ones not for long', async (t) => {
+t.test('unknown slugs are cached without client addresses, long slugs only briefly', async (t) => {
   const { app } = await setUp(t, 1)
   const findPost = async (slug: string) => servicesOf(app).database?.views.findPost(slug)
   const slugs = 1_000

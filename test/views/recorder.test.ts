@@ -49,7 +49,7 @@ t.test('a reader counts once within dedupSeconds, also across midnight', async (
   t.equal(await view(), 'counted')
 })
 
-t.test('a user counts once on all devices', async (t) => {
+t.test('a user counts once over all devices', async (t) => {
   const { view } = setUp()
   t.equal(await view({}, '1', 'ann'), 'counted')
   t.equal(await view({ ip: '203.0.113.10' }, '1', 'ann'), 'repeat')

@@ -52,13 +52,13 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
     t.equal(await add(buffer, 'ann'), false, 'also when the views have been taken')
   })
 
-  t.test(`${name}: of parallel views of one visitor one counts`, async (t) => {
+  t.test(`${name}: parallel views of one visitor count once`, async (t) => {
     const buffer = createBuffer()
     const added = await Promise.all(Array.from({ length: 20 }, () => add(buffer, 'ann')))
     t.equal(added.filter(Boolean).length, 1)
   })
 
-  t.test(`${name}: a visitor with another pseudonym that is remembered is a repeat`, async (t) => {
+  t.test(`${name}: a visitor with another known pseudonym is a repeat`, async (t) => {
     const buffer = createBuffer()
     const view = { postId: '1', bucketStartMs: NOW_MS, timeMs: NOW_MS }
     await buffer.add({ ...view, visitors: ['yesterday'] })
@@ -177,7 +177,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
     t.same((await buffer.take('none')).ids.sort(), ['batch 0', `batch ${MAX_ASIDE}`])
   })
 
-  t.test(`${name}: a day has one salt, and each day another`, async (t) => {
+  t.test(`${name}: each day has its own salt`, async (t) => {
     const buffer = createBuffer()
     const salts = await Promise.all(['2026-01-01', '2026-01-01', '2026-01-02'].map((day) => buffer.salt(day)))
     t.equal(salts[0]?.length, 32)
@@ -271,7 +271,7 @@ t.test('Redis: the client resends a command whose reply was lost, and no view is
   }
 })
 
-t.test('Redis: counts that another program has written are left out, and reported', async (t) => {
+t.test('Redis: invalid counts of another program are left out, and reported', async (t) => {
   const prefix = `test:${randomUUID()}`
   const told: number[] = []
   const onUnreadable = (numbers: number) => told.push(numbers)
@@ -291,7 +291,7 @@ t.test('Redis: counts that another program has written are left out, and reporte
   t.same(told, [12])
 })
 
-t.test('Redis: a part is taken where Redis is full, and where it keeps large hashes in small memory', async (t) => {
+t.test('Redis: a part is taken when memory is full, and from large compact hashes', async (t) => {
   const redis = await startRedis({ args: ['--hash-max-listpack-entries', '100000'] })
   t.teardown(redis.stop)
   const ours = new Redis(redis.url)

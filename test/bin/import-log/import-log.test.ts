@@ -48,7 +48,7 @@ function viewsOf(...slugs: string[]): number {
   return Object.values(bruteForce(HITS, { slugs })).reduce((sum, views) => sum + views)
 }
 
-t.test('every line is accounted for, and every view counted', async (t) => {
+t.test('every line has an outcome, and every view is counted', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a', 'b')
   const odd = ['', '   ', 'no log line', `${logLine({ second: 0, target: '/blog/a' })}x`, 'x'.repeat(100_000)]
@@ -89,7 +89,7 @@ t.test('views are counted on the days of the site, in chunks of any size', async
   }
 })
 
-t.test('the same log is counted once: again, as gzip, with CRLF, in other pieces', async (t) => {
+t.test('the same log is counted once: repeated, as gzip, with CRLF, in other chunks', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a', 'b', 'c')
   t.equal((await importText(db, LOG)).viewsCounted, VIEWS)
@@ -117,7 +117,7 @@ t.test('a log that has grown counts its new lines', async (t) => {
   t.ok(rows <= 18, 'at most one row for each post of each of the six chunks')
 })
 
-t.test('however a log grows, and whatever was known about its posts, each view is counted once', async (t) => {
+t.test('a growing log with posts known at any time counts each view once', async (t) => {
   const { db } = await createTestDatabase(t)
   const hit = fc.record({
     second: fc.integer({ min: 0, max: 2000 }),
@@ -153,7 +153,7 @@ t.test('however a log grows, and whatever was known about its posts, each view i
   )
 })
 
-t.test('a last line that is half written is left for the next import', async (t) => {
+t.test('an incomplete last line is left for the next import', async (t) => {
   for (let cut = 1; cut < 200; cut += 20) {
     const { db } = await createTestDatabase(t)
     await addPosts(db, 'a', 'b', 'c')
@@ -163,7 +163,7 @@ t.test('a last line that is half written is left for the next import', async (t)
   }
 })
 
-t.test('a log in the common format that is half written is not taken for a whole one', async (t) => {
+t.test('an incomplete line in the common format is not taken for a complete one', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a')
   const log = logOf([{ second: 0, target: '/blog/a' }]).replace(/ 1 "-" ".*"\n/, ' 1234\n')
@@ -171,7 +171,7 @@ t.test('a log in the common format that is half written is not taken for a whole
   t.match(await importText(db, log), { viewsCounted: 1, malformed: 0 })
 })
 
-t.test('two logs that begin alike are two logs', async (t) => {
+t.test('two logs with the same beginning are two logs', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a', 'b', 'c')
   await importText(db, LOG)
@@ -245,7 +245,7 @@ t.test('imports of the same log at the same time count it once', async (t) => {
   t.strictSame(await readDailyViews(db), bruteForce(HITS))
 })
 
-t.test('imports of several logs with the same new posts at the same time do not get in their way', async (t) => {
+t.test('parallel imports of several logs with the same new posts do not conflict', async (t) => {
   const { db } = await createTestDatabase(t)
   const posts = Array.from({ length: 50 }, (_, i) => `/blog/post-${i}`)
   const logs = [posts, posts.toReversed(), posts.toSorted(), [...posts.slice(25), ...posts.slice(0, 25)]].map(
@@ -255,7 +255,7 @@ t.test('imports of several logs with the same new posts at the same time do not 
   t.strictSame(new Set(Object.values(await readTotals(db))), new Set([4]))
 })
 
-t.test('posts that were unknown at first are counted later, and the others not twice', async (t) => {
+t.test('views of posts that were unknown are counted later, and the others not twice', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a')
   t.match(await importText(db, LOG), { viewsCountedBefore: 0, unknown: B + C })
@@ -265,7 +265,7 @@ t.test('posts that were unknown at first are counted later, and the others not t
   t.strictSame(await readDailyViews(db), bruteForce(HITS))
 })
 
-t.test('two patterns that take turns on a growing log each count all of theirs', async (t) => {
+t.test('two alternating patterns on a growing log each count all their views', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a', 'b')
   const hits = (length: number) =>
@@ -281,7 +281,7 @@ t.test('two patterns that take turns on a growing log each count all of theirs',
   t.strictSame(await readTotals(db), { a: 15, b: 15 })
 })
 
-t.test('a deleted post is forgotten, and counts anew when it is made anew', async (t) => {
+t.test('a deleted post is forgotten, and a new post of its slug is counted from the start', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a', 'b', 'c')
   await importText(db, LOG)
@@ -292,7 +292,7 @@ t.test('a deleted post is forgotten, and counts anew when it is made anew', asyn
   t.strictSame(await readDailyViews(db), bruteForce(HITS))
 })
 
-t.test('a post is made of its first view', async (t) => {
+t.test('a post is created from its first view', async (t) => {
   const { db } = await createTestDatabase(t)
   const hits = [
     { second: 50, target: '/blog/x_y-Z%20%C3%A9.1?q' },
@@ -315,7 +315,7 @@ t.test('a post is made of its first view', async (t) => {
   ])
 })
 
-t.test('what cannot be a slug is never made into a post', async (t) => {
+t.test('no post is created for an invalid slug', async (t) => {
   const { db } = await createTestDatabase(t)
   const targets = ['/blog/a%00b', '/blog/a%0Ab', '/blog/a%7F', '/blog/a%C2%85', `/blog/${'a'.repeat(201)}`]
   const log = logOf(targets.map((target) => ({ second: 0, target })))
@@ -324,7 +324,7 @@ t.test('what cannot be a slug is never made into a post', async (t) => {
   t.match(await importText(db, longest, { createPosts: true }), { postsCreated: 1 })
 })
 
-t.test('the hook runs once, when the first post is made, in its transaction', async (t) => {
+t.test('the hook runs once, in the transaction that creates the first post', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a', 'demo')
   let calls = 0
@@ -367,7 +367,7 @@ t.test('without a pattern the last part of the path must be a known post', async
   t.match(await importText(db, log, { post: undefined }), { viewsCounted: 1, unknown: 1, other: 1 })
 })
 
-t.test('a gzip that is cut off: what could be read is counted, and the whole one counts the rest', async (t) => {
+t.test('a truncated gzip counts its readable part, and the complete one counts the rest', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a', 'b', 'c')
   const bytes = gzipSync(LOG)
@@ -378,7 +378,7 @@ t.test('a gzip that is cut off: what could be read is counted, and the whole one
   t.strictSame(await readDailyViews(db), bruteForce(HITS))
 })
 
-t.test('a source that fails with anything is reported', async (t) => {
+t.test('any error of a source is reported', async (t) => {
   const { db } = await createTestDatabase(t)
   async function* failing(): AsyncGenerator<string> {
     yield LOG
@@ -387,7 +387,7 @@ t.test('a source that fails with anything is reported', async (t) => {
   t.match(await importText(db, '', { input: failing() }), { lines: 60, stoppedBy: { message: 'unplugged' } })
 })
 
-t.test('chunks of very long lines end early, and are recognised', async (t) => {
+t.test('chunks of very long lines end early, and are recognized', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a')
   const line = (visitor: number) => logLine({ second: 0, visitor, target: `/blog/a?${'x'.repeat(60_000)}` })
@@ -397,7 +397,7 @@ t.test('chunks of very long lines end early, and are recognised', async (t) => {
   t.match(await importText(db, log), { viewsCounted: 0, viewsCountedBefore: 600 })
 })
 
-t.test('progress is told in bytes read and lines', async (t) => {
+t.test('progress has bytes and lines', async (t) => {
   const { db } = await createTestDatabase(t)
   const told: { bytes: number; lines: number }[] = []
   const bytes = gzipSync(LOG)
@@ -410,7 +410,7 @@ async function ledger(db: Kysely<Database>) {
   return { rows: rows.length }
 }
 
-t.test('with a base URL posts get whole addresses; those of an earlier import, too, and no others', async (t) => {
+t.test('with a base URL posts get full addresses, also those of an earlier import, but no others', async (t) => {
   const { db } = await createTestDatabase(t)
   const baseUrl = 'https://blog.example/site'
   const post = compilePostPattern('/blog/')

@@ -82,7 +82,7 @@ t.test('no SQL reads or writes a file, runs a program or gets more rights, and n
   if (process.getuid?.() === 0) await refusesEachWay(t, database.connectionString, '/etc/shadow')
 })
 
-t.test('the role is made in the server of the folder, and in no other', async (t) => {
+t.test('the role is created only in the server of the folder', async (t) => {
   const directory = await temporaryDirectory(t)
   const cluster = await openCluster({ directory })
   const { port, pid } = await startServer(cluster)

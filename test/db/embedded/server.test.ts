@@ -56,7 +56,7 @@ t.test('a port that is taken is an error when it was asked for', async (t) => {
   })
 })
 
-t.test('a port that is taken between looking and starting is looked for again, three times at most', async (t) => {
+t.test('a port taken between search and start is replaced, at most three times', async (t) => {
   const options = await initialized(t)
   const count = join(await temporaryDirectory(t), 'count')
   await mkdir(count, { mode: 0o777 })
@@ -69,7 +69,7 @@ t.test('a port that is taken between looking and starting is looked for again, t
   t.equal((await readdir(count)).length, 3)
 })
 
-t.test('a server that ends without a word, or cannot be run, is told with what is known', async (t) => {
+t.test('the error of a server that ends silently or cannot run has all known details', async (t) => {
   const options = await initialized(t)
   const cases = [
     [await scripted(t, 'exit 7'), /: it ended with 7$/],
@@ -129,7 +129,7 @@ t.test(
   },
 )
 
-t.test('anything thrown has a text, and a code or none', async (t) => {
+t.test('every thrown value has a message, and perhaps a code', async (t) => {
   t.equal(messageOf('text'), 'text')
   t.equal(messageOf(new Error('text')), 'text')
   t.equal(codeOf(Object.assign(new Error('text'), { code: 'X' })), 'X')
