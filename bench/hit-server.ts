@@ -1,6 +1,6 @@
 /**
- * A server of `bench/hit.ts`, on a free port: `hit-server.ts <mode> <log level>`. All ways reply to `GET /posts/popular`
- * with the same bytes and headers. The server replies to each message with its resource usage.
+ * A server of `bench/hit.ts`, on a free port: `hit-server.ts <mode> <log level>`. All modes reply to `GET
+ * /posts/popular` with the same bytes and headers. The server replies to each message with its resource usage.
  */
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'

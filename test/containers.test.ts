@@ -43,7 +43,7 @@ t.test('the image runs as an unprivileged user, and has all programs that it sta
     stage.filter(({ name }) => name === 'COPY').every(({ rest }) => rest.startsWith('--from=build /service/')),
     'nothing but what was built',
   )
-  // Other names are only known on the machine that builds.
+  // Other names exist only on the machine that builds the image.
   for (const { name, rest } of instructions)
     t.match(name, /^(?:FROM|WORKDIR|COPY|RUN|ENV|USER|EXPOSE|HEALTHCHECK|CMD)$/, rest)
 })

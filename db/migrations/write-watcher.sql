@@ -81,8 +81,8 @@ begin
   execute format('select %s, %s, %s from pg_temp.popular_posts_row where %s or %s', hard_row, soft_row, since, is_live, is_live_later);
   drop table pg_temp.popular_posts_row;
 
-  -- For an update, old and new rows are compared as multisets, by sums of hashes of their text. That needs no key and no
-  -- sorting, and works for any type of column. An error in the body never fails the statement of the writer, except a
+  -- For an update, old and new rows are compared as multisets, by sums of hashes of their text. That needs no key and
+  -- no sorting, and works for any type of column. An error in the body never fails the statement of the writer, except a
   -- cancellation of that statement.
   return format($body$
 #variable_conflict use_column

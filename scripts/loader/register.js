@@ -1,5 +1,5 @@
 /**
- * `node --import=./scripts/loader/register.js x.ts` runs TypeScript: esbuild compiles the files of this package, and
+ * `node --import=./scripts/loader/register.js x.ts` runs TypeScript: esbuild compiles the files of this package and
  * bundles packages with hundreds of modules. This file is JavaScript, because it has to run before the loader.
  */
 import { createHash } from 'node:crypto'

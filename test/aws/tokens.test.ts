@@ -6,7 +6,7 @@ import { elastiCacheToken, passwordsOf, rdsToken } from '../../aws/tokens.ts'
 
 const NOW_MS = Date.UTC(2026, 10, 22, 9, 5, 7, 89)
 
-/** As the SDK wants it: its own is a package of its own. */
+/** The hash class that the SDK needs; the one of AWS is a separate package. */
 class Sha256 {
   readonly #hash
   constructor(secret?: string | ArrayBuffer | ArrayBufferView) {

@@ -10,7 +10,7 @@ import { redisUrl } from '../helpers/redis.ts'
 
 const DOWN = 'redis://admin:secret@127.0.0.1:9'
 
-/** Runs `popular-posts flush`; answers its exit code and what it said, and on which stream. */
+/** Runs `popular-posts flush`. Resolves to its exit code and its output on both streams. */
 async function flush(t: Test, env: NodeJS.ProcessEnv) {
   const program = runProgram(t, 'bin/popular-posts.ts', { args: ['flush'], env })
   const code = await program.ended()
@@ -36,7 +36,7 @@ async function setUp(t: Test) {
         await buffer.add({ visitors: [`${visitors}`], postId: String(post?.id), bucketStartMs, timeMs: 0 })
       }
     },
-    /** fillBlog gives the post 999. */
+    /** fillBlog gives the post 999 views. */
     total: async () =>
       Number((await db.selectFrom('post_views_total').select('views').executeTakeFirst())?.views) - 999,
   }
@@ -64,7 +64,7 @@ t.test('flush counts all views, also when the maximum of batches waits', async (
 
 t.test('flush reports how many batches cannot be counted, and counts the others', async (t) => {
   const { env, pool, buffer, view, total } = await setUp(t)
-  // As where a counter is partitioned, and a partition is missing.
+  // As with a partitioned counter that lacks a partition.
   await pool.query("alter table post_views_daily add constraint no_partition check (day > '1990-01-01')")
   for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
     await view(1)

@@ -28,12 +28,12 @@ const app = await createSite(t, { db, url })
 const address = await listen(app)
 
 interface HostPage extends BrowserContextOptions {
-  /** What a host has written into its page. */
+  /** The HTML of the host's page. */
   body: string
-  /** Where the page is served, if not where the service is. */
+  /** The origin of the page. Default: that of the service. */
   origin?: string
   script?: string
-  /** Runs before anything of the page. As text: in functions, the loader of the tests leaves marks of its own. */
+  /** Runs before the scripts of the page. It is text, because the loader of the tests changes functions. */
   before?: string
   css?: string
 }
@@ -42,7 +42,7 @@ const htmlOf = ({ body, script, css = '' }: HostPage) => `<!doctype html>
   <html lang="en"><title>Host</title><link rel="icon" href="data:,"><style>${css}</style>
   ${script ?? '<script type="module" src="/popular-posts.js"></script>'}<main><h1>Host</h1>${body}</main>`
 
-/** A page of somebody's own, with the element on it. */
+/** Opens a page of a host with the element. */
 async function hostPage(t: Test, host: HostPage) {
   const { origin = address, before, ...options } = host
   const opened = await openPage(t, browser, options)
@@ -81,7 +81,7 @@ t.test('attributes select the list, and the list has an accessible name', async 
   t.same(complaints, [])
 })
 
-/** Answers lists of posts with these titles and views, once the page says so; or none, where there are none. */
+/** Makes requests for lists return these posts, or an error without posts. */
 async function withPosts(page: Page, posts: { title: string; views?: number; url?: string }[] | undefined) {
   await page.route('**/posts/popular*', async (route) => {
     await page.evaluate('go').catch(() => undefined)
@@ -92,7 +92,7 @@ async function withPosts(page: Page, posts: { title: string; views?: number; url
 const WHEN_TOLD = 'window.go = new Promise((resolve) => addEventListener("go", resolve))'
 const LONG = 'A title that goes on for '.repeat(12)
 
-/** How high the element is, and what is in it. */
+/** The height and the content of the element. */
 const heights = (page: Page) =>
   page.locator('popular-posts').evaluate((element) => {
     const [rows, status] = ['li', 'p'].map((name) =>
@@ -256,7 +256,7 @@ t.test('titles are inserted as text, and links only with safe addresses', async 
 t.test('of two requested lists the last is shown, in any order of the replies', async (t) => {
   const { page, titles } = await hostPage(t, {
     body: '<popular-posts limit="1"></popular-posts>',
-    // The first answer takes its time, and does not care that nobody waits.
+    // The first reply is slow, and arrives although no code waits for it.
     before: `
       const ask = window.fetch
       window.fetch = (input, init) => {
@@ -323,7 +323,7 @@ t.test('a view is recorded once, when the page is visible', async (t) => {
     const after = page.waitForRequest(/after/)
     await page.evaluate((type) => {
       dispatchEvent(new Event(type))
-      // Told of after whatever was sent before it.
+      // It is reported after all earlier requests.
       void fetch('/health/live?after')
     }, name)
     await after

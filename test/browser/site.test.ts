@@ -98,7 +98,7 @@ t.test('every open page shows the age of the list in the cache', async (t) => {
     const [shown, real] = [Number.parseInt(String(await ageOn(one)), 10), Number(headers['age'])]
     t.ok(Math.abs(shown - real) <= 2, `${shown} s for ${real} s`)
   }
-  // The browser has a list that was new when it came.
+  // The browser has a list that was fresh when it arrived.
   await page.goto(address)
   await until(async () => {
     const { headers } = await app.inject('/posts/popular?days=1')

@@ -20,7 +20,7 @@ function setUp() {
   }
   return {
     clock,
-    /** Asks for a slot; resolves when what could happen at once has happened. */
+    /** Requests a slot. Resolves after all immediate effects. */
     async ask(name: string, rank: Rank) {
       void ask(name, rank)
       await clock.advance(0)
@@ -29,7 +29,7 @@ function setUp() {
       leaves.get(name)?.()
       await clock.advance(0)
     },
-    /** What has happened since the last look. */
+    /** The events since the last call. */
     log: () => log.splice(0).join(', '),
   }
 }

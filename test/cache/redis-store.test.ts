@@ -65,7 +65,7 @@ for (const [where, client] of [['one Redis', single] as const, ['a Cluster of th
   t.test(`on ${where}: every byte is stored unchanged`, async (t) => {
     const store = storeOn(client, newPrefix())
     const all = Uint8Array.from({ length: 1024 }, (_, index) => index % 256)
-    // A view into something larger: only its own bytes count.
+    // A view into a larger buffer: only the bytes of the view are stored.
     const value = all.subarray(3, 900)
     t.equal(await store.commit('a', await takeLease(store), value, LIFETIME), 'stored')
     const { found } = await acquire(store)
@@ -75,7 +75,7 @@ for (const [where, client] of [['one Redis', single] as const, ['a Cluster of th
   t.test(`on ${where}: scripts are loaded again after Redis lost them`, async (t) => {
     const store = storeOn(client, newPrefix())
     const nodes = client instanceof Cluster ? client.nodes('master') : [client]
-    // Scripts are flushed for all who share this server; they too send theirs again.
+    // The flush removes the scripts of all tests on this server; their clients load them again, too.
     const forget = () => Promise.all(nodes.map((node) => node.script('FLUSH')))
     await forget()
     const lease = await takeLease(store)

@@ -4,11 +4,11 @@ import { search } from './simulation/search.ts'
 import { startSearcher } from './simulation/searcher.ts'
 import { simulate } from './simulation/simulate.ts'
 
-// SEEDS=1000 for more, `npm run simulate` for many more (tap follows every promise, which is slow); SEED=17 to replay one,
-// line by line.
+// SEEDS=1000 runs more days, `npm run simulate` many more (without tap, which slows down every promise). SEED=17
+// replays one day, line by line.
 const SEEDS = Number(process.env['SEEDS'] ?? 100)
 const ONE = process.env['SEED']
-/** How many seeds a broken algorithm may take to be found out. */
+/** The maximum of seeds until the simulation detects a broken algorithm. */
 const SEEDS_TO_FIND = 200
 
 if (ONE !== undefined) {

@@ -6,7 +6,7 @@ import type { Store } from '../../cache/store.ts'
 import { createNames, createVirtualClock, deferred } from '../helpers/virtual-clock.ts'
 import { policy } from './policy.ts'
 
-/** Two processes over one store, which counts what `reader` asks it for the entry; the list has just run out. */
+/** Two processes over one store, which counts the reads of `reader`. The list has just expired. */
 async function setUp() {
   const clock = createVirtualClock()
   const nonce = createNames()

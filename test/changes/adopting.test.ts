@@ -22,12 +22,12 @@ import { createSite } from '../helpers/site.ts'
 import { FOREIGN_BLOGS, uuid } from './foreign-blogs.ts'
 
 const document = readFileSync(new URL('../../docs/adopting.md', import.meta.url), 'utf8')
-/** The SQL below a heading of the document, block by block. */
+/** The SQL blocks below a heading of the document. */
 function sqlOf(heading: string): string[] {
   const section = document.split('\n## ').find((text) => text.startsWith(heading)) ?? ''
   return [...section.matchAll(/```sql\n([\s\S]*?)```/g)].map(([, sql = '']) => sql)
 }
-/** The tables, the views and the triggers of an example; of the second one, which is an app as well, in its files. */
+/** The tables, views and triggers of an example. The second example is an app, with SQL files. */
 function exampleOf(heading: string): string[] {
   if (!heading.startsWith('Example: uuids')) return sqlOf(heading)
   const read = (file: string) => readFileSync(new URL(`../../examples/own-schema/${file}`, import.meta.url), 'utf8')
@@ -37,10 +37,10 @@ function exampleOf(heading: string): string[] {
 }
 const [makeSchema = ''] = sqlOf('1. A schema')
 const [grants = ''] = sqlOf('Another user')
-/** The end of the URL in the document. */
+/** The query string of the URL in the document. */
 const [options = ''] = /\?options=[^']+/.exec(document) ?? []
 
-/** A database with a blog of its own, empty, and the way to it that the document names. */
+/** A database with an empty blog, and the URL that the document names. */
 async function createForeign(t: Test, tables: string) {
   const { pool, url: plainUrl } = await createTestDatabase(t, { migrate: false })
   await pool.query(`${tables}; ${makeSchema}`)

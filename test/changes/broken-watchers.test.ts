@@ -9,7 +9,7 @@ import { createService } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { until } from '../helpers/services/until.ts'
 
-/** A table of the host, watched by all that can be given; and a connection with what it is warned of. */
+/** A table of the host, watched with every argument, and a connection with its warnings. */
 async function setUp(t: Test, { watch = '', table = 'entries' } = {}) {
   const { db, pool, url } = await createTestDatabase(t)
   await pool.query(`
@@ -40,7 +40,7 @@ async function connect(t: Test, pool: { connect(): Promise<PoolClient> }) {
 
 const insert = (id: number) => `insert into entries (id, title, at) values (${id}, 'a', '2020-01-01')`
 
-/** What breaks a watcher, writes that must go on, and what is known of it at the next start. */
+/** Changes that break a watcher, writes that must still succeed, and the reason at the next start. */
 const BREAKS: Record<string, { breaks: string; writes?: string[]; reason?: RegExp; warning?: RegExp }> = {
   'a column is renamed': {
     breaks: 'alter table entries rename column state to status',

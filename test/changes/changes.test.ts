@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { type ChangeMode, changesSince, hasChangeTable, recordChange } from '../../changes/revision.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
-/** A blog of four posts: 1 and 2 live, 3 a draft, 4 private, 5 scheduled; with a comment each, approved but for that of 2. */
+/** A blog: posts 1 and 2 live, 3 a draft, 4 private, 5 scheduled. Each has a comment, approved except that of 2. */
 const BLOG = `
   insert into authors (slug, name) values ('ann', 'Ann'), ('bob', 'Bob');
   insert into categories (slug, name) values ('news', 'News'), ('empty', 'Empty');
@@ -20,7 +20,7 @@ async function createBlog(t: Test) {
   const { db, pool, url } = await createTestDatabase(t)
   await pool.query(BLOG)
   let { revision } = await changesSince(db, undefined)
-  /** What has been announced since this was last asked. */
+  /** The announcements since the last call. */
   async function change(): Promise<ChangeMode | undefined> {
     const found = await changesSince(db, revision)
     revision = found.revision
@@ -29,7 +29,7 @@ async function createBlog(t: Test) {
   return { db, pool, url, change }
 }
 
-/** Statements that are tried and taken back again, and what they announce. */
+/** Statements that run and are rolled back, and their announcements. */
 const STATEMENTS: Record<string, [ChangeMode | undefined, string]> = {
   'a post is published at once': [
     'hard',

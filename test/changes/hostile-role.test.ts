@@ -11,7 +11,7 @@ import { createTestDatabase } from '../helpers/postgres.ts'
 
 const VERSION_006 = readFileSync(new URL('../fixtures/version-006.sql', import.meta.url), 'utf8')
 
-/** A database of a role that owns it, as far as that goes, and connections as that role. */
+/** A database with an owner role, and connections as that role. */
 async function createOwned(t: Test) {
   const { pool, url } = await createTestDatabase(t, { migrate: false })
   const owner = `blog_${randomBytes(6).toString('hex')}`
@@ -35,7 +35,7 @@ async function createOwned(t: Test) {
   }
 }
 
-/** What the blog does every day. */
+/** The ordinary writes of the blog. */
 const WRITES = [
   `insert into authors (slug, name) values ('ann', 'Ann')`,
   `insert into posts (slug, title, url, author_id, published_at) values ('a', 'A', '/a', 1, now() - interval '1 day'),
@@ -170,7 +170,7 @@ t.test('watchers that the migration cannot parse announce every change, and each
     where tgrelid in ('notes'::regclass, 'foreign_notes'::regclass)`,
   )
   const nameOf = (table: string) => rows.find((row) => row.table === table)?.name
-  // The text is nothing that ever was written here: it is not run, nor any part of it.
+  // No version has written this text: neither it nor any part of it may run.
   await own.query(`create or replace function ${nameOf('notes')}() returns trigger language plpgsql
     set search_path = public, pg_temp as $$ begin return null; end $$`)
   await pool.query(

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { changesSince } from '../../changes/revision.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
-/** An empty database with the functions, and what each statement announces there. */
+/** An empty database with the functions; `announced` returns the announcements of a statement. */
 async function setUp(t: Test) {
   const { db, pool } = await createTestDatabase(t)
   let { revision } = await changesSince(db, undefined)
@@ -12,7 +12,7 @@ async function setUp(t: Test) {
     try {
       for (const statement of statements) await client.query(statement)
     } finally {
-      // What it has set stays with it.
+      // Closes the connection, because the statements may have changed its settings.
       client.release(true)
     }
     const found = await changesSince(db, revision)

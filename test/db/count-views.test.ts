@@ -60,7 +60,7 @@ t.test('while the views of a batch are read no connection is held: the database 
       () => t.fail('it ends its own connection, too'),
       () => undefined,
     )
-    // What a connection that somebody holds has to say is an event without a listener: the end of this process.
+    // The error of a held connection would be an event without a listener, and end this process.
     await new Promise((resolve) => setTimeout(resolve, 100))
     return [{ postId: first, bucketStartMs: bucketStart(nowMs), views: 3 }]
   }
@@ -93,7 +93,7 @@ t.test('batches in any order of posts and hours do not deadlock', async (t) => {
         bucketStartMs: bucketStart(nowMs - (nth % 3) * HOUR_MS),
         views: 1,
       }))
-      // As an import of a log does.
+      // In the order of a log import.
       if (nth % 4 === 0) return db.transaction().execute((trx) => addViews(trx, { timeZone: 'UTC', nowMs, buckets }))
       return count(`batch ${nth}`, buckets)
     }),

@@ -7,7 +7,7 @@ import { codeOf } from '../../lib/errors.ts'
 import { startPostgres } from '../helpers/private-postgres.ts'
 import { until } from '../helpers/services/until.ts'
 
-/** Listens, with attempts that come when the test says so. */
+/** Listens; the test starts the attempts. */
 function listen(t: Test, connectionString: string, patienceMs?: number) {
   const attempts: { delayMs: number; run: () => void }[] = []
   const lost: { code: string; isRefused: boolean }[] = []
@@ -33,7 +33,7 @@ function listen(t: Test, connectionString: string, patienceMs?: number) {
     notices,
     close: listener.close,
     isListening: () => until(() => listening > 0, 'it listens'),
-    /** Waits for the end of an attempt; answers when the next one is due, and a way to have it now. */
+    /** Waits for the end of an attempt. Resolves to the delay of the next one, and a function that starts it. */
     async nextAttempt() {
       await until(() => attempts.length > 0, 'the next attempt is scheduled')
       const [attempt] = attempts.splice(0)
@@ -43,10 +43,10 @@ function listen(t: Test, connectionString: string, patienceMs?: number) {
   }
 }
 
-/** A server that answers each piece of what it is sent with the next of some bytes, then keeps silent. */
+/** A server that replies to each received chunk with the next of some bytes, and then is silent. */
 async function mute(t: Test, ...answers: Buffer[]) {
   const sockets: Socket[] = []
-  // The other side closes its half, and this one does not.
+  // The client closes its half of the connection, and the server does not.
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.push(socket)
     const left = [...answers]
@@ -62,7 +62,7 @@ async function mute(t: Test, ...answers: Buffer[]) {
   return {
     url: `postgres://ann@127.0.0.1:${(server.address() as AddressInfo).port}/blog`,
     isConnected: () => until(() => sockets.length > 0, 'it is connected'),
-    /** How many have not been closed by the other side. */
+    /** The number of connections that the client has not closed. */
     connections: () => sockets.filter((socket) => !socket.readableEnded && !socket.destroyed).length,
   }
 }

@@ -36,8 +36,8 @@ async function setUp(t: Parameters<typeof createTestDatabase>[0]) {
 t.test('no allowed window loses a view by pruning, in any time zone', async (t) => {
   const { db, postId, count } = await setUp(t)
   const zones = ['UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Kathmandu', 'Pacific/Apia', 'Pacific/Pago_Pago']
-  // The hour that a day lacks or has twice, the last and the first quarter of a day somewhere, the day after a leap
-  // day.
+  // The hour that a day lacks or has twice, the last and the first quarter of a day in some time zone, the day after a
+  // leap day.
   const moments = ['2026-03-29T01:00:00Z', '2025-11-02T05:59:00Z', '2026-06-15T18:14:59Z', '2025-03-01T00:00:00Z']
   for (const timeZone of zones) {
     for (const moment of moments.map((text) => Date.parse(text))) {
@@ -45,14 +45,14 @@ t.test('no allowed window loses a view by pruning, in any time zone', async (t) 
         await db.deleteFrom(table).execute()
       }
       const present = { nowMs: moment, timeZone }
-      // Another number of views every six hours, and every quarter of an hour of the last two days.
+      // A different number of views every six hours, and every quarter of an hour of the last two days.
       const agesMs = [
         ...Array.from({ length: 4 * 406 }, (_none, index) => index * 6 * HOUR_MS),
         ...Array.from({ length: 4 * 54 }, (_none, index) => (index * HOUR_MS) / 4),
       ]
       await count(
         agesMs.map((ageMs, index) => ({ postId, bucketStartMs: bucketStart(moment - ageMs), views: index + 1 })),
-        // As of six hours ago, when hours were kept that are old now.
+        // Counted as of six hours ago, when some hours were kept that are old now.
         { nowMs: moment - 6 * HOUR_MS, timeZone },
       )
       const windows = async () => {
@@ -211,8 +211,7 @@ t.test('old rows are found by primary keys, with any planner statistics', async 
       const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
       t.match(plan, new RegExp(`Tid Scan on ${table}`))
       t.notMatch(plan, /Seq Scan/)
-      // In order, which needs no sort; where one old row is expected, a bitmap and a sort of it cost PostgreSQL the
-      // same.
+      // An ordered index scan needs no sort. For one expected row a bitmap scan with a sort costs the same.
       const scan = expectsFew
         ? `(Index Scan using|Bitmap Index Scan on) ${table}_pkey`
         : `Index Scan using ${table}_pkey`
@@ -259,7 +258,7 @@ t.test('many processes prune in parallel while views of all times are counted', 
     Promise.all(Array.from({ length: 4 }, () => prune(db, now))),
     Promise.all(Array.from({ length: 20 }, (_none, nth) => countBatch(db, { ...now, id: `new ${nth}`, buckets }))),
   ])
-  // One row of the past was counted again meanwhile: whoever came by passed over it.
+  // One old row was updated during the pruning, so the pruning skipped it.
   const all = [...pruned, await prune(db, now)]
   const sum = (of: 'hours' | 'days' | 'batches') => all.reduce((rows, one) => rows + one[of], 0)
   t.equal(sum('hours'), 9_000, 'each row is deleted by one of them')
@@ -272,7 +271,7 @@ t.test('many processes prune in parallel while views of all times are counted', 
   )
 })
 
-/** A Kysely of our own, and what it has run. */
+/** A Kysely instance that records its statements. */
 function logging(pool: Awaited<ReturnType<typeof createTestDatabase>>['pool']) {
   const statements: { sql: string; parameters: readonly unknown[] }[] = []
   const logged = new Kysely<Database>({

@@ -38,7 +38,7 @@ async function setUp(t: Parameters<typeof createTestDatabase>[0], posts = 3) {
   return { db, pool, url, ids, count, list: (days: number, atMs = nowMs) => listOf(db, days, atMs) }
 }
 
-/** The views of each post in a window, and what adding up its days gives: in one snapshot. */
+/** The views of each post in a window, and the sums of its days, in one snapshot. */
 async function listOf(db: Kysely<Database>, days: number, atMs = nowMs) {
   const moment = { days, nowMs: atMs, timeZone }
   const plain = sql`(
@@ -176,7 +176,7 @@ t.test('truncated tables leave no stored sum', async (t) => {
       const [expected] = await findPopularPosts(db, { sort: 'views', days: 7, limit: 1, timeZone })
       t.same(first, expected)
       if (tables.includes('daily') && times === 0) t.match(first, { views: 0 })
-      // As often as before: the number of changes is what it was, and the sum is not.
+      // The number of changes is the same as before, but the sum is not.
       await count([{ post: 2, age: 3, views: 1 }])
     }
     await pool.query(
@@ -190,7 +190,7 @@ t.test('a read-only user gets the same lists', async (t) => {
   await count([{ post: 1, age: 3, views: 7 }], Date.now())
   const options = '-c default_transaction_read_only=on'
   const pool = new Pool({ connectionString: url, options })
-  // The database is dropped while it is still saying goodbye.
+  // The database is dropped while the connection closes.
   pool.on('error', () => undefined)
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
   t.teardown(() => db.destroy())

@@ -10,7 +10,7 @@ import { startRedisCluster } from '../helpers/redis-cluster.ts'
 import { until } from '../helpers/services/until.ts'
 import { startProxy } from '../helpers/tcp-proxy.ts'
 
-/** More than a connection may lie unused. */
+/** Longer than the maximum idle time of a connection. */
 const FROZEN_MS = 1_100
 let prefixes = 0
 
@@ -23,7 +23,7 @@ async function createApp(t: Test, options: PopularPostsOptions): Promise<Fastify
   return app
 }
 
-/** A source that tells how often it was asked. */
+/** A source that counts its loads. */
 function counting() {
   const source = {
     loads: 0,

@@ -22,7 +22,7 @@ t.test('ElastiCache Serverless: a Cluster over TLS, as the IAM user, with the ri
   const certificate = await makeCertificate(t)
   const cluster = await startRedisCluster({ certificate })
   t.teardown(() => cluster.stop())
-  // Who may sign in is AWS' business; what a user may do then is not.
+  // AWS checks the login; the rights of the user are those of our template.
   const resources = await readFile(join(directory, 'aws', 'resources.yml'), 'utf8')
   const { CacheUser } = parse(resources, { logLevel: 'silent' }) as Record<
     string,
@@ -43,7 +43,7 @@ t.test('ElastiCache Serverless: a Cluster over TLS, as the IAM user, with the ri
     [],
     'the user may run each of them',
   )
-  // Redis before 7.2 does not know the name.
+  // Redis before 7.2 lacks this name.
   const known = rights.filter((right) => right !== '+client|setinfo')
   await cluster.command('ACL', 'SETUSER', USER, 'reset', 'nopass', ...known)
   await cluster.command('ACL', 'SETUSER', 'default', '-@all', '+acl', '+client', '+cluster')

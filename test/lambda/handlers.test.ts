@@ -11,7 +11,7 @@ import { redisUrl } from '../helpers/redis.ts'
 const prefix = `handlers-${process.pid}`
 const { db, url } = await createTestDatabase(t)
 await fillBlog(db, 60)
-// Of both, so that both see the same moment.
+// The clock of both, so that both have the same time.
 const shared = { REDIS_URL: await redisUrl(), CACHE_PREFIX: prefix, LOG_LEVEL: 'silent' }
 Object.assign(process.env, shared, { DATABASE_URL: url })
 const lambda = await import('../../lambda.ts')
@@ -20,14 +20,14 @@ t.teardown(async () => {
   const redis = new Redis(shared.REDIS_URL)
   await redis.del(await redis.keys(`{${prefix}}*`))
   await redis.quit()
-  // A function is never closed: AWS ends its process. Its connections would keep this one.
+  // AWS ends the process of a function without closing it. Here its open connections would keep this process alive.
   setTimeout(() => process.exit(), 1_000).unref()
 })
 
 const context = {} as Context
 const http = (event: GatewayEvent) => lambda.http(event, context)
 
-/** Fifty requests, sensible and odd. */
+/** Fifty valid and malformed requests. */
 const QUERIES = [
   ...[
     '',
@@ -175,11 +175,11 @@ t.test('the address of the client comes from the gateway, not from headers of th
     'x-real-ip': value,
     'x-request-id': value,
   })
-  // One client, who claims to be three.
+  // One client that sends three different addresses.
   for (const claim of ['198.51.100.1', '198.51.100.2, 198.51.100.3', '"; drop'])
     t.equal((await view({ headers: claims(claim) })).statusCode, 204)
   t.equal(await counted(), 1)
-  // Behind a load balancer the last one is the one that it saw.
+  // A load balancer appends the address that it saw.
   const balancer = { version: undefined, rawPath: undefined, rawQueryString: undefined, path: '/posts/post-8/views' }
   const seen = (address: string) =>
     view({ ...balancer, httpMethod: 'POST', headers: claims(address), requestContext: { elb: {} } })

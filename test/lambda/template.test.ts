@@ -128,7 +128,7 @@ t.test('the permissions of the functions, and the network access', async (t) => 
   const wide = statements.filter(
     ({ Resource }) => JSON.stringify(Resource) === '"*"' || JSON.stringify(Resource) === '["*"]',
   )
-  // X-Ray knows no resources.
+  // X-Ray has no resource-level permissions.
   t.same(
     wide.flatMap(({ Action }) => Action).filter((action) => !action.startsWith('xray:')),
     [],

@@ -58,7 +58,7 @@ t.test('the commands sign in with IAM', async (t) => {
   const tlsPort = await freePort()
   const redis = await startRedis({ args: tlsArguments(tlsPort, certificate) })
   t.teardown(() => redis.stop())
-  // Without a token no user is named, and such a one may do nothing.
+  // Without a token the client sends no user, and the default user is disabled.
   await redisCommand(redis.port, 'ACL', 'SETUSER', 'ann', 'on', 'nopass', '~*', '&*', '+@all')
   await redisCommand(redis.port, 'ACL', 'SETUSER', 'default', 'off')
   const { url } = await createTestDatabase(t)

@@ -19,7 +19,7 @@ function createHost(t: Test, options: FastifyServerOptions = {}): FastifyInstanc
   return app
 }
 
-/** Everything that the plugin does over HTTP, as it is without any host. */
+/** The replies of all routes of the plugin in a plain app. */
 async function worksOverHttp(t: Test, app: FastifyInstance) {
   const list = await app.inject('/posts/popular?limit=2&days=7&exclude=post-1')
   t.match(list.json(), [{ slug: 'post-2' }, { slug: 'post-3' }])

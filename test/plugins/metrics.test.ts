@@ -13,7 +13,7 @@ import { redisUrl, startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/services/until.ts'
 import { deferred } from '../helpers/virtual-clock.ts'
 
-/** A host's app with the plugin and its metrics. */
+/** An app with the plugin and its metrics. */
 async function createHost(t: Test, options: PopularPostsOptions) {
   const register = new Registry()
   const app = Fastify()
@@ -162,7 +162,7 @@ t.test('a wait for another process is measured, and published', async (t) => {
   const one = await createHost(t, { ...options, load: () => loading.promise })
   const other = await createHost(t, { ...options, load: async () => [] })
   const first = one.app.inject('/posts/popular')
-  // The lease is its own before the other asks for it.
+  // The first process has the lease before the second one requests it.
   await until(async () => (await servicesOf(one.app).backend.store.generation()) !== undefined, 'there is a generation')
   const second = other.app.inject('/posts/popular')
   await until(() => other.app.popularPosts.stats().waits === 1, 'it waits')

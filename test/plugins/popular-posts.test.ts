@@ -14,7 +14,7 @@ import { fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { until } from '../helpers/services/until.ts'
 
-/** A host's app with the plugin in it, and what it logs. */
+/** An app with the plugin, and its log. */
 async function createHost(t: Test, options: PopularPostsOptions) {
   const lines: Record<string, unknown>[] = []
   const stream = { write: (line: string) => lines.push(JSON.parse(line)) }
@@ -24,7 +24,7 @@ async function createHost(t: Test, options: PopularPostsOptions) {
   return { app, lines, logged: (msg: string) => lines.filter((line) => line['msg'] === `popular posts: ${msg}`) }
 }
 
-/** A host's own tables: nothing to do with ours. */
+/** Tables of a host, unrelated to ours. */
 interface HostTables {
   articles: { id: string; headline: string }
 }
@@ -52,7 +52,7 @@ t.test('with a database URL the plugin opens a pool, and closes it with the app'
   await t.rejects(app.popularPosts.get({ days: 1 }), { code: 'PP_LOAD_FAILED' })
   const sql =
     "select from pg_stat_activity where datname = current_database() and application_name like 'popular-posts%'"
-  // A server process ends a moment after its client has left.
+  // A server process ends shortly after its client disconnects.
   await until(async () => (await pool.query(sql)).rowCount === 0, 'nobody is connected, or listening')
 })
 

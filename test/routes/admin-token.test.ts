@@ -8,7 +8,7 @@ const adminToken = 'a token for the tests'
 
 type Line = Record<string, unknown> & { msg: string }
 
-/** An app with the route, and the warnings and errors in its log. */
+/** An app with the route, and its log from level warn. */
 async function createHost(t: Test, options: FastifyServerOptions = {}) {
   const lines: Line[] = []
   const stream = { write: (line: string) => lines.push(JSON.parse(line)) }

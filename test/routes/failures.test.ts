@@ -9,7 +9,7 @@ import { createTestDatabase } from '../helpers/postgres.ts'
 import { startPostgres } from '../helpers/private-postgres.ts'
 import { until } from '../helpers/services/until.ts'
 
-/** A migrated database on a server of the test's own, to stop and to freeze. */
+/** A migrated database on a private server, which the test can stop and freeze. */
 async function startPrivateDatabase(t: Test) {
   const server = await startPostgres()
   t.teardown(() => server.remove())
@@ -82,7 +82,7 @@ t.test('an announced change reaches the lists, also over a connection that was l
   const rename = (title: string) => db.updateTable('posts').set({ title }).where('slug', '=', 'post-1').execute()
   const invalidations = () => app.popularPosts.stats().invalidations
   await until(async () => {
-    // Until somebody listens, nobody hears.
+    // A notification before LISTEN would be lost.
     await recordChange(db, 'soft')
     return invalidations() > 0
   }, 'the service listens')

@@ -12,13 +12,13 @@ const SECRET = 'hunter2secret'
 const { db, url: databaseUrl } = await createTestDatabase(t)
 await fillBlog(db, 2)
 
-/** What a host's error handler was given, and how often its `onError` hook ran. */
+/** The errors in a host's error handler, and the number of runs of its `onError` hook. */
 interface Seen {
   errors: unknown[]
   hooks: number
 }
 
-/** A host's app that answers errors in its own way; `furnish` runs before the plugin is registered. */
+/** An app with its own error handler; `furnish` runs before the plugin is registered. */
 async function createHost(t: Test, furnish: (app: FastifyInstance) => unknown) {
   const seen: Seen = { errors: [], hooks: 0 }
   const lines: string[] = []
@@ -64,7 +64,7 @@ for (const hook of HOOKS) {
       app.addHook(hook, async () => {
         if (due === undefined) return
         const { error } = due
-        // Once for each request: the answer to the error is sent, too.
+        // Once for each request, because the reply to the error is sent through the hook, too.
         due = undefined
         throw error
       }),
@@ -190,7 +190,7 @@ t.test('the host replies to unknown routes', async (t) => {
   t.teardown(() => app.close())
   app.setNotFoundHandler((_request, reply) => reply.code(404).send('the host has none'))
   await app.register(popularPosts, { load: async () => [], routes: '/api' })
-  // A list of categories is not in a source of the host's own.
+  // A source of the host has no list of categories.
   for (const url of ['/api/categories', '/api', '/api/posts/unknown']) {
     const response = await app.inject(url)
     t.same([response.statusCode, response.body], [404, 'the host has none'], url)

@@ -111,7 +111,7 @@ t.test('no malformed request gets a 5xx or ends the process', async (t) => {
   t.ok(requests.length > 200)
   for (const one of requests) {
     const status = statusOf(await sendBytes(port, one))
-    // A request that is no HTTP may be hung up on.
+    // The server may close the connection of a request that is not HTTP.
     t.ok(
       ANSWERS.includes(status) || (status === 0 && !one.startsWith('GET /posts')),
       `${status} for ${JSON.stringify(one.slice(0, 80))}`,

@@ -104,7 +104,7 @@ t.test('while the database hangs any number of requests gets a reply, and uses t
     '503 {"status":"unavailable","checks":{"database":{"status":"down"},"cache":{"status":"up","kind":"memory"}}}'
   await until(async () => (await ask(100)) === unavailable, 'it is said to be down')
   t.equal(await ask(500), unavailable)
-  // One question, one load, and the comparison of changes that is due every 5 seconds.
+  // One check, one load, and the poll for changes every 5 seconds.
   t.ok(inUse() <= 3, `${inUse()} connections`)
   await server.kill('SIGCONT')
   await until(async () => /^200 .*"status":"ok"/.test(await ask(1)), 'it is back')

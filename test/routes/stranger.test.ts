@@ -11,7 +11,7 @@ import { redisUrl } from '../helpers/redis.ts'
 import { until } from '../helpers/services/until.ts'
 
 const READER = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0' }
-/** How many lists with a filter, and how many others, a process loads at once: see `createLoadSlots`. */
+/** The numbers of filtered and other lists that a process loads at once: see `createLoadSlots`. */
 const AT_ONCE = { filtered: 2, all: 4 }
 
 interface Readiness {
@@ -19,16 +19,16 @@ interface Readiness {
   checks: { database: { status: string } }
 }
 
-/** Paths of lists with a filter, no two alike. */
+/** Different paths of filtered lists. */
 const listsOf = (count: number) =>
   Array.from({ length: count }, (_none, index) => {
     const filter = ['category=odd', 'tag=start', 'author=ann'][index % 3]
     return `/posts/popular?${filter}&days=${4 + (index % 360)}&sort=${index % 2 === 0 ? 'views' : 'trending'}`
   })
 
-/** Makes every statement that ranks posts wait until the answer is called: a list is as expensive as the test wants. */
+/** Makes every ranking statement wait until the returned function is called: the test sets the cost of a list. */
 async function holdLists(t: Test, pool: Pool): Promise<() => Promise<void>> {
-  // Only of lists is each row of this table read.
+  // Only lists read each row of this table.
   const client = await pool.connect()
   await client.query('begin')
   await client.query('lock table comments in access exclusive mode')
@@ -104,7 +104,7 @@ t.test('a client that requests any number of lists does not slow down readers', 
   t.same([...new Set(refused.map(({ refusal }) => refusal))], ['PP_TOO_MANY_LOADS 1'])
   await servicesOf(app).idle()
   t.match(app.popularPosts.stats(), { loadsFailed: 0 })
-  // Each of those that ran may have been overtaken by the invalidation, and loaded again.
+  // The invalidation may overtake each running load, which then loads again.
   t.ok((await countStatements(/from "ranked"/)) <= 2 * AT_ONCE.all)
   for (const path of wanted.slice(0, 10)) t.equal(await status(path), 200, 'there is no cool-down')
 })
@@ -120,7 +120,7 @@ t.test('Redis keeps a list that was read once for minutes, not for a day', async
   for (const path of [...wanted, '/categories?days=5']) t.equal((await app.inject(path)).statusCode, 200)
   const lifeMs = (key: string) => redis.pttl(`{${prefix}}:${key}`)
   const DAY_MS = 86_400_000
-  // Where tests share a machine, Redis counts as lost now and then, and the list is not stored.
+  // On a shared machine Redis sometimes counts as down, and the list is not stored.
   const lasts = async (path: string, key: string) =>
     until(async () => {
       await app.inject(path)

@@ -16,7 +16,7 @@ t.test('GET /posts/popular?sort=trending', async (t) => {
   const nowMs = Date.now()
   const nowQuarter = bucketStart(nowMs) / QUARTER_MS
   const posts = await db.selectFrom('posts').select(['id', 'slug']).orderBy('published_at', 'desc').execute()
-  // Half-lives of one to nine days: what was popular last week against what a few read today. The last five: nothing.
+  // Ages of one to nine half-lives: posts popular last week against posts with few views today. The last five: none.
   const viewed = posts.slice(0, 25).map(({ id, slug }, index) => ({
     id: String(id),
     slug,

@@ -18,7 +18,7 @@ async function setUp(t: Test, variables: NodeJS.ProcessEnv = {}) {
       .innerJoin('post_views_total as total', 'total.post_id', 'posts.id')
       .select(['slug', 'views'])
       .execute()
-    // fillBlog gives post-N 1,000 - N of them.
+    // fillBlog gives post-N 1,000 - N views.
     return Object.fromEntries(rows.map(({ slug, views }) => [slug, Number(views) - 1000 + Number(slug.slice(-1))]))
   }
   return {

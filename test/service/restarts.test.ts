@@ -43,7 +43,7 @@ t.test('PostgreSQL restarts during an import: one sentence, and the next import 
   const log = Array.from({ length: 10_001 }, (_, number) => line(number)).join('')
   for (const ending of endings) {
     const importing = runProgram(t, 'bin/popular-posts.ts', { args: IMPORT, env, input: log })
-    // Its statement waits.
+    // The statement of the import waits.
     await restartDuringQueries(server, ending, [{ url: server.url, read: async () => undefined }])
     await expectStartError(
       t,

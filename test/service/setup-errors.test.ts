@@ -20,10 +20,10 @@ import { temporaryDirectory } from '../helpers/temporary-directory.ts'
 
 const SECRET = 'hunter2-secret'
 const USER = 'ann_the_user'
-/** The codes and messages that a server or a socket has produced here. */
+/** The codes and messages of servers and sockets in these tests. */
 const produced = new Set<unknown>()
 
-/** What opening the database of a URL fails with: one sentence, without the address, the user and the password. */
+/** The error of opening the database of a URL: one sentence without address, user and password. */
 async function failure(t: Test, url: string, migrate?: MigrateOptions): Promise<string> {
   const error = await openServiceDatabase(
     readConfig({ DATABASE_URL: url }),
@@ -51,7 +51,7 @@ function check(t: Test, error: unknown): string {
   return error.message
 }
 
-/** The port of a server that ends with the test. */
+/** Starts a server that ends with the test. Resolves to its port. */
 async function portOf(t: Test, server: Server): Promise<number> {
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => sockets.add(socket))
@@ -75,7 +75,7 @@ const socketThat = (t: Test, does: (socket: Socket) => void) =>
 
 const at = (port: number, options = '') => `postgres://${USER}:${SECRET}@127.0.0.1:${port}/blog${options}`
 
-/** A server that answers the first message with an error, as PostgreSQL and poolers do. */
+/** A server that replies to the first message with an error, as PostgreSQL and poolers do. */
 function refusing(t: Test, code: string, message: string): Promise<number> {
   const fields = `SFATAL\0VFATAL\0C${code}\0M${message}\0\0`
   const head = Buffer.alloc(5)
@@ -216,7 +216,7 @@ t.test('errors for an untrusted certificate, and for that of another host', asyn
   t.teardown(() => server.remove())
   const admin = new Client({ connectionString: server.url })
   await admin.connect()
-  // The server's own user writes them: nobody else may own the key.
+  // The user of the server writes them, because that user has to own the key.
   for (const [name, file] of [
     ['server.crt', certFile],
     ['server.key', keyFile],
@@ -261,7 +261,7 @@ t.test('names that another program uses: service and command print them, and wha
     }
     const { rows } = await pool.query("select from pg_class where relname = 'post_views_total'")
     t.equal(rows.length, 0, 'nothing was made')
-    // As it says.
+    // The command from the message.
     await pool.query('create schema popular_posts')
     const own = `${url}?options=-csearch_path%3Dpopular_posts`
     t.match(await failure(t, own), /run "npx popular-posts migrate"/)

@@ -24,7 +24,7 @@ t.test('a meter gets reads, loads and waits until reports are stopped', async (t
     await provider.shutdown()
     metrics.disable()
   })
-  /** By name: the values of each set of attributes; of histograms, how many. */
+  /** The values of each set of attributes by name; for histograms the count. */
   const exported = async () => {
     exporter.reset()
     await provider.forceFlush()

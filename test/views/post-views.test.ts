@@ -10,7 +10,7 @@ import { redisUrl } from '../helpers/redis.ts'
 
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
 
-/** An app with the plugin, on a blog of so many posts: `post-1`, `post-2`, and so on. */
+/** An app with the plugin on a blog with `posts` posts: `post-1`, `post-2`, … */
 async function setUp(t: Test, posts: number, options: { redisUrl?: string; prefix?: string } = {}) {
   const { pool, url: databaseUrl } = await createTestDatabase(t)
   await pool.query(`

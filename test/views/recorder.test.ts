@@ -115,7 +115,7 @@ t.test('cached user agents take no more memory than their truncated text', async
   const lines = 2_000
   const bytes = await heapGrowth(async () => {
     for (let line = 0; line < lines; line += 1) {
-      // As of a log: the user agent is a part of a line.
+      // As from a log, where the user agent is a part of a line.
       const text = Buffer.from(`${line} Mozilla/5.0 `.padEnd(15_000, 'w3Mozilla/5.0 ')).toString()
       isBot(truncate(text.slice(1)))
     }

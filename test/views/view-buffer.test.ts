@@ -33,7 +33,7 @@ const sorted = async (buffer: ViewBuffer, id: string) =>
     `${a.postId} ${a.bucketStartMs}`.localeCompare(`${b.postId} ${b.bucketStartMs}`),
   )
 
-/** A view of each of so many posts. */
+/** A view of each of `count` posts. */
 const addMany = (buffer: ViewBuffer, visitor: string, posts: number) =>
   Promise.all(Array.from({ length: posts }, (_none, index) => add(buffer, visitor, `post ${index}`)))
 
@@ -129,7 +129,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
       sizes.push(batch.length)
       left = taken.left
       if (part > 2) continue
-      // Of posts that were taken, of posts that wait, and of a new one.
+      // Views of taken posts, of waiting posts, and of a new post.
       added += 301
       await add(buffer, `visitor ${part}`, `another ${part}`)
       await addMany(buffer, `visitor ${part}`, 300)
@@ -246,7 +246,7 @@ t.test('Redis: the client resends a command whose reply was lost, and no view is
       if (!ledger.has(id)) ledger.set(id, views)
       await buffer.drop(id)
     }
-    // As ioredis does when a connection breaks: see its `autoResendUnfulfilledCommands`.
+    // ioredis does this when a connection breaks: see its option `autoResendUnfulfilledCommands`.
     const resending: RedisClient = {
       async callBuffer(...command) {
         const taken = (await client.callBuffer(...command)) as unknown

@@ -26,7 +26,7 @@ interface Surroundings {
   beforeCreatingPosts?: () => Promise<void>
 }
 
-/** Runs `popular-posts import-log` as the program does; `code` is its exit code. */
+/** Runs `popular-posts import-log`; `code` is its exit code. */
 async function run(args: string[], { db, stdin, isTTY = false, beforeCreatingPosts }: Surroundings) {
   const outputs = { stdout: '', stderr: '' }
   const stream = (name: keyof typeof outputs) => {

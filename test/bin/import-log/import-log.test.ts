@@ -32,7 +32,7 @@ function importText(db: Kysely<Database>, log: string | Buffer, options: Partial
   return importLog({ db, timeZone: 'UTC', dedupSeconds: 900, nowMs, input, post: POST, ...options })
 }
 
-/** Views of `a`, `b` and `c` by three visitors around midnight, with repeats, bots and other requests between them. */
+/** Views of `a`, `b` and `c` by three visitors around midnight, between repeats, bots and other requests. */
 const HITS: Hit[] = Array.from({ length: 60 }, (_, i) => ({
   second: i * 200,
   visitor: 1 + (i % 3),
@@ -137,7 +137,7 @@ t.test('a growing log with posts known at any time counts each view once', async
         }
         const hits = unordered.sort((a, b) => a.second - b.second)
         const posts = new Set<string>()
-        // Logs only grow: see the test of a log that is cut short.
+        // Logs only grow: a truncated log has its own test.
         for (const { length, known, createPosts } of runs.sort((a, b) => a.length - b.length)) {
           const fresh = known.filter((slug) => !posts.has(slug))
           if (fresh.length > 0) await addPosts(db, ...fresh)
@@ -271,7 +271,7 @@ t.test('two alternating patterns on a growing log each count all their views', a
   const hits = (length: number) =>
     Array.from({ length }, (_, i) => ({ second: i, visitor: i, target: i % 2 === 0 ? '/blog/a' : '/news/b' }))
   const news = compilePostPattern('^/news/(?<slug>.+)$')
-  // The second day only /news/ is imported, and the ledger may not say that /blog/ was.
+  // On the second day only /news/ is imported; the ledger must not record /blog/ as imported.
   await importText(db, logOf(hits(10)))
   await importText(db, logOf(hits(10)), { post: news })
   await importText(db, logOf(hits(20)), { post: news })

@@ -27,7 +27,7 @@ async function read(source: Source, onBytes?: (bytes: number) => void) {
   return { lines, odd, error }
 }
 
-/** The bytes in pieces of a size. */
+/** Splits the bytes into chunks of a size. */
 async function* pieces(bytes: Buffer, size: number) {
   for (let start = 0; start < bytes.length; start += size) yield bytes.subarray(start, start + size)
 }

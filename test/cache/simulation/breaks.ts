@@ -3,7 +3,7 @@ import type { Break } from './simulate.ts'
 
 const FOR_EVER: Lifetime = { ttlMs: 1e9, keepForMs: 1e9 }
 
-/** For each promise, an algorithm that does not keep it: what is wrong with it, and what the simulation says to that. */
+/** For each promise an algorithm that breaks it, by its fault; `says` matches the report of the simulation. */
 export const BREAKS: Record<string, Break & { says: RegExp }> = {
   'a commit ignores the generation': {
     says: /stores \d+, invalidated by|is answered, not|was confirmed/,

@@ -65,7 +65,7 @@ t.test('binaries that the account cannot execute are copied, once', async (t) =>
   const directory = await temporaryDirectory(t)
   const found = await findEmbeddedPostgres()
   const hidden = dirname(dirname(found.postgres))
-  // Out of reach: all but what has been copied. What is copied must really run.
+  // Only the copies are reachable for the account, and they must run.
   const canRun = async (_account: unknown, program: string) =>
     program.startsWith(directory) &&
     describeBinaries({ ...found, postgres: program }).then(

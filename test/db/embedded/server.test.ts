@@ -26,7 +26,7 @@ async function listenOn(t: Test): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-/** Binaries whose server is a script. */
+/** Binaries with a shell script as the server. */
 async function scripted(t: Test, script: string): Promise<PostgresBinaries> {
   const postgres = join(await temporaryDirectory(t), 'postgres')
   await writeFile(postgres, `#!/bin/sh\n${script}\n`)

@@ -57,7 +57,7 @@ t.test('after the first real post of any source, visitors cannot change the demo
   }
   t.same(await statuses(), [204, 200])
   const real = { slug: 'real', title: 'Real', url: '/real' }
-  // Drafts are real, too.
+  // A draft counts as a real post.
   for (const published_at of [new Date(), null]) {
     await db
       .insertInto('posts')
