@@ -28,7 +28,7 @@ const checks: Record<string, Check> = {
     const outcomes = await Promise.all(Array.from({ length: 25 }, () => all(members, ({ get }) => get(key))))
     return allReturn(outcomes.flat(), 'first') ? String(await loads(key)) : 'errors'
   },
-  'invalidated during a load: the old value is not result': async ({ members, set, loads }, key) => {
+  'invalidated during a load: the old value is not kept': async ({ members, set, loads }, key) => {
     const [one, other] = members as [PeerProcess, PeerProcess]
     const loading = one.get(key)
     await until(async () => (await loads(key)) > 0, 'the load has begun')
