@@ -86,7 +86,7 @@ t.test('each command of each document exists', async (t) => {
 t.test('the documented options and variables equal the validated ones', async (t) => {
   const document = readFileSync(DOCUMENT, 'utf8')
   t.equal(withTables(document), document, 'else: npm run docs')
-  t.throws(() => withTables('nothing'), { message: /Expected the marks of the table/ })
+  t.throws(() => withTables('nothing'), { message: /Expected the marks of the table "options"/ })
   const docstrings = new Map(described(read('settings/options.ts')))
   t.same([...docstrings.keys()].sort(), Object.keys(optionsSchema.properties).sort())
   for (const [name, property] of Object.entries(optionsSchema.properties as Record<string, { default?: unknown }>)) {
