@@ -3,9 +3,9 @@ import { connect, type Socket } from 'node:net'
 interface BurstOptions {
   port: number
   connections: number
-  /** So many requests are sent at once on each connection (HTTP pipelining), then as many answers awaited. */
+  /** Requests that a connection sends at once (HTTP pipelining). Then it waits for as many replies. */
   pipelined: number
-  /** How many are sent in all, at least. */
+  /** The least number of requests in all. */
   requests: number
   /** An HTTP/1.1 request. */
   request: string
@@ -15,9 +15,10 @@ const ANSWER = Buffer.from('HTTP/1.1 ')
 const CHUNKED_END = Buffer.from('\r\n0\r\n\r\n')
 
 /**
- * Sends a request again and again, as fast as it is answered: for the processor time that a server needs. Pipelined, so
- * that the client needs as little as can be.
- * @throws when an answer is not the first one's status.
+ * Sends a request repeatedly, as fast as the server replies, to measure the processor time of the server. Requests are
+ * pipelined, so that the client needs little processor time itself.
+ * @returns the status of all replies.
+ * @throws when the replies have different statuses.
  */
 export async function sendBursts({ port, connections, pipelined, requests, request }: BurstOptions): Promise<string> {
   const burst = Buffer.from(request.repeat(pipelined))
@@ -55,7 +56,7 @@ export async function sendBursts({ port, connections, pipelined, requests, reque
   return [...statuses].join()
 }
 
-/** The status of the last of so many answers; not before all of it is there. */
+/** The status of the last reply; `undefined` until the last reply is complete. */
 function lastOf(received: Buffer, answers: number): string | undefined {
   let start = -1
   for (let answer = 0; answer < answers; answer += 1) {
@@ -66,7 +67,7 @@ function lastOf(received: Buffer, answers: number): string | undefined {
   if (headEnd === -1) return undefined
   const head = received.toString('latin1', start, headEnd)
   const status = head.slice(9, 12)
-  // What is compressed as it is sent has no length, but an end.
+  // A reply that the server compresses while it sends has no content-length, but a last chunk.
   if (/^transfer-encoding: *chunked/im.test(head))
     return received.subarray(-CHUNKED_END.length).equals(CHUNKED_END) ? status : undefined
   const length = status === '304' ? 0 : Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0)

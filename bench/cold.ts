@@ -1,7 +1,7 @@
 /**
- * What does a cold list cost the database? The ranking over 10,000 posts with 1, 10 and 100 million views behind it,
- * for every kind of window, against a table of views that is counted anew each time (as the blog did that this package
- * was made for; up to `--raw` million views). `npm run bench:cold`; `-- --posts 10000 --views 1,10,100 --raw 10
+ * Measures the database time of a cold list: the ranking over 10,000 posts with 1, 10 and 100 million views, for every
+ * kind of window. It is compared with a table of one row a view, counted for each list (the blog that this package was
+ * made for did that; up to `--raw` million views). `npm run bench:cold`; `-- --posts 10000 --views 1,10,100 --raw 10
  * --rounds 9 --write`.
  */
 import { parseArgs } from 'node:util'
@@ -30,14 +30,14 @@ const millions = values.views.split(',').map(Number)
 if (![posts, rounds, ...millions].every((count) => Number.isInteger(count) && count >= 1) || !(raw >= 0))
   throw new TypeError('Expected --posts, --views (in millions, with commas between them) and --rounds of at least 1.')
 
-/** For so long the blog has been read. */
+/** The days for which the blog has views. */
 const DAYS = 400
 const WINDOWS = [1, 7, 30, 365, 0]
 const timeZone = 'UTC'
 
 const nameOf = (days: number) => (days === 0 ? 'all time' : days === 1 ? '1 day' : `${days} days`)
 
-/** The share of each post: the second has half the views of the first, the third a third of them. */
+/** The share of each post in all views: post n has 1/n of the views of the first post. */
 const SHARES = `select id as post_id, 1.0 / id / (select sum(1.0 / n) from generate_series(1, ${posts}) n) as share from posts`
 
 async function fill(pool: Pool, views: number): Promise<void> {
@@ -45,7 +45,7 @@ async function fill(pool: Pool, views: number): Promise<void> {
     insert into posts (slug, title, url, excerpt, published_at)
     select 'post-' || n, 'A post of the blog, number ' || n, '/posts/post-' || n, repeat('x', 200), now() - interval '500 days'
     from generate_series(1, ${posts}) n`)
-  // A fraction of a view is one with that probability.
+  // Fractions of views are rounded at random: 0.3 views are one view with a probability of 0.3.
   await pool.query(`
     select setseed(0.5);
     with s as (${SHARES})
@@ -88,15 +88,15 @@ async function ms(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - startedAtMs
 }
 
-type Way = 'ours' | 'trending' | 'original'
+type Query = 'ours' | 'trending' | 'original'
 type Work = () => Promise<unknown>
-/** Milliseconds, one a round, by window, way and million views. */
-const found = new Map<string, number[]>()
-const key = (days: number, way: Way | 'first', million: number) => `${days} ${way} ${million}`
-const note = (name: string, value: number) => found.set(name, [...(found.get(name) ?? []), value])
+/** Milliseconds, one value a round, by window, query and million views. */
+const samples = new Map<string, number[]>()
+const key = (days: number, way: Query | 'first', million: number) => `${days} ${way} ${million}`
+const note = (name: string, value: number) => samples.set(name, [...(samples.get(name) ?? []), value])
 
-/** What is measured of a database with so many million views. */
-function worksOf(db: Kysely<Database>, million: number): [string, Work][] {
+/** The queries to measure in a database with `million` million views. */
+function queriesOf(db: Kysely<Database>, million: number): [string, Work][] {
   return WINDOWS.flatMap((days): [string, Work][] => [
     [key(days, 'ours', million), () => findPopularPosts(db, { days, sort: 'views', limit: 50, timeZone })],
     [key(days, 'trending', million), () => findPopularPosts(db, { days, sort: 'trending', limit: 50, timeZone })],
@@ -107,7 +107,7 @@ function worksOf(db: Kysely<Database>, million: number): [string, Work][] {
 }
 
 const report = createReport('bench:cold', values)
-// What tidies up behind a filled table would take the second core.
+// Autovacuum after the tables are filled would take the second core.
 const postgres = await startPostgres({ settings: { shared_buffers: '1GB', autovacuum: 'off' } })
 const databases: Kysely<Database>[] = []
 try {
@@ -116,14 +116,14 @@ try {
       'warm up.',
   )
   const admin = new Pool({ connectionString: postgres.url, max: 1 })
-  const works: [string, Work][] = []
+  const queries: [string, Work][] = []
   for (const million of millions) {
     const name = `cold_${million}`
     await admin.query(`create database ${name}`)
     const url = new URL(postgres.url)
     url.pathname = `/${name}`
     const pool = new Pool({ connectionString: url.href, max: 1 })
-    // The server may be faster to end than the pool.
+    // The server may end before the pool.
     pool.on('error', () => {})
     const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
     databases.push(db)
@@ -133,20 +133,20 @@ try {
     if (million <= raw) await fillRaw(pool)
     for (const days of WINDOWS)
       if (days > 1) note(key(days, 'first', million), await ms(() => materializeWindow(db, { days, timeZone })))
-    works.push(...worksOf(db, million))
+    queries.push(...queriesOf(db, million))
   }
   await admin.query('checkpoint')
   await admin.end()
   for (let round = 0; round <= rounds; round += 1) {
     report.progress(`round ${round} of ${rounds}`)
-    for (const [name, work] of works) {
+    for (const [name, work] of queries) {
       const took = await ms(work)
       if (round > 0) note(name, took)
     }
   }
   const [least, most] = [Math.min(...millions), Math.max(...millions)]
-  const rowOf = (days: number, way: Way | 'first', name: string) => {
-    const timesOf = (million: number) => found.get(key(days, way, million)) ?? []
+  const rowOf = (days: number, way: Query | 'first', name: string) => {
+    const timesOf = (million: number) => samples.get(key(days, way, million)) ?? []
     const times = millions.map((million) => median(timesOf(million)).toFixed(1))
     const ratio = medianRatio(timesOf(most), timesOf(least))
     return [name, ...times, ratio.toFixed(2)].map((cell) => (cell.startsWith('NaN') ? '-' : cell))

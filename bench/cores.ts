@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process'
 
-/** Clients, and what they start, keep to one core; the server that is measured has the other. */
+/** One core for the clients and their child processes, the other for the server that is measured. */
 export const [CLIENT_CORE, SERVER_CORE] = [0, 1]
 
 /**
- * Has this process, and what it starts from here on, run on one core only.
- * @returns whether it does: needs Linux' `taskset`, and two cores.
+ * Binds this process, and the processes that it starts later, to one core.
+ * @returns whether that worked; it needs `taskset` of Linux, and two cores.
  */
-export function keepToCore(core: number): boolean {
+export function bindToCore(core: number): boolean {
   try {
     execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', String(core), String(process.pid)], {
       stdio: 'ignore',

@@ -1,13 +1,13 @@
 /**
- * What does a cached list cost? Processor time of a server for a request, against Fastify that answers the same bytes
- * and headers from constant Buffers, and against node:http alone. `npm run bench:hit`; `-- --starts 6 --rounds 8
- * --requests 3000 --write`. Where a process happens to lie in memory weighs more than what is measured: hence the
- * starts.
+ * Measures the processor time of a server for a cached list, against Fastify that sends the same bytes and headers
+ * from constant Buffers, and against node:http alone. `npm run bench:hit`; `-- --starts 6 --rounds 8 --requests 3000
+ * --write`. The memory layout of a process changes the results more than the differences that are measured; so the
+ * bench starts the servers several times.
  */
 import { parseArgs } from 'node:util'
 import { startRedis } from '../test/helpers/redis.ts'
-import { CLIENT_CORE, keepToCore } from './cores.ts'
-import type { Way } from './hit-server.ts'
+import { bindToCore, CLIENT_CORE } from './cores.ts'
+import type { ServerMode } from './hit-server.ts'
 import { sendLoad } from './http-load.ts'
 import { createReport } from './report.ts'
 import { inTurn, median, medianRatio, p99 } from './rounds.ts'
@@ -26,24 +26,24 @@ if (!([starts, rounds].every((count) => Number.isInteger(count) && count >= 1) &
   throw new TypeError('Expected --starts and --rounds of at least 1, and --requests of at least 1000.')
 
 const report = createReport('bench:hit', values)
-const isAlone = keepToCore(CLIENT_CORE)
+const isAlone = bindToCore(CLIENT_CORE)
 const redis = await startRedis()
 
 const WAYS = {
   'node:http': ['node', 'silent'],
   'Fastify, constant': ['constant', 'silent'],
-  // How far two that are the same are apart: that much is the machine.
+  // The same server a second time: the difference between the two is the noise of the machine.
   'Fastify, constant, once more': ['constant', 'silent'],
   ours: ['ours', 'silent'],
   'ours, with Redis': ['redis', 'silent'],
   'Fastify, constant, logs at info': ['constant', 'info'],
   'ours, logs at info': ['ours', 'info'],
-} satisfies Record<string, [Way, string]>
+} satisfies Record<string, [ServerMode, string]>
 type Name = keyof typeof WAYS
 const names = Object.keys(WAYS) as Name[]
 const baseOf = (name: Name): Name => (name.endsWith('info') ? 'Fastify, constant, logs at info' : 'Fastify, constant')
 
-/** So many requests until V8 has compiled what it will. */
+/** Requests until V8 has compiled all hot code. */
 const WARM_UP = 20_000
 
 interface Started extends ServerProcess {
@@ -62,7 +62,7 @@ const PATH = '/posts/popular?limit=10&days=30'
 const get = (headers: Record<string, string> = {}) =>
   `GET ${PATH} HTTP/1.1\r\nhost: blog\r\n${Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)}\r\n`
 
-/** The latency that one request in a hundred exceeds, in milliseconds, at ten connections. */
+/** The p99 latency in milliseconds, at ten connections. */
 async function p99Ms({ port }: ServerProcess): Promise<number> {
   const { latenciesMs } = await sendLoad({ port, connections: 10, requests, requestOf: () => get() })
   return p99(latenciesMs)
@@ -82,17 +82,17 @@ const KINDS: Record<string, (server: Started) => Promise<number>> = {
   'p99, ms': p99Ms,
 }
 const kinds = Object.keys(KINDS)
-/** By kind and name, one a round. */
-const found = new Map<string, number[]>()
-const valuesOf = (kind: string, name: Name) => found.get(`${kind} ${name}`) ?? []
+/** By kind and name, one value a round. */
+const samples = new Map<string, number[]>()
+const valuesOf = (kind: string, name: Name) => samples.get(`${kind} ${name}`) ?? []
 
-/** All kinds of all servers, in turn; the first round is not counted: code is compiled then. */
+/** Measures all kinds on all servers in turn. The first round only warms up. */
 async function measure(servers: Record<Name, Started>): Promise<void> {
-  for (const [kind, ask] of Object.entries(KINDS)) {
+  for (const [kind, measureOnce] of Object.entries(KINDS)) {
     for (let round = 0; round <= rounds; round += 1) {
       for (const name of inTurn(names, round)) {
-        const value = await ask(servers[name])
-        if (round > 0) found.set(`${kind} ${name}`, [...valuesOf(kind, name), value])
+        const value = await measureOnce(servers[name])
+        if (round > 0) samples.set(`${kind} ${name}`, [...valuesOf(kind, name), value])
       }
     }
   }
@@ -110,8 +110,8 @@ try {
       isAlone ? 'the server on a core of its own' : 'servers and client on all cores'
     }. Microseconds of processor time; in brackets, how fast that is against Fastify with a constant Buffer and the same logging.`,
   )
-  for (let begun = 1; begun <= starts; begun += 1) {
-    report.progress(`servers started ${begun} of ${starts} times`)
+  for (let startNumber = 1; startNumber <= starts; startNumber += 1) {
+    report.progress(`start ${startNumber} of ${starts}`)
     const started: Partial<Record<Name, Started>> = {}
     for (const name of names) started[name] = await start(name)
     const servers = started as Record<Name, Started>

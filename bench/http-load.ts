@@ -5,23 +5,23 @@ interface LoadOptions {
   /** Keep-alive connections, each with one request at a time. */
   connections: number
   requests: number
-  /** What a connection waits after an answer. Default: nothing, so that the server is never idle. */
+  /** The pause of a connection after a reply. Default: none, so that the server is never idle. */
   pauseMs?: number
-  /** What is sent: an HTTP/1.1 request of which only the number differs. */
+  /** Creates an HTTP/1.1 request from its number. */
   requestOf: (number: number) => string
 }
 
 interface LoadResult {
   seconds: number
-  /** Of each request, in milliseconds. */
+  /** The latency of each request. */
   latenciesMs: Float64Array
-  /** How many answers had which status. */
+  /** The number of replies by status. */
   statuses: Record<string, number>
 }
 
 /**
- * Sends requests over many connections at once and waits for the answers. By hand on sockets, because on two cores
- * every microsecond of a client is missing to the server.
+ * Sends requests over many connections at once and waits for the replies. It writes to sockets itself, because on two
+ * cores a client library would take processor time from the server.
  */
 export async function sendLoad({
   port,
@@ -73,7 +73,7 @@ export async function sendLoad({
   return { seconds: (performance.now() - startedAtMs) / 1000, latenciesMs, statuses }
 }
 
-/** How long a response is that begins like this; not known before all of its head is there. */
+/** The length of a reply, head and body; `undefined` until its head is complete. */
 export function lengthOf(received: string): number | undefined {
   const headEnd = received.indexOf('\r\n\r\n')
   if (headEnd === -1) return undefined

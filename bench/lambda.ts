@@ -1,6 +1,6 @@
 /**
- * How long does a cold start take? The artifact, against a bare Fastify with the same clients, bundled the same way.
- * Needs no database: both start without one, as they would at night. `npm run bench:lambda`; `-- --rounds 15 --write`.
+ * Measures the cold start of the artifact, against a bare Fastify with the same clients, bundled the same way. Neither
+ * has a database: both start without one. `npm run bench:lambda`; `-- --rounds 15 --write`.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -21,7 +21,7 @@ const { values } = parseArgs({
 })
 const report = createReport('bench:lambda', values)
 
-/** What anybody would have: Fastify, a pool, a client; one route. */
+/** A minimal service: Fastify, a pool, a Redis client, and one route. */
 const BARE = `
   import awsLambdaFastify from '@fastify/aws-lambda'
   import Fastify from 'fastify'
@@ -40,24 +40,24 @@ const BARE = `
   await app.ready()
   export const http = (event, context) => proxy(event, context)`
 
-/** Starts a module in a process of its own; answers how long it takes to be ready, in milliseconds. */
+/** Starts a module in its own process. Resolves to the milliseconds until the module is ready. */
 async function start(file: string): Promise<number> {
   const code = `const t = performance.now(); await import(${JSON.stringify(file)}); console.log(performance.now() - t); process.exit()`
   const child = spawn(process.execPath, ['--input-type=module', '--eval', code], {
     env: {
-      // Nothing listens there: refused at once.
+      // Nothing listens on this port: connections are refused at once.
       DATABASE_URL: 'postgres://nobody@127.0.0.1:9/none',
       REDIS_URL: 'redis://127.0.0.1:9',
       LOG_LEVEL: 'silent',
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  let said = ''
+  let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    said += text
+    output += text
   })
   await once(child, 'close')
-  return Number(said)
+  return Number(output)
 }
 
 const directory = await mkdtemp(join(tmpdir(), 'popular-posts-bench-'))
@@ -81,7 +81,7 @@ try {
     report.progress(`round ${round + 1} of ${values.rounds}`)
     for (const [name, file] of Object.entries(subjects)) {
       const ms = await start(file)
-      // The first round warms the disk's cache.
+      // The first round warms the disk cache.
       if (round >= 0) times[name]?.push(ms)
     }
   }
@@ -95,7 +95,9 @@ try {
   }
   report.table(rows)
   const ratio = medianRatio(times['popular posts'] ?? [], times['bare Fastify'] ?? [])
-  report.say(`Time of the first against the second, median of ${values.rounds} rounds in turn: ${ratio.toFixed(2)}.`)
+  report.say(
+    `Ratio of the start times, first to second, median of ${values.rounds} rounds in turn: ${ratio.toFixed(2)}.`,
+  )
   report.end()
 } finally {
   await rm(directory, { recursive: true, force: true })

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 
-/** What a measurement was made on. */
+/** Describes the machine, Node.js and Fastify of a measurement. */
 export function machine(): string {
   const { version } = JSON.parse(readFileSync(new URL(import.meta.resolve('fastify/package.json')), 'utf8')) as {
     version: string
@@ -10,7 +10,7 @@ export function machine(): string {
   return `${cpus().length} x ${cpu?.model}, load ${loadavg()[0]?.toFixed(1)}; Node.js ${process.version}, Fastify ${version}`
 }
 
-/** The name and the version of a server that was brought for a measurement, without where it was found. */
+/** The name and the version of a server, without the folder of its program. */
 export function versionOf({ description }: { description: string }): string {
   return description.split(' (')[0] ?? ''
 }

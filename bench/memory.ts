@@ -1,8 +1,8 @@
 /**
- * What does it take of memory? What a cached list allocates, against Fastify that answers the same bytes from a
- * constant Buffer; and whether memory is flat: a million requests (`--requests`) over all windows, orders and filters,
- * known and unknown, the heap after each tenth of them, garbage collected. `npm run bench:memory`; with `REDIS_URL` the
- * second over Redis.
+ * Measures memory in two ways. First: the bytes that a cached list allocates, against Fastify that sends the same bytes
+ * from a constant Buffer. Second: whether memory stays flat over a million requests (`--requests`) with all windows,
+ * orders and filters, known and unknown; the heap is read after each tenth of the requests, after a garbage
+ * collection. `npm run bench:memory`; with `REDIS_URL` the second measurement uses that Redis.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -20,12 +20,14 @@ const { values } = parseArgs({
 const total = Number(values.requests)
 const { gc } = globalThis
 if (gc === undefined || !(Number.isInteger(total) && total >= 1000))
-  throw new TypeError('run it as npm run bench:memory -- --requests 1000000')
+  throw new TypeError(
+    'Expected --requests of at least 1000 and --expose-gc: npm run bench:memory -- --requests 1000000',
+  )
 
 const report = createReport('bench:memory', values)
 const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(1)
 
-/** Bytes of the heap for each request: so much room that nothing is collected meanwhile. */
+/** Bytes of the heap for each request. The young generation is so large that no garbage collection runs. */
 async function allocations(): Promise<void> {
   const [rounds, requests] = [7, 5000]
   const request = 'GET /posts/popular?limit=10&days=30 HTTP/1.1\r\nhost: blog\r\n\r\n'
@@ -44,7 +46,7 @@ async function allocations(): Promise<void> {
     )
     const { port, usage } = server
     const send = () => sendBursts({ port, connections: 10, pipelined: 10, requests, request })
-    // Code that is compiled yet is allocated, too.
+    // Warms up, because compiled code counts as allocated, too.
     for (let round = 0; round < 4; round += 1) await send()
     const found: number[] = []
     for (let round = 0; round < rounds; round += 1) {
@@ -66,13 +68,13 @@ const posts = Array.from({ length: 50 }, (_none, index) => ({
   excerpt: 'x'.repeat(200),
 }))
 
-/** The same sequence in every run. */
+/** The random numbers are the same in every run. */
 let state = 1
 function below(limit: number): number {
   state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
   return state % limit
 }
-const some = (kind: string) => (below(2) === 0 ? `&${kind}=${kind}-${below(30)}` : '')
+const randomFilter = (kind: string) => (below(2) === 0 ? `&${kind}=${kind}-${below(30)}` : '')
 
 async function flatness(collect: () => void): Promise<void> {
   const app = Fastify()
@@ -91,11 +93,11 @@ async function flatness(collect: () => void): Promise<void> {
         Array.from({ length: 100 }, () =>
           app.inject(
             `/posts/popular?limit=${below(60) + 1}&days=${below(366)}&sort=${below(2) === 0 ? 'views' : 'trending'}&x=${below(1e9)}` +
-              `&exclude=post-${below(50)}${some('category')}${some('tag')}${some('author')}`,
+              `&exclude=post-${below(50)}${randomFilter('category')}${randomFilter('tag')}${randomFilter('author')}`,
           ),
         ),
       )
-      // As between requests over a network: what Node.js keeps until its next turn would pile up without one.
+      // Node.js frees some memory only in its next turn of the event loop, as between requests over a network.
       await nextTurn()
     }
     collect()
@@ -109,7 +111,7 @@ async function flatness(collect: () => void): Promise<void> {
   await app.close()
   const [second = 0, last = 0] = [heaps[1], heaps.at(-1)]
   report.table(rows)
-  report.say(`The heap at the end, against that after a fifth: ${(last / second).toFixed(2)}.`)
+  report.say(`Ratio of the heap at the end to the heap after a fifth of the requests: ${(last / second).toFixed(2)}.`)
 }
 
 await allocations()

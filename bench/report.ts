@@ -6,8 +6,8 @@ const DOCUMENT = new URL('../docs/numbers.md', import.meta.url)
 export type Report = ReturnType<typeof createReport>
 
 /**
- * What a bench finds, as Markdown on stdout, beginning with the machine. With `--write`, also in docs/numbers.md,
- * between the marks of its name: `<!-- bench:hit -->` and `<!-- /bench:hit -->`.
+ * Writes the results of a bench as Markdown to stdout, beginning with the machine. With `--write` also into
+ * docs/numbers.md, between the marks of its name: `<!-- bench:hit -->` and `<!-- /bench:hit -->`.
  */
 export function createReport(name: string, { write }: { write: boolean }) {
   const lines: string[] = []
@@ -24,11 +24,11 @@ export function createReport(name: string, { write }: { write: boolean }) {
       const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
       say(['', line(head), line(head.map(() => '---')), ...rows.map(line), ''].join('\n'))
     },
-    /** For whoever waits; no part of the report. */
+    /** Writes to stderr, not into the report. */
     progress(text: string): void {
       process.stderr.write(`${text}\n`)
     },
-    /** To be called when all has been said. */
+    /** Ends the report, and writes the document with `--write`. */
     end(): void {
       if (!write) return
       const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`]

@@ -1,5 +1,5 @@
 /**
- * What do Redis and PostgreSQL do for each view? The figures that docs/scale.md calculates with. `npm run bench:scale`.
+ * Measures the work of Redis and PostgreSQL for each view: the figures of docs/scale.md. `npm run bench:scale`.
  */
 import { Redis } from 'ioredis'
 import { Kysely, PostgresDialect } from 'kysely'
@@ -23,7 +23,7 @@ const pool = new Pool({ connectionString: postgres.url, max: 2 })
 const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
 const client = new Redis(redis.url)
 
-async function fact(section: string, ...names: string[]): Promise<number> {
+async function sumOfInfo(section: string, ...names: string[]): Promise<number> {
   const info = await client.info(section)
   return names.reduce((sum, name) => sum + Number(new RegExp(`^${name}:([\\d.]+)`, 'm').exec(info)?.[1]), 0)
 }
@@ -48,7 +48,10 @@ try {
   }
 
   const buffer = createRedisViewBuffer({ client, prefix: 'bench:scale', dedupSeconds: 900 })
-  const [memory, cpu] = [await fact('memory', 'used_memory'), await fact('cpu', 'used_cpu_user', 'used_cpu_sys')]
+  const [memory, cpu] = [
+    await sumOfInfo('memory', 'used_memory'),
+    await sumOfInfo('cpu', 'used_cpu_user', 'used_cpu_sys'),
+  ]
   const timeMs = Date.now()
   for (let sent = 0; sent < VIEWS; sent += 1_000) {
     await Promise.all(
@@ -59,9 +62,12 @@ try {
       }),
     )
   }
-  const [memoryNow, cpuNow] = [await fact('memory', 'used_memory'), await fact('cpu', 'used_cpu_user', 'used_cpu_sys')]
+  const [memoryNow, cpuNow] = [
+    await sumOfInfo('memory', 'used_memory'),
+    await sumOfInfo('cpu', 'used_cpu_user', 'used_cpu_sys'),
+  ]
   say(`a view: ${(((cpuNow - cpu) * 1e6) / VIEWS).toFixed(1)} µs of Redis, all cores`)
-  say(`a visitor who is remembered: ${((memoryNow - memory) / VIEWS).toFixed(0)} bytes of Redis`)
+  say(`a remembered visitor: ${((memoryNow - memory) / VIEWS).toFixed(0)} bytes of Redis`)
 } finally {
   client.disconnect()
   await db.destroy()

@@ -5,7 +5,7 @@ import { sendBursts } from './burst.ts'
 
 export type ServerProcess = Awaited<ReturnType<typeof startServer>>
 
-/** What a process has used so far, or uses now. */
+/** The processor time of a process since its start, and its memory now. */
 interface Usage {
   /** Processor time, in microseconds. */
   cpuUs: number
@@ -14,8 +14,8 @@ interface Usage {
 }
 
 /**
- * Starts a program that ends with {@link serve}.
- * @param nodeOptions more than those of this process.
+ * Starts a program that calls {@link serve}.
+ * @param nodeOptions options of Node.js, in addition to those of this process.
  */
 export async function startServer(file: URL, args: readonly string[], nodeOptions: readonly string[] = []) {
   const child = fork(fileURLToPath(file), args, {
@@ -37,7 +37,7 @@ export async function startServer(file: URL, args: readonly string[], nodeOption
   }
 }
 
-/** Tells who has started this process on which port it listens, and what it has used, whenever asked. */
+/** Sends the port to the parent process, and replies to each of its messages with the resource usage. */
 export function serve(port: number): void {
   process.on('message', () => {
     const { user, system } = process.cpuUsage()
@@ -50,8 +50,8 @@ export function serve(port: number): void {
 }
 
 /**
- * Microseconds of a server's processor time for a request.
- * @throws when it is answered with another status.
+ * Microseconds of the server's processor time for one request.
+ * @throws when the server replies with another status.
  */
 export async function costUs(
   { port, usage }: ServerProcess,

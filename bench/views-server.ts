@@ -1,8 +1,7 @@
 /**
- * A server of `bench/views.ts` and `bench/backlog.ts`, on a free port that it tells on stdout: `views-server.ts <way>
- * <database> <Redis> <seconds between flushes>`. The ways: `ours`; `original`, how views are counted without this
- * package, an INSERT and an UPDATE for each; `nothing`, only an answer. `POST /record` records views without HTTP: as
- * many as its JSON body says, so many at a time.
+ * A server of `bench/views.ts` and `bench/backlog.ts`, which prints its address: `views-server.ts <mode> <database>
+ * <Redis> <seconds between flushes>`. The modes: `ours`; `original`, an INSERT and an UPDATE for each view, as without
+ * this package; `nothing`, a reply only. `POST /record` records `views` views without HTTP, `atOnce` at a time.
  */
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import pg from 'pg'
@@ -12,7 +11,7 @@ import { BROWSER, slugOf, visitorAddress } from './fixtures/views.ts'
 type Recorded = Pick<FastifyRequest, 'method' | 'ip' | 'headers'>
 type Record = (slug: string, request: Recorded) => Promise<unknown>
 
-const [way, databaseUrl = '', redisUrl = '', flushSeconds = '1'] = process.argv.slice(2)
+const [mode, databaseUrl = '', redisUrl = '', flushSeconds = '1'] = process.argv.slice(2)
 const app = Fastify({ trustProxy: 'loopback' })
 
 async function recordOurs(): Promise<Record> {
@@ -23,7 +22,7 @@ async function recordOurs(): Promise<Record> {
 }
 
 function recordOriginal(): Record {
-  // As many connections as ours has; prepared statements, so that it is as fast as it can be.
+  // The pool is as large as ours. Prepared statements make this mode as fast as possible.
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 10 })
   app.addHook('onClose', () => pool.end())
   return async (slug, { ip, headers }) => {
@@ -37,7 +36,7 @@ function recordOriginal(): Record {
   }
 }
 
-/** The route in the form that ours has. */
+/** Adds the route that our plugin has in mode `ours`. */
 function addRoute(app: FastifyInstance, record: Record): void {
   app.post<{ Params: { slug: string } }>('/posts/:slug/views', async (request, reply) => {
     await record(request.params.slug, request)
@@ -45,8 +44,8 @@ function addRoute(app: FastifyInstance, record: Record): void {
   })
 }
 
-const record = way === 'ours' ? await recordOurs() : way === 'original' ? recordOriginal() : async () => undefined
-if (way !== 'ours') addRoute(app, record)
+const record = mode === 'ours' ? await recordOurs() : mode === 'original' ? recordOriginal() : async () => undefined
+if (mode !== 'ours') addRoute(app, record)
 app.post<{ Body: { from: number; views: number; atOnce: number; posts: number } }>('/record', async ({ body }) => {
   let next = body.from
   const headers = { 'user-agent': BROWSER }

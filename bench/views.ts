@@ -1,8 +1,8 @@
 /**
- * How fast are views recorded? Against one INSERT and one UPDATE for each view, on the same PostgreSQL: in the same
- * route under the same clients, and without HTTP; ours until all views are in PostgreSQL. And how fast is a view
- * answered, against a cached list? `npm run bench:views`; `-- --rounds 5 --write`; `-- --posts 1` (a launch: all views
- * are of one post).
+ * Measures how many views a second a server records, against an INSERT and an UPDATE for each view, on the same
+ * PostgreSQL: over HTTP with the same route and clients, and without HTTP; ours until all views are in PostgreSQL. Also
+ * measures the latency of a view against that of a cached list. `npm run bench:views`; `-- --rounds 5 --write`;
+ * `-- --posts 1` (a launch: all views are of one post).
  */
 import { parseArgs } from 'node:util'
 import { Kysely, PostgresDialect } from 'kysely'
@@ -31,17 +31,17 @@ if (!(Number.isInteger(rounds) && rounds >= 2 && Number.isInteger(posts) && post
 
 const AT_ONCE = 64
 const VIEWS: Record<RecordingMode, number> = { ours: 20_000, original: 4_000, nothing: 20_000 }
-/** One visitor at a time, and so many that the server is never idle. */
+/** One client, and enough clients to keep the server busy. */
 const [ALONE, BUSY] = [
   { connections: 1, requests: 3_000 },
   { connections: 10, requests: 5_000 },
 ]
-/** As servers are set up where data matters; the tests' are not. */
+/** Durable, as in production. The servers of the tests are not. */
 const settings = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on' }
 
 const report = createReport('bench:views', values)
-const ends: (() => Promise<unknown>)[] = []
-const t = { teardown: (end: () => Promise<unknown>) => ends.unshift(end) }
+const cleanups: (() => Promise<unknown>)[] = []
+const t = { teardown: (end: () => Promise<unknown>) => cleanups.unshift(end) }
 let visitors = 0
 
 const [postgres, redis] = await Promise.all([startPostgres({ settings }), startRedis()])
@@ -60,7 +60,7 @@ async function fill(): Promise<void> {
     published_at: new Date(0),
   }))
   await db.insertInto('posts').values(rows).execute()
-  // What the original's list needs: the count to order by, and views by post and time.
+  // The lists of the original need a count to sort by, and an index on post and time.
   await pool.query(`
     alter table posts add column view_count bigint not null default 0;
     create index on posts (view_count);
@@ -86,8 +86,8 @@ async function counted(way: RecordingMode): Promise<number> {
   return Number(rows[0]?.views)
 }
 
-/** Views a second, from the first one until the last is in PostgreSQL. */
-async function speed(way: RecordingMode, send: (views: number) => Promise<unknown>): Promise<number> {
+/** Views a second, from the first request until the last view is in PostgreSQL. */
+async function viewsPerSecond(way: RecordingMode, send: (views: number) => Promise<unknown>): Promise<number> {
   const before = await counted(way)
   const startedAtMs = performance.now()
   await send(VIEWS[way])
@@ -96,7 +96,7 @@ async function speed(way: RecordingMode, send: (views: number) => Promise<unknow
   if (way === 'nothing') return VIEWS[way] / seconds
   const views = (await counted(way)) - before
   if (views < VIEWS[way])
-    report.say(`${way}: ${VIEWS[way] - views} of ${VIEWS[way]} views were dropped, and do not count`)
+    report.say(`${way}: ${VIEWS[way] - views} of ${VIEWS[way]} views were dropped; the result leaves them out`)
   return views / seconds
 }
 
@@ -109,14 +109,14 @@ const listRequest = () => `GET /posts/popular HTTP/1.1\r\nhost: blog\r\nuser-age
 
 async function overHttp(way: RecordingMode): Promise<number> {
   const load = { port: Number(new URL(urls[way]).port), connections: AT_ONCE, requestOf: viewRequest }
-  return speed(way, async (requests) => {
+  return viewsPerSecond(way, async (requests) => {
     const { statuses } = await sendLoad({ ...load, requests })
-    if (statuses['204'] !== requests) throw new Error(`not all were answered 204: ${JSON.stringify(statuses)}`)
+    if (statuses['204'] !== requests) throw new Error(`expected only 204, got ${JSON.stringify(statuses)}`)
   })
 }
 
 async function withoutHttp(way: RecordingMode): Promise<number> {
-  return speed(way, async (views) => {
+  return viewsPerSecond(way, async (views) => {
     const body = JSON.stringify({ from: visitors + 1, views, atOnce: AT_ONCE, posts })
     visitors += views
     await fetch(`${urls[way]}/record`, { method: 'POST', body, headers: { 'content-type': 'application/json' } })
@@ -127,7 +127,7 @@ async function latencyMs(load: typeof ALONE, requestOf: () => string): Promise<n
   return median((await sendLoad({ port: Number(new URL(urls.ours).port), ...load, requestOf })).latenciesMs)
 }
 
-/** What is measured, in turn. */
+/** The measurements of a round, in this order. */
 const measures = {
   'ours, HTTP': () => overHttp('ours'),
   'original, HTTP': () => overHttp('original'),
@@ -150,16 +150,16 @@ try {
     `${versionOf(postgres)}, durable; ${versionOf(redis)}. ${AT_ONCE} views at once, of ${posts} posts; medians of ${rounds} rounds in ` +
       'turn, after one to warm up.',
   )
-  const found = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Measure, number[]>
+  const samples = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Measure, number[]>
   for (let round = 0; round <= rounds; round += 1) {
     report.progress(`round ${round} of ${rounds}`)
     for (const name of names) {
       const value = await measures[name]()
-      if (round > 0) found[name].push(value)
+      if (round > 0) samples[name].push(value)
     }
   }
   const row = (title: string, a: Measure, b: Measure) => [
-    ...[title, shown(median(found[a])), shown(median(found[b])), medianRatio(found[a], found[b]).toFixed(1)],
+    ...[title, shown(median(samples[a])), shown(median(samples[b])), medianRatio(samples[a], samples[b]).toFixed(1)],
   ]
   report.table([
     ['views a second, until all are in PostgreSQL', 'ours', 'an INSERT and an UPDATE each', 'ratio'],
@@ -174,7 +174,7 @@ try {
   ])
   report.end()
 } finally {
-  for (const end of ends) await end()
+  for (const end of cleanups) await end()
 }
 
 function shown(value: number): string {

@@ -75,7 +75,7 @@ try {
         mkdirSync(dirname(join(folder, room, file)), { recursive: true })
         copyFileSync(join(root, room, file), join(folder, room, file))
       }
-    // npm marks a command when it links it, and not again.
+    // npm makes a command executable only when it links it.
     chmodSync(join(folder, 'bin', 'popular-posts.js'), 0o755)
     moveMaps(folder)
     install(folder)

@@ -1,4 +1,5 @@
-// npm run docs: generates the tables of docs/options.md from the schemas of the settings, and docs/api.md from the docstrings.
+// npm run docs: generates the tables of docs/options.md from the schemas of the settings, and docs/api.md from
+// docstrings.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

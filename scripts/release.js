@@ -1,4 +1,4 @@
-// Run by `npm publish` before anything else: npm shows these fields of package.json, and a release fills them in.
+// `npm publish` runs it first. It fails when package.json lacks the addresses that npm shows.
 import { readFileSync } from 'node:fs'
 
 const { homepage, repository, bugs } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))

@@ -1,4 +1,4 @@
-// Makes the pictures of the README: `npm run screenshots`.
+// Creates the screenshots of the README: `npm run screenshots`.
 import { fileURLToPath } from 'node:url'
 import type { BrowserContextOptions } from 'playwright-core'
 import { migrateToLatest } from '../db/migrate.ts'
@@ -8,10 +8,10 @@ import { startPostgres } from '../test/helpers/private-postgres.ts'
 import { createSite, fillWithDemo } from '../test/helpers/site.ts'
 
 const folder = fileURLToPath(new URL('../docs/images', import.meta.url))
-/** The traffic on the pictures, in requests per second. */
+/** The traffic in the charts, in requests a second. */
 const TRAFFIC = [12, 30, 18, 44, 60, 25, 38, 80, 52, 34, 66, 90, 48, 30, 72, 41, 55, 23, 37, 61, 49, 28, 45, 33]
 const DESKTOP = { viewport: { width: 1080, height: 825 } }
-/** From the top of the page, or of `part`. */
+/** The pages. A screenshot begins at the top of the page, or at the top of `part`. */
 const PICTURES: Record<string, BrowserContextOptions & { path: string; part?: string }> = {
   desktop: { path: '/', ...DESKTOP },
   dark: { path: '/posts/last-train-from-corrach', colorScheme: 'dark', ...DESKTOP },
@@ -33,7 +33,7 @@ const app = await createSite(t, { db, url: server.url })
 const address = await listen(app)
 const browser = await openBrowser(t)
 
-t.comment(`Half a minute of traffic`)
+t.comment(`Sending ${TRAFFIC.length} s of traffic`)
 for (const [second, requests] of TRAFFIC.entries()) {
   if (second % 10 === 4) await app.popularPosts.invalidate('hard')
   await Promise.all(Array.from({ length: requests }, () => fetch(`${address}/posts/popular?days=1`)))

@@ -1,4 +1,4 @@
-// `npm run simulate -- --seeds 5000`: simulates days with faults of a fleet. Exits with code 1 soon after a broken promise.
+// `npm run simulate -- --seeds 5000`: simulates days of a fleet with faults. Ends with code 1 after a broken promise.
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { startSearcher } from '../test/cache/simulation/searcher.ts'
@@ -7,7 +7,7 @@ const { values } = parseArgs({ options: { seeds: { type: 'string', default: '500
 const seeds = Number(values.seeds)
 if (!Number.isInteger(seeds) || seeds < 1) throw new Error('expected --seeds to be an integer of 1 or more')
 
-/** The number of days that a thread simulates at a time. */
+/** The days that a thread simulates in one call. */
 const DAYS = 250
 const say = (text: string) => process.stdout.write(`${text}\n`)
 let next = 1

@@ -1,6 +1,6 @@
 /**
- * The tests that only `npm run test:all`, and so CI, runs: they take most of the processor time for promises that few
- * changes touch. Installations, deployments, browsers, fleets of processes, and tests with thousands of requests.
+ * The tests that `npm test` leaves out; `npm run test:all`, and so CI, runs them. They take most of the processor time,
+ * and few changes affect them: installations, deployments, browsers, fleets of processes, and thousands of requests.
  */
 export const SLOW: readonly string[] = [
   'test/api-reference.test.ts',

@@ -1,5 +1,5 @@
-// What `npm test` runs: one PostgreSQL and one Redis for all test files, then tap with the arguments given. Where these
-// name no file it is all but what is slow; with `--all` (`npm run test:all`) it is everything, and has to cover every
+// `npm test`: starts one PostgreSQL and one Redis for all test files, then tap with the given arguments. Without a file
+// it runs all tests except the slow ones. With `--all` (`npm run test:all`) it runs all tests, which must cover every
 // line.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -11,7 +11,7 @@ import { messageOf } from '../lib/errors.ts'
 import { providePostgres } from '../test/helpers/postgres.ts'
 import { provideRedis } from '../test/helpers/redis.ts'
 import { findChromium } from '../test/helpers/services/find-chromium.ts'
-import { removeWithUs } from '../test/helpers/services/reaper.ts'
+import { removeAtExit } from '../test/helpers/services/reaper.ts'
 import { summarize } from '../test/helpers/services/summarize.ts'
 import { provideTap } from '../test/helpers/services/tap.ts'
 import { SLOW } from './slow-tests.ts'
@@ -19,8 +19,10 @@ import { SLOW } from './slow-tests.ts'
 const ALL = '--all'
 
 async function main(given: string[]): Promise<number> {
-  const isUsual = !given.includes(ALL) && !given.some((arg) => isTest(arg) || existsSync(arg))
-  const args = isUsual ? [...given, '--disable-coverage', ...(await usualTests())] : given.filter((arg) => arg !== ALL)
+  const isDefaultRun = !given.includes(ALL) && !given.some((arg) => isTest(arg) || existsSync(arg))
+  const args = isDefaultRun
+    ? [...given, '--disable-coverage', ...(await defaultTests())]
+    : given.filter((arg) => arg !== ALL)
   const [postgres, redis, program] = await Promise.all([
     providePostgres(),
     provideRedis(),
@@ -29,27 +31,27 @@ async function main(given: string[]): Promise<number> {
   ])
   say(`Node.js ${process.version}\n${postgres.description}\n${redis.description}`)
   const directory = await mkdtemp(join(tmpdir(), 'popular-posts-results-'))
-  removeWithUs(directory)
+  removeAtExit(directory)
   const results = join(directory, 'results.tap')
   const { DATABASE_URL: _database, REDIS_URL: _redis, ...env } = process.env
   const tap = spawn(process.execPath, [program, `--output-file=${results}`, ...reporter(args), ...args], {
     stdio: 'inherit',
     env: { ...env, TEST_DATABASE_URL: postgres.url, TEST_REDIS_URL: redis.url },
   })
-  // The terminal sends Ctrl-C to tap, too. The servers run until tap has ended.
-  process.on('SIGINT', () => say('ending'))
+  // The terminal sends Ctrl-C also to tap. The servers run until tap has ended.
+  process.on('SIGINT', () => say('Waiting for tap to end'))
   process.on('SIGTERM', () => tap.kill('SIGTERM'))
   const [code] = (await once(tap, 'close')) as [number | null]
   const report = await readFile(results, 'utf8').catch(() => '')
-  // Repeats failures at the end, because tap prints them far above.
+  // Repeats the failures at the end, because tap prints them far above.
   for (const line of report.split('\n')) if (/^ *not ok (?!.*# (?:TODO|SKIP))/i.test(line)) say(line)
-  if (isUsual)
-    say(`Not run: the coverage, and ${SLOW.length} slow files (scripts/slow-tests.ts). npm run test:all does.`)
+  if (isDefaultRun)
+    say(`Skipped: coverage, and ${SLOW.length} slow files (scripts/slow-tests.ts). Run them with npm run test:all.`)
   say(summarize(report))
   return code ?? 1
 }
 
-async function usualTests(): Promise<string[]> {
+async function defaultTests(): Promise<string[]> {
   const files = (await readdir('test', { recursive: true })).map((file) => `test/${file}`)
   return files.filter((file) => file.endsWith('.test.ts') && !SLOW.includes(file))
 }
@@ -59,8 +61,8 @@ function isTest(arg: string): boolean {
 }
 
 /**
- * Has Chromium at hand where it is needed: a download takes longer than a test may. Its absence is for the tests to
- * tell.
+ * Downloads Chromium before the tests of the browser, because a download takes longer than the timeout of a test. When
+ * the download fails, these tests report it.
  */
 async function provideChromium(args: string[]): Promise<void> {
   const files = args.filter(isTest)
@@ -68,7 +70,7 @@ async function provideChromium(args: string[]): Promise<void> {
   await findChromium({ say }).catch(() => undefined)
 }
 
-/** tap's default reporter is for terminals only. */
+/** The default reporter of tap needs a terminal. */
 function reporter(args: string[]): string[] {
   return process.stdout.isTTY || args.some((arg) => /^(-R|--reporter)/.test(arg)) ? [] : ['--reporter=terse']
 }

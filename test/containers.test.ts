@@ -28,7 +28,7 @@ interface Service {
 }
 const { services } = parse(readFileSync(join(root, 'compose.yml'), 'utf8')) as { services: Record<string, Service> }
 
-t.test('the image runs as nobody in particular, and has what it starts', async (t) => {
+t.test('the image runs as an unprivileged user, and has all programs that it starts', async (t) => {
   const stage = instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'))
   t.equal(stage.find(({ name }) => name === 'USER')?.rest, 'node')
   const [command] = stage.filter(({ name }) => name === 'CMD')
@@ -43,7 +43,7 @@ t.test('the image runs as nobody in particular, and has what it starts', async (
     stage.filter(({ name }) => name === 'COPY').every(({ rest }) => rest.startsWith('--from=build /service/')),
     'nothing but what was built',
   )
-  // Other names are only known on the machine that builds.
+  // Other names exist only on the machine that builds the image.
   for (const { name, rest } of instructions)
     t.match(name, /^(?:FROM|WORKDIR|COPY|RUN|ENV|USER|EXPOSE|HEALTHCHECK|CMD)$/, rest)
 })
@@ -65,7 +65,7 @@ t.test('the image keeps every package that the service and the command import', 
   t.ok(reached.length > 50, 'its parts are found')
 })
 
-t.test('the health check tells a process that answers from one that does not', async (t) => {
+t.test('the health check fails for a process that does not reply', async (t) => {
   const { rest = '' } = instructions.find(({ name }) => name === 'HEALTHCHECK') ?? {}
   const [program = '', ...args] = JSON.parse(rest.slice(rest.indexOf('['))) as string[]
   let status = 200
@@ -86,7 +86,7 @@ t.test('the health check tells a process that answers from one that does not', a
   t.equal(await check(), 1)
 })
 
-t.test('compose starts what there is, in order, and shows nothing to the network', async (t) => {
+t.test('compose starts the services in order, and publishes ports only on loopback', async (t) => {
   const names = Object.keys(services)
   for (const [name, service] of Object.entries(services)) {
     t.ok((service.image === undefined) !== (service.build === undefined), `${name} is built or pulled`)
@@ -102,7 +102,7 @@ t.test('compose starts what there is, in order, and shows nothing to the network
   }
 })
 
-t.test('docker itself can read compose.yml, where it is', async (t) => {
+t.test('docker parses compose.yml, where docker is installed', async (t) => {
   const version = await runIn(root, 'docker', 'compose', 'version').catch(() => '')
   if (version === '') return t.pass('no docker compose on this machine')
   const config = await runIn(root, 'env', 'POSTGRES_PASSWORD=secret', 'docker', 'compose', 'config', '--format', 'json')

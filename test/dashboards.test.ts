@@ -37,14 +37,14 @@ const panels = dashboard.panels.filter(({ type }) => type !== 'row')
 
 const { url } = await createTestDatabase(t)
 const app = await createService(t, url, { REDIS_URL: await redisUrl(), CACHE_PREFIX: `dashboards-${process.pid}` })
-// Series by route are there once there was a request.
+// Series by route exist only after a request.
 for (const path of ['/posts/popular', '/posts/popular?days=x']) await app.inject(path)
 const metrics = readExposition((await app.inject('/metrics')).body)
 
-/** What Prometheus adds. */
+/** The labels that Prometheus adds. */
 const TARGET_LABELS = ['job', 'instance']
 
-/** Checks that an expression is of what the service exposes, and asks each metric what its type can answer. */
+/** Checks that an expression uses exposed metrics, with functions for their types. */
 function checks(t: Test, what: string, expression: string): void {
   const { selectors, functions, labels } = readPromql(expression)
   t.ok(selectors.length > 0, what)
@@ -73,7 +73,7 @@ function checks(t: Test, what: string, expression: string): void {
   if (functions.includes('histogram_quantile')) t.ok(labels.includes('le'), `${what}: buckets are kept apart`)
 }
 
-/** An expression as Grafana sends it. */
+/** The expression that Grafana sends. */
 function filledIn(expression: string): string {
   return expression
     .replaceAll('$__rate_interval', '5m')
@@ -96,7 +96,7 @@ t.test('alerts.yml is a rule file', async (t) => {
         .join(' ')
         .matchAll(/\$labels\.(\w+)/g))
         t.ok(readPromql(expr).labels.includes(used), `${alert}: ${used} is left by the expression`)
-      // As GitHub makes it of a heading.
+      // The anchor that GitHub creates from a heading.
       t.equal(annotations['runbook_url'], `docs/operating.md#${alert.toLowerCase()}`)
       checks(t, alert, expr)
     }
@@ -111,7 +111,7 @@ t.test('docs/metrics.md names all alerts', async (t) => {
   )
 })
 
-t.test('grafana.json shows what the service exposes', async (t) => {
+t.test('grafana.json uses only metrics that the service exposes', async (t) => {
   t.match(dashboard, { uid: 'fastify-popular-posts', schemaVersion: Number })
   t.equal(new Set(dashboard.panels.map(({ id }) => id)).size, dashboard.panels.length, 'ids are unique')
   for (const { title, description, targets = [] } of panels) {
@@ -130,7 +130,7 @@ t.test('grafana.json shows what the service exposes', async (t) => {
   }
 })
 
-t.test('its panels do not lie over each other', async (t) => {
+t.test('the panels of the dashboard do not overlap', async (t) => {
   for (const one of dashboard.panels) {
     const { x, y, w, h } = one.gridPos
     t.ok(x + w <= 24, one.title)
@@ -153,7 +153,7 @@ t.test('every metric of the cache and of views is on the dashboard', async (t) =
     )
 })
 
-t.test('what is no expression, or of nothing that is there, is noticed', async (t) => {
+t.test('an invalid expression, and an unknown metric, are detected', async (t) => {
   t.throws(() => readPromql('rate(a[5m]) > > 1'), /wrong at/)
   t.throws(() => readPromql('sum by (a'), /wrong at/)
   t.throws(() => readExposition('# HELP a A.\n# TYPE a counter\nb{x="1"} 2'), /expected a sample of a, got b/)

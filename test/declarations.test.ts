@@ -10,7 +10,7 @@ import { temporaryDirectory } from './helpers/temporary-directory.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** Names that only this package may reach: they hand out secrets, or end work that the app still needs. */
+/** Names that only this package may use: they return secrets, or end services that the app still needs. */
 const INTERNAL = ['adminToken', 'close', 'idle', 'resume', 'settings', 'settle', 'thaw']
 
 const directory = await temporaryDirectory(t)
@@ -38,13 +38,13 @@ const isOurs = (node: ts.Node) => {
   return fileName.startsWith(folder) && !fileName.includes('node_modules')
 }
 
-/** The symbol itself, where a name only stands for one of another module. */
+/** The original symbol of an alias. */
 const resolved = (symbol: ts.Symbol) =>
   symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol
 
 const isDocumented = (node: ts.Node) => ts.getJSDocCommentsAndTags(node).length > 0
 
-/** The declarations of these symbols, and of all types that they name, in this package. */
+/** The declarations in this package of these symbols, and of all types that they refer to. */
 function reachable(symbols: readonly ts.Symbol[]): Set<ts.Declaration> {
   const found = new Set<ts.Declaration>()
   const add = (symbol: ts.Symbol | undefined) => {
@@ -65,7 +65,7 @@ function reachable(symbols: readonly ts.Symbol[]): Set<ts.Declaration> {
   return found
 }
 
-/** The exports of an entry, but for the one that `require` gets: the plugin, with the other exports as its members. */
+/** The exports of an entry, without `module.exports`, which has the other exports as its members. */
 function exportsOf(entry: ts.SourceFile): ts.Symbol[] {
   const module = checker.getSymbolAtLocation(entry)
   return (module === undefined ? [] : checker.getExportsOfModule(module)).filter(
@@ -91,13 +91,13 @@ function decorators(): ts.Symbol[] {
 }
 
 /**
- * What an editor can point at inside a declaration. Not the parameters of functions, which `@param` documents; not the
- * variants of a union, which the docstring of the union documents; not the pattern of a conditional type.
+ * The parts of a declaration for which an editor shows docstrings. Parameters of functions (documented by `@param`),
+ * variants of a union (documented by the union) and patterns of conditional types are left out.
  */
 function membersOf(node: ts.Node, path: string): { name: string; isDocumented: boolean }[] {
   if (ts.isParameter(node) || ts.isTypeParameterDeclaration(node)) return []
   if (ts.isConditionalTypeNode(node)) return [node.trueType, node.falseType].flatMap((type) => membersOf(type, path))
-  // A nullable object is one object.
+  // A nullable object counts as an object.
   if (ts.isUnionTypeNode(node) && node.types.filter(ts.isTypeLiteralNode).length > 1) return []
   if (!ts.isClassElement(node) && !ts.isTypeElement(node)) return childrenOf(node, path)
   if (node.name && ts.isPrivateIdentifier(node.name)) return []
@@ -122,9 +122,9 @@ t.test('every public declaration has a docstring, and so has each of its members
     for (const node of declarations) {
       const name = ts.getNameOfDeclaration(node)?.getText() ?? '?'
       const place = `${node.getSourceFile().fileName.slice(folder.length)}: ${name}`
-      // The docstring of a constant stands at its statement.
+      // The docstring of a constant is that of its statement.
       const documented = ts.isVariableDeclaration(node) ? node.parent.parent : node
-      // `export { a as b }` and `export default a` name what is documented elsewhere.
+      // `export { a as b }` and `export default a` are documented at their target.
       if (!ts.isExportSpecifier(node) && !ts.isExportAssignment(node) && !isDocumented(documented)) bare.push(place)
       for (const member of childrenOf(node, name)) if (!member.isDocumented) bare.push(`${place} -> ${member.name}`)
     }

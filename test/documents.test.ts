@@ -15,7 +15,7 @@ const read = (file: string) => readFileSync(join(root, file), 'utf8')
 const withoutCode = (text: string) =>
   text.replace(/```[\s\S]*?```/g, '').replace(/`[^`\n]*`/g, (code) => code.replace(/[[\]()]/g, ' '))
 
-/** The anchors of a document, made of its headings as GitHub does. */
+/** The anchors that GitHub creates from the headings of a document. */
 function anchorsOf(file: string): string[] {
   const text = withoutCode(read(file))
   const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
@@ -41,7 +41,7 @@ t.test('each link of each document has a target', async (t) => {
   }
 })
 
-t.test('each page says in its first sentence whom it is for', async (t) => {
+t.test('the first sentence of each page names its readers', async (t) => {
   for (const document of documents.filter((name) => !/CHANGELOG|README/.test(name))) {
     const [, sentence = ''] = /^# .+\n\n([\s\S]+?[.:])\s/.exec(read(document)) ?? []
     t.match(sentence, /\bfor [\w\s]*(?:developers|operators|contributors|authors|readers|people)\b/i, document)
@@ -57,7 +57,7 @@ t.test('each source file that a document names exists', async (t) => {
 
 t.test('each command of each document exists', async (t) => {
   const scriptsOf = (file: string) => (JSON.parse(read(file)) as { scripts: Record<string, string> }).scripts
-  // Where the peers' are named, so is their folder.
+  // A page with commands of bench/peers also names that folder.
   const scripts = { ...scriptsOf('bench/peers/package.json'), ...scriptsOf('package.json') }
   const help = await runIn(
     root,
@@ -83,10 +83,10 @@ t.test('each command of each document exists', async (t) => {
   }
 })
 
-t.test('options and environment are documented as they are checked', async (t) => {
+t.test('the documented options and variables equal the validated ones', async (t) => {
   const document = readFileSync(DOCUMENT, 'utf8')
   t.equal(withTables(document), document, 'else: npm run docs')
-  t.throws(() => withTables('nothing'), { message: /has no place for the table of options/ })
+  t.throws(() => withTables('nothing'), { message: /Expected the marks of the table "options"/ })
   const docstrings = new Map(described(read('settings/options.ts')))
   t.same([...docstrings.keys()].sort(), Object.keys(optionsSchema.properties).sort())
   for (const [name, property] of Object.entries(optionsSchema.properties as Record<string, { default?: unknown }>)) {

@@ -16,7 +16,7 @@ import { until } from './helpers/services/until.ts'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const READER = { 'user-agent': 'Mozilla/5.0 (X11; Linux) Firefox/129.0' }
 
-/** The commands in a README of an example. */
+/** The commands in the README of an example. */
 function commandsOf(example: string): string[] {
   const readme = readFileSync(join(root, 'examples', example, 'README.md'), 'utf8')
   return [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, code = '']) => code.trim().split('\n'))
@@ -28,7 +28,7 @@ await runIn(checkout, 'npm', 'run', 'build')
 const server = await startPostgres()
 t.teardown(() => server.remove())
 
-/** The apps that run, for as long as this file. */
+/** The running apps, which run until this file ends. */
 const apps: { name: string; databaseUrl: string; list: string }[] = []
 
 async function createDatabase(name: string): Promise<string> {
@@ -40,9 +40,9 @@ async function createDatabase(name: string): Promise<string> {
 }
 
 /**
- * Does what the README of an example says, with servers of our own.
- * @param prefix that of its routes.
- * @returns the address of its app, what its `curl` commands were answered, and its URL of the database.
+ * Runs the commands in the README of an example, with private servers.
+ * @param prefix the prefix of its routes.
+ * @returns the address of its app, the replies to its `curl` commands, and its database URL.
  */
 async function follow(example: string, prefix = '') {
   const url = await createDatabase(example)
@@ -77,7 +77,7 @@ async function follow(example: string, prefix = '') {
   return { address, answers, databaseUrl }
 }
 
-/** Starts an app; answers where it listens. It ends with this file, as on Ctrl-C. */
+/** Starts an app. Resolves to its address. The app ends with this file, as by Ctrl-C. */
 async function start(command: string, variables: Record<string, string>): Promise<string> {
   const [program = '', ...args] = command.split(' ')
   const app = spawn('env', [...plainEnvironment(variables), program, ...args], {
@@ -102,7 +102,7 @@ async function start(command: string, variables: Record<string, string>): Promis
 
 const listOf = async (url: string) => (await (await fetch(url)).json()) as PopularPost[]
 
-t.test('the smallest app', async (t) => {
+t.test('the smallest example app works', async (t) => {
   const { address, answers } = await follow('smallest')
   t.match(answers, [
     { status: 200, body: /^\[\{"id":\d+,"slug":"/ },
@@ -113,7 +113,7 @@ t.test('the smallest app', async (t) => {
   t.ok(code.trim().split('\n').length <= 16, 'it is as small as it says')
 })
 
-t.test('a blog whose pages a server renders', async (t) => {
+t.test('the example with server-rendered pages works', async (t) => {
   const { address, answers, databaseUrl } = await follow('blog', '/api')
   const client = new Client({ connectionString: databaseUrl })
   await client.connect()
@@ -135,7 +135,7 @@ t.test('a blog whose pages a server renders', async (t) => {
   t.match(await listOf(`${address}/api/posts/popular?limit=1`), [{ slug: String }], 'the routes have the prefix')
 })
 
-t.test('a blog with tables of its own', async (t) => {
+t.test('the example with its own tables works', async (t) => {
   const { address, answers } = await follow('own-schema')
   const [list, published] = answers
   t.same(
@@ -151,7 +151,7 @@ t.test('a blog with tables of its own', async (t) => {
   t.equal((await fetch(`${address}/magazine/articles/none/publish`, { method: 'POST' })).status, 404)
 })
 
-t.test('the apps of the examples and of README outlive restarts of PostgreSQL', async (t) => {
+t.test('the apps of the examples and of README survive restarts of PostgreSQL', async (t) => {
   const databaseUrl = await createDatabase('readme')
   await runIn(checkout, 'env', `DATABASE_URL=${databaseUrl}`, 'npx', 'popular-posts', 'migrate')
   const [, program = ''] = /```js\n([\s\S]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? []
@@ -163,7 +163,7 @@ t.test('the apps of the examples and of README outlive restarts of PostgreSQL', 
 
   let days = 100
   for (const ending of ['fast', 'immediate', 'crash'] as const) {
-    // A list that no cache has, here and below.
+    // A list that is not cached, here and below.
     days += 1
     const readers = apps.map(({ databaseUrl, list }) => ({
       url: databaseUrl,
@@ -177,7 +177,7 @@ t.test('the apps of the examples and of README outlive restarts of PostgreSQL', 
   }
 })
 
-t.test('every example is in the list of examples, and tried here', async (t) => {
+t.test('every example is in the list of examples, and has a test here', async (t) => {
   const examples = readdirSync(join(root, 'examples')).filter((name) => !name.includes('.'))
   t.same(examples.sort(), ['blog', 'own-schema', 'smallest'])
   const index = readFileSync(join(root, 'examples/README.md'), 'utf8')

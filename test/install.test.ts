@@ -8,7 +8,7 @@ import { createTestDatabase } from './helpers/postgres.ts'
 import { packPackage } from './helpers/tarball.ts'
 import { temporaryDirectory } from './helpers/temporary-directory.ts'
 
-// Thirteen installations: five minutes of processor time, half of them where two processors are free.
+// Thirteen installations take five minutes of processor time, and half of that on two free processors.
 t.setTimeout(900_000)
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -17,7 +17,7 @@ const [, installLine = '', program = ''] =
   /```sh\nnpm install (fastify-popular-posts .+)\n[\s\S]*?```js\n([\s\S]*?)```/.exec(read('README.md')) ?? []
 const packages = installLine.split(' ').slice(1)
 
-/** How a package manager is had from the registry, and what its commands are. */
+/** The package of a package manager in the registry, and its commands. */
 const MANAGERS = {
   npm: { package: undefined, add: 'npm install --prefer-offline --no-audit', strict: '--engine-strict', run: 'npx' },
   pnpm: {
@@ -26,13 +26,13 @@ const MANAGERS = {
     strict: '--config.engine-strict=true',
     run: 'pnpm exec',
   },
-  // It is strict unless it may ignore engines.
+  // yarn checks `engines` unless it may ignore them.
   yarn: { package: 'yarn@1', add: 'yarn add', strict: '', run: 'yarn --silent run' },
-  // It knows no engines. Its packages are in no node_modules, and see only what they declare.
+  // It does not check `engines`. It has no node_modules, and packages can import only what they declare.
   'yarn 4': { package: '@yarnpkg/cli-dist@4', add: 'yarn add', strict: '', run: 'yarn run' },
 } as const
 
-/** Each package manager on each version of Node.js; each of them with each order, and each version too, strict or not. */
+/** Covers each manager on each version of Node.js, both with each order, and each version strict and not strict. */
 const installations: { manager: keyof typeof MANAGERS; node: number; isStrict: boolean; order: string }[] = [
   { manager: 'npm', node: 20, isStrict: false, order: 'at once' },
   { manager: 'npm', node: 20, isStrict: true, order: 'the peers first' },
@@ -48,7 +48,7 @@ const installations: { manager: keyof typeof MANAGERS; node: number; isStrict: b
   { manager: 'yarn 4', node: 24, isStrict: false, order: 'at once' },
 ]
 
-/** The folder of a program, from the registry where this process is not of that version; `undefined`: it cannot be had. */
+/** The folder of a program, from the registry if this process has another version; `undefined`: not available. */
 async function folderOf(name: string, program: string): Promise<string | undefined> {
   if (name === `node@${process.versions.node.split('.')[0]}`) return join(process.execPath, '..')
   const path = await runIn(root, 'npx', '--yes', '--prefer-offline', `--package=${name}`, 'which', program).catch(
@@ -59,11 +59,11 @@ async function folderOf(name: string, program: string): Promise<string | undefin
 
 const registry = (await runIn(root, 'npm', 'config', 'get', 'registry')).trim()
 const tarball = await packPackage(t)
-/** How this machine reaches a registry: npm has it in its own configuration, too. */
+/** The settings of this machine for the registry, which npm may have in its configuration. */
 const network = Object.entries(process.env)
   .filter(([name]) => /^(?:https?_proxy|no_proxy|node_extra_ca_certs|ssl_cert_file)$/i.test(name))
   .map(([name, value]) => `${name}=${value}`)
-/** Runs a line of a shell with the programs of some folders; answers what it says, errors and warnings too. */
+/** Runs a shell command with the programs of some folders. Resolves to its output, with errors and warnings. */
 const shell = (cwd: string, folders: string[], line: string, variables: string[] = []) =>
   runIn(
     cwd,
@@ -101,12 +101,12 @@ for (const { manager, node, isStrict, order } of installations) {
         name: 'host',
         version: '1.0.0',
         private: true,
-        // Fastify 5.12 itself wants cookie 2, which wants Node.js 22.
+        // Fastify 5.12 requires cookie 2, which requires Node.js 22.
         ...(isStrict && node === 20 ? { overrides, resolutions: overrides } : {}),
       }),
     )
     const plugin = `fastify-popular-posts@file:${tarball}`
-    // npm alone chooses a version by what Node.js there is.
+    // Only npm chooses a version by the version of Node.js.
     const peers = packages.map((name) =>
       name === 'kysely' && isStrict && node === 20 && manager !== 'npm' ? 'kysely@0.28' : name,
     )
@@ -168,7 +168,7 @@ t.test('the packages that the examples name are what their code imports', async 
   for (const [, example = ''] of lines) {
     await mkdir(join(directory, example))
     await cp(join(root, 'examples', example), join(directory, example), { recursive: true })
-    // The last line of each is refused, so everything before it has run.
+    // The last line of each is refused, which proves that the lines before it ran.
     const env = ['DATABASE_URL=none', `REDIS_URL=${process.env['TEST_REDIS_URL']}`, 'PORT=none']
     const said = await runIn(directory, 'env', ...env, process.execPath, join(example, 'app.js')).catch(
       (error: { stderr: string }) => error.stderr,

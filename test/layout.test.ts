@@ -6,7 +6,7 @@ import { SLOW } from '../scripts/slow-tests.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** Which rooms a room may import values from; types may also come from `typesFrom`. */
+/** The folders from which a folder may import values; types may also come from `typesFrom`. */
 const arrows: Record<string, string[]> = {
   lib: [],
   cache: ['lib'],
@@ -64,7 +64,7 @@ function importsOf(file: string): { from: string; isType: boolean }[] {
   }))
 }
 
-t.test('the root has the doors, and no other source', async (t) => {
+t.test('the root has only the entry points of the package', async (t) => {
   t.same(
     readdirSync(root)
       .filter((name) => /\.[cm]?[jt]s$/.test(name))
@@ -73,7 +73,7 @@ t.test('the root has the doors, and no other source', async (t) => {
   )
 })
 
-t.test('imports follow the arrows of the architecture', async (t) => {
+t.test('imports follow the layers of the architecture', async (t) => {
   t.ok(files.length > 100, 'the files are found')
   for (const file of files) {
     const room = roomOf(file)
@@ -91,7 +91,7 @@ t.test('imports follow the arrows of the architecture', async (t) => {
   }
 })
 
-t.test('no import cycle, of types neither', async (t) => {
+t.test('there is no import cycle, also not of types', async (t) => {
   const done = new Set<string>()
   const visit = (file: string, path: readonly string[]): void => {
     if (path.includes(file)) {
@@ -107,12 +107,12 @@ t.test('no import cycle, of types neither', async (t) => {
   t.ok(done.size >= files.length, 'each file is visited')
 })
 
-t.test('plugins/ has Fastify plugins, and nothing else', async (t) => {
+t.test('plugins/ contains only Fastify plugins', async (t) => {
   for (const file of files.filter((name) => roomOf(name) === 'plugins'))
     t.match(readFileSync(join(root, file), 'utf8'), /\bfp\(/, file)
 })
 
-t.test('the cache and the database know no Fastify', async (t) => {
+t.test('cache/ and db/ do not import Fastify', async (t) => {
   for (const file of files.filter((name) => ['cache', 'db'].includes(roomOf(name)))) {
     for (const { from } of importsOf(file))
       t.notMatch(from, /^(?:fastify|@fastify\/(?!error))/, `${file} imports ${from}`)
@@ -122,10 +122,10 @@ t.test('the cache and the database know no Fastify', async (t) => {
   }
 })
 
-t.test('only service/config.ts reads the environment, and only routes and plugins know requests', async (t) => {
+t.test('only service/config.ts reads the environment, and only routes and plugins use requests', async (t) => {
   for (const file of files) {
     const text = readFileSync(join(root, file), 'utf8')
-    // Programs that are started inherit their PATH and the like.
+    // Child processes inherit PATH and similar variables.
     const isReader = file === 'service/config.ts' || file === 'db/embedded/account.ts'
     if (!isReader) t.notMatch(text, /process\.env/, file)
     if (roomOf(file) === 'routes')
@@ -133,7 +133,7 @@ t.test('only service/config.ts reads the environment, and only routes and plugin
   }
 })
 
-t.test('functions and hosts get nothing that only the service has', async (t) => {
+t.test('functions and hosts do not import modules of the service', async (t) => {
   for (const start of ['lambda.ts', 'index.ts']) {
     const reached = [start]
     for (const file of reached) {
@@ -152,13 +152,13 @@ t.test('functions and hosts get nothing that only the service has', async (t) =>
   }
 })
 
-t.test('no file is longer than its idea', async (t) => {
+t.test('no file has more than 300 lines', async (t) => {
   for (const file of files.filter((name) => name !== 'demo/data/posts.ts')) {
     const lines = readFileSync(join(root, file), 'utf8').split('\n').length
     t.ok(lines <= 300, `${file} has ${lines} lines`)
   }
 })
 
-t.test('what only the full run tries is there', async (t) => {
+t.test('every file of SLOW exists', async (t) => {
   for (const file of SLOW) t.ok(existsSync(join(root, file)), file)
 })

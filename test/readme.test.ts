@@ -20,7 +20,7 @@ async function getList(url: string): Promise<{ slug: string }[]> {
 
 const checkout = await checkOut(t)
 
-t.test('the commands of the README do what it says, in a checkout', async (t) => {
+t.test('the commands of the README work in a checkout', async (t) => {
   const [install, start, ...others] = commands(readme)
   t.same([install, start], ['npm install', 'npm start'], 'these two come first')
   t.ok(existsSync(join(checkout, 'node_modules')), 'installed')
@@ -34,7 +34,7 @@ t.test('the commands of the README do what it says, in a checkout', async (t) =>
     detached: true,
   })
   t.teardown(async () => {
-    // npm and what it has started.
+    // npm and its child processes.
     process.kill(-Number(service.pid), 'SIGTERM')
     await until(() => service.exitCode !== null || service.signalCode !== null, 'the service ended')
   })
@@ -48,7 +48,7 @@ t.test('the commands of the README do what it says, in a checkout', async (t) =>
 
   const tried = []
   for (const command of others) {
-    // test/install.test.ts does.
+    // test/install.test.ts tests installations.
     if (command.startsWith('npm install fastify-popular-posts ')) continue
     const test = /^npm test -- (\S+) --disable-coverage$/.exec(command)
     if (test !== null) {
@@ -57,7 +57,7 @@ t.test('the commands of the README do what it says, in a checkout', async (t) =>
     }
     tried.push(command.split(' ')[0])
     const [, url] = /^curl '([^']+)'$/.exec(command) ?? []
-    // Not every machine has curl.
+    // curl may be missing on this machine.
     if (url !== undefined) t.ok((await getList(url.replace('http://127.0.0.1:3000', address))).length > 0, command)
     else t.match(await runIn(checkout, 'sh', '-c', command), /views counted +2 /, command)
   }
@@ -69,7 +69,7 @@ t.test('the commands of the README do what it says, in a checkout', async (t) =>
 })
 
 t.test('the program in the README works', async (t) => {
-  // As a rule `npm start` has built it.
+  // Usually `npm start` has built it.
   if (!existsSync(join(checkout, 'dist'))) await runIn(checkout, 'npm', 'run', 'build')
   const { url } = await createTestDatabase(t)
   const [code = ''] = blocks(readme, 'js')

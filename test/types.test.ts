@@ -10,7 +10,7 @@ import { temporaryDirectory } from './helpers/temporary-directory.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-// Five compilations, four of them of all that a host installs.
+// Five compilations, four of them with all packages of a host.
 t.setTimeout(600_000)
 
 t.test('posts are of the type that a host declares', async (t) => {
@@ -21,19 +21,19 @@ t.test('posts are of the type that a host declares', async (t) => {
   t.equal(said, '')
 })
 
-t.test('without a declaration they are ours, and a load may answer any objects', async (t) => {
+t.test('without a declaration posts have our type, and a load may return any objects', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(popularPosts, { load: async () => [{ slug: 'a', stars: 5 }] })
   const posts: PopularPost[] = await app.popularPosts.get()
   t.equal(posts[0]?.slug, 'a')
-  // @ts-expect-error -- not one of ours
+  // @ts-expect-error -- not a field of our posts
   t.equal(posts[0]?.stars, 5)
   const own = app.getDecorator<PopularPosts<{ slug: string; stars: number }>>('popularPosts')
   t.equal((await own.get())[0]?.stars.toFixed(), '5')
 })
 
-// Each value of a column meets each of the others at least once. TypeScript 5.9 is the first that knows the export `module.exports`.
+// Covers each pair of values of two columns. TypeScript 5.9 is the first with the export `module.exports`.
 const hosts = [
   { typescript: 'newest', resolution: 'nodenext', kysely: '0.28', 'prom-client': '15' },
   { typescript: 'newest', resolution: 'bundler', kysely: '0.29', 'prom-client': '14' },
@@ -54,7 +54,7 @@ t.test(
         const folder = join(directory, `kysely-${kysely}`)
         await mkdir(folder, { recursive: true })
         await writeFile(join(folder, 'package.json'), '{"private":true}')
-        // Types come with these versions, and with those that this project has.
+        // The types come from these versions, and from those of this project.
         const types = ['@types/node@20', '@types/pg@8', '@opentelemetry/api@1.9']
         await install(folder, tarball, 'fastify', 'pg', `kysely@${kysely}`, `prom-client@${promClient}`, ...types)
         t.match(await installedVersion(folder, 'kysely'), new RegExp(`^${kysely}\\.`))

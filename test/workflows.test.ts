@@ -58,7 +58,7 @@ for (const file of files) {
       t.type(job['timeout-minutes'], 'number', `${name}: ends`)
       for (const { uses, run = '', env = {}, with: inputs } of job.steps) {
         if (uses !== undefined) t.match(uses, /^actions\/[a-z-]+@v\d+$/, `${name}: a pinned major version`)
-        // An expression is put into the text of the script before a shell reads it: a name of a branch could be a command.
+        // GitHub inserts an expression into the script before the shell parses it: a branch name could be a command.
         t.notMatch(run, /\$\{\{|secrets/, `${name}: ${run}`)
         t.notMatch(JSON.stringify([env, inputs]), 'secrets.', `${name}: no secret`)
         if (uses?.startsWith('actions/checkout')) t.equal(inputs?.['persist-credentials'], false)
@@ -96,7 +96,7 @@ t.test('a release publishes the tarball that was tested, after all tests, with p
   for (const job of [verify, ...Object.values(ci.jobs)]) t.notMatch(runsOf(job).join('\n'), /npm publish/)
 })
 
-t.test('a tag that is not the version, or that the changelog does not have, fails the release', async (t) => {
+t.test('a tag that differs from the version or is missing in the changelog fails the release', async (t) => {
   const cases: [tag: string, changelog: string, fails: string | undefined][] = [
     ['v1.20.3', '# Changelog\n\n## 1.20.3 - 2026-12-01\n', undefined],
     ['v1.20.3', '## 1.20.3\n', undefined],
@@ -122,7 +122,7 @@ t.test('a tag that is not the version, or that the changelog does not have, fail
   }
 })
 
-/** As GitHub runs a script: by bash, which stops at the first command that fails. */
+/** Runs a script like GitHub: with bash, which stops at the first failing command. */
 function runScript(cwd: string, tag: string, script: string): Promise<{ isOk: boolean; output: string }> {
   const env = { PATH: process.env['PATH'], GITHUB_REF_NAME: tag }
   return new Promise((resolve) => {

@@ -1,50 +1,50 @@
 import { type LoadConnection, openConnections } from './connection.ts'
 
-/** Milliseconds from before the first request was sent. */
+/** Times in milliseconds, from just before the first request. */
 export interface Burst {
-  /** All requests had been sent. */
+  /** Until all requests were sent. */
   sentMs: number
-  /** The first answer was there. */
+  /** Until the first reply. */
   firstMs: number
-  /** All answers were there. */
+  /** Until the last reply. */
   allMs: number
 }
 
 interface BurstOptions {
   ports: readonly number[]
-  /** How many each server gets at once, each over a connection of its own, which is open before the clock starts. */
+  /** Requests for each server, each over its own connection, which is open before the burst. */
   requests: number
   warmUp: string
 }
 
-/** Connections to servers, to send as many requests at once, again and again. */
+/** Opens connections to servers; `send` sends one request on each of them at once. */
 export async function openBurst({ ports, requests, warmUp }: BurstOptions) {
   const byServer: LoadConnection[][] = []
-  // One server after the other: all at once overrun the queues of connections that nobody has accepted yet.
+  // One server after the other: all connections at once would overrun the backlog of the listening sockets.
   for (const port of ports) byServer.push(await openConnections(port, requests, warmUp))
-  // In turn, as a load balancer would.
+  // Round robin over the servers, as a load balancer does.
   const connections = Array.from({ length: requests }, (_none, index) =>
     byServer.flatMap((of) => of[index] ?? []),
   ).flat()
 
-  /** @throws when an answer is not a 200. */
+  /** @throws when a reply is not a 200. */
   async function send(request: string): Promise<Burst> {
     const startedAtMs = performance.now()
-    const [statuses, answeredMs] = [new Set<string>(), [] as number[]]
-    const answers = connections.map(
-      ({ ask }) =>
+    const [statuses, repliedMs] = [new Set<string>(), [] as number[]]
+    const replies = connections.map(
+      ({ send }) =>
         new Promise<void>((resolve) =>
-          ask(request, (status) => {
+          send(request, (status) => {
             statuses.add(status)
-            answeredMs.push(performance.now() - startedAtMs)
+            repliedMs.push(performance.now() - startedAtMs)
             resolve()
           }),
         ),
     )
     const sentMs = performance.now() - startedAtMs
-    await Promise.all(answers)
+    await Promise.all(replies)
     if ([...statuses].join() !== '200') throw new Error(`expected 200, got ${[...statuses].join()}`)
-    return { sentMs, firstMs: answeredMs[0] ?? 0, allMs: answeredMs.at(-1) ?? 0 }
+    return { sentMs, firstMs: repliedMs[0] ?? 0, allMs: repliedMs.at(-1) ?? 0 }
   }
 
   return {

@@ -1,7 +1,7 @@
 import { median, p99 } from '../rounds.ts'
-import type { Asked } from './steady-load.ts'
+import type { TimedReply } from './steady-load.ts'
 
-/** A query of a list: from when to when it ran, as of `Date.now()`. */
+/** The start and the end of a query of a list, as of `Date.now()`. */
 export interface Query {
   startedAtMs: number
   endedAtMs: number
@@ -9,29 +9,27 @@ export interface Query {
 
 export interface Expiries {
   count: number
-  /** Of the whole load. */
+  /** The p99 latency of all requests. */
   p99Ms: number
-  /** Median over the expiries. */
+  /** Queries of an expiry, median over the expiries. */
   queries: number
-  /** The slowest answer around each expiry, and in as long a time before it that has none. */
+  /** The slowest reply at each expiry, and in an equally long time before it without an expiry. */
   worst: { at: number[]; between: number[] }
 }
 
-/** Queries that begin so soon after another are of the same expiry: processes do not find out at the same moment. */
+/** Queries within this time belong to one expiry, because processes do not notice an expiry at the same moment. */
 const SAME_MS = 1_000
-/**
- * Whoever finds that the list has expired has been waiting for a moment; this long before a query its expiry begins.
- */
+/** An expiry begins this long before its first query: the request that starts the query was due a little earlier. */
 const BEFORE_MS = 50
-/** And this long after the last one has ended it is over. */
+/** An expiry ends this long after its last query. */
 const AFTER_MS = 500
 
 /**
- * What the expiries of a list did to the answers of a steady load. The first and the last one count only if all of it
- * was seen.
+ * Measures the effect of the expiries of a list on a steady load. An expiry that the load does not cover completely is
+ * left out.
  */
-export function findExpiries(asked: readonly Asked[], queries: readonly Query[]): Expiries {
-  const dueAtMs = asked.map((answer) => answer.dueAtMs)
+export function findExpiries(replies: readonly TimedReply[], queries: readonly Query[]): Expiries {
+  const dueAtMs = replies.map((reply) => reply.dueAtMs)
   const [fromMs, toMs] = [Math.min(...dueAtMs), Math.max(...dueAtMs)]
   const groups: Query[][] = []
   for (const query of [...queries].sort((a, b) => a.startedAtMs - b.startedAtMs)) {
@@ -45,19 +43,21 @@ export function findExpiries(asked: readonly Asked[], queries: readonly Query[])
     endsAtMs: Math.max(...group.map(({ endedAtMs }) => endedAtMs)) + AFTER_MS,
   }))
   const worstIn = (startsAtMs: number, endsAtMs: number) =>
-    Math.max(...asked.filter(({ dueAtMs }) => dueAtMs >= startsAtMs && dueAtMs < endsAtMs).map((a) => a.latencyMs))
-  const seen = windows.filter(({ startsAtMs, endsAtMs }) => startsAtMs >= fromMs && endsAtMs <= toMs)
+    Math.max(
+      ...replies.filter(({ dueAtMs }) => dueAtMs >= startsAtMs && dueAtMs < endsAtMs).map((reply) => reply.latencyMs),
+    )
+  const complete = windows.filter(({ startsAtMs, endsAtMs }) => startsAtMs >= fromMs && endsAtMs <= toMs)
   const worst = { at: [] as number[], between: [] as number[] }
-  for (const { startsAtMs, endsAtMs } of seen) {
+  for (const { startsAtMs, endsAtMs } of complete) {
     worst.at.push(worstIn(startsAtMs, endsAtMs))
     const [controlStartsAtMs, controlEndsAtMs] = [startsAtMs - (endsAtMs - startsAtMs), startsAtMs]
     const isQuiet = windows.every((other) => other.endsAtMs <= controlStartsAtMs || other.startsAtMs >= controlEndsAtMs)
     if (isQuiet && controlStartsAtMs >= fromMs) worst.between.push(worstIn(controlStartsAtMs, controlEndsAtMs))
   }
   return {
-    count: seen.length,
-    p99Ms: p99(asked.map(({ latencyMs }) => latencyMs)),
-    queries: median(seen.map(({ queries }) => queries)),
+    count: complete.length,
+    p99Ms: p99(replies.map(({ latencyMs }) => latencyMs)),
+    queries: median(complete.map(({ queries }) => queries)),
     worst,
   }
 }

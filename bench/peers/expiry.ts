@@ -1,6 +1,6 @@
-// npm run expiry, in this folder: a list that expires every 2 s in 4 processes, with a query of 300 ms, under a steady
-// load: how many queries, and how slow is the slowest answer? On us and on other caches. `-- --rounds 4 --seconds 22
-// --rate 600`; names: only these.
+// npm run expiry, in this folder: counts the queries of a list that expires every 2 s in 4 processes, with a query of
+// 300 ms, under a steady load, and measures the slowest reply, for our cache and others. `-- --rounds 4 --seconds 22
+// --rate 600`; names select caches.
 import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'
 import { startRedis } from '../../test/helpers/redis.ts'
@@ -28,26 +28,26 @@ if (!(Number.isInteger(rounds) && rounds >= 1 && seconds >= 8 && perSecond >= 10
 
 const report = createReport('peers:expiry', values)
 const [TTL_SECONDS, DAYS] = [2, 7]
-/** So many for each server, as fast as they are answered: else what is slow is code that nobody has compiled yet. */
+/** Warm-up requests for each server, so that V8 has compiled its code. */
 const WARM_UP = { connections: 10, requests: 2_000 }
 
 const judge = await startRedis()
-const judging = new Redis(judge.url)
+const judgeClient = new Redis(judge.url)
 
 interface Run extends Expiries {
-  /** How late the client was itself, for one request in a hundred. */
+  /** The p99 of the client's own delay. */
   clientMs: number
 }
 
 async function measure(name: string): Promise<Run> {
-  await judging.flushall()
+  await judgeClient.flushall()
   const { ports, stop } = await startPeers(name, judge.url, TTL_SECONDS)
   try {
     const request = listRequest(DAYS)
     await Promise.all(ports.map((port) => sendLoad({ port, ...WARM_UP, requestOf: () => request })))
-    const asked = await sendSteadily({ ports, perSecond, seconds, request })
-    const queries = (await judging.lrange(`queries:${DAYS}`, 0, -1)).map((query) => JSON.parse(query))
-    return { ...findExpiries(asked, queries), clientMs: p99(asked.map(({ lateMs }) => lateMs)) }
+    const replies = await sendSteadily({ ports, perSecond, seconds, request })
+    const queries = (await judgeClient.lrange(`queries:${DAYS}`, 0, -1)).map((query) => JSON.parse(query))
+    return { ...findExpiries(replies, queries), clientMs: p99(replies.map(({ lateMs }) => lateMs)) }
   } finally {
     await stop()
   }
@@ -81,6 +81,6 @@ try {
   report.table([['', 'queries', 'p99', ...worst, 'at an expiry / p99', 'at / without'], ...[...found].map(rowOf)])
   report.end()
 } finally {
-  judging.disconnect()
+  judgeClient.disconnect()
   await judge.stop()
 }

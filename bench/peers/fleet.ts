@@ -2,22 +2,22 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-/** What an act came to: a version, an error, or nothing in time. */
+/** The outcome of an operation: a version or an error. */
 export interface Outcome {
   value?: string
   error?: string
 }
 
-/** A process of a fleet. */
+/** A process of a fleet that has a cache. */
 export interface PeerProcess {
   get(key: string): Promise<Outcome>
   invalidate(key: string): Promise<Outcome>
 }
 
-/** Longer than any cache may take for its answer here; loads take less than half a second. */
-const PATIENCE_MS = 5_000
+/** The timeout of an operation. Loads take less than half a second. */
+const TIMEOUT_MS = 5_000
 
-/** Starts processes that have the same cache. */
+/** Starts processes with the same cache. */
 export async function startPeerFleet(size: number, name: string, redisUrl: string, judgeUrl: string) {
   const children = await Promise.all(
     Array.from({ length: size }, async () => {
@@ -31,21 +31,21 @@ export async function startPeerFleet(size: number, name: string, redisUrl: strin
   )
   let lastId = 0
   const members = children.map((child): PeerProcess => {
-    const ask = (act: string) => (key: string) =>
+    const send = (operation: string) => (key: string) =>
       new Promise<Outcome>((resolve) => {
         lastId += 1
         const id = lastId
-        const timer = setTimeout(() => resolve({ error: 'no answer' }), PATIENCE_MS)
-        const hear = (message: Outcome & { id: number }) => {
+        const timer = setTimeout(() => resolve({ error: 'no answer' }), TIMEOUT_MS)
+        const onMessage = (message: Outcome & { id: number }) => {
           if (message.id !== id) return
           clearTimeout(timer)
-          child.off('message', hear)
+          child.off('message', onMessage)
           resolve(message)
         }
-        child.on('message', hear)
-        child.send({ id, act, key })
+        child.on('message', onMessage)
+        child.send({ id, operation, key })
       })
-    return { get: ask('get'), invalidate: ask('invalidate') }
+    return { get: send('get'), invalidate: send('invalidate') }
   })
   return {
     members,

@@ -1,10 +1,10 @@
-// npm run hit, in this folder: what a cached list costs behind the same route, on us and on other caches: processor
-// time of the server for a request, and requests a second of a server that is never idle. `-- --rounds 6 --requests
-// 5000`; names: only these.
+// npm run hit, in this folder: measures a cached list behind the same route, for our cache and others: processor time
+// of the server for a request, and requests a second of a busy server. `-- --rounds 6 --requests 5000`; names select
+// caches.
 import { parseArgs } from 'node:util'
 import { startRedis } from '../../test/helpers/redis.ts'
 import { sendBursts } from '../burst.ts'
-import { CLIENT_CORE, keepToCore } from '../cores.ts'
+import { bindToCore, CLIENT_CORE } from '../cores.ts'
 import { createReport } from '../report.ts'
 import { inTurn, median, medianRatio } from '../rounds.ts'
 import type { ServerProcess } from '../server-process.ts'
@@ -44,11 +44,11 @@ async function cost({ port, usage }: ServerProcess, request: string): Promise<Co
   return { cpuUs: ((await usage()).cpuUs - before.cpuUs) / requests, perSecond }
 }
 
-const isAlone = keepToCore(CLIENT_CORE)
+const isAlone = bindToCore(CLIENT_CORE)
 const names = positionals.length > 0 ? positionals : Object.keys(peers)
-const redises = await Promise.all([...names, 'judge'].map(() => startRedis()))
-const urlOf = (place: number) => String(redises[place]?.url)
-const contest = await Promise.all(
+const redisServers = await Promise.all([...names, 'judge'].map(() => startRedis()))
+const urlOf = (place: number) => String(redisServers[place]?.url)
+const subjects = await Promise.all(
   names.map(async (name, place) => {
     const start = (...more: string[]) =>
       startPeer(name, urlOf(place), urlOf(names.length), TTL_SECONDS, ['alone', ...more])
@@ -65,14 +65,14 @@ try {
     isAlone ? 'the server has a core, client and Redis have the other' : 'server, client and Redis share all cores',
   )
   for (let round = 0; round <= rounds; round += 1) {
-    for (const { plain, compressing, costs, gzipCosts } of inTurn(contest, round)) {
+    for (const { plain, compressing, costs, gzipCosts } of inTurn(subjects, round)) {
       const [now, gzipped] = [await cost(plain, PLAIN), await cost(compressing, GZIP)]
       if (round === 0) continue
       costs.push(now)
       gzipCosts.push(gzipped)
     }
   }
-  const ours = contest.find(({ name }) => name === OURS)
+  const ours = subjects.find(({ name }) => name === OURS)
   const cells = (costs: Cost[], base: Cost[] = []) => {
     const all = (costs: Cost[], of: keyof Cost) => costs.map((cost) => cost[of])
     const times = (of: keyof Cost) => medianRatio(all(costs, of), all(base, of))
@@ -87,13 +87,13 @@ try {
     ]
   }
   const head = ['', 'µs a request', 'times ours', 'requests/s', 'times ours', 'of a core']
-  report.table([head, ...contest.map(({ name, costs }) => [name, ...cells(costs, ours?.costs)])])
+  report.table([head, ...subjects.map(({ name, costs }) => [name, ...cells(costs, ours?.costs)])])
   report.say(
     'Gzip accepted: ours are compressed once a list; the others do not compress, and have @fastify/compress before them.',
   )
-  report.table([head, ...contest.map(({ name, gzipCosts }) => [name, ...cells(gzipCosts, ours?.gzipCosts)])])
+  report.table([head, ...subjects.map(({ name, gzipCosts }) => [name, ...cells(gzipCosts, ours?.gzipCosts)])])
   report.end()
 } finally {
-  for (const { plain, compressing } of contest) for (const server of [plain, compressing]) await server.stop()
-  for (const redis of redises) await redis.stop()
+  for (const { plain, compressing } of subjects) for (const server of [plain, compressing]) await server.stop()
+  for (const redis of redisServers) await redis.stop()
 }

@@ -1,4 +1,5 @@
-// One process of a fleet: member.ts <contestant> <its Redis> <the Redis of the judge>. Told by messages what to do.
+// One process of a fleet: member.ts <cache> <its Redis> <the Redis of the judge>. It runs the operations that it
+// receives as messages.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { peers } from './peers.ts'
@@ -6,7 +7,7 @@ import { peers } from './peers.ts'
 const [, , name = '', redisUrl = '', judgeUrl = ''] = process.argv
 const judge = new Redis(judgeUrl)
 
-/** The source: slow, counted, and of a version that is read when the load begins. */
+/** The source: slow, with a counter of its loads. It reads the version when the load begins. */
 async function load(key: string): Promise<{ version: string }[]> {
   const [, , isBroken, version] = await Promise.all([
     judge.incr(`loads:${key}`),
@@ -19,17 +20,17 @@ async function load(key: string): Promise<{ version: string }[]> {
   return [{ version: String(version) }]
 }
 
-// A cache that rejects where nobody listens would end a real process; here it would only hide what else it does.
+// An unhandled rejection of a cache would end a real process. Here the process continues, to test the other promises.
 process.on('unhandledRejection', () => {})
 process.on('uncaughtException', () => {})
 
 const cache = await peers[name]?.({ redisUrl, load, ttlSeconds: 2, staleSeconds: 600 })
 if (cache === undefined) throw new Error(`expected one of ${Object.keys(peers)}, got ${name}`)
 
-process.on('message', async ({ id, act, key }: { id: number; act: 'get' | 'invalidate'; key: string }) => {
+process.on('message', async ({ id, operation, key }: { id: number; operation: 'get' | 'invalidate'; key: string }) => {
   try {
-    const value = await cache[act](key)
-    process.send?.({ id, value: act === 'get' ? (value as { version: string }[])[0]?.version : undefined })
+    const value = await cache[operation](key)
+    process.send?.({ id, value: operation === 'get' ? (value as { version: string }[])[0]?.version : undefined })
   } catch (error) {
     process.send?.({ id, error: String(error) })
   }

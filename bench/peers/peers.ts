@@ -10,7 +10,7 @@ import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import popularPosts from '../../index.ts'
 
-/** What every cache here is asked to do, by key. */
+/** The operations of every cache in this comparison. */
 interface Peer {
   get(key: string): Promise<unknown>
   invalidate(key: string): Promise<unknown>
@@ -25,7 +25,7 @@ interface PeerOptions {
 
 type Create = (options: PeerOptions) => Promise<Peer>
 
-/** The same for all that take an ioredis client: a dead server is given up on, not waited for. */
+/** The client for every cache that takes an ioredis client: commands fail soon when Redis is down. */
 function connect(redisUrl: string): Redis {
   const redis = new Redis(redisUrl, { maxRetriesPerRequest: 1, connectTimeout: 500, commandTimeout: 500 })
   redis.on('error', () => {})
@@ -40,7 +40,7 @@ const ours: Create = async ({ redisUrl, load, ttlSeconds, staleSeconds }) => {
     staleSeconds,
     maxDays: 100,
     routes: false,
-    // A list is named by its window here.
+    // The key of a list is its window in days.
     load: ({ days }) => load(String(days)),
   })
   return {
@@ -99,7 +99,7 @@ const epicCachified: Create = async ({ redisUrl, load, ttlSeconds, staleSeconds 
   }
 }
 
-/** Two levels that tell each other of changes. It has no stale values. */
+/** Two levels with sync messages between processes. It has no stale values. */
 const cacheable: Create = async ({ redisUrl, load, ttlSeconds }) => {
   const cache = new Cacheable({
     secondary: new KeyvRedis(redisUrl),

@@ -1,4 +1,4 @@
-// npm start, in this folder: what we promise, tried on us and on other caches. Prints the table of the README.
+// npm start, in this folder: tests our promises on our cache and on others. Prints the table of the README.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { type RedisServer, startRedis } from '../../test/helpers/redis.ts'
@@ -6,27 +6,27 @@ import { until } from '../../test/helpers/services/until.ts'
 import { type Outcome, type PeerProcess, startPeerFleet } from './fleet.ts'
 import { peers } from './peers.ts'
 
-/** What a check works with: four processes, their Redis, and the source that they load from. */
-interface Court {
+/** The setup of a check: four processes, their Redis, and the source that they load from. */
+interface Setup {
   members: PeerProcess[]
   redis: RedisServer
-  /** Makes the source say another thing from now on. */
+  /** Changes the source. */
   set(source: { version?: string; delayMs?: number; broken?: 'yes' | 'no' }): Promise<void>
   loads(key: string): Promise<number>
 }
 
-/** Resolves to whether the promise was kept, or in words. */
-type Check = (court: Court, key: string) => Promise<boolean | string>
+/** Resolves to whether the cache keeps the promise, or to a text for the table. */
+type Check = (setup: Setup, key: string) => Promise<boolean | string>
 
 const EXPIRED_MS = 2_600
 const all = (members: PeerProcess[], act: (member: PeerProcess) => Promise<Outcome>) => Promise.all(members.map(act))
-const say = (outcomes: Outcome[], value: string) => outcomes.every((outcome) => outcome.value === value)
+const allReturn = (outcomes: Outcome[], value: string) => outcomes.every((outcome) => outcome.value === value)
 
-/** In the order in which they are tried: those that take Redis away come last. */
+/** The checks in their order; those that stop Redis are last. */
 const checks: Record<string, Check> = {
   'queries for 100 requests at once, in 4 processes': async ({ members, loads }, key) => {
     const outcomes = await Promise.all(Array.from({ length: 25 }, () => all(members, ({ get }) => get(key))))
-    return say(outcomes.flat(), 'first') ? String(await loads(key)) : 'errors'
+    return allReturn(outcomes.flat(), 'first') ? String(await loads(key)) : 'errors'
   },
   'invalidated during a load: the old value is not kept': async ({ members, set, loads }, key) => {
     const [one, other] = members as [PeerProcess, PeerProcess]
@@ -35,13 +35,13 @@ const checks: Record<string, Check> = {
     await set({ version: 'second' })
     await other.invalidate(key)
     await loading
-    return say(await all(members, ({ get }) => get(key)), 'second')
+    return allReturn(await all(members, ({ get }) => get(key)), 'second')
   },
   'invalidated in one process: no other answers the old value': async ({ members, set }, key) => {
     await all(members, ({ get }) => get(key))
     await set({ version: 'second' })
     await members[0]?.invalidate(key)
-    return say(await all(members.slice(1), ({ get }) => get(key)), 'second')
+    return allReturn(await all(members.slice(1), ({ get }) => get(key)), 'second')
   },
   'expired: all get the old value at once; queries to refresh it': async ({ members, set, loads }, key) => {
     await all(members, ({ get }) => get(key))
@@ -51,14 +51,14 @@ const checks: Record<string, Check> = {
     const outcomes = await Promise.all(Array.from({ length: 5 }, () => all(members, ({ get }) => get(key))))
     await sleep(EXPIRED_MS / 2)
     const queries = (await loads(key)) - before
-    return say(outcomes.flat(), 'first') ? String(queries) : `they wait; ${queries}`
+    return allReturn(outcomes.flat(), 'first') ? String(queries) : `they wait; ${queries}`
   },
   'the source fails: the last good value is answered': async ({ members, set }, key) => {
     await all(members, ({ get }) => get(key))
     await sleep(EXPIRED_MS)
     await set({ broken: 'yes' })
     const outcomes = [await all(members, ({ get }) => get(key)), await all(members, ({ get }) => get(key))]
-    return say(outcomes.flat(), 'first')
+    return allReturn(outcomes.flat(), 'first')
   },
   'the source fails: queries for 20 requests at once in a process': async ({ members, set, loads }, key) => {
     await set({ broken: 'yes' })
@@ -67,7 +67,7 @@ const checks: Record<string, Check> = {
   },
   'Redis is down: requests are answered': async ({ members, redis }, key) => {
     await redis.kill()
-    return say(await all(members, ({ get }) => get(key)), 'first')
+    return allReturn(await all(members, ({ get }) => get(key)), 'first')
   },
   'Redis is down: an invalidation says that it has failed': async ({ members, redis }, key) => {
     await redis.kill()
@@ -76,33 +76,33 @@ const checks: Record<string, Check> = {
   },
 }
 
-async function judge(name: string): Promise<string[]> {
+async function testPeer(name: string): Promise<string[]> {
   const source = await startRedis()
-  const judging = new Redis(source.url)
-  const verdicts: string[] = []
+  const judgeClient = new Redis(source.url)
+  const results: string[] = []
   let number = 0
   for (const check of Object.values(checks)) {
     number += 1
     const redis = await startRedis()
-    const set: Court['set'] = async (facts) => void (await judging.mset(facts))
+    const set: Setup['set'] = async (facts) => void (await judgeClient.mset(facts))
     await set({ version: 'first', delayMs: 300, broken: 'no' })
     const { members, stop } = await startPeerFleet(4, name, redis.url, source.url)
-    // A key of its own, which names a list of ours: its window in days.
+    // Each check has its own key: the window of a list in days.
     const key = String(number)
-    const loads: Court['loads'] = async (key) => Number(await judging.get(`loads:${key}`))
-    const kept = await check({ members, redis, set, loads }, key)
-    verdicts.push(typeof kept === 'string' ? kept : kept ? 'yes' : 'no')
+    const loads: Setup['loads'] = async (key) => Number(await judgeClient.get(`loads:${key}`))
+    const result = await check({ members, redis, set, loads }, key)
+    results.push(typeof result === 'string' ? result : result ? 'yes' : 'no')
     await stop()
     await redis.stop()
   }
-  await judging.quit()
+  await judgeClient.quit()
   await source.stop()
-  return verdicts
+  return results
 }
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(peers)
 const columns: string[][] = []
-for (const name of names) columns.push(await judge(name))
+for (const name of names) columns.push(await testPeer(name))
 const rows = Object.keys(checks).map((promise, index) => [promise, ...columns.map((column) => column[index] ?? '')])
 const line = (cells: string[]) => `| ${cells.join(' | ')} |\n`
 process.stdout.write(line(['', ...names]) + line(['', ...names].map(() => '---')) + rows.map(line).join(''))

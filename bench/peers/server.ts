@@ -1,20 +1,19 @@
-// A server of a fleet: server.ts <contestant> <its Redis> <the Redis of the judge> <ttl, seconds> [compress] [alone].
-// Answers `GET /posts/popular?limit=10&days=30` from the cache, on a free port; see `serve`. The judge is told of each
-// query. `compress`: with
-// @fastify/compress, where the cache is not ours; `alone`: on a core of its own.
+// A server of a fleet: server.ts <cache> <its Redis> <the Redis of the judge> <ttl, seconds> [compress] [alone].
+// It serves `GET /posts/popular?limit=10&days=30` from the cache, on a free port (see `serve`), and records each query
+// in the Redis of the judge. `compress`: with @fastify/compress, where the cache is not ours; `alone`: on its own core.
 import { setTimeout as sleep } from 'node:timers/promises'
 import compress from '@fastify/compress'
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import popularPosts from '../../index.ts'
-import { keepToCore, SERVER_CORE } from '../cores.ts'
+import { bindToCore, SERVER_CORE } from '../cores.ts'
 import { POSTS } from '../fixtures/list.ts'
 import { serve } from '../server-process.ts'
 import { OURS, peers } from './peers.ts'
 import { NO_CACHE } from './start-server.ts'
 
 const [, , name = '', redisUrl = '', judgeUrl = '', ttl = '', ...more] = process.argv
-if (more.includes('alone')) keepToCore(SERVER_CORE)
+if (more.includes('alone')) bindToCore(SERVER_CORE)
 const judge = new Redis(judgeUrl)
 const ttlSeconds = Number(ttl)
 const staleSeconds = 600
@@ -27,7 +26,7 @@ async function load(days: number): Promise<typeof POSTS> {
   return POSTS
 }
 
-/** Of lists by their window. */
+/** Creates a function that gets a list by its window. */
 async function createPeer(): Promise<(days: number) => Promise<typeof POSTS>> {
   if (name === NO_CACHE) return async () => sleep(QUERY_MS, POSTS)
   const create = peers[name]

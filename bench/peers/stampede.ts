@@ -1,6 +1,6 @@
-// npm run stampede, in this folder: 1,000 requests at once for a cold list, in 4 processes, with a query of 300 ms: how
-// many queries, and when are all answered? On us, on other caches, and on a route without any, which queries for each.
-// `-- --rounds 12`; names: only these.
+// npm run stampede, in this folder: sends 1,000 requests at once for a cold list to 4 processes, with a query of
+// 300 ms. It counts the queries and measures the time until the last reply, for our cache, for others, and for a route
+// without a cache, which runs a query for each request. `-- --rounds 12`; names select caches.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'
@@ -21,15 +21,15 @@ if (!(Number.isInteger(rounds) && rounds >= 2)) throw new TypeError('Expected --
 
 const report = createReport('peers:stampede', values)
 const REQUESTS = 1000
-/** Nothing expires meanwhile. */
+/** Long enough that no list expires. */
 const TTL_SECONDS = 3600
-/** Lists by their window. */
+/** The windows of the lists: for the warm-up, and of the first burst. */
 const [WARM_UP, FIRST] = [1, 30]
-/** What a burst leaves to be done is not the next one's. */
-const REST_MS = 300
+/** The pause before each burst, in which the servers finish their background tasks. */
+const PAUSE_MS = 300
 
 const judge = await startRedis()
-const judging = new Redis(judge.url)
+const judgeClient = new Redis(judge.url)
 const ends: (() => Promise<void>)[] = []
 
 async function open(name: string) {
@@ -51,12 +51,12 @@ try {
   for (let round = 0; round <= rounds; round += 1) {
     const days = FIRST + round
     for (const { name, send, bursts, queries } of inTurn(fleets, round)) {
-      await sleep(REST_MS)
-      await judging.del(`loads:${days}`)
+      await sleep(PAUSE_MS)
+      await judgeClient.del(`loads:${days}`)
       const burst = await send(listRequest(days))
       if (round === 0) continue
       bursts.push(burst)
-      queries.push(name === NO_CACHE ? REQUESTS : Number(await judging.get(`loads:${days}`)))
+      queries.push(name === NO_CACHE ? REQUESTS : Number(await judgeClient.get(`loads:${days}`)))
     }
   }
   const ours = fleets.find(({ name }) => name === OURS)?.bursts.map(({ allMs }) => allMs) ?? []
@@ -64,7 +64,7 @@ try {
     const times = (['sentMs', 'firstMs', 'allMs'] as const).map((when) => median(bursts.map((burst) => burst[when])))
     const all = bursts.map(({ allMs }) => allMs)
     const ratio = medianRatio(all, ours)
-    // What neighbours on the machine add is never less than nothing.
+    // Other load on the machine only makes a burst slower.
     const fastest = Math.min(...all)
     return [name, String(median(queries)), ...[...times, fastest].map((ms) => ms.toFixed(0)), ratio.toFixed(2)]
   })
@@ -72,6 +72,6 @@ try {
   report.end()
 } finally {
   for (const end of ends) await end()
-  judging.disconnect()
+  judgeClient.disconnect()
   await judge.stop()
 }

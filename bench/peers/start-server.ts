@@ -1,17 +1,14 @@
 import { startRedis } from '../../test/helpers/redis.ts'
 import { startServer } from '../server-process.ts'
 
-/**
- * The same route without a cache: every request waits for as long as a query takes. What is slower than this is the
- * cache's.
- */
+/** The same route without a cache: every request waits as long as a query takes. */
 export const NO_CACHE = 'no cache'
 
 /** Starts `server.ts` over a cache. */
 export const startPeer = (name: string, redisUrl: string, judgeUrl: string, ttlSeconds: number, more: string[] = []) =>
   startServer(new URL('server.ts', import.meta.url), [name, redisUrl, judgeUrl, String(ttlSeconds), ...more])
 
-/** Starts four servers over a cache, with a Redis of their own. */
+/** Starts {@link PROCESSES} servers over a cache, with their own Redis. */
 export async function startPeers(name: string, judgeUrl: string, ttlSeconds: number) {
   const redis = await startRedis()
   const servers = await Promise.all(
@@ -26,9 +23,9 @@ export async function startPeers(name: string, judgeUrl: string, ttlSeconds: num
   }
 }
 
-/** So many servers share a Redis. */
+/** The number of servers that share a Redis. */
 export const PROCESSES = 4
 
-/** The list as a request, of another window for each number. */
+/** The request for a list of `days` days. */
 export const listRequest = (days: number, headers = '') =>
   `GET /posts/popular?limit=10&days=${days} HTTP/1.1\r\nhost: blog\r\n${headers}\r\n`

@@ -4,43 +4,41 @@ import { openConnection, openConnections } from './connection.ts'
 
 interface SteadyLoadOptions {
   ports: readonly number[]
-  /** In all, over the servers in turn, evenly spaced. */
+  /** Requests a second over all servers, evenly spaced, in turn. */
   perSecond: number
   seconds: number
   request: string
 }
 
-/** A request that was answered. Moments as of `Date.now()`. */
-export interface Asked {
+/** A request with its reply. Times are as of `Date.now()`. */
+export interface TimedReply {
   dueAtMs: number
-  /**
-   * From when it was due, not from when it was sent: a client that is held up does not hide what visitors would see.
-   */
+  /** From the due time, not the time of sending, so that a delayed client does not hide the latency of readers. */
   latencyMs: number
-  /** How late the client was itself. */
+  /** The delay of the client itself. */
   lateMs: number
 }
 
-/** More than are ever in use, unless answers wait for a query; then more are opened. */
+/** Connections to each server at the start. The load opens more while replies wait for a query. */
 const CONNECTIONS = 50
 
 /**
- * An open-loop load: requests are sent when they are due, whether or not earlier ones have been answered. Far below
- * what the machine can do, so that what is slow is the server, and not the queue for a processor.
- * @throws when an answer is not a 200.
+ * Sends an open-loop load: it sends each request at its due time, without waiting for earlier replies. The rate has to
+ * be far below the capacity of the machine, so that latency is that of the server, not of a queue for a processor.
+ * @throws when a reply is not a 200.
  */
-export async function sendSteadily({ ports, perSecond, seconds, request }: SteadyLoadOptions): Promise<Asked[]> {
+export async function sendSteadily({ ports, perSecond, seconds, request }: SteadyLoadOptions): Promise<TimedReply[]> {
   const idle = await Promise.all(ports.map((port) => openConnections(port, CONNECTIONS, request)))
   const [everyMs, ticks] = [1000 / perSecond, perSecond * seconds]
-  const asked: Asked[] = []
+  const replies: TimedReply[] = []
   const statuses = new Set<string>()
-  const underWay = new Set<Promise<void>>()
+  const pending = new Set<Promise<void>>()
 
   async function send(server: number, dueAtMs: number): Promise<void> {
     const connection = idle[server]?.pop() ?? (await openConnection(ports[server] ?? 0))
     const lateMs = now() - dueAtMs
-    statuses.add(await new Promise<string>((resolve) => connection.ask(request, resolve)))
-    asked.push({ dueAtMs, lateMs, latencyMs: now() - dueAtMs })
+    statuses.add(await new Promise<string>((resolve) => connection.send(request, resolve)))
+    replies.push({ dueAtMs, lateMs, latencyMs: now() - dueAtMs })
     idle[server]?.push(connection)
   }
 
@@ -48,14 +46,14 @@ export async function sendSteadily({ ports, perSecond, seconds, request }: Stead
   let startedAtMs: number | undefined
   ticker.on('message', (tick: number) => {
     startedAtMs ??= now()
-    const sent = send(tick % ports.length, startedAtMs + tick * everyMs).finally(() => underWay.delete(sent))
-    underWay.add(sent)
+    const sent = send(tick % ports.length, startedAtMs + tick * everyMs).finally(() => pending.delete(sent))
+    pending.add(sent)
   })
   await once(ticker, 'exit')
-  await Promise.all(underWay)
+  await Promise.all(pending)
   for (const connection of idle.flat()) connection.close()
   if ([...statuses].join() !== '200') throw new Error(`expected 200, got ${[...statuses].join()}`)
-  return asked
+  return replies
 }
 
 /** As `Date.now()`, with fractions. */

@@ -6,7 +6,7 @@ function packageOf(file: URL): { version: string; dependencies: Record<string, s
   return JSON.parse(readFileSync(file, 'utf8'))
 }
 
-/** What was measured, in which version. */
+/** The versions of the caches that were measured. */
 export function versions(): string {
   const { dependencies } = packageOf(new URL('package.json', import.meta.url))
   const others = Object.keys(dependencies).map(

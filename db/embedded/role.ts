@@ -49,7 +49,7 @@ do $$
 begin
   if not exists (select from pg_roles where rolname = '${ROLE}') then create role ${ROLE}; end if;
   execute format('alter role ${ROLE} login password %L', (select rolpassword from pg_authid where rolname = 'postgres'));
-  -- To read which folder the server serves: see server-lease.ts.
+  -- server-lease.ts reads the data folder of the server.
   grant pg_read_all_settings to ${ROLE};
   alter database postgres owner to ${ROLE};
   alter role postgres nologin;

@@ -1,6 +1,6 @@
 -- popular_posts_announce(change, effective_at): announces that lists change, now or (a scheduled post) at a later time.
--- The function runs with the rights of its owner, so the writer needs none here; public may not execute it.
--- functions.ts puts in the schema, and says why the search_path is this one.
+-- It runs with the rights of its owner, so the writer needs no rights on its table. The role public may not execute it.
+-- functions.ts inserts the schema, and explains the search_path.
 create function popular_posts_schema.popular_posts_announce(change text, effective_at timestamptz default now()) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $function$
 declare

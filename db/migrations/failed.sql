@@ -1,6 +1,6 @@
--- Called where a trigger function fails: announces that everything may have changed, stores the reason for the log of
--- the next start, and warns the first time. Rows are only added, under the id of their transaction: writers do not wait
--- for each other. functions.ts puts in the schema, and says why the search_path is this one.
+-- A trigger function calls it after an error: it announces that everything may have changed, stores the reason for the
+-- log of the next start, and warns the first time. Rows are only added, under the id of their transaction, so that
+-- writers do not wait for each other. functions.ts inserts the schema, and explains the search_path.
 create function popular_posts_schema.popular_posts_failed(failing text, code text, message text) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $function$
 begin

@@ -1,6 +1,5 @@
--- Trigger function of the daily counters: counts the changes of each day, which stored window sums are verified by.
--- It deletes the stored sums where the counters are truncated.
--- functions.ts puts in the schema, and says why the search_path is this one.
+-- Trigger function of the daily counters: counts the changes of each day, which verify stored window sums.
+-- A truncation of the counters deletes the stored sums. functions.ts inserts the schema, and explains the search_path.
 create function popular_posts_schema.popular_posts_touch() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $function$
 begin
   if tg_op = 'TRUNCATE' then

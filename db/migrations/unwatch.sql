@@ -1,5 +1,5 @@
--- popular_posts_unwatch(table): drops what popular_posts_watch has created for the table.
--- functions.ts puts in the schema, and says why the search_path is this one.
+-- popular_posts_unwatch(table): drops the triggers and functions that popular_posts_watch created for the table.
+-- functions.ts inserts the schema, and explains the search_path.
 create function popular_posts_schema.popular_posts_unwatch(watched regclass) returns void language plpgsql set search_path = pg_catalog, pg_temp as $unwatch$
 declare
   made record;

@@ -1,17 +1,17 @@
--- popular_posts_watch(…): makes a table announce its changes. It writes one trigger function for the table, which runs
--- with the rights of the role that called this function.
--- functions.ts puts in the schema, and says why the search_path is this one.
+-- popular_posts_watch(…): makes a table announce its changes. It creates one trigger function for the table, which runs
+-- with the rights of the role that called popular_posts_watch. functions.ts inserts the schema, and explains the
+-- search_path.
 create function popular_posts_schema.popular_posts_watch(
   watched regclass,
-  -- Columns whose change in a live row is hard, as are rows that come and go. Null: everything is soft.
+  -- Columns whose change in a live row is hard; inserted and deleted live rows are hard, too. Null: all is soft.
   hard_columns text[] default null,
-  -- An SQL condition on a row: only live rows show in lists.
+  -- An SQL condition on a row: only live rows appear in lists.
   live text default 'true',
-  -- An SQL expression of a row: the timestamptz from which it is live.
+  -- An SQL expression on a row: the timestamptz from which the row is live. Null: always.
   live_from text default null,
-  -- The columns that show in lists. Null: all.
+  -- The columns that appear in lists. Null: all.
   columns text[] default null,
-  -- Where names in both expressions are looked up: default, as the caller would find them.
+  -- The schemas in which names of both expressions are resolved. Default: the search_path of the caller.
   schemas name[] default current_schemas(false)
 ) returns void language plpgsql set search_path = pg_catalog, pg_temp as $watch$
 declare
@@ -56,7 +56,7 @@ begin
     (select format('row(%s)::text', string_agg(quote_ident(c), ', ' order by c))
       from (select distinct unnest(keys || hard_columns)) as shown (c))
   end;
-  -- At most 63 bytes, whatever the table is called, and another one each time.
+  -- The name has at most 63 bytes, and is new in each call.
   name := (select format('popular_posts_watch_%s_%s', left(regexp_replace(relname, '[^a-z0-9_]', '', 'g'), 30),
     left(gen_random_uuid()::text, 8)) from pg_class where oid = watched);
   body := popular_posts_schema.popular_posts_write_watcher(name, watched, case when hard_columns is null then 'soft' else 'hard' end,

@@ -1,20 +1,19 @@
--- Writes the body of the trigger function of a table.
+-- Returns the body of the trigger function of a table. functions.ts inserts the schema, and explains the search_path.
 --
--- The host's expressions are parsed once, here, and written as PostgreSQL prints them: every name that is not
--- PostgreSQL's is qualified, and every operand has the wanted type. So their meaning depends neither on a search_path
--- nor on what other roles create later. PostgreSQL prints an expression (pg_get_expr) only of an object that holds it:
--- a policy of an empty table, because a policy may be any condition on one row. functions.ts puts in the schema, and
--- says why the search_path is this one.
+-- The host's expressions are parsed once, here, and stored as PostgreSQL prints them: names outside pg_catalog are
+-- qualified, and every operand has its type. So their meaning depends neither on a search_path nor on objects that
+-- other roles create later. PostgreSQL prints an expression (pg_get_expr) only of an object that contains it. Here that
+-- is a policy of an empty table, because a policy accepts any condition on one row.
 create function popular_posts_schema.popular_posts_write_watcher(
   watcher text, watched regclass, change text, live text, live_from text, hard_row text, soft_row text,
-  -- Schemas in which names of the expressions are looked up, after pg_catalog.
+  -- The schemas in which names of the expressions are resolved, after pg_catalog.
   schemas name[]
 ) returns text language plpgsql set search_path = pg_catalog, pg_temp as $write$
 declare
   since text := coalesce('((' || live_from || E'\n)::timestamptz)', $$'-infinity'::timestamptz$$);
   is_live text := format(E'(%s\n) and %s <= statement_timestamp()', live, since);
   is_live_later text := format(E'(%s\n) and %s > statement_timestamp() and %2$s < ''infinity''', live, since);
-  -- As UNTRUSTED_ROLES of db/safe-path.ts.
+  -- The same query as UNTRUSTED_ROLES of db/safe-path.ts.
   strangers constant oid[] := array(
     select oid from pg_roles
     where not rolsuper and rolname <> 'pg_database_owner' and not pg_has_role(oid, current_user, 'member')
@@ -42,8 +41,8 @@ begin
   end;
   perform set_config('search_path', 'pg_catalog, pg_temp', true);
 
-  -- What is called by name belongs to a role that is trusted: an operator or a function of that name, with types that
-  -- fit better, may be another role's.
+  -- The owner of every object that the expressions use must be trusted. PostgreSQL prefers the operator or function
+  -- whose types fit best, which may be one of another role.
   select pg_describe_object(refclassid, refobjid, 0) || ' of the role ' || quote_ident(pg_get_userbyid(owner)) into found_name
   from pg_policy join pg_depend on classid = 'pg_policy'::regclass and objid = pg_policy.oid, lateral (
     select proowner from pg_proc where refclassid = 'pg_proc'::regclass and oid = refobjid
@@ -58,7 +57,7 @@ begin
     raise exception 'popular_posts_watch: expected what belongs to % or to a superuser, got the %: with it, that role could act with the rights of %',
       current_user, found_name, current_user using errcode = 'insufficient_privilege';
   end if;
-  -- Triggers cannot see virtual columns (PostgreSQL 18): the writer would get the error.
+  -- Triggers cannot read virtual columns (PostgreSQL 18): the statement of the writer would fail.
   select attname into found_name from pg_attribute
   where attrelid = watched and attgenerated = 'v' and attname in (
     select copy.attname from pg_policy join pg_depend on classid = 'pg_policy'::regclass and objid = pg_policy.oid
@@ -74,17 +73,17 @@ begin
     where polrelid = 'pg_temp.popular_posts_row'::regclass and polname = 'is_live';
   select pg_get_expr(polqual, polrelid) into strict is_live_later from pg_policy
     where polrelid = 'pg_temp.popular_posts_row'::regclass and polname = 'is_live_later';
-  -- Of '(… IS NULL)', what is between.
+  -- The expression inside '(… IS NULL)'.
   select substr(shown, 2, length(shown) - length('( IS NULL)')) into strict since
     from pg_policy, pg_get_expr(polqual, polrelid) as shown
     where polrelid = 'pg_temp.popular_posts_row'::regclass and polname = 'since';
-  -- That all of it can be read without a search_path.
+  -- Verifies that the printed expressions work without a search_path.
   execute format('select %s, %s, %s from pg_temp.popular_posts_row where %s or %s', hard_row, soft_row, since, is_live, is_live_later);
   drop table pg_temp.popular_posts_row;
 
-  -- Of an update the rows are compared as bags, by sums of hashes of their text: it needs no key and no sorting, and
-  -- takes any type of column. Whatever fails here, the writer's statement does not: but for what cancels that
-  -- statement.
+  -- For an update, old and new rows are compared as multisets, by sums of hashes of their text. That needs no key and
+  -- no sorting, and works for any type of column. An error in the body never fails the statement of the writer, except a
+  -- cancellation of that statement.
   return format($body$
 #variable_conflict use_column
 declare

@@ -30,11 +30,11 @@ export async function load(url, context, next) {
 /** @param {string} file */
 async function javascriptOf(file) {
   const text = readFileSync(file, 'utf8')
-  // The banner is the digest of the source. The cache has the last version of each file.
+  // The banner contains the digest of the source. The cache keeps the last version of each file.
   const banner = `// ${digest(text)}`
-  const kept = join(sources, `${digest(file)}.js`)
-  const known = readIfThere(kept)
-  if (known.startsWith(banner)) return known
+  const cacheFile = join(sources, `${digest(file)}.js`)
+  const cached = readIfThere(cacheFile)
+  if (cached.startsWith(banner)) return cached
   const { transform } = await import('esbuild')
   const { code } = await transform(text, {
     banner,
@@ -42,7 +42,7 @@ async function javascriptOf(file) {
     format: 'esm',
     target: 'node20',
     tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
-    // Otherwise V8 reports the line of a closing brace that is never reached as not covered.
+    // Without it V8 reports an unreachable closing brace as an uncovered line.
     minifyWhitespace: true,
     keepNames: true,
     // Without the source in the source map tap reports every line as covered.
@@ -50,7 +50,7 @@ async function javascriptOf(file) {
     sourcefile: file,
     sourcesContent: true,
   })
-  keep(kept, code)
+  writeToCache(cacheFile, code)
   return code
 }
 
@@ -72,13 +72,13 @@ function readIfThere(file) {
  * @param {string} file
  * @param {string} text
  */
-function keep(file, text) {
-  const whole = `${file}.${process.pid}`
+function writeToCache(file, text) {
+  const temporary = `${file}.${process.pid}`
   try {
     mkdirSync(sources, { recursive: true })
-    writeFileSync(whole, text)
-    renameSync(whole, file)
+    writeFileSync(temporary, text)
+    renameSync(temporary, file)
   } catch {
-    // A process of another user may not write here; it compiles the file again next time.
+    // A process of another user may not write here. Its next run compiles the file again.
   }
 }

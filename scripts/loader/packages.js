@@ -3,12 +3,12 @@ import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 /**
- * Bundles each entry of some packages into one module, and shared code into others, in a folder that is created
- * atomically.
- * @param {string[]} manifests the package.json of each
+ * Bundles each entry point of some packages into one module, and shared code into other modules, in a folder that is
+ * created atomically.
+ * @param {string[]} manifests the text of each package.json
  * @param {string} folder
  * @param {Pick<import('esbuild').BuildOptions, 'external' | 'banner'>} [options]
- * @returns {Promise<Map<string, string>>} from what is imported, such as `kysely/migration`, to the URL of its bundle
+ * @returns {Promise<Map<string, string>>} from import path, such as `kysely/migration`, to the URL of its bundle
  */
 export async function bundlePackages(manifests, folder, options = {}) {
   const names = manifests.flatMap((text) => {
@@ -45,7 +45,7 @@ async function bundle(entryPoints, folder, options) {
     renameSync(outdir, folder)
   } catch (error) {
     rmSync(outdir, { recursive: true })
-    // Another process created the folder first. Tests do not fill a disk, so:
+    // Another process created the folder first. Other errors, such as a full disk, are not tested:
     /* c8 ignore next */
     if (!existsSync(folder)) throw error
   }

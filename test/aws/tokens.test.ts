@@ -6,7 +6,7 @@ import { elastiCacheToken, passwordsOf, rdsToken } from '../../aws/tokens.ts'
 
 const NOW_MS = Date.UTC(2026, 10, 22, 9, 5, 7, 89)
 
-/** As the SDK wants it: its own is a package of its own. */
+/** The hash class that the SDK needs; the one of AWS is a separate package. */
 class Sha256 {
   readonly #hash
   constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
@@ -36,7 +36,7 @@ const signers = [
   { region: 'us-east-1', accessKeyId: 'ASIAEXAMPLE', secretAccessKey: 'a/b+c=', sessionToken: "IQoJ/+=b3'(x)*!~ é" },
 ]
 
-t.test("a token for ElastiCache is the SDK's, in every character", async (t) => {
+t.test('a token for ElastiCache equals that of the AWS SDK', async (t) => {
   for (const signer of signers) {
     for (const { cache, isServerless, user } of [
       { cache: 'popular-posts-dev', isServerless: true, user: 'popular-posts-dev' },
@@ -55,7 +55,7 @@ t.test("a token for ElastiCache is the SDK's, in every character", async (t) => 
   }
 })
 
-t.test("a token for RDS is the SDK's", async (t) => {
+t.test('a token for RDS equals that of the AWS SDK', async (t) => {
   for (const signer of signers) {
     const { region, sessionToken, ...keys } = signer
     const identity = { host: 'proxy.example', port: 5432, user: 'popular_posts' }
@@ -77,7 +77,7 @@ t.test("a token for RDS is the SDK's", async (t) => {
   }
 })
 
-t.test('a password is made anew each time, and only where it is wanted', async (t) => {
+t.test('each connection gets a new password, only with IAM', async (t) => {
   t.same(passwordsOf({}), { databasePassword: undefined, redisPassword: undefined })
   const [signer] = signers
   if (signer === undefined) throw new Error('there are two')

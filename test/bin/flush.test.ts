@@ -10,7 +10,7 @@ import { redisUrl } from '../helpers/redis.ts'
 
 const DOWN = 'redis://admin:secret@127.0.0.1:9'
 
-/** Runs `popular-posts flush`; answers its exit code and what it said, and on which stream. */
+/** Runs `popular-posts flush`. Resolves to its exit code and its output on both streams. */
 async function flush(t: Test, env: NodeJS.ProcessEnv) {
   const program = runProgram(t, 'bin/popular-posts.ts', { args: ['flush'], env })
   const code = await program.ended()
@@ -36,13 +36,13 @@ async function setUp(t: Test) {
         await buffer.add({ visitors: [`${visitors}`], postId: String(post?.id), bucketStartMs, timeMs: 0 })
       }
     },
-    /** fillBlog gives the post 999. */
+    /** fillBlog gives the post 999 views. */
     total: async () =>
       Number((await db.selectFrom('post_views_total').select('views').executeTakeFirst())?.views) - 999,
   }
 }
 
-t.test('npx popular-posts flush counts what waits in Redis, once', async (t) => {
+t.test('npx popular-posts flush counts the views in Redis, once', async (t) => {
   const { env, view, total } = await setUp(t)
   await view(1)
   t.same(await flush(t, env), { code: 0, stdout: 'Counted 1 view in 1 batch.\n', stderr: '' })
@@ -50,7 +50,7 @@ t.test('npx popular-posts flush counts what waits in Redis, once', async (t) => 
   t.equal(await total(), 1)
 })
 
-t.test('also when so many batches wait that no new one is made', async (t) => {
+t.test('flush counts all views, also when the maximum of batches waits', async (t) => {
   const { env, buffer, view, total } = await setUp(t)
   for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
     await view(2)
@@ -62,9 +62,9 @@ t.test('also when so many batches wait that no new one is made', async (t) => {
   t.equal(await total(), views)
 })
 
-t.test('it says how many batches cannot be counted, and counts the others', async (t) => {
+t.test('flush reports how many batches cannot be counted, and counts the others', async (t) => {
   const { env, pool, buffer, view, total } = await setUp(t)
-  // As where a counter is partitioned, and a partition is missing.
+  // As with a partitioned counter that lacks a partition.
   await pool.query("alter table post_views_daily add constraint no_partition check (day > '1990-01-01')")
   for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
     await view(1)
@@ -84,7 +84,7 @@ t.test('it says how many batches cannot be counted, and counts the others', asyn
   t.equal(await total(), 3)
 })
 
-t.test('what it cannot do is one sentence, without addresses and secrets, and exit code 1', async (t) => {
+t.test('flush fails with one sentence, without addresses and secrets, and exit code 1', async (t) => {
   const { env, pool, view, total } = await setUp(t)
   await view(4)
   const cases: [NodeJS.ProcessEnv, RegExp][] = [

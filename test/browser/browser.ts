@@ -5,12 +5,12 @@ import type { FastifyInstance } from 'fastify'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { findChromium } from '../helpers/services/find-chromium.ts'
 
-/** The headless one says what it is, and is a bot then. */
+/** The default user agent of headless Chromium counts as a bot. */
 const USER_AGENT =
   'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36'
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-/** All we need of a tap test. */
+/** The part of a tap test that the helpers use. */
 interface Scene {
   teardown(end: () => Promise<unknown>): unknown
   comment(text: string): unknown
@@ -18,26 +18,26 @@ interface Scene {
 
 export interface OpenPage {
   page: Page
-  /** What the page complained of: errors, refused content, warnings of the console. */
+  /** Errors of the page, blocked content, and console warnings. */
   complaints: string[]
-  /** What was sent to record views, by path. */
+  /** Requests that record views, by path. */
   beacons: string[]
 }
 
-/** A real Chromium; it ends with the test. */
+/** Starts Chromium, which ends with the test. */
 export async function openBrowser(t: Scene): Promise<Browser> {
   const { program, env } = await findChromium({ say: (text) => t.comment(text) })
   const browser = await chromium.launch({
     executablePath: program,
     env: { ...process.env, ...env },
-    // As root there is none.
+    // Root has no sandbox.
     args: ['--no-sandbox'],
   })
   t.teardown(() => browser.close())
   return browser
 }
 
-/** A new visitor's page, at no address yet. */
+/** Opens an empty page of a new visitor. */
 export async function openPage(t: Scene, browser: Browser, options: BrowserContextOptions = {}): Promise<OpenPage> {
   const context = await browser.newContext({ userAgent: USER_AGENT, reducedMotion: 'reduce', ...options })
   t.teardown(() => context.close())
@@ -53,15 +53,15 @@ export async function openPage(t: Scene, browser: Browser, options: BrowserConte
   return { page, complaints, beacons }
 }
 
-/** Has a service listen on a free port; answers its address. */
+/** Makes a service listen on a free port. Resolves to its address. */
 export async function listen(app: FastifyInstance): Promise<string> {
   await app.listen({ host: '127.0.0.1', port: 0 })
   return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
 }
 
-/** What a screen reader's user would stumble over, by the rules of axe. */
+/** The accessibility violations by the rules of axe. */
 export async function stumblingBlocks(page: Page): Promise<string[]> {
-  // Not as a script of the page: its policy would not have that.
+  // The content security policy of the page would block a script element.
   await page.evaluate(AXE)
   return page.evaluate(async () => {
     const { axe } = window as unknown as {
@@ -72,7 +72,7 @@ export async function stumblingBlocks(page: Page): Promise<string[]> {
   })
 }
 
-/** How much has moved without anybody's doing since the page began to load, by the browser's own measure. */
+/** The layout shift of the browser since the page began to load, without shifts after an input. */
 export function layoutShift(page: Page): Promise<number> {
   return page.evaluate(
     () =>
@@ -82,7 +82,7 @@ export function layoutShift(page: Page): Promise<number> {
           for (const entry of list.getEntries()) sum += (entry as PerformanceEntry & { value: number }).value
         })
         observer.observe({ type: 'layout-shift', buffered: true })
-        // What has been painted is told of two frames later.
+        // The browser reports a paint two frames later.
         requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => resolve(sum))))
       }),
   )

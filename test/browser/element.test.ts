@@ -28,12 +28,12 @@ const app = await createSite(t, { db, url })
 const address = await listen(app)
 
 interface HostPage extends BrowserContextOptions {
-  /** What a host has written into its page. */
+  /** The HTML of the host's page. */
   body: string
-  /** Where the page is served, if not where the service is. */
+  /** The origin of the page. Default: that of the service. */
   origin?: string
   script?: string
-  /** Runs before anything of the page. As text: in functions, the loader of the tests leaves marks of its own. */
+  /** Runs before the scripts of the page. It is text, because the loader of the tests changes functions. */
   before?: string
   css?: string
 }
@@ -42,7 +42,7 @@ const htmlOf = ({ body, script, css = '' }: HostPage) => `<!doctype html>
   <html lang="en"><title>Host</title><link rel="icon" href="data:,"><style>${css}</style>
   ${script ?? '<script type="module" src="/popular-posts.js"></script>'}<main><h1>Host</h1>${body}</main>`
 
-/** A page of somebody's own, with the element on it. */
+/** Opens a page of a host with the element. */
 async function hostPage(t: Test, host: HostPage) {
   const { origin = address, before, ...options } = host
   const opened = await openPage(t, browser, options)
@@ -58,7 +58,7 @@ async function hostPage(t: Test, host: HostPage) {
 
 const titlesOn = (page: Page) => page.locator('popular-posts [part~=title]').allTextContents()
 
-t.test('attributes say which list; screen readers know it by its name', async (t) => {
+t.test('attributes select the list, and the list has an accessible name', async (t) => {
   const { page, complaints, titles } = await hostPage(t, {
     body: '<popular-posts days="7" limit="3" sort="views" category="odd" exclude="post-1  post-99" label="Odd ones"></popular-posts>',
   })
@@ -81,7 +81,7 @@ t.test('attributes say which list; screen readers know it by its name', async (t
   t.same(complaints, [])
 })
 
-/** Answers lists of posts with these titles and views, once the page says so; or none, where there are none. */
+/** Makes requests for lists return these posts, or an error without posts. */
 async function withPosts(page: Page, posts: { title: string; views?: number; url?: string }[] | undefined) {
   await page.route('**/posts/popular*', async (route) => {
     await page.evaluate('go').catch(() => undefined)
@@ -92,7 +92,7 @@ async function withPosts(page: Page, posts: { title: string; views?: number; url
 const WHEN_TOLD = 'window.go = new Promise((resolve) => addEventListener("go", resolve))'
 const LONG = 'A title that goes on for '.repeat(12)
 
-/** How high the element is, and what is in it. */
+/** The height and the content of the element. */
 const heights = (page: Page) =>
   page.locator('popular-posts').evaluate((element) => {
     const [rows, status] = ['li', 'p'].map((name) =>
@@ -127,7 +127,7 @@ t.test(
   },
 )
 
-t.test('nothing moves where every title has one line', async (t) => {
+t.test('the layout does not shift when every title has one line', async (t) => {
   const { page } = await openPage(t, browser)
   await page.addInitScript({ content: WHEN_TOLD })
   await withPosts(page, [{ title: 'Short' }, { title: LONG }])
@@ -146,7 +146,7 @@ t.test('nothing moves where every title has one line', async (t) => {
   t.equal(await layoutShift(page), 0)
 })
 
-t.test('an empty list and one that failed take the room of a sentence', async (t) => {
+t.test('an empty list and a failed list have the height of a sentence', async (t) => {
   for (const [posts, sentence] of [
     [[], 'Nothing here yet.'],
     [[{ title: 'Unread', views: 0 }], 'Nothing here yet.'],
@@ -167,34 +167,37 @@ t.test('an empty list and one that failed take the room of a sentence', async (t
   }
 })
 
-t.test('one view is a view, posts without one are left out, and a page may say it in its own words', async (t) => {
-  const { page, titles } = await hostPage(t, { body: '<popular-posts></popular-posts>' })
-  await withPosts(page, [
-    { title: 'Many', views: 1_234 },
-    { title: 'Two', views: 2 },
-    { title: 'One', views: 1 },
-    { title: 'None', views: 0 },
-  ])
-  const set = (attributes: Record<string, string>) =>
-    page.locator('popular-posts').evaluate((element, all) => {
-      for (const [name, value] of Object.entries(all)) element.setAttribute(name, value)
-    }, attributes)
-  const views = () => page.locator('[part~=views]').allTextContents()
-  await set({ days: '9' })
-  await page.getByText('None').waitFor()
-  t.same(await titles(), ['Many', 'Two', 'One', 'None'], 'without `views` the list is as the service has it')
-  await set({ views: '' })
-  await page.getByText('1 view', { exact: true }).waitFor()
-  t.same(await titles(), ['Many', 'Two', 'One'])
-  t.same(await views(), ['1,234 views', '2 views', '1 view'])
-  await set({ 'text-views': 'Leser' })
-  await page.getByText('1 Leser', { exact: true }).waitFor()
-  await set({ 'text-views': 'Aufrufe', 'text-view': 'Aufruf' })
-  await page.getByText('1 Aufruf', { exact: true }).waitFor()
-  t.same(await views(), ['1,234 Aufrufe', '2 Aufrufe', '1 Aufruf'])
-})
+t.test(
+  'with `views` counts are singular or plural, posts without views are left out, and a page may set the text',
+  async (t) => {
+    const { page, titles } = await hostPage(t, { body: '<popular-posts></popular-posts>' })
+    await withPosts(page, [
+      { title: 'Many', views: 1_234 },
+      { title: 'Two', views: 2 },
+      { title: 'One', views: 1 },
+      { title: 'None', views: 0 },
+    ])
+    const set = (attributes: Record<string, string>) =>
+      page.locator('popular-posts').evaluate((element, all) => {
+        for (const [name, value] of Object.entries(all)) element.setAttribute(name, value)
+      }, attributes)
+    const views = () => page.locator('[part~=views]').allTextContents()
+    await set({ days: '9' })
+    await page.getByText('None').waitFor()
+    t.same(await titles(), ['Many', 'Two', 'One', 'None'], 'without `views` the list is as the service has it')
+    await set({ views: '' })
+    await page.getByText('1 view', { exact: true }).waitFor()
+    t.same(await titles(), ['Many', 'Two', 'One'])
+    t.same(await views(), ['1,234 views', '2 views', '1 view'])
+    await set({ 'text-views': 'Leser' })
+    await page.getByText('1 Leser', { exact: true }).waitFor()
+    await set({ 'text-views': 'Aufrufe', 'text-view': 'Aufruf' })
+    await page.getByText('1 Aufruf', { exact: true }).waitFor()
+    t.same(await views(), ['1,234 Aufrufe', '2 Aufrufe', '1 Aufruf'])
+  },
+)
 
-t.test('on a page of another site, posts that have just a path are where `link` says', async (t) => {
+t.test('on a page of another site, `link` resolves posts with only a path', async (t) => {
   const { page } = await hostPage(t, { body: '<popular-posts></popular-posts>' })
   await withPosts(page, [
     { title: 'Path', url: '/blog/a' },
@@ -209,7 +212,7 @@ t.test('on a page of another site, posts that have just a path are where `link` 
   t.same(links, ['https://other.example/p/s-0?x', 'https://blog.example/b', 'https://other.example/p/s-2?x'])
 })
 
-t.test('what the server has written into it stays until the service answers, and where it does not', async (t) => {
+t.test('server-rendered content stays until the service replies, and when it does not', async (t) => {
   const body = `<popular-posts limit="5" views text-empty="Nothing at all.">
     <ol><li data-slug="post-2" data-views="3"><a href="/written">Written</a></li></ol></popular-posts>`
   const before = `
@@ -234,7 +237,7 @@ t.test('what the server has written into it stays until the service answers, and
   t.equal(await scriptless.page.getByRole('link', { name: 'Written' }).count(), 1)
 })
 
-t.test('what posts are called is text, and what they link to are addresses', async (t) => {
+t.test('titles are inserted as text, and links only with safe addresses', async (t) => {
   const { page, titles, complaints } = await hostPage(t, {
     body: '<popular-posts days="0" limit="50"></popular-posts>',
   })
@@ -250,10 +253,10 @@ t.test('what posts are called is text, and what they link to are addresses', asy
   t.same(complaints, [])
 })
 
-t.test('of two lists that are asked for the last one is shown, whichever comes first', async (t) => {
+t.test('of two requested lists the last is shown, in any order of the replies', async (t) => {
   const { page, titles } = await hostPage(t, {
     body: '<popular-posts limit="1"></popular-posts>',
-    // The first answer takes its time, and does not care that nobody waits.
+    // The first reply is slow, and arrives although no code waits for it.
     before: `
       const ask = window.fetch
       window.fetch = (input, init) => {
@@ -269,7 +272,7 @@ t.test('of two lists that are asked for the last one is shown, whichever comes f
   t.same(await titles(), ['Post 1', 'Post 2'])
 })
 
-t.test('out of reach: the list of the last visit, and then nothing but a sentence', async (t) => {
+t.test('without a reply the list of the last visit is shown, and without that a sentence', async (t) => {
   const { page, titles } = await hostPage(t, { body: '<popular-posts limit="2"></popular-posts>' })
   await page.getByRole('link', { name: 'Post 2' }).waitFor()
   let isDown = true
@@ -289,7 +292,7 @@ t.test('out of reach: the list of the last visit, and then nothing but a sentenc
   t.equal(await page.getByRole('status').textContent(), '')
 })
 
-t.test('where nothing can be stored, nothing is the matter', async (t) => {
+t.test('without storage the element works', async (t) => {
   const { page, complaints } = await hostPage(t, {
     body: '<popular-posts limit="2"></popular-posts><popular-posts src="/nowhere"></popular-posts>',
     before: `Object.defineProperty(window, 'localStorage', { get() { throw new Error('forbidden') } })`,
@@ -299,7 +302,7 @@ t.test('where nothing can be stored, nothing is the matter', async (t) => {
   t.match(complaints, [/404/], 'the browser’s own line')
 })
 
-t.test('a view is recorded when somebody sees the page, and once', async (t) => {
+t.test('a view is recorded once, when the page is visible', async (t) => {
   const { page, beacons } = await hostPage(t, {
     body: '<popular-posts limit="1" record="post-2"></popular-posts>',
     before: `
@@ -320,7 +323,7 @@ t.test('a view is recorded when somebody sees the page, and once', async (t) => 
     const after = page.waitForRequest(/after/)
     await page.evaluate((type) => {
       dispatchEvent(new Event(type))
-      // Told of after whatever was sent before it.
+      // It is reported after all earlier requests.
       void fetch('/health/live?after')
     }, name)
     await after
@@ -337,7 +340,7 @@ t.test('a view is recorded when somebody sees the page, and once', async (t) => 
   await until(() => app.postViews.stats().counted === 1, 'one of them is a post')
 })
 
-t.test('on a page of another origin: the script by its hash, the view without a preflight', async (t) => {
+t.test('on a page of another origin the script has a hash, and a view needs no preflight', async (t) => {
   const { path, integrity } = await fetch(address)
     .then((response) => response.text())
     .then((text) => /src="(?<path>\/popular-posts\.[^"]+)" integrity="(?<integrity>[^"]+)"/.exec(text)?.groups ?? {})
@@ -376,7 +379,7 @@ t.test('on a page of another origin: the script by its hash, the view without a 
   t.match(wrong.complaints, [/integrity/], 'another script does not run')
 })
 
-t.test('its parts are the host’s to style, and its colours those of the page', async (t) => {
+t.test('a host can style the parts, and colours come from the page', async (t) => {
   for (const [colorScheme, colour] of [
     ['light', 'rgb(0, 0, 0)'],
     ['dark', 'rgb(255, 255, 255)'],
@@ -402,7 +405,7 @@ t.test('its parts are the host’s to style, and its colours those of the page',
   }
 })
 
-t.test('a post that has moved is seen to move, unless that is unwanted', async (t) => {
+t.test('a change of rank is animated, except with reduced motion', async (t) => {
   for (const reducedMotion of ['reduce', 'no-preference'] as const) {
     const { page } = await hostPage(t, { reducedMotion, body: '<popular-posts limit="2"></popular-posts>' })
     await page.getByRole('link', { name: 'Post 2' }).waitFor()

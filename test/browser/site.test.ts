@@ -19,7 +19,7 @@ for (const [name, options] of Object.entries({
   'by day': { colorScheme: 'light' as const },
   'by night, on a phone': { colorScheme: 'dark' as const, ...PHONE },
 })) {
-  t.test(`the pages ${name}: nothing to complain of`, async (t) => {
+  t.test(`the pages ${name} have no accessibility violations`, async (t) => {
     const { page, complaints } = await openPage(t, browser, options)
     for (const path of ['/', '/posts/last-train-from-corrach']) {
       await page.goto(address + path)
@@ -36,7 +36,7 @@ for (const [name, options] of Object.entries({
   })
 }
 
-t.test('a reader counts, and the ranking moves while one watches', async (t) => {
+t.test('a view is counted, and the ranking changes on an open page', async (t) => {
   const { page, complaints, beacons } = await openPage(t, browser)
   const slug = 'owls-do-not-care'
   const [before] = await app.popularPosts
@@ -62,7 +62,7 @@ t.test('a reader counts, and the ranking moves while one watches', async (t) => 
   t.same(complaints, [])
 })
 
-t.test('an empty cache and a hundred requests: one query', async (t) => {
+t.test('a hundred requests for a cold list run one query', async (t) => {
   const { page, complaints } = await openPage(t, browser)
   await page.goto(address)
   await page.getByRole('list', { name: 'Most read' }).getByRole('link').first().waitFor()
@@ -80,7 +80,7 @@ t.test('an empty cache and a hundred requests: one query', async (t) => {
   t.same(complaints, [])
 })
 
-t.test('the age of the list is that of the list in the cache, on every page that is open', async (t) => {
+t.test('every open page shows the age of the list in the cache', async (t) => {
   const [{ page }, { page: other }] = [await openPage(t, browser), await openPage(t, browser)]
   const ageOn = (one: typeof page) => one.locator('[data-number=age]').textContent()
   for (const one of [page, other]) {
@@ -98,7 +98,7 @@ t.test('the age of the list is that of the list in the cache, on every page that
     const [shown, real] = [Number.parseInt(String(await ageOn(one)), 10), Number(headers['age'])]
     t.ok(Math.abs(shown - real) <= 2, `${shown} s for ${real} s`)
   }
-  // The browser has a list that was new when it came.
+  // The browser has a list that was fresh when it arrived.
   await page.goto(address)
   await until(async () => {
     const { headers } = await app.inject('/posts/popular?days=1')
@@ -106,7 +106,7 @@ t.test('the age of the list is that of the list in the cache, on every page that
   }, 'the age is told by the server')
 })
 
-t.test('an address that is not there: a page with a way on, whatever is in the address', async (t) => {
+t.test('an unknown address returns a 404 page with links, also for hostile addresses', async (t) => {
   const { page } = await openPage(t, browser)
   const response = await page.goto(`${address}/<img src=x onerror="hacked=1">/%3Cscript%3E?<b>`)
   t.equal(response?.status(), 404)
@@ -165,7 +165,7 @@ for (const javaScriptEnabled of [true, false]) {
   )
 }
 
-t.test('with a keyboard: everything in order, nothing loses the focus', async (t) => {
+t.test('all controls work with a keyboard, in order, and keep the focus', async (t) => {
   const { page } = await openPage(t, browser)
   await page.goto(address)
   await page.getByRole('list', { name: 'Most read' }).getByRole('link').first().waitFor()
@@ -209,7 +209,7 @@ t.test('with a keyboard: everything in order, nothing loses the focus', async (t
   t.equal(await focused(), title, 'the list is new, the focus where it was')
 })
 
-t.test('the service goes: what was there stays, and it is said', async (t) => {
+t.test('when the service stops, the page keeps its list and shows a message', async (t) => {
   const { page } = await openPage(t, browser)
   await page.goto(address)
   const list = page.getByRole('list', { name: 'Most read' })

@@ -8,7 +8,7 @@ const LEASE = { token: 'token', generation: 'g1', replaces: '' }
 
 const stored = (ttlMs: number): StoredValue => ({ value: new Uint8Array([1]), ageMs: 50, ttlMs })
 
-/** A value of each age, at both ends of it. `fresh soon stale`: within the bound of a refresh. */
+/** A value of each state at both ends of its time. `fresh soon stale`: within `withinMs` of a refresh. */
 const AGES = {
   fresh: [stored(WITHIN_MS + 1), stored(60_000)],
   'fresh soon stale': [stored(1), stored(WITHIN_MS)],
@@ -27,7 +27,7 @@ function replyOf(state: State, found: StoredValue | undefined): StoreReply {
   return { ...said, state, found }
 }
 
-/** A decision in words, with the reason of a load and the kind of a stale answer. */
+/** A decision as text, with the reason of a load and the kind of a stale reply. */
 function nameOf(decision: ReturnType<typeof decide | typeof decideRefresh>): string {
   if (decision.action === 'load') return `load: ${decision.why}`
   return decision.action === 'serve-stale' && decision.isFailSafe ? 'fail-safe' : decision.action

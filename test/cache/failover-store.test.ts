@@ -9,10 +9,10 @@ const LIFETIME = { ttlMs: 60_000, keepForMs: 120_000 }
 const COOL_DOWN = { firstMs: 500, maxMs: 5000 }
 const bytes = (text: string) => Buffer.from(text)
 
-/** `frozen`: what is asked is executed when it thaws; `deaf`: then too, but the answer is lost with the connection. */
+/** `frozen`: commands run after the thaw; `deaf`: they run, too, but the replies are lost with the connection. */
 type Reach = 'up' | 'silent' | 'refusing' | 'frozen' | 'deaf'
 
-/** A failover store over a shared one that answers, keeps silent, refuses, or is frozen. */
+/** A failover store over a shared store that replies, is silent, refuses, or is frozen. */
 function setUp() {
   const clock = createVirtualClock()
   const nonce = createNames()
@@ -59,7 +59,7 @@ function setUp() {
     if (acquired.state !== 'lease') throw new Error(`expected a lease, got ${acquired.state}`)
     return acquired.lease
   }
-  /** Waits for `work`, moving time on; how long it took. */
+  /** Waits for `work` while it advances the time. Resolves to the duration. */
   async function duration(work: Promise<unknown>): Promise<number> {
     const startedAtMs = clock.now()
     let tookMs: number | undefined

@@ -20,7 +20,7 @@ function setUp() {
   }
   return {
     clock,
-    /** Asks for a slot; resolves when what could happen at once has happened. */
+    /** Requests a slot. Resolves after all immediate effects. */
     async ask(name: string, rank: Rank) {
       void ask(name, rank)
       await clock.advance(0)
@@ -29,7 +29,7 @@ function setUp() {
       leaves.get(name)?.()
       await clock.advance(0)
     },
-    /** What has happened since the last look. */
+    /** The events since the last call. */
     log: () => log.splice(0).join(', '),
   }
 }
@@ -44,7 +44,7 @@ t.test('a load leaves as many slots free as its rank', async (t) => {
   t.equal(log(), 'a1')
 })
 
-t.test('a slot that is given back goes to the lowest rank first, and to each rank in turn', async (t) => {
+t.test('a released slot goes to the lowest rank first, and to each rank in turn', async (t) => {
   const { ask, leave, log } = setUp()
   for (const name of ['a1', 'a2', 'a3', 'a4']) await ask(name, 0)
   t.equal(log(), 'a1, a2, a3, a4')
@@ -85,7 +85,7 @@ t.test('a load is refused when no slot is free in time, or the queue of its rank
   t.equal(log(), 'c4 PP_TOO_MANY_LOADS, c5 PP_TOO_MANY_LOADS')
 })
 
-t.test('a load that never ends gives its slot back after longestMs', async (t) => {
+t.test('a load that never ends releases its slot after longestMs', async (t) => {
   const { ask, clock, log } = setUp()
   for (const name of ['c1', 'c2']) await ask(name, 2)
   await clock.advance(60_000)

@@ -4,7 +4,7 @@ import { createVirtualClock, deferred } from '../helpers/virtual-clock.ts'
 
 const stored = (text: string, ttlMs = 60_000) => ({ value: Buffer.from(text), ageMs: 0, ttlMs })
 
-/** A near cache, and a store that answers each look when the test says so. */
+/** A near cache over a store whose replies the test sends. */
 function setUp({ maxEntries = 500, maxBytes = 1000, looksAhead = false } = {}) {
   const clock = createVirtualClock()
   const looks: ReturnType<typeof deferred<string | undefined>>[] = []
@@ -25,7 +25,7 @@ function setUp({ maxEntries = 500, maxBytes = 1000, looksAhead = false } = {}) {
     const found = near.find(key)
     return found && Buffer.from(found.value).toString()
   }
-  /** What a hit of the store at this moment leaves behind. */
+  /** Stores the copy of a hit at the present time. */
   const keep = (key: string, value = stored(key), generation = 'g1', askedAtMs = clock.now()) => {
     near.put(key, value, generation, askedAtMs)
     near.verified(generation, askedAtMs)
@@ -181,7 +181,7 @@ t.test(
   },
 )
 
-t.test('a verification ahead that finds another generation: no copy is served any more', async (t) => {
+t.test('a verification in advance that finds another generation ends all copies', async (t) => {
   const { clock, looks, text, keep } = setUp({ looksAhead: true })
   keep('a')
   await clock.advance(500)

@@ -1,6 +1,6 @@
 import type { CachePolicy } from '../../cache/options.ts'
 
-/** What caches are set to in tests with a clock of their own. */
+/** The settings of caches in tests with a virtual clock. */
 export const policy: CachePolicy = {
   ttlMs: 10_000,
   staleMs: 20_000,

@@ -29,7 +29,7 @@ function setUp(t: Test, { random = (): number => 0.5, wrap = (store: Store): Sto
   const cache = createProcess()
   t.teardown(() => cache.settle())
   let version = 0
-  /** Answers v1, v2, … */
+  /** Loads v1, v2, … */
   const load = async () => {
     version += 1
     return Buffer.from(`v${version}`)
@@ -38,7 +38,7 @@ function setUp(t: Test, { random = (): number => 0.5, wrap = (store: Store): Sto
   return { clock, store, cache, createProcess, events, counts, load, text, loads: () => version }
 }
 
-t.test('1,000 readers of a cold entry make one load, and all get its value', async (t) => {
+t.test('1,000 readers of a cold entry start one load, and all get its value', async (t) => {
   const { cache, counts } = setUp(t)
   const loading = deferred<Uint8Array>()
   let loads = 0
@@ -66,7 +66,7 @@ t.test('an entry is a hit while it is fresh, with its age and its remaining time
   t.match(await cache.read('a', load), { outcome: 'hit', ageMs: 4_000, ttlMs: 6_000 })
 })
 
-t.test('peek returns what this process has, fresh: a hit; never a stale value', async (t) => {
+t.test('peek returns a fresh copy of this process as a hit, never a stale value', async (t) => {
   for (const near of [undefined, { maxStaleMs: 1000 }]) {
     const { store, clock, events, load } = setUp(t)
     const cache = createReadThroughCache({
@@ -387,10 +387,10 @@ t.test('another process waits for the load, and gets its value', async (t) => {
   )
 })
 
-t.test('a holder that dies costs one lease: then a waiter takes over', async (t) => {
+t.test('after the death of a holder, a waiter takes over when the lease expires', async (t) => {
   const dead = { is: false }
   const { cache, clock, createProcess, counts, text } = setUp(t, {
-    // A process that is killed renews nothing more.
+    // A killed process does not renew its lease.
     wrap: (store) => ({ ...store, renew: async (...all) => !dead.is && store.renew(...all) }),
   })
   const stuck = cache.read('a', () => new Promise<never>(() => {}))
@@ -549,7 +549,7 @@ t.test('after a suspension a reader does not join a read from before it', async 
   t.equal(await text(after), 'v2')
 })
 
-/** Loads of the lowest importance that fill its slots: of the others one is left. */
+/** Starts two loads that fill the slots of the least important rank; one slot for other ranks stays free. */
 function occupy({ cache }: Pick<ReturnType<typeof setUp>, 'cache'>) {
   const loading = deferred<Uint8Array>()
   const both = Promise.all(['x', 'y'].map((key) => cache.read(key, () => loading.promise)))

@@ -38,7 +38,7 @@ async function takeLease(store: Store, options = {}): Promise<Lease> {
 }
 
 for (const [where, client] of [['one Redis', single] as const, ['a Cluster of three masters', many] as const]) {
-  t.test(`on ${where}, with a clock that tests move`, (t) =>
+  t.test(`on ${where}, with a virtual clock`, (t) =>
     testStoreContract(t, async () => {
       const prefix = newPrefix()
       const advance = async (ms: number) => {
@@ -103,17 +103,17 @@ for (const [where, client] of [['one Redis', single] as const, ['a Cluster of th
   t.test(`on ${where}: every byte is stored unchanged`, async (t) => {
     const store = storeOn(client, newPrefix())
     const all = Uint8Array.from({ length: 1024 }, (_, index) => index % 256)
-    // A view into something larger: only its own bytes count.
+    // A view into a larger buffer: only the bytes of the view are stored.
     const value = all.subarray(3, 900)
     t.equal(await store.commit('a', await takeLease(store), value, LIFETIME), 'stored')
     const { found } = await acquire(store)
     t.same(Buffer.from(found?.value ?? []), Buffer.from(value))
   })
 
-  t.test(`on ${where}: scripts are sent again when Redis has lost them`, async (t) => {
+  t.test(`on ${where}: scripts are loaded again after Redis lost them`, async (t) => {
     const store = storeOn(client, newPrefix())
     const nodes = client instanceof Cluster ? client.nodes('master') : [client]
-    // Scripts are flushed for all who share this server; they too send theirs again.
+    // The flush removes the scripts of all tests on this server; their clients load them again, too.
     const forget = () => Promise.all(nodes.map((node) => node.script('FLUSH')))
     await forget()
     const lease = await takeLease(store)
@@ -128,7 +128,7 @@ for (const [where, client] of [['one Redis', single] as const, ['a Cluster of th
     t.match(await store.fail('a', next, COOL_DOWN), { coolDownMs: COOL_DOWN.firstMs })
   })
 
-  t.test(`on ${where}: a generation that is lost is never current again`, async (t) => {
+  t.test(`on ${where}: a lost generation is never current again`, async (t) => {
     const prefix = newPrefix()
     const store = storeOn(client, prefix)
     await store.commit('a', await takeLease(store), Buffer.from('old'), LIFETIME)
@@ -146,7 +146,7 @@ for (const [where, client] of [['one Redis', single] as const, ['a Cluster of th
     t.match(await acquire(store), { state: 'lease', found: undefined }, 'a soft end of a lost one is a hard one')
   })
 
-  t.test(`on ${where}: all keys are in one slot, and only the generation stays for ever`, async (t) => {
+  t.test(`on ${where}: all keys are in one slot, and only the generation never expires`, async (t) => {
     const prefix = newPrefix()
     const store = storeOn(client, prefix)
     await store.commit('a', await takeLease(store), Buffer.from('one'), LIFETIME)

@@ -4,11 +4,11 @@ import { search } from './simulation/search.ts'
 import { startSearcher } from './simulation/searcher.ts'
 import { simulate } from './simulation/simulate.ts'
 
-// SEEDS=1000 for more, `npm run simulate` for many more (tap follows every promise, which is slow); SEED=17 to replay one,
-// line by line.
+// SEEDS=1000 runs more days, `npm run simulate` many more (without tap, which slows down every promise). SEED=17
+// replays one day, line by line.
 const SEEDS = Number(process.env['SEEDS'] ?? 100)
 const ONE = process.env['SEED']
-/** How many seeds a broken algorithm may take to be found out. */
+/** The maximum of seeds until the simulation detects a broken algorithm. */
 const SEEDS_TO_FIND = 200
 
 if (ONE !== undefined) {
@@ -35,14 +35,14 @@ if (ONE !== undefined) {
   const searcher = startSearcher()
   t.teardown(() => searcher.end())
   for (const [what, { says }] of Object.entries(BREAKS)) {
-    t.test(`it finds out when ${what}`, async (t) => {
+    t.test(`the simulation detects that ${what}`, async (t) => {
       const found = await searcher.search({ from: 1, to: SEEDS_TO_FIND, what })
       t.match(found?.broken.join('\n'), says)
       t.comment(`seed ${found?.seed}: ${found?.broken[0]}`)
     })
   }
 
-  t.test(`${SEEDS} bad days of four processes break no promise`, async (t) => {
+  t.test(`${SEEDS} simulated days with faults of four processes break no promise`, async (t) => {
     t.equal(await search({ from: 1, to: SEEDS }), undefined)
   })
   t.setTimeout(SEEDS * 100 + 200_000)

@@ -7,7 +7,7 @@ interface Result {
   asOfMs: number
 }
 
-/** A single flight whose reads end when the test says so. */
+/** A single flight whose reads the test settles. */
 function setUp({ maxStaleMs = 1000 } = {}) {
   const flights = createSingleFlight<Result>(maxStaleMs)
   const reads: ReturnType<typeof deferred<Result>>[] = []

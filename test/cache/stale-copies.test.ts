@@ -6,7 +6,7 @@ import type { Store } from '../../cache/store.ts'
 import { createNames, createVirtualClock, deferred } from '../helpers/virtual-clock.ts'
 import { policy } from './policy.ts'
 
-/** Two processes over one store, which counts what `reader` asks it for the entry; the list has just run out. */
+/** Two processes over one store, which counts the reads of `reader`. The list has just expired. */
 async function setUp() {
   const clock = createVirtualClock()
   const nonce = createNames()
@@ -37,7 +37,7 @@ async function setUp() {
   return { clock, counts, reader, other, read, asked: () => asked }
 }
 
-t.test('while a list is refreshed, a process asks the store for it four times a second, not once a read', async (t) => {
+t.test('during a refresh a process reads the list from the store four times a second, not once a read', async (t) => {
   const { clock, counts, other, read, asked } = await setUp()
   const loading = deferred<Uint8Array>()
   await other.read('a', () => loading.promise)

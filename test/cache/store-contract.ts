@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
 import type { Lease, Store } from '../../cache/store.ts'
 
-/** A store under test, and the way to let its time pass. */
+/** A store under test, and a function that advances its time. */
 export interface StoreUnderTest {
   store: Store
   advance(ms: number): Promise<void>
@@ -12,7 +12,7 @@ const LIFETIME = { ttlMs: 1000, keepForMs: 5000 }
 const COOL_DOWN = { firstMs: 100, maxMs: 350 }
 const LEASE_MS = 300
 
-/** What every store promises: see `cache/store.ts`. */
+/** The contract of every store: see `cache/store.ts`. */
 export async function testStoreContract(t: Test, createStore: (t: Test) => Promise<StoreUnderTest>): Promise<void> {
   let tokens = 0
   const acquire = (store: Store, options: { force?: boolean } = {}) => {

@@ -10,7 +10,7 @@ import { redisUrl } from '../helpers/redis.ts'
 import { createNames, createVirtualClock } from '../helpers/virtual-clock.ts'
 import { virtualScripts, withPrefix } from '../helpers/virtual-redis.ts'
 
-/** One step, made on both stores. `lease` picks among all leases handed out so far, the latest being 0. */
+/** One step on both stores. `lease` is an index into all granted leases, from the latest (0). */
 type Command =
   | { do: 'acquire'; key: string; leaseMs: number; force: boolean }
   | {
@@ -33,7 +33,7 @@ const key = fc.constantFrom('a', 'a', 'b', 'c')
 const lease = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.nat(4))
 const leaseMs = fc.constantFrom(100, 300)
 const invalidateMode = fc.constantFrom<('hard' | 'soft')[]>('hard', 'soft')
-// At, and one millisecond to either side of, what leases, cool-downs and lifetimes last.
+// The times of leases, cool-downs and lifetimes, and one millisecond before and after.
 const cause = fc.constantFrom(undefined, 'x', 'x', 'y')
 const edges = [
   1, 99, 100, 101, 199, 200, 201, 299, 300, 301, 349, 350, 351, 699, 700, 701, 999, 1000, 1001, 5000, 59_999, 60_000,
@@ -75,7 +75,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('advance' as const), ms }) },
 )
 
-/** A store, the leases that it has handed out, and its generations as numbers in the order of their appearance. */
+/** A store, the leases that it granted, and its generations, numbered in order of appearance. */
 function createSide(store: Store, advance: (ms: number) => Promise<unknown>) {
   const leases: { key: string; lease: Lease }[] = []
   const generations: string[] = []
@@ -125,7 +125,7 @@ function createSide(store: Store, advance: (ms: number) => Promise<unknown>) {
   return async (command: Command) => plain(await run(command))
 }
 
-/** What a reply says, in short: for the count of what the sequences have reached. */
+/** A short name of a reply, to count which replies the sequences reach. */
 function kindOf(reply: unknown): string {
   if (typeof reply !== 'object' || reply === null) return String(reply)
   return 'state' in reply ? String(reply.state) : ''
@@ -143,7 +143,7 @@ t.test('1,000 random sequences of commands: both stores give the same replies', 
       const prefix = `test:${randomUUID()}`
       const onRedis = createRedisStore({ client, prefix, nonce: randomUUID, scripts: virtualScripts })
       const redis = createSide(withPrefix(onRedis, prefix), (ms) => client.incrby(`{${prefix}}:now`, ms))
-      // Redis knows of no generation before the first command.
+      // Redis has no generation before the first command.
       for (const next of [{ do: 'invalidate', mode: 'hard', cause: undefined } as const, ...commands]) {
         const [expected, actual] = await Promise.all([memory(next), redis(next)])
         assert.deepStrictEqual(actual, expected)

@@ -22,12 +22,12 @@ import { createSite } from '../helpers/site.ts'
 import { FOREIGN_BLOGS, uuid } from './foreign-blogs.ts'
 
 const document = readFileSync(new URL('../../docs/adopting.md', import.meta.url), 'utf8')
-/** The SQL below a heading of the document, block by block. */
+/** The SQL blocks below a heading of the document. */
 function sqlOf(heading: string): string[] {
   const section = document.split('\n## ').find((text) => text.startsWith(heading)) ?? ''
   return [...section.matchAll(/```sql\n([\s\S]*?)```/g)].map(([, sql = '']) => sql)
 }
-/** The tables, the views and the triggers of an example; of the second one, which is an app as well, in its files. */
+/** The tables, views and triggers of an example. The second example is an app, with SQL files. */
 function exampleOf(heading: string): string[] {
   if (!heading.startsWith('Example: uuids')) return sqlOf(heading)
   const read = (file: string) => readFileSync(new URL(`../../examples/own-schema/${file}`, import.meta.url), 'utf8')
@@ -37,10 +37,10 @@ function exampleOf(heading: string): string[] {
 }
 const [makeSchema = ''] = sqlOf('1. A schema')
 const [grants = ''] = sqlOf('Another user')
-/** The end of the URL in the document. */
+/** The query string of the URL in the document. */
 const [options = ''] = /\?options=[^']+/.exec(document) ?? []
 
-/** A database with a blog of its own, empty, and the way to it that the document names. */
+/** A database with an empty blog, and the URL that the document names. */
 async function createForeign(t: Test, tables: string) {
   const { pool, url: plainUrl } = await createTestDatabase(t, { migrate: false })
   await pool.query(`${tables}; ${makeSchema}`)
@@ -107,7 +107,7 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
     for (const filter of namesOfDraft) t.same(await list(filter), [], filter)
     for (const filter of ['category=news', 'tag=red', 'author=ann']) t.match(await list(filter), [{ slug: 'one' }])
 
-    await t.test('views are counted for ids of its type', async (t) => {
+    await t.test('views are counted for ids of the adopted type', async (t) => {
       const nowMs = Date.now()
       const postIds = [ids.get('one') ?? '', postId === 'uuid' ? uuid(99) : '99']
       const buckets = postIds.map((id) => ({ postId: id, bucketStartMs: bucketStart(nowMs), views: 5 }))
@@ -131,7 +131,7 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
         )
     })
 
-    await t.test('what its own writers do is seen at once', async (t) => {
+    await t.test('changes by the writers of the blog invalidate at once', async (t) => {
       let { revision } = await changesSince(db, undefined)
       const change = async () => {
         const found = await changesSince(db, revision)
@@ -150,7 +150,7 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
       t.equal(await change(), 'soft')
     })
 
-    await t.test('its log is imported, but no post made', async (t) => {
+    await t.test('a log is imported without creating posts', async (t) => {
       const agent = 'Mozilla/5.0 (X11; Linux) Firefox/129.0'
       const line = (slug: string) =>
         `192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET /blog/${slug} HTTP/1.1" 200 1 "-" "${agent}"\n`
@@ -167,7 +167,7 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
       t.match(creating.stderr(), /in which this command creates no posts: import without --create-posts/)
     })
 
-    await t.test('the query looks up what belongs to a post by its indexes', async (t) => {
+    await t.test('the query finds the data of a post by indexes', async (t) => {
       await pool.query(`${grow}; analyze`)
       const queries: { sql: string; parameters: readonly unknown[] }[] = []
       const watched = openKysely(t, url, (sql, parameters) => queries.push({ sql, parameters }))
@@ -181,7 +181,7 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
       t.notMatch(plan, /Seq Scan on (?:wp_comments|wp_term_relationships|reply|article_label)/, plan)
     })
 
-    await t.test('all of it goes with its schema', async (t) => {
+    await t.test('dropping the schema removes everything', async (t) => {
       await app.close()
       await pool.query('drop schema popular_posts cascade')
       await pool.query(publish)
@@ -190,7 +190,7 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
   })
 }
 
-t.test('a user that only runs the service needs what the document grants, and can write nothing else', async (t) => {
+t.test('the service user needs only the documented grants, and can write nothing else', async (t) => {
   const [{ heading, fill } = { heading: '', fill: '' }] = FOREIGN_BLOGS
   const [tables = '', views = '', triggers = ''] = sqlOf(heading)
   const { db, pool, url } = await createForeign(t, tables)
@@ -201,39 +201,42 @@ t.test('a user that only runs the service needs what the document grants, and ca
   const serviceUrl = `${url}%20-crole%3D${role}`
   const service = openKysely(t, serviceUrl)
 
-  await t.test('it counts, prunes, keeps sums, imports, announces, listens, and looks for troubles', async (t) => {
-    const { revision } = await changesSince(service, undefined)
-    await recordChange(service, 'soft')
-    t.match(await changesSince(service, revision), { mode: 'soft' })
-    const nowMs = Date.now()
-    const timeZone = 'UTC'
-    const views = [0, 3, 500].map((days) => ({
-      postId: 1,
-      bucketStartMs: bucketStart(nowMs - days * 86_400_000),
-      views: 2,
-    }))
-    t.equal(await countBatch(service, { id: 'first', timeZone, nowMs, buckets: views }), 'counted')
-    t.equal(await countBatch(service, { id: 'second', timeZone, nowMs, buckets: views }), 'counted')
-    await materializeWindow(service, { days: 7, timeZone })
-    t.match(await prune(service, { nowMs, timeZone }), { days: 1 })
-    const [first] = await findPopularPosts(service, { sort: 'views', days: 7, limit: 1, timeZone })
-    t.match(first, { slug: 'one', views: 8 })
-    t.match(await findProblems(service), [{ subject: '4', message: /published_at is -infinity/ }])
-    const line =
-      '192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET /blog/two HTTP/1.1" 200 1 "-" "Mozilla/5.0 (X11; Linux) Firefox/129.0"\n'
-    for (const log of [line, line + line.replace('192.0.2.1', '192.0.2.2')]) {
-      const imported = popularPosts(t, serviceUrl, ['import-log', '--post', '^/blog/(?<slug>[^/]+)'], log)
-      t.equal(await imported.ended(), 0, imported.stderr())
-      t.match(imported.stdout(), /views counted +1\n/)
-    }
-    const app = await createService(t, serviceUrl)
-    t.equal((await app.inject('/posts/popular')).json().length, 2)
-    await pool.query("update wp_posts set post_status = 'publish' where post_name = 'hidden'")
-    await until(async () => (await app.inject('/posts/popular')).body.includes('"hidden"'), 'it hears of changes')
-    await app.close()
-  })
+  await t.test(
+    'the service user counts, prunes, stores sums, imports, announces, listens, and runs the checks',
+    async (t) => {
+      const { revision } = await changesSince(service, undefined)
+      await recordChange(service, 'soft')
+      t.match(await changesSince(service, revision), { mode: 'soft' })
+      const nowMs = Date.now()
+      const timeZone = 'UTC'
+      const views = [0, 3, 500].map((days) => ({
+        postId: 1,
+        bucketStartMs: bucketStart(nowMs - days * 86_400_000),
+        views: 2,
+      }))
+      t.equal(await countBatch(service, { id: 'first', timeZone, nowMs, buckets: views }), 'counted')
+      t.equal(await countBatch(service, { id: 'second', timeZone, nowMs, buckets: views }), 'counted')
+      await materializeWindow(service, { days: 7, timeZone })
+      t.match(await prune(service, { nowMs, timeZone }), { days: 1 })
+      const [first] = await findPopularPosts(service, { sort: 'views', days: 7, limit: 1, timeZone })
+      t.match(first, { slug: 'one', views: 8 })
+      t.match(await findProblems(service), [{ subject: '4', message: /published_at is -infinity/ }])
+      const line =
+        '192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET /blog/two HTTP/1.1" 200 1 "-" "Mozilla/5.0 (X11; Linux) Firefox/129.0"\n'
+      for (const log of [line, line + line.replace('192.0.2.1', '192.0.2.2')]) {
+        const imported = popularPosts(t, serviceUrl, ['import-log', '--post', '^/blog/(?<slug>[^/]+)'], log)
+        t.equal(await imported.ended(), 0, imported.stderr())
+        t.match(imported.stdout(), /views counted +1\n/)
+      }
+      const app = await createService(t, serviceUrl)
+      t.equal((await app.inject('/posts/popular')).json().length, 2)
+      await pool.query("update wp_posts set post_status = 'publish' where post_name = 'hidden'")
+      await until(async () => (await app.inject('/posts/popular')).body.includes('"hidden"'), 'it hears of changes')
+      await app.close()
+    },
+  )
 
-  await t.test('it can change no other table, nor one behind a view', async (t) => {
+  await t.test('the service user can change no other table, also not through a view', async (t) => {
     const own = new Pool({ connectionString: serviceUrl, max: 1 })
     t.teardown(() => own.end())
     const { rows } = await pool.query<{ name: string; kind: string; column: string }>(`
@@ -265,7 +268,7 @@ t.test('a user that only runs the service needs what the document grants, and ca
   await pool.query(`drop owned by ${role}; drop role ${role}`)
 })
 
-t.test('ids may be text of any kind', async (t) => {
+t.test('ids may be any text', async (t) => {
   const { db, pool } = await createForeign(t, 'create table notes (id text)')
   await migrateToLatest(db, { adopt: { postId: 'text' } })
   const ids = [String.raw`a"b\c,(d)`, "it's {1}", '']
@@ -280,7 +283,7 @@ t.test('ids may be text of any kind', async (t) => {
   )
 })
 
-t.test('what does not fit is one sentence', async (t) => {
+t.test('an unsuitable blog fails with one sentence', async (t) => {
   const [{ heading } = { heading: '' }] = FOREIGN_BLOGS
   const [tables = '', views = ''] = sqlOf(heading)
   const { pool, url, db } = await createForeign(t, tables)
@@ -331,7 +334,7 @@ t.test('what does not fit is one sentence', async (t) => {
   )
 })
 
-t.test('the command line knows an adopted blog', async (t) => {
+t.test('the command line works with an adopted blog', async (t) => {
   const [{ heading } = { heading: '' }] = FOREIGN_BLOGS
   const [tables = '', views = ''] = sqlOf(heading)
   const { pool, url, db } = await createForeign(t, tables)

@@ -9,7 +9,7 @@ import { createService } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { until } from '../helpers/services/until.ts'
 
-/** A table of the host, watched by all that can be given; and a connection with what it is warned of. */
+/** A table of the host, watched with every argument, and a connection with its warnings. */
 async function setUp(t: Test, { watch = '', table = 'entries' } = {}) {
   const { db, pool, url } = await createTestDatabase(t)
   await pool.query(`
@@ -40,7 +40,7 @@ async function connect(t: Test, pool: { connect(): Promise<PoolClient> }) {
 
 const insert = (id: number) => `insert into entries (id, title, at) values (${id}, 'a', '2020-01-01')`
 
-/** What breaks a watcher, writes that must go on, and what is known of it at the next start. */
+/** Changes that break a watcher, writes that must still succeed, and the reason at the next start. */
 const BREAKS: Record<string, { breaks: string; writes?: string[]; reason?: RegExp; warning?: RegExp }> = {
   'a column is renamed': {
     breaks: 'alter table entries rename column state to status',
@@ -85,7 +85,7 @@ const BREAKS: Record<string, { breaks: string; writes?: string[]; reason?: RegEx
 }
 
 for (const [what, { breaks, writes, reason = /42/ }] of Object.entries(BREAKS)) {
-  t.test(`where ${what}, the host writes on, and the next start names the table`, async (t) => {
+  t.test(`when ${what}, writes of the host succeed, and the next start names the table`, async (t) => {
     const { client, warnings, db, pool, change, url } = await setUp(t)
     await client.query(`insert into entries (id, state, at) values (1, 'hidden', '2020-01-01')`)
     t.equal(await change(), undefined)
@@ -134,7 +134,7 @@ for (const [what, { breaks, writes, reason = /42/ }] of Object.entries(BREAKS)) 
   })
 }
 
-t.test('where even that cannot be announced, the host writes on, and each connection is told once', async (t) => {
+t.test('when the failure cannot be announced, writes succeed, and each connection gets one warning', async (t) => {
   const breaks = [
     'drop table popular_posts_change',
     'drop function popular_posts_announce',
@@ -162,7 +162,7 @@ t.test('where even that cannot be announced, the host writes on, and each connec
   }
 })
 
-t.test('a role that may not announce cannot watch; one that lost that right writes on', async (t) => {
+t.test('a role without the right to announce cannot watch; after losing that right its writes succeed', async (t) => {
   const { pool } = await createTestDatabase(t)
   const role = `popular_posts_test_${randomBytes(6).toString('hex')}`
   const { client, warnings } = await connect(t, pool)
@@ -188,7 +188,7 @@ t.test('a role that may not announce cannot watch; one that lost that right writ
   await client.query(`reset role; drop owned by ${role}; drop role ${role}`)
 })
 
-t.test('a broken watcher does not get into transactions', async (t) => {
+t.test('a broken watcher does not fail transactions', async (t) => {
   const { client, warnings, pool, change } = await setUp(t)
   await client.query('alter table entries rename column state to status')
   const begin = async (level: string, statements: string[]) => {
@@ -220,7 +220,7 @@ t.test('a broken watcher does not get into transactions', async (t) => {
   t.equal(warnings.length, 1)
 })
 
-t.test('a table that is renamed stays watched, and its name may be used again', async (t) => {
+t.test('a renamed table stays watched, and its old name can be used again', async (t) => {
   const { client, warnings, change, db } = await setUp(t)
   await client.query('alter table entries rename to articles; create table entries (id integer)')
   await client.query(`select popular_posts_watch('entries', hard_columns => '{}')`)
@@ -236,7 +236,7 @@ t.test('a table that is renamed stays watched, and its name may be used again', 
   t.same([warnings, await findProblems(db)], [[], []])
 })
 
-t.test("a timeout stays the host's, and concurrent serializable writers do not get in each other's way", async (t) => {
+t.test('a statement timeout of the host still applies, and serializable writers do not conflict', async (t) => {
   const { client, pool, warnings } = await setUp(t, {
     watch: `select popular_posts_unwatch('entries');
       create function slow(text) returns boolean language plpgsql as $$ begin if $1 = 'slow' then perform pg_sleep(60); end if; return true; end $$;

@@ -2,7 +2,7 @@ import t, { type Test } from 'tap'
 import { type ChangeMode, changesSince, hasChangeTable, recordChange } from '../../changes/revision.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
-/** A blog of four posts: 1 and 2 live, 3 a draft, 4 private, 5 scheduled; with a comment each, approved but for that of 2. */
+/** A blog: posts 1 and 2 live, 3 a draft, 4 private, 5 scheduled. Each has a comment, approved except that of 2. */
 const BLOG = `
   insert into authors (slug, name) values ('ann', 'Ann'), ('bob', 'Bob');
   insert into categories (slug, name) values ('news', 'News'), ('empty', 'Empty');
@@ -20,7 +20,7 @@ async function createBlog(t: Test) {
   const { db, pool, url } = await createTestDatabase(t)
   await pool.query(BLOG)
   let { revision } = await changesSince(db, undefined)
-  /** What has been announced since this was last asked. */
+  /** The announcements since the last call. */
   async function change(): Promise<ChangeMode | undefined> {
     const found = await changesSince(db, revision)
     revision = found.revision
@@ -29,7 +29,7 @@ async function createBlog(t: Test) {
   return { db, pool, url, change }
 }
 
-/** Statements that are tried and taken back again, and what they announce. */
+/** Statements that run and are rolled back, and their announcements. */
 const STATEMENTS: Record<string, [ChangeMode | undefined, string]> = {
   'a post is published at once': [
     'hard',
@@ -114,7 +114,7 @@ const STATEMENTS: Record<string, [ChangeMode | undefined, string]> = {
   ],
 }
 
-t.test('plain SQL announces what concerns lists, and nothing else', async (t) => {
+t.test('plain SQL announces exactly the changes that affect lists', async (t) => {
   const { pool, change } = await createBlog(t)
   for (const [what, [expected, statement]] of Object.entries(STATEMENTS)) {
     await pool.query(statement)
@@ -124,7 +124,7 @@ t.test('plain SQL announces what concerns lists, and nothing else', async (t) =>
   }
 })
 
-t.test('a transaction announces when it commits, once of a kind, and nothing that it takes back', async (t) => {
+t.test('a transaction announces each kind of change once at commit, without changes that it rolled back', async (t) => {
   const { db, pool, change } = await createBlog(t)
   const client = await pool.connect()
   t.teardown(async () => client.release())
@@ -179,7 +179,7 @@ t.test('a transaction that began early and commits late is not missed', async (t
   t.equal(await change(), undefined)
 })
 
-t.test('a scheduled post is due at its time, in whatever order it was asked for', async (t) => {
+t.test('a scheduled post is due at its time, in any order of scheduling', async (t) => {
   const { db, pool } = await createTestDatabase(t)
   const schedule = async (slug: string, seconds: number) =>
     pool.query(
@@ -218,7 +218,7 @@ t.test('a revision that cannot be compared counts as a hard change', async (t) =
   t.match(await changesSince(db, revision), { mode: undefined }, 'a row of another cluster, from a dump')
 })
 
-t.test('changes have names that are the same for all', async (t) => {
+t.test('changes have the same names in all processes', async (t) => {
   const { db } = await createTestDatabase(t)
   const { revision } = await changesSince(db, undefined)
   await recordChange(db, 'soft')
@@ -232,7 +232,7 @@ t.test('changes have names that are the same for all', async (t) => {
   t.match(await changesSince(db, revision, () => false), { mode: undefined })
 })
 
-t.test('a database without these tables is told from one with them', async (t) => {
+t.test('a database without these tables is detected', async (t) => {
   const { db } = await createTestDatabase(t, { migrate: false })
   t.equal(await hasChangeTable(db), false)
   await t.rejects(recordChange(db, 'hard'), { code: '42883' })

@@ -1,17 +1,17 @@
-/** A blog with tables of its own, as in `docs/adopting.md`: what is in it, and what happens there. */
+/** A blog with its own tables, as in `docs/adopting.md`: its content, and its changes. */
 interface ForeignBlog {
-  /** Of the document. */
+  /** The heading in the document. */
   heading: string
   postId: string
   /**
-   * Two live posts of two authors, the first in a category, with a tag and a comment; a draft with names of its own; and a
-   * post without a moment.
+   * Two live posts of two authors, the first with a category, a tag and a comment; a draft with its own names; and a
+   * post without a time.
    */
   fill: string
   publish: string
   edit: string
   invisible: string
-  /** Many more posts, for the planner to choose. */
+  /** Many more posts, so that the planner uses indexes. */
   grow: string
 }
 

@@ -11,7 +11,7 @@ import { createTestDatabase } from '../helpers/postgres.ts'
 
 const VERSION_006 = readFileSync(new URL('../fixtures/version-006.sql', import.meta.url), 'utf8')
 
-/** A database of a role that owns it, as far as that goes, and connections as that role. */
+/** A database with an owner role, and connections as that role. */
 async function createOwned(t: Test) {
   const { pool, url } = await createTestDatabase(t, { migrate: false })
   const owner = `blog_${randomBytes(6).toString('hex')}`
@@ -35,7 +35,7 @@ async function createOwned(t: Test) {
   }
 }
 
-/** What the blog does every day. */
+/** The ordinary writes of the blog. */
 const WRITES = [
   `insert into authors (slug, name) values ('ann', 'Ann')`,
   `insert into posts (slug, title, url, author_id, published_at) values ('a', 'A', '/a', 1, now() - interval '1 day'),
@@ -50,7 +50,7 @@ const WRITES = [
   'truncate posts cascade',
 ]
 
-t.test('a role that may create in public runs nothing as the one whose tables are watched', async (t) => {
+t.test('objects of a role that may create in public never run with the rights of the watching role', async (t) => {
   const { pool, own, owner, dropRole } = await createOwned(t)
   const mallory = await createHostileRole(pool)
   t.comment(`${mallory.lookAlikes} functions and operators`)
@@ -79,7 +79,7 @@ t.test('a role that may create in public runs nothing as the one whose tables ar
   t.equal((await pool.query('select from popular_posts_watch_failure')).rowCount, 0)
   t.ok((await pool.query(`select from popular_posts_change where change = 'hard'`)).rowCount)
 
-  await t.test('but is not taken for somebody who may be trusted by name', async (t) => {
+  await t.test('an object of an untrusted role is refused, also when its types fit better', async (t) => {
     await pool.query(
       `set role ${mallory.name}; create function public.is_shown(varchar) returns boolean language sql as 'select true'; reset role`,
     )
@@ -103,7 +103,7 @@ t.test('a role that may create in public runs nothing as the one whose tables ar
   await dropRole()
 })
 
-t.test('a database of the first version is made safe by its migration, with the tables that it watches', async (t) => {
+t.test('the migration makes the watchers of a database of the first version safe', async (t) => {
   const { pool, own, db, dropRole } = await createOwned(t)
   await own.query(`
     create function is_shown(varchar) returns boolean language sql as $$ select $1 = 'shown' $$;
@@ -154,7 +154,7 @@ t.test('a database of the first version is made safe by its migration, with the 
   await dropRole()
 })
 
-t.test('what the migration cannot read is announced as a whole, and named at each start', async (t) => {
+t.test('watchers that the migration cannot parse announce every change, and each start names them', async (t) => {
   const { pool, own, db, dropRole } = await createOwned(t)
   await own.query(`
     create function is_shown(text) returns boolean language sql as $$ select $1 = 'shown' $$;
@@ -170,7 +170,7 @@ t.test('what the migration cannot read is announced as a whole, and named at eac
     where tgrelid in ('notes'::regclass, 'foreign_notes'::regclass)`,
   )
   const nameOf = (table: string) => rows.find((row) => row.table === table)?.name
-  // The text is nothing that ever was written here: it is not run, nor any part of it.
+  // No version has written this text: neither it nor any part of it may run.
   await own.query(`create or replace function ${nameOf('notes')}() returns trigger language plpgsql
     set search_path = public, pg_temp as $$ begin return null; end $$`)
   await pool.query(

@@ -20,7 +20,7 @@ const invalidations = (...apps: FastifyInstance[]) =>
 const slugs = async (url: string) =>
   ((await (await fetch(`${url}/posts/popular?limit=50`)).json()) as PopularPost[]).map(({ slug }) => slug)
 
-/** The service, when it listens to the database, and for HTTP. */
+/** The service, after it listens for HTTP and for changes of the database. */
 async function startService(t: Test, databaseUrl: string, pool: Pool | Client, variables: NodeJS.ProcessEnv = {}) {
   const listeners = async () =>
     (
@@ -35,14 +35,14 @@ async function startService(t: Test, databaseUrl: string, pool: Pool | Client, v
   return { app, url }
 }
 
-/** Publishes a post from SQL, and asks for the list until it is there: how long that took, from the COMMIT. */
+/** Publishes a post by SQL, and requests the list until it has the post. Resolves to the time since the COMMIT. */
 async function publish(client: Client, url: string, slug: string): Promise<number> {
   await client.query('begin')
   await client.query("insert into posts (slug, title, url, published_at) values ($1, 'New', '/new', now())", [slug])
   if ((await slugs(url)).includes(slug)) throw new Error('it was not committed yet')
   const startedAtMs = performance.now()
   const committed = client.query('commit')
-  // Without a pause: that would be measured, too.
+  // Without a pause, which would add to the measured time.
   while (!(await slugs(url)).includes(slug))
     if (performance.now() - startedAtMs > 60_000) throw new Error('the post is not in the list')
   const tookMs = performance.now() - startedAtMs
@@ -75,7 +75,7 @@ for (const [where, variables] of [
   })
 }
 
-t.test('a thousand comments are a handful of refreshes', async (t) => {
+t.test('a thousand comments cause a few refreshes', async (t) => {
   const { db, pool, url: databaseUrl } = await createTestDatabase(t)
   await fillBlog(db, 3)
   const { app, url } = await startService(t, databaseUrl, pool)
@@ -97,11 +97,11 @@ t.test('a thousand comments are a handful of refreshes', async (t) => {
   }, 'the list shows them all')
   const { invalidations, loads } = app.popularPosts.stats()
   t.comment(`1,000 comments in ${Math.round(tookMs)} ms: ${invalidations} invalidations, ${loads} loads`)
-  // The first at once, and one for every five seconds begun.
+  // The first one at once, and one for each started five seconds.
   t.ok(invalidations <= 2 + Math.ceil((performance.now() - startedAtMs) / 5000), `${invalidations} invalidations`)
 })
 
-t.test('what is rolled back invalidates nothing', async (t) => {
+t.test('a rolled back transaction invalidates nothing', async (t) => {
   const { db, pool, url: databaseUrl } = await createTestDatabase(t)
   await fillBlog(db, 2)
   const { app, url } = await startService(t, databaseUrl, pool)
@@ -115,7 +115,7 @@ t.test('what is rolled back invalidates nothing', async (t) => {
   t.equal(invalidations(app), 1)
 })
 
-t.test('two processes on one Redis: one invalidation for each change', async (t) => {
+t.test('two processes on one Redis invalidate once for each change', async (t) => {
   const { db, pool, url: databaseUrl } = await createTestDatabase(t)
   await fillBlog(db, 2)
   const variables = { REDIS_URL: await redisUrl(), CACHE_PREFIX: newPrefix() }
@@ -136,7 +136,7 @@ t.test('two processes on one Redis: one invalidation for each change', async (t)
   for (const { url } of [first, second]) t.ok((await slugs(url)).includes('moved'))
 })
 
-t.test('the embedded database does it too', async (t) => {
+t.test('a change in the embedded database invalidates, too', async (t) => {
   const { connectionString } = await open(t, await temporaryDirectory(t))
   const db = openDatabase(connectionString, () => {})
   t.teardown(() => db.destroy())
@@ -146,7 +146,7 @@ t.test('the embedded database does it too', async (t) => {
   const { url } = await startService(t, connectionString, client)
   await slugs(url)
   t.comment(`on the embedded PostgreSQL: ${(await publish(client, url, 'new')).toFixed(1)} ms`)
-  // PostgreSQL 18 has columns that no trigger can see.
+  // PostgreSQL 18 has virtual columns, which triggers cannot read.
   await client.query('create table sums (a integer, b integer generated always as (a + 1) virtual)')
   for (const args of ["live => 'b > 1'", "hard_columns => '{b}'", "columns => '{a,b}'"])
     await t.rejects(client.query(`select popular_posts_watch('sums', ${args})`), { message: /are stored, got b/ })

@@ -11,7 +11,7 @@ import { withDatabase } from '../helpers/services/template-database.ts'
 import { until } from '../helpers/services/until.ts'
 import { createVirtualClock } from '../helpers/virtual-clock.ts'
 
-/** Watches, with time standing still; what is told, and what is logged. */
+/** Watches for changes on a virtual clock, and records reports and logs. */
 function watch(t: Test, db: Kysely<Tables>, databaseUrl?: string) {
   const clock = createVirtualClock()
   const told: ChangeEvent[] = []
@@ -111,7 +111,7 @@ t.test('a notification is verified in the database', async (t) => {
   const forged = [
     ...['x', '', 'hard', 'soft', 'hard 1', 'later', 'hard 123 1764000000.5', 'soft 123 1764000000.5'],
     ...['hard 999999999999999999 1', `hard ${'9'.repeat(30)} 1`, 'hard 0 0', 'hard 1 ...', "hard 1 1'", `hard 1 1\n`],
-    // Some that was true, before this process began.
+    // A change from before the start of this process.
     rows[0]?.name,
   ]
   for (const payload of forged) {
@@ -157,7 +157,7 @@ t.test('when verifying a notification fails, it is retried', async (t) => {
   t.match(told, [{ mode: 'hard', isNotification: true }])
 })
 
-t.test('ten thousand notifications cost a handful of statements', async (t) => {
+t.test('ten thousand notifications run a few statements', async (t) => {
   const database = await createTestDatabase(t)
   const { pool, db, url } = database
   const { clock, told, ready } = watch(t, db, url)
@@ -224,7 +224,7 @@ t.test('a change is reported once by its notification, a scheduled change when i
   t.equal(told.length, 1)
   await pool.query('select pg_sleep_until(max(changed_at)) from popular_posts_change')
   await until(async () => {
-    // Its time goes as we say.
+    // The test controls the time.
     await clock.advance(400)
     return told.length === 2
   }, 'the change is due')
@@ -233,7 +233,7 @@ t.test('a change is reported once by its notification, a scheduled change when i
 
 t.test('changes without notifications are found by polling, which then runs more often', async (t) => {
   const [database, elsewhere] = [await createTestDatabase(t), await createTestDatabase(t)]
-  // As behind a pooler: listening goes well, and nothing comes.
+  // As behind a pooler: LISTEN succeeds, but no notification arrives.
   const { clock, told, ready } = watch(t, database.db, elsewhere.url)
   await ready()
   await until(async () => (await listeners(elsewhere)).length === 1, 'it listens')
@@ -255,7 +255,7 @@ t.test('changes without notifications are found by polling, which then runs more
   t.equal(await asks(60_000), true, 'and asks less often')
 })
 
-t.test('after a lost connection, missed changes are reported, and nothing without a change', async (t) => {
+t.test('after a reconnect, missed changes are reported; without a change nothing is reported', async (t) => {
   const database = await createTestDatabase(t)
   const { pool, db, url } = database
   const { told, ready, logged } = watch(t, db, url)
@@ -263,7 +263,7 @@ t.test('after a lost connection, missed changes are reported, and nothing withou
   await until(async () => (await listeners(database)).length === 1, 'it listens')
   const cut = async (meanwhile: string) => {
     const [pid] = await listeners(database)
-    // Nobody gets in before the change is made.
+    // No reconnect succeeds before the change.
     await pool.query(`select pg_terminate_backend(${pid})`)
     await pool.query(meanwhile)
     await until(async () => {

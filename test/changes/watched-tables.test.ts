@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { changesSince } from '../../changes/revision.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
-/** An empty database with the functions, and what each statement announces there. */
+/** An empty database with the functions; `announced` returns the announcements of a statement. */
 async function setUp(t: Test) {
   const { db, pool } = await createTestDatabase(t)
   let { revision } = await changesSince(db, undefined)
@@ -12,7 +12,7 @@ async function setUp(t: Test) {
     try {
       for (const statement of statements) await client.query(statement)
     } finally {
-      // What it has set stays with it.
+      // Closes the connection, because the statements may have changed its settings.
       client.release(true)
     }
     const found = await changesSince(db, revision)
@@ -28,7 +28,7 @@ async function setUp(t: Test) {
   return { pool, changeBy, triggers }
 }
 
-t.test('a table of any name and shape can be watched, with conditions of its own', async (t) => {
+t.test('a table of any name and shape can be watched with its own conditions', async (t) => {
   const { pool, changeBy } = await setUp(t)
   await pool.query(`
     create schema "Odd ""%s""";
@@ -49,7 +49,7 @@ t.test('a table of any name and shape can be watched, with conditions of its own
   t.equal(await changeBy(`truncate ${table}`), 'hard')
 })
 
-t.test('a partitioned table is watched as one', async (t) => {
+t.test('a partitioned table is watched as one table', async (t) => {
   const { changeBy } = await setUp(t)
   await changeBy(`
     create table entries (id bigint, year integer, title text, primary key (id, year)) partition by list (year);
@@ -63,7 +63,7 @@ t.test('a partitioned table is watched as one', async (t) => {
   t.equal(await changeBy('truncate entries'), 'hard')
 })
 
-t.test('writers need no rights but on their table, and get none', async (t) => {
+t.test('writers need and get only rights on their own table', async (t) => {
   const { pool, changeBy } = await setUp(t)
   const role = `popular_posts_test_${randomBytes(6).toString('hex')}`
   await pool.query(`
@@ -88,7 +88,7 @@ t.test('writers need no rights but on their table, and get none', async (t) => {
   await pool.query(`drop owned by ${role}; drop role ${role}`)
 })
 
-t.test('watching again replaces what was there; unwatching leaves nothing', async (t) => {
+t.test('watching again replaces the triggers; unwatching removes them', async (t) => {
   const { pool, changeBy, triggers } = await setUp(t)
   const functions = async () =>
     (await pool.query(`select proname from pg_proc where proname like 'popular\\_posts\\_watch\\_entries%'`)).rowCount
@@ -107,7 +107,7 @@ t.test('watching again replaces what was there; unwatching leaves nothing', asyn
   t.equal(await changeBy('delete from entries'), undefined)
 })
 
-t.test('a table that cannot be watched gives an error, and nothing is changed', async (t) => {
+t.test('watching an unsuitable table throws, and changes nothing', async (t) => {
   const { pool, triggers } = await setUp(t)
   await pool.query('create table entries (id integer, title text); create view shown as select * from entries')
   await pool.query(`select popular_posts_watch('entries')`)

@@ -12,7 +12,7 @@ import { type PopularPostsOptions, popularPosts } from '../../index.ts'
 import { fillBlog } from '../helpers/blog.ts'
 import { type PrivatePostgres, startPostgres } from '../helpers/private-postgres.ts'
 import { type RedisServer, startRedis } from '../helpers/redis.ts'
-import { layWire } from '../helpers/wire.ts'
+import { startProxy } from '../helpers/tcp-proxy.ts'
 
 /** A close takes 3.3 s at most; the machine may be slow. Before, it took 10 s, 30 s, or for ever. */
 const ENDS_MS = 9_000
@@ -47,7 +47,7 @@ t.test('a load that hangs', async (t) => {
 })
 
 t.test('Redis does not reply', async (t) => {
-  const how: Record<string, (server: RedisServer, wire: Awaited<ReturnType<typeof layWire>>) => unknown> = {
+  const how: Record<string, (server: RedisServer, wire: Awaited<ReturnType<typeof startProxy>>) => unknown> = {
     frozen: (server) => server.kill('SIGSTOP'),
     killed: (server) => server.kill(),
     'half-open': (_server, wire) => wire.cut('half-open'),
@@ -56,7 +56,7 @@ t.test('Redis does not reply', async (t) => {
   for (const [name, breakIt] of Object.entries(how)) {
     for (const isOwn of [true, false]) {
       const server = await startRedis()
-      const wire = await layWire(t, server.port)
+      const wire = await startProxy(t, server.port)
       const client = new Redis(wire.port, { maxRetriesPerRequest: null }).on('error', () => {})
       const redis = isOwn ? { redisUrl: `redis://127.0.0.1:${wire.port}` } : { redis: client }
       const { app } = await startApp({ load, ...redis })
@@ -85,7 +85,7 @@ t.test('PostgreSQL does not reply', async (t) => {
   await fillBlog(db, 3)
   await db.destroy()
 
-  const how: Record<string, (server: PrivatePostgres, wire: Awaited<ReturnType<typeof layWire>>) => unknown> = {
+  const how: Record<string, (server: PrivatePostgres, wire: Awaited<ReturnType<typeof startProxy>>) => unknown> = {
     frozen: (server) => server.kill('SIGSTOP'),
     'half-open': (_server, wire) => wire.cut('half-open'),
     silent: (_server, wire) => wire.silence(),
@@ -93,7 +93,7 @@ t.test('PostgreSQL does not reply', async (t) => {
   }
   for (const [name, breakIt] of Object.entries(how)) {
     for (const isOwn of [true, false]) {
-      const wire = await layWire(t, server.port)
+      const wire = await startProxy(t, server.port)
       const url = `postgres://postgres@127.0.0.1:${wire.port}/postgres`
       const pool = new pg.Pool({ connectionString: url })
       pool.on('error', () => {})
@@ -126,7 +126,7 @@ t.test('PostgreSQL is not there, or silent, from the start', async (t) => {
   const refused = await startApp({ databaseUrl: `postgres://postgres@127.0.0.1:${await freePort()}/postgres` })
   await refused.app.inject('/posts/popular')
   await closes(t, refused.app)
-  const wire = await layWire(t, await freePort())
+  const wire = await startProxy(t, await freePort())
   wire.silence()
   const silent = await startApp({ databaseUrl: `postgres://postgres@127.0.0.1:${wire.port}/postgres` })
   await closes(t, silent.app)

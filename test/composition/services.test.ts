@@ -11,7 +11,7 @@ import { until } from '../helpers/services/until.ts'
 
 const log = pino({ level: 'silent' })
 
-t.test('services without an app: a list, a view, and one close that counts the view', async (t) => {
+t.test('services without an app serve a list, record a view, and count it on close', async (t) => {
   const { db, pool, url: databaseUrl } = await createTestDatabase(t)
   await fillBlog(db, 3)
   const counted = async () =>
@@ -31,7 +31,7 @@ t.test('services without an app: a list, a view, and one close that counts the v
   )
 })
 
-t.test('a part that cannot be made closes the parts before it', async (t) => {
+t.test('when a service cannot be created, the services before it are closed', async (t) => {
   const server = await startRedis()
   t.teardown(() => server.stop())
   const admin = new Redis(server.url)
@@ -47,6 +47,6 @@ t.test('a part that cannot be made closes the parts before it', async (t) => {
   )
 })
 
-t.test('an object that the plugin has not made has no services', async (t) => {
+t.test('an app without the plugin has no services', async (t) => {
   t.throws(() => servicesOf({ popularPosts: {} as never }), TypeError)
 })

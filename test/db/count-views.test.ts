@@ -37,7 +37,7 @@ async function setUp(t: Parameters<typeof createTestDatabase>[0]) {
   return { db, pool, first, second, third, count, totals, days }
 }
 
-t.test('a batch counts once, however often it is sent, also by many at once', async (t) => {
+t.test('a batch that is sent several times, also in parallel, counts once', async (t) => {
   const { first, second, count, totals } = await setUp(t)
   const buckets = [
     { postId: second, bucketStartMs: bucketStart(nowMs), views: 2 },
@@ -53,14 +53,14 @@ t.test('a batch counts once, however often it is sent, also by many at once', as
   ])
 })
 
-t.test('while a batch is read no connection is held: the database may end them all', async (t) => {
+t.test('while the views of a batch are read no connection is held: the database may end all of them', async (t) => {
   const { db, pool, first, totals } = await setUp(t)
   const buckets = async () => {
     await pool.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()').then(
       () => t.fail('it ends its own connection, too'),
       () => undefined,
     )
-    // What a connection that somebody holds has to say is an event without a listener: the end of this process.
+    // The error of a held connection would be an event without a listener, and end this process.
     await new Promise((resolve) => setTimeout(resolve, 100))
     return [{ postId: first, bucketStartMs: bucketStart(nowMs), views: 3 }]
   }
@@ -69,7 +69,7 @@ t.test('while a batch is read no connection is held: the database may end them a
   t.same(await totals(), [[first, 3]])
 })
 
-t.test('what was read too long ago is not counted: the ledger may have forgotten the id', async (t) => {
+t.test('views that are too old are not counted, because the id of their batch may be pruned', async (t) => {
   const { db, first, totals } = await setUp(t)
   const batch = { id: 'batch', timeZone: 'UTC', nowMs }
   const buckets = [{ postId: first, bucketStartMs: bucketStart(nowMs), views: 3 }]
@@ -83,7 +83,7 @@ t.test('what was read too long ago is not counted: the ledger may have forgotten
   t.same(await totals(), [[first, 3]])
 })
 
-t.test('batches in any order of posts and hours do not block each other for ever', async (t) => {
+t.test('batches in any order of posts and hours do not deadlock', async (t) => {
   const { db, first, second, third, count, totals } = await setUp(t)
   const posts = [first, second, third]
   await Promise.all(
@@ -93,7 +93,7 @@ t.test('batches in any order of posts and hours do not block each other for ever
         bucketStartMs: bucketStart(nowMs - (nth % 3) * HOUR_MS),
         views: 1,
       }))
-      // As an import of a log does.
+      // In the order of a log import.
       if (nth % 4 === 0) return db.transaction().execute((trx) => addViews(trx, { timeZone: 'UTC', nowMs, buckets }))
       return count(`batch ${nth}`, buckets)
     }),
@@ -116,7 +116,7 @@ t.test('views of posts that do not exist are left out, the others count', async 
   t.same(await totals(), [[first, 5]])
 })
 
-t.test('views under ids that no post can have are left out and told of, the others count', async (t) => {
+t.test('views with invalid ids are left out and reported, the others count', async (t) => {
   const { db, first, second, totals } = await setUp(t)
   const bucketStartMs = bucketStart(nowMs)
   const odd = ['x', '', '9'.repeat(30), '1.5', 'a "b\\', randomUUID(), 'NULL']
@@ -138,7 +138,7 @@ t.test('views under ids that no post can have are left out and told of, the othe
   ])
 })
 
-t.test('a counter that can hold no more stays where it is, and the others count', async (t) => {
+t.test('a counter at its maximum does not overflow, and the others count', async (t) => {
   const { db, first, second, count, totals } = await setUp(t)
   const most = 9_223_372_036_854_775_807n
   const bucketStartMs = bucketStart(nowMs)

@@ -22,13 +22,13 @@ interface View {
   ageMs: number
   views: number
 }
-/** One step. */
+/** A step of a sequence. */
 type Command =
-  /** A new batch, sent by so many processes at once, while others prune or not. */
+  /** A new batch, sent by several processes at once, perhaps while others prune. */
   | { do: 'count'; views: View[]; senders: number; isPruned: boolean }
-  /** A batch of before, the latest being 0, once more. */
+  /** An earlier batch again, counted from the latest (0). */
   | { do: 'repeat'; nth: number; views: View[] }
-  /** The log has grown by so many lines, and is imported from its beginning. */
+  /** The log grows by some lines, and is imported from its beginning. */
   | { do: 'import'; lines: number; importers: number }
   | { do: 'prune' }
   | { do: 'pass'; ms: number }
@@ -36,7 +36,7 @@ type Command =
 
 const ageMs = fc.oneof(
   fc.nat(2 * HOUR_MS),
-  // Around the edges of what is kept.
+  // Around the limits of the retention time.
   fc
     .tuple(fc.constantFrom(2, 365, 400), fc.integer({ min: -26 * HOUR_MS, max: 26 * HOUR_MS }))
     .map(([days, offsetMs]) => days * DAY_MS + offsetMs),
@@ -81,14 +81,14 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 )
 const history = fc.record({
   timeZone: fc.constantFrom('UTC', 'America/New_York', 'Asia/Kathmandu', 'Pacific/Apia'),
-  // All of it in the past by the database's clock.
+  // All times are in the past by the database's clock.
   startMs: fc.integer({ min: Date.parse('2014-03-30T00:00:00Z'), max: Date.parse('2014-04-01T00:00:00Z') }),
   log: fc.array(fc.record({ post: fc.oneof(post, fc.constant(NOBODY)), ageMs }), { maxLength: 40 }),
   commands: fc.array(command, { minLength: 1, maxLength: 30 }),
 })
 type History = typeof history extends fc.Arbitrary<infer T> ? T : never
 
-/** The counters, and beside them all that they should have counted. */
+/** The counters, and all views that they must have counted. */
 function createSite(db: Kysely<Database>, { timeZone, startMs, log }: History) {
   const counted = createCountedViews(timeZone)
   const living = new Set(POSTS)
@@ -124,7 +124,7 @@ function createSite(db: Kysely<Database>, { timeZone, startMs, log }: History) {
         if (living.has(postId)) counted.add({ post: postId, ...bucket })
     },
     async repeat({ nth, views }: Command & { do: 'repeat' }) {
-      // Older ones may be forgotten: a batch must be gone from wherever it waits by then.
+      // Older ids may be pruned: no batch may wait for longer.
       const known = batches.filter(({ atMs }) => nowMs - atMs < 7 * DAY_MS - HOUR_MS)
       const id = known[nth]?.id
       if (id === undefined) return
@@ -149,7 +149,7 @@ function createSite(db: Kysely<Database>, { timeZone, startMs, log }: History) {
     async prune() {
       await prune(db, now())
       const { totals, days, hours } = await readCounters(db, { ...now(), kept: false })
-      // In the hour that begins 48 hours before this one, some views may have been too old to be counted by the hour.
+      // The hour that begins 48 hours before this one may lack views that were too old for hourly counters.
       const firstHour = new Date(Math.floor(nowMs / HOUR_MS) * HOUR_MS - 48 * HOUR_MS).toISOString()
       const expected = counted.counters(nowMs)
       const afterFirst = Object.entries(hours).filter(([key]) => !key.startsWith(firstHour))
@@ -157,7 +157,7 @@ function createSite(db: Kysely<Database>, { timeZone, startMs, log }: History) {
     },
     async pass({ ms }: Command & { do: 'pass' }) {
       nowMs += ms
-      // The ledger goes by the clock of the database, which we cannot move.
+      // The ledger uses the clock of the database, which the test cannot change.
       await sql`update post_views_batch set applied_at = applied_at - ${ms / 1000} * interval '1 second'`.execute(db)
     },
     async delete({ post }: { post: string }) {
@@ -203,7 +203,7 @@ function chunkOf(start: number, length: number): LogChunk {
   }
 }
 
-/** With ids of our choice, as a restored backup has. */
+/** Posts with given ids, as after a restored backup. */
 async function insertPosts(db: Kysely<Database>, posts: readonly string[]): Promise<void> {
   await sql`
     insert into posts (id, slug, title, url, published_at) overriding system value
@@ -211,7 +211,7 @@ async function insertPosts(db: Kysely<Database>, posts: readonly string[]): Prom
     on conflict do nothing`.execute(db)
 }
 
-t.test('whatever happens, the counters are the sum of all that was counted', async (t) => {
+t.test('after any sequence of operations the counters equal the sum of all counted views', async (t) => {
   const { db } = await createTestDatabase(t)
   await fc.assert(
     fc.asyncProperty(history, async (history) => {

@@ -7,7 +7,7 @@ import { codeOf } from '../../lib/errors.ts'
 import { startPostgres } from '../helpers/private-postgres.ts'
 import { until } from '../helpers/services/until.ts'
 
-/** Listens, with attempts that come when the test says so. */
+/** Listens; the test starts the attempts. */
 function listen(t: Test, connectionString: string, patienceMs?: number) {
   const attempts: { delayMs: number; run: () => void }[] = []
   const lost: { code: string; isRefused: boolean }[] = []
@@ -34,7 +34,7 @@ function listen(t: Test, connectionString: string, patienceMs?: number) {
     notices,
     close: listener.close,
     isListening: () => until(() => listening > 0, 'it listens'),
-    /** Waits for the end of an attempt; answers when the next one is due, and a way to have it now. */
+    /** Waits for the end of an attempt. Resolves to the delay of the next one, and a function that starts it. */
     async nextAttempt() {
       await until(() => attempts.length > 0, 'the next attempt is scheduled')
       const [attempt] = attempts.splice(0)
@@ -44,10 +44,10 @@ function listen(t: Test, connectionString: string, patienceMs?: number) {
   }
 }
 
-/** A server that answers each piece of what it is sent with the next of some bytes, then keeps silent. */
+/** A server that replies to each received chunk with the next of some bytes, and then is silent. */
 async function mute(t: Test, ...answers: Buffer[]) {
   const sockets: Socket[] = []
-  // The other side closes its half, and this one does not.
+  // The client closes its half of the connection, and the server does not.
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.push(socket)
     const left = [...answers]
@@ -63,7 +63,7 @@ async function mute(t: Test, ...answers: Buffer[]) {
   return {
     url: `postgres://ann@127.0.0.1:${(server.address() as AddressInfo).port}/blog`,
     isConnected: () => until(() => sockets.length > 0, 'it is connected'),
-    /** How many have not been closed by the other side. */
+    /** The number of connections that the client has not closed. */
     connections: () => sockets.filter((socket) => !socket.readableEnded && !socket.destroyed).length,
   }
 }
@@ -112,7 +112,7 @@ t.test('a standby refuses LISTEN: no connection is left open, and the next attem
   await until(async () => (await count(server.url)) === 0, 'it is closed')
 })
 
-t.test('a user who may not connect is a refusal, a server that is away is none', async (t) => {
+t.test('a user without the right to connect is a refusal; a server that is down is not', async (t) => {
   const server = await startPostgres()
   t.teardown(() => server.remove())
   const refused = listen(t, server.url.replace('//postgres@', '//nobody-of-that-name@'))
@@ -133,7 +133,7 @@ t.test('a user who may not connect is a refusal, a server that is away is none',
   t.match(away.lost[1], { code: 'ECONNREFUSED', isRefused: false })
 })
 
-t.test('a server that keeps silent is given up, its connection closed, and tried again', async (t) => {
+t.test('a silent server times out, its connection is closed, and the attempt is retried', async (t) => {
   for (const [when, answers] of [
     ['at the start', []],
     ['at the process id', [AUTHENTICATED]],

@@ -33,12 +33,12 @@ t.test('every migration runs once, in order', async (t) => {
   t.same(await migrateToLatest(db), [], 'nothing to do')
 })
 
-t.test('the trigger functions distrust the same roles as the check of the search_path', async (t) => {
+t.test('the trigger functions and the check of the search_path use the same untrusted roles', async (t) => {
   const text = await readFile(new URL('../../db/migrations/write-watcher.sql', import.meta.url), 'utf8')
   t.ok(text.replace(/\s+/g, ' ').includes(UNTRUSTED_ROLES.replace(/\s+/g, ' ').trim()))
 })
 
-t.test('processes that migrate at once take turns', async (t) => {
+t.test('parallel migrations of processes run one after the other', async (t) => {
   const { url } = await createTestDatabase(t, { migrate: false })
   const processes = Array.from({ length: 5 }, () => {
     const pool = new Pool({ connectionString: url, max: 1 })
@@ -57,7 +57,7 @@ t.test('a migration that fails leaves the database as it was', async (t) => {
   t.same(await pendingMigrations(db), ALL)
 })
 
-t.test('every table that a migration makes is known to the search for names that are taken', async (t) => {
+t.test('the search for used names knows every table of the migrations', async (t) => {
   const { db } = await createTestDatabase(t, { migrate: false })
   const { pool } = await createTestDatabase(t)
   const { rows } = await pool.query<{ name: string }>(
@@ -67,7 +67,7 @@ t.test('every table that a migration makes is known to the search for names that
   await t.rejects(migrateToLatest(db), { message: `taken: ${rows.map(({ name }) => name).join(', ')}` })
 })
 
-t.test('a database that does not answer is an error', async (t) => {
+t.test('migrating a database that does not reply throws', async (t) => {
   const db = openDatabase('postgres://127.0.0.1:9/nobody', () => {})
   t.teardown(() => db.destroy())
   await t.rejects(migrateToLatest(db), { code: 'ECONNREFUSED' })

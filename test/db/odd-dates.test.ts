@@ -15,7 +15,7 @@ import { until } from '../helpers/services/until.ts'
 import { createSite } from '../helpers/site.ts'
 import { createVirtualClock } from '../helpers/virtual-clock.ts'
 
-/** Dates that PostgreSQL takes, and what a list has of them; `undefined`: the post is not in it. */
+/** Dates that PostgreSQL accepts, and their value in a list; `undefined`: the list does not have the post. */
 const DATES: Record<string, [string, string | undefined]> = {
   never: ['-infinity', undefined],
   'not-yet': ['infinity', undefined],
@@ -25,14 +25,14 @@ const DATES: Record<string, [string, string | undefined]> = {
   'ides-of-march': ['0044-03-15 12:00:00+00 BC', '-000043-03-15T12:00:00.000Z'],
   'year-0': ['0001-12-31 23:59:59.999999+00 BC', '0000-12-31T23:59:59.999Z'],
   'year-99': ['0099-02-03 04:05:06+00', '0099-02-03T04:05:06.000Z'],
-  // Before there were zones, Amsterdam was 19 minutes and 32 seconds ahead.
+  // Before standard time zones, Amsterdam was 19 minutes and 32 seconds ahead of UTC.
   'old-time': ['1890-05-06 07:08:09.1234+00', '1890-05-06T07:08:09.123Z'],
   'before-the-epoch': ['1969-12-31 23:59:59.000001+00', '1969-12-31T23:59:59.000Z'],
   'to-the-millisecond': ['2026-01-02 03:04:05.678+00', '2026-01-02T03:04:05.678Z'],
 }
 const shown = Object.entries(DATES).flatMap(([slug, [, date]]) => (date === undefined ? [] : [[slug, date] as const]))
 
-t.test('a post of any date leaves every list valid', async (t) => {
+t.test('a post of any date keeps every list valid', async (t) => {
   const { pool, db, url } = await createTestDatabase(t)
   await fillBlog(db, 2)
   await pool.query(
@@ -66,7 +66,7 @@ t.test('a post of any date leaves every list valid', async (t) => {
     }
   })
 
-  await t.test('in a host whose driver gives dates as they are, and whose session has another time zone', async (t) => {
+  await t.test('in a host whose driver returns dates as text, with another session time zone', async (t) => {
     const own = new Pool({
       connectionString: `${url}?options=-ctimezone%3DEurope/Amsterdam`,
       types: {
@@ -85,7 +85,7 @@ t.test('a post of any date leaves every list valid', async (t) => {
   })
 })
 
-t.test('a post without a moment is logged, once in a process', async (t) => {
+t.test('a post without a valid time is logged once in a process', async (t) => {
   const { pool, db } = await createTestDatabase(t)
   await pool.query(
     `insert into posts (slug, title, url, published_at) values ('a', '', '', '-infinity'), ('b', '', '', now())`,
@@ -112,7 +112,7 @@ t.test('a post without a moment is logged, once in a process', async (t) => {
   )
 })
 
-t.test('after hard changes it is looked again, every ten seconds at most', async (t) => {
+t.test('after hard changes the check runs again, at most every ten seconds', async (t) => {
   const { pool, db, url } = await createTestDatabase(t)
   const clock = createVirtualClock()
   const lines: { subject?: string }[] = []

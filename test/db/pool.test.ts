@@ -4,14 +4,14 @@ import t from 'tap'
 import { clientClass } from '../../db/client.ts'
 import { openPool } from '../../db/pool.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
-import { layWire } from '../helpers/wire.ts'
+import { startProxy } from '../helpers/tcp-proxy.ts'
 
 const IDLE_MS = 1_100
 
-t.test('a connection that broke while it lay unused is replaced within a statement', async (t) => {
+t.test('an idle connection that broke is replaced within a statement', async (t) => {
   const { url } = await createTestDatabase(t)
   const address = new URL(url)
-  const wire = await layWire(t, Number(address.port))
+  const wire = await startProxy(t, Number(address.port))
   address.port = String(wire.port)
   const pool = openPool({ connectionString: address.href, max: 1, onError: () => undefined })
   t.teardown(() => pool.end())

@@ -18,7 +18,7 @@ const zones = [
   'Pacific/Chatham',
   'Pacific/Apia',
 ]
-/** Moments where days begin, end, or have 23 or 25 hours somewhere. */
+/** Times at which a day begins, ends, or has 23 or 25 hours in some time zone. */
 const edges = [
   '2026-03-29T01:00:00Z',
   '2026-10-25T01:00:00Z',
@@ -41,7 +41,7 @@ interface Blog {
   nowMs: number
   timeZone: string
   posts: Post[]
-  /** Raw views: which post, and how long before now (a little after, too). */
+  /** Raw views: the post, and the time before now (some are shortly after now). */
   views: { post: number; atMs: number }[]
 }
 
@@ -74,7 +74,7 @@ const blog: fc.Arbitrary<Blog> = fc
       .array(
         fc.record({
           post: fc.integer({ min: 0, max: posts.length - 1 }),
-          // Mostly around the edges of the windows: hours, one day, a few days, a month, a year.
+          // Most are near the limits of the windows: hours, one day, a few days, a month, a year.
           atMs: fc
             .tuple(
               fc.constantFrom(0, 1, 2, 3, 7, 8, 30, 31, 364, 365, 366),
@@ -92,7 +92,7 @@ const blog: fc.Arbitrary<Blog> = fc
       })),
   )
 
-/** Whether a view is in a window, decided for each raw view by the calendar, not by counters. */
+/** Whether a raw view is in a window, computed from the calendar, not from counters. */
 function isInWindow(atMs: number, days: number, { nowMs, timeZone }: Blog): boolean {
   if (days === 0) return true
   if (days === 1) {
@@ -108,7 +108,7 @@ function isInWindow(atMs: number, days: number, { nowMs, timeZone }: Blog): bool
   return dateOf(atMs) >= first && dateOf(atMs) <= dateOf(nowMs)
 }
 
-t.test('lists are what counting raw views by the calendar gives', async (t) => {
+t.test('lists equal those that are computed from raw views by calendar', async (t) => {
   const { db } = await createTestDatabase(t)
   const named = (kind: string) => [0, 1, 2].map((index) => ({ slug: `${kind}-${index}`, name: `${kind} ${index}` }))
   await db.insertInto('authors').values(named('author').slice(0, 2)).execute()
@@ -118,7 +118,7 @@ t.test('lists are what counting raw views by the calendar gives', async (t) => {
     (await db.selectFrom(table).select('id').orderBy('slug').execute()).map(({ id }) => String(id))
   const [authors, categories, tags] = [await idsOf('authors'), await idsOf('categories'), await idsOf('tags')]
 
-  /** Fills the database; answers the posts' ids in the order of the blog. */
+  /** Fills the database. Resolves to the ids of the posts in the order of the blog. */
   async function fill({ posts, views, timeZone, nowMs }: Blog): Promise<number[]> {
     for (const table of ['posts', 'post_views_hourly', 'post_views_daily', 'post_views_total'] as const) {
       await db.deleteFrom(table).execute()
@@ -161,11 +161,11 @@ t.test('lists are what counting raw views by the calendar gives', async (t) => {
       bucketStartMs: bucketStart(atMs),
       views: 1,
     }))
-    // In two batches, so that counters are inserted and updated.
+    // Two batches, so that counters are inserted and updated.
     const middle = Math.floor(buckets.length / 2)
     for (const part of [buckets.slice(0, middle), buckets.slice(middle)]) {
       await countBatch(db, { id: String(Math.random()), timeZone, nowMs, buckets: part })
-      // Of the first half, of all, or never: no list may tell.
+      // Sums are stored for the first half, for all, or never; lists must be the same.
       if (part.length % 3 > 0)
         for (const days of [2, 7, 30, 365]) await materializeWindow(db, { days, timeZone, nowMs })
     }

@@ -33,11 +33,11 @@ async function setUp(t: Parameters<typeof createTestDatabase>[0]) {
   return { db, pool, postId, count, rows }
 }
 
-t.test('no window that can be asked for loses a view, in any time zone', async (t) => {
+t.test('no allowed window loses a view by pruning, in any time zone', async (t) => {
   const { db, postId, count } = await setUp(t)
   const zones = ['UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Kathmandu', 'Pacific/Apia', 'Pacific/Pago_Pago']
-  // The hour that a day lacks or has twice, the last and the first quarter of a day somewhere, the day after a leap
-  // day.
+  // The hour that a day lacks or has twice, the last and the first quarter of a day in some time zone, the day after a
+  // leap day.
   const moments = ['2026-03-29T01:00:00Z', '2025-11-02T05:59:00Z', '2026-06-15T18:14:59Z', '2025-03-01T00:00:00Z']
   for (const timeZone of zones) {
     for (const moment of moments.map((text) => Date.parse(text))) {
@@ -45,14 +45,14 @@ t.test('no window that can be asked for loses a view, in any time zone', async (
         await db.deleteFrom(table).execute()
       }
       const present = { nowMs: moment, timeZone }
-      // Another number of views every six hours, and every quarter of an hour of the last two days.
+      // A different number of views every six hours, and every quarter of an hour of the last two days.
       const agesMs = [
         ...Array.from({ length: 4 * 406 }, (_none, index) => index * 6 * HOUR_MS),
         ...Array.from({ length: 4 * 54 }, (_none, index) => (index * HOUR_MS) / 4),
       ]
       await count(
         agesMs.map((ageMs, index) => ({ postId, bucketStartMs: bucketStart(moment - ageMs), views: index + 1 })),
-        // As of six hours ago, when hours were kept that are old now.
+        // Counted as of six hours ago, when some hours were kept that are old now.
         { nowMs: moment - 6 * HOUR_MS, timeZone },
       )
       const windows = async () => {
@@ -85,7 +85,7 @@ t.test('no window that can be asked for loses a view, in any time zone', async (
   }
 })
 
-t.test('what is counted is not pruned at once', async (t) => {
+t.test('newly counted views are not pruned at once', async (t) => {
   const { db, postId, count, rows } = await setUp(t)
   for (const minute of [0, 1, 14, 15, 45, 59]) {
     const present = { nowMs: Date.parse('2026-03-29T12:00:00Z') + minute * 60_000, timeZone: 'UTC' }
@@ -103,7 +103,7 @@ t.test('what is counted is not pruned at once', async (t) => {
   }
 })
 
-t.test('a host that allows longer windows keeps days for longer', async (t) => {
+t.test('with longer windows daily counters are kept for longer', async (t) => {
   const { db, postId, count, rows } = await setUp(t)
   const ages = [0, 365, 400, 401, 730, 765, 766, 3650]
   await count(ages.map((days) => ({ postId, bucketStartMs: bucketStart(nowMs - days * DAY_MS), views: 1 })))
@@ -113,7 +113,7 @@ t.test('a host that allows longer windows keeps days for longer', async (t) => {
   t.match(await db.selectFrom('post_views_total').selectAll().execute(), [{ views: '8' }], 'totals stay')
 })
 
-t.test('a deleted post keeps its total, and has it again should it be restored', async (t) => {
+t.test('a deleted post keeps its total, and has it after a restore', async (t) => {
   const { db, pool, postId, count } = await setUp(t)
   await count([0, 500].map((days) => ({ postId, bucketStartMs: bucketStart(nowMs - days * DAY_MS), views: 7 })))
   await db.deleteFrom('posts').execute()
@@ -142,7 +142,7 @@ t.test('batch ids and changes are kept for seven days of the database’s clock'
   t.equal(await countBatch(db, { ...now, id: 'b 00:01:00', buckets: [] }), 'before', 'still known')
 })
 
-t.test('a database in which no changes are announced is pruned too', async (t) => {
+t.test('a database without announced changes is pruned, too', async (t) => {
   const { db, pool } = await setUp(t)
   await pool.query('drop table if exists popular_posts_change cascade')
   await pool.query(`insert into post_views_batch values ('b', now() - interval '8 days')`)
@@ -176,7 +176,7 @@ t.test(
   },
 )
 
-t.test('old rows are found by the primary keys, whatever the statistics', async (t) => {
+t.test('old rows are found by primary keys, with any planner statistics', async (t) => {
   const fill = (agesInHours: string, agesInDays: string) => `
     insert into post_views_hourly
     select timestamptz '2026-03-29 12:00Z' - hour * interval '1 hour', id, 1
@@ -211,8 +211,7 @@ t.test('old rows are found by the primary keys, whatever the statistics', async 
       const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
       t.match(plan, new RegExp(`Tid Scan on ${table}`))
       t.notMatch(plan, /Seq Scan/)
-      // In order, which needs no sort; where one old row is expected, a bitmap and a sort of it cost PostgreSQL the
-      // same.
+      // An ordered index scan needs no sort. For one expected row a bitmap scan with a sort costs the same.
       const scan = expectsFew
         ? `(Index Scan using|Bitmap Index Scan on) ${table}_pkey`
         : `Index Scan using ${table}_pkey`
@@ -222,7 +221,7 @@ t.test('old rows are found by the primary keys, whatever the statistics', async 
   }
 })
 
-t.test('nobody waits: not for rows that others hold, nor others for ours', async (t) => {
+t.test('pruning waits for no locked row, and other transactions do not wait for pruning', async (t) => {
   const { db, pool, postId, rows } = await setUp(t)
   await pool.query(`
     insert into post_views_daily select '2020-01-01', id, 1 from generate_series(1, 5000) as id;
@@ -244,7 +243,7 @@ t.test('nobody waits: not for rows that others hold, nor others for ours', async
   t.equal(await rows('post_views_daily'), 1)
 })
 
-t.test('many processes prune at once, while views of all times are counted', async (t) => {
+t.test('many processes prune in parallel while views of all times are counted', async (t) => {
   const { db, pool, postId } = await setUp(t)
   await pool.query(`
     insert into post_views_hourly select '2020-01-01', id, 1 from generate_series(1, 9000) as id;
@@ -259,7 +258,7 @@ t.test('many processes prune at once, while views of all times are counted', asy
     Promise.all(Array.from({ length: 4 }, () => prune(db, now))),
     Promise.all(Array.from({ length: 20 }, (_none, nth) => countBatch(db, { ...now, id: `new ${nth}`, buckets }))),
   ])
-  // One row of the past was counted again meanwhile: whoever came by passed over it.
+  // One old row was updated during the pruning, so the pruning skipped it.
   const all = [...pruned, await prune(db, now)]
   const sum = (of: 'hours' | 'days' | 'batches') => all.reduce((rows, one) => rows + one[of], 0)
   t.equal(sum('hours'), 9_000, 'each row is deleted by one of them')
@@ -272,7 +271,7 @@ t.test('many processes prune at once, while views of all times are counted', asy
   )
 })
 
-/** A Kysely of our own, and what it has run. */
+/** A Kysely instance that records its statements. */
 function logging(pool: Awaited<ReturnType<typeof createTestDatabase>>['pool']) {
   const statements: { sql: string; parameters: readonly unknown[] }[] = []
   const logged = new Kysely<Database>({

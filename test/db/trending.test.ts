@@ -8,20 +8,20 @@ import { createTestDatabase } from '../helpers/postgres.ts'
 
 const QUARTER_MS = 15 * 60 * 1000
 const DAY_MS = 24 * 60 * 60 * 1000
-/** All moments of these tests are quarters of an hour: the database knows no finer ones. */
+/** All times in these tests are quarters of an hour, the resolution of the database. */
 const nowMs = bucketStart(Date.parse('2026-03-29T12:34:56Z'))
 const nowQuarter = nowMs / QUARTER_MS
 const query = { sort: 'trending', days: 30, limit: 50, nowMs, timeZone: 'UTC' } as const
 /**
- * Heat is a float of about 20,000, so two scores that differ by less than 10^-9 of each other may stand in either
- * order: what a tenth of a millisecond of age makes.
+ * Heat is a float of about 20,000. Two scores whose relative difference is less than 10^-9 may be in either order; that
+ * is the effect of a tenth of a millisecond of age.
  */
 const TOLERANCE = 1e-9
 
 interface Post {
   publishedAtMs: number
   history: { quarter: number; views: number }[]
-  /** What decides how its views are split into batches: posts of one seed and one history are split alike. */
+  /** The seed of the split into batches: posts with the same seed and history have the same split. */
   seed: number
 }
 
@@ -36,7 +36,7 @@ const post = fc.record({
   publishedAtMs: fc.nat(2).map((daysAgo) => nowMs - daysAgo * DAY_MS),
   history: fc.array(bucket, { maxLength: 10 }),
   seed: fc.nat(1),
-  /** The post whose history this one shares, counted from the first. */
+  /** The index of the post whose history this post has. */
   twinOf: fc.option(fc.nat(3)),
 })
 const posts: fc.Arbitrary<Post[]> = fc
@@ -45,7 +45,7 @@ const posts: fc.Arbitrary<Post[]> = fc
     all.map(({ twinOf, history, ...rest }) => ({ ...rest, history: all[twinOf ?? -1]?.history ?? history })),
   )
 
-/** Every bucket in up to three pieces, the pieces in any of five batches. */
+/** Splits every bucket into up to three parts, each in one of five batches. */
 function batchesOf(posts: readonly Post[], ids: readonly string[]): ViewBucket[][] {
   const batches: ViewBucket[][] = Array.from({ length: 5 }, () => [])
   posts.forEach(({ history, seed }, index) => {
@@ -62,14 +62,14 @@ function batchesOf(posts: readonly Post[], ids: readonly string[]): ViewBucket[]
   return batches
 }
 
-/** Whether one sum is greater than another by more than the tolerance. */
+/** Whether a sum exceeds another by more than the tolerance. */
 const isAbove = (one: bigint, other: bigint) => one > other + other / BigInt(1e9)
 
 async function setUp(t: Parameters<typeof createTestDatabase>[0]) {
   const { db } = await createTestDatabase(t)
   let batches = 0
   return {
-    /** A blog of nothing but these posts, without a view; answers their ids. */
+    /** Replaces all posts by these, without views. Resolves to their ids. */
     async fill(posts: readonly { publishedAtMs: number }[]): Promise<string[]> {
       for (const table of ['posts', 'post_views_hourly', 'post_views_daily', 'post_views_total'] as const) {
         await db.deleteFrom(table).execute()
@@ -122,7 +122,7 @@ t.test('trending is the order of the exact decayed sums of views', async (t) => 
         if (twins.some(({ heat }) => heat !== one.heat)) throw new Error('equal histories have different heat')
       }
 
-      // What is equal in the database is ordered by what comes after heat.
+      // Equal heat in the database is ordered by the next columns.
       const order = scored.toSorted(
         (a, b) =>
           (a.heat === b.heat ? 0 : b.heat - a.heat) ||
@@ -143,7 +143,7 @@ t.test('trending is the order of the exact decayed sums of views', async (t) => 
   t.pass('150 blogs')
 })
 
-t.test('heat is the same in whatever order views arrive', async (t) => {
+t.test('heat is the same for any order of views', async (t) => {
   const { fill, count, heats } = await setUp(t)
   const history = [
     { quarter: nowQuarter, views: 3 },
@@ -170,7 +170,7 @@ t.test('heat is the same in whatever order views arrive', async (t) => {
   t.ok(Math.max(...errors) < TOLERANCE, `${Math.max(...errors)}`)
 })
 
-t.test('heat is the same in however many batches views arrive', async (t) => {
+t.test('heat is the same for any number of batches', async (t) => {
   const { fill, count, heats } = await setUp(t)
   const [one = '', many = ''] = await fill([{ publishedAtMs: 0 }, { publishedAtMs: 0 }])
   const views = 300
@@ -181,26 +181,32 @@ t.test('heat is the same in however many batches views arrive', async (t) => {
   for (const id of [one, many]) t.ok(Math.abs((found.get(id) ?? 0) - exact) < TOLERANCE, `${found.get(id)}, ${exact}`)
 })
 
-t.test('equal heat: total views, then publication, then id; posts without a view come last, likewise', async (t) => {
-  const { fill, count, trending } = await setUp(t)
-  const [unseen, unseenLater, unseenNewer, today, yesterday, older, newer, newerLater] = await fill(
-    [9, 9, 8, 5, 6, 7, 5, 5].map((daysAgo) => ({ publishedAtMs: nowMs - daysAgo * DAY_MS })),
-  )
-  const viewed = (postId: string | undefined, bucketStartMs: number, views: number) => ({
-    postId: postId ?? '',
-    bucketStartMs,
-    views,
-  })
-  await count([
-    viewed(today, nowMs, 4),
-    // A day old, they count half.
-    viewed(yesterday, nowMs - DAY_MS, 8),
-    ...[older, newer, newerLater].flatMap((post) => [viewed(post, nowMs - 7 * QUARTER_MS, 2), viewed(post, nowMs, 1)]),
-  ])
-  t.same(await trending(), [yesterday, today, newerLater, newer, older, unseenNewer, unseenLater, unseen])
-})
+t.test(
+  'equal heat is ordered by total views, publication and id; posts without views come last, in this order',
+  async (t) => {
+    const { fill, count, trending } = await setUp(t)
+    const [unseen, unseenLater, unseenNewer, today, yesterday, older, newer, newerLater] = await fill(
+      [9, 9, 8, 5, 6, 7, 5, 5].map((daysAgo) => ({ publishedAtMs: nowMs - daysAgo * DAY_MS })),
+    )
+    const viewed = (postId: string | undefined, bucketStartMs: number, views: number) => ({
+      postId: postId ?? '',
+      bucketStartMs,
+      views,
+    })
+    await count([
+      viewed(today, nowMs, 4),
+      // Views that are a day old count half.
+      viewed(yesterday, nowMs - DAY_MS, 8),
+      ...[older, newer, newerLater].flatMap((post) => [
+        viewed(post, nowMs - 7 * QUARTER_MS, 2),
+        viewed(post, nowMs, 1),
+      ]),
+    ])
+    t.same(await trending(), [yesterday, today, newerLater, newer, older, unseenNewer, unseenLater, unseen])
+  },
+)
 
-t.test('a view of a wrong clock does not keep its post first for years', async (t) => {
+t.test('a view with a wrong clock does not keep its post first for years', async (t) => {
   const { fill, count, heats, trending } = await setUp(t)
   const [wrong = '', right = ''] = await fill([{ publishedAtMs: 0 }, { publishedAtMs: 0 }])
   const inTenYearsMs = nowMs + 3650 * DAY_MS

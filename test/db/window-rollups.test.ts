@@ -38,7 +38,7 @@ async function setUp(t: Parameters<typeof createTestDatabase>[0], posts = 3) {
   return { db, pool, url, ids, count, list: (days: number, atMs = nowMs) => listOf(db, days, atMs) }
 }
 
-/** The views of each post in a window, and what adding up its days gives: in one snapshot. */
+/** The views of each post in a window, and the sums of its days, in one snapshot. */
 async function listOf(db: Kysely<Database>, days: number, atMs = nowMs) {
   const moment = { days, nowMs: atMs, timeZone }
   const plain = sql`(
@@ -53,7 +53,7 @@ async function listOf(db: Kysely<Database>, days: number, atMs = nowMs) {
 const sums = (db: Kysely<Database>) =>
   db.selectFrom('post_views_window').select(['days', 'touches']).distinct().orderBy('days').execute()
 
-t.test('a kept sum is found as long as no closed day has changed, and never after', async (t) => {
+t.test('a stored sum is used until a closed day changes', async (t) => {
   const { db, pool, count, list } = await setUp(t)
   const check = async (what: string, atMs = nowMs) => {
     for (const days of [2, 3, 7, 30]) {
@@ -89,7 +89,7 @@ t.test('a kept sum is found as long as no closed day has changed, and never afte
   await check('by a process that is a day behind')
 })
 
-t.test('with a kept sum, no closed day is read', async (t) => {
+t.test('with a stored sum, no closed day is read', async (t) => {
   const { db, pool, count } = await setUp(t)
   await count(Array.from({ length: 31 }, (_none, age) => ({ post: age % 3, age, views: 1 })))
   await pool.query('analyze')
@@ -108,7 +108,7 @@ t.test('with a kept sum, no closed day is read', async (t) => {
   t.equal(await rowsRead(), 2)
 })
 
-t.test('counting, keeping, pruning and reading at once: each list is that of its snapshot', async (t) => {
+t.test('during parallel counting, storing and pruning, each list is that of its snapshot', async (t) => {
   const { db, count } = await setUp(t)
   const view = fc.record({ post: fc.nat(2), age: fc.nat(12), views: fc.integer({ min: 1, max: 9 }) })
   const step = fc.oneof(
@@ -137,7 +137,7 @@ t.test('counting, keeping, pruning and reading at once: each list is that of its
   t.pass('40 histories')
 })
 
-t.test('changes are counted in one row a day in the end, and forgotten with their days', async (t) => {
+t.test('counts of changes are merged to one row a day, and pruned with their days', async (t) => {
   const { db, count } = await setUp(t)
   for (let time = 0; time < 5; time += 1) await count([0, 3, 401].map((age) => ({ post: 0, age, views: 1 })))
   const touched = () => db.selectFrom('post_views_touch').selectAll().orderBy('day').execute()
@@ -152,7 +152,7 @@ t.test('changes are counted in one row a day in the end, and forgotten with thei
   t.same(await sums(db), kept, 'the sum still holds')
 })
 
-t.test('tables that are emptied leave no kept sum behind', async (t) => {
+t.test('truncated tables leave no stored sum', async (t) => {
   const { db, pool, count, list } = await setUp(t)
   const source = createLoaders(checkOptions({ db }), db, NOTHING)
   for (const tables of [
@@ -176,7 +176,7 @@ t.test('tables that are emptied leave no kept sum behind', async (t) => {
       const [expected] = await findPopularPosts(db, { sort: 'views', days: 7, limit: 1, timeZone })
       t.same(first, expected)
       if (tables.includes('daily') && times === 0) t.match(first, { views: 0 })
-      // As often as before: the number of changes is what it was, and the sum is not.
+      // The number of changes is the same as before, but the sum is not.
       await count([{ post: 2, age: 3, views: 1 }])
     }
     await pool.query(
@@ -185,12 +185,12 @@ t.test('tables that are emptied leave no kept sum behind', async (t) => {
   }
 })
 
-t.test('whoever may only read gets the same lists', async (t) => {
+t.test('a read-only user gets the same lists', async (t) => {
   const { url, count } = await setUp(t)
   await count([{ post: 1, age: 3, views: 7 }], Date.now())
   const options = '-c default_transaction_read_only=on'
   const pool = new Pool({ connectionString: url, options })
-  // The database is dropped while it is still saying goodbye.
+  // The database is dropped while the connection closes.
   pool.on('error', () => undefined)
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
   t.teardown(() => db.destroy())
@@ -199,7 +199,7 @@ t.test('whoever may only read gets the same lists', async (t) => {
   t.same(await sums(db), [])
 })
 
-t.test('lists of the usual windows keep their sums; lists of other ones do not', async (t) => {
+t.test('lists of the default windows store their sums; lists of other windows do not', async (t) => {
   const { db, count } = await setUp(t)
   await count([{ post: 1, age: 3, views: 7 }], Date.now())
   const source = createLoaders(checkOptions({ db, defaultDays: 14 }), db, NOTHING)

@@ -9,7 +9,7 @@ import { type RedisServer, startRedis } from '../helpers/redis.ts'
 import { startRedisCluster } from '../helpers/redis-cluster.ts'
 import { redisCommand } from '../helpers/redis-command.ts'
 import { until } from '../helpers/services/until.ts'
-import { layWire } from '../helpers/wire.ts'
+import { startProxy } from '../helpers/tcp-proxy.ts'
 
 // A replica is promoted, and the old master stays up.
 
@@ -64,7 +64,7 @@ const clients = {
 for (const [name, optionsFor] of Object.entries(clients)) {
   t.test(`${name}: the address leads to the new master, and the old connection to the old one`, async (t) => {
     const pair = await startPair(t)
-    const wire = await layWire(t, pair.master.port)
+    const wire = await startProxy(t, pair.master.port)
     const blog = { version: 1 }
     const one = await startApp(t, blog, optionsFor(t, wire.port))
     t.equal(await one.read(), 'v1')

@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import { compilePostPattern } from '../../bin/import-log/slug.ts'
 import type { Database } from '../../db/schema.ts'
 
-/** A request to write into a log. */
+/** A request in a log. */
 export interface Hit {
   /** Seconds since {@link LOG_BEGINS}. */
   second: number
@@ -15,7 +15,7 @@ export interface Hit {
 
 export const LOG_BEGINS = Date.UTC(2015, 4, 17, 22)
 export const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0'
-/** Posts are `/blog/<slug>` in these tests. */
+/** The path of a post in these tests is `/blog/<slug>`. */
 export const POST = compilePostPattern('^/blog/(?<slug>[^/]+)$')
 
 export function logLine({ second, visitor = 1, target, status = 200, agent = FIREFOX }: Hit): string {
@@ -28,9 +28,7 @@ export function logOf(hits: readonly Hit[]): string {
   return hits.map((hit) => `${logLine(hit)}\n`).join('')
 }
 
-/**
- * How many views each post has on each day, as `slug day`, counted from the hits by comparing each with all before it.
- */
+/** The views of each `slug day`, computed by comparing each hit with all earlier hits. */
 export function bruteForce(
   hits: readonly Hit[],
   { timeZone = 'UTC', slugs }: { timeZone?: string; slugs?: string[] } = {},
@@ -54,15 +52,15 @@ export function bruteForce(
   return counts
 }
 
-/** What the database has counted, as {@link bruteForce} has it. */
-export async function countedPerDay(db: Kysely<Database>): Promise<Record<string, number>> {
+/** The views in the database, in the shape of {@link bruteForce}. */
+export async function readDailyViews(db: Kysely<Database>): Promise<Record<string, number>> {
   const { rows } = await sql<{ key: string; views: string }>`
     select slug || ' ' || day as key, views from post_views_daily join posts on posts.id = post_id`.execute(db)
   return Object.fromEntries(rows.map(({ key, views }) => [key, Number(views)]))
 }
 
-/** All views of each post, by slug, most viewed first. */
-export async function countedInAll(db: Kysely<Database>): Promise<Record<string, number>> {
+/** The total views of each post by slug, most viewed first. */
+export async function readTotals(db: Kysely<Database>): Promise<Record<string, number>> {
   const { rows } = await sql<{ slug: string; views: string }>`
     select slug, views from post_views_total join posts on posts.id = post_id order by views desc, slug`.execute(db)
   return Object.fromEntries(rows.map(({ slug, views }) => [slug, Number(views)]))

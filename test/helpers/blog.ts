@@ -6,8 +6,8 @@ import { readConfig } from '../../service/config.ts'
 import { buildService } from '../../service/service.ts'
 
 /**
- * A small blog: `post-1` … `post-N`, post 1 the most viewed today. Odd ones are in the category `odd`, all by `ann`,
- * the first three tagged `start`.
+ * Fills a small blog: `post-1` … `post-N`, with most views today for `post-1`. Odd posts are in the category `odd`, all
+ * posts are by `ann`, and the first three have the tag `start`.
  */
 export async function fillBlog(db: Kysely<Database>, posts: number): Promise<void> {
   const nowMs = Date.now()
@@ -50,7 +50,7 @@ export async function fillBlog(db: Kysely<Database>, posts: number): Promise<voi
   })
 }
 
-/** The whole service on a database, not listening; closed when the test ends. */
+/** Creates the whole service on a database. The service does not listen, and closes when the test ends. */
 export async function createService(t: Test, databaseUrl: string, variables: NodeJS.ProcessEnv = {}) {
   const app = await buildService(readConfig({ LOG_LEVEL: 'silent', ...variables }), databaseUrl)
   t.teardown(() => app.close())

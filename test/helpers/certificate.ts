@@ -27,7 +27,7 @@ export async function makeCertificate(t: { teardown(end: () => Promise<void>): u
   return { keyFile, certFile }
 }
 
-/** What makes redis-server speak TLS on a port, beside its plain one. */
+/** The arguments with which redis-server also listens with TLS, on `port`. */
 export function tlsArguments(port: number, { keyFile, certFile }: Certificate): string[] {
   const settings = { port, 'cert-file': certFile, 'key-file': keyFile, 'ca-cert-file': certFile, 'auth-clients': 'no' }
   return Object.entries(settings).flatMap(([name, value]) => [`--tls-${name}`, String(value)])

@@ -7,10 +7,7 @@ import { temporaryDirectory } from './temporary-directory.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/**
- * The arguments of `env` that give a program what a terminal would: without what tap has put into the environment to
- * follow its own processes.
- */
+/** The arguments of `env` that give a program the environment of a terminal, without the variables that tap adds. */
 export function plainEnvironment(more: Record<string, string> = {}): string[] {
   const kept = Object.entries(process.env).filter(([name]) =>
     /^(?:PATH|HOME|TMPDIR|npm_config_(?:userconfig|globalconfig|cache))$/.test(name),
@@ -18,12 +15,12 @@ export function plainEnvironment(more: Record<string, string> = {}): string[] {
   return ['-i', ...[...kept, ...Object.entries(more)].map(([name, value]) => `${name}=${value}`)]
 }
 
-/** Runs a program to its end in a plain environment; answers what it wrote. */
+/** Runs a program in a plain environment until it ends. Resolves to its stdout. */
 export async function runIn(cwd: string, file: string, ...args: string[]): Promise<string> {
   return (await promisify(execFile)('env', [...plainEnvironment(), file, ...args], { cwd })).stdout
 }
 
-/** A copy of the project as it is now, with its packages installed, to build and start things in. */
+/** Copies the project in its current state, with a link to its installed packages. Resolves to the folder. */
 export async function checkOut(t: { teardown(end: () => Promise<void>): unknown }): Promise<string> {
   const directory = join(await temporaryDirectory(t), 'project')
   const files = await runIn(root, 'git', 'ls-files', '--cached', '--others', '--exclude-standard')

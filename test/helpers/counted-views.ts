@@ -13,21 +13,21 @@ interface CountedViews {
   views: number
 }
 
-/** What the tables say; the keys are posts, `day post` and `hour post`. */
+/** The counters of the tables, by `post`, `day post` and `hour post`. */
 interface Counters {
   totals: Record<string, number>
   days: Record<string, number>
   hours: Record<string, number>
 }
 
-/** All views that were ever counted, as they came: what the counters must agree with. */
+/** Records all counted views, to compute what the counters must contain. */
 export function createCountedViews(timeZone: string) {
   const all: CountedViews[] = []
   const dayOf = (timeMs: number) => DateTime.fromMillis(timeMs, { zone: timeZone }).toISODate() ?? ''
 
   return {
     add: (views: CountedViews): void => void all.push(views),
-    /** What the tables must hold within what is kept. */
+    /** The counters that the tables must contain within the retention time. */
     counters(nowMs: number): Counters {
       const counters: Counters = { totals: {}, days: {}, hours: {} }
       const firstDay = daysBefore(dayOf(nowMs), 400)
@@ -52,7 +52,7 @@ export function createCountedViews(timeZone: string) {
   }
 }
 
-/** What the tables hold. `kept` leaves out the rows that may be pruned. */
+/** Reads the counters from the tables. With `kept`, without the rows that pruning may delete. */
 export async function readCounters(
   db: Kysely<Database>,
   { nowMs, timeZone, kept }: { nowMs: number; timeZone: string; kept: boolean },

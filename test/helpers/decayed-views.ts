@@ -5,9 +5,9 @@ const BITS = 320n
 const powers = powersOfRoot()
 
 /**
- * The decayed sum of views by which `sort=trending` orders, exactly: the sum of 2^(quarter / 96) over all views, times
- * 2^320. Right to 300 bits.
- * @param history how many views there were in which quarter of an hour, counted from the epoch.
+ * The decayed sum of views that `sort=trending` orders by: the sum of 2^(quarter / 96) over all views, times 2^320.
+ * Exact to 300 bits.
+ * @param history the views of each quarter of an hour, numbered from the epoch.
  */
 export function decayedViews(history: Iterable<{ quarter: number; views: number }>): bigint {
   let sum = 0n
@@ -18,7 +18,7 @@ export function decayedViews(history: Iterable<{ quarter: number; views: number 
   return sum
 }
 
-/** The base-2 logarithm of what {@link decayedViews} answered. */
+/** The base-2 logarithm of a result of {@link decayedViews}. */
 export function heatOf(decayed: bigint): number {
   const bits = decayed.toString(2).length
   return bits - 1 - Number(BITS) + Math.log2(Number(decayed >> BigInt(bits - 64)) / 2 ** 63)

@@ -3,22 +3,22 @@ import { Client } from 'pg'
 import type { Test } from 'tap'
 import { type EmbeddedDatabase, type EmbeddedOptions, openEmbeddedDatabase } from '../../db/embedded/database.ts'
 import { readPostmaster } from '../../db/embedded/postmaster-pid.ts'
-import { endWithUs } from './services/reaper.ts'
+import { endAtExit } from './services/reaper.ts'
 
-/** The data folder of the embedded database in a folder. */
+/** The data folder of the embedded database in `directory`. */
 export const dataOf = (directory: string) => join(directory, 'postgres', 'data')
 
-/** The process id of its server; 0 when none is running. */
+/** The process id of the server in `directory`; 0 when none runs. */
 export const pidOf = (directory: string) => readPostmaster(dataOf(directory))?.pid ?? 0
 
-/** Opens it, and makes sure that no server outlives the test. */
+/** Opens an embedded database, whose server ends with the test. */
 export async function open(
   t: Test,
   directory: string,
   options: Partial<EmbeddedOptions> = {},
 ): Promise<EmbeddedDatabase> {
   const database = await openEmbeddedDatabase({ directory, ...options })
-  endWithUs(pidOf(directory))
+  endAtExit(pidOf(directory))
   t.teardown(() => database.close())
   return database
 }

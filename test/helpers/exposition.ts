@@ -1,14 +1,14 @@
-/** A metric as Prometheus reads it. */
+/** A metric in the text format of Prometheus. */
 export interface Metric {
   type: string
   help: string
-  /** Values of each label, `le` aside. */
+  /** Values of each label except `le`. */
   labels: Map<string, Set<string>>
-  /** Value by what is between the braces, of the metric itself or with a suffix: `_count{outcome="hit"}`. */
+  /** Values by suffix and labels, as in `_count{outcome="hit"}`. */
   samples: Map<string, number>
 }
 
-/** Reads the text format of Prometheus; fails at a line that is none of it. */
+/** Parses the text format of Prometheus. @throws at a line in another format. */
 export function readExposition(text: string): Map<string, Metric> {
   const metrics = new Map<string, Metric>()
   let [name, help] = ['', '']

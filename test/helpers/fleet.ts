@@ -2,31 +2,31 @@ import { once } from 'node:events'
 import type { Pool } from 'pg'
 import type { PopularPostsOptions, PopularPostsStats } from '../../index.ts'
 import { runProgram, type Teardown } from './program.ts'
-import { endWithUs, forgetPid } from './services/reaper.ts'
+import { endAtExit, forgetPid } from './services/reaper.ts'
 
 export const ADMIN_TOKEN = 'a token of the fleet'
 
-/** A second on a machine of one's own; many times that when all tests start processes at once. */
+/** The timeout of a start, which takes a second on an idle machine, and many times that under all tests. */
 const BOOT_MS = 60_000
 
 interface FleetOptions extends PopularPostsOptions {
-  /** Where the members load from: a database with `createVersions`. */
+  /** The database from which the members load; see `createVersions`. */
   postgresUrl: string
-  /** By how much the clock of each member is wrong. */
+  /** The error of each member's clock. */
   clockShiftsMs?: readonly number[]
 }
 
-/** What a member answered. */
+/** The reply of a member. */
 export interface MemberReply {
-  /** Who was asked. */
+  /** The process id of the member. */
   pid: number
-  /** Of HTTP; 0: no answer came, because the process or the connection ended. */
+  /** The HTTP status; 0 without a reply, because the process or the connection ended. */
   status: number
-  /** The version of the list; 0 when there is none. */
+  /** The version of the list; 0 without a list. */
   version: number
-  /** When it was loaded, by the clock of the machine. */
+  /** The time of the load, by the clock of the machine. */
   loadedAtMs: number
-  /** When the member last took Redis for lost, by the clock of the machine; 0: never. */
+  /** The last time at which the member treated Redis as down, by the clock of the machine; 0: never. */
   lostRedisAtMs: number
   /** Cache-Status without its name, as in `hit; ttl=3`. */
   how: string
@@ -37,13 +37,13 @@ export interface MemberReply {
 
 export type Member = Awaited<ReturnType<typeof startMember>>
 
-/** Several processes of one fleet; they end with the test. */
+/** Starts several members of one fleet, which end with the test. */
 export function startFleet(t: Teardown, count: number, options: FleetOptions): Promise<Member[]> {
   const { clockShiftsMs = [], ...rest } = options
   return Promise.all(Array.from({ length: count }, (_none, index) => startMember(t, rest, clockShiftsMs[index])))
 }
 
-/** One process of a fleet; see `test/fixtures/fleet-member.ts`. */
+/** Starts one member of a fleet; see `test/fixtures/fleet-member.ts`. */
 export async function startMember(t: Teardown, options: FleetOptions, clockShiftMs = 0) {
   const program = runProgram(t, 'test/fixtures/fleet-member.ts', {
     args: [JSON.stringify({ adminToken: ADMIN_TOKEN, ...options })],
@@ -52,9 +52,9 @@ export async function startMember(t: Teardown, options: FleetOptions, clockShift
   })
   const { child } = program
   const pid = child.pid ?? 0
-  endWithUs(pid)
+  endAtExit(pid)
   child.once('exit', () => forgetPid(pid))
-  // A frozen process does not hear that it is to end.
+  // A frozen process does not react to SIGTERM.
   t.teardown(async () => {
     child.kill('SIGCONT')
   })
@@ -86,14 +86,14 @@ export async function startMember(t: Teardown, options: FleetOptions, clockShift
     url,
     read,
     stats: async (): Promise<PopularPostsStats> => (await (await fetch(`${url}/stats`)).json()) as PopularPostsStats,
-    /** Answers the status: 200 when the invalidation is final. */
+    /** Resolves to the status: 200 when the invalidation is confirmed. */
     async invalidate(mode: 'hard' | 'soft' = 'hard'): Promise<number> {
       const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
       const response = await fetch(`${url}/posts/popular/invalidate?mode=${mode}`, { method: 'POST', headers })
       await response.arrayBuffer()
       return response.status
     },
-    /** Sends a signal: SIGSTOP freezes it, SIGCONT wakes it up, SIGKILL ends it at once (and is waited for). */
+    /** Sends a signal: SIGSTOP freezes the process, SIGCONT continues it, SIGKILL ends it. Waits after SIGKILL. */
     async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
       if (isGone()) return
       child.kill(signal)
@@ -103,13 +103,13 @@ export async function startMember(t: Teardown, options: FleetOptions, clockShift
   }
 }
 
-/** What the members load: a version, and how many seconds it takes to load. */
+/** Creates the table that the members load: a version, and the duration of a load. */
 export async function createVersions(pool: Pool, seconds = 0): Promise<void> {
   await pool.query('create table versions (version integer not null, seconds double precision not null)')
   await pool.query('insert into versions values (1, $1)', [seconds])
 }
 
-/** Answers the new version. */
+/** Publishes the next version, and resolves to it. */
 export async function publish(pool: Pool): Promise<number> {
   const { rows } = await pool.query<{ version: number }>('update versions set version = version + 1 returning version')
   return rows[0]?.version ?? 0
@@ -119,7 +119,7 @@ export async function setSeconds(pool: Pool, seconds: number): Promise<void> {
   await pool.query('update versions set seconds = $1', [seconds])
 }
 
-/** The processes that are loading now, slowly: a statement is active before it reads how long it takes. */
+/** The process ids of the members that are in a slow load, where their statement already sleeps. */
 export async function loaders(pool: Pool): Promise<number[]> {
   const { rows } = await pool.query<{ name: string }>(
     `select application_name as name from pg_stat_activity
@@ -128,7 +128,7 @@ export async function loaders(pool: Pool): Promise<number[]> {
   return rows.map(({ name }) => Number(name.slice('member '.length)))
 }
 
-/** Reads from all members without a pause, so many requests at a time on each, while something is done. */
+/** Reads from all members until `work` ends, with `concurrency` readers for each member. */
 export async function underLoad(
   members: readonly Member[],
   { concurrency = 5, pauseMs = 5, paths = ['/posts/popular'] },
@@ -153,13 +153,13 @@ export async function underLoad(
   return answers
 }
 
-/** One counter, of all members together. */
+/** The sum of one counter over all members. */
 export async function total(members: readonly Member[], name: keyof PopularPostsStats): Promise<number> {
   const all = await Promise.all(members.map((member) => member.stats()))
   return all.reduce((sum, stats) => sum + Number(stats[name]), 0)
 }
 
-/** The code of an error's body. */
+/** The code in the body of an error. */
 function codeIn(body: unknown): string {
   return typeof body === 'object' && body !== null && 'code' in body ? String(body.code) : ''
 }

@@ -1,19 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import type { Pool } from 'pg'
 
-/** Types of what our functions pass, and those that PostgreSQL converts them from and to. */
+/** The types of the arguments in our functions, and the types that PostgreSQL converts them from and to. */
 const TYPES = ['text', 'varchar', 'name', '"char"', 'integer', 'bigint', 'numeric', 'boolean', 'oid', 'regclass']
 const TIMES = ['timestamptz', 'timestamp', 'date']
 const LISTS = ['text[]', 'name[]', 'oid[]', '"char"[]']
 
-/** All rows of so many types. */
+/** All sequences of `length` types. */
 const rowsOf = (length: number, types: readonly string[]): string[][] =>
   length === 0 ? [[]] : rowsOf(length - 1, types).flatMap((row) => types.map((type) => [...row, type]))
 
 /**
- * A role that may do no more than any role in PostgreSQL 13 and 14: create in the schema `public`. For each function
- * and operator that our functions use it has look-alikes there, with other types of arguments, which note that they
- * were called.
+ * Creates a role with the rights that every role has in PostgreSQL 13 and 14: it may create objects in the schema
+ * `public`. There it has look-alikes of each function and operator that our functions use, with other argument types.
+ * A look-alike records that it was called.
  */
 export async function createHostileRole(pool: Pool) {
   const name = `mallory_${randomBytes(6).toString('hex')}`
@@ -68,7 +68,7 @@ export async function createHostileRole(pool: Pool) {
   return {
     name,
     lookAlikes: statements.length - 2,
-    /** Whether one of its functions was called since this was last asked, also by what was rolled back. */
+    /** Whether a look-alike was called since the last check, also in a transaction that was rolled back. */
     async wasCalled(): Promise<boolean> {
       const { rows } = await pool.query<{ is_called: boolean }>('select is_called from public.caught')
       await pool.query(`select pg_catalog.setval('public.caught'::pg_catalog.regclass, 1::bigint, false)`)

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { freePort } from '../../db/embedded/server.ts'
 import type { Teardown } from './program.ts'
 import { findPgBouncer } from './services/find-pgbouncer.ts'
-import { endWithUs, forgetPid, removeWithUs } from './services/reaper.ts'
+import { endAtExit, forgetPid, removeAtExit } from './services/reaper.ts'
 import { until } from './services/until.ts'
 
 interface PgBouncerOptions {
@@ -20,7 +20,7 @@ interface PgBouncerOptions {
 export async function startPgBouncer(t: Teardown, url: string, { mode, settings = {} }: PgBouncerOptions) {
   const { program, env } = await findPgBouncer()
   const directory = await mkdtemp(join(tmpdir(), 'popular-posts-pgbouncer-'))
-  removeWithUs(directory)
+  removeAtExit(directory)
   await chmod(directory, 0o777)
   const port = await freePort()
   const server = new URL(url)
@@ -52,7 +52,7 @@ export async function startPgBouncer(t: Teardown, url: string, { mode, settings 
   const exit = once(child, 'exit')
   await once(child, 'spawn')
   const pid = child.pid ?? 0
-  endWithUs(pid)
+  endAtExit(pid)
   t.teardown(async () => {
     child.kill('SIGKILL')
     await exit

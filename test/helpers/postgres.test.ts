@@ -2,21 +2,21 @@ import t from 'tap'
 import { pendingMigrations } from '../../db/migrate.ts'
 import { createTestDatabase, providePostgres } from './postgres.ts'
 
-t.test('a test database has the tables, and is the caller’s own', async (t) => {
+t.test('each test database has the tables, and is separate', async (t) => {
   const [one, two] = await Promise.all([createTestDatabase(t), createTestDatabase(t)])
   t.same(await pendingMigrations(one.db), [])
   await one.db.insertInto('authors').values({ slug: 'ada', name: 'Ada' }).execute()
   t.same(await two.db.selectFrom('authors').selectAll().execute(), [])
 })
 
-t.test('it is empty where the migrations themselves are tested', async (t) => {
+t.test('with migrate: false a test database is empty', async (t) => {
   const { db } = await createTestDatabase(t, { migrate: false })
   t.not((await pendingMigrations(db)).length, 0)
 })
 
-t.test('it is dropped when its test ends, connected or not', async (t) => {
+t.test('a test database is dropped when its test ends, also with open connections', async (t) => {
   let name = ''
-  await t.test('one that uses it', async (t) => {
+  await t.test('a test that uses a database', async (t) => {
     const { url, db } = await createTestDatabase(t)
     name = new URL(url).pathname.slice(1)
     await db.selectFrom('authors').selectAll().execute()
@@ -26,7 +26,7 @@ t.test('it is dropped when its test ends, connected or not', async (t) => {
   t.same(rows, [])
 })
 
-t.test('statements are counted per database, whatever their constants', async (t) => {
+t.test('statements are counted per database, without their constants', async (t) => {
   const [counted, other] = await Promise.all([createTestDatabase(t), createTestDatabase(t)])
   await counted.resetStatements()
   for (const slug of ['a', 'b', 'c'])

@@ -8,20 +8,20 @@ import { prepareServer, withDatabase } from './services/template-database.ts'
 
 export interface TestDatabase {
   db: Kysely<Database>
-  /** What `db` runs on. */
+  /** The pool of `db`. */
   pool: Pool
   url: string
-  /** How often statements that match have run here since the last reset; their texts have `$1` for constants. */
+  /** Counts the matching statements in this database since the last reset. In their texts, constants are `$1`. */
   countStatements(pattern: RegExp): Promise<number>
   resetStatements(): Promise<void>
 }
 
-/** All we need of a tap test. */
+/** The part of a tap test that the helper uses. */
 interface Teardown {
   teardown(end: () => Promise<void>): unknown
 }
 
-/** For all test files at once. */
+/** Enough connections for all test files at once. */
 const ROOM = { max_connections: 300 }
 const COUNTING = {
   shared_preload_libraries: 'pg_stat_statements',
@@ -29,15 +29,15 @@ const COUNTING = {
   'pg_stat_statements.max': 20_000,
 }
 
-/** Four times as fast as through the log, on a server that does not wait for its disk. */
+/** Four times as fast as copying through the log, on a server without fsync. */
 const COPY = 'strategy file_copy'
 
 let shared: Promise<{ admin: Pool; url: string; template: string; copy: string }> | undefined
 
 /**
- * A database of the caller's own, on the server that all tests share; dropped when the test ends.
- * The server is the one of the test run, else `DATABASE_URL`, else one that this process starts.
- * @param options.migrate whether the tables are there (default), or nothing is.
+ * Creates a database for the caller on the server that all tests share. The database is dropped when the test ends.
+ * The server is that of the test run, else `DATABASE_URL`, else one that this process starts.
+ * @param options.migrate whether the database has the tables. Default true.
  */
 export async function createTestDatabase(t: Teardown, { migrate = true } = {}): Promise<TestDatabase> {
   shared ??= providePostgres().then(async ({ url }) => {
@@ -52,7 +52,7 @@ export async function createTestDatabase(t: Teardown, { migrate = true } = {}): 
   await admin.query(`create database ${name} template ${migrate ? template : 'template0'} ${copy}`)
   const url = withDatabase(serverUrl, name)
   const pool = new Pool({ connectionString: url, max: 10 })
-  // Idle connections that are cut: by a test that does so, or by the drop below while they are still saying goodbye.
+  // Idle connections may break: a test cuts them, or the drop below ends them while they close.
   pool.on('error', () => undefined)
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
   t.teardown(async () => {
@@ -77,12 +77,12 @@ export async function createTestDatabase(t: Teardown, { migrate = true } = {}): 
   }
 }
 
-/** The PostgreSQL to test with: a given one, else one that is started now. */
+/** Finds the PostgreSQL server of the environment, else starts one. */
 export async function providePostgres(env = process.env): Promise<{ url: string; description: string }> {
   const given = env['TEST_DATABASE_URL'] ?? env['DATABASE_URL']
   if (given !== undefined) return { url: given, description: 'the PostgreSQL of DATABASE_URL' }
   return startPostgres({ settings: { ...ROOM, ...COUNTING } }).catch((error: unknown) => {
-    // Some systems pack it separately. Then only the tests that count statements fail.
+    // Some systems package the extension separately. Without it only the tests that count statements fail.
     if (messageOf(error).includes('pg_stat_statements')) return startPostgres({ settings: ROOM })
     throw error
   })

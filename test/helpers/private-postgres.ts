@@ -7,7 +7,7 @@ import { chownTo, detectAccount, executableBinaries } from '../../db/embedded/ac
 import { isProcessAlive } from '../../db/embedded/postmaster-pid.ts'
 import { freePort, initDataFolder, startServer as launch, stopServer } from '../../db/embedded/server.ts'
 import { findPostgres } from './services/find-postgres.ts'
-import { endWithUs, forgetPid, removeWithUs } from './services/reaper.ts'
+import { endAtExit, forgetPid, removeAtExit } from './services/reaper.ts'
 import { until } from './services/until.ts'
 
 interface PrivatePostgresOptions {
@@ -20,14 +20,12 @@ export type PrivatePostgres = Awaited<ReturnType<typeof startPostgres>>
 
 const SETTINGS = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', jit: 'off' }
 
-/**
- * A PostgreSQL server of the caller's own, to stop, freeze, kill and restart. It ends with this process at the latest.
- */
+/** Starts a PostgreSQL server that the caller may stop, freeze, kill and restart. It ends with this process. */
 export async function startPostgres({ port: wanted, settings = {} }: PrivatePostgresOptions = {}) {
   const { binaries: found, from } = await findPostgres()
   const account = await detectAccount()
   const directory = await mkdtemp(join(tmpdir(), 'popular-posts-pg-'))
-  removeWithUs(directory)
+  removeAtExit(directory)
   await chmod(directory, 0o755)
   const binaries = await executableBinaries(account, found, directory)
   await chownTo(account, directory)
@@ -41,7 +39,7 @@ export async function startPostgres({ port: wanted, settings = {} }: PrivatePost
     const all = { ...SETTINGS, ...settings }
     const server = await launch({ binaries, account, dataDirectory, logFile, port, settings: all })
     pid = server.pid
-    endWithUs(pid)
+    endAtExit(pid)
   }
   const end = async () => {
     for (const process of await familyOf(pid)) signal(process, 'SIGCONT')
@@ -53,31 +51,29 @@ export async function startPostgres({ port: wanted, settings = {} }: PrivatePost
   return {
     url: `postgres://postgres@127.0.0.1:${port}/postgres`,
     port,
-    /** For people: which it is. */
+    /** The version and the origin of the server, for the output. */
     description: `PostgreSQL ${binaries.version} (${from})`,
-    /** Stops it, and keeps its data. */
+    /** Stops the server and keeps its data. */
     stop: end,
-    /** Starts it again with its data on the same port, whatever has become of it. */
+    /** Restarts the server with its data on the same port, also after a crash or a freeze. */
     async restart() {
       await end()
       await start()
     },
-    /** Starts it again as a hot standby, which answers what reads only; `select pg_promote()` ends that. */
+    /** Restarts the server as a read-only hot standby, until `select pg_promote()`. */
     async restartAsStandby() {
       await end()
       await writeFile(join(dataDirectory, 'standby.signal'), '')
       await start()
     },
-    /**
-     * Sends a signal to the server and all its processes: SIGSTOP freezes it, SIGCONT wakes it up, SIGKILL crashes it.
-     */
+    /** Sends a signal to all processes of the server: SIGSTOP freezes it, SIGCONT continues it, SIGKILL crashes it. */
     async kill(name: NodeJS.Signals = 'SIGKILL') {
       const family = await familyOf(pid)
       for (const process of family) signal(process, name)
-      if (name === 'SIGSTOP') for (const process of family) endWithUs(process)
+      if (name === 'SIGSTOP') for (const process of family) endAtExit(process)
       if (name === 'SIGKILL') await until(() => !family.some(isProcessAlive), 'the processes of PostgreSQL are gone')
     },
-    /** Stops it and removes its data. */
+    /** Stops the server and removes its data. */
     async remove() {
       await end()
       await rm(directory, { recursive: true, force: true })
@@ -85,7 +81,10 @@ export async function startPostgres({ port: wanted, settings = {} }: PrivatePost
   }
 }
 
-/** The server first: a frozen one starts no more processes. Each of PostgreSQL's processes is a group of its own. */
+/**
+ * The processes of a server; each is its own process group. The postmaster is first, because a frozen postmaster starts
+ * no more processes.
+ */
 async function familyOf(pid: number): Promise<number[]> {
   const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => childrenByPs(pid))
   return [pid, ...children.split(/\s+/).filter(Boolean).map(Number)].filter(isProcessAlive)

@@ -5,27 +5,27 @@ import { until } from './services/until.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** The argument with which Node.js runs TypeScript. */
+/** The argument that makes Node.js run TypeScript. */
 export const LOADER = `--import=${new URL('../../scripts/loader/register.js', import.meta.url)}`
 
-/** As tap tells the processes that it follows. */
+/** tap sets this variable for its processes. */
 const IS_COVERAGE_MEASURED = process.env['_TAPJS_PROCESSINFO_COVERAGE_'] === '1'
 
-/** All we need of a tap test. */
+/** The part of a tap test that the helpers use. */
 export interface Teardown {
   teardown(end: () => Promise<unknown>): unknown
 }
 
 export interface Program {
   child: ChildProcess
-  /** What it has said so far. */
+  /** The output so far. */
   stdout(): string
   stderr(): string
-  /** Waits until it has said something on stdout; answers what matched. */
+  /** Waits until stdout matches. Resolves to the match. */
   says(pattern: RegExp, timeoutMs?: number): Promise<string[]>
-  /** Waits for its end; answers its exit code. */
+  /** Waits for the end of the process. Resolves to the exit code. */
   ended(): Promise<number | null>
-  /** Asks it to end, and waits. */
+  /** Sends SIGTERM and waits for the end of the process. */
   stop(): Promise<number | null>
 }
 
@@ -33,13 +33,11 @@ interface ProgramOptions {
   args?: string[]
   env?: NodeJS.ProcessEnv
   input?: string
-  /**
-   * Whether what it runs counts for the coverage (default, if that is measured), which costs each process 0.5 s of CPU.
-   */
+  /** Whether the process measures its coverage, which takes 0.5 s of CPU. Default: as the test does. */
   isCovered?: boolean
 }
 
-/** Runs one of the project's programs from its source, such as `server.ts`; it ends with the test. */
+/** Runs a program of the project from its source, such as `server.ts`. The process ends with the test. */
 export function runProgram(
   t: Teardown,
   file: string,
@@ -47,7 +45,7 @@ export function runProgram(
 ): Program {
   const { TEST_DATABASE_URL: _database, TEST_REDIS_URL: _redis, DATABASE_URL: _ambient, ...inherited } = process.env
   const command = [process.execPath, LOADER, file, ...args]
-  // `env`, because tap gives NODE_OPTIONS to whatever is started, and follows it from there on.
+  // `env` removes the NODE_OPTIONS that tap adds to every child process.
   const [program = '', ...rest] = isCovered ? command : ['env', '-u', 'NODE_OPTIONS', ...command]
   const child = spawn(program, rest, {
     cwd: root,

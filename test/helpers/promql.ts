@@ -1,14 +1,14 @@
 import { parser } from '@prometheus-io/lezer-promql'
 
-/** Values of one metric, as an expression selects them. */
+/** A selector of one metric in an expression. */
 interface Selector {
   name: string
-  /** Over a time, as `rate` wants it. */
+  /** Whether it selects a range of time, as `rate` needs. */
   isRange: boolean
   matchers: { label: string; operator: string; value: string }[]
 }
 
-/** Takes an expression of Prometheus apart; fails where it is none. */
+/** Parses an expression of Prometheus. @throws when the syntax is wrong. */
 export function readPromql(expression: string): { selectors: Selector[]; functions: string[]; labels: string[] } {
   const read = { selectors: [] as Selector[], functions: [] as string[], labels: [] as string[] }
   const text = ({ from, to }: { from: number; to: number }) => expression.slice(from, to)

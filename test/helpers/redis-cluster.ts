@@ -7,8 +7,9 @@ import { until } from './services/until.ts'
 const SLOTS = 16_384
 
 /**
- * A Redis Cluster of masters on 127.0.0.1, its slots shared out evenly; ready when this resolves.
- * @param options.certificate makes the nodes speak TLS, on ports of its own; and tell those to whoever comes over TLS.
+ * Starts a Redis Cluster of masters on 127.0.0.1 with evenly distributed slots. The cluster is ready when the promise
+ * resolves.
+ * @param options.certificate makes the nodes also listen with TLS on other ports, and announce these to TLS clients.
  */
 export async function startRedisCluster({ masters = 3, certificate }: ClusterOptions = {}) {
   const nodes = await Promise.all(Array.from({ length: masters }, () => retryOnTakenPort(() => startNode(certificate))))
@@ -16,7 +17,7 @@ export async function startRedisCluster({ masters = 3, certificate }: ClusterOpt
   await Promise.all(
     nodes.map(async ({ server }, index) => {
       const last = Math.min(SLOTS, (index + 1) * share) - 1
-      // Epochs of their own, or the nodes take turns in settling who is right.
+      // With equal epochs the nodes would first have to resolve a conflict.
       await redisCommand(server.port, 'CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1))
       await redisCommand(server.port, 'CLUSTER', 'ADDSLOTSRANGE', String(index * share), String(last))
     }),
@@ -30,13 +31,13 @@ export async function startRedisCluster({ masters = 3, certificate }: ClusterOpt
   }
   await until(isWhole, 'the cluster has formed')
   return {
-    /** Each with its `port`, `kill` and `stop`. */
+    /** The servers of the nodes. */
     nodes: servers,
-    /** Where they speak TLS. */
+    /** The TLS port of each node; 0 without a certificate. */
     tlsPorts: nodes.map((node) => node.tlsPort),
     /** Sends a command to every node. */
     command: (...args: string[]) => Promise.all(servers.map(({ port }) => redisCommand(port, ...args))),
-    /** Which of them holds a key. */
+    /** The index of the node that stores a key. */
     async ownerOf(key: string): Promise<number> {
       return Math.floor(Number(await redisCommand(nodes[0]?.server.port ?? 0, 'CLUSTER', 'KEYSLOT', key)) / share)
     },
@@ -70,7 +71,7 @@ export async function startRedisCluster({ masters = 3, certificate }: ClusterOpt
       servers[index] = node.server = await startRedis({ port, directory, args: node.args })
       await until(isWhole, 'the cluster is whole again')
     },
-    /** Waits until all nodes find the cluster whole, as after a thaw. */
+    /** Waits until all nodes report the cluster as complete, as after SIGCONT. */
     whole: () => until(isWhole, 'the cluster is whole again'),
     stop: async () => {
       await Promise.all(servers.map((server) => server.stop()))
@@ -86,13 +87,13 @@ interface ClusterOptions {
 interface Node {
   server: RedisServer
   busPort: number
-  /** 0: none. */
+  /** 0 without TLS. */
   tlsPort: number
   args: string[]
 }
 
 async function startNode(certificate?: Certificate): Promise<Node> {
-  // The bus port is by default the port + 10,000, which may be somebody else's, or no port at all.
+  // The default bus port is the port + 10,000, which another program may use, or which is above 65,535.
   const busPort = await freePort()
   const cluster = ['--cluster-enabled', 'yes', '--cluster-port', String(busPort), '--cluster-node-timeout', '2000']
   const tlsPort = certificate === undefined ? 0 : await freePort()

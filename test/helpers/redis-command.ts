@@ -1,8 +1,7 @@
 import { connect } from 'node:net'
 
 /**
- * Sends one command to a Redis on 127.0.0.1 on a connection of its own: for setting up and looking in, without a
- * client.
+ * Sends one command to a Redis on 127.0.0.1 over a new connection, without a client library.
  * @returns the reply as text: a simple string, a number, or a bulk string; empty for nil.
  */
 export function redisCommand(port: number, ...args: string[]): Promise<string> {

@@ -3,13 +3,13 @@ import { provideRedis, redisUrl, retryOnTakenPort, startRedis } from './redis.ts
 import { startRedisCluster } from './redis-cluster.ts'
 import { redisCommand } from './redis-command.ts'
 
-t.test('the shared Redis is one per process, and answers', async (t) => {
+t.test('a process has one shared Redis, which replies', async (t) => {
   const url = await redisUrl()
   t.equal(await redisUrl(), url)
   t.equal(await redisCommand(Number(new URL(url).port), 'PING'), 'PONG')
 })
 
-t.test('a private one can be killed, brought back on its port, frozen and stopped', async (t) => {
+t.test('a private Redis can be killed, restarted on its port, frozen and stopped', async (t) => {
   const first = await startRedis({ args: ['--maxmemory', '50mb'] })
   t.match(first.description, /^Redis \d/)
   t.match(await redisCommand(first.port, 'INFO', 'memory'), 'maxmemory_human:50.00M')
@@ -34,7 +34,7 @@ t.test('a private one can be killed, brought back on its port, frozen and stoppe
   await Promise.all([first.stop(), second.stop()])
 })
 
-t.test('a cluster forms, knows which master has which key, and survives to be stopped in part', async (t) => {
+t.test('a cluster forms, routes keys to masters, and can be stopped after a node was killed', async (t) => {
   const cluster = await startRedisCluster({ masters: 3 })
   t.teardown(() => cluster.stop())
   t.equal(cluster.nodes.length, 3)
@@ -45,7 +45,7 @@ t.test('a cluster forms, knows which master has which key, and survives to be st
   await cluster.nodes[0]?.kill()
 })
 
-t.test('a start is repeated when its port was taken, and only then', async (t) => {
+t.test('a start is retried only when its port was taken', async (t) => {
   const { port, stop } = await startRedis()
   t.teardown(stop)
   const ports = [port]

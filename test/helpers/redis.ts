@@ -6,17 +6,15 @@ import { join } from 'node:path'
 import { freePort } from '../../db/embedded/server.ts'
 import { redisCommand } from './redis-command.ts'
 import { findRedis } from './services/find-redis.ts'
-import { endWithUs, forgetPid, removeWithUs } from './services/reaper.ts'
+import { endAtExit, forgetPid, removeAtExit } from './services/reaper.ts'
 import { until } from './services/until.ts'
 
 interface TestRedisOptions {
-  /** Default: a free one. Give the port of one that has ended to bring it back. */
+  /** The port. Default: a free one. The port of a killed server restarts that server. */
   port?: number
   /** Further arguments of redis-server, as in `['--maxmemory', '10mb']`. */
   args?: readonly string[]
-  /**
-   * Default: a new one. Give the folder of one that was killed to bring it back as the node of a Cluster that it was.
-   */
+  /** The data folder. Default: a new one. The folder of a killed node restarts that node of its Cluster. */
   directory?: string
   /** Whether it is a Sentinel, which watches nothing yet. Default false. */
   isSentinel?: boolean
@@ -35,7 +33,7 @@ export async function retryOnTakenPort<T>(start: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A Redis of the caller's own, empty, to stop, freeze and kill. It ends with this process at the latest. */
+/** Starts an empty Redis that the caller may stop, freeze and kill. It ends with this process. */
 export function startRedis(options: TestRedisOptions = {}) {
   const { port } = options
   if (port !== undefined) return launch(port, options)
@@ -45,7 +43,7 @@ export function startRedis(options: TestRedisOptions = {}) {
 async function launch(port: number, { args = [], directory: kept, isSentinel = false }: TestRedisOptions) {
   const { program, env, version, from } = await findRedis()
   const directory = kept ?? (await mkdtemp(join(tmpdir(), 'popular-posts-redis-')))
-  removeWithUs(directory)
+  removeAtExit(directory)
   const log = await open(join(directory, 'redis.log'), 'w')
   const sentinel = isSentinel ? [join(directory, 'sentinel.conf'), '--sentinel'] : []
   if (isSentinel) await writeFile(join(directory, 'sentinel.conf'), '', { flag: 'a' })
@@ -63,12 +61,12 @@ async function launch(port: number, { args = [], directory: kept, isSentinel = f
     'no',
   ]
   const child = spawn(program, [...all, ...args], {
-    detached: true, // A Ctrl-C is for the tests, which still need it while they end.
+    detached: true, // Ctrl-C must not end it, because the tests still use it while they end.
     env: { ...process.env, ...env },
     stdio: ['ignore', log.fd, log.fd],
   })
   const pid = child.pid ?? 0
-  endWithUs(pid)
+  endAtExit(pid)
   const exit = once(child, 'exit')
   exit.then(() => forgetPid(pid))
   await Promise.all([once(child, 'spawn'), log.close()])
@@ -76,14 +74,14 @@ async function launch(port: number, { args = [], directory: kept, isSentinel = f
   const hasEnded = () => child.exitCode !== null || child.signalCode !== null
   await until(async () => {
     if (hasEnded()) throw new Error(`Redis ended: ${await readFile(join(directory, 'redis.log'), 'utf8')}`)
-    // Ours, and not one that holds the port already.
+    // Another server may already listen on the port.
     return redisCommand(port, 'INFO', 'server').then(
       (reply) => reply.includes(`\nprocess_id:${pid}\r`),
       () => false,
     )
   }, 'Redis answers')
 
-  /** Sends a signal: SIGSTOP freezes it, SIGCONT wakes it up, SIGKILL ends it at once (and is waited for). */
+  /** Sends a signal: SIGSTOP freezes the process, SIGCONT continues it, SIGKILL ends it. Waits after SIGKILL. */
   const kill = async (signal: NodeJS.Signals = 'SIGKILL') => {
     if (hasEnded()) return
     child.ref()
@@ -96,10 +94,10 @@ async function launch(port: number, { args = [], directory: kept, isSentinel = f
     port,
     pid,
     directory,
-    /** For people: which it is. */
+    /** The version and the origin of the server, for the output. */
     description: `Redis ${version} (${from})`,
     kill,
-    /** Ends it and removes its folder. */
+    /** Ends the server and removes its folder. */
     async stop() {
       await kill()
       await rm(directory, { recursive: true, force: true })
@@ -110,15 +108,15 @@ async function launch(port: number, { args = [], directory: kept, isSentinel = f
 let shared: Promise<string> | undefined
 
 /**
- * The Redis that all tests share: take a prefix of your own, and never flush it.
- * It is the one of the test run, else `REDIS_URL`, else one that this process starts.
+ * The Redis that all tests share. A test uses its own prefix, and never flushes the server.
+ * The server is that of the test run, else `REDIS_URL`, else one that this process starts.
  */
 export function redisUrl(): Promise<string> {
   shared ??= provideRedis().then((service) => service.url)
   return shared
 }
 
-/** The Redis to test with: a given one, else one that is started now. */
+/** Finds the Redis of the environment, else starts one. */
 export async function provideRedis(env = process.env): Promise<{ url: string; description: string }> {
   const given = env['TEST_REDIS_URL'] ?? env['REDIS_URL']
   return given === undefined ? startRedis() : { url: given, description: 'the Redis of REDIS_URL' }

@@ -8,16 +8,16 @@ import popularPosts from '../../index.ts'
 interface ReplayOptions {
   databaseUrl: string
   timeZone: string
-  /** The present after the last line, in milliseconds since the epoch. */
+  /** The time after the last line, in milliseconds since the epoch. */
   nowMs: number
-  /** Which paths are posts. */
+  /** The pattern of the paths of posts. */
   post: PostPattern
 }
 
 /**
- * What import-log would count of a log, sent to a server instead: each request for a post is a `POST
- * /posts/:slug/views` with the line's address, user agent and referer, at the line's moment. All is flushed at the end.
- * @returns the requests that were sent, by the status that they were answered with.
+ * Sends the views of a log to a server, to compare them with import-log: each request for a post becomes a `POST
+ * /posts/:slug/views` with the address, user agent, referer and time of its line. At the end all views are flushed.
+ * @returns the number of requests by the status of the reply.
  */
 export async function replayLog(
   t: { teardown(end: () => Promise<unknown>): unknown },
@@ -64,7 +64,7 @@ export async function replayLog(
   return answered
 }
 
-/** Headers are bytes: one character each, here. */
+/** Node.js sends each character of a header as one byte. */
 function asBytes(text: string): string {
   return Buffer.from(text).toString('latin1')
 }

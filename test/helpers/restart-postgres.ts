@@ -2,10 +2,10 @@ import { Client } from 'pg'
 import type { PrivatePostgres } from './private-postgres.ts'
 import { until } from './services/until.ts'
 
-/** How a PostgreSQL ends: `fast` says goodbye to its clients, `immediate` does so without care, `crash` does not. */
+/** Ways to end PostgreSQL: `fast` and `immediate` send clients an error, `crash` does not. */
 export const ENDINGS = { fast: 'SIGINT', immediate: 'SIGQUIT', crash: 'SIGKILL' } as const
 
-/** Restarts a server while each of some readers waits for a statement, and for a lock in it. */
+/** Restarts a server while each reader waits for a statement that waits for a lock. */
 export async function restartDuringQueries(
   server: PrivatePostgres,
   ending: keyof typeof ENDINGS,
@@ -18,10 +18,10 @@ export async function restartDuringQueries(
     await client.connect()
     await client.query('begin')
     await client.query('lock table post_views_daily, post_views_total in access exclusive mode')
-    // What it is answered is not the point.
+    // The result of the read does not matter.
     reading.push(read().catch(() => undefined))
     await until(async () => {
-      // Not pg_stat_activity: a transaction sees one snapshot of that.
+      // pg_locks instead of pg_stat_activity, of which a transaction sees one snapshot.
       const { rowCount } = await client.query(
         'select from pg_locks join pg_database on oid = database where datname = current_database() and not granted',
       )

@@ -1,12 +1,12 @@
 import { connect } from 'node:net'
 
-/** Sends bytes (of `latin1` text) as they are, and answers what came back until the connection was closed. */
+/** Sends bytes (`latin1` text) unchanged. Resolves to everything received until the connection closes. */
 export function sendBytes(port: number, bytes: string): Promise<string> {
   return new Promise((resolve, reject) => {
     let answer = ''
     const socket = connect(port, '127.0.0.1', () => {
       socket.write(Buffer.from(bytes, 'latin1'))
-      // Only a client that says nothing hangs up first.
+      // A client that sends nothing closes the connection itself.
       if (bytes === '') socket.end()
     })
     socket.setTimeout(10_000, () => socket.destroy(new Error('no answer')))
@@ -20,7 +20,7 @@ export function sendBytes(port: number, bytes: string): Promise<string> {
   })
 }
 
-/** The status code of an answer; 0: there is none. */
+/** The status code of a reply; 0 without one. */
 export function statusOf(answer: string): number {
   return Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0)
 }

@@ -15,15 +15,15 @@ interface Property {
 
 const optionsFile = fileURLToPath(new URL('../../settings/options.ts', import.meta.url))
 
-/** The document that has the tables, between marks. */
+/** The document with the generated tables, between marks. */
 export const DOCUMENT = fileURLToPath(new URL('../../docs/options.md', import.meta.url))
 
-/** The document as it would be with the tables of now. */
+/** Replaces the tables in the text of the document. */
 export function withTables(document: string): string {
   const tables = { options: optionsTable(), environment: environmentTable() }
   return Object.entries(tables).reduce((text, [name, table]) => {
     const place = new RegExp(`(<!-- ${name}: npm run docs -->\n).*?(<!-- end -->)`, 's')
-    if (!place.test(text)) throw new Error(`docs/options.md has no place for the table of ${name}`)
+    if (!place.test(text)) throw new Error(`Expected the marks of the table "${name}" in docs/options.md.`)
     return text.replace(place, (_all, begin, end) => `${begin}\n${table}\n\n${end}`)
   }, document)
 }
@@ -48,7 +48,7 @@ function environmentTable(): string {
   return table(['variable', 'default', 'what it must be', ''], rows)
 }
 
-/** The options and what their docstrings say: what an editor shows. */
+/** The names of the options with their docstrings. */
 export function described(source: string): [string, string][] {
   const [, members = ''] = /export interface PopularPostsOptions \{([\s\S]*?)\n\}/.exec(source) ?? []
   return [...members.matchAll(/\/\*\*([\s\S]*?)\*\/\s+(\w+)\?:/g)].map(([, comment = '', name = '']) => [
@@ -57,7 +57,7 @@ export function described(source: string): [string, string][] {
   ])
 }
 
-/** Without the default, which has a column of its own. */
+/** A docstring without the default, which has its own column. */
 function sentences(description: string): string {
   const rest = description
     .replace(/Default none: [^.]*\.|Default [^.;]*[.;]/, '')
@@ -71,7 +71,7 @@ function shownDefault(property: Property): string {
   return value === undefined ? '' : `\`${value === '' ? "''" : String(value)}\``
 }
 
-/** Functions are not described by JSON Schema: their options are of any type there. */
+/** JSON Schema does not describe functions: an option without a type is a function. */
 function expected({ expected, minimum, maximum, type, anyOf }: Property): string {
   if (type === undefined && anyOf === undefined && expected === undefined) return 'a function'
   return expected ?? (minimum === undefined ? '' : `an integer from ${minimum} to ${maximum}`)

@@ -12,7 +12,7 @@ interface SiteTest extends Partial<Pick<SiteOptions, 'isAdopted'>> {
   variables?: NodeJS.ProcessEnv
 }
 
-/** The service with its pages, as `server.ts` puts it together, not listening; closed when the test ends. */
+/** Creates the service with the demo site, as `server.ts` does. It does not listen, and closes when the test ends. */
 export async function createSite(t: Teardown, { db, url, isAdopted = false, variables = {} }: SiteTest) {
   const app = await buildService(readConfig({ LOG_LEVEL: 'silent', TRUST_PROXY: 'loopback', ...variables }), url)
   t.teardown(() => app.close())
@@ -21,7 +21,7 @@ export async function createSite(t: Teardown, { db, url, isAdopted = false, vari
   return app
 }
 
-/** The demo blog in an empty database. */
+/** Fills an empty database with the demo blog. */
 export function fillWithDemo(db: Kysely<Database>): Promise<boolean> {
   return seedDemo(db, { nowMs: Date.now(), timeZone: 'UTC' })
 }

@@ -5,7 +5,7 @@ import { temporaryDirectory } from './temporary-directory.ts'
 
 /**
  * Packs the package, as `npm publish` does.
- * @returns the path of the tarball; that of `TEST_TARBALL`, where it is set: a release tests the file that it publishes.
+ * @returns the path of the tarball. With `TEST_TARBALL` that file, because a release tests the file that it publishes.
  */
 export async function packPackage(t: { teardown(end: () => Promise<void>): unknown }): Promise<string> {
   const packed = process.env['TEST_TARBALL']
@@ -16,7 +16,7 @@ export async function packPackage(t: { teardown(end: () => Promise<void>): unkno
   return join(directory, name)
 }
 
-/** The arguments of an installation by npm that takes from its cache what is there. */
+/** The arguments of an npm installation that prefers its cache. */
 export const npmInstall = ['install', '--prefer-offline', '--no-audit', '--no-fund'] as const
 
 /** The version of a package that is installed in a folder. */

@@ -1,6 +1,6 @@
 import type { MemberReply } from './fleet.ts'
 
-/** From its first moment to its last; not over while `untilMs` is infinite. */
+/** A span of time; `untilMs` is infinite until it ends. */
 interface Span {
   fromMs: number
   untilMs: number
@@ -13,9 +13,9 @@ interface JudgedRead extends MemberReply {
   floor: number
 }
 
-/** A process may be late by so much: many of them share few cores. */
+/** The tolerance for delays of a process, because many processes share few cores. */
 const SLACK_MS = 1_000
-/** How long after Redis is back a member may still believe that it is away, and then serve what it loaded itself. */
+/** The time after a recovery of Redis in which a member may still treat Redis as down, and serve its own copy. */
 const CUT_OFF_MS = 1_000 + 1_000 + SLACK_MS
 /** How long after queries are fast again a slow one may run. */
 const SLOW_MS = 4_000 + SLACK_MS
@@ -23,7 +23,7 @@ const SLOW_MS = 4_000 + SLACK_MS
 const COOL_DOWN_MS = 5_000 + SLACK_MS
 
 /**
- * Decides what a member may answer, from when the servers were away.
+ * Checks the replies of members against the times at which Redis and PostgreSQL were down.
  *
  * 1. A read that began after an invalidation was confirmed shows at least that version. Only while Redis is out of
  *    reach, or was too slow for the member, and shortly after, an older one may be answered: for one second after it
@@ -77,7 +77,7 @@ export function createJudge() {
       return
     }
     const isAway = touches(away.redis, startedAtMs - CUT_OFF_MS, endedAtMs)
-    // On a busy machine an answer may take longer than a member waits for it.
+    // On a busy machine a reply of Redis may exceed the timeout of the member.
     const isGivenUp = lostRedisAtMs >= performance.timeOrigin + startedAtMs - CUT_OFF_MS
     if (isGivenUp && !isAway) counts.givenUp += 1
     const isCutOff = isAway || isGivenUp
@@ -110,7 +110,7 @@ export function createJudge() {
     violations,
     judge,
     floor: () => floor,
-    /** Tells when a server goes away; the answer tells that it is back. */
+    /** Records that a server goes down. Call the returned function when it is back. */
     goesAway(server: keyof typeof away): () => void {
       const span = { fromMs: performance.now(), untilMs: Number.POSITIVE_INFINITY }
       away[server].push(span)
@@ -125,7 +125,7 @@ export function createJudge() {
       lostAtMs = performance.now()
     },
     killed: (slot: number) => kills.push({ slot, atMs: performance.now() }),
-    /** An invalidation begins; the answer takes how it ended. */
+    /** Records that an invalidation begins. Call the returned function with its outcome. */
     invalidates(version: number): (isConfirmed: boolean) => void {
       const sentAtMs = performance.now()
       invalidating += 1
@@ -133,7 +133,7 @@ export function createJudge() {
       return (isConfirmed) => {
         const atMs = performance.now()
         invalidating -= 1
-        // It may have been sent all the same, and be made a little later.
+        // An unconfirmed invalidation may still take effect a little later.
         if (!isConfirmed) unsureUntilMs = atMs + CUT_OFF_MS
         if (invalidating === 0) lastInvalidationMs = Math.max(atMs, unsureUntilMs)
         counts[isConfirmed ? 'confirmed' : 'unconfirmed'] += 1

@@ -4,17 +4,17 @@ import { startRedis } from './redis.ts'
 import { startRedisCluster } from './redis-cluster.ts'
 import { redisCommand } from './redis-command.ts'
 import { until } from './services/until.ts'
-import { layWire } from './wire.ts'
+import { startProxy } from './tcp-proxy.ts'
 
-/** A Redis, of one node or several, to kill and to freeze; one node at a time. */
+/** A Redis of one or several nodes whose nodes can be killed and frozen, one at a time. */
 interface TorturedRedis {
-  /** What a member takes as `redisUrl`. */
+  /** The `redisUrl` of a member. */
   url: string
   kill(): Promise<void>
-  /** Resolves when all of it is there, without the data of the killed node. */
+  /** Resolves when all nodes run again, without the data of the killed node. */
   revive(): Promise<void>
   freeze(): Promise<void>
-  /** Resolves when all of it is there. */
+  /** Resolves when all nodes run again. */
   thaw(): Promise<void>
   stop(): Promise<void>
   /** Further faults. They resolve when the new master takes commands. */
@@ -50,7 +50,7 @@ export async function singleRedis(): Promise<TorturedRedis> {
 export async function replicatedRedis(t: Teardown, random: () => number): Promise<TorturedRedis> {
   let master = await startRedis()
   let replica = await startRedis()
-  const wire = await layWire(t, master.port)
+  const wire = await startProxy(t, master.port)
   const follow = (one: typeof master, other: typeof master) =>
     redisCommand(one.port, 'REPLICAOF', '127.0.0.1', String(other.port))
   const isMaster = async ({ port }: typeof master) =>

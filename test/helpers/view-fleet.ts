@@ -2,19 +2,19 @@ import { once } from 'node:events'
 import { Agent, request } from 'node:http'
 import type { PopularPostsOptions } from '../../index.ts'
 import { runProgram, type Teardown } from './program.ts'
-import { endWithUs, forgetPid } from './services/reaper.ts'
+import { endAtExit, forgetPid } from './services/reaper.ts'
 
-/** A second on a machine of one's own; many times that when all tests start processes at once. */
+/** The timeout of a start, which takes a second on an idle machine, and many times that under all tests. */
 const BOOT_MS = 60_000
-/** A frozen server is given up then, and another asked. */
-const PATIENCE_MS = 1_000
+/** The timeout of a request; the client then retries on another server. */
+const REQUEST_TIMEOUT_MS = 1_000
 
 export type ViewCounter = Awaited<ReturnType<typeof startViewCounter>>
 
 /**
- * A process of a fleet that counts views; see `test/fixtures/view-counter.ts`. PostgreSQL knows it by `name`.
- * @param onEnd is told when it ends and has not been killed.
- * @param options.flushes it does nothing but flush.
+ * Starts a process that counts views; see `test/fixtures/view-counter.ts`. Its `application_name` is `name`.
+ * @param onEnd called when the process ends without SIGKILL.
+ * @param options.flushes whether the process only flushes.
  */
 export async function startViewCounter(
   t: Teardown,
@@ -29,7 +29,7 @@ export async function startViewCounter(
   })
   const { child } = program
   const pid = child.pid ?? 0
-  endWithUs(pid)
+  endAtExit(pid)
   let isKilled = false
   child.once('exit', (code, signal) => {
     forgetPid(pid)
@@ -40,13 +40,13 @@ export async function startViewCounter(
   return {
     name,
     flushes: options.flushes === true,
-    /** Sends a view; answers the status, 0 when no answer came. */
+    /** Sends a view. Resolves to the status; 0 without a reply. */
     view(slug: string, { ip, userAgent }: { ip: string; userAgent: string }): Promise<number> {
       const headers = { 'x-forwarded-for': ip, 'user-agent': userAgent }
       return new Promise((resolve) => {
         const sent = request(
           `${address}/posts/${slug}/views`,
-          { method: 'POST', agent, headers, timeout: PATIENCE_MS },
+          { method: 'POST', agent, headers, timeout: REQUEST_TIMEOUT_MS },
           (response) => {
             response.resume().once('close', () => resolve(response.complete ? (response.statusCode ?? 0) : 0))
           },
@@ -56,7 +56,7 @@ export async function startViewCounter(
         sent.end()
       })
     },
-    /** Sends a signal: SIGSTOP freezes it, SIGCONT wakes it up, SIGKILL ends it at once (and is waited for). */
+    /** Sends a signal: SIGSTOP freezes the process, SIGCONT continues it, SIGKILL ends it. Waits after SIGKILL. */
     async kill(signal: NodeJS.Signals): Promise<void> {
       if (child.exitCode !== null || child.signalCode !== null) return
       isKilled = signal === 'SIGKILL'

@@ -2,43 +2,40 @@ import { Redis } from 'ioredis'
 import type { Pool } from 'pg'
 import { until } from './services/until.ts'
 
-/** Views by what they are of: `total <post>`, `day <day> <post>`, `hour <hour> <post>`. */
+/** Views by key: `total <post>`, `day <day> <post>`, `hour <hour> <post>`. */
 export type Counts = Map<string, number>
 
 const KINDS = ['total', 'day', 'hour']
 const HOUR_MS = 3_600_000
 
-/**
- * Every view that a Redis takes into a buffer of views, as MONITOR tells it: the servers are not asked. Days are of
- * UTC.
- */
-export async function watchTakenViews(url: string) {
+/** Counts every view that Redis accepts into a view buffer, by MONITOR, without the servers. Days are UTC. */
+export async function watchAcceptedViews(url: string) {
   const client = new Redis(url)
   const monitor = await client.monitor()
-  const taken: Counts = new Map()
+  const accepted: Counts = new Map()
   let views = 0
-  let heard = ''
-  const inHands = new Set<string>()
-  const add = (key: string) => taken.set(key, (taken.get(key) ?? 0) + 1)
+  let lastEcho = ''
+  const pendingBatches = new Set<string>()
+  const add = (key: string) => accepted.set(key, (accepted.get(key) ?? 0) + 1)
 
-  /** Who reads a batch drops it in the end, unless something happens. */
+  /** A flusher that reads a batch drops it at the end, except after a fault. */
   function follow(client: string, [_script, count, ...keys]: string[]): void {
     const batch = /:views:batch:.*/.exec(keys[Number(count) - 1] ?? '')?.[0]
     if (batch === undefined) return
-    if (count === '1') inHands.add(client + batch)
-    else inHands.delete(client + batch)
+    if (count === '1') pendingBatches.add(client + batch)
+    else pendingBatches.delete(client + batch)
   }
 
   monitor.on('monitor', (_time: string, [command = '', ...args]: string[], client: string) => {
     if (command.toUpperCase() === 'EVALSHA') follow(client, args)
-    if (command.toUpperCase() === 'ECHO') heard = args[0] ?? ''
+    if (command.toUpperCase() === 'ECHO') lastEcho = args[0] ?? ''
     if (command.toUpperCase() !== 'HINCRBY') return
     const [bucketStartMs, post] = args[1]?.split(' ') ?? []
     views += 1
     for (const key of keysOf(String(post), Number(bucketStartMs))) add(key)
   })
 
-  /** How many visitors Redis remembers: one for each view it took, while none is forgotten. */
+  /** The number of visitors in Redis: one for each accepted view, until the first visitor expires. */
   async function countVisitors(): Promise<number> {
     let keys = 0
     for await (const some of client.scanStream({ match: '*:views:seen:*', count: 1000 })) keys += some.length
@@ -47,27 +44,27 @@ export async function watchTakenViews(url: string) {
 
   return {
     views: () => views,
-    /** How many flushes have read a batch and not dropped it. */
-    unfinished: () => inHands.size,
-    /** Sentences about what is not as it must be: none when each view that was taken has been counted once. */
+    /** The number of flushes that read a batch and have not dropped it. */
+    unfinished: () => pendingBatches.size,
+    /** Returns a sentence for each difference; none when each accepted view is counted once. */
     async compare(counted: Counts): Promise<string[]> {
       const word = `all ${views}`
       await client.echo(word)
-      await until(() => heard === word, 'all commands have been seen')
+      await until(() => lastEcho === word, 'MONITOR reports all commands')
       const visitors = await countVisitors()
-      const wrong = visitors === views ? [] : [`${views} views taken, and ${visitors} visitors remembered`]
-      for (const key of [...new Set([...taken.keys(), ...counted.keys()])].sort()) {
-        const [isTaken, isCounted] = [taken.get(key) ?? 0, counted.get(key) ?? 0]
-        if (isTaken !== isCounted) wrong.push(`${key}: ${isTaken} taken, ${isCounted} counted`)
+      const wrong = visitors === views ? [] : [`${views} views accepted, but ${visitors} visitors in Redis`]
+      for (const key of [...new Set([...accepted.keys(), ...counted.keys()])].sort()) {
+        const [acceptedViews, countedViews] = [accepted.get(key) ?? 0, counted.get(key) ?? 0]
+        if (acceptedViews !== countedViews) wrong.push(`${key}: ${acceptedViews} accepted, ${countedViews} counted`)
       }
       return wrong
     },
-    /** What has not been counted in the database yet, or only not been dropped: 0 and 0 when all is done. */
+    /** The buffers and batches that are still in Redis: not counted yet, or counted but not dropped yet. */
     async waiting(prefix: string): Promise<{ buffers: number; batches: number }> {
       const [buffer, batches] = [`{${prefix}}:views:buffer`, `{${prefix}}:views:batches`]
       return { buffers: await client.exists(buffer), batches: await client.scard(batches) }
     },
-    /** Cuts the connections that run scripts, each with this probability. */
+    /** Cuts those connections that run scripts and for which `isCut` returns true. */
     async cut(isCut: () => boolean): Promise<void> {
       const clients = String(await client.client('LIST')).split('\n')
       for (const line of clients) {
@@ -82,13 +79,13 @@ export async function watchTakenViews(url: string) {
   }
 }
 
-/** What the views of a post in a quarter of an hour are of. */
+/** The keys of the counters for a post and a quarter of an hour. */
 export function keysOf(post: string, bucketStartMs: number): string[] {
   const hour = new Date(Math.floor(bucketStartMs / HOUR_MS) * HOUR_MS).toISOString()
   return [`total ${post}`, `day ${hour.slice(0, 10)} ${post}`, `hour ${hour.slice(0, 13)} ${post}`]
 }
 
-/** What the database has counted. */
+/** Reads the counters of the database. */
 export async function readCountedViews(pool: Pool): Promise<Counts> {
   const { rows } = await pool.query<{ key: string; views: string }>(`
     select 'total ' || post_id as key, views from post_views_total
@@ -98,7 +95,7 @@ export async function readCountedViews(pool: Pool): Promise<Counts> {
   return new Map(rows.map(({ key, views }) => [key, Number(views)]))
 }
 
-/** All views of each kind, for people. */
+/** The sum of each kind of counter, as text. */
 export function describe(counts: Counts): string {
   return KINDS.map((kind) => `${sumOf(counts, kind)} (${kind})`).join(', ')
 }

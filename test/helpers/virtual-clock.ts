@@ -2,11 +2,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../../lib/clock.ts'
 
 interface VirtualClock extends Clock {
-  /** Moves time on, running what is due at its own moment, in order, with everything it sets off. */
+  /** Advances the time. Runs due timers in order, each at its own time, with the timers that they schedule. */
   advance(ms: number): Promise<void>
 }
 
-/** A clock that stands still until it is told to move. */
+/** Creates a clock that stands still until `advance`. */
 export function createVirtualClock(): VirtualClock {
   let nowMs = 0
   let order = 0
@@ -39,7 +39,7 @@ export function createVirtualClock(): VirtualClock {
   }
 }
 
-/** A promise to be settled from outside. */
+/** Creates a promise that the caller settles. */
 export function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: unknown) => void } {
   let resolve: (value: T) => void = () => {}
   let reject: (error: unknown) => void = () => {}
@@ -50,7 +50,7 @@ export function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => voi
   return { promise, resolve, reject }
 }
 
-/** Names that never repeat: `n1`, `n2`, … */
+/** Creates a generator of unique names: `n1`, `n2`, … */
 export function createNames(): () => string {
   let count = 0
   return () => {

@@ -2,8 +2,8 @@ import { createScripts } from '../../cache/redis-scripts.ts'
 import type { Store } from '../../cache/store.ts'
 
 /**
- * Time kept in a key of the same slot, `{prefix}:now`. Redis' own clock goes on meanwhile, so keys expire a thousand
- * times later than they say: what has run out by the virtual clock is for the scripts to tell.
+ * Reads the time from a key of the same slot, `{prefix}:now`. The clock of Redis still runs, so keys expire a thousand
+ * times later than the scripts set: the scripts decide by the virtual clock what has expired.
  */
 const VIRTUAL_TIME = `local call = redis.call
 local now = tonumber(call('GET', (string.gsub(KEYS[1], 'gen$', 'now'))) or '0')
@@ -13,10 +13,10 @@ local redis = {pcall = redis.pcall, call = function(name, ...)
   return call(name, key, string.format('%.0f', ms * 1000))
 end}`
 
-/** The scripts of the Redis store, on a clock that stands still until `{prefix}:now` is moved. */
+/** The scripts of the Redis store, on the virtual clock in `{prefix}:now`. */
 export const virtualScripts = createScripts(VIRTUAL_TIME)
 
-/** A store under keys of a prefix's own: `{prefix}:a` where the caller says `a`. */
+/** Adds a prefix to the keys of a store: key `a` becomes `{prefix}:a`. */
 export function withPrefix(store: Store, prefix: string): Store {
   const full = (key: string) => `{${prefix}}:${key}`
   return {

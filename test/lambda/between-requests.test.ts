@@ -8,9 +8,9 @@ import { createTestDatabase } from '../helpers/postgres.ts'
 import { redisUrl, startRedis } from '../helpers/redis.ts'
 import { startRedisCluster } from '../helpers/redis-cluster.ts'
 import { until } from '../helpers/services/until.ts'
-import { layWire } from '../helpers/wire.ts'
+import { startProxy } from '../helpers/tcp-proxy.ts'
 
-/** More than a connection may lie unused. */
+/** Longer than the maximum idle time of a connection. */
 const FROZEN_MS = 1_100
 let prefixes = 0
 
@@ -23,7 +23,7 @@ async function createApp(t: Test, options: PopularPostsOptions): Promise<Fastify
   return app
 }
 
-/** A source that tells how often it was asked. */
+/** A source that counts its loads. */
 function counting() {
   const source = {
     loads: 0,
@@ -38,7 +38,7 @@ function counting() {
 const how = async (app: FastifyInstance, path = '/posts/popular') =>
   (await app.inject(path)).headers['cache-status']?.toString().replace('popular-posts; ', '')
 
-t.test('without Redis and a database of ours', async (t) => {
+t.test('between requests without Redis and without our database', async (t) => {
   const source = counting()
   const app = await createApp(t, { load: source.load, ttlSeconds: 1 })
   t.equal(await how(app), 'fwd=miss; stored')
@@ -55,7 +55,7 @@ t.test('without Redis and a database of ours', async (t) => {
 t.test('a half-open connection to Redis is replaced within the request', async (t) => {
   const server = await startRedis()
   t.teardown(() => server.stop())
-  const wire = await layWire(t, server.port)
+  const wire = await startProxy(t, server.port)
   const source = counting()
   const app = await createApp(t, { load: source.load, redisUrl: `redis://127.0.0.1:${wire.port}` })
   await until(async () => /^hit/.test(String(await how(app))), 'it is on Redis')
@@ -68,7 +68,7 @@ t.test('a half-open connection to Redis is replaced within the request', async (
   t.equal(source.loads, loads)
 })
 
-t.test('Redis that is lost is asked in the foreground, once a second', async (t) => {
+t.test('a lost Redis is probed in the foreground, once a second', async (t) => {
   const server = await startRedis()
   t.teardown(() => server.stop())
   const app = await createApp(t, { load: counting().load, redisUrl: server.url })
@@ -84,7 +84,7 @@ t.test('Redis that is lost is asked in the foreground, once a second', async (t)
   }, 'it is back')
 })
 
-t.test('a Cluster that does not answer at a thaw is connected to anew', async (t) => {
+t.test('a Cluster that does not reply after a thaw is reconnected', async (t) => {
   const cluster = await startRedisCluster()
   t.teardown(() => cluster.stop())
   const source = counting()
@@ -97,7 +97,7 @@ t.test('a Cluster that does not answer at a thaw is connected to anew', async (t
   await until(async () => /^hit; ttl=\d{3}/.test(String(await how(app))), 'it is on Redis again')
 })
 
-t.test('the maintenance compares with what the last one has seen, in whichever process', async (t) => {
+t.test('the maintenance compares with the result of the last one, in any process', async (t) => {
   const { db } = await createTestDatabase(t)
   const url = await redisUrl()
   const prefix = `upkeep-${process.pid}`

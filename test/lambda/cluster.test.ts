@@ -22,7 +22,7 @@ t.test('ElastiCache Serverless: a Cluster over TLS, as the IAM user, with the ri
   const certificate = await makeCertificate(t)
   const cluster = await startRedisCluster({ certificate })
   t.teardown(() => cluster.stop())
-  // Who may sign in is AWS' business; what a user may do then is not.
+  // AWS checks the login; the rights of the user are those of our template.
   const resources = await readFile(join(directory, 'aws', 'resources.yml'), 'utf8')
   const { CacheUser } = parse(resources, { logLevel: 'silent' }) as Record<
     string,
@@ -43,7 +43,7 @@ t.test('ElastiCache Serverless: a Cluster over TLS, as the IAM user, with the ri
     [],
     'the user may run each of them',
   )
-  // Redis before 7.2 does not know the name.
+  // Redis before 7.2 lacks this name.
   const known = rights.filter((right) => right !== '+client|setinfo')
   await cluster.command('ACL', 'SETUSER', USER, 'reset', 'nopass', ...known)
   await cluster.command('ACL', 'SETUSER', 'default', '-@all', '+acl', '+client', '+cluster')
@@ -68,12 +68,12 @@ t.test('ElastiCache Serverless: a Cluster over TLS, as the IAM user, with the ri
   t.match(await get('/posts/popular'), { statusCode: 200, headers: { 'cache-status': /stored/ } })
   t.match(await get('/posts/popular'), { statusCode: 200, headers: { 'cache-status': /hit/ } })
 
-  await t.test('thaws with all connections closed', async (t) => {
+  await t.test('a thaw with all connections closed', async (t) => {
     await sleep(1_100)
     await cluster.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
     t.match(await get('/posts/popular'), { statusCode: 200, headers: { 'cache-status': /hit/ } })
   })
-  await t.test('records views, counts them, and invalidates', async (t) => {
+  await t.test('views are recorded and counted, and invalidations work', async (t) => {
     const headers = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) Firefox/144.0' }
     t.match(await get('/posts/post-2/views', { method: 'POST', headers }), { statusCode: 204 })
     t.match(await flush.invoke({}), { status: 'returned', value: { views: 1, lists: 2 } })
@@ -101,7 +101,7 @@ t.test('each new connection has a new password', async (t) => {
   t.equal(await client.ping(), 'PONG')
 })
 
-t.test('also in a Cluster', async (t) => {
+t.test('each new connection of a Cluster has a new password', async (t) => {
   const cluster = await startRedisCluster()
   t.teardown(() => cluster.stop())
   let valid = 'first'

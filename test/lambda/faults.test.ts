@@ -10,18 +10,18 @@ import { startPostgres } from '../helpers/private-postgres.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/services/until.ts'
 
-import { layWire } from '../helpers/wire.ts'
+import { startProxy } from '../helpers/tcp-proxy.ts'
 
 const RANKING = /from "ranked"/
 const { taskRoot } = await packageService(t)
 
-/** A blog, a Redis, ways to both that can break, and the function that was packaged. */
+/** A blog, a Redis, proxies to both that can break, and the packaged function. */
 async function deploy(t: Test, options: { env?: Record<string, string>; timeoutMs?: number } = {}) {
   const [database, redis] = await Promise.all([createTestDatabase(t), startRedis()])
   t.teardown(() => redis.stop())
   await fillBlog(database.db, 20)
   const address = new URL(database.url)
-  const wires = { redis: await layWire(t, redis.port), postgres: await layWire(t, Number(address.port)) }
+  const wires = { redis: await startProxy(t, redis.port), postgres: await startProxy(t, Number(address.port)) }
   address.port = String(wires.postgres.port)
   const env = {
     DATABASE_URL: address.href,
@@ -34,12 +34,12 @@ async function deploy(t: Test, options: { env?: Record<string, string>; timeoutM
   return { ...database, redis, wires, env, start, api: await start() }
 }
 
-/** Sends a request through the gateway; answers what comes out of it. */
+/** Sends a request through the gateway. Resolves to the reply. */
 async function get(api: Lambda, url = '/posts/popular', options = {}): Promise<HttpAnswer> {
   return answerOf(await api.invoke(httpApiEvent(url, options)))
 }
 
-/** What the gateway makes of a function that does not answer. */
+/** The reply of the gateway when the function does not reply. */
 function answerOf(invoked: Invoked): HttpAnswer {
   if (invoked.status === 'returned') return invoked.value as HttpAnswer
   return { statusCode: invoked.status === 'timeout' ? 503 : 500, headers: {}, body: JSON.stringify(invoked) }
@@ -54,7 +54,7 @@ t.test('a cold start with everything up, a freeze, and a thaw', async (t) => {
   t.equal(cold.statusCode, 200, cold.body)
   t.equal(slugsOf(cold)[0], 'post-1')
   t.equal(howOf(cold), 'fwd=miss; stored')
-  // On a busy machine Redis may miss its deadline, and then this process loads for itself.
+  // On a busy machine a command to Redis may time out; then this process loads the list itself.
   let degraded = 0
   await until(async () => {
     const warm = await get(api)
@@ -66,7 +66,7 @@ t.test('a cold start with everything up, a freeze, and a thaw', async (t) => {
   t.ok((await countStatements(RANKING)) <= 1 + degraded)
 })
 
-t.test('a list that went stale is refreshed before the answer, by one', async (t) => {
+t.test('a stale list is refreshed before the reply, by one environment', async (t) => {
   const { api, countStatements, redis, env } = await deploy(t, { env: { CACHE_TTL_SECONDS: '1' } })
   t.equal((await get(api)).statusCode, 200)
   await until(
@@ -78,13 +78,13 @@ t.test('a list that went stale is refreshed before the answer, by one', async (t
   t.ok(redis.url !== env.REDIS_URL)
 })
 
-t.test('a view is recorded when its 204 is there, and counted by the schedule', async (t) => {
+t.test('a view is recorded before its 204, and counted by the schedule', async (t) => {
   const { api, start, db } = await deploy(t)
   const headers = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0' }
   const view = (sourceIp: string) => get(api, '/posts/post-7/views', { method: 'POST', headers, sourceIp })
   for (const address of ['203.0.113.1', '203.0.113.2', '203.0.113.1'])
     t.match(await view(address), { statusCode: 204, body: '' })
-  // Whoever connects is known by the gateway, whatever the client claims.
+  // The gateway sets the address of the client, whatever headers the client sends.
   const forged = { ...headers, 'x-forwarded-for': '198.51.100.1', forwarded: 'for=198.51.100.1' }
   await get(api, '/posts/post-7/views', { method: 'POST', headers: forged, sourceIp: '203.0.113.2' })
   const schedule = await start({ handler: 'build/lambda/lambda.flush' })
@@ -102,7 +102,7 @@ t.test('a view is recorded when its 204 is there, and counted by the schedule', 
   t.equal(Number(total.views), 993 + 2)
 })
 
-t.test('a cold start without Redis, which comes later', async (t) => {
+t.test('a cold start while Redis is down, until it is up', async (t) => {
   const { api, redis } = await deploy(t)
   await redis.stop()
   const cold = await get(api)
@@ -110,7 +110,7 @@ t.test('a cold start without Redis, which comes later', async (t) => {
   t.equal((await get(api)).statusCode, 200)
   const again = await startRedis({ port: redis.port })
   t.teardown(() => again.stop())
-  // In the foreground: at the latest a second after the last failure.
+  // The probe runs in the foreground, at most a second after the last failure.
   await until(async () => {
     const answer = await get(api)
     t.equal(answer.statusCode, 200, answer.body)
@@ -118,7 +118,7 @@ t.test('a cold start without Redis, which comes later', async (t) => {
   }, 'the list is shared')
 })
 
-t.test('a cold start without PostgreSQL, which comes later', async (t) => {
+t.test('a cold start while PostgreSQL is down, until it is up', async (t) => {
   const postgres = await startPostgres()
   t.teardown(() => postgres.remove())
   const { start, url } = await deploy(t)
@@ -132,7 +132,7 @@ t.test('a cold start without PostgreSQL, which comes later', async (t) => {
   t.ok(other.port !== String(postgres.port))
 })
 
-t.test('PostgreSQL goes, and comes back: the last good list', async (t) => {
+t.test('while PostgreSQL is down the last good list is served', async (t) => {
   const postgres = await startPostgres()
   t.teardown(() => postgres.remove())
   const { start } = await deploy(t)
@@ -156,12 +156,12 @@ t.test('PostgreSQL goes, and comes back: the last good list', async (t) => {
 })
 
 for (const how of ['closed', 'reset', 'half-open'] as const) {
-  t.test(`a thaw with both connections ${how}: healed within the request`, async (t) => {
+  t.test(`a thaw with both connections ${how}: reconnected within the request`, async (t) => {
     const { api, wires, countStatements } = await deploy(t)
     const before = await get(api)
     t.equal(before.statusCode, 200)
     t.ok(wires.redis.connections() > 0 && wires.postgres.connections() > 0, 'it holds connections while it is frozen')
-    // What the probes take for a long time.
+    // Longer than the interval of the probes.
     await new Promise((resolve) => setTimeout(resolve, 1_100))
     for (const wire of Object.values(wires)) wire.cut(how)
     const after = await get(api)
@@ -169,7 +169,7 @@ for (const how of ['closed', 'reset', 'half-open'] as const) {
     t.match(howOf(after), /^hit; /, 'from Redis')
     t.equal(after.body, before.body)
     t.equal(await countStatements(RANKING), 1)
-    // Another list: from PostgreSQL.
+    // Another list, which needs PostgreSQL.
     await new Promise((resolve) => setTimeout(resolve, 1_100))
     for (const wire of Object.values(wires)) wire.cut(how)
     const other = await get(api, '/posts/popular?days=7')
@@ -179,22 +179,22 @@ for (const how of ['closed', 'reset', 'half-open'] as const) {
   })
 }
 
-t.test('fifty environments that are asked for the first time at once make one query', async (t) => {
+t.test('parallel first requests to fifty environments run one query', async (t) => {
   const { url, redis, start, countStatements } = await deploy(t)
-  // Not over the wires: they run in this process, which has fifty others to look after.
+  // Without the proxies: they run in this process, which already serves fifty environments.
   const api = await start({ env: { DATABASE_URL: url, REDIS_URL: redis.url } })
   await api.prepare(50)
   const answers = await Promise.all(Array.from({ length: 50 }, () => get(api)))
   t.same([...new Set(answers.map(({ statusCode }) => statusCode))], [200])
   t.equal(new Set(answers.map(({ body }) => body)).size, 1)
   t.equal(api.coldStarts(), 50)
-  // Where they starve each other of two cores, some may wait for Redis for 150 ms: then they make one of their own.
+  // Fifty processes share two cores: some commands to Redis may take 150 ms and time out, and then cause another query.
   const alone = api.said().match(/store-down/g)?.length ?? 0
   const queries = await countStatements(RANKING)
   t.ok(queries >= 1 && queries <= 1 + alone, `${queries} queries, ${alone} environments had to do without Redis`)
 })
 
-t.test('whoever is frozen while it loads, and thaws after an invalidation, keeps nothing', async (t) => {
+t.test('an environment that is frozen during a load and thaws after an invalidation stores nothing', async (t) => {
   const { api, start, pool } = await deploy(t)
   const lock = await pool.connect()
   await lock.query('begin; lock table posts in access exclusive mode')
@@ -212,7 +212,7 @@ t.test('whoever is frozen while it loads, and thaws after an invalidation, keeps
   t.equal(slugsOf(await get(fresh))[0], 'post-2')
 })
 
-t.test('an environment that is killed at the deadline while it loads costs one lease', async (t) => {
+t.test('after an environment is killed during a load, the next load waits for one lease', async (t) => {
   const { api, start, pool } = await deploy(t, { timeoutMs: 3_000 })
   const patient = await start({ timeoutMs: 60_000 })
   t.equal((await get(patient, '/health/live')).statusCode, 200)
@@ -229,7 +229,7 @@ t.test('an environment that is killed at the deadline while it loads costs one l
   t.equal(api.coldStarts(), 2)
 })
 
-/** How many statements wait for a lock. */
+/** The number of statements that wait for a lock. */
 async function waiting(pool: Pool): Promise<number> {
   const { rows } = await pool.query<{ count: string }>(
     "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",

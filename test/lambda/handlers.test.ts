@@ -11,7 +11,7 @@ import { redisUrl } from '../helpers/redis.ts'
 const prefix = `handlers-${process.pid}`
 const { db, url } = await createTestDatabase(t)
 await fillBlog(db, 60)
-// Of both, so that both see the same moment.
+// The clock of both, so that both have the same time.
 const shared = { REDIS_URL: await redisUrl(), CACHE_PREFIX: prefix, LOG_LEVEL: 'silent' }
 Object.assign(process.env, shared, { DATABASE_URL: url })
 const lambda = await import('../../lambda.ts')
@@ -20,14 +20,14 @@ t.teardown(async () => {
   const redis = new Redis(shared.REDIS_URL)
   await redis.del(await redis.keys(`{${prefix}}*`))
   await redis.quit()
-  // A function is never closed: AWS ends its process. Its connections would keep this one.
+  // AWS ends the process of a function without closing it. Here its open connections would keep this process alive.
   setTimeout(() => process.exit(), 1_000).unref()
 })
 
 const context = {} as Context
 const http = (event: GatewayEvent) => lambda.http(event, context)
 
-/** Fifty requests, sensible and odd. */
+/** Fifty valid and malformed requests. */
 const QUERIES = [
   ...[
     '',
@@ -112,7 +112,7 @@ t.test('replies are those of the server, byte for byte', async (t) => {
   }
 })
 
-t.test('304 for a client that has the list, and only headers for HEAD', async (t) => {
+t.test('a client with the current list gets 304, and HEAD gets only headers', async (t) => {
   const { headers } = await http(httpApiEvent('/posts/popular'))
   const again = await http(httpApiEvent('/posts/popular', { headers: { 'if-none-match': String(headers['etag']) } }))
   t.match(again, { statusCode: 304, body: '' })
@@ -127,7 +127,7 @@ t.test('compressed replies arrive complete', async (t) => {
   }
 })
 
-t.test('events of a REST API, a load balancer and a function URL', async (t) => {
+t.test('events of a REST API, a load balancer and a function URL are served', async (t) => {
   const path = '/posts/popular?category=odd&exclude=post-1&exclude=post%203&limit=4'
   const { body } = await server.inject(path)
   const base = { httpMethod: 'GET', path: '/posts/popular', headers: {}, body: null, isBase64Encoded: false }
@@ -175,11 +175,11 @@ t.test('the address of the client comes from the gateway, not from headers of th
     'x-real-ip': value,
     'x-request-id': value,
   })
-  // One client, who claims to be three.
+  // One client that sends three different addresses.
   for (const claim of ['198.51.100.1', '198.51.100.2, 198.51.100.3', '"; drop'])
     t.equal((await view({ headers: claims(claim) })).statusCode, 204)
   t.equal(await counted(), 1)
-  // Behind a load balancer the last one is the one that it saw.
+  // A load balancer appends the address that it saw.
   const balancer = { version: undefined, rawPath: undefined, rawQueryString: undefined, path: '/posts/post-8/views' }
   const seen = (address: string) =>
     view({ ...balancer, httpMethod: 'POST', headers: claims(address), requestContext: { elb: {} } })
@@ -190,7 +190,7 @@ t.test('the address of the client comes from the gateway, not from headers of th
   t.equal(await counted(), 2)
 })
 
-t.test('the schedule refreshes lists that become stale soon, and no others', async (t) => {
+t.test('the schedule refreshes only lists that become stale soon', async (t) => {
   await lambda.invalidate({})
   t.same(await lambda.flush({ lists: [{}, { tag: 'start' }, { tag: 'nothing' }], categories: [{}, { days: 7 }] }), {
     views: 0,
@@ -216,7 +216,7 @@ t.test('the function invalidate makes every list outdated', async (t) => {
   t.match((await http(httpApiEvent('/posts/popular'))).headers['cache-status'], 'fwd=miss; stored')
 })
 
-t.test('migrates', async (t) => {
+t.test('the function migrate migrates', async (t) => {
   const { url, pool } = await createTestDatabase(t, { migrate: false })
   process.env['DATABASE_URL'] = url
   const { migrate } = await import('../../lambda-migrate.ts')
@@ -225,7 +225,7 @@ t.test('migrates', async (t) => {
   t.equal((await pool.query('select count(*)::int as count from posts')).rows[0].count, 0)
 })
 
-t.test('a migration that fails says why, without the address and the user', async (t) => {
+t.test('the error of a failed migration has the reason, without address and user', async (t) => {
   const { url, pool } = await createTestDatabase(t, { migrate: false })
   const { migrate } = await import('../../lambda-migrate.ts')
   await pool.query('create table posts (mine text)')

@@ -19,7 +19,7 @@ const ofType = (type: string) =>
     resource.Type === type ? [{ name, ...resource.Properties }] : [],
   )
 
-t.test('the artifact is small, and has nothing that only a server needs', async (t) => {
+t.test('the artifact is small, and has no files that only a server needs', async (t) => {
   t.same([...files.keys()], ['build/lambda/lambda.mjs', 'build/lambda/migrate.mjs'])
   t.ok(Number(files.get('build/lambda/lambda.mjs')) < 1_200_000, `${files.get('build/lambda/lambda.mjs')} bytes`)
   const code = await readFile(join(directory, 'build', 'lambda', 'lambda.mjs'), 'utf8')
@@ -27,7 +27,7 @@ t.test('the artifact is small, and has nothing that only a server needs', async 
     t.notOk(code.includes(name), `${name} is not in it`)
 })
 
-t.test('packaged again it is the same, byte for byte', async (t) => {
+t.test('packaging twice gives the same bytes', async (t) => {
   const output = join(directory, '.serverless')
   const read = async () => {
     const names = (await readdir(output)).sort()
@@ -45,7 +45,7 @@ t.test('packaged again it is the same, byte for byte', async (t) => {
   t.match(before, `/${hash}/popular-posts.zip`, 'other code is uploaded elsewhere')
 })
 
-t.test('AWS would take the template, with either of its switches', async (t) => {
+t.test('the template is valid for AWS, with each of its options', async (t) => {
   t.same(findErrors(template), [])
   const parameters = {
     cache: 'nodes',
@@ -60,7 +60,7 @@ t.test('AWS would take the template, with either of its switches', async (t) => 
   t.same(findErrors(template), [])
 })
 
-t.test('a fault in the template is found', async (t) => {
+t.test('an error in the template is found', async (t) => {
   const faults: { file: string; from: string; to: string; by: 'osls' | 'rules' }[] = [
     { file: 'serverless.yml', from: 'memorySize: 512', to: 'memorySiz: 512', by: 'osls' },
     { file: 'serverless.yml', from: 'reservedConcurrency: 1', to: 'reservedConcurrency: one', by: 'osls' },
@@ -95,7 +95,7 @@ t.test('a fault in the template is found', async (t) => {
   }
 })
 
-t.test('what the functions may do, and who may reach what', async (t) => {
+t.test('the permissions of the functions, and the network access', async (t) => {
   const functions = ofType('AWS::Lambda::Function') as {
     name: string
     Environment: { Variables: Record<string, unknown> }
@@ -128,7 +128,7 @@ t.test('what the functions may do, and who may reach what', async (t) => {
   const wide = statements.filter(
     ({ Resource }) => JSON.stringify(Resource) === '"*"' || JSON.stringify(Resource) === '["*"]',
   )
-  // X-Ray knows no resources.
+  // X-Ray has no resource-level permissions.
   t.same(
     wide.flatMap(({ Action }) => Action).filter((action) => !action.startsWith('xray:')),
     [],

@@ -21,7 +21,7 @@ const ENCODE = /^a URL (?:such as scheme:\/\/user:password@host:port\/name, )?wi
 const ONE_HOST = /^a URL with one host/
 const PORT = /^a URL with a port from 1 to 65535/
 
-/** URLs of PostgreSQL, and what is expected instead; none: the service boots. */
+/** URLs of PostgreSQL, and the expected error; none: the service starts. */
 const DATABASE: [url: string, expected?: RegExp][] = [
   ['postgres://localhost'],
   ['postgresql://u:p@localhost:5433/db'],
@@ -167,7 +167,7 @@ for (const [option, [variable, rows]] of Object.entries(TABLES)) {
       async (t) => {
         const lines: string[] = []
         const app = Fastify({ logger: { level: 'trace', stream: { write: (line) => lines.push(line) } } })
-        // Nothing connects before the app is ready; whether it is reached is for other tests.
+        // Nothing connects before the app is ready; other tests check connections.
         const registering = Promise.resolve(
           app.register(popularPosts, { load, [option]: url, routes: false, backgroundWork: false }),
         )

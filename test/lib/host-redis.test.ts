@@ -9,7 +9,7 @@ t.test('the option redis names a client, or a namespace of @fastify/redis', asyn
   t.equal(findHostRedis({ redis: { lists: client } }, 'lists'), client)
 })
 
-t.test('a name without a client throws PP_NO_SUCH_REDIS, which says what came', async (t) => {
+t.test('a name without a client throws PP_NO_SUCH_REDIS with the name', async (t) => {
   for (const [app, redis, message] of [
     [{}, '', /got ""/],
     [{ redis: client }, 'status', /got "status"/],

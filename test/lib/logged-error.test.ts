@@ -19,7 +19,7 @@ const SECRET = 'hunter2secret'
 
 type Line = Record<string, unknown> & { msg: string; err?: { type: string; code?: string; message?: string } }
 
-/** A host's app with the plugin, and its log at trace level. */
+/** An app with the plugin, and its log at level trace. */
 async function createHost(t: Test, options: PopularPostsOptions) {
   const lines: Line[] = []
   const app = Fastify({ logger: { level: 'trace', stream: { write: (line) => lines.push(JSON.parse(line)) } } })
@@ -57,7 +57,7 @@ function fail(): never {
 const { url, pool } = await createTestDatabase(t)
 const sql = (text: string) => thrownBy(() => pool.query(text))
 
-/** What `load` rejects with, and what the log has of it. */
+/** Errors of `load`, and their text in the log. */
 const REJECTIONS: Record<string, [error: unknown, logged: Record<string, unknown>]> = {
   'a TypeError of the loader': [
     await thrownBy(() => (undefined as unknown as { id: string }).id),
@@ -166,7 +166,7 @@ t.test('an error that cannot be read is logged as unknown', async (t) => {
   t.equal(loggedError(new Error('x'.repeat(20_000))).message?.length, 10_000)
 })
 
-t.test('each loader, and each way a list is refreshed', async (t) => {
+t.test('an error of each loader is logged, in each kind of refresh', async (t) => {
   const logged = { level: 40, err: { type: 'TypeError', message: 'not a list' } }
   await t.test('loadCategories', async (t) => {
     const { app, of } = await createHost(t, { load: async () => [], loadCategories: async () => fail() })
@@ -196,7 +196,7 @@ t.test('each loader, and each way a list is refreshed', async (t) => {
     t.match(of('load-failed'), [logged])
   })
   await t.test('databasePassword', async (t) => {
-    // It asks for a password, which the tests' own server does not.
+    // This server requires a password, unlike the server of the tests.
     const port = await listen(t, (socket) => {
       socket.once('data', () => socket.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 3])))
       socket.on('end', () => socket.destroy())
@@ -258,7 +258,7 @@ t.test('real connections that fail: no address, user or statement in the log', a
   }
 })
 
-t.test('what goes wrong in the background is logged too', async (t) => {
+t.test('errors of background tasks are logged', async (t) => {
   const logged: unknown[] = []
   const level = (name: string) => (details: object, message: string) => logged.push([name, message, details])
   const log = { debug: level('debug'), info: level('info'), warn: level('warn') }

@@ -8,7 +8,7 @@ import { runProgram } from '../helpers/program.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { redisCommand } from '../helpers/redis-command.ts'
 
-t.test('a URL makes a client that does not connect before it is told to', async (t) => {
+t.test('a URL creates a client that connects only on connect()', async (t) => {
   const client = createRedisClient('redis://ann:p%40ss@cache.example:6380/2')
   t.ok(client instanceof Redis)
   t.equal(client.status, 'wait')
@@ -25,7 +25,7 @@ t.test('a URL makes a client that does not connect before it is told to', async 
   t.match(createRedisClient('rediss://cache.example').options, { tls: { servername: 'cache.example' } })
 })
 
-t.test('several URLs, or one that is said to be one, make a Cluster', async (t) => {
+t.test('several URLs, or a URL with the cluster option, create a Cluster', async (t) => {
   for (const client of [
     createRedisClient('redis://:secret@a.example:7001,redis://:secret@b.example:7002'),
     createRedisClient('rediss://:secret@a.example:7001', true),
@@ -58,7 +58,7 @@ t.test('the commands sign in with IAM', async (t) => {
   const tlsPort = await freePort()
   const redis = await startRedis({ args: tlsArguments(tlsPort, certificate) })
   t.teardown(() => redis.stop())
-  // Without a token no user is named, and such a one may do nothing.
+  // Without a token the client sends no user, and the default user is disabled.
   await redisCommand(redis.port, 'ACL', 'SETUSER', 'ann', 'on', 'nopass', '~*', '&*', '+@all')
   await redisCommand(redis.port, 'ACL', 'SETUSER', 'default', 'off')
   const { url } = await createTestDatabase(t)

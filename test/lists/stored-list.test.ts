@@ -5,7 +5,7 @@ import { DecodedList } from '../../lists/stored-list.ts'
 
 const items = (slugs: readonly string[]) => slugs.map((slug, place) => ({ slug, place }))
 
-t.test('the body of a list has the items that filtering gives, also when it is read again', async (t) => {
+t.test('the body of a list has the filtered items, also when it is read again', async (t) => {
   const slug = fc.constantFrom(...'abcdefgh')
   const cut = fc.record({ limit: fc.integer({ min: 1, max: 14 }), exclude: fc.array(slug, { maxLength: 5 }) })
   fc.assert(

@@ -19,7 +19,7 @@ function createHost(t: Test, options: FastifyServerOptions = {}): FastifyInstanc
   return app
 }
 
-/** Everything that the plugin does over HTTP, as it is without any host. */
+/** The replies of all routes of the plugin in a plain app. */
 async function worksOverHttp(t: Test, app: FastifyInstance) {
   const list = await app.inject('/posts/popular?limit=2&days=7&exclude=post-1')
   t.match(list.json(), [{ slug: 'post-2' }, { slug: 'post-3' }])
@@ -141,7 +141,7 @@ t.test('the rate limit of a host replies with its own error', async (t) => {
   t.match((await app.inject('/posts/popular')).json(), { statusCode: 429, message: /^Rate limit exceeded/ })
 })
 
-t.test('two instances in one app', async (t) => {
+t.test('two instances work in one app', async (t) => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const titled = (slug: string) => async () => [{ slug }]
@@ -180,7 +180,7 @@ t.test('two instances in one app', async (t) => {
         t.same((await app.inject(`/${language}/posts/popular`)).json(), [{ slug: language }])
     })
   }
-  await t.test('with one prefix, where they share a source', async (t) => {
+  await t.test('two instances with one prefix share a source', async (t) => {
     const app = createHost(t)
     const options = { load, redisUrl: redis.url, prefix: 'shared' }
     for (const routes of ['/one', '/two'])
@@ -251,7 +251,7 @@ t.test('a conflict with the app fails registration with a message that says what
       await t.rejects(registering(), code === '' ? { message } : { code, message })
     })
   }
-  await t.test('a name that a scope above has is hidden', async (t) => {
+  await t.test('a decorator of a scope above is hidden', async (t) => {
     const app = createHost(t)
     app.decorate('postViews', 'the host' as never)
     await inScope({})(app)

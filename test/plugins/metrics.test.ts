@@ -13,7 +13,7 @@ import { redisUrl, startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/services/until.ts'
 import { deferred } from '../helpers/virtual-clock.ts'
 
-/** A host's app with the plugin and its metrics. */
+/** An app with the plugin and its metrics. */
 async function createHost(t: Test, options: PopularPostsOptions) {
   const register = new Registry()
   const app = Fastify()
@@ -79,14 +79,14 @@ t.test('GET /metrics', async (t) => {
     t.equal(route('POST', '/posts/:slug/views', 404), 1)
   })
 
-  await t.test('is text that is not stored, with the metrics of the process', async (t) => {
+  await t.test('is uncacheable text, with the metrics of the process', async (t) => {
     const { headers } = await app.inject('/metrics')
     t.equal(headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8')
     t.equal(headers['cache-control'], 'no-store')
     t.ok(all.has('process_resident_memory_bytes') && all.has('nodejs_eventloop_lag_p99_seconds'))
   })
 
-  await t.test('keeps to the conventions', async (t) => {
+  await t.test('follows the naming conventions of Prometheus', async (t) => {
     for (const [name, { type, help }] of ours) {
       t.match(help, /^[0-9A-Z].*\.$/, `${name}: a sentence`)
       if (type === 'counter') t.match(name, /_total$/)
@@ -95,13 +95,13 @@ t.test('GET /metrics', async (t) => {
     }
   })
 
-  await t.test('has no label whose value a client has sent', async (t) => {
+  await t.test('has no label with a value from clients', async (t) => {
     const values = [...all.values()].flatMap(({ labels }) => [...labels.values()].flatMap((set) => [...set]))
     t.ok(values.includes('/posts/:slug/views'))
     t.notMatch(values.join('\n'), /secret-slug|wherever|script|post-1|127\.0\.0\.1|Firefox/)
   })
 
-  await t.test('is what docs/metrics.md says', async (t) => {
+  await t.test('has the metrics of docs/metrics.md', async (t) => {
     const document = readFileSync(new URL('../../docs/metrics.md', import.meta.url), 'utf8')
     const rows = [...document.matchAll(/^\| `(popular_posts_\w+)` \| (\w+) \|([^|]*)\|/gm)]
     t.same(
@@ -123,7 +123,7 @@ t.test('an app without a database has no metrics of views, and without Redis non
   t.equal(await sample('memory_bytes'), 24)
 })
 
-t.test('two apps in a process count for themselves, and a host may merge them', async (t) => {
+t.test('two apps in a process have separate metrics, and a host may merge them', async (t) => {
   const options = { load: async () => [] }
   const [one, other] = [await createHost(t, options), await createHost(t, options)]
   await one.app.popularPosts.get()
@@ -162,7 +162,7 @@ t.test('a wait for another process is measured, and published', async (t) => {
   const one = await createHost(t, { ...options, load: () => loading.promise })
   const other = await createHost(t, { ...options, load: async () => [] })
   const first = one.app.inject('/posts/popular')
-  // The lease is its own before the other asks for it.
+  // The first process has the lease before the second one requests it.
   await until(async () => (await servicesOf(one.app).backend.store.generation()) !== undefined, 'there is a generation')
   const second = other.app.inject('/posts/popular')
   await until(() => other.app.popularPosts.stats().waits === 1, 'it waits')
@@ -175,7 +175,7 @@ t.test('a wait for another process is measured, and published', async (t) => {
   t.equal(await one.sample('wait_duration_seconds', '_count'), 0)
 })
 
-t.test('Server-Timing of hits and of expired lists', async (t) => {
+t.test('Server-Timing has hits and expired lists', async (t) => {
   const { app } = await createHost(t, { load: async () => [{ slug: 'a' }] })
   const timing = async (path = '/posts/popular') => (await app.inject(path)).headers['server-timing']
   await timing()
@@ -196,7 +196,7 @@ t.test('without a registry, or before the plugin, registration fails with an err
   await t.rejects(Promise.resolve(early.register(metrics, { register: new Registry() })), /fastify-popular-posts/)
 })
 
-t.test('a duration is counted in the smallest bucket that holds it', async (t) => {
+t.test('a duration is counted in its smallest bucket', async (t) => {
   const durations = new Durations()
   for (const ms of [0, 0.5, 0.6, 30_000, 30_001]) durations.add(ms)
   t.same(

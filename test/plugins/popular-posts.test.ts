@@ -14,7 +14,7 @@ import { fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { until } from '../helpers/services/until.ts'
 
-/** A host's app with the plugin in it, and what it logs. */
+/** An app with the plugin, and its log. */
 async function createHost(t: Test, options: PopularPostsOptions) {
   const lines: Record<string, unknown>[] = []
   const stream = { write: (line: string) => lines.push(JSON.parse(line)) }
@@ -24,12 +24,12 @@ async function createHost(t: Test, options: PopularPostsOptions) {
   return { app, lines, logged: (msg: string) => lines.filter((line) => line['msg'] === `popular posts: ${msg}`) }
 }
 
-/** A host's own tables: nothing to do with ours. */
+/** Tables of a host, unrelated to ours. */
 interface HostTables {
   articles: { id: string; headline: string }
 }
 
-t.test('a host brings its own Kysely instance, with its own plugins, and keeps it', async (t) => {
+t.test('a host passes its own Kysely instance with plugins, and the plugin does not close it', async (t) => {
   const { db, pool } = await createTestDatabase(t)
   await fillBlog(db, 3)
   const own = new Kysely<HostTables>({ dialect: new PostgresDialect({ pool }), plugins: [new CamelCasePlugin()] })
@@ -52,11 +52,11 @@ t.test('with a database URL the plugin opens a pool, and closes it with the app'
   await t.rejects(app.popularPosts.get({ days: 1 }), { code: 'PP_LOAD_FAILED' })
   const sql =
     "select from pg_stat_activity where datname = current_database() and application_name like 'popular-posts%'"
-  // A server process ends a moment after its client has left.
+  // A server process ends shortly after its client disconnects.
   await until(async () => (await pool.query(sql)).rowCount === 0, 'nobody is connected, or listening')
 })
 
-t.test('a host brings its own query', async (t) => {
+t.test('a host passes its own query', async (t) => {
   const queries: ListQuery[] = []
   const { app } = await createHost(t, {
     maxLimit: 3,
@@ -108,7 +108,7 @@ t.test('without routes there is only the decorator', async (t) => {
   t.equal(named, popularPosts)
 })
 
-t.test('queries of the program are validated like those of clients', async (t) => {
+t.test('queries by the decorator are validated like those of clients', async (t) => {
   const { app } = await createHost(t, { load: async () => [] })
   const wrong: [object, string][] = [
     [{ limit: 0 }, 'Expected limit to be an integer of 1 or more (more than 50 gives 50), got 0.'],
@@ -205,7 +205,7 @@ t.test(
   },
 )
 
-t.test('an app without a database is ready when its lists are', async (t) => {
+t.test('readiness of an app without a database depends on its lists', async (t) => {
   let isDown = true
   const { app } = await createHost(t, {
     load: async () => (isDown ? Promise.reject(new Error('down')) : []),

@@ -8,7 +8,7 @@ const adminToken = 'a token for the tests'
 
 type Line = Record<string, unknown> & { msg: string }
 
-/** An app with the route, and the warnings and errors in its log. */
+/** An app with the route, and its log from level warn. */
 async function createHost(t: Test, options: FastifyServerOptions = {}) {
   const lines: Line[] = []
   const stream = { write: (line: string) => lines.push(JSON.parse(line)) }
@@ -64,13 +64,13 @@ t.test('after ten wrong tokens an address is refused, also with the right one', 
   t.notMatch(JSON.stringify(lines), /192\.0\.2|a wrong token|for the tests/)
 })
 
-t.test('guesses at the same moment are limited, too', async (t) => {
+t.test('parallel attempts are limited, too', async (t) => {
   const { app } = await createHost(t)
   const answers = await Promise.all(Array.from({ length: 200 }, (_, number) => send(app, `Bearer ${number}`)))
   t.equal(answers.filter(({ statusCode }) => statusCode === 401).length, GUESSES.max)
 })
 
-t.test('the right token does not count, and neither does a request without one', async (t) => {
+t.test('the right token and a request without a token do not count as attempts', async (t) => {
   const { app, lines } = await createHost(t)
   for (let number = 0; number < 3 * GUESSES.max; number += 1) {
     t.equal((await send(app, right)).statusCode, 200)
@@ -83,7 +83,7 @@ t.test('the right token does not count, and neither does a request without one',
   t.match(lines, [{ wrong: GUESSES.max - 1, refused: 0 }])
 })
 
-t.test('an address is its network, and behind a trusted proxy the client', async (t) => {
+t.test('the limit applies to the network of an address, and behind a trusted proxy to the client', async (t) => {
   await t.test('IPv6', async (t) => {
     const { app } = await createHost(t)
     t.same(await guess(app, GUESSES.max, { from: '2001:db8:1:2::1' }), { 401: GUESSES.max })
@@ -104,7 +104,7 @@ t.test('an address is its network, and behind a trusted proxy the client', async
   })
 })
 
-t.test('a window ends by itself, with a line in the log, and all networks may guess again', async (t) => {
+t.test('a window ends with a line in the log, and all networks may try again', async (t) => {
   const logged: object[] = []
   const { check, close } = createTokenCheck(
     adminToken,

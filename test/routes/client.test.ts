@@ -10,7 +10,7 @@ import { temporaryDirectory } from '../helpers/temporary-directory.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const TOKEN = 'a token for the tests'
 
-/** What somebody writes who has the document, and nothing else of ours. */
+/** The code of a developer who has only the document. */
 const PROGRAM = `
   import createClient from 'openapi-fetch'
   import type { components, paths } from './api.js'

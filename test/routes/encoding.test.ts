@@ -9,7 +9,7 @@ const POSTS = Array.from({ length: 50 }, (_none, index) => ({
 }))
 const DECODE: Record<string, (bytes: Buffer) => Buffer> = { br: brotliDecompressSync, gzip: gunzipSync }
 
-t.test('a list is compressed as the client likes it best', async (t) => {
+t.test('a list is compressed with the encoding that the client prefers', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(popularPosts, { load: async () => POSTS })
@@ -61,7 +61,7 @@ t.test('a list is compressed as the client likes it best', async (t) => {
     }
   }
 
-  await t.test('every encoding has a tag of its own, and 304 knows them apart', async (t) => {
+  await t.test('every encoding has its own ETag, and 304 compares it', async (t) => {
     const tags = new Map<string, string>()
     for (const accepted of ['br', 'gzip', 'identity']) tags.set(accepted, String((await get(accepted)).headers['etag']))
     t.equal(new Set(tags.values()).size, 3)
@@ -80,13 +80,13 @@ t.test('a list is compressed as the client likes it best', async (t) => {
     t.match(head, { body: '', headers: { 'content-encoding': 'br', etag: tags.get('br') } })
   })
 
-  await t.test('what is small is sent as it is', async (t) => {
+  await t.test('a small reply is not compressed', async (t) => {
     const response = await get('br', '/posts/popular?limit=2')
     t.equal(response.headers['content-encoding'], undefined)
     t.equal(response.json().length, 2)
   })
 
-  await t.test('a host that varies by something else still does', async (t) => {
+  await t.test('the Vary header of a host is kept', async (t) => {
     const host = Fastify()
     t.teardown(() => host.close())
     host.addHook('onRequest', async (_request, reply) => void reply.header('vary', 'origin'))

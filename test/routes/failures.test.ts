@@ -9,7 +9,7 @@ import { createTestDatabase } from '../helpers/postgres.ts'
 import { startPostgres } from '../helpers/private-postgres.ts'
 import { until } from '../helpers/services/until.ts'
 
-/** A migrated database on a server of the test's own, to stop and to freeze. */
+/** A migrated database on a private server, which the test can stop and freeze. */
 async function startPrivateDatabase(t: Test) {
   const server = await startPostgres()
   t.teardown(() => server.remove())
@@ -19,7 +19,7 @@ async function startPrivateDatabase(t: Test) {
   return { server, db }
 }
 
-t.test('PostgreSQL goes and comes back', async (t) => {
+t.test('lists are served while PostgreSQL is down, and refreshed when it is up', async (t) => {
   const { server, db } = await startPrivateDatabase(t)
   await fillBlog(db, 3)
   const app = await createService(t, server.url)
@@ -53,7 +53,7 @@ t.test('PostgreSQL goes and comes back', async (t) => {
   t.equal((await app.inject('/posts/popular')).json<PopularPost[]>().length, 3)
 })
 
-t.test('a database that does not answer is down, and readiness does not wait for it', async (t) => {
+t.test('a database that does not reply counts as down, and readiness does not wait for it', async (t) => {
   const server = await startPostgres()
   t.teardown(() => server.remove())
   const app = await createService(t, server.url)
@@ -63,7 +63,7 @@ t.test('a database that does not answer is down, and readiness does not wait for
   await server.kill('SIGCONT')
 })
 
-t.test('the plugin boots while its database is down, and works when that comes', async (t) => {
+t.test('the plugin starts while its database is down, and works when it is up', async (t) => {
   const { server } = await startPrivateDatabase(t)
   await server.stop()
   const app = Fastify()
@@ -82,7 +82,7 @@ t.test('an announced change reaches the lists, also over a connection that was l
   const rename = (title: string) => db.updateTable('posts').set({ title }).where('slug', '=', 'post-1').execute()
   const invalidations = () => app.popularPosts.stats().invalidations
   await until(async () => {
-    // Until somebody listens, nobody hears.
+    // A notification before LISTEN would be lost.
     await recordChange(db, 'soft')
     return invalidations() > 0
   }, 'the service listens')

@@ -12,14 +12,14 @@ interface Host {
   document: SwaggerOptions
   options?: FastifyServerOptions
   furnish?: (app: FastifyInstance) => unknown
-  /** Whether a linter has nothing to say: Swagger 2.0 has no `anyOf`, which our shapes need. */
+  /** Whether the linter accepts it: Swagger 2.0 has no `anyOf`, which our schemas need. */
   isValid: boolean
 }
 
 const security = [{ apiKey: [] }]
 const apiKey = { type: 'apiKey', in: 'header', name: 'x-api-key' } as const
 const named = { type: 'object', properties: { mine: { type: 'string' } } }
-/** A host's route that refers to a schema of the name that ours has. */
+/** A route of a host that refers to a schema with the same name as ours. */
 const collide = (app: FastifyInstance) => {
   for (const $id of ['PopularPost', 'PopularCategory', 'PopularPostsError']) app.addSchema({ $id, ...named })
   app.get('/mine', { schema: { response: { 200: { $ref: 'PopularPost#' } } } }, async () => ({ mine: 'x', other: 1 }))
@@ -88,7 +88,7 @@ for (const [name, { document, options, furnish, isValid }] of Object.entries(HOS
       ours.every(([, methods]) => Object.values(methods).every(({ security }) => security === undefined)),
       'no route of ours names a security scheme',
     )
-    // What the document refers to is in it.
+    // The document contains every schema that it refers to.
     const text = JSON.stringify(made)
     for (const [, pointer = ''] of text.matchAll(/"\$ref":"#\/([^"]+)"/g)) {
       const parts = pointer.split('/').map((part) => decodeURIComponent(part).replaceAll('~1', '/'))
@@ -106,7 +106,7 @@ for (const [name, { document, options, furnish, isValid }] of Object.entries(HOS
   })
 }
 
-t.test('a host that has schemas of the names of ours keeps them', async (t) => {
+t.test('schemas of a host with the names of ours are kept', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   collide(app)

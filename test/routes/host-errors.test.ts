@@ -12,13 +12,13 @@ const SECRET = 'hunter2secret'
 const { db, url: databaseUrl } = await createTestDatabase(t)
 await fillBlog(db, 2)
 
-/** What a host's error handler was given, and how often its `onError` hook ran. */
+/** The errors in a host's error handler, and the number of runs of its `onError` hook. */
 interface Seen {
   errors: unknown[]
   hooks: number
 }
 
-/** A host's app that answers errors in its own way; `furnish` runs before the plugin is registered. */
+/** An app with its own error handler; `furnish` runs before the plugin is registered. */
 async function createHost(t: Test, furnish: (app: FastifyInstance) => unknown) {
   const seen: Seen = { errors: [], hooks: 0 }
   const lines: string[] = []
@@ -64,7 +64,7 @@ for (const hook of HOOKS) {
       app.addHook(hook, async () => {
         if (due === undefined) return
         const { error } = due
-        // Once for each request: the answer to the error is sent, too.
+        // Once for each request, because the reply to the error is sent through the hook, too.
         due = undefined
         throw error
       }),
@@ -85,7 +85,7 @@ for (const hook of HOOKS) {
   })
 }
 
-t.test('without an error handler of the host, errors of its hooks are answered as Fastify does', async (t) => {
+t.test("without an error handler of the host, errors of its hooks get Fastify's reply", async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   let error: unknown
@@ -101,7 +101,7 @@ t.test('without an error handler of the host, errors of its hooks are answered a
   }
 })
 
-t.test("a host's preSerialization hook, and its rate limit", async (t) => {
+t.test("errors of a host's preSerialization hook and rate limit pass unchanged", async (t) => {
   await t.test('preSerialization', async (t) => {
     const { app, seen } = await createHost(t, (app) =>
       app.addHook('preSerialization', async () => {
@@ -121,7 +121,7 @@ t.test("a host's preSerialization hook, and its rate limit", async (t) => {
   })
 })
 
-t.test('what our own routes refuse is answered by us, in a host that answers otherwise', async (t) => {
+t.test('errors of our routes have our reply, also in a host with its own error handler', async (t) => {
   const { app, seen } = await createHost(t, (app) => app.setSchemaErrorFormatter(() => new Error('the host')))
   const invalidate = (type: string, payload: string): InjectOptions => ({
     method: 'POST',
@@ -148,7 +148,7 @@ t.test('what our own routes refuse is answered by us, in a host that answers oth
   t.same(seen.errors, [])
 })
 
-t.test('an unexpected error of ours leaves without its text, whatever the host does', async (t) => {
+t.test('the reply to an unexpected error never has its message, in any host', async (t) => {
   const fail = () => {
     throw Object.assign(new TypeError(`a bug that knows ${SECRET}`), { statusCode: 400, code: 'FST_SOMETHING' })
   }
@@ -173,7 +173,7 @@ t.test('an unexpected error of ours leaves without its text, whatever the host d
   const logged = lines.filter((line) => line.includes('a request failed'))
   t.equal(logged.length, ROUTES.length, 'each is logged once')
   t.match(logged[0], /TypeError/, 'whole')
-  await t.test('and of the database not even the log has its message', async (t) => {
+  await t.test('the log does not have the message of a database error', async (t) => {
     const { app, lines } = await createHost(t, () => {})
     servicesOf(app).lists.peek = () => {
       throw Object.assign(new Error(SECRET), { severity: 'ERROR', code: '42P01' })
@@ -185,12 +185,12 @@ t.test('an unexpected error of ours leaves without its text, whatever the host d
   })
 })
 
-t.test("what is not there is the host's to say", async (t) => {
+t.test('the host replies to unknown routes', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   app.setNotFoundHandler((_request, reply) => reply.code(404).send('the host has none'))
   await app.register(popularPosts, { load: async () => [], routes: '/api' })
-  // A list of categories is not in a source of the host's own.
+  // A source of the host has no list of categories.
   for (const url of ['/api/categories', '/api', '/api/posts/unknown']) {
     const response = await app.inject(url)
     t.same([response.statusCode, response.body], [404, 'the host has none'], url)

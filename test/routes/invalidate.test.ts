@@ -20,12 +20,12 @@ t.test('POST /posts/popular/invalidate', async (t) => {
   const rename = (title: string) => db.updateTable('posts').set({ title }).where('slug', '=', 'post-1').execute()
   const title = async () => (await app.inject('/posts/popular')).json<PopularPost[]>()[0]?.title
 
-  await t.test('is not there without a token in the configuration', async (t) => {
+  await t.test('does not exist without a token in the configuration', async (t) => {
     const open = await createService(t, databaseUrl)
     t.equal((await open.inject({ method, url, headers: { authorization } })).statusCode, 404)
   })
 
-  await t.test('refuses whoever does not have the token, and all alike', async (t) => {
+  await t.test('refuses every request without the token, with the same reply', async (t) => {
     const wrong = ['', 'Bearer', 'Bearer x', `Bearer ${ADMIN_TOKEN}x`, `Basic ${ADMIN_TOKEN}`, ADMIN_TOKEN]
     for (const headers of [{}, ...wrong.map((authorization) => ({ authorization }))]) {
       const response = await app.inject({ method, url, headers })
@@ -72,7 +72,7 @@ t.test('POST /posts/popular/invalidate', async (t) => {
   }
 })
 
-t.test('Redis down: an invalidation is not confirmed, the lists are served all the same', async (t) => {
+t.test('while Redis is down an invalidation is not confirmed, and lists are still served', async (t) => {
   const { db, url: databaseUrl } = await createTestDatabase(t)
   await fillBlog(db, 2)
   const server = await startRedis()
@@ -128,13 +128,13 @@ t.test('npx popular-posts invalidate', async (t) => {
     })
   }
 
-  await t.test('softly', async (t) => {
+  await t.test('with --soft an invalidation is soft', async (t) => {
     const program = invalidate(t, { REDIS_URL: await redisUrl(), CACHE_PREFIX: prefix }, '--soft')
     t.equal(await program.ended(), 0)
     t.equal(program.stdout(), 'All lists are outdated (soft).\n')
   })
 
-  await t.test('Redis down, or refusing to write: one sentence', async (t) => {
+  await t.test('when Redis is down or read-only the command fails with one sentence', async (t) => {
     const [down, refusing] = [await startRedis(), await startRedis({ args: ['--min-replicas-to-write', '1'] })]
     t.teardown(() => refusing.stop())
     await down.stop()

@@ -4,7 +4,7 @@ import { createService, fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { until } from '../helpers/services/until.ts'
 
-/** Posts that readers do not see, each with a category, a tag and an author that no other post has. */
+/** Posts that are not live, each with its own category, tag and author. */
 const HIDDEN = {
   draft: 'null, false',
   private: "now() - interval '1 hour', true",
@@ -12,7 +12,7 @@ const HIDDEN = {
 }
 const NAMES = ['category', 'tag', 'author'] as const
 
-t.test('names without a live post are neither listed nor told from unknown ones', async (t) => {
+t.test('names without a live post are not listed, and look like unknown names', async (t) => {
   const { db, pool, url, countStatements, resetStatements } = await createTestDatabase(t)
   await fillBlog(db, 3)
   for (const table of ['categories', 'tags', 'authors'])
@@ -30,7 +30,7 @@ t.test('names without a live post are neither listed nor told from unknown ones'
   const categories = async () => (await app.inject('/categories')).json<{ slug: string }[]>().map(({ slug }) => slug)
   const posts = async (query: string) =>
     (await app.inject(`/posts/popular?${query}`)).json<PopularPost[]>().map(({ slug }) => slug)
-  /** All that a client sees of an answer, without the time of day. */
+  /** The reply as a client gets it, without the date. */
   const seen = async (query: string) => {
     const { statusCode, headers, body } = await app.inject(`/posts/popular?${query}`)
     return { statusCode, body, headers: { ...headers, date: undefined } }

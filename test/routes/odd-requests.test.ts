@@ -6,7 +6,7 @@ import { sendBytes, statusOf } from '../helpers/send-bytes.ts'
 
 const ANSWERS = [200, 304, 400, 404, 405, 414, 431]
 
-t.test('no request, however odd, is answered with a 5xx, and the process lives', async (t) => {
+t.test('no malformed request gets a 5xx or ends the process', async (t) => {
   const { db, url } = await createTestDatabase(t)
   await fillBlog(db, 3)
   const app = await createService(t, url)
@@ -111,7 +111,7 @@ t.test('no request, however odd, is answered with a 5xx, and the process lives',
   t.ok(requests.length > 200)
   for (const one of requests) {
     const status = statusOf(await sendBytes(port, one))
-    // A request that is no HTTP may be hung up on.
+    // The server may close the connection of a request that is not HTTP.
     t.ok(
       ANSWERS.includes(status) || (status === 0 && !one.startsWith('GET /posts')),
       `${status} for ${JSON.stringify(one.slice(0, 80))}`,
@@ -128,7 +128,7 @@ t.test('no request, however odd, is answered with a 5xx, and the process lives',
   t.equal((await app.inject('/posts/popular')).statusCode, 200)
 })
 
-t.test('errors have one shape, are not cached, and hide what is inside', async (t) => {
+t.test('errors have one shape, are not cached, and hide internal details', async (t) => {
   const { url } = await createTestDatabase(t)
   const app = await createService(t, url)
   app.get('/broken', async () => {

@@ -27,23 +27,23 @@ const { db, url } = await createTestDatabase(t)
 await fillBlog(db, 3)
 const up = await createService(t, url, { ADMIN_TOKEN })
 const down = await createService(t, 'postgres://127.0.0.1:9/none', { ADMIN_TOKEN, REDIS_URL: 'redis://127.0.0.1:9' })
-// A page: not for programs.
+// A page for browsers, not for programs.
 up.get('/page', async () => 'a page')
 const document = (await up.inject('/openapi.json')).json<Document>()
 
-t.test('the document is OpenAPI 3.1, and a linter has nothing to say', async (t) => {
+t.test('the document is valid OpenAPI 3.1, without lint warnings', async (t) => {
   t.equal(document.openapi, '3.1.0')
   const config = await createConfig({ extends: ['recommended'] })
   const problems = await lintFromString({ source: JSON.stringify(document), config })
   const said = problems.map(({ ruleId, location: [where] }) => `${ruleId} ${where?.pointer}`)
-  // Nothing that a client sends is wrong for these.
+  // These routes accept any input.
   const harmless = ['/health/live', '/health/ready', '/metrics'].map(
     (path) => `operation-4xx-response #/paths/${path.replaceAll('/', '~1')}/get/responses`,
   )
   t.same(said.sort(), harmless)
 })
 
-t.test('every route that is for programs is in it', async (t) => {
+t.test('every route for programs is in the document', async (t) => {
   t.same(
     Object.entries(document.paths).flatMap(([path, methods]) => Object.keys(methods).map((name) => `${name} ${path}`)),
     [
@@ -59,7 +59,7 @@ t.test('every route that is for programs is in it', async (t) => {
   t.same(document.paths['/posts/popular/invalidate']?.['post']?.security, [{ bearerAuth: [] }])
 })
 
-/** Requests, and by what status each is answered. */
+/** Requests and the status of their reply. */
 const views = '/posts/post-1/views'
 const invalidate = { method: 'POST', url: '/posts/popular/invalidate' } as const
 const authorization = `Bearer ${ADMIN_TOKEN}`
@@ -86,19 +86,19 @@ const REQUESTS: [FastifyInstance, InjectOptions, string, number][] = [
   [up, { url: '/health/ready' }, '/health/ready', 200],
   [down, { url: '/health/ready' }, '/health/ready', 503],
   [up, { url: '/metrics' }, '/metrics', 200],
-  // More than one address may send in a minute.
+  // More requests than one address may send in a minute.
   ...Array.from({ length: 120 }, (): [FastifyInstance, InjectOptions, string, number] => [
     ...([up, { method: 'POST', url: views, remoteAddress: '192.0.2.9' }, '/posts/{slug}/views', 204] as const),
   ]),
   [up, { method: 'POST', url: views, remoteAddress: '192.0.2.9' }, '/posts/{slug}/views', 429],
-  // More guesses than one address may send.
+  // More attempts than one address may make.
   ...Array.from({ length: 10 }, (): [FastifyInstance, InjectOptions, string, number] => [
     ...([up, { ...invalidate, headers: { authorization: 'Bearer x' } }, '/posts/popular/invalidate', 401] as const),
   ]),
   [up, { ...invalidate, headers: { authorization: 'Bearer x' } }, '/posts/popular/invalidate', 429],
 ]
 
-t.test('what it says is what is answered, by every status', async (t) => {
+t.test('the replies of every status match the document', async (t) => {
   const ajv = new Ajv2020({ strict: false, validateFormats: false })
   ajv.addSchema(document, 'openapi')
   const seen = new Set<string>()
@@ -127,7 +127,7 @@ t.test('what it says is what is answered, by every status', async (t) => {
   t.same([...seen].sort(), described.sort(), 'nothing is described that was not seen')
 })
 
-t.test('its shapes are the types of the package', async (t) => {
+t.test('the schemas match the types of the package', async (t) => {
   const here: Static<typeof postItem.schema> = {} as PopularPost
   const there: PopularPost = {} as Static<typeof postItem.schema>
   const one: Static<typeof categoryItem.schema> = {} as PopularCategory
@@ -135,7 +135,7 @@ t.test('its shapes are the types of the package', async (t) => {
   t.same([here, there, one, other], [{}, {}, {}, {}])
 })
 
-t.test('GET /docs needs nothing from elsewhere, and nothing in line', async (t) => {
+t.test('GET /docs loads nothing from other origins, and has no inline code', async (t) => {
   const page = await up.inject('/docs')
   t.equal(page.statusCode, 200)
   const policy = String(page.headers['content-security-policy'])

@@ -13,7 +13,7 @@ t.test('GET /posts/popular', async (t) => {
   const get = (path: string, headers: Record<string, string> = {}) => app.inject({ url: path, headers })
   const slugs = async (path: string) => (await get(path)).json<PopularPost[]>().map((post) => post.slug)
 
-  await t.test('answers the ten most popular posts of 30 days, whole', async (t) => {
+  await t.test('returns the ten most popular posts of 30 days, with all fields', async (t) => {
     const response = await get('/posts/popular')
     t.equal(response.statusCode, 200)
     t.equal(response.headers['content-type'], 'application/json; charset=utf-8')
@@ -51,7 +51,7 @@ t.test('GET /posts/popular', async (t) => {
     t.equal(await countStatements(/from "ranked"/), 1, 'all of them from one query')
   })
 
-  await t.test('more than 50 is cut to 50, however much it is', async (t) => {
+  await t.test('a limit above 50 is reduced to 50', async (t) => {
     for (const limit of ['51', '1000', '9'.repeat(30), '9'.repeat(400), '0050']) {
       t.equal((await slugs(`/posts/popular?limit=${limit}`)).length, 50, limit)
     }
@@ -85,7 +85,7 @@ t.test('GET /posts/popular', async (t) => {
     t.equal(app.popularPosts.stats().entries, entries)
   })
 
-  await t.test('with COMBINE_FILTERS a list is filtered by all that are given', async (t) => {
+  await t.test('with COMBINE_FILTERS a list is filtered by all given filters', async (t) => {
     const combining = await createService(t, url, { COMBINE_FILTERS: 'true' })
     const response = await combining.inject('/posts/popular?author=ann&category=odd&tag=start')
     t.same(
@@ -96,7 +96,7 @@ t.test('GET /posts/popular', async (t) => {
     t.equal((await combining.popularPosts.get({ tag: 'start', category: 'odd' })).length, 2)
   })
 
-  await t.test('an unknown filter is an empty list, never stored, and asks the database nothing', async (t) => {
+  await t.test('an unknown filter returns an empty list, which is not stored and runs no query', async (t) => {
     const { entries } = app.popularPosts.stats()
     const before = await countStatements(/from "ranked"/)
     for (const filter of ['category=nix', 'tag=nix', 'author=nix', 'category=%00', 'tag=__proto__']) {
@@ -111,18 +111,18 @@ t.test('GET /posts/popular', async (t) => {
     t.equal(await countStatements(/from "ranked"/), before)
   })
 
-  await t.test('leaves out the posts that are excluded, and is no shorter for it', async (t) => {
+  await t.test('leaves out excluded posts, and still has its full length', async (t) => {
     t.same(await slugs('/posts/popular?limit=3&exclude=post-2'), ['post-1', 'post-3', 'post-4'])
     t.same(await slugs('/posts/popular?limit=2&exclude=post-1&exclude=post-3&exclude=nix'), ['post-2', 'post-4'])
     const excluded = Array.from({ length: 50 }, (_none, index) => `exclude=post-${index + 1}`).join('&')
     t.same(await slugs(`/posts/popular?limit=50&${excluded}`), [])
   })
 
-  await t.test('sorts by trend on demand', async (t) => {
+  await t.test('sorts by trend with sort=trending', async (t) => {
     t.equal((await slugs('/posts/popular?sort=trending'))[0], 'post-1')
   })
 
-  await t.test('unknown parameters change nothing and mint no key', async (t) => {
+  await t.test('unknown parameters change nothing and create no key', async (t) => {
     const { entries } = app.popularPosts.stats()
     t.equal(
       (await get('/posts/popular?limit=10&utm_source=x&limit[]=3&__proto__=1')).body,
@@ -131,7 +131,7 @@ t.test('GET /posts/popular', async (t) => {
     t.equal(app.popularPosts.stats().entries, entries)
   })
 
-  await t.test('carries what HTTP caches need, and answers 304', async (t) => {
+  await t.test('has the headers for HTTP caches, and replies 304', async (t) => {
     const { headers, body } = await get('/posts/popular')
     t.match(headers, {
       etag: /^"[\w-]{27}"$/,
@@ -152,7 +152,7 @@ t.test('GET /posts/popular', async (t) => {
     t.match(head, { statusCode: 200, body: '', headers: { etag, 'content-length': String(Buffer.byteLength(body)) } })
   })
 
-  await t.test('tells how the cache came by the list', async (t) => {
+  await t.test('Cache-Status has the outcome of the cache', async (t) => {
     const status = async () => (await get('/posts/popular?days=77')).headers['cache-status']
     t.equal(await status(), 'popular-posts; fwd=miss; stored')
     t.match(await status(), /^popular-posts; hit; ttl=\d+$/)
@@ -264,7 +264,7 @@ t.test('1,000 requests at once for a cold list run one ranking statement', async
   t.match(app.popularPosts.stats(), { loads: 1, misses: Number })
 })
 
-t.test('the program invalidates, refreshes and reads what the routes serve', async (t) => {
+t.test('the decorator invalidates, refreshes and reads the lists of the routes', async (t) => {
   const { db, url } = await createTestDatabase(t)
   await fillBlog(db, 2)
   const app = await createService(t, url)

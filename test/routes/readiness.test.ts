@@ -14,7 +14,7 @@ import { startPostgres } from '../helpers/private-postgres.ts'
 import { until } from '../helpers/services/until.ts'
 import { createVirtualClock, deferred } from '../helpers/virtual-clock.ts'
 
-t.test('callers share one question a second, and a question that hangs stays the only one', async (t) => {
+t.test('callers share one check a second, and a hanging check stays the only one', async (t) => {
   const clock = createVirtualClock()
   const questions: ReturnType<typeof deferred<void>>[] = []
   const isUp = createUpCheck(() => {
@@ -47,7 +47,7 @@ t.test('callers share one question a second, and a question that hangs stays the
   t.equal(questions.length, 3)
 })
 
-t.test('GET /health/ready asks the database once a second at most, with a list and without one', async (t) => {
+t.test('GET /health/ready queries the database at most once a second, with a list and without one', async (t) => {
   const { db, url, countStatements, resetStatements } = await createTestDatabase(t)
   await fillBlog(db, 3)
   const app = await createService(t, url)
@@ -65,7 +65,7 @@ t.test('GET /health/ready asks the database once a second at most, with a list a
   t.ok((await questions()) <= seconds, `${await questions()} questions in ${seconds} s, for 500 requests`)
   t.equal(await countStatements(/from "ranked"/), 0)
 
-  await t.test('loading fails: as often as the cool-down says', async (t) => {
+  await t.test('failing loads are retried only after each cool-down', async (t) => {
     const { loadsFailed } = app.popularPosts.stats()
     const sinceMs = performance.now()
     await db.schema.alterTable('posts').renameTo('posts_gone').execute()
@@ -78,7 +78,7 @@ t.test('GET /health/ready asks the database once a second at most, with a list a
   })
 })
 
-t.test('the database hangs: any number of requests is answered, and holds two connections', async (t) => {
+t.test('while the database hangs any number of requests gets a reply, and uses two connections', async (t) => {
   const server = await startPostgres()
   t.teardown(() => server.remove())
   const pool = new Pool({ connectionString: server.url, max: 10 })
@@ -104,7 +104,7 @@ t.test('the database hangs: any number of requests is answered, and holds two co
     '503 {"status":"unavailable","checks":{"database":{"status":"down"},"cache":{"status":"up","kind":"memory"}}}'
   await until(async () => (await ask(100)) === unavailable, 'it is said to be down')
   t.equal(await ask(500), unavailable)
-  // One question, one load, and the comparison of changes that is due every 5 seconds.
+  // One check, one load, and the poll for changes every 5 seconds.
   t.ok(inUse() <= 3, `${inUse()} connections`)
   await server.kill('SIGCONT')
   await until(async () => /^200 .*"status":"ok"/.test(await ask(1)), 'it is back')

@@ -4,11 +4,11 @@ import { createTestDatabase } from '../helpers/postgres.ts'
 
 const origin = 'https://blog.example'
 
-t.test('what browsers are told', async (t) => {
+t.test('the security headers', async (t) => {
   const { db, url } = await createTestDatabase(t)
   await fillBlog(db, 2)
 
-  await t.test('on every answer, that it is what it says and not to be framed', async (t) => {
+  await t.test('every reply has nosniff and forbids frames', async (t) => {
     const app = await createService(t, url)
     for (const path of [
       '/posts/popular',
@@ -23,7 +23,7 @@ t.test('what browsers are told', async (t) => {
     }
   })
 
-  await t.test('and nobody is waited for or listened to for ever', async (t) => {
+  await t.test('requests have a timeout and a maximum size', async (t) => {
     const app = await createService(t, url)
     t.equal(app.server.requestTimeout, 30_000)
     const payload = JSON.stringify('x'.repeat(17_000))
@@ -31,14 +31,14 @@ t.test('what browsers are told', async (t) => {
     t.match((await app.inject({ method: 'POST', url: '/nowhere', headers, payload })).json(), { statusCode: 413 })
   })
 
-  await t.test('no page of another origin may read, unless it is named', async (t) => {
+  await t.test('pages of other origins cannot read replies without CORS_ORIGIN', async (t) => {
     const app = await createService(t, url)
     const { headers } = await app.inject({ url: '/posts/popular', headers: { origin } })
     t.notOk(Object.keys(headers).some((name) => name.startsWith('access-control')))
     t.equal((await app.inject({ method: 'OPTIONS', url: '/posts/popular', headers: { origin } })).statusCode, 404)
   })
 
-  await t.test('pages of the origins in CORS_ORIGIN may', async (t) => {
+  await t.test('pages of the origins in CORS_ORIGIN can read replies', async (t) => {
     const app = await createService(t, url, {
       CORS_ORIGIN: `https://a.example, ${origin}`,
       ADMIN_TOKEN: 'x'.repeat(16),
@@ -66,7 +66,7 @@ t.test('what browsers are told', async (t) => {
     t.equal(preflight.headers['access-control-allow-headers'], 'content-type, if-none-match', 'no token from a page')
   })
 
-  await t.test('with * any page may', async (t) => {
+  await t.test('with * any page can read replies', async (t) => {
     const app = await createService(t, url, { CORS_ORIGIN: '*' })
     const { headers } = await app.inject({ url: '/posts/popular', headers: { origin } })
     t.equal(headers['access-control-allow-origin'], '*')

@@ -11,7 +11,7 @@ import { redisUrl } from '../helpers/redis.ts'
 import { until } from '../helpers/services/until.ts'
 
 const READER = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0' }
-/** How many lists with a filter, and how many others, a process loads at once: see `createLoadSlots`. */
+/** The numbers of filtered and other lists that a process loads at once: see `createLoadSlots`. */
 const AT_ONCE = { filtered: 2, all: 4 }
 
 interface Readiness {
@@ -19,16 +19,16 @@ interface Readiness {
   checks: { database: { status: string } }
 }
 
-/** Paths of lists with a filter, no two alike. */
+/** Different paths of filtered lists. */
 const listsOf = (count: number) =>
   Array.from({ length: count }, (_none, index) => {
     const filter = ['category=odd', 'tag=start', 'author=ann'][index % 3]
     return `/posts/popular?${filter}&days=${4 + (index % 360)}&sort=${index % 2 === 0 ? 'views' : 'trending'}`
   })
 
-/** Makes every statement that ranks posts wait until the answer is called: a list is as expensive as the test wants. */
+/** Makes every ranking statement wait until the returned function is called: the test sets the cost of a list. */
 async function holdLists(t: Test, pool: Pool): Promise<() => Promise<void>> {
-  // Only of lists is each row of this table read.
+  // Only lists read each row of this table.
   const client = await pool.connect()
   await client.query('begin')
   await client.query('lock table comments in access exclusive mode')
@@ -42,7 +42,7 @@ async function holdLists(t: Test, pool: Pool): Promise<() => Promise<void>> {
   return release
 }
 
-t.test('a stranger who asks for any number of lists disturbs no reader', async (t) => {
+t.test('a client that requests any number of lists does not slow down readers', async (t) => {
   const { db, pool, url, countStatements, resetStatements } = await createTestDatabase(t)
   await fillBlog(db, 20)
   const app = await createService(t, url, { LOAD_TIMEOUT_SECONDS: '300' })
@@ -74,7 +74,7 @@ t.test('a stranger who asks for any number of lists disturbs no reader', async (
   }, 'all but the bound are refused')
   t.equal(most, AT_ONCE.filtered, 'statements at once, of filtered lists')
 
-  await t.test('hits, views and probes are answered in that time', async (t) => {
+  await t.test('hits, views and probes get replies during that load', async (t) => {
     const view = { method: 'POST', headers: READER }
     const asked = Array.from({ length: 20 }, (_none, index) => [
       status('/posts/popular'),
@@ -88,7 +88,7 @@ t.test('a stranger who asks for any number of lists disturbs no reader', async (
     }, 'it is ready')
   })
 
-  await t.test('lists without a filter have slots left, however many with one wait', async (t) => {
+  await t.test('lists without a filter have free slots, while any number of filtered lists waits', async (t) => {
     const plain = get('/posts/popular?days=7')
     await until(async () => (await ranking()) === AT_ONCE.filtered + 1, 'it is being loaded')
     await app.popularPosts.invalidate('soft', { wait: false })
@@ -104,12 +104,12 @@ t.test('a stranger who asks for any number of lists disturbs no reader', async (
   t.same([...new Set(refused.map(({ refusal }) => refusal))], ['PP_TOO_MANY_LOADS 1'])
   await servicesOf(app).idle()
   t.match(app.popularPosts.stats(), { loadsFailed: 0 })
-  // Each of those that ran may have been overtaken by the invalidation, and loaded again.
+  // The invalidation may overtake each running load, which then loads again.
   t.ok((await countStatements(/from "ranked"/)) <= 2 * AT_ONCE.all)
   for (const path of wanted.slice(0, 10)) t.equal(await status(path), 200, 'there is no cool-down')
 })
 
-t.test('in Redis a list that was read once is kept for minutes, not for a day', async (t) => {
+t.test('Redis keeps a list that was read once for minutes, not for a day', async (t) => {
   const { db, url } = await createTestDatabase(t)
   await fillBlog(db, 5)
   const prefix = `stranger-${randomUUID()}`
@@ -120,7 +120,7 @@ t.test('in Redis a list that was read once is kept for minutes, not for a day', 
   for (const path of [...wanted, '/categories?days=5']) t.equal((await app.inject(path)).statusCode, 200)
   const lifeMs = (key: string) => redis.pttl(`{${prefix}}:${key}`)
   const DAY_MS = 86_400_000
-  // Where tests share a machine, Redis counts as lost now and then, and the list is not stored.
+  // On a shared machine Redis sometimes counts as down, and the list is not stored.
   const lasts = async (path: string, key: string) =>
     until(async () => {
       await app.inject(path)
@@ -141,7 +141,7 @@ t.test('in Redis a list that was read once is kept for minutes, not for a day', 
   t.ok(brief.length > wanted.length / 2, `${brief.length} lists go soon`)
 })
 
-t.test("with a host's own load, too, no more than the bound run at once", async (t) => {
+t.test("loads by a host's own function are limited, too", async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   let running = 0

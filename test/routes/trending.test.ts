@@ -16,7 +16,7 @@ t.test('GET /posts/popular?sort=trending', async (t) => {
   const nowMs = Date.now()
   const nowQuarter = bucketStart(nowMs) / QUARTER_MS
   const posts = await db.selectFrom('posts').select(['id', 'slug']).orderBy('published_at', 'desc').execute()
-  // Half-lives of one to nine days: what was popular last week against what a few read today. The last five: nothing.
+  // Ages of one to nine half-lives: posts popular last week against posts with few views today. The last five: none.
   const viewed = posts.slice(0, 25).map(({ id, slug }, index) => ({
     id: String(id),
     slug,
@@ -46,13 +46,13 @@ t.test('GET /posts/popular?sort=trending', async (t) => {
   }
   const slugs = async (query: string) => (await list(query)).map(({ slug }) => slug)
 
-  await t.test('is in the order of decayed views, whatever the window', async (t) => {
+  await t.test('is in the order of decayed views for every window', async (t) => {
     for (const days of [0, 1, 30]) t.same(await slugs(`limit=50&days=${days}`), expected, `days=${days}`)
     t.same(await slugs('limit=5'), expected.slice(0, 5))
     t.not(expected[0], 'post-1', 'neither the newest nor the most viewed of all time')
   })
 
-  await t.test('tells the views of the window, and can be filtered', async (t) => {
+  await t.test('has the views of the window, and can be filtered', async (t) => {
     const [first] = await list('days=0&limit=1')
     const history = viewed.find(({ slug }) => slug === first?.slug)?.history ?? []
     const total = history.reduce((sum, { views }) => sum + views, 0)
@@ -61,7 +61,7 @@ t.test('GET /posts/popular?sort=trending', async (t) => {
     t.same(await slugs('category=odd&limit=50'), odd)
   })
 
-  await t.test('follows new views once the list is refreshed', async (t) => {
+  await t.test('has new views after a refresh', async (t) => {
     const last = posts.at(-1)
     await count([{ id: String(last?.id), history: [{ quarter: nowQuarter, views: 100_000 }] }])
     await app.popularPosts.invalidate('hard')

@@ -18,7 +18,7 @@ async function setUp(t: Test, variables: NodeJS.ProcessEnv = {}) {
       .innerJoin('post_views_total as total', 'total.post_id', 'posts.id')
       .select(['slug', 'views'])
       .execute()
-    // fillBlog gives post-N 1,000 - N of them.
+    // fillBlog gives post-N 1,000 - N views.
     return Object.fromEntries(rows.map(({ slug, views }) => [slug, Number(views) - 1000 + Number(slug.slice(-1))]))
   }
   return {
@@ -40,7 +40,7 @@ function viewOn(app: FastifyInstance, slug: string, from = '203.0.113.1', header
 t.test('POST /posts/:slug/views', async (t) => {
   const { app, db, view, totals, countStatements } = await setUp(t)
 
-  await t.test('a view is answered 204 at once, and counted by the next flush', async (t) => {
+  await t.test('a view gets 204 at once, and the next flush counts it', async (t) => {
     const response = await view('post-2')
     t.equal(response.statusCode, 204)
     t.equal(response.body, '')
@@ -64,7 +64,7 @@ t.test('POST /posts/:slug/views', async (t) => {
     t.match(app.postViews.stats(), { counted: 2, repeat: 1, bot: 1, prefetch: 1, dropped: 0, flushed: 2, batches: 2 })
   })
 
-  await t.test('two parallel views of one visitor count one', async (t) => {
+  await t.test('two parallel views of one visitor count once', async (t) => {
     await Promise.all(Array.from({ length: 10 }, () => view('post-1', '203.0.113.20')))
     await app.postViews.flush()
     t.equal((await totals())['post-1'], 1)
@@ -80,7 +80,7 @@ t.test('POST /posts/:slug/views', async (t) => {
     t.equal((await directTotals())['post-1'], 1)
   })
 
-  await t.test('works as a beacon from anywhere: any type of body, none is looked at', async (t) => {
+  await t.test('works as a beacon from any origin, with any body, which is ignored', async (t) => {
     const types = [
       'text/plain;charset=UTF-8',
       'application/x-www-form-urlencoded',
@@ -106,7 +106,7 @@ t.test('POST /posts/:slug/views', async (t) => {
     t.equal(tooLong.statusCode, 413)
   })
 
-  await t.test('404 for what is no live post, and one statement for many requests', async (t) => {
+  await t.test('a post that is not live gets 404, with one statement for many requests', async (t) => {
     await db
       .insertInto('posts')
       .values([
@@ -128,7 +128,7 @@ t.test('POST /posts/:slug/views', async (t) => {
     t.equal((await asked()) - before, 1)
   })
 
-  await t.test('nothing about the visitor is in the database', async (t) => {
+  await t.test('the database has no data about the visitor', async (t) => {
     await view('post-1', '203.0.113.99', { 'user-agent': `${FIREFOX} secret-agent` })
     await app.postViews.flush()
     for (const table of ['post_views_hourly', 'post_views_daily', 'post_views_total', 'post_views_batch'] as const) {
@@ -138,7 +138,7 @@ t.test('POST /posts/:slug/views', async (t) => {
   })
 })
 
-t.test('too many views from one address are refused, for a while', async (t) => {
+t.test('too many views from one address are refused until the window ends', async (t) => {
   const { view } = await setUp(t)
   for (let index = 0; index < 120; index += 1) {
     const { statusCode } = await view('post-1')
@@ -181,7 +181,7 @@ async function createPage(app: FastifyInstance, outcomes: unknown[]): Promise<Fa
   return page
 }
 
-t.test('a cold list has the views that were recorded before it was asked for', async (t) => {
+t.test('a cold list has all views that were recorded before its request', async (t) => {
   const { app, view } = await setUp(t)
   for (let index = 0; index < 3; index += 1) await view('post-3', `203.0.113.${index}`)
   const list = (await app.inject('/posts/popular')).json<{ slug: string; views: number }[]>()
@@ -191,7 +191,7 @@ t.test('a cold list has the views that were recorded before it was asked for', a
   )
 })
 
-t.test('what was recorded is counted when the app closes, and by the timer', async (t) => {
+t.test('recorded views are counted by the timer, and when the app closes', async (t) => {
   const { db, url } = await createTestDatabase(t)
   await fillBlog(db, 1)
   const views = async () => Number((await db.selectFrom('post_views_total').select('views').executeTakeFirst())?.views)
@@ -208,7 +208,7 @@ t.test('what was recorded is counted when the app closes, and by the timer', asy
   await until(async () => (await views()) === 1001, 'the timer has flushed')
 })
 
-t.test('without Redis: what cannot be counted is kept until the database is back', async (t) => {
+t.test('without Redis views are kept in memory until the database is up', async (t) => {
   const { app, pool, totals, view } = await setUp(t)
   await view('post-1')
   await pool.query('alter table post_views_batch rename to away')
@@ -230,7 +230,7 @@ t.test('a failure to delete old counters is logged, and retried', async (t) => {
   t.match(await app.postViews.prune(), { hasMore: false })
 })
 
-t.test('the database is down: known posts go on, unknown ones are 503', async (t) => {
+t.test('while the database is down views of known posts are recorded, those of unknown posts get 503', async (t) => {
   const { app, pool, view } = await setUp(t)
   t.equal((await view('post-1')).statusCode, 204)
   await pool.query('alter table posts rename to away')
@@ -287,7 +287,7 @@ t.test(
   },
 )
 
-t.test('a Redis that is too slow for lists is still asked to take views', async (t) => {
+t.test('a Redis that is too slow for lists still records views', async (t) => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const { app, view } = await setUp(t, { REDIS_URL: redis.url, TRUST_PROXY: 'loopback' })

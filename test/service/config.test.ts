@@ -1,7 +1,7 @@
 import t from 'tap'
 import { type ConfigError, readConfig, readLambdaConfig } from '../../service/config.ts'
 
-t.test('without any variable the defaults hold, frozen', async (t) => {
+t.test('without variables the configuration has the defaults, frozen', async (t) => {
   const config = readConfig({})
   t.same(config, {
     host: '127.0.0.1',
@@ -25,7 +25,7 @@ t.test('without any variable the defaults hold, frozen', async (t) => {
   t.type(readConfig().port, 'number', 'the process is the default source')
 })
 
-t.test('variables are read by their types; empty ones and others are passed over', async (t) => {
+t.test('variables are read by their types; empty and unknown ones are ignored', async (t) => {
   const config = readConfig({
     PORT: '0',
     LOG_LEVEL: '',
@@ -92,7 +92,7 @@ t.test('each wrong value is refused by name', async (t) => {
   }
 })
 
-t.test('all that is wrong is told at once, and no secret', async (t) => {
+t.test('one error names all wrong variables, without secrets', async (t) => {
   try {
     readConfig({
       PORT: 'x',
@@ -112,7 +112,7 @@ t.test('all that is wrong is told at once, and no secret', async (t) => {
 
 const aws = { AWS_REGION: 'eu-central-1', AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'hidden' }
 
-t.test('IAM takes the place of passwords', async (t) => {
+t.test('with IAM no password is needed', async (t) => {
   t.same(readConfig({ ...aws, DATABASE_URL: 'postgres://ann@db.example/blog' }).iam, {}, 'where it is wanted')
   const { iam } = readConfig({
     ...aws,
@@ -137,7 +137,7 @@ t.test('IAM takes the place of passwords', async (t) => {
   t.equal(defaults.iam.database?.port, 5432)
 })
 
-t.test('IAM that does not fit the rest is refused, and nothing secret shown', async (t) => {
+t.test('IAM with conflicting settings is refused, without secrets in the error', async (t) => {
   const rediss = { REDIS_URL: 'rediss://bob@a.example', REDIS_IAM_CACHE: 'lists' }
   const wrong: [NodeJS.ProcessEnv, RegExp][] = [
     [
@@ -174,7 +174,7 @@ t.test('IAM that does not fit the rest is refused, and nothing secret shown', as
   }
 })
 
-t.test('AWS Lambda has no database and no cache of its own', async (t) => {
+t.test('AWS Lambda requires a database URL and a Redis URL', async (t) => {
   const [DATABASE_URL, REDIS_URL] = ['postgres://db.example/blog', 'redis://a.example']
   for (const variables of [{}, { DATABASE_URL }, { REDIS_URL }])
     t.throws(() => readLambdaConfig(variables), { name: 'ConfigError', message: /set DATABASE_URL and REDIS_URL/ })

@@ -5,7 +5,7 @@ import { command, getPosts, startService } from '../helpers/service.ts'
 import { until } from '../helpers/services/until.ts'
 import { temporaryDirectory } from '../helpers/temporary-directory.ts'
 
-t.test('a real log takes the place of the demo, while the service runs and after a restart', async (t) => {
+t.test('an imported log replaces the demo, in a running service and after a restart', async (t) => {
   const directory = await temporaryDirectory(t)
   const env = { DATA_DIR: join(directory, 'data') }
   const log = join(directory, 'access.log')

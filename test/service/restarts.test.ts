@@ -3,7 +3,7 @@ import t from 'tap'
 import { startPostgres } from '../helpers/private-postgres.ts'
 import { runProgram } from '../helpers/program.ts'
 import { ENDINGS, restartDuringQueries } from '../helpers/restart-postgres.ts'
-import { command, failsWith, startService } from '../helpers/service.ts'
+import { command, expectStartError, startService } from '../helpers/service.ts'
 import { until } from '../helpers/services/until.ts'
 
 const endings = Object.keys(ENDINGS) as (keyof typeof ENDINGS)[]
@@ -20,7 +20,7 @@ async function migrated(t: Parameters<typeof command>[0]) {
   return { server, env }
 }
 
-t.test('the service outlives restarts of PostgreSQL', async (t) => {
+t.test('the service survives restarts of PostgreSQL', async (t) => {
   const { server, env } = await migrated(t)
   const service = await startService(t, env)
   let days = 100
@@ -43,9 +43,9 @@ t.test('PostgreSQL restarts during an import: one sentence, and the next import 
   const log = Array.from({ length: 10_001 }, (_, number) => line(number)).join('')
   for (const ending of endings) {
     const importing = runProgram(t, 'bin/popular-posts.ts', { args: IMPORT, env, input: log })
-    // Its statement waits.
+    // The statement of the import waits.
     await restartDuringQueries(server, ending, [{ url: server.url, read: async () => undefined }])
-    await failsWith(
+    await expectStartError(
       t,
       importing,
       /^PostgreSQL ended the connection( \((57P0[12]|ECONNRESET|EPIPE)\))?: .* try again\.\n$/,

@@ -3,7 +3,7 @@ import { StartupError } from '../../lib/errors.ts'
 import { ConfigError } from '../../service/config.ts'
 import { runMain } from '../../service/run.ts'
 
-t.test('a program that fails ends with code 1: in a sentence where it helps, else in full', async (t) => {
+t.test('a failing program ends with code 1, and prints one sentence or the full error', async (t) => {
   const written = t.capture(process.stderr, 'write', () => true)
   t.teardown(() => {
     process.exitCode = 0

@@ -2,10 +2,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { runProgram } from '../helpers/program.ts'
-import { command, failsWith, getPosts, startService } from '../helpers/service.ts'
+import { command, expectStartError, getPosts, startService } from '../helpers/service.ts'
 import { temporaryDirectory } from '../helpers/temporary-directory.ts'
 
-t.test('with nothing but a folder: a demo blog on an embedded database, kept across restarts', async (t) => {
+t.test('without a database the service starts a demo blog on an embedded database, kept across restarts', async (t) => {
   const env = { DATA_DIR: join(await temporaryDirectory(t), 'data') }
   const first = await startService(t, env)
   const greeting = first.stdout()
@@ -25,10 +25,10 @@ t.test('with nothing but a folder: a demo blog on an embedded database, kept acr
   t.equal(await second.stop(), 0)
 })
 
-t.test('on a real server: tables by command, no demo unless asked for', async (t) => {
+t.test('with a PostgreSQL server the tables are created by command, and the demo only by option', async (t) => {
   const { url } = await createTestDatabase(t, { migrate: false })
   const env = { DATABASE_URL: url }
-  await failsWith(
+  await expectStartError(
     t,
     runProgram(t, 'server.ts', { env }),
     /lacks tables .*: run "npx popular-posts migrate", then start again\.$/m,
@@ -53,7 +53,7 @@ t.test('on a real server: tables by command, no demo unless asked for', async (t
   t.equal(await service.stop(), 0)
 })
 
-t.test('all that is wrong with the environment is told at once', async (t) => {
+t.test('one error names all wrong variables', async (t) => {
   for (const program of [
     runProgram(t, 'server.ts', { env: { PORT: 'x', LOG_LEVEL: 'y' } }),
     command(t, ['migrate'], { PORT: 'x', LOG_LEVEL: 'y' }),
@@ -63,7 +63,7 @@ t.test('all that is wrong with the environment is told at once', async (t) => {
   }
 })
 
-t.test('the command line explains itself', async (t) => {
+t.test('the command line prints its help', async (t) => {
   const help = command(t, ['--help'], {})
   t.equal(await help.ended(), 0)
   t.match(help.stdout(), /migrate[\s\S]*demo[\s\S]*invalidate[\s\S]*import-log/)

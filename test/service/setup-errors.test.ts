@@ -13,17 +13,17 @@ import { openServiceDatabase } from '../../service/database.ts'
 import { makeCertificate } from '../helpers/certificate.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { startPostgres } from '../helpers/private-postgres.ts'
-import { command, failsWith } from '../helpers/service.ts'
+import { command, expectStartError } from '../helpers/service.ts'
 import { withDatabase } from '../helpers/services/template-database.ts'
 import { until } from '../helpers/services/until.ts'
 import { temporaryDirectory } from '../helpers/temporary-directory.ts'
 
 const SECRET = 'hunter2-secret'
 const USER = 'ann_the_user'
-/** The codes and messages that a server or a socket has produced here. */
+/** The codes and messages of servers and sockets in these tests. */
 const produced = new Set<unknown>()
 
-/** What opening the database of a URL fails with: one sentence, without the address, the user and the password. */
+/** The error of opening the database of a URL: one sentence without address, user and password. */
 async function failure(t: Test, url: string, migrate?: MigrateOptions): Promise<string> {
   const error = await openServiceDatabase(
     readConfig({ DATABASE_URL: url }),
@@ -51,7 +51,7 @@ function check(t: Test, error: unknown): string {
   return error.message
 }
 
-/** The port of a server that ends with the test. */
+/** Starts a server that ends with the test. Resolves to its port. */
 async function portOf(t: Test, server: Server): Promise<number> {
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => sockets.add(socket))
@@ -75,7 +75,7 @@ const socketThat = (t: Test, does: (socket: Socket) => void) =>
 
 const at = (port: number, options = '') => `postgres://${USER}:${SECRET}@127.0.0.1:${port}/blog${options}`
 
-/** A server that answers the first message with an error, as PostgreSQL and poolers do. */
+/** A server that replies to the first message with an error, as PostgreSQL and poolers do. */
 function refusing(t: Test, code: string, message: string): Promise<number> {
   const fields = `SFATAL\0VFATAL\0C${code}\0M${message}\0\0`
   const head = Buffer.alloc(5)
@@ -84,7 +84,7 @@ function refusing(t: Test, code: string, message: string): Promise<number> {
   return socketThat(t, (socket) => socket.once('data', () => socket.end(Buffer.concat([head, Buffer.from(fields)]))))
 }
 
-t.test('no server, a server that keeps silent, and other servers', async (t) => {
+t.test('errors for no server, a silent server, and servers of other protocols', async (t) => {
   t.match(await failure(t, at(9)), /^No server answers at the address in DATABASE_URL \(ECONNREFUSED\): start Post/)
   const folder = await temporaryDirectory(t)
   t.match(await failure(t, `postgres:///blog?host=${folder}`), /no socket in the folder .* \(ENOENT\)/)
@@ -118,7 +118,7 @@ t.test('no server, a server that keeps silent, and other servers', async (t) => 
   )
 })
 
-t.test('what this machine cannot produce has a sentence, too', async (t) => {
+t.test('error codes that this machine cannot cause have a sentence, too', async (t) => {
   for (const code of ['ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EPIPE']) {
     const said = explainDatabaseError(Object.assign(new Error(`${code} 192.0.2.1:5432`), { code }), 'DATABASE_URL')
     t.match(said, new RegExp(`^[A-Z].* \\(${code}\\): .+\\.$`))
@@ -129,7 +129,7 @@ t.test('what this machine cannot produce has a sentence, too', async (t) => {
   t.equal(explainDatabaseError('boom', 'DATABASE_URL'), undefined)
 })
 
-t.test('what PostgreSQL and poolers answer to a connection', async (t) => {
+t.test('errors of PostgreSQL and of poolers for a connection', async (t) => {
   for (const [code, message, sentence] of [
     [
       '08P01',
@@ -159,7 +159,7 @@ t.test('what PostgreSQL and poolers answer to a connection', async (t) => {
     )
 })
 
-t.test('the user, the password, the database and its limits', async (t) => {
+t.test('errors for the user, the password, the database and its limits', async (t) => {
   const directory = await temporaryDirectory(t)
   const hba = join(directory, 'hba', 'pg_hba.conf')
   await mkdir(join(directory, 'hba'), { mode: 0o755 })
@@ -213,13 +213,13 @@ t.test('the user, the password, the database and its limits', async (t) => {
   t.match(await failure(t, as('postgres', '', '?options=-csearch_path%3Dpg_temp'), {}), /25006|No schema/)
 })
 
-t.test('a certificate that is not trusted, or of another host', async (t) => {
+t.test('errors for an untrusted certificate, and for that of another host', async (t) => {
   const { keyFile, certFile } = await makeCertificate(t)
   const server = await startPostgres()
   t.teardown(() => server.remove())
   const admin = new Client({ connectionString: server.url })
   await admin.connect()
-  // The server's own user writes them: nobody else may own the key.
+  // The user of the server writes them, because that user has to own the key.
   for (const [name, file] of [
     ['server.crt', certFile],
     ['server.key', keyFile],
@@ -249,7 +249,7 @@ t.test('a certificate that is not trusted, or of another host', async (t) => {
   }
 })
 
-t.test('names that another program has taken: the service and the command name them, and what to do', async (t) => {
+t.test('names that another program uses: service and command print them, and what to do', async (t) => {
   const TODO = /docs\/adopting\.md \("npx popular-posts migrate --adopt"\).*"create schema popular_posts".*search_path/
   for (const [taken, names] of [
     ['create table posts (mine text)', 'posts'],
@@ -264,7 +264,7 @@ t.test('names that another program has taken: the service and the command name t
     }
     const { rows } = await pool.query("select from pg_class where relname = 'post_views_total'")
     t.equal(rows.length, 0, 'nothing was made')
-    // As it says.
+    // The command from the message.
     await pool.query('create schema popular_posts')
     const own = `${url}?options=-csearch_path%3Dpopular_posts`
     t.match(await failure(t, own), /run "npx popular-posts migrate"/)
@@ -286,15 +286,15 @@ t.test('names that another program has taken: the service and the command name t
   }
   const { pool, url } = await createTestDatabase(t, { migrate: false })
   await pool.query('create table posts (mine text)')
-  await failsWith(t, command(t, ['migrate'], { DATABASE_URL: url }), TODO)
-  await failsWith(t, command(t, ['demo'], { DATABASE_URL: url }), TODO)
+  await expectStartError(t, command(t, ['migrate'], { DATABASE_URL: url }), TODO)
+  await expectStartError(t, command(t, ['demo'], { DATABASE_URL: url }), TODO)
   t.match(
     explainDatabaseError(Object.assign(new Error('Relation »posts« existiert bereits'), { code: '42P07' }), 'DATA_DIR'),
     /needs: posts \(42P07\): .*DATA_DIR/,
   )
 })
 
-t.test('tables that are missing, locked or cannot be written', async (t) => {
+t.test('errors for tables that are missing, locked or read-only', async (t) => {
   const { pool, url } = await createTestDatabase(t)
   const during = async (code: string, sentence: RegExp, make: string, undo: string) => {
     await pool.query(make)
@@ -342,10 +342,10 @@ t.test('tables that are missing, locked or cannot be written', async (t) => {
   await (await openServiceDatabase(readConfig({ DATABASE_URL: url }), { migrate: {} })).close()
   await pool.query('drop function popular_posts_announce cascade')
   const invalidate = command(t, ['invalidate'], { DATABASE_URL: url })
-  await failsWith(t, invalidate, /no object named function popular_posts_announce\(.*\) \(42883\)/)
+  await expectStartError(t, invalidate, /no object named function popular_posts_announce\(.*\) \(42883\)/)
   produced.add('42883')
   await pool.query('alter table site_facts rename column value to content')
-  await failsWith(t, command(t, ['demo'], { DATABASE_URL: url }), /no object named "?(column )?value/)
+  await expectStartError(t, command(t, ['demo'], { DATABASE_URL: url }), /no object named "?(column )?value/)
   produced.add('42703')
   const missing = await pool.query('create table no_such.mine ()').catch((error: unknown) => error)
   t.match(explainDatabaseError(missing, 'DATABASE_URL'), /no schema no_such \(3F000\): create it with "create schema"/)
@@ -355,7 +355,7 @@ t.test('tables that are missing, locked or cannot be written', async (t) => {
   produced.add(BY_MESSAGE.find(([pattern]) => pattern.test(late.message))?.[0])
 })
 
-t.test('a server that is too old', async (t) => {
+t.test('an error for a server that is too old', async (t) => {
   const { pool, url } = await createTestDatabase(t, { migrate: false })
   await pool.query('create schema old')
   await pool.query("create function old.current_setting(text) returns text language sql as $$select '120022'$$")
@@ -366,16 +366,16 @@ t.test('a server that is too old', async (t) => {
     )
 })
 
-t.test('a database of a newer version', async (t) => {
+t.test('an error for a database of a newer version', async (t) => {
   const { pool, url } = await createTestDatabase(t)
   await pool.query("insert into popular_posts_migration values ('999-of-the-future', now())")
   await (await openServiceDatabase(readConfig({ DATABASE_URL: url }))).close()
   const newer = /^The database has migrations that this version of the package does not know: use the newer version/
   t.match(await failure(t, url, {}), newer)
-  await failsWith(t, command(t, ['migrate'], { DATABASE_URL: url }), newer)
+  await expectStartError(t, command(t, ['migrate'], { DATABASE_URL: url }), newer)
 })
 
-t.test('the embedded database: its log says more', async (t) => {
+t.test('errors of the embedded database refer to its log', async (t) => {
   for (const [error, code] of [
     [new Error('Connection terminated unexpectedly'), 'the connection ended'],
     [Object.assign(new Error('the database system is starting up'), { code: '57P03' }), '57P03'],
@@ -386,7 +386,7 @@ t.test('the embedded database: its log says more', async (t) => {
     )
 })
 
-t.test('every sentence was produced', async (t) => {
+t.test('the tests cause every sentence', async (t) => {
   const all = [...Object.keys(BY_CODE), ...BY_MESSAGE.map(([pattern]) => pattern)]
   t.same(
     all.filter((one) => !produced.has(one)),

@@ -10,8 +10,8 @@ import { type Program, runProgram } from '../helpers/program.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { command, startService } from '../helpers/service.ts'
 import { until } from '../helpers/services/until.ts'
+import { startProxy } from '../helpers/tcp-proxy.ts'
 import { temporaryDirectory } from '../helpers/temporary-directory.ts'
-import { layWire } from '../helpers/wire.ts'
 
 /** The service ends within 5 s; the start of a process on a busy machine takes a few more. */
 const ENDS_MS = 8_000
@@ -38,7 +38,7 @@ t.test('SIGTERM ends the service with code 0, also while PostgreSQL and Redis do
   })
 
   await t.test('PostgreSQL is silent, Redis is frozen; requests are in flight; the signal comes twice', async (t) => {
-    const wire = await layWire(t, postgres.port)
+    const wire = await startProxy(t, postgres.port)
     const env = { DATABASE_URL: `postgres://postgres@127.0.0.1:${wire.port}/postgres`, REDIS_URL: redis.url }
     const service = await startService(t, env)
     const { port } = new URL(service.address)
@@ -70,7 +70,7 @@ t.test('SIGTERM ends the service with code 0, also while PostgreSQL and Redis do
 })
 
 t.test('SIGTERM ends a service that starts', async (t) => {
-  const wire = await layWire(t, await freePort())
+  const wire = await startProxy(t, await freePort())
   wire.silence()
   const starting = runProgram(t, 'server.ts', {
     env: { DATABASE_URL: `postgres://postgres@127.0.0.1:${wire.port}/postgres` },

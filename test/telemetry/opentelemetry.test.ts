@@ -14,7 +14,7 @@ import { redisUrl } from '../helpers/redis.ts'
 import { until } from '../helpers/services/until.ts'
 import { deferred } from '../helpers/virtual-clock.ts'
 
-t.test('a meter gets reads, loads and waits, until the reports are stopped', async (t) => {
+t.test('a meter gets reads, loads and waits until reports are stopped', async (t) => {
   const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
   const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 })
   const provider = new MeterProvider({ readers: [reader] })
@@ -24,7 +24,7 @@ t.test('a meter gets reads, loads and waits, until the reports are stopped', asy
     await provider.shutdown()
     metrics.disable()
   })
-  /** By name: the values of each set of attributes; of histograms, how many. */
+  /** The values of each set of attributes by name; for histograms the count. */
   const exported = async () => {
     exporter.reset()
     await provider.forceFlush()

@@ -1,4 +1,4 @@
-// Compiled by test/types.test.ts, in a program of its own: what is declared here holds for all of it.
+// test/types.test.ts compiles this file as a separate program, because its declarations apply to the whole program.
 import Fastify from 'fastify'
 import popularPosts, { type PopularPosts } from 'fastify-popular-posts'
 

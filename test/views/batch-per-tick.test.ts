@@ -1,7 +1,7 @@
 import t from 'tap'
 import { batchPerTick } from '../../views/batch-per-tick.ts'
 
-t.test('calls of one tick are one batch, and each gets its own result', async (t) => {
+t.test('calls of one tick form one batch, and each gets its own result', async (t) => {
   const calls: number[][] = []
   const ask = batchPerTick(async (numbers: number[]) => {
     calls.push(numbers)

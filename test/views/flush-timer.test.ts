@@ -36,7 +36,7 @@ t.test('flushes continue after errors, and stop with the timer', async (t) => {
   t.equal(done.prunes, 1, 'once in the time')
 })
 
-t.test('old counters are deleted again at once while there is more, and not while a batch waits', async (t) => {
+t.test('deletion of old counters continues at once while rows are left, and pauses while a batch waits', async (t) => {
   const { done, state } = setUp(t, 3_600_000)
   state.hasMore = true
   await until(() => done.prunes > 3, 'it prunes on')

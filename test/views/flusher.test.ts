@@ -4,7 +4,7 @@ import { createMemoryViewBuffer } from '../../views/memory-view-buffer.ts'
 import { MAX_BATCH_COUNTS, MAX_BATCHES, type ViewBuffer, type ViewCount } from '../../views/view-buffer.ts'
 import { createNames } from '../helpers/virtual-clock.ts'
 
-/** A flush that rejects, as the plugin's does. */
+/** A flush that rejects after an error, like that of the plugin. */
 function flushOf(options: Parameters<typeof createFlusher>[0]) {
   const flusher = createFlusher(options)
   return async () => {
@@ -14,7 +14,7 @@ function flushOf(options: Parameters<typeof createFlusher>[0]) {
   }
 }
 
-/** A buffer, and a ledger of what was counted, as the database keeps it. */
+/** A buffer, and a ledger of counted batches, like that of the database. */
 function setUp() {
   const buffer = createMemoryViewBuffer({ dedupSeconds: 900 })
   const nonce = createNames()
@@ -28,7 +28,7 @@ function setUp() {
     try {
       ledger.set(id, sum(await read()))
     } catch (error) {
-      // As a transaction that is rolled back.
+      // Like a transaction that is rolled back.
       ledger.delete(id)
       throw error
     }
@@ -113,7 +113,7 @@ t.test('a flush killed after any step is finished by another, and every view is 
   }
 })
 
-t.test('a batch that is too late is left for the next flush, the others are counted', async (t) => {
+t.test('a batch after the time limit is left for the next flush, the others are counted', async (t) => {
   const { buffer, late, flush, view, total } = setUp()
   await view(1)
   await buffer.take('theirs')
@@ -142,7 +142,7 @@ t.test('a flush that fails is retried by the next call', async (t) => {
   t.equal(total(), 1)
 })
 
-/** A flusher of which `fails` says what the database does with a batch; and its log. */
+/** A flusher and its log; `fails` decides the result of the database for a batch. */
 function setUpFaults(fails: (id: string) => boolean, isProbeFailing = () => false) {
   const { buffer, count, nonce, view, total } = setUp()
   const log: string[] = []

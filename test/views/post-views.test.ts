@@ -4,13 +4,13 @@ import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import popularPosts from '../../index.ts'
 import { servicesOf } from '../../plugins/popular-posts.ts'
-import { keptBytes } from '../helpers/kept-bytes.ts'
+import { heapGrowth } from '../helpers/heap-growth.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { redisUrl } from '../helpers/redis.ts'
 
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
 
-/** An app with the plugin, on a blog of so many posts: `post-1`, `post-2`, and so on. */
+/** An app with the plugin on a blog with `posts` posts: `post-1`, `post-2`, … */
 async function setUp(t: Test, posts: number, options: { redisUrl?: string; prefix?: string } = {}) {
   const { pool, url: databaseUrl } = await createTestDatabase(t)
   await pool.query(`
@@ -35,7 +35,7 @@ t.test('without Redis, closing counts all views in memory', async (t) => {
   t.match(rows, [{ count: `${posts}`, sum: `${posts}` }])
 })
 
-t.test('with Redis, counts that another program has written are left out, and logged once', async (t) => {
+t.test('with Redis, invalid counts of another program are left out, and logged once', async (t) => {
   const [url, prefix] = [await redisUrl(), `test:${randomUUID()}`]
   const { app, pool, warnings } = await setUp(t, 1, { redisUrl: url, prefix })
   const { rows } = await pool.query<{ id: string }>('select id from posts')
@@ -52,19 +52,19 @@ t.test('with Redis, counts that another program has written are left out, and lo
   t.match(warnings[1], /not of the type of posts\.id/)
 })
 
-t.test('unknown slugs are remembered without the addresses that they came in, long ones not for long', async (t) => {
+t.test('unknown slugs are cached without client addresses, long slugs only briefly', async (t) => {
   const { app } = await setUp(t, 1)
   const findPost = async (slug: string) => servicesOf(app).database?.views.findPost(slug)
   const slugs = 1_000
   await findPost('warm')
-  const inLongAddresses = await keptBytes(async () => {
+  const inLongAddresses = await heapGrowth(async () => {
     for (let number = 0; number < slugs; number += 1) {
       const address = Buffer.from(`/posts/no-such-post-${number}/views?`.padEnd(15_000, 'x')).toString()
       await findPost(address.slice('/posts/'.length, address.indexOf('/views')))
     }
   })
   t.ok(inLongAddresses < slugs * 5_000, `${inLongAddresses} bytes`)
-  const long = await keptBytes(async () => {
+  const long = await heapGrowth(async () => {
     for (let number = 0; number < slugs; number += 1) await findPost(`${number}`.padEnd(15_000, 'x'))
   })
   t.ok(long < slugs * 5_000, `${long} bytes`)

@@ -4,7 +4,7 @@ import { truncate } from '../../views/client-text.ts'
 import { createMemoryViewBuffer } from '../../views/memory-view-buffer.ts'
 import { createRecorder, type RequestInfo } from '../../views/recorder.ts'
 import type { ViewBuffer } from '../../views/view-buffer.ts'
-import { keptBytes } from '../helpers/kept-bytes.ts'
+import { heapGrowth } from '../helpers/heap-growth.ts'
 
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
 
@@ -49,7 +49,7 @@ t.test('a reader counts once within dedupSeconds, also across midnight', async (
   t.equal(await view(), 'counted')
 })
 
-t.test('a user counts once on all devices', async (t) => {
+t.test('a user counts once over all devices', async (t) => {
   const { view } = setUp()
   t.equal(await view({}, '1', 'ann'), 'counted')
   t.equal(await view({ ip: '203.0.113.10' }, '1', 'ann'), 'repeat')
@@ -113,9 +113,9 @@ t.test('only the first 512 characters of a header are read', async (t) => {
 t.test('cached user agents take no more memory than their truncated text', async (t) => {
   const isBot = createBotDetector()
   const lines = 2_000
-  const bytes = await keptBytes(async () => {
+  const bytes = await heapGrowth(async () => {
     for (let line = 0; line < lines; line += 1) {
-      // As of a log: the user agent is a part of a line.
+      // As from a log, where the user agent is a part of a line.
       const text = Buffer.from(`${line} Mozilla/5.0 `.padEnd(15_000, 'w3Mozilla/5.0 ')).toString()
       isBot(truncate(text.slice(1)))
     }

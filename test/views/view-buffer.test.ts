@@ -51,7 +51,7 @@ const sorted = async (buffer: ViewBuffer, id: string) =>
     `${a.postId} ${a.bucketStartMs}`.localeCompare(`${b.postId} ${b.bucketStartMs}`),
   )
 
-/** A view of each of so many posts. */
+/** A view of each of `count` posts. */
 const addMany = (buffer: ViewBuffer, visitor: string, posts: number) =>
   Promise.all(Array.from({ length: posts }, (_none, index) => add(buffer, visitor, `post ${index}`)))
 
@@ -70,13 +70,13 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
     t.equal(await add(buffer, 'ann'), false, 'also when the views have been taken')
   })
 
-  t.test(`${name}: of parallel views of one visitor one counts`, async (t) => {
+  t.test(`${name}: parallel views of one visitor count once`, async (t) => {
     const buffer = createBuffer()
     const added = await Promise.all(Array.from({ length: 20 }, () => add(buffer, 'ann')))
     t.equal(added.filter(Boolean).length, 1)
   })
 
-  t.test(`${name}: a visitor with another pseudonym that is remembered is a repeat`, async (t) => {
+  t.test(`${name}: a visitor with another known pseudonym is a repeat`, async (t) => {
     const buffer = createBuffer()
     const view = { postId: '1', bucketStartMs: NOW_MS, timeMs: NOW_MS }
     await buffer.add({ ...view, visitors: ['yesterday'] })
@@ -147,7 +147,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
       sizes.push(batch.length)
       left = taken.left
       if (part > 2) continue
-      // Of posts that were taken, of posts that wait, and of a new one.
+      // Views of taken posts, of waiting posts, and of a new post.
       added += 301
       await add(buffer, `visitor ${part}`, `another ${part}`)
       await addMany(buffer, `visitor ${part}`, 300)
@@ -195,7 +195,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
     t.same((await buffer.take('none')).ids.sort(), ['batch 0', `batch ${MAX_ASIDE}`])
   })
 
-  t.test(`${name}: a day has one salt, and each day another`, async (t) => {
+  t.test(`${name}: each day has its own salt`, async (t) => {
     const buffer = createBuffer()
     const salts = await Promise.all(['2026-01-01', '2026-01-01', '2026-01-02'].map((day) => buffer.salt(day)))
     t.equal(salts[0]?.length, 32)
@@ -264,7 +264,7 @@ t.test('Redis: the client resends a command whose reply was lost, and no view is
       if (!ledger.has(id)) ledger.set(id, views)
       await buffer.drop(id)
     }
-    // As ioredis does when a connection breaks: see its `autoResendUnfulfilledCommands`.
+    // ioredis does this when a connection breaks: see its option `autoResendUnfulfilledCommands`.
     const resending: RedisClient = {
       async callBuffer(...command) {
         const taken = (await client.callBuffer(...command)) as unknown
@@ -288,7 +288,7 @@ t.test('Redis: the client resends a command whose reply was lost, and no view is
   }
 })
 
-t.test('Redis: counts that another program has written are left out, and reported', async (t) => {
+t.test('Redis: invalid counts of another program are left out, and reported', async (t) => {
   const prefix = `test:${randomUUID()}`
   const told: number[] = []
   const onUnreadable = (numbers: number) => told.push(numbers)
@@ -308,7 +308,7 @@ t.test('Redis: counts that another program has written are left out, and reporte
   t.same(told, [12])
 })
 
-t.test('Redis: a part is taken where Redis is full, and where it keeps large hashes in small memory', async (t) => {
+t.test('Redis: a part is taken when memory is full, and from large compact hashes', async (t) => {
   const redis = await startRedis({ args: ['--hash-max-listpack-entries', '100000'] })
   t.teardown(redis.stop)
   const ours = new Redis(redis.url)

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { daysOfView, networkOf, pseudonym } from '../../views/visitor.ts'
 
-t.test('an address is the same in every notation; of IPv6 it is the network', async (t) => {
+t.test('every notation of an address is one visitor; an IPv6 visitor is a network', async (t) => {
   const same: [string, string][] = [
     ['203.0.113.9', '203.0.113.9'],
     ['::ffff:203.0.113.9', '203.0.113.9'],
@@ -14,7 +14,7 @@ t.test('an address is the same in every notation; of IPv6 it is the network', as
   for (const [address, network] of same) t.equal(networkOf(address), network, address)
 })
 
-t.test('a pseudonym tells visitors, posts and days apart, and nothing else', async (t) => {
+t.test('a pseudonym depends only on visitor, post and day', async (t) => {
   const salt = Buffer.alloc(32, 1)
   const ann = { address: '203.0.113.9', userAgent: 'Firefox' }
   const name = pseudonym(ann, '1', salt)
@@ -36,7 +36,7 @@ t.test('a pseudonym tells visitors, posts and days apart, and nothing else', asy
   )
 })
 
-t.test('early in a day a view is looked up in the day before, too, and late in the day after', async (t) => {
+t.test('early in a day the day before is checked for a repeat, late in a day the next day', async (t) => {
   const midnightMs = Date.parse('2026-03-01T00:00:00Z')
   const days = (timeMs: number, dedupSeconds = 900) => daysOfView(midnightMs + timeMs, dedupSeconds)
   t.same(days(-900_001), ['2026-02-28'])

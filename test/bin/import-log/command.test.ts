@@ -7,7 +7,7 @@ import type { Kysely } from 'kysely'
 import t from 'tap'
 import { importLogCommand } from '../../../bin/import-log/command.ts'
 import type { Database } from '../../../db/schema.ts'
-import { addPosts, countedInAll, LOG_BEGINS, logLine, logOf } from '../../helpers/access-log.ts'
+import { addPosts, LOG_BEGINS, logLine, logOf, readTotals } from '../../helpers/access-log.ts'
 import { createTestDatabase } from '../../helpers/postgres.ts'
 
 const LOG = logOf([
@@ -26,7 +26,7 @@ interface Surroundings {
   beforeCreatingPosts?: () => Promise<void>
 }
 
-/** Runs `popular-posts import-log` as the program does; `code` is its exit code. */
+/** Runs `popular-posts import-log`; `code` is its exit code. */
 async function run(args: string[], { db, stdin, isTTY = false, beforeCreatingPosts }: Surroundings) {
   const outputs = { stdout: '', stderr: '' }
   const stream = (name: keyof typeof outputs) => {
@@ -64,7 +64,7 @@ async function run(args: string[], { db, stdin, isTTY = false, beforeCreatingPos
   }
 }
 
-t.test('a file is imported, and the summary says what became of it', async (t) => {
+t.test('a file is imported, and the summary has its counts', async (t) => {
   const { db } = await createTestDatabase(t)
   const file = join(t.testdir({ 'access.log': LOG }), 'access.log')
   const first = await run([file, ...POST, '--create-posts'], { db })
@@ -99,7 +99,7 @@ ${NEXT}`,
     { url: 'https://blog.example/blog/a' },
     { url: 'https://blog.example/blog/b' },
   ])
-  t.strictSame(await countedInAll(db), { a: 2, b: 1 })
+  t.strictSame(await readTotals(db), { a: 2, b: 1 })
 })
 
 t.test('standard input is read when no file is named, or -', async (t) => {
@@ -109,7 +109,7 @@ t.test('standard input is read when no file is named, or -', async (t) => {
   t.match(await run(['-'], { db, stdin: gzipSync(LOG) }), { code: 0, stdout: /nothing was counted twice/ })
 })
 
-t.test('what to do about unknown slugs is said', async (t) => {
+t.test('for unknown slugs the output says what to do', async (t) => {
   const { db } = await createTestDatabase(t)
   const withPattern = await run(POST, { db, stdin: LOG })
   t.match(withPattern.stdout, /unknown {9}3 {3}there are no posts with their slugs/)
@@ -137,7 +137,7 @@ t.test('odd logs are explained', async (t) => {
   )
 })
 
-t.test('titles cannot steer the terminal', async (t) => {
+t.test('control characters in titles do not reach the terminal', async (t) => {
   const { db } = await createTestDatabase(t)
   await db.insertInto('posts').values({ slug: 'a', title: '\x1b[2Jhi\n', url: '/a' }).execute()
   await db.insertInto('posts').values({ slug: 'b', title: 'b', url: '/b' }).execute()
@@ -156,7 +156,7 @@ t.test('the hook of the database is called before posts are made', async (t) => 
   t.equal(calls, 1)
 })
 
-t.test('wrong arguments are one sentence, before anything is opened', async (t) => {
+t.test('wrong arguments fail with one sentence, before anything is opened', async (t) => {
   const dir = t.testdir({ 'access.log': LOG })
   const file = join(dir, 'access.log')
   const cases: [string[], RegExp][] = [
@@ -172,7 +172,7 @@ t.test('wrong arguments are one sentence, before anything is opened', async (t) 
   for (const [args, stderr] of cases) t.match(await run(args, {}), { code: 1, stdout: '', stderr, closed: 0 })
 })
 
-t.test('a log that cannot be read to its end: what was read is counted and said, and the exit code is 1', async (t) => {
+t.test('a log with a read error: the readable part is counted and reported, and the exit code is 1', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a', 'b')
   const { code, stdout, stderr, closed } = await run([], { db, stdin: gzipSync(LOG).subarray(0, -4) })
@@ -181,7 +181,7 @@ t.test('a log that cannot be read to its end: what was read is counted and said,
   t.strictSame({ code, closed }, { code: 1, closed: 1 })
 })
 
-t.test('the database is closed, and the file too, when it fails', async (t) => {
+t.test('after an error the database and the file are closed', async (t) => {
   const { db } = await createTestDatabase(t, { migrate: false })
   const file = join(t.testdir({ 'access.log': LOG }), 'access.log')
   await t.rejects(run([file], { db }), { code: '42P01' })
@@ -190,7 +190,7 @@ t.test('the database is closed, and the file too, when it fails', async (t) => {
   await t.rejects(run([file], {}), { message: 'the database was opened' })
 })
 
-t.test('on a terminal there is progress: a bar for a file, lines for standard input', async (t) => {
+t.test('a terminal shows progress: a bar for a file, lines for standard input', async (t) => {
   const { db } = await createTestDatabase(t)
   const file = join(t.testdir({}), 'access.log')
   await writeFile(file, LOG.repeat(5000))

@@ -14,14 +14,14 @@ import type { Database } from '../../../db/schema.ts'
 import {
   addPosts,
   bruteForce,
-  countedInAll,
-  countedPerDay,
   FIREFOX,
   type Hit,
   LOG_BEGINS,
   logLine,
   logOf,
   POST,
+  readDailyViews,
+  readTotals,
 } from '../../helpers/access-log.ts'
 import { createTestDatabase } from '../../helpers/postgres.ts'
 import { LOADER } from '../../helpers/program.ts'
@@ -32,7 +32,7 @@ function importText(db: Kysely<Database>, log: string | Buffer, options: Partial
   return importLog({ db, timeZone: 'UTC', dedupSeconds: 900, nowMs, input, post: POST, ...options })
 }
 
-/** Views of `a`, `b` and `c` by three visitors around midnight, with repeats, bots and other requests between them. */
+/** Views of `a`, `b` and `c` by three visitors around midnight, between repeats, bots and other requests. */
 const HITS: Hit[] = Array.from({ length: 60 }, (_, i) => ({
   second: i * 200,
   visitor: 1 + (i % 3),
@@ -48,7 +48,7 @@ function viewsOf(...slugs: string[]): number {
   return Object.values(bruteForce(HITS, { slugs })).reduce((sum, views) => sum + views)
 }
 
-t.test('every line is accounted for, and every view counted', async (t) => {
+t.test('every line has an outcome, and every view is counted', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a', 'b')
   const odd = ['', '   ', 'no log line', `${logLine({ second: 0, target: '/blog/a' })}x`, 'x'.repeat(100_000)]
@@ -85,11 +85,11 @@ t.test('views are counted on the days of the site, in chunks of any size', async
     const { db } = await createTestDatabase(t)
     await addPosts(db, 'a', 'b', 'c')
     await importText(db, LOG, { timeZone, chunkLines })
-    t.strictSame(await countedPerDay(db), bruteForce(HITS, { timeZone }), timeZone)
+    t.strictSame(await readDailyViews(db), bruteForce(HITS, { timeZone }), timeZone)
   }
 })
 
-t.test('the same log is counted once: again, as gzip, with CRLF, in other pieces', async (t) => {
+t.test('the same log is counted once: repeated, as gzip, with CRLF, in other chunks', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a', 'b', 'c')
   t.equal((await importText(db, LOG)).viewsCounted, VIEWS)
@@ -103,7 +103,7 @@ t.test('the same log is counted once: again, as gzip, with CRLF, in other pieces
   for (const copy of copies) {
     t.match(await importText(db, copy), { viewsCounted: 0, viewsCountedBefore: VIEWS, top: [] })
   }
-  t.strictSame(await countedPerDay(db), bruteForce(HITS))
+  t.strictSame(await readDailyViews(db), bruteForce(HITS))
 })
 
 t.test('a log that has grown counts its new lines', async (t) => {
@@ -111,13 +111,13 @@ t.test('a log that has grown counts its new lines', async (t) => {
   await addPosts(db, 'a', 'b', 'c')
   for (const [length, chunkLines] of [1, 2, 3, 9, 10, 25, 59, 60].map((length) => [length, 10] as const)) {
     await importText(db, logOf(HITS.slice(0, length)), { chunkLines })
-    t.strictSame(await countedPerDay(db), bruteForce(HITS.slice(0, length)), `${length} lines`)
+    t.strictSame(await readDailyViews(db), bruteForce(HITS.slice(0, length)), `${length} lines`)
   }
   const { rows } = await ledger(db)
   t.ok(rows <= 18, 'at most one row for each post of each of the six chunks')
 })
 
-t.test('however a log grows, and whatever was known about its posts, each view is counted once', async (t) => {
+t.test('a growing log with posts known at any time counts each view once', async (t) => {
   const { db } = await createTestDatabase(t)
   const hit = fc.record({
     second: fc.integer({ min: 0, max: 2000 }),
@@ -137,7 +137,7 @@ t.test('however a log grows, and whatever was known about its posts, each view i
         }
         const hits = unordered.sort((a, b) => a.second - b.second)
         const posts = new Set<string>()
-        // Logs only grow: see the test of a log that is cut short.
+        // Logs only grow: a truncated log has its own test.
         for (const { length, known, createPosts } of runs.sort((a, b) => a.length - b.length)) {
           const fresh = known.filter((slug) => !posts.has(slug))
           if (fresh.length > 0) await addPosts(db, ...fresh)
@@ -145,7 +145,7 @@ t.test('however a log grows, and whatever was known about its posts, each view i
           const logged = hits.slice(0, length)
           await importText(db, logOf(logged), { chunkLines, createPosts })
           if (createPosts) for (const key of Object.keys(bruteForce(logged))) posts.add(key.split(' ')[0] ?? '')
-          t.strictSame(await countedPerDay(db), bruteForce(logged, { slugs: [...posts] }))
+          t.strictSame(await readDailyViews(db), bruteForce(logged, { slugs: [...posts] }))
         }
       },
     ),
@@ -153,17 +153,17 @@ t.test('however a log grows, and whatever was known about its posts, each view i
   )
 })
 
-t.test('a last line that is half written is left for the next import', async (t) => {
+t.test('an incomplete last line is left for the next import', async (t) => {
   for (let cut = 1; cut < 200; cut += 20) {
     const { db } = await createTestDatabase(t)
     await addPosts(db, 'a', 'b', 'c')
     t.match(await importText(db, LOG.slice(0, -cut)), cut === 1 ? { malformed: 0 } : { stoppedBy: undefined })
     t.match(await importText(db, LOG), { malformed: 0 })
-    t.strictSame(await countedPerDay(db), bruteForce(HITS), `${cut} bytes missing`)
+    t.strictSame(await readDailyViews(db), bruteForce(HITS), `${cut} bytes missing`)
   }
 })
 
-t.test('a log in the common format that is half written is not taken for a whole one', async (t) => {
+t.test('an incomplete line in the common format is not taken for a complete one', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a')
   const log = logOf([{ second: 0, target: '/blog/a' }]).replace(/ 1 "-" ".*"\n/, ' 1234\n')
@@ -171,7 +171,7 @@ t.test('a log in the common format that is half written is not taken for a whole
   t.match(await importText(db, log), { viewsCounted: 1, malformed: 0 })
 })
 
-t.test('two logs that begin alike are two logs', async (t) => {
+t.test('two logs with the same beginning are two logs', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a', 'b', 'c')
   await importText(db, LOG)
@@ -202,9 +202,9 @@ t.test('an import killed at any moment and run again ends with the right counts'
     }
     const [, signal] = await exited
     t.equal(signal, killAt < 4000 ? 'SIGKILL' : null)
-    seen.push(Object.values(await countedInAll(db)).reduce((sum, views) => sum + views, 0))
+    seen.push(Object.values(await readTotals(db)).reduce((sum, views) => sum + views, 0))
   }
-  t.strictSame(await countedPerDay(db), bruteForce(hits))
+  t.strictSame(await readDailyViews(db), bruteForce(hits))
   t.ok(
     seen.every((views, i) => i === 0 || views > (seen[i - 1] ?? 0)),
     `killed half-way: ${seen.join(' < ')}`,
@@ -224,7 +224,7 @@ t.test('an import that fails at any statement and is run again ends with the rig
     })
     const outcome = await importText(faulty, LOG, { createPosts: true, chunkLines: 40 }).catch((error: Error) => error)
     await importText(db, LOG, { createPosts: true, chunkLines: 40 })
-    t.strictSame(await countedPerDay(db), bruteForce(HITS), `statement ${failing}`)
+    t.strictSame(await readDailyViews(db), bruteForce(HITS), `statement ${failing}`)
     if (statements < failing) break
     t.match(outcome, { message: 'connection lost' })
   }
@@ -242,46 +242,46 @@ t.test('imports of the same log at the same time count it once', async (t) => {
     summaries.reduce((sum, { postsCreated }) => sum + postsCreated, 0),
     3,
   )
-  t.strictSame(await countedPerDay(db), bruteForce(HITS))
+  t.strictSame(await readDailyViews(db), bruteForce(HITS))
 })
 
-t.test('imports of several logs with the same new posts at the same time do not get in their way', async (t) => {
+t.test('parallel imports of several logs with the same new posts do not conflict', async (t) => {
   const { db } = await createTestDatabase(t)
   const posts = Array.from({ length: 50 }, (_, i) => `/blog/post-${i}`)
   const logs = [posts, posts.toReversed(), posts.toSorted(), [...posts.slice(25), ...posts.slice(0, 25)]].map(
     (targets, visitor) => logOf(targets.map((target, second) => ({ target, second, visitor }))),
   )
   await Promise.all(logs.map((log) => importText(db, log, { createPosts: true, chunkLines: 20 })))
-  t.strictSame(new Set(Object.values(await countedInAll(db))), new Set([4]))
+  t.strictSame(new Set(Object.values(await readTotals(db))), new Set([4]))
 })
 
-t.test('posts that were unknown at first are counted later, and the others not twice', async (t) => {
+t.test('views of posts that were unknown are counted later, and the others not twice', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a')
   t.match(await importText(db, LOG), { viewsCountedBefore: 0, unknown: B + C })
   await addPosts(db, 'b')
   t.match(await importText(db, LOG), { viewsCountedBefore: A, viewsCounted: B, unknown: C })
   t.match(await importText(db, LOG, { createPosts: true }), { viewsCountedBefore: A + B, viewsCounted: C, unknown: 0 })
-  t.strictSame(await countedPerDay(db), bruteForce(HITS))
+  t.strictSame(await readDailyViews(db), bruteForce(HITS))
 })
 
-t.test('two patterns that take turns on a growing log each count all of theirs', async (t) => {
+t.test('two alternating patterns on a growing log each count all their views', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a', 'b')
   const hits = (length: number) =>
     Array.from({ length }, (_, i) => ({ second: i, visitor: i, target: i % 2 === 0 ? '/blog/a' : '/news/b' }))
   const news = compilePostPattern('^/news/(?<slug>.+)$')
-  // The second day only /news/ is imported, and the ledger may not say that /blog/ was.
+  // On the second day only /news/ is imported; the ledger must not record /blog/ as imported.
   await importText(db, logOf(hits(10)))
   await importText(db, logOf(hits(10)), { post: news })
   await importText(db, logOf(hits(20)), { post: news })
   await importText(db, logOf(hits(30)))
-  t.strictSame(await countedInAll(db), { a: 15, b: 10 })
+  t.strictSame(await readTotals(db), { a: 15, b: 10 })
   await importText(db, logOf(hits(30)), { post: compilePostPattern('^/(?:news|blog)/(?<slug>.+)$') })
-  t.strictSame(await countedInAll(db), { a: 15, b: 15 })
+  t.strictSame(await readTotals(db), { a: 15, b: 15 })
 })
 
-t.test('a deleted post is forgotten, and counts anew when it is made anew', async (t) => {
+t.test('a deleted post is forgotten, and a new post of its slug is counted from the start', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a', 'b', 'c')
   await importText(db, LOG)
@@ -289,10 +289,10 @@ t.test('a deleted post is forgotten, and counts anew when it is made anew', asyn
   t.match(await importText(db, LOG), { viewsCounted: 0, unknown: A, viewsCountedBefore: B + C })
   await addPosts(db, 'a')
   t.match(await importText(db, LOG), { viewsCounted: A, unknown: 0, viewsCountedBefore: B + C })
-  t.strictSame(await countedPerDay(db), bruteForce(HITS))
+  t.strictSame(await readDailyViews(db), bruteForce(HITS))
 })
 
-t.test('a post is made of its first view', async (t) => {
+t.test('a post is created from its first view', async (t) => {
   const { db } = await createTestDatabase(t)
   const hits = [
     { second: 50, target: '/blog/x_y-Z%20%C3%A9.1?q' },
@@ -315,7 +315,7 @@ t.test('a post is made of its first view', async (t) => {
   ])
 })
 
-t.test('what cannot be a slug is never made into a post', async (t) => {
+t.test('no post is created for an invalid slug', async (t) => {
   const { db } = await createTestDatabase(t)
   const targets = ['/blog/a%00b', '/blog/a%0Ab', '/blog/a%7F', '/blog/a%C2%85', `/blog/${'a'.repeat(201)}`]
   const log = logOf(targets.map((target) => ({ second: 0, target })))
@@ -324,7 +324,7 @@ t.test('what cannot be a slug is never made into a post', async (t) => {
   t.match(await importText(db, longest, { createPosts: true }), { postsCreated: 1 })
 })
 
-t.test('the hook runs once, when the first post is made, in its transaction', async (t) => {
+t.test('the hook runs once, in the transaction that creates the first post', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a', 'demo')
   let calls = 0
@@ -341,7 +341,7 @@ t.test('the hook runs once, when the first post is made, in its transaction', as
   t.equal(calls, 0, 'no post was made')
   t.match(await importText(db, LOG, options), { viewsCounted: VIEWS, postsCreated: 3, unknown: 0 })
   t.equal(calls, 1)
-  t.notOk('demo' in (await countedInAll(db)))
+  t.notOk('demo' in (await readTotals(db)))
 })
 
 t.test('a post that is deleted while its log is imported is named by its slug', async (t) => {
@@ -367,7 +367,7 @@ t.test('without a pattern the last part of the path must be a known post', async
   t.match(await importText(db, log, { post: undefined }), { viewsCounted: 1, unknown: 1, other: 1 })
 })
 
-t.test('a gzip that is cut off: what could be read is counted, and the whole one counts the rest', async (t) => {
+t.test('a truncated gzip counts its readable part, and the complete one counts the rest', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a', 'b', 'c')
   const bytes = gzipSync(LOG)
@@ -375,10 +375,10 @@ t.test('a gzip that is cut off: what could be read is counted, and the whole one
   t.match(stoppedBy, { message: /is truncated/ })
   t.ok(viewsCounted > 0)
   await importText(db, bytes, { chunkLines: 10 })
-  t.strictSame(await countedPerDay(db), bruteForce(HITS))
+  t.strictSame(await readDailyViews(db), bruteForce(HITS))
 })
 
-t.test('a source that fails with anything is reported', async (t) => {
+t.test('any error of a source is reported', async (t) => {
   const { db } = await createTestDatabase(t)
   async function* failing(): AsyncGenerator<string> {
     yield LOG
@@ -387,7 +387,7 @@ t.test('a source that fails with anything is reported', async (t) => {
   t.match(await importText(db, '', { input: failing() }), { lines: 60, stoppedBy: { message: 'unplugged' } })
 })
 
-t.test('chunks of very long lines end early, and are recognised', async (t) => {
+t.test('chunks of very long lines end early, and are recognized', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a')
   const line = (visitor: number) => logLine({ second: 0, visitor, target: `/blog/a?${'x'.repeat(60_000)}` })
@@ -397,7 +397,7 @@ t.test('chunks of very long lines end early, and are recognised', async (t) => {
   t.match(await importText(db, log), { viewsCounted: 0, viewsCountedBefore: 600 })
 })
 
-t.test('progress is told in bytes read and lines', async (t) => {
+t.test('progress has bytes and lines', async (t) => {
   const { db } = await createTestDatabase(t)
   const told: { bytes: number; lines: number }[] = []
   const bytes = gzipSync(LOG)
@@ -410,7 +410,7 @@ async function ledger(db: Kysely<Database>) {
   return { rows: rows.length }
 }
 
-t.test('with a base URL posts get whole addresses; those of an earlier import, too, and no others', async (t) => {
+t.test('with a base URL posts get full addresses, also those of an earlier import, but no others', async (t) => {
   const { db } = await createTestDatabase(t)
   const baseUrl = 'https://blog.example/site'
   const post = compilePostPattern('/blog/')

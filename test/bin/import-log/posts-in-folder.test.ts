@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { compilePostPattern, requestedPost } from '../../../bin/import-log/slug.ts'
 
-/** Paths as each of them makes by default or by a usual setting, and the slug of the post; `undefined`: no post. */
+/** Paths of each program by default or with a common setting, and the slug of the post; `undefined`: no post. */
 const SHAPES: Record<string, [folder: string, paths: Record<string, string | undefined>]> = {
   'any blog below /blog/': [
     '/blog/',
@@ -149,7 +149,7 @@ for (const [kind, [folder, paths]] of Object.entries(SHAPES)) {
   })
 }
 
-t.test('a post in a folder is a part of its path, whatever the path', async (t) => {
+t.test('a post in a folder is a part of any path', async (t) => {
   const post = compilePostPattern('/')
   const segment = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('2015', '05', 'Jan', 'tags', 'a.html', ''))
   fc.assert(

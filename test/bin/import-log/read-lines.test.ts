@@ -27,12 +27,12 @@ async function read(source: Source, onBytes?: (bytes: number) => void) {
   return { lines, odd, error }
 }
 
-/** The bytes in pieces of a size. */
+/** Splits the bytes into chunks of a size. */
 async function* pieces(bytes: Buffer, size: number) {
   for (let start = 0; start < bytes.length; start += size) yield bytes.subarray(start, start + size)
 }
 
-t.test('lines end with LF or CRLF, and the last one may have no end', async (t) => {
+t.test('lines end with LF or CRLF, and the last line may have no end', async (t) => {
   const cases: [string, string[], string[]][] = [
     ['', [], []],
     ['a', ['a'], ['not ended']],
@@ -51,7 +51,7 @@ t.test('lines end with LF or CRLF, and the last one may have no end', async (t) 
   }
 })
 
-t.test('any bytes, in any pieces, plain or gzip, are the same lines', async (t) => {
+t.test('any bytes in any chunks, plain or gzip, give the same lines', async (t) => {
   const text = fc.array(fc.constantFrom('a', '\n', '\r', '\r\n', '\xff', '\0', 'ü', 'long line '), { maxLength: 60 })
   await fc.assert(
     fc.asyncProperty(text, fc.integer({ min: 1, max: 20 }), fc.boolean(), async (parts, size, isGzip) => {
@@ -68,7 +68,7 @@ t.test('any bytes, in any pieces, plain or gzip, are the same lines', async (t) 
   )
 })
 
-t.test('a line over 64 kB is cut off and said to be too long; the next one is whole', async (t) => {
+t.test('a line over 64 kB is truncated and marked as too long; the next line is complete', async (t) => {
   const long = 'x'.repeat(MAX_LINE_BYTES)
   for (const size of [1000, MAX_LINE_BYTES, MAX_LINE_BYTES + 1, 10_000_000]) {
     const text = `${long}\n${long}\r\n${long}y\n${long}y\r\n${long}${long}\nb\n${long}y`
@@ -105,13 +105,13 @@ t.test('gzip: concatenated members, empty members, bytes counted before unpackin
   t.strictSame((await read(pieces(gzipSync(''), 3))).lines, [])
 })
 
-t.test('what looks a little like gzip is text', async (t) => {
+t.test('text that resembles gzip is read as text', async (t) => {
   t.strictSame((await read(pieces(Buffer.from([0x1f]), 1))).lines, ['\x1f'])
   t.strictSame((await read(pieces(Buffer.from([0x1f, 0x0a]), 1))).lines, ['\x1f'])
   t.strictSame((await read(Readable.from(['a\nb\n']))).lines, ['a', 'b'], 'text from a stream of strings')
 })
 
-t.test('gzip cut off anywhere: the lines until then, and an error that says so', async (t) => {
+t.test('truncated gzip gives the lines before the end, and an error', async (t) => {
   const whole = Array.from({ length: 2000 }, (_, i) => `${i} ${Math.sin(i)}`)
   const bytes = gzipSync(`${whole.join('\n')}\n`)
   let most = 0
@@ -125,7 +125,7 @@ t.test('gzip cut off anywhere: the lines until then, and an error that says so',
   t.ok(most > 1800, `${most} of 2,000 lines`)
 })
 
-t.test('damaged gzip: the lines before the damage, and an error that says so', async (t) => {
+t.test('damaged gzip gives the lines before the damage, and an error', async (t) => {
   const whole = Array.from({ length: 50_000 }, (_, i) => `${i} ${Math.sin(i)}`)
   const bytes = gzipSync(`${whole.join('\n')}\n`)
   bytes.fill(0xff, bytes.length - 1000, bytes.length - 900)
@@ -148,7 +148,7 @@ t.test('gzip that unpacks to a thousand times its size does not fill the memory'
   t.ok(peak < 120_000_000, `${peak} bytes`)
 })
 
-t.test('a source that fails: the lines until then, and its error', async (t) => {
+t.test('a failing source gives the lines before the error, and the error', async (t) => {
   async function* failing() {
     yield Buffer.from('a\nb')
     throw new Error('disk on fire')
@@ -156,7 +156,7 @@ t.test('a source that fails: the lines until then, and its error', async (t) => 
   t.match(await read(failing()), { lines: ['a'], error: { message: 'disk on fire' } })
 })
 
-t.test('a file is closed when reading is given up', async (t) => {
+t.test('a file is closed when reading stops early', async (t) => {
   const file = join(t.testdir({}), 'log')
   for (const bytes of [Buffer.from('a\n'.repeat(1e6)), gzipSync(Buffer.from('a\n'.repeat(1e7)))]) {
     await writeFile(file, bytes)

@@ -12,7 +12,7 @@ const FILE = '../shared/data/semicomplete-access.log'
 const skip = existsSync(FILE) ? false : `${FILE} is not there: see its source, github.com/elastic/examples`
 const DEDUP_SECONDS = 900
 
-/** Imports a log into one database, and sends it to a server on another; both must have counted the same. */
+/** Imports a log into one database, and sends it to a server on another. The counts must be equal. */
 async function compare(
   t: Test,
   lines: readonly string[],
@@ -37,7 +37,7 @@ async function compare(
   t.same(slugs[0], slugs[1], 'the posts are the same')
 
   const answered = await replayLog(t, lines, { databaseUrl: replayed.url, timeZone, nowMs, post })
-  // Where only bots have been is no post.
+  // No post is created for a path that only bots requested.
   const { 204: recorded = 0, 404: unknown = 0, ...others } = answered
   t.same(others, {})
   t.equal(recorded + unknown, summary.viewsCounted + summary.repeats + summary.bots)
@@ -59,14 +59,14 @@ t.test(
   },
 )
 
-/** Requests of three hours around midnight, most of them of visitors who come back, some written late. */
+/** Requests of three hours around midnight, most of returning visitors, some written late. */
 function createLog(seed: number): string[] {
   const random = createRandom(seed)
   const pick = <T>(choices: readonly [T, ...T[]]): T => choices[Math.floor(random() * choices.length)] ?? choices[0]
   const beginsMs = Date.UTC(2015, 4, 17, 22, 30)
   const lines = Array.from({ length: 3000 }, (_none, index) => {
     const second = Math.floor((index / 3000) * 3 * 3600)
-    // As servers do that note the beginning of a request, when it has ended.
+    // Some servers write the start time of a request when it ends.
     const at = new Date(beginsMs + (second - (random() < 0.2 ? Math.floor(random() * DEDUP_SECONDS) : 0)) * 1000)
     const [, day, month, year, time] = at.toUTCString().split(' ')
     const address = pick([

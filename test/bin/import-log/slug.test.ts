@@ -99,7 +99,7 @@ t.test('the address of a service that listens on all addresses is one of this ma
   for (const [host, name] of Object.entries(cases)) t.equal(addressOf({ host, port: 80 }), `http://${name}:80`)
 })
 
-t.test('any path makes a URL of this site that leads back to the path', async (t) => {
+t.test('any path gives a URL of this site that leads back to the path', async (t) => {
   t.equal(urlOfPath('/blog/a b?#%é.html'), '/blog/a%20b%3F%23%25%C3%A9.html')
   t.equal(urlOfPath('//evil.example/a'), '/evil.example/a')
   t.equal(urlOfPath('/\\evil.example'), '/%5Cevil.example')

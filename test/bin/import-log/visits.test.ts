@@ -19,7 +19,7 @@ function judgeAll(requests: Partial<LoggedRequest>[], dedupSeconds = 900) {
   return requests.map((request) => visits.judge({ ...REQUEST, ...request }).kind)
 }
 
-t.test('a view is a GET answered 200 or 304, of a post, by a person', async (t) => {
+t.test('a view is a GET of a post by a person, with status 200 or 304', async (t) => {
   const cases: [Partial<LoggedRequest>, string][] = [
     [{}, 'view'],
     [{ status: 304 }, 'view'],
@@ -40,7 +40,7 @@ t.test('a view is a GET answered 200 or 304, of a post, by a person', async (t) 
   for (const [request, kind] of cases) t.strictSame(judgeAll([request]), [kind], JSON.stringify(request))
 })
 
-t.test('of a user agent the first 512 characters are looked at', async (t) => {
+t.test('only the first 512 characters of a user agent are read', async (t) => {
   const long = FIREFOX.padEnd(512, ' rv')
   t.strictSame(
     judgeAll([`${long} Googlebot`, `${long}x`, `${long.slice(0, 511)}x`].map((userAgent) => ({ userAgent }))),
@@ -48,7 +48,7 @@ t.test('of a user agent the first 512 characters are looked at', async (t) => {
   )
 })
 
-t.test('a view says which post and which path', async (t) => {
+t.test('a view has its post and its path', async (t) => {
   const visits = createVisits({ dedupSeconds: 900, post: POST })
   t.strictSame(visits.judge({ ...REQUEST, target: '/blog/a%20b?c' }), { kind: 'view', slug: 'a b', path: '/blog/a b' })
   t.strictSame(visits.judge({ ...REQUEST, target: '/a' }), { kind: 'other' })
@@ -63,14 +63,14 @@ t.test('a visitor counts again 900 seconds after the view that counted, not afte
   t.strictSame(judgeAll([at(0), at(0), at(1)], 0), ['view', 'view', 'view'], 'no window')
 })
 
-t.test('an address is the same in every notation, and of IPv6 it is the network', async (t) => {
+t.test('every notation of an address is one visitor, and an IPv6 visitor is a network', async (t) => {
   const addresses = ['2001:db8::1', '2001:DB8:0:0::2', '1.2.3.4', '::ffff:1.2.3.4', 'host.example', '2001:db8:0:1::1']
   t.strictSame(judgeAll(addresses.map((address) => ({ address }))), [
     ...['view', 'repeat', 'view', 'repeat', 'view', 'view'],
   ])
 })
 
-t.test('a visitor is an address and a user agent, and each post counts for itself', async (t) => {
+t.test('a visitor is an address and a user agent, and counts once for each post', async (t) => {
   const others: Partial<LoggedRequest>[] = [
     { address: '1.2.3.5' },
     { userAgent: `${FIREFOX} ` },
@@ -82,7 +82,7 @@ t.test('a visitor is an address and a user agent, and each post counts for itsel
   t.strictSame(judgeAll([{}, { target: '/x/a.html?q' }]), ['view', 'repeat'], 'the same slug by another path')
 })
 
-t.test('verdicts are those of brute force, for lines up to a window late', async (t) => {
+t.test('decisions equal those of brute force, for lines up to a window late', async (t) => {
   const request = fc.record({
     address: fc.constantFrom('1.1.1.1', '2.2.2.2'),
     target: fc.constantFrom('/a', '/b'),
@@ -108,7 +108,7 @@ t.test('verdicts are those of brute force, for lines up to a window late', async
   )
 })
 
-t.test('what is older than the window is forgotten, and that changes nothing', async (t) => {
+t.test('visitors older than the window are removed, without an effect on the counts', async (t) => {
   const visits = createVisits({ dedupSeconds: 900 })
   let most = 0
   for (let second = 0; second < 100_000; second++) {
@@ -123,7 +123,7 @@ t.test('what is older than the window is forgotten, and that changes nothing', a
   t.ok(most <= 10_001, `${most} views remembered of 100,000`)
 })
 
-t.test('a busy window is remembered whole', async (t) => {
+t.test('all visitors of a busy window are remembered', async (t) => {
   const visits = createVisits({ dedupSeconds: 900 })
   const visitors = Array.from({ length: 25_000 }, (_, i) => ({
     ...REQUEST,

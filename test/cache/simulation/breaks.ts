@@ -4,7 +4,7 @@ import type { Break } from './simulate.ts'
 
 const FOR_EVER: Lifetime = { ttlMs: 1e9, keepForMs: 1e9 }
 
-/** For each promise, an algorithm that does not keep it: what is wrong with it, and what the simulation says to that. */
+/** For each promise an algorithm that breaks it, by its fault; `says` matches the report of the simulation. */
 export const BREAKS: Record<string, Break & { says: RegExp }> = {
   'a commit ignores the generation': {
     says: /stores \d+, invalidated by|is answered, not|was confirmed/,
@@ -48,7 +48,7 @@ export const BREAKS: Record<string, Break & { says: RegExp }> = {
     says: /a second lease/,
     shared: (store) => ({ ...store, renew: async () => true }),
   },
-  'the lease of a dead holder never runs out': {
+  'the lease of a dead holder never expires': {
     says: /has waited|in peace/,
     shared: (store) => ({
       ...store,
@@ -56,7 +56,7 @@ export const BREAKS: Record<string, Break & { says: RegExp }> = {
       renew: (key, lease) => store.renew(key, lease, 1e9),
     }),
   },
-  'a failed load keeps its lease for ever': {
+  'a failed load never releases its lease': {
     says: /has waited|in peace/,
     shared: (store) => ({
       ...store,
@@ -77,7 +77,7 @@ export const BREAKS: Record<string, Break & { says: RegExp }> = {
       invalidate: async (mode, cause) => mode === 'soft' || store.invalidate(mode, cause),
     }),
   },
-  'one cause is taken for another': {
+  'different causes are treated as one': {
     says: /was confirmed/,
     shared: (store) => ({
       ...store,
@@ -160,7 +160,7 @@ export const BREAKS: Record<string, Break & { says: RegExp }> = {
       },
     }),
   },
-  'who comes after an invalidation joins a load from before': {
+  'a reader after an invalidation joins a load from before it': {
     says: /was confirmed/,
     cache(cache) {
       const flights = new Map<string, ReturnType<typeof cache.read>>()
@@ -174,22 +174,22 @@ export const BREAKS: Record<string, Break & { says: RegExp }> = {
       }
     },
   },
-  'what was loaded alone is kept for ever': {
+  'a value loaded during an outage never expires': {
     says: /cut off, answers/,
     backup: (store) => ({ ...store, commit: (key, lease, value) => store.commit(key, lease, value, FOR_EVER) }),
   },
-  'a command to the store has no deadline': {
+  'a command to the store has no timeout': {
     says: /has waited|is still invalidating|in peace/,
     failover: { deadlineMs: 1e9 },
   },
-  'a list stays though it is not asked for again': {
+  'a list that is not read again is not dropped': {
     says: /there after its time/,
     shared: (store) => ({
       ...store,
       commit: (key, lease, value, times) => store.commit(key, lease, value, { ...times, unreadForMs: times.keepForMs }),
     }),
   },
-  'a list goes though it was asked for again': {
+  'a list that is read again is dropped': {
     says: /gone before its time/,
     shared: (store) => ({
       ...store,
@@ -197,7 +197,7 @@ export const BREAKS: Record<string, Break & { says: RegExp }> = {
         store.commit(key, lease, value, { ...times, keepForMs: unreadForMs }),
     }),
   },
-  'loads at once have no bound': {
+  'parallel loads have no limit': {
     says: /loads at once/,
     loads: { max: 1e9, maxWaiting: 0, patienceMs: 0 },
   },

@@ -3,18 +3,18 @@ import type { Acquired, Committed, InvalidateMode, Lease, Store } from '../../..
 import type { Machine } from './machine.ts'
 import type { World } from './world.ts'
 
-/** A read that is under way. */
+/** A running read. */
 export interface Reading {
   machine: Machine
   key: string
   startedAtMs: number
-  /** The oldest version that it may answer: that of the last hard invalidation confirmed before it began. */
+  /** The oldest version that it may return: that of the last hard invalidation confirmed before its start. */
   floor: number
-  /** The store could not be asked for it: it may be answered from what this process loaded alone. */
+  /** The store was unreachable: the read may return a value that this process loaded during the outage. */
   isAlone: boolean
 }
 
-/** What was loaded: its version, and where and when the load ended. */
+/** A loaded value: its version, and the process and the end of its load. */
 export const encode = (version: number, load: number) => Buffer.from(`${version} ${load}`)
 export function decode(value: Uint8Array): { version: number; load: number } {
   const [version, load] = Buffer.from(value).toString().split(' ')
@@ -23,7 +23,7 @@ export function decode(value: Uint8Array): { version: number; load: number } {
 
 export type History = ReturnType<typeof createHistory>
 
-/** Watches a run, and throws where a promise is broken. */
+/** Records a run, and throws when it breaks a promise. */
 export function createHistory(world: World, bounds: { localMs: number; maxStaleMs: number }) {
   let version = 1
   let confirmed = 1
@@ -46,7 +46,7 @@ export function createHistory(world: World, bounds: { localMs: number; maxStaleM
     broken.push(`${world.now()} ms: ${promise}`)
   }
 
-  /** (b) At most one load per generation and entry, unless its holder was in trouble, or done. */
+  /** (b) At most one load per generation and entry, unless its holder had a fault or was done. */
   function leased(key: string, { generation, token }: Lease, machine: Machine): void {
     const place = `${key} ${generation}`
     const before = leases.get(place)
@@ -65,7 +65,7 @@ export function createHistory(world: World, bounds: { localMs: number; maxStaleM
 
   const hardOf = (generation = '') => generation.split('.')[0] ?? ''
 
-  /** (g) An entry is kept for as long as its commit said, which depends on whether it is asked for again. */
+  /** (g) An entry is kept for the time of its commit, which depends on whether it is read again. */
   function found(key: string, acquired: Acquired): void {
     const entry = kept.get(key)
     if (entry?.hard !== hardOf(acquired.generation)) return
@@ -81,7 +81,7 @@ export function createHistory(world: World, bounds: { localMs: number; maxStaleM
     version: () => version,
     loadEnded: (load: number) => loadsEnded.set(load, world.now()),
 
-    /** Somebody has published something; the answer is told when its hard invalidation is confirmed. */
+    /** Records a new version. Call the returned function when its hard invalidation is confirmed. */
     publish(): () => void {
       version += 1
       const published = version
@@ -96,7 +96,7 @@ export function createHistory(world: World, bounds: { localMs: number; maxStaleM
       return reading
     },
 
-    /** (a) No read that began after a hard invalidation was confirmed answers what is older, unless it had to do alone. */
+    /** (a) A read after a confirmed hard invalidation returns no older value, except during an outage of the store. */
     answered(reading: Reading, value: Uint8Array): void {
       readings.delete(reading)
       const { version: got, load } = decode(value)
@@ -116,7 +116,7 @@ export function createHistory(world: World, bounds: { localMs: number; maxStaleM
       if (!code.startsWith('PP_')) breaks(`a read fails with ${code}`)
     },
 
-    /** The shared store, watched: `machine` is who asks. */
+    /** The recorded shared store; `machine` sends the commands. */
     watchShared(store: Store, machine: Machine): Store {
       return {
         ...store,
@@ -179,7 +179,7 @@ export function createHistory(world: World, bounds: { localMs: number; maxStaleM
       storeFloor = Math.max(storeFloor, published)
     },
 
-    /** A process's own view of its stores, watched: when does it act alone? */
+    /** The recorded stores of a process: records when the process uses its local store. */
     watchOwn(store: Store, machine: Machine): Store {
       const alone = (key: string, startedBeforeMs = Number.POSITIVE_INFINITY) => {
         for (const reading of readings)

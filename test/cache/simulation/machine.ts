@@ -1,33 +1,33 @@
 import type { Clock } from '../../../lib/clock.ts'
 import type { World } from './world.ts'
 
-/** What a process runs on: it may crash, freeze and thaw, and lose its way to the store. */
+/** The machine of a process. It can crash, freeze, thaw, and lose its connection to the store. */
 export interface Machine {
   name: string
   clock: Clock
   isCrashed(): boolean
   isFrozen(): boolean
-  /** When it last froze, crashed, or had a command lost or late: whoever waited for it since then may have given up. */
+  /** The last time at which it froze, crashed, or had a lost or late command; waiters may have timed out since then. */
   lastTroubleMs(): number
   trouble(): void
-  /** Code of the process: runs now, after the thaw, or never. */
+  /** Runs code of the process now, after the thaw, or never. */
   enter(run: () => void): void
   crash(): void
   freeze(): void
   thaw(): void
-  /** Cuts the way to the store: commands are refused, or vanish. */
+  /** Cuts the connection to the store: commands are refused or lost. */
   cut(how: 'refused' | 'silent' | undefined): void
-  /** A command to the store and its answer, on their way for a while each. */
+  /** Sends a command to the store, with a delay for the command and one for the reply. */
   command<T>(work: () => Promise<T>): Promise<T>
 }
 
-/** Longer than any two of these together, a command has timed out. */
+/** The timeout of a command is longer than any two of these delays together. */
 const DELAYS_MS = { usual: 4, slow: 100, late: 400 }
 
 export interface Surroundings {
   deadlineMs: number
   isStoreUp: () => boolean
-  /** No delays beyond the usual. */
+  /** Only short delays. */
   isPeace: () => boolean
 }
 
@@ -36,7 +36,7 @@ export function createMachine(world: World, name: string, { deadlineMs, isStoreU
   let cut: 'refused' | 'silent' | undefined
   let lastTroubleMs = Number.NEGATIVE_INFINITY
   let held: (() => void)[] = []
-  // Clocks of machines are minutes apart.
+  // The clocks of machines differ by minutes.
   const offsetMs = world.between(0, 600_000)
 
   const trouble = () => {
@@ -80,7 +80,7 @@ export function createMachine(world: World, name: string, { deadlineMs, isStoreU
     thaw() {
       trouble()
       state = 'running'
-      // What came meanwhile, timers and answers, in any order.
+      // Timers and replies that were due during the freeze run in any order.
       const waiting = held.map((run) => ({ run, order: world.random() })).sort((a, b) => a.order - b.order)
       held = []
       for (const { run } of waiting) world.at(0, () => enter(run))

@@ -5,7 +5,7 @@ import { LOADER } from '../../helpers/program.ts'
 import { BREAKS } from './breaks.ts'
 import { search } from './search.ts'
 
-/** Which days to search, and what is wrong with the algorithm: a name in `BREAKS`, or nothing. */
+/** The days to search, and the fault of the algorithm: a name in `BREAKS`, or none. */
 export interface Task {
   from: number
   to: number
@@ -14,7 +14,7 @@ export interface Task {
 
 type Found = Awaited<ReturnType<typeof search>>
 
-/** A thread that searches, one task at a time, without tap, which follows every promise: that takes four times as long. */
+/** A thread that runs one search at a time, without tap, with which a search takes four times as long. */
 export function startSearcher() {
   const worker = new Worker(fileURLToPath(import.meta.url), { execArgv: [LOADER], env: {} })
   return {

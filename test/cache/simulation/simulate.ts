@@ -24,7 +24,7 @@ const COOL_DOWN = { firstMs: 500, maxMs: 5000 }
 const POLL = { firstMs: 25, longestMs: 250 }
 const LOADS = { max: 3, maxWaiting: 2, patienceMs: 1000 }
 
-/** One deliberate fault in the algorithm, put around its parts. */
+/** A deliberate fault of the algorithm, as wrappers of its parts. */
 export interface Break {
   shared?: (store: Store, world: World) => Store
   backup?: (store: Store) => Store
@@ -48,7 +48,7 @@ interface Process {
   changes: ReturnType<typeof createChangeListener>
 }
 
-/** Four processes over one store that live through ten seconds of a bad day, and then through more than a minute of peace. */
+/** Simulates four processes over one store: ten seconds with faults, then more than a minute without faults. */
 export async function simulate(seed: number, broken: Break = {}, print?: (line: string) => void) {
   const world = createWorld(seed, print)
   const history = createHistory(world, { ...FAILOVER, ...NEAR })
@@ -62,7 +62,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
   const invalidating = new Set<{ machine: Machine }>()
   let loads = 0
   const running = new Map<Machine, number>()
-  // What this day is like.
+  // The random parameters of this day.
   const ttlMs = world.pick([1500, 60_000])
   const staleMs = world.pick([0, 2000, 20_000])
   const unreadMs = world.pick([300, 1000])
@@ -86,7 +86,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
     })
   }
 
-  /** The shared store, as a machine reaches it. */
+  /** The shared store behind the network of a machine. */
   function reach(machine: Machine): Store {
     const on = () => history.watchShared(shared, machine)
     return {
@@ -139,7 +139,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
     const backup = createMemoryStore({ clock, nonce, maxEntries: 8 })
     const observe = (event: { type: string }) => {
       world.trace(`${machine.name} ${event.type}`)
-      // It has given up on a question that may be answered, with a lease, after all: that one runs out.
+      // A command that timed out may still have acquired a lease, which expires.
       if (event.type === 'store-down') machine.trouble()
     }
     const store = createFailoverStore({
@@ -175,7 +175,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
   }
   for (let index = 0; index < MACHINES; index += 1) start(index)
 
-  /** The expensive query: it sees the blog as it is at its start, or at some moment within. */
+  /** The expensive query. It reads the version at its start or at a later time. */
   const loadOn = (machine: Machine) => () => {
     loads += 1
     const load = loads
@@ -228,7 +228,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
     invalidate(process, { mode, confirm, onDone })
   }
 
-  /** A change that the database tells of: everybody hears of it, at about the same time, and in the same order. */
+  /** A change that the database tells of: each process hears of it at about the same time, in the same order. */
   function change(mode: InvalidateMode) {
     const confirm = history.publish()
     const name = world.chance(0.8) ? `change ${history.version()}` : undefined
@@ -305,7 +305,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
     const key = world.pick(KEYS)
     const roll = world.random()
     if (process === undefined) return
-    // What comes for a frozen process waits at its door.
+    // Requests to a frozen process wait.
     if (roll < faults) fault(index)
     else if (roll < faults + 0.7 * invalidations)
       process.machine.enter(() => publish(process, world.chance(0.6) ? 'hard' : 'soft'))
@@ -319,9 +319,9 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
   step()
   await world.runUntil(FAULTS_END_MS)
   isPeace = true
-  // Time for the longest fault, for what was begun under it, and for two pauses of changes.
+  // Time for the longest fault, for the tasks that began during it, and for two pauses of changes.
   await world.runUntil(FAULTS_END_MS + 70_000)
-  // (c) Everybody is answered.
+  // (c) Every read gets a reply.
   for (const { machine, key, startedAtMs } of history.readings)
     history.breaks(`${machine.name} has waited for ${key} since ${startedAtMs} ms`)
   for (const { machine } of invalidating)
@@ -334,10 +334,10 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
     everybody((process) => {
       for (const key of KEYS) read(process, key, 'read', onAnswer)
     })
-  // Whoever still believes the store away, asks again.
+  // A process that still treats the store as down probes it.
   readAll()
   await world.runUntil(FAULTS_END_MS + 72_000)
-  // (d), (e) One more invalidation, hard or soft: everybody comes to answer the newest, fresh.
+  // (d), (e) After one more invalidation, hard or soft, every process returns the newest version, fresh.
   let isConfirmed = false
   const last = processes[world.between(0, MACHINES - 1)]
   if (last !== undefined)

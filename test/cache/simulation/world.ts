@@ -1,19 +1,19 @@
-/** Time and chance of one simulated run: everything that happens follows from the seed. */
+/** The time and the random numbers of a simulated run; the seed determines all of it. */
 export interface World {
   now(): number
-  /** A number from 0 up to 1. */
+  /** A number from 0 to 1. */
   random(): number
   /** A whole number from `least` to `most`. */
   between(least: number, most: number): number
   pick<T>(choices: readonly T[]): T
   chance(probability: number): boolean
-  /** Runs something once, `delayMs` from now; the answer cancels it. */
+  /** Runs a function once, `delayMs` from now. Returns a function that cancels it. */
   at(delayMs: number, run: () => void): () => void
-  /** Runs what is due until then, each with everything it sets off. */
+  /** Runs everything due until `atMs`, with its consequences. */
   runUntil(atMs: number): Promise<void>
-  /** Writes down what happened. */
+  /** Adds a line to the log. */
   trace(line: string): void
-  /** Of all lines: equal for equal runs. */
+  /** The digest of all lines, which is equal for equal runs. */
   hash(): string
 }
 
@@ -23,7 +23,7 @@ interface Step {
   run: (() => void) | undefined
 }
 
-/** Ticks come when no promise is left to go on: cheaper than a turn of the event loop. */
+/** A tick runs when no promise callback is pending. It is cheaper than a turn of the event loop. */
 const settled = () => new Promise<void>((resolve) => process.nextTick(resolve))
 
 const isBefore = (a: Step, b: Step) => a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order)
@@ -99,7 +99,7 @@ export function createWorld(seed: number, print?: (line: string) => void): World
         if (next.run === undefined) continue
         nowMs = next.atMs
         next.run()
-        // All promises that this has settled go on before the next step.
+        // All callbacks of settled promises run before the next step.
         await settled()
       }
       nowMs = atMs

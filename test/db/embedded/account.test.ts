@@ -9,7 +9,7 @@ import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
 const isRoot = process.getuid?.() === 0
 const asRoot = { skip: !isRoot && 'needs root' }
 
-t.test('only root has to become somebody else', async (t) => {
+t.test('only root needs another account', async (t) => {
   t.equal(await detectAccount(1000), 'self')
   t.equal(await detectAccount(undefined), process.getuid?.() === 0 ? await detectAccount(0) : 'self')
   t.equal(await detectAccount(0, 'true'), 'namespace')
@@ -17,7 +17,7 @@ t.test('only root has to become somebody else', async (t) => {
   t.equal(await detectAccount(0, '/nowhere/unshare'), 'nobody', 'a system without namespaces')
 })
 
-t.test('programs run under the account, and see no variable of ours that PostgreSQL would heed', (t) => {
+t.test('programs run under the account, without environment variables that PostgreSQL reads', (t) => {
   process.env['PGOPTIONS'] = '-c fsync=off'
   t.teardown(() => delete process.env['PGOPTIONS'])
   t.match(commandAs('self', '/bin/x', ['a']), { file: '/bin/x', args: ['a'], options: { cwd: '/', uid: undefined } })
@@ -31,7 +31,7 @@ t.test('programs run under the account, and see no variable of ours that Postgre
   t.end()
 })
 
-t.test('a folder goes to the account with all that is in it', asRoot, async (t) => {
+t.test('a folder is handed to the account with its content', asRoot, async (t) => {
   const directory = await temporaryDirectory(t)
   await mkdir(join(directory, 'inside'))
   for (const [account, owner] of [
@@ -50,7 +50,7 @@ t.test('only root can hand over a folder', { skip: isRoot && 'is root' }, async 
   await t.rejects(chownTo('nobody', await temporaryDirectory(t)), /Operation not permitted/)
 })
 
-t.test('a folder that the account cannot enter is one sentence that says what to do', async (t) => {
+t.test('a folder that the account cannot enter fails with a sentence that says what to do', async (t) => {
   await checkAccess('self', '/nowhere')
   await checkAccess('nobody', '/somewhere', async () => true)
   await t.rejects(
@@ -65,7 +65,7 @@ t.test('binaries that the account cannot execute are copied, once', async (t) =>
   const directory = await temporaryDirectory(t)
   const found = await findEmbeddedPostgres()
   const hidden = dirname(dirname(found.postgres))
-  // Out of reach: all but what has been copied. What is copied must really run.
+  // Only the copies are reachable for the account, and they must run.
   const canRun = async (_account: unknown, program: string) =>
     program.startsWith(directory) &&
     describeBinaries({ ...found, postgres: program }).then(
@@ -90,7 +90,7 @@ t.test('binaries that the account cannot execute are copied, once', async (t) =>
   t.equal((await readdir(directory)).length, 1)
 })
 
-t.test('the copy is for everybody, where the original is for root alone', asRoot, async (t) => {
+t.test('the copy is readable for all users, when the original is only for root', asRoot, async (t) => {
   const directory = await temporaryDirectory(t)
   const found = await findEmbeddedPostgres()
   const hidden = join(directory, 'hidden')

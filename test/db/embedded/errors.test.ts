@@ -25,7 +25,7 @@ t.test('a frozen server is neither joined nor replaced: the error names its proc
   t.equal(await query(database, 'select 1'), '1')
 })
 
-t.test('a password that is not that of the database is one sentence', async (t) => {
+t.test('a wrong password fails with one sentence', async (t) => {
   const directory = await temporaryDirectory(t)
   const database = await open(t, directory)
   const file = join(directory, 'postgres', 'password')
@@ -39,7 +39,7 @@ t.test('a password that is not that of the database is one sentence', async (t) 
   t.equal(await query(database, 'select 1'), '1')
 })
 
-t.test('a folder that cannot be used is one sentence', async (t) => {
+t.test('an unusable folder fails with one sentence', async (t) => {
   const directory = await temporaryDirectory(t)
   const file = join(directory, 'file')
   await writeFile(file, '')
@@ -76,7 +76,7 @@ t.test('data of another major version is refused', async (t) => {
   })
 })
 
-t.test('a server that does not start says why', async (t) => {
+t.test('the error of a server that does not start has the reason', async (t) => {
   const directory = await temporaryDirectory(t)
   await (await open(t, directory)).close()
   await writeFile(join(dataOf(directory), 'postgresql.conf'), 'shared_buffers = many\n')
@@ -88,7 +88,7 @@ t.test('a server that does not start says why', async (t) => {
   )
 })
 
-t.test('initdb that fails says why, and leaves nothing behind', async (t) => {
+t.test('the error of a failed initdb has the reason, and its files are removed', async (t) => {
   const directory = await temporaryDirectory(t)
   const initdb = join(directory, 'initdb')
   await writeFile(initdb, '#!/bin/sh\necho "initdb: error: could not write: No space left on device" >&2; exit 1\n', {
@@ -102,7 +102,7 @@ t.test('initdb that fails says why, and leaves nothing behind', async (t) => {
   t.same(await readdir(directory), ['initdb'])
 })
 
-t.test('a folder that holds something else is not touched', async (t) => {
+t.test('a folder with other content is not changed', async (t) => {
   const directory = await temporaryDirectory(t)
   await mkdir(join(directory, 'postgres'))
   await writeFile(join(directory, 'postgres', 'diary.txt'), 'dear')

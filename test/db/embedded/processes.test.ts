@@ -10,7 +10,7 @@ import { isProcessAlive, readPostmaster } from '../../../db/embedded/postmaster-
 import { StartupError } from '../../../lib/errors.ts'
 import { dataOf, open, pidOf, query } from '../../helpers/embedded.ts'
 import { LOADER } from '../../helpers/program.ts'
-import { endWithUs } from '../../helpers/services/reaper.ts'
+import { endAtExit } from '../../helpers/services/reaper.ts'
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
 
 const fixture = fileURLToPath(new URL('../../fixtures/open-embedded.ts', import.meta.url))
@@ -22,11 +22,11 @@ const asUser = {
   skip: canRead ? false : 'needs root, to become another user, who may read this project and run this Node.js',
 }
 
-t.test('processes share a server; the one that a kill -9 leaves alone is joined and stopped by the next', async (t) => {
+t.test('processes share a server; after kill -9 the next process joins and stops it', async (t) => {
   const directory = await temporaryDirectory(t)
   const first = await openInProcess(t, directory)
   const pid = pidOf(directory)
-  endWithUs(pid)
+  endAtExit(pid)
   const second = await openInProcess(t, directory)
   t.match(first.output, { created: true })
   t.match(second.output, { created: false, connectionString: first.output.connectionString })
@@ -46,7 +46,7 @@ t.test('processes share a server; the one that a kill -9 leaves alone is joined 
 t.test('processes that start in the same moment do not clash', async (t) => {
   const directory = await temporaryDirectory(t)
   const all = await Promise.all([1, 2, 3].map(() => openInProcess(t, directory)))
-  endWithUs(pidOf(directory))
+  endAtExit(pidOf(directory))
   t.equal(all.filter(({ output }) => output.created).length, 1)
   t.equal(new Set(all.map(({ output }) => output.connectionString)).size, 1)
   for (const { child } of all) child.stdin.end()
@@ -54,18 +54,18 @@ t.test('processes that start in the same moment do not clash', async (t) => {
   t.equal(readPostmaster(dataOf(directory)), undefined)
 })
 
-t.test('a Ctrl-C in the terminal does not reach the server before the application closes it', async (t) => {
+t.test('Ctrl-C in the terminal does not end the server before the application closes it', async (t) => {
   const directory = await temporaryDirectory(t)
   const { child, exitCode } = await openInProcess(t, directory)
   const pid = pidOf(directory)
-  endWithUs(pid)
-  process.kill(-(child.pid ?? 0), 'SIGINT') // To the group, as a terminal does.
+  endAtExit(pid)
+  process.kill(-(child.pid ?? 0), 'SIGINT') // A terminal signals the process group.
   await exitCode
   await open(t, directory)
   t.equal(pidOf(directory), pid, 'it is the same server: had the signal reached it, it would have stopped')
 })
 
-t.test('a normal user runs it as himself; a folder that he may not write to is one sentence', asUser, async (t) => {
+t.test('a normal user runs the server; a folder without write access fails with one sentence', asUser, async (t) => {
   const directory = await temporaryDirectory(t)
   const refused = await openInProcess(t, directory, 1000)
   t.equal(
@@ -75,40 +75,48 @@ t.test('a normal user runs it as himself; a folder that he may not write to is o
   t.equal(await refused.exitCode, 3)
   await chown(directory, 1000, 1000)
   const user = await openInProcess(t, directory, 1000)
-  endWithUs(pidOf(directory))
+  endAtExit(pidOf(directory))
   t.match(user.output, { created: true })
   t.equal((await stat(dataOf(directory))).uid, 1000)
   user.child.stdin.end()
   t.equal(await user.exitCode, 0)
 })
 
-t.test('root without namespaces runs it as nobody, and root with them takes over the data', asRoot, async (t) => {
-  const directory = await temporaryDirectory(t)
-  const accounts = ['nobody', await detectAccount(), 'nobody'] as const
-  for (const account of accounts) {
-    const database = await open(t, directory, { account })
-    t.equal((await stat(dataOf(directory))).uid, account === 'nobody' ? 65534 : 0)
-    t.equal(await query(database, 'select 1'), '1')
-    await database.close()
-  }
-})
+t.test(
+  'root runs the server as uid 65534 without namespaces; root with namespaces takes over the data',
+  asRoot,
+  async (t) => {
+    const directory = await temporaryDirectory(t)
+    const accounts = ['nobody', await detectAccount(), 'nobody'] as const
+    for (const account of accounts) {
+      const database = await open(t, directory, { account })
+      t.equal((await stat(dataOf(directory))).uid, account === 'nobody' ? 65534 : 0)
+      t.equal(await query(database, 'select 1'), '1')
+      await database.close()
+    }
+  },
+)
 
-t.test('root is told what to do where nobody may enter', asRoot, async (t) => {
-  const directory = await temporaryDirectory(t)
-  await chmod(directory, 0o700)
-  const below = join(directory, 'data')
-  await t.rejects(
-    openEmbeddedDatabase({ directory: below, account: 'nobody' }),
-    new StartupError(
-      `PostgreSQL does not run as root, and other users may not enter ${below}: start as the user who owns it, set DATA_DIR to a folder that every user may enter, or set DATABASE_URL to a PostgreSQL server`,
-    ),
-  )
-})
+t.test(
+  'for root, a folder that uid 65534 cannot enter fails with a sentence that says what to do',
+  asRoot,
+  async (t) => {
+    const directory = await temporaryDirectory(t)
+    await chmod(directory, 0o700)
+    const below = join(directory, 'data')
+    await t.rejects(
+      openEmbeddedDatabase({ directory: below, account: 'nobody' }),
+      new StartupError(
+        `PostgreSQL does not run as root, and other users may not enter ${below}: start as the user who owns it, set DATA_DIR to a folder that every user may enter, or set DATABASE_URL to a PostgreSQL server`,
+      ),
+    )
+  },
+)
 
-/** Opens in a process of its own, that leads a group of its own, under a user id. */
+/** Opens the database in a new process and process group, under a user id. */
 async function openInProcess(t: Test, directory: string, uid?: number) {
   const who = uid === undefined ? {} : { uid, gid: uid }
-  // Another user cannot write what tap, by NODE_OPTIONS, has every process write; and we need not, which is quicker.
+  // Another user cannot write the files that tap requests by NODE_OPTIONS; without them the start is also faster.
   const command = ['-u', 'NODE_OPTIONS', process.execPath, LOADER, fixture, directory]
   const child = spawn('env', command, {
     ...who,

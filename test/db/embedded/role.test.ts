@@ -9,10 +9,10 @@ import { startServer, stopServer } from '../../../db/embedded/server.ts'
 import { dataOf, open, pidOf, query } from '../../helpers/embedded.ts'
 import { runProgram } from '../../helpers/program.ts'
 import { startService } from '../../helpers/service.ts'
-import { endWithUs } from '../../helpers/services/reaper.ts'
+import { endAtExit } from '../../helpers/services/reaper.ts'
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
 
-/** Each way to a file, a program or more rights that SQL has. `$file` is a file of the one who runs the server. */
+/** Each way of SQL to a file, a program or more rights. `$file` belongs to the user of the server. */
 const WAYS = [
   "select pg_read_file('$file')",
   "select pg_read_binary_file('$file')",
@@ -59,7 +59,7 @@ async function refusesEachWay(t: Test, connectionString: string, file: string): 
       () => undefined,
       (error: unknown) => error,
     )
-    // 0A000, 58P01: this server does not have that extension or library, which it looks for first.
+    // 0A000, 58P01: the server lacks the extension or library, which it checks before the rights.
     t.match(error, { code: /^(42501|0A000|58P01)$/ }, statement)
     t.notMatch(error, before.trim())
   }
@@ -67,7 +67,7 @@ async function refusesEachWay(t: Test, connectionString: string, file: string): 
   t.equal(await readFile(file, 'utf8'), before)
 }
 
-/** The same address and password, as the superuser. */
+/** The URL with the same password, for the superuser. */
 const asSuperuser = (connectionString: string) => connectionString.replace(`//${ROLE}:`, '//postgres:')
 
 t.test('no SQL reads or writes a file, runs a program or gets more rights, and no superuser logs in', async (t) => {
@@ -78,15 +78,15 @@ t.test('no SQL reads or writes a file, runs a program or gets more rights, and n
   await refusesEachWay(t, database.connectionString, secret)
   await t.rejects(connect(asSuperuser(database.connectionString)), { code: '28000' })
   t.same(await query(database, 'select count(*) from pg_roles where rolsuper and rolcanlogin'), '0')
-  // What is installed is on every machine; what only root may read is not.
+  // Installed files exist on every machine; files that only root may read do not.
   if (process.getuid?.() === 0) await refusesEachWay(t, database.connectionString, '/etc/shadow')
 })
 
-t.test('the role is made in the server of the folder, and in no other', async (t) => {
+t.test('the role is created only in the server of the folder', async (t) => {
   const directory = await temporaryDirectory(t)
   const cluster = await openCluster({ directory })
   const { port, pid } = await startServer(cluster)
-  endWithUs(pid)
+  endAtExit(pid)
   t.teardown(() => stopServer(cluster.dataDirectory))
   await makeRole({ port, password: cluster.password, dataDirectory: '/elsewhere' })
   const client = await connect(`postgres://postgres:${cluster.password}@127.0.0.1:${port}/postgres`)
@@ -101,7 +101,7 @@ t.test('the service, the demo and an import connect as that role only', async (t
   const env = { DATA_DIR: join(directory, 'data') }
   const service = await startService(t, env)
   const pid = pidOf(env.DATA_DIR)
-  endWithUs(pid)
+  endAtExit(pid)
   const importing = runProgram(t, 'bin/popular-posts.ts', {
     args: ['import-log', '--post', '^/blog/(?<slug>[^/]+)$', '--create-posts'],
     env,

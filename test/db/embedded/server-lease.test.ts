@@ -4,7 +4,7 @@ import { ROLE } from '../../../db/embedded/role.ts'
 import { joinServer } from '../../../db/embedded/server-lease.ts'
 import { startPostgres } from '../../helpers/private-postgres.ts'
 
-t.test('once the last one has left nobody enters, until it is known what becomes of the server', async (t) => {
+t.test('after the last user leaves, no process joins until the server has stopped or stays', async (t) => {
   const server = await startPostgres()
   t.teardown(() => server.remove())
   const client = new Client({ connectionString: server.url })

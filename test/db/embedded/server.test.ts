@@ -7,7 +7,7 @@ import { findEmbeddedPostgres, type PostgresBinaries } from '../../../db/embedde
 import { isProcessAlive, readPostmaster, removeStale } from '../../../db/embedded/postmaster-pid.ts'
 import { freePort, initDataFolder, startServer, stopServer } from '../../../db/embedded/server.ts'
 import { codeOf, messageOf } from '../../../lib/errors.ts'
-import { endWithUs } from '../../helpers/services/reaper.ts'
+import { endAtExit } from '../../helpers/services/reaper.ts'
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
 
 async function initialized(t: Test) {
@@ -26,7 +26,7 @@ async function listenOn(t: Test): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-/** Binaries whose server is a script. */
+/** Binaries with a shell script as the server. */
 async function scripted(t: Test, script: string): Promise<PostgresBinaries> {
   const postgres = join(await temporaryDirectory(t), 'postgres')
   await writeFile(postgres, `#!/bin/sh\n${script}\n`)
@@ -38,7 +38,7 @@ t.test('a server starts, runs with its settings, and stops', async (t) => {
   const options = await initialized(t)
   t.equal(readPostmaster(options.dataDirectory), undefined)
   const { pid, port } = await startServer({ ...options, settings: { max_connections: 7 } })
-  endWithUs(pid)
+  endAtExit(pid)
   t.match(readPostmaster(options.dataDirectory), { pid, port, isReady: true })
   t.equal(isProcessAlive(pid), true)
   await stopServer(options.dataDirectory)
@@ -56,7 +56,7 @@ t.test('a port that is taken is an error when it was asked for', async (t) => {
   })
 })
 
-t.test('a port that is taken between looking and starting is looked for again, three times at most', async (t) => {
+t.test('a port taken between search and start is replaced, at most three times', async (t) => {
   const options = await initialized(t)
   const count = join(await temporaryDirectory(t), 'count')
   await mkdir(count, { mode: 0o777 })
@@ -69,7 +69,7 @@ t.test('a port that is taken between looking and starting is looked for again, t
   t.equal((await readdir(count)).length, 3)
 })
 
-t.test('a server that ends without a word, or cannot be run, is told with what is known', async (t) => {
+t.test('the error of a server that ends silently or cannot run has all known details', async (t) => {
   const options = await initialized(t)
   const cases = [
     [await scripted(t, 'exit 7'), /: it ended with 7$/],
@@ -95,7 +95,7 @@ t.test('a server that does not become ready in time is killed', async (t) => {
 t.test('a server that does not stop in time is killed, and recovers', async (t) => {
   const options = await initialized(t)
   const first = await startServer(options)
-  endWithUs(first.pid)
+  endAtExit(first.pid)
   process.kill(first.pid, 'SIGSTOP')
   await stopServer(options.dataDirectory, { timeoutMs: 50 })
   t.equal(isProcessAlive(first.pid), false)
@@ -129,7 +129,7 @@ t.test(
   },
 )
 
-t.test('anything thrown has a text, and a code or none', async (t) => {
+t.test('every thrown value has a message, and perhaps a code', async (t) => {
   t.equal(messageOf('text'), 'text')
   t.equal(messageOf(new Error('text')), 'text')
   t.equal(codeOf(Object.assign(new Error('text'), { code: 'X' })), 'X')

@@ -8,8 +8,8 @@ const nowMs = Date.parse('2026-05-14T15:07:31.250Z')
 const now = { nowMs, timeZone: 'UTC' }
 
 /**
- * All that the demo writes, in a stable order. Sums of floats depend on their order in the last digits: heat is
- * rounded.
+  * All rows of the demo, in a stable order. Heat is rounded, because the last digits of a sum of floats depend on the
+  * order.
  */
 const contents = {
   authors: sql`select * from authors order by id`,

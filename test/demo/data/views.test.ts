@@ -10,7 +10,7 @@ const HOUR_MS = 60 * 60 * 1000
 const DAY_MS = 24 * HOUR_MS
 const live = demoPosts.filter(isPublished)
 
-/** Moments and places at which a day, an hour or a clock is at an edge. */
+/** Times and time zones near the change of a day, an hour or the clock. */
 const moments = [
   { at: '2026-05-14T15:07:31.250Z', timeZone: 'UTC' },
   { at: '2026-05-14T00:00:00.000Z', timeZone: 'UTC' },
@@ -113,7 +113,7 @@ test('readers sleep at night, and plan on Thursdays what they walk on Sundays', 
     )
   t.ok(during(14, 18) > 4 * during(2, 6), `afternoon ${during(14, 18)}, night ${during(2, 6)}`)
 
-  // Posts that search engines send readers to, so that no launch falls on one of the days.
+  // Posts with steady search traffic, so that no launch is in one of the days.
   const steady = live.filter(({ slug }) => slug === 'how-to-pack-a-rucksack' || slug === 'platform-to-summit')
   const onDay = (weekday: number) =>
     viewsOf(

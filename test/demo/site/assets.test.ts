@@ -9,7 +9,7 @@ import { createSite } from '../../helpers/site.ts'
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const element = readFileSync(join(root, 'public', 'popular-posts.js'))
 
-t.test('the element: for a while at its name, for ever at its hash, for pages of any origin', async (t) => {
+t.test('the element is cached briefly by name and permanently by hash, and works from any origin', async (t) => {
   const { db, url } = await createTestDatabase(t)
   const app = await createSite(t, { db, url })
   const { body: page } = await app.inject('/')
@@ -39,7 +39,7 @@ t.test('the element: for a while at its name, for ever at its hash, for pages of
   t.equal((await app.inject('/popular-posts.0000000000000000.js')).statusCode, 404)
 })
 
-t.test('what the documents ask a browser to demand is what the element is', (t) => {
+t.test('the integrity hash in the documents is that of the element', (t) => {
   const digest = createHash('sha384').update(element).digest('base64')
   const file = `popular-posts.${createHash('sha256').update(element).digest('hex').slice(0, 16)}.js`
   for (const document of ['docs/element.md']) {

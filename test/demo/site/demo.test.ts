@@ -12,7 +12,7 @@ async function setUp(t: Parameters<typeof createSite>[0]) {
   return { db, app: await createSite(t, { db, url }) }
 }
 
-t.test('reading moves the ranking within seconds, without an expiry', async (t) => {
+t.test('views change the ranking within seconds, without an expiry', async (t) => {
   const { app } = await setUp(t)
   const first = async () => (await app.popularPosts.get({ days: 1, limit: 1 }))[0]
   const [leader] = await app.popularPosts.get({ days: 1, limit: 1 })
@@ -28,7 +28,7 @@ t.test('reading moves the ranking within seconds, without an expiry', async (t) 
   t.same((await app.inject({ method: 'POST', url: '/demo/readers/nobody-wrote-this' })).json(), { readers: 0 })
 })
 
-t.test('the panel: requests, queries, and what was saved', async (t) => {
+t.test('the panel shows requests, queries and saved queries', async (t) => {
   const { app } = await setUp(t)
   t.match((await app.inject('/demo/stats')).json(), { requests: 0, queries: 0, saved: 0, loads: 0, invalidations: 0 })
   await Promise.all(Array.from({ length: 20 }, () => app.inject('/posts/popular')))
@@ -46,7 +46,7 @@ t.test('the panel: requests, queries, and what was saved', async (t) => {
   }, 'the last minute holds them')
 })
 
-t.test('the first real post ends what visitors may do to the demo, however it came', async (t) => {
+t.test('after the first real post of any source, visitors cannot change the demo', async (t) => {
   const { db, app } = await setUp(t)
   const statuses = async () => {
     const responses = [
@@ -57,7 +57,7 @@ t.test('the first real post ends what visitors may do to the demo, however it ca
   }
   t.same(await statuses(), [204, 200])
   const real = { slug: 'real', title: 'Real', url: '/real' }
-  // Drafts are real, too.
+  // A draft counts as a real post.
   for (const published_at of [new Date(), null]) {
     await db
       .insertInto('posts')
@@ -75,7 +75,7 @@ t.test('the first real post ends what visitors may do to the demo, however it ca
   t.same(await statuses(), [404, 404], 'the database does not say')
 })
 
-t.test('nobody can have a demo emptied all day long', async (t) => {
+t.test('requests to the demo controls are rate limited', async (t) => {
   const { app } = await setUp(t)
   const statuses = new Map<number, number>()
   for (let request = 0; request < 61; request += 1) {
@@ -91,35 +91,38 @@ t.test('nobody can have a demo emptied all day long', async (t) => {
   )
 })
 
-t.test('the pulse: beats one at a time, only for views, only where wanted, and outlives failures', async (t) => {
-  const { app } = await setUp(t)
-  const view = () =>
-    app.postViews.record({
-      slug: 'stile-etiquette',
-      request: { method: 'POST', ip: '192.0.2.1', headers: { 'user-agent': FIREFOX } },
-      userId: `${Math.random()}`,
-    })
-  let asked = 0
-  let answer: () => Promise<boolean> = async () => false
-  const isWanted = () => {
-    asked += 1
-    return answer()
-  }
-  const beat = createLiveRefresh(app, { lists: () => [{ days: 7 }], isWanted })
-  const loads = () => app.popularPosts.stats().loads
-  await beat()
-  t.equal(asked, 0, 'nothing was read')
-  await view()
-  await beat()
-  t.same([asked, loads()], [1, 0], 'not wanted')
-  answer = async () => {
-    throw new Error('the database is down')
-  }
-  await beat()
-  t.equal(loads(), 0)
-  answer = async () => true
-  await Promise.all([beat(), beat()])
-  t.equal(loads(), 1)
-  await beat()
-  t.equal(loads(), 1)
-})
+t.test(
+  'the demo refresh runs one at a time, only after views, only when enabled, and continues after failures',
+  async (t) => {
+    const { app } = await setUp(t)
+    const view = () =>
+      app.postViews.record({
+        slug: 'stile-etiquette',
+        request: { method: 'POST', ip: '192.0.2.1', headers: { 'user-agent': FIREFOX } },
+        userId: `${Math.random()}`,
+      })
+    let asked = 0
+    let answer: () => Promise<boolean> = async () => false
+    const isWanted = () => {
+      asked += 1
+      return answer()
+    }
+    const beat = createLiveRefresh(app, { lists: () => [{ days: 7 }], isWanted })
+    const loads = () => app.popularPosts.stats().loads
+    await beat()
+    t.equal(asked, 0, 'nothing was read')
+    await view()
+    await beat()
+    t.same([asked, loads()], [1, 0], 'not wanted')
+    answer = async () => {
+      throw new Error('the database is down')
+    }
+    await beat()
+    t.equal(loads(), 0)
+    answer = async () => true
+    await Promise.all([beat(), beat()])
+    t.equal(loads(), 1)
+    await beat()
+    t.equal(loads(), 1)
+  },
+)

@@ -17,7 +17,7 @@ import { createSite, fillWithDemo } from '../../helpers/site.ts'
 const decoded = (text = '') => text.replaceAll('&#38;', '&').replaceAll('&#61;', '=')
 const linksOf = (html: string) => [...html.matchAll(/<h2><a href="([^"]+)">/g)].map(([, href]) => decoded(href))
 
-t.test('the demo blog: its posts, page by page, and a page for each', async (t) => {
+t.test('the demo blog has pages of posts, and a page for each post', async (t) => {
   const { db, url } = await createTestDatabase(t)
   await fillWithDemo(db)
   const app = await createSite(t, { db, url })
@@ -59,7 +59,7 @@ t.test('the demo blog: its posts, page by page, and a page for each', async (t) 
   }
 })
 
-t.test('a policy for content, and no secret', async (t) => {
+t.test('pages have a content security policy, and no secret', async (t) => {
   const { db, url } = await createTestDatabase(t)
   const app = await createSite(t, { db, url, variables: { ADMIN_TOKEN: 'nobody must see this' } })
   for (const path of ['/', '/posts/x']) {
@@ -74,7 +74,7 @@ t.test('a policy for content, and no secret', async (t) => {
   }
 })
 
-t.test('a blog of somebody’s own: links go where its posts are, and there is nothing to play with', async (t) => {
+t.test('for an adopted blog links lead to its posts, and the demo controls are missing', async (t) => {
   const { db, url } = await createTestDatabase(t)
   const app = await createSite(t, { db, url })
   t.match((await app.inject('/')).body, 'There is no post yet')
@@ -189,7 +189,7 @@ t.test('a page shows the shortest window that has views, or the one in its addre
   t.match((await app.inject('/?days=2')).json(), { statusCode: 400 })
 })
 
-t.test('a window without views says so, and nothing with 0 views is among the most read', async (t) => {
+t.test('a window without views shows a message, and posts with 0 views are not listed as most read', async (t) => {
   const { db, url } = await createTestDatabase(t)
   await db
     .insertInto('posts')
@@ -202,7 +202,7 @@ t.test('a window without views says so, and nothing with 0 views is among the mo
   t.match((await app.inject('/posts/new')).body, 'Not among the first 50 of the last 24 hours')
 })
 
-t.test('an error is a page where a browser opens it, and JSON for programs', async (t) => {
+t.test('an error is a page for browsers, and JSON for programs', async (t) => {
   const { db, url } = await createTestDatabase(t)
   const app = await createSite(t, { db, url, variables: { CORS_ORIGIN: 'https://blog.example' } })
   const BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8'
@@ -256,7 +256,7 @@ t.test('an error is a page where a browser opens it, and JSON for programs', asy
   }
 })
 
-t.test('a page that breaks is a page of its own, without what broke', async (t) => {
+t.test('a failed page shows an error page, without details of the error', async (t) => {
   const { db, url } = await createTestDatabase(t)
   const app = await buildService(readConfig({ LOG_LEVEL: 'silent' }), url)
   t.teardown(() => app.close())
@@ -279,7 +279,7 @@ t.test('a page that breaks is a page of its own, without what broke', async (t) 
   })
 })
 
-t.test('a post that is not read is not among the first, and says so', async (t) => {
+t.test('a post after the first 50 shows that it is not in the ranking', async (t) => {
   const { db, url } = await createTestDatabase(t)
   await fillBlog(db, 52)
   const app = await createSite(t, { db, url })
@@ -288,7 +288,7 @@ t.test('a post that is not read is not among the first, and says so', async (t) 
   t.match((await app.inject('/')).body, `the last ${DAYS} days`)
 })
 
-t.test('the database goes: the page says so, and shows what the cache has', async (t) => {
+t.test('while the database is down the page shows a message and the cached list', async (t) => {
   const server = await startPostgres()
   t.teardown(() => server.remove())
   const db = openDatabase(server.url, () => {})
@@ -326,7 +326,7 @@ t.test('the database goes: the page says so, and shows what the cache has', asyn
   t.notMatch(served.body + unknown.body + empty.body, /ECONNREFUSED|postgres|\n\s+at /)
 })
 
-t.test('Redis goes: the page says so', async (t) => {
+t.test('while Redis is down the page shows a message', async (t) => {
   const { db, url } = await createTestDatabase(t)
   const redis = await startRedis()
   t.teardown(() => redis.stop())
@@ -339,7 +339,7 @@ t.test('Redis goes: the page says so', async (t) => {
   }, 'the page says that Redis is gone')
 })
 
-t.test('real posts take the place of the demo while the service runs', async (t) => {
+t.test('real posts replace the demo in a running service', async (t) => {
   const { db, url } = await createTestDatabase(t)
   await fillWithDemo(db)
   const app = await createSite(t, { db, url })

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { inflateRawSync } from 'node:zlib'
 import { checkOut, runIn } from '../checkout.ts'
 
-/** Makes what would be deployed, as `npm run package` does, and unpacks it as AWS does. */
+/** Creates the artifact with `npm run package`, and unpacks it as AWS does. */
 export async function packageService(t: { teardown(end: () => Promise<void>): unknown }) {
   const directory = await checkOut(t)
   await runIn(directory, 'npm', 'run', 'package')
@@ -16,9 +16,9 @@ export async function packageService(t: { teardown(end: () => Promise<void>): un
     await writeFile(join(taskRoot, name), content)
   }
   return {
-    /** A checkout, with everything that was made. */
+    /** The checkout with the artifact. */
     directory,
-    /** Where the artifact is unpacked. */
+    /** The folder of the unpacked artifact. */
     taskRoot,
     files: new Map([...files].map(([name, { byteLength }]) => [name, byteLength])),
     template: join(output, 'cloudformation-template-update-stack.json'),

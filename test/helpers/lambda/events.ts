@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 
-/** The address that the gateway says the client has. */
+/** The client address in the events. */
 const CLIENT_ADDRESS = '203.0.113.7'
 
 interface RequestOptions {
@@ -10,7 +10,7 @@ interface RequestOptions {
   sourceIp?: string
 }
 
-/** What an HTTP API makes of a request, as of payload format 2.0: the path decoded, the query string as it came. */
+/** The event of an HTTP API for a request, in payload format 2.0: a decoded path, and the unchanged query string. */
 export function httpApiEvent(url: string, options: RequestOptions = {}) {
   const { method = 'GET', headers = {}, body, sourceIp = CLIENT_ADDRESS } = options
   const [path = '', ...rest] = url.split('?')
@@ -37,7 +37,7 @@ export function httpApiEvent(url: string, options: RequestOptions = {}) {
   }
 }
 
-/** What a handler answered, as the gateway sends it on. */
+/** The reply of a handler. */
 export interface HttpAnswer {
   statusCode: number
   headers: Record<string, string>

@@ -6,24 +6,22 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import type { Teardown } from '../program.ts'
-import { endWithUs, forgetPid } from '../services/reaper.ts'
+import { endAtExit, forgetPid } from '../services/reaper.ts'
 import { findRuntimeClient } from './runtime-client.ts'
 
 const SHIM = fileURLToPath(new URL('../../fixtures/rapid-client.cjs', import.meta.url))
 
 export interface FunctionOptions {
-  /** Where the artifact is unpacked. */
+  /** The folder of the unpacked artifact. */
   taskRoot: string
-  /** As in `folder/file.export`. */
+  /** `folder/file.export`. */
   handler: string
   env: Readonly<Record<string, string>>
-  /**
-   * After which a request is killed with its environment, as AWS does. Default: none that a busy machine could reach.
-   */
+  /** The time after which a request and its environment are killed, as by AWS. Default 120 s. */
   timeoutMs?: number
 }
 
-/** What came of an invocation: what the handler returned, or what it threw; or AWS ended it. */
+/** The outcome of an invocation: the handler returned or threw, or the environment ended. */
 export type Invoked =
   | { status: 'returned'; value: unknown; isCold: boolean }
   | { status: 'threw'; error: { errorType: string; errorMessage: string } }
@@ -32,7 +30,7 @@ export type Invoked =
 interface Environment {
   child: ChildProcess
   isBusy: boolean
-  /** Hands the runtime its next event; resolves with what it makes of it. */
+  /** Sends the runtime its next event. Resolves to the outcome. */
   run(event: unknown, id: string): Promise<Invoked>
   freeze(): void
   thaw(): void
@@ -43,9 +41,9 @@ interface Environment {
 export type Lambda = Awaited<ReturnType<typeof startLambda>>
 
 /**
- * A function on AWS Lambda, as far as its code can tell: the managed runtime's own client in processes of its own, on a
- * Runtime API of ours on loopback. One request at a time in each environment; a new environment when all are busy;
- * frozen with SIGSTOP between requests; killed at the deadline. All end with the test.
+ * Simulates a function on AWS Lambda: the client of the managed runtime runs in child processes, on our own Runtime API
+ * on loopback. Each environment runs one request at a time; a new environment starts when all are busy. An environment
+ * is frozen with SIGSTOP between requests, and killed after a timeout. All end with the test.
  */
 export async function startLambda(t: Teardown, options: FunctionOptions) {
   const { timeoutMs = 120_000 } = options
@@ -73,7 +71,7 @@ export async function startLambda(t: Teardown, options: FunctionOptions) {
     return environment
   }
 
-  /** Invokes the function once, with an event. @throws when its start fails: what it said. */
+  /** Invokes the function with an event. @throws when its start fails, with its output. */
   async function invoke(event: unknown): Promise<Invoked> {
     const { environment, isCold } = await provide()
     let timer: NodeJS.Timeout | undefined
@@ -94,7 +92,7 @@ export async function startLambda(t: Teardown, options: FunctionOptions) {
 
   return {
     invoke,
-    /** Starts so many environments, up to their first request. AWS gives each a processor for that; here they share. */
+    /** Starts `count` environments, ten at a time, because they share the processors of this machine. */
     async prepare(count: number): Promise<void> {
       for (let left = count; left > 0; left -= 10) {
         const started = await Promise.all(Array.from({ length: Math.min(10, left) }, start))
@@ -102,15 +100,15 @@ export async function startLambda(t: Teardown, options: FunctionOptions) {
       }
     },
     coldStarts: () => coldStarts,
-    /** The processes, frozen or not. */
+    /** The process ids, also of frozen processes. */
     pids: () => [...environments].map(({ child }) => child.pid ?? 0),
-    /** Freezes all at once, whatever they are doing; or thaws them. */
+    /** Freezes all environments, also during a request, or continues them. */
     signalAll: (signal: 'SIGSTOP' | 'SIGCONT') => {
       for (const { child } of environments) child.kill(signal)
     },
-    /** What the functions have logged. */
+    /** The output of all environments. */
     said: () => [...environments].map((environment) => environment.said()).join(''),
-    /** Ends every environment: the next request starts cold. */
+    /** Ends every environment, so that the next request is a cold start. */
     async reset() {
       await Promise.all([...environments].map((environment) => environment.end()))
     },
@@ -119,7 +117,7 @@ export async function startLambda(t: Teardown, options: FunctionOptions) {
 
 const RUNTIME = '/2018-06-01/runtime'
 
-/** @throws when the function does not get as far as to ask for its first event. */
+/** @throws when the function ends before it requests its first event. */
 async function startEnvironment({ taskRoot, handler, env }: FunctionOptions): Promise<Environment> {
   let waiting: ServerResponse | undefined
   let settle: ((invoked: Invoked) => void) | undefined
@@ -143,16 +141,16 @@ async function startEnvironment({ taskRoot, handler, env }: FunctionOptions): Pr
   await once(api, 'listening')
   const address = `127.0.0.1:${(api.address() as AddressInfo).port}`
 
-  // `env`, because tap gives NODE_OPTIONS to whatever is started, which makes a cold start twice as long.
+  // `env` removes the NODE_OPTIONS of tap, which double the time of a cold start.
   const command = ['-u', 'NODE_OPTIONS', process.execPath, '--require', SHIM, await findRuntimeClient(), handler]
   const child = spawn('/usr/bin/env', command, {
     cwd: taskRoot,
     stdio: ['ignore', 'pipe', 'pipe'],
-    // Nothing of ours: a function has what AWS gives it.
+    // Only the variables that AWS sets, and those of the function.
     env: { PATH: '/usr/bin:/bin', ...runtimeVariables(taskRoot, handler, address), ...env },
   })
   const pid = child.pid ?? 0
-  endWithUs(pid)
+  endAtExit(pid)
   let said = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (chunk: string) => {
@@ -166,8 +164,8 @@ async function startEnvironment({ taskRoot, handler, env }: FunctionOptions): Pr
     settle?.({ status: 'crashed', said })
   })
 
-  /** Waits until the runtime has asked for an event: what runs after that, runs in a thawed environment or never. */
-  async function asksForMore(): Promise<void> {
+  /** Waits until the runtime requests an event. Code that runs later runs only while the environment is not frozen. */
+  async function waitForNextEvent(): Promise<void> {
     if (waiting === undefined) {
       const asks = new Promise<void>((resolve) => {
         onWaiting = resolve
@@ -177,7 +175,7 @@ async function startEnvironment({ taskRoot, handler, env }: FunctionOptions): Pr
     if (waiting === undefined) throw new Error(`the function ended: ${said}`)
   }
 
-  await asksForMore()
+  await waitForNextEvent()
   return {
     child,
     isBusy: true,
@@ -197,7 +195,7 @@ async function startEnvironment({ taskRoot, handler, env }: FunctionOptions): Pr
       response?.end(JSON.stringify(event))
       const invoked = await ends
       settle = undefined
-      if (invoked.status === 'returned' || invoked.status === 'threw') await asksForMore()
+      if (invoked.status === 'returned' || invoked.status === 'threw') await waitForNextEvent()
       return invoked
     },
     freeze: () => void child.kill('SIGSTOP'),

@@ -4,15 +4,13 @@ import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { runIn } from '../checkout.ts'
 
-/** What AWS' own nodejs runtimes are made of. Not a dependency: its install script compiles curl. */
+/** The client in the nodejs runtimes of AWS. It is not a dependency, because its install script compiles curl. */
 const CLIENT = {
   name: 'aws-lambda-ric@4.0.2',
   integrity: 'FE5Vskx7mYNnqAnWWJXUOsLp2VGgdsJsCoRLFTa8L4Yk0QVtArqR8q58yPA++QC1a73ZWJXBQ2AH31nIAv7NOQ==',
 }
 
-/**
- * The runtime's client, an ES module to be run: unpacked into a folder of the user's cache, the first time from npm.
- */
+/** Finds the ES module of the client in the user's cache folder. The first call downloads it from npm. */
 export async function findRuntimeClient(): Promise<string> {
   const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'fastify-popular-posts', CLIENT.name)
   const program = join(cache, 'package', 'index.mjs')
@@ -25,9 +23,10 @@ export async function findRuntimeClient(): Promise<string> {
     const integrity = createHash('sha512')
       .update(await readFile(tarball))
       .digest('base64')
-    if (integrity !== CLIENT.integrity) throw new Error(`${CLIENT.name} is not what it was: ${integrity}`)
+    if (integrity !== CLIENT.integrity)
+      throw new Error(`Expected ${CLIENT.name} with the SHA-512 ${CLIENT.integrity}, got ${integrity}.`)
     await runIn(work, 'tar', '-xzf', tarball)
-    // Of several runs at once the first wins.
+    // When several runs download at once, the first one wins.
     await rename(work, cache).catch(async (error: unknown) => {
       if (!(await isThere(program))) throw error
     })

@@ -1,9 +1,9 @@
 import { RegoEngine, TemplateFile } from '@aws/cloudformation-validate'
 
-/** One for all: compiling the rules takes 3 s of CPU, a template after that 0.03. */
+/** Shared, because compiling the rules takes 3 s of CPU; validating a template then takes 0.03 s. */
 const engine = new RegoEngine()
 
-/** What AWS' own rules find wrong with a template, offline: `rule path: message`. */
+/** Validates a template offline with the rules of AWS. Returns errors as `rule path: message`. */
 export function findErrors(template: string): string[] {
   const { diagnostics } = engine.validateStandard(new TemplateFile(template), {
     severityLevel: 'ERROR',

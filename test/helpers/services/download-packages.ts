@@ -2,29 +2,29 @@ import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { outputOf } from './find-program.ts'
-import { removeWithUs } from './reaper.ts'
+import { removeAtExit } from './reaper.ts'
 
 interface Download {
-  /** What it is for, as in `['redis-server']`. */
+  /** The names of the packages, as in `['redis-server']`. */
   packages: readonly string[]
-  /** Where it is unpacked. */
+  /** The folder into which they are unpacked. */
   cache: string
-  /** Tells whether what is in a folder runs. */
+  /** Whether the programs in a folder run. */
   isUsable: (folder: string) => Promise<boolean>
 }
 
 /**
- * Downloads packages of Debian's, with the libraries that this machine lacks, and unpacks them into a folder, which
- * appears whole or not at all: of several runs at once the first wins. No root, and nothing is installed.
- * @returns whether the folder is there, and runs.
+ * Downloads Debian packages, with the libraries that this machine lacks, and unpacks them into a folder. The folder
+ * appears atomically; of several runs at once the first one wins. It needs no root, and installs nothing.
+ * @returns whether the folder exists and its programs run.
  */
 export async function downloadPackages({ packages, cache, isUsable }: Download): Promise<boolean> {
   await mkdir(dirname(cache), { recursive: true })
   const work = await mkdtemp(join(tmpdir(), 'popular-posts-apt-'))
   const unpacked = await mkdtemp(`${cache}.new-`)
-  for (const directory of [work, unpacked]) removeWithUs(directory)
+  for (const directory of [work, unpacked]) removeAtExit(directory)
   try {
-    // The lists of the machine may be missing (a fresh image) or name versions that are gone: then lists of our own.
+    // The package lists of the machine may be missing (a new image) or outdated: the second attempt loads new lists.
     for (const useOwnLists of [false, true]) {
       const options = await prepare(work, useOwnLists)
       await downloadInto(work, packages, options)
@@ -39,7 +39,7 @@ export async function downloadPackages({ packages, cache, isUsable }: Download):
   }
 }
 
-/** What makes apt work without root, and without what is in the machine's own cache. */
+/** The options with which apt works without root, and without the cache of the machine. */
 async function prepare(work: string, useOwnLists: boolean): Promise<string[]> {
   await mkdir(join(work, 'cache', 'archives', 'partial'), { recursive: true })
   const options = ['-qq', '-o', 'APT::Sandbox::User=', '-o', 'Debug::NoLocking=true', '-o', `Dir::Cache=${work}/cache`]
@@ -50,7 +50,7 @@ async function prepare(work: string, useOwnLists: boolean): Promise<string[]> {
   return options
 }
 
-/** Downloads the packages that an installation would add. (`--print-uris` leaves out those that lie in a cache.) */
+/** Downloads the packages that an installation would add. (`--print-uris` would leave out cached packages.) */
 async function downloadInto(work: string, packages: readonly string[], options: readonly string[]): Promise<void> {
   const plan = await outputOf('apt-get', [...options, '--simulate', 'install', '--no-install-recommends', ...packages])
   const names = [...(plan ?? '').matchAll(/^Inst (\S+)/gm)].map((match) => match[1] ?? '')
@@ -69,12 +69,12 @@ async function putInPlace(unpacked: string, cache: string, isUsable: (folder: st
   )
 }
 
-/** Where what was downloaded is kept from one run to the next. */
+/** The folder that keeps downloads between runs. */
 export function cacheFolder(name: string): string {
   return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'fastify-popular-posts', name)
 }
 
-/** What to add to the environment of a program in there, for it to find its libraries: some lie one folder deeper. */
+/** The variable with which a program in the folder finds its libraries. Some are one folder deeper. */
 export async function librariesIn(cache: string): Promise<{ LD_LIBRARY_PATH: string }> {
   const roots = [join(cache, 'usr', 'lib'), join(cache, 'lib')]
   const folders = (await Promise.all(roots.map(foldersIn))).flat()

@@ -6,34 +6,29 @@ import { folderWith, outputOf } from './find-program.ts'
 
 interface FoundChromium {
   program: string
-  /** What to add to the environment: where its libraries and its fonts are. */
+  /** Variables for the environment of the program: the folders of its libraries and fonts. */
   env: Readonly<Record<string, string>>
   version: string
-  /** For people: where it is from. */
+  /** The origin of the program, for the output. */
   from: string
 }
 
 interface FindChromiumOptions {
   path?: string
-  /** Where a downloaded one is kept. */
+  /** The folder of a downloaded program. */
   cache?: string
-  /** Fills the cache folder; tells whether it could. */
+  /** Fills the cache folder. Resolves to whether that worked. */
   download?: typeof downloadPackages
-  /** Told of what takes more than a moment. */
+  /** Called before a download. */
   say?: (text: string) => void
 }
 
 const NAMES = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome']
 
-/**
- * The same browser without its windows: half the libraries, and half the time to start. And something to write with.
- */
+/** The headless build has half the libraries of Chromium, and starts in half the time. It needs fonts. */
 const PACKAGES = ['chromium-headless-shell', 'fonts-inter', 'fonts-urw-base35']
 
-/**
- * The Chromium to test with: of this machine, else Debian's own, unpacked into a cache folder: no root, nothing
- * installed.
- */
+/** Finds the Chromium of this machine, else downloads that of Debian into a cache folder, without installing it. */
 export async function findChromium(options: FindChromiumOptions = {}): Promise<FoundChromium> {
   const { path = process.env['PATH'] ?? '', cache = cacheFolder('chromium'), download = downloadPackages } = options
   for (const name of NAMES) {
@@ -43,7 +38,7 @@ export async function findChromium(options: FindChromiumOptions = {}): Promise<F
   }
   const known = await inCache(cache)
   if (known !== undefined) return known
-  options.say?.('Downloading Debian’s Chromium, once (some 100 MB)')
+  options.say?.('Downloading Chromium from Debian (about 100 MB, only once)')
   const found = (await download({ packages: PACKAGES, cache, isUsable })) ? await inCache(cache) : undefined
   if (found !== undefined) return found
   throw new StartupError('no Chromium to test with: install chromium, with any program of that name on the PATH')

@@ -5,11 +5,11 @@ import { folderWith } from './find-program.ts'
 
 interface FoundPostgres {
   binaries: PostgresBinaries
-  /** For people: where it is from. */
+  /** The origin of the programs, for the output. */
   from: string
 }
 
-/** The PostgreSQL to test with: of this machine (Debian keeps it off the PATH), newest first, else the one from npm. */
+/** Finds the newest PostgreSQL of this machine (that of Debian is not on the PATH), else the one from npm. */
 export async function findPostgres(
   path = process.env['PATH'] ?? '',
   debian = '/usr/lib/postgresql',

@@ -3,7 +3,7 @@ import { constants, promises as fs } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 
-/** The first folder of a `PATH` that has all of these programs. */
+/** The first folder of a `PATH` that contains all of these programs. */
 export async function folderWith(names: readonly string[], path = ''): Promise<string | undefined> {
   for (const folder of path.split(delimiter).filter((name) => name !== '')) {
     const found = await Promise.all(names.map((name) => isExecutable(join(folder, name))))
@@ -12,7 +12,7 @@ export async function folderWith(names: readonly string[], path = ''): Promise<s
   return undefined
 }
 
-/** What a program prints, or nothing when it cannot be run or fails. */
+/** The stdout of a program; `undefined` when the program fails or does not exist. */
 export async function outputOf(program: string, args: readonly string[], options = {}): Promise<string | undefined> {
   return promisify(execFile)(program, args, { encoding: 'utf8', ...options }).then(
     ({ stdout }) => stdout,

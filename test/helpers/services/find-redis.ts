@@ -5,26 +5,24 @@ import { folderWith, outputOf } from './find-program.ts'
 
 interface FoundRedis {
   program: string
-  /** What to add to the environment: where its libraries are. */
+  /** Variables for the environment of the program: the folders of its libraries. */
   env: Readonly<Record<string, string>>
   version: string
-  /** For people: where it is from. */
+  /** The origin of the program, for the output. */
   from: string
 }
 
 interface FindRedisOptions {
   path?: string
-  /** Where a downloaded one is kept. */
+  /** The folder of a downloaded program. */
   cache?: string
-  /** Fills the cache folder; tells whether it could. */
+  /** Fills the cache folder. Resolves to whether that worked. */
   download?: typeof downloadPackages
 }
 
 const NAMES = ['valkey-server', 'redis-server']
 
-/**
- * The Redis to test with: of this machine, else Debian's own, unpacked into a cache folder: no root, nothing installed.
- */
+/** Finds the Redis of this machine, else downloads that of Debian into a cache folder, without installing it. */
 export async function findRedis(options: FindRedisOptions = {}): Promise<FoundRedis> {
   const { path = process.env['PATH'] ?? '', cache = cacheFolder('redis'), download = downloadPackages } = options
   for (const name of NAMES) {

@@ -18,7 +18,7 @@ async function programs(folder: string, lines: Readonly<Record<string, string>>)
   return folder
 }
 
-t.test('programs are taken from the first folder that has them all', async (t) => {
+t.test('programs come from the first folder that has all of them', async (t) => {
   const root = await temporaryDirectory(t)
   const one = await programs(join(root, 'one'), { initdb: '' })
   const two = await programs(join(root, 'two'), { initdb: '', postgres: '' })
@@ -68,7 +68,7 @@ t.test('Redis: valkey-server or redis-server of the PATH, then the cache, then a
   })
 })
 
-t.test('Chromium: any of the PATH, then the cache, then a download, which is told of', async (t) => {
+t.test('Chromium: any on the PATH, then the cache, then a download with a message', async (t) => {
   const root = await temporaryDirectory(t)
   const cache = join(root, 'cache')
   const onPath = await programs(join(root, 'bin'), { chromium: 'Chromium 150.0.1.2 built on Debian' })
@@ -99,7 +99,7 @@ const downloading = {
   skip: hasApt && isOnline ? false : 'set POPULAR_POSTS_TEST_DOWNLOAD to try the download (5 s, needs apt)',
 }
 
-t.test('of several downloads at once one fills the cache, whole', downloading, async (t) => {
+t.test('parallel downloads fill the cache once, atomically', downloading, async (t) => {
   const root = await temporaryDirectory(t)
   const cache = join(root, 'below', 'redis')
   await mkdir(join(cache, 'usr', 'bin'), { recursive: true }) // One that does not run is no obstacle.
@@ -110,7 +110,7 @@ t.test('of several downloads at once one fills the cache, whole', downloading, a
   t.same(await readdir(join(root, 'below')), ['redis'])
 })
 
-t.test('the closing line counts what tap counted', (t) => {
+t.test('the summary has the counts of tap', (t) => {
   const cases = [
     ['# { total: 4, pass: 4 }\n# time=1ms', '4 passed, 0 failed'],
     [

@@ -9,7 +9,7 @@ import { until } from './until.ts'
 
 const fixture = fileURLToPath(new URL('../../fixtures/use-servers.ts', import.meta.url))
 
-t.test('servers and their folders are gone after the process that started them, however it ends', async (t) => {
+t.test('servers and their folders are removed after every kind of end of the process that started them', async (t) => {
   await Promise.all(
     (['SIGKILL', 'SIGTERM', 'SIGINT', 'exit', 'throw'] as const).map(async (ending) => {
       const child = spawn(process.execPath, [LOADER, fixture, ending], { stdio: ['ignore', 'pipe', 'ignore'] })
@@ -26,9 +26,9 @@ t.test('servers and their folders are gone after the process that started them, 
   )
 })
 
-t.test('waiting in vain says for what', async (t) => {
+t.test('the error of a timeout names the condition', async (t) => {
   await t.rejects(
     until(() => false, 'the moon falls', 20),
-    { message: 'waited 20 ms in vain until the moon falls' },
+    { message: 'timeout after 20 ms: expected that the moon falls' },
   )
 })

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 
-// Reads what to end and what to remove until its input ends, which the kernel sees to however we die, kill -9 included.
-// CONT first: a frozen server does not hear QUIT, by which PostgreSQL gives its shared memory back. A server that was
-// started in our last moment has not been told of: it is found in the folders, and checked to be theirs.
+// Reads processes to end and folders to remove until its input ends. The kernel closes the input when our process ends,
+// also by kill -9. CONT is sent first, because a frozen server does not react to QUIT, with which PostgreSQL frees its
+// shared memory. A server whose pid was not sent in time is found by postmaster.pid in the folders; its command line
+// must name the folder.
 const script = `
 pids=' '
 while read -r verb value; do
@@ -30,24 +31,24 @@ for try in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$@" && break; sleep 0.2; done
 
 let reaper: ChildProcess | undefined
 
-/** Has a process ended when this one is over, however it ends. */
-export function endWithUs(pid: number): void {
-  tell(`end ${pid}`)
+/** Ends a process after this one, even after kill -9. */
+export function endAtExit(pid: number): void {
+  send(`end ${pid}`)
 }
 
-/** Its process is gone: its id may soon be somebody else's. */
+/** Forgets a process that has ended, because another process may get its id. */
 export function forgetPid(pid: number): void {
-  tell(`forget ${pid}`)
+  send(`forget ${pid}`)
 }
 
-/** Has a folder removed when this process is over, after the processes have ended. */
-export function removeWithUs(directory: string): void {
-  tell(`remove ${directory}`)
+/** Removes a folder after this process and those of {@link endAtExit} have ended. */
+export function removeAtExit(directory: string): void {
+  send(`remove ${directory}`)
 }
 
-function tell(line: string): void {
+function send(line: string): void {
   if (reaper === undefined) {
-    // A group of its own: a Ctrl-C is for us, and the reaper has its work to do then.
+    // In its own process group, because the reaper has to survive a Ctrl-C.
     reaper = spawn('/bin/sh', ['-c', script, 'reaper'], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
     reaper.unref()
     if (reaper.stdin !== null && 'unref' in reaper.stdin) (reaper.stdin as { unref(): void }).unref()

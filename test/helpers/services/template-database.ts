@@ -5,13 +5,13 @@ import { Pool } from 'pg'
 import { migrateToLatest } from '../../../db/migrate.ts'
 
 const MIGRATIONS = new URL('../../../db/migrations/', import.meta.url)
-// One maker at a time: the other test files wait, and find it made.
+// One process creates the template; the other test files wait for it.
 const LOCK = '1886351984, 2'
 
 /**
- * Makes a server ready for tests: it counts statements, and has a migrated database to copy (95 ms; an empty one and
- * its migration take 155, and more with every migration to come).
- * @returns the name of the database to copy. It is named for the migrations: others have another.
+ * Prepares a server for tests: it counts statements, and has a migrated template database. A copy of the template takes
+ * 95 ms; an empty database and its migrations take 155 ms, and more with every new migration.
+ * @returns the name of the template, which contains a digest of the migrations.
  */
 export async function prepareServer(admin: Pool, url: string): Promise<string> {
   const name = `popular_posts_template_${await digestOfMigrations()}`
@@ -22,7 +22,7 @@ export async function prepareServer(admin: Pool, url: string): Promise<string> {
     if (counting.rowCount === 1) await connection.query('create extension if not exists pg_stat_statements')
     const { rowCount } = await connection.query('select from pg_database where datname = $1', [name])
     if (rowCount === 0) {
-      // Under another name until it is complete: a run may be ended in the middle of it.
+      // The template has another name until it is complete, because a run may end before that.
       await connection.query(`drop database if exists ${name}_new with (force)`)
       await connection.query(`create database ${name}_new template template0`)
       await migrate(withDatabase(url, `${name}_new`))
@@ -36,7 +36,7 @@ export async function prepareServer(admin: Pool, url: string): Promise<string> {
   }
 }
 
-/** The same server, another database. */
+/** The URL of another database on the same server. */
 export function withDatabase(url: string, name: string): string {
   const changed = new URL(url)
   changed.pathname = `/${name}`

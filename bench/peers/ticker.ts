@@ -1,6 +1,6 @@
-// A worker that posts a message every so many milliseconds (`workerData`), fractions too. It sleeps where nothing else
-// runs: the timers of an event loop are a millisecond coarse, which is as much as what is measured here, and a loop
-// that spins takes a core.
+// A worker that posts a message every `everyMs` milliseconds (`workerData`), which may be a fraction. It sleeps in its
+// own thread: timers of an event loop have a resolution of 1 ms, which is as much as the latencies measured here, and a
+// busy loop would take a core.
 import { parentPort, workerData } from 'node:worker_threads'
 
 const { everyMs, ticks } = workerData as { everyMs: number; ticks: number }

@@ -2,11 +2,11 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { Teardown } from './program.ts'
 
-/** How connections break: with a goodbye, with a reset, or without a word, as behind a firewall that forgets. */
+/** How connections break: with FIN, with RST, or silently, as behind a firewall that drops their state. */
 type CutKind = 'closed' | 'reset' | 'half-open'
 
-/** A way to a server on 127.0.0.1 that can break; it ends with the test. */
-export async function layWire(t: Teardown, port: number) {
+/** Starts a TCP proxy to a server on 127.0.0.1 that can break its connections. It ends with the test. */
+export async function startProxy(t: Teardown, port: number) {
   const pairs = new Set<readonly [Socket, Socket]>()
   let target = port
   let isSilent = false
@@ -21,7 +21,7 @@ export async function layWire(t: Teardown, port: number) {
     pairs.add(pair)
     near.pipe(far).pipe(near)
     for (const socket of pair) {
-      // What breaks is the point.
+      // Errors are expected: the tests break connections.
       socket.on('error', () => undefined)
       socket.on('close', () => {
         pairs.delete(pair)

@@ -4,8 +4,8 @@ import { runInNewContext } from 'node:vm'
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
-/** How many bytes of the heap are in use after some work that were not before it. */
-export async function keptBytes(work: () => Promise<unknown>): Promise<number> {
+/** The growth of the heap during some work, in bytes, after a garbage collection. */
+export async function heapGrowth(work: () => Promise<unknown>): Promise<number> {
   collect()
   const before = process.memoryUsage().heapUsed
   await work()
