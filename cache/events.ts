@@ -9,7 +9,8 @@ import type { Committed, InvalidateMode } from './store.ts'
  * - loads: `loaded`, `load-failed` and `load-refused` (too many loads are running), with `why`: a reader waits (`load`), or
  *   none (`refresh`); `takeover` (the lease of a process that died or gave up)
  * - `invalidated` (confirmed by the store)
- * - the shared store: `store-down`, `store-still-down`, `store-up`, `background-failed` (a background task failed)
+ * - the shared store: `store-down`, `store-still-down`, `store-up`, `store-refused`, `background-failed` (a background task
+ *   failed)
  */
 export type CacheEvent =
   /** A read returned a fresh value. `durationMs` is 0 for a value in the memory of this process. */
@@ -40,6 +41,11 @@ export type CacheEvent =
   | { type: 'store-down'; error: unknown }
   /** The shared store is still out of reach, for a cause that this outage did not have before. */
   | { type: 'store-still-down'; error: unknown }
+  /**
+   * The shared store replied, but refused a command: its memory is full, or a key has another type. Other commands work.
+   * `isFirst`: the first refusal with this cause in ten minutes.
+   */
+  | { type: 'store-refused'; error: unknown; isFirst: boolean }
   /** The shared store replies again. */
   | { type: 'store-up' }
   /** A background task failed in the store. */
@@ -79,6 +85,8 @@ export interface CacheCounts {
   invalidations: number
   /** How many times the shared store went out of reach. */
   storeFailures: number
+  /** Commands that the shared store refused while it was in reach, for example because its memory is full. */
+  storeRefusals: number
 }
 
 /** Creates counters of events. `read()` returns a copy of the counts. */
@@ -96,6 +104,7 @@ export function createCounts(): { count(event: CacheEvent): void; read(): CacheC
     takeovers: 0,
     invalidations: 0,
     storeFailures: 0,
+    storeRefusals: 0,
   }
   return {
     count(event) {
@@ -134,6 +143,9 @@ export function createCounts(): { count(event: CacheEvent): void; read(): CacheC
           break
         case 'store-down':
           counts.storeFailures += 1
+          break
+        case 'store-refused':
+          counts.storeRefusals += 1
           break
         case 'waited':
         case 'store-still-down':

@@ -26,6 +26,9 @@ interface FailoverOptions {
   causeOf?: ((error: unknown) => unknown) | undefined
 }
 
+/** After this time a refusal with the same cause is the first one again. */
+const REFUSED_AGAIN_MS = 600_000
+
 /** A store that uses the process's own memory while the shared store is out of reach. */
 export interface FailoverStore extends Store {
   /** Whether the shared store is out of reach. */
@@ -49,6 +52,8 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
   const orphanedLeases = new Map<string, string>()
   /** The causes of the present outage that have been reported. */
   const causes = new Set<string | number>()
+  /** When each cause of a refused command was last reported as a first one. */
+  const refusedAtMs = new Map<string | number, number>()
   const nameOf = (error: unknown) => loggedError(error).code ?? loggedError(error).type
   const breaker = createBreaker({
     clock,
@@ -65,6 +70,12 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
       if (causes.has(nameOf(error))) return
       causes.add(nameOf(error))
       observe({ type: 'store-still-down', error })
+    },
+    onRefused(error) {
+      const name = nameOf(error)
+      const isFirst = clock.now() - (refusedAtMs.get(name) ?? Number.NEGATIVE_INFINITY) >= REFUSED_AGAIN_MS
+      if (isFirst) refusedAtMs.set(name, clock.now())
+      observe({ type: 'store-refused', error, isFirst })
     },
     onClose: () => observe({ type: 'store-up' }),
     probe: () => primary.generation(),

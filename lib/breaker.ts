@@ -15,6 +15,8 @@ interface BreakerOptions {
   probe: () => Promise<unknown>
   /** Whether an error means that the store is out of reach. Default: each error does. */
   isOutage?: ((error: unknown) => boolean) | undefined
+  /** Called with an error that is no outage. */
+  onRefused?: ((error: unknown) => void) | undefined
   /** Called after each reply; the breaker is closed then. */
   onReply: () => void
   /** Called when the breaker opens, with the error of the command. */
@@ -81,6 +83,7 @@ export function createBreaker(options: BreakerOptions): Breaker {
       const error = causeOf(failure)
       if (!isOutage(error)) {
         onReply(sentAtMs)
+        options.onRefused?.(error)
         throw error
       }
       // Ignore failures of commands sent before the last command that succeeded: they belong to an old connection.

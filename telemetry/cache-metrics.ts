@@ -65,6 +65,11 @@ export function measureCache({ popularPosts, events }: Measured, register: AnyRe
       help: 'How often Redis stopped replying.',
       read: () => stats().storeFailures,
     },
+    {
+      name: 'popular_posts_redis_refusals_total',
+      help: 'Commands that Redis refused, for example because its memory is full.',
+      read: () => stats().storeRefusals,
+    },
   ])
   registerCollected(register, 'gauge', [
     {

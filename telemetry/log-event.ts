@@ -20,6 +20,11 @@ export function logEvent(log: Logger, event: CacheEvent): void {
     case 'store-up':
       log.info(inWholeMs(event), `popular posts: ${event.type}`)
       return
+    case 'store-refused': {
+      const { error, isFirst } = event
+      if (isFirst) log.warn({ err: loggedError(error) }, 'popular posts: store-refused')
+      return
+    }
     case 'load-failed':
     case 'store-down':
     case 'store-still-down':

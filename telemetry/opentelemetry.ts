@@ -72,6 +72,11 @@ const COUNTERS: [string, Description, (counts: CacheCounts) => Record<string, nu
     { description: 'How often Redis stopped replying.', unit: '{failure}' },
     ({ storeFailures }) => ({ '': storeFailures }),
   ],
+  [
+    'popular_posts.redis_refusals',
+    { description: 'Commands that Redis refused, for example because its memory is full.', unit: '{command}' },
+    ({ storeRefusals }) => ({ '': storeRefusals }),
+  ],
 ]
 
 /** What reports to one meter: its instruments are made once, and shared by all calls with that meter. */

@@ -7,7 +7,8 @@ if not generation then
 end
 local found, keepIfRead = find(generation)
 if keepIfRead then
-  redis.call('HSET', KEYS[2], 'keep', keepIfRead)
+  -- A server whose memory is full refuses this, and still serves the value.
+  redis.pcall('HSET', KEYS[2], 'keep', keepIfRead)
   redis.call('PEXPIRE', KEYS[2], text(keepIfRead - found[2]))
 end
 local function reply(state, retryAfter)

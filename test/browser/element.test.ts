@@ -207,7 +207,7 @@ t.test('on a page of another site, `link` resolves posts with only a path', asyn
   await page
     .locator('popular-posts')
     .evaluate((element) => element.setAttribute('link', 'https://other.example/p/{slug}?x'))
-  await page.getByRole('link', { name: 'Script' }).waitFor()
+  await page.getByRole('link', { name: 'Script', exact: true }).waitFor()
   const links = await page.locator('popular-posts a').evaluateAll((all) => all.map((link) => link.getAttribute('href')))
   t.same(links, ['https://other.example/p/s-0?x', 'https://blog.example/b', 'https://other.example/p/s-2?x'])
 })

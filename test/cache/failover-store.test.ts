@@ -13,7 +13,7 @@ const bytes = (text: string) => Buffer.from(text)
 type Reach = 'up' | 'silent' | 'refusing' | 'frozen' | 'deaf'
 
 /** A failover store over a shared store that replies, is silent, refuses, or is frozen. */
-function setUp() {
+function setUp({ isOutage = (_error: unknown): boolean => true } = {}) {
   const clock = createVirtualClock()
   const nonce = createNames()
   const shared = createMemoryStore({ clock, nonce })
@@ -45,6 +45,7 @@ function setUp() {
     generation: () => gate(() => shared.generation()),
   }
   const store = createFailoverStore({
+    isOutage,
     primary,
     backup: createMemoryStore({ clock, nonce }),
     clock,
@@ -139,7 +140,18 @@ t.test('after retryAfterMs one command probes the store; the others use the fall
   await clock.advance(0)
   t.match(await acquire('e'), { generation: String, lease: { isLocal: undefined } })
   t.equal(store.isDown(), false)
-  t.strictSame(events, ['store-down', 'store-up'])
+  t.strictSame(events, ['store-down', 'store-still-down', 'store-up'])
+})
+
+t.test('a command that is refused by a store in reach takes the fallback, and opens no breaker', async (t) => {
+  const { set, clock, store, acquire, events } = setUp({ isOutage: () => false })
+  set('refusing')
+  t.match(await acquire('a'), { lease: { isLocal: true } })
+  t.match(await acquire('b'), { lease: { isLocal: true } })
+  t.equal(store.isDown(), false)
+  await clock.advance(600_000)
+  await acquire('c')
+  t.same([...new Set(events)], ['store-refused'])
 })
 
 t.test('a command from before the outage starts no second probe', async (t) => {
@@ -298,7 +310,7 @@ t.test(
     await clock.advance(1000)
     set('up')
     await store.invalidate('hard')
-    t.strictSame(events, ['store-down', 'store-up'])
+    t.strictSame(events, ['store-down', 'store-still-down', 'store-up'])
   },
 )
 

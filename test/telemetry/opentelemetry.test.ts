@@ -81,6 +81,7 @@ t.test('a meter gets reads, loads and waits until reports are stopped', async (t
     'fail_safe_answers {answer}',
     'takeovers {load}',
     'redis_failures {failure}',
+    'redis_refusals {command}',
   ])
     t.same(before.get(`popular_posts.${name}`), [['', 0]], name)
 

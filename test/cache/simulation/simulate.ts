@@ -19,7 +19,7 @@ const FAILOVER = { deadlineMs: 150, retryAfterMs: 1000, localMs: 5000 }
 const LEASE_MS = 3000
 const LOAD_TIMEOUT_MS = 6000
 /** Longer than a run may take: a reader that waits in vain must be seen, and not get an error instead. */
-const WAIT_TIMEOUT_MS = 60_000
+const WAIT_TIMEOUT_MS = 500_000
 const COOL_DOWN = { firstMs: 500, maxMs: 5000 }
 const POLL = { firstMs: 25, longestMs: 250 }
 const LOADS = { max: 3, maxWaiting: 2, patienceMs: 1000 }

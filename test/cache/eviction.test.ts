@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import { createRedisStore } from '../../cache/redis-store.ts'
+import { createRedisViewBuffer } from '../../views/redis-view-buffer.ts'
+import { startLoggedApp } from '../helpers/logged-app.ts'
+import { startRedis } from '../helpers/redis.ts'
+
+const LIFETIME = { ttlMs: 1_800_000, keepForMs: 7_200_000, unreadForMs: 120_000 }
+const LEASES = 10
+const bytes = Buffer.alloc(20_000, 'x')
+
+/** What is left of a lease and of a visitor when lists that are read once fill Redis. */
+async function fill(t: Test, policy: string) {
+  const redis = await startRedis({
+    args: ['--maxmemory', '8mb', '--maxmemory-policy', policy, '--maxmemory-samples', '10'],
+  })
+  t.teardown(redis.stop)
+  const client = new Redis(redis.url)
+  t.teardown(() => client.disconnect())
+  const store = createRedisStore({ client, prefix: 'blog', nonce: randomUUID })
+  const buffer = createRedisViewBuffer({ client, prefix: 'blog', dedupSeconds: 900 })
+  let lists = 0
+  const load = async (count: number) => {
+    for (const end = lists + count; lists < end; lists += 1) {
+      const key = `{blog}:v1:50:${lists}`
+      const acquired = await store.acquire(key, { token: randomUUID(), leaseMs: 3_000 })
+      if (acquired.state === 'lease') await store.commit(key, acquired.lease, bytes, LIFETIME)
+    }
+  }
+  const isEvicting = async () => !(await client.info('stats')).includes('evicted_keys:0\r')
+  while (!(await isEvicting())) await load(20)
+  // The clock of LRU counts seconds.
+  await sleep(2_100)
+  const view = () => buffer.add({ visitors: ['ann 1'], postId: '1', bucketStartMs: 900_000, timeMs: 900_000 })
+  await view()
+  const leases = Array.from({ length: LEASES }, (_none, index) => `{blog}:v1:50:mine ${index}`)
+  for (const key of leases) await store.acquire(key, { token: 'mine', leaseMs: 3_000 })
+  const generation = await store.generation()
+  // As if all were renewed until the end.
+  const renew = () => Promise.all(leases.map((key) => client.pexpire(`${key}:lease`, 3_000)))
+  await renew()
+  await load(60)
+  return {
+    leases: (await renew()).filter((isThere) => isThere === 1).length,
+    isRepeatKnown: !(await view()),
+    areViewsKept: (await client.hlen('{blog}:views:buffer')) > 0,
+    isGenerationKept: (await store.generation()) === generation,
+  }
+}
+
+t.test('the policy of compose.yml and of the documents keeps leases, visitors and views', async (t) => {
+  const [, policy = ''] = /--maxmemory-policy, ([\w-]+)/.exec(await readFile('compose.yml', 'utf8')) ?? []
+  t.match(await readFile('docs/operating.md', 'utf8'), `The right policy is \`${policy}\``)
+  t.same(await fill(t, policy), {
+    leases: LEASES,
+    isRepeatKnown: true,
+    areViewsKept: true,
+    isGenerationKept: true,
+  })
+})
+
+t.test('volatile-ttl does not: it evicts leases first', async (t) => {
+  const { leases } = await fill(t, 'volatile-ttl')
+  t.ok(leases < LEASES, `${leases} of ${LEASES} are left`)
+})
+
+t.test('a full Redis, and a key of another type: Redis stays in use, and the log says it once', async (t) => {
+  const redis = await startRedis({ args: ['--maxmemory-policy', 'noeviction'] })
+  t.teardown(redis.stop)
+  const admin = new Redis(redis.url)
+  t.teardown(() => admin.disconnect())
+  const { app, lines } = await startLoggedApp(t, { redisUrl: redis.url, load: async () => [{ slug: 'a' }] })
+  const read = (days: number) => app.inject(`/posts/popular?days=${days}`)
+  const refusals = (code: string) =>
+    lines.filter(({ msg, err }) => msg === 'popular posts: store-refused' && err?.code === code).length
+  await read(1)
+  await admin.sadd('{blog:popular}:v1:50:7', 'not ours')
+  for (let attempt = 0; attempt < 3; attempt += 1) t.equal((await read(7)).statusCode, 200)
+  t.equal(refusals('WRONGTYPE'), 1)
+  await admin.config('SET', 'maxmemory', '1')
+  for (const days of [2, 3, 4]) t.equal((await read(days)).statusCode, 200)
+  t.equal(refusals('OOM'), 1)
+  const { storeRefusals, storeFailures, isStoreDown } = app.popularPosts.stats()
+  t.ok(storeRefusals >= 4)
+  t.same({ storeFailures, isStoreDown }, { storeFailures: 0, isStoreDown: false })
+  t.match((await read(1)).headers['cache-status'], /hit/, 'another list is served')
+  await app.popularPosts.invalidate()
+})
