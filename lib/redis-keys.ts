@@ -5,7 +5,12 @@ export interface KeyOptions {
   /** The index of the database. */
   readonly db?: number | undefined
   /** The options of the nodes; only of a Cluster. */
-  readonly redisOptions?: { readonly db?: number | undefined } | undefined
+  readonly redisOptions?:
+    | {
+        /** The index of the database. */
+        readonly db?: number | undefined
+      }
+    | undefined
 }
 
 /** A client with such options. */

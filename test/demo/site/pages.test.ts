@@ -315,7 +315,7 @@ t.test('while the database is down the page shows a message and the cached list'
   t.match(unknown, { statusCode: 503, headers: { 'retry-after': '5' } })
   t.match(unknown.body, 'this post cannot be shown')
 
-  await warm.popularPosts.invalidate('hard')
+  await t.rejects(warm.popularPosts.invalidate('hard'), { code: 'PP_UNCONFIRMED' }, 'other processes do not hear of it')
   t.match((await warm.inject('/posts/stile-etiquette')).body, 'Its rank is not available now')
 
   const empty = await cold.inject('/')
