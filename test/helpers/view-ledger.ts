@@ -29,7 +29,7 @@ export async function watchAcceptedViews(url: string) {
   monitor.on('monitor', (_time: string, [command = '', ...args]: string[], client: string) => {
     if (command.toUpperCase() === 'EVALSHA') follow(client, args)
     if (command.toUpperCase() === 'ECHO') lastEcho = args[0] ?? ''
-    if (command.toUpperCase() !== 'HINCRBY') return
+    if (command.toUpperCase() !== 'HINCRBY' || !args[0]?.endsWith(':views:buffer')) return
     const [bucketStartMs, post] = args[1]?.split(' ') ?? []
     views += 1
     for (const key of keysOf(String(post), Number(bucketStartMs))) add(key)
