@@ -37,6 +37,7 @@ export const SLOW: readonly string[] = [
   'test/fleet/announced.test.ts',
   'test/fleet/backlog.test.ts',
   'test/fleet/connections.test.ts',
+  'test/fleet/failover.test.ts',
   'test/fleet/holders.test.ts',
   'test/fleet/outages.test.ts',
   'test/fleet/stampede.test.ts',
