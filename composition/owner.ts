@@ -3,6 +3,7 @@ import type { Tables } from '../db/ranking.ts'
 import { systemClock } from '../lib/clock.ts'
 import { withinDeadline } from '../lib/deadline.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
+import { keyRoot } from '../lib/redis-keys.ts'
 import { createRunner, defineScript } from '../lib/redis-scripts-runner.ts'
 
 /** KEYS: owner. ARGV: id of a blog. Returns 1 if the keys belong to it, or to none until now; else 0. */
@@ -24,7 +25,7 @@ export async function ownsPrefix(prefix: string, client: HostRedis, db: Kysely<T
     const { rows } = await sql<{ id: string }>`
       select timestamp as id from popular_posts_migration where name = '001-view-counters'`.execute(db.withoutPlugins())
     const [blog] = rows
-    return blog === undefined || (await createRunner(client)(CLAIM, [`{${prefix}}:owner`], blog.id)) === 1
+    return blog === undefined || (await createRunner(client)(CLAIM, [`${keyRoot(prefix)}:owner`], blog.id)) === 1
   }
   return withinDeadline(systemClock, TIMEOUT_MS, claim()).catch(() => true)
 }

@@ -8,6 +8,7 @@ import { backgroundClock } from '../lib/clock.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
 import type { Logger } from '../lib/logger.ts'
 import { openRedis, type RedisConnections } from '../lib/redis.ts'
+import { keyRoot } from '../lib/redis-keys.ts'
 import { type Backend, createBackend } from '../lists/backend.ts'
 import { createLoaders } from '../lists/loaders.ts'
 import { createLists, type Lists } from '../lists/popular-posts.ts'
@@ -143,7 +144,7 @@ async function unlessForeign(
   const message =
     'another blog uses the same prefix in Redis, so this process does not use Redis: set another prefix, or, if the other ' +
     'database is gone, delete the key "owner"'
-  log.warn({ owner: `{${prefix}}:owner` }, `popular posts: ${message}`)
+  log.warn({ owner: `${keyRoot(prefix)}:owner` }, `popular posts: ${message}`)
   return undefined
 }
 

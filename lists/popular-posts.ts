@@ -1,5 +1,5 @@
 import type { CacheCounts } from '../cache/events.ts'
-import type { Answer, ReadAnswer, ReadThroughCache } from '../cache/options.ts'
+import type { ReadAnswer, ReadThroughCache } from '../cache/options.ts'
 import { createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -12,31 +12,12 @@ import { policyOf } from './cache-policy.ts'
 import { encodeList } from './encode-list.ts'
 import { decodeFilters, encodeFilters, type KnownSlugs } from './filter-slugs.ts'
 import { type Announce, createInvalidation, type InvalidationReach } from './invalidation.ts'
+import { emptyAnswer, type ListAnswer } from './list-answer.ts'
 import type { ListBody } from './list-body.ts'
 import type { Loaders } from './loaders.ts'
 import type { PopularPostsQuery } from './query.ts'
 import { type CacheEntryRef, createQueryResolver, listKey, rankOf, resolveDays } from './resolve-query.ts'
 import { DecodedList } from './stored-list.ts'
-
-/** The result of `read`: a list as bytes, with its age and origin for the headers of an HTTP reply. */
-export interface ListAnswer {
-  /** The list as a JSON array, ready to send. */
-  list: ListBody
-  /**
-   * Where the list came from. `hit`: a fresh list from the cache. `stale`: an expired list. `loaded`: this read loaded the
-   * list. `collapsed`: this read waited for the load of another read. `bypass`: no live post has the slug of the filter, so
-   * the list is empty, and the cache was not read.
-   */
-  outcome: Answer['outcome'] | 'bypass'
-  /** Seconds since the list was loaded. */
-  ageSeconds: number
-  /** Seconds until the list is stale; negative when it is stale. */
-  ttlSeconds: number
-  /** Duration of the read in milliseconds; 0 for a hit from the memory of this process, which is not timed. */
-  durationMs: number
-  /** Whether Redis does not reply, so that this process uses its own memory instead of the shared cache. */
-  isDegraded: boolean
-}
 
 /** Counts since the start of the process, and the present size of its memory store. */
 export interface PopularPostsStats extends CacheCounts {
@@ -284,17 +265,6 @@ export function createLists<P = Post>(
       await cache.settle()
       backend.onSuspend()
     },
-  }
-}
-
-function emptyAnswer(): ListAnswer {
-  return {
-    list: new DecodedList(new Uint8Array()).body(),
-    outcome: 'bypass',
-    ageSeconds: 0,
-    ttlSeconds: 0,
-    durationMs: 0,
-    isDegraded: false,
   }
 }
 

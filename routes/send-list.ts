@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isNotModified } from '../lib/entity-tags.ts'
+import type { ListAnswer } from '../lists/list-answer.ts'
 import type { Representation } from '../lists/list-body.ts'
-import type { ListAnswer } from '../lists/popular-posts.ts'
 import { chooseCoding } from './content-coding.ts'
 
 interface HttpCaching {

@@ -97,8 +97,8 @@ const LISTS = ['posts', 'categories', 'filters'] as const
 
 /** Returns the kind of list of a key. */
 function listOf(key: string): (typeof LISTS)[number] {
-  const part = key.slice(key.indexOf('}:') + 2)
-  return LISTS.find((list) => part.startsWith(list)) ?? 'posts'
+  const [, part] = key.slice(key.indexOf('}:') + 2).split(':')
+  return LISTS.find((list) => list === part) ?? 'posts'
 }
 
 /** Registers the metrics that are counted from events. */

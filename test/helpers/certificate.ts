@@ -10,14 +10,20 @@ export interface Certificate {
 
 const ADDRESSES = ['127.0.0.1', '::1']
 
-/** A certificate for this machine, by name and by address, that signs itself, in files. */
-export async function makeCertificate(t: { teardown(end: () => Promise<void>): unknown }): Promise<Certificate> {
+/**
+ * Creates files with a self-signed certificate for this machine.
+ * @param addresses its addresses in the certificate, beside the name `localhost`.
+ */
+export async function makeCertificate(
+  t: { teardown(end: () => Promise<void>): unknown },
+  addresses: readonly string[] = ADDRESSES,
+): Promise<Certificate> {
   const directory = await temporaryDirectory(t)
   const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
     extensions: [
       {
         name: 'subjectAltName',
-        altNames: [{ type: 2, value: 'localhost' }, ...ADDRESSES.map((ip) => ({ type: 7, ip }) as const)],
+        altNames: [{ type: 2, value: 'localhost' }, ...addresses.map((ip) => ({ type: 7, ip }) as const)],
       },
       { name: 'basicConstraints', cA: true },
     ],

@@ -16,6 +16,7 @@ t.test('without variables the configuration has the defaults, frozen', async (t)
     combineFilters: false,
     viewDedupSeconds: 900,
     loadTimeoutSeconds: 30,
+    waitTimeoutSeconds: 5,
     iam: {},
     trustProxy: false,
     corsOrigins: [],

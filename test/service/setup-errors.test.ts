@@ -214,7 +214,7 @@ t.test('errors for the user, the password, the database and its limits', async (
 })
 
 t.test('errors for an untrusted certificate, and for that of another host', async (t) => {
-  const { keyFile, certFile } = await makeCertificate(t)
+  const { keyFile, certFile } = await makeCertificate(t, [])
   const server = await startPostgres()
   t.teardown(() => server.remove())
   const admin = new Client({ connectionString: server.url })
