@@ -2,6 +2,7 @@ import t from 'tap'
 import { StartupError } from '../../lib/errors.ts'
 import { ConfigError } from '../../service/config.ts'
 import { runMain } from '../../service/run.ts'
+import { runProgram } from '../helpers/program.ts'
 
 t.test('a failing program ends with code 1, and prints one sentence or the full error', async (t) => {
   const written = t.capture(process.stderr, 'write', () => true)
@@ -22,4 +23,11 @@ t.test('a failing program ends with code 1, and prints one sentence or the full 
   process.exitCode = 0
   await runMain(async () => {})
   t.equal(process.exitCode, 0)
+})
+
+t.test('after an uncaught error a service ends its parts, and exits with code 1', async (t) => {
+  const program = runProgram(t, 'test/fixtures/uncaught-error.ts')
+  t.equal(await program.ended(), 1)
+  t.match(program.stderr(), /^Error: nobody catches this\n {4}at /)
+  t.equal(program.stdout(), 'ended\n')
 })
