@@ -124,7 +124,12 @@ t.test('Sentinel promotes a replica: the client of the host finds it, and the ol
   const blog = { version: 1 }
   const one = await startApp(t, blog, { redis })
   t.equal(await one.read(), 'v1')
-  await ask(sentinel, 'SENTINEL', 'FAILOVER', 'blog')
+  const failover = () =>
+    ask(sentinel, 'SENTINEL', 'FAILOVER', 'blog').then(
+      () => true,
+      () => false,
+    )
+  await until(failover, 'Sentinel has found the replica to be good')
   await until(
     async () => (await ask(sentinel, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'blog')).includes(replicaPort),
     'Sentinel fails over',
