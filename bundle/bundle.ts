@@ -44,14 +44,18 @@ function replaceCompilers({ validators, settings }: Precompiled): Plugin {
   }
 }
 
-/** The texts of functions in SQL and of scripts in Lua, by their paths. */
+/** The texts of functions in SQL, and of scripts in Lua without their comments, by their paths. */
 function textFiles(): Record<string, string> {
   const paths = ['db/migrations', 'cache/lua', 'views/lua'].flatMap((folder) =>
     readdirSync(`${root}${folder}`)
       .filter((name) => /\.(?:sql|lua)$/.test(name))
       .map((name) => `${folder}/${name}`),
   )
-  return Object.fromEntries(paths.map((path) => [path, readFileSync(`${root}${path}`, 'utf8')]))
+  const textOf = (path: string) => {
+    const text = readFileSync(`${root}${path}`, 'utf8')
+    return path.endsWith('.lua') ? text.replace(/^ *--.*\n/gm, '') : text
+  }
+  return Object.fromEntries(paths.map((path) => [path, textOf(path)]))
 }
 
 /** The code of a CommonJS module as the body of a function that returns its exports. */
