@@ -80,7 +80,12 @@ export async function replicatedRedis(t: Teardown, random: () => number): Promis
         isLossy: false,
         async run() {
           await isSynchronized()
-          await redisCommand(master.port, 'FAILOVER', 'TO', '127.0.0.1', String(replica.port))
+          const failOver = () =>
+            redisCommand(master.port, 'FAILOVER', 'TO', '127.0.0.1', String(replica.port)).then(
+              () => true,
+              () => false,
+            )
+          await until(failOver, 'the master takes the replica to be online')
           await until(() => isMaster(replica), 'the replica is the master')
           swap()
         },
