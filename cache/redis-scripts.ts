@@ -6,6 +6,9 @@ const read = (name: string) => readTextFile(`cache/lua/${name}.lua`)
 /** Lua that sets `now` to the clock of Redis (ms). */
 export const REDIS_TIME = read('time')
 
+/** Lua with the function `history`. */
+const HISTORY = read('history')
+
 /** The scripts of a store on Redis. */
 export type Scripts = ReturnType<typeof createScripts>
 
@@ -14,7 +17,7 @@ export type Scripts = ReturnType<typeof createScripts>
  * @param time Lua that sets `now`. Default: the clock of Redis. Tests with a virtual clock pass their own.
  */
 export function createScripts(time: string = REDIS_TIME) {
-  const script = (name: string) => defineScript(`${time}\n${read('shared')}${read(name)}`)
+  const script = (name: string) => defineScript(`${time}\n${HISTORY}${read('shared')}${read(name)}`)
   return {
     acquire: script('acquire'),
     commit: script('commit'),

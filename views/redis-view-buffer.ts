@@ -28,7 +28,7 @@ interface RedisViewBufferOptions {
 
 const runDirectly = <T>(work: () => Promise<T>) => work()
 
-const ADD = defineScript(readTextFile('views/lua/add.lua'))
+const ADD = defineScript(readTextFile('cache/lua/history.lua') + readTextFile('views/lua/add.lua'))
 
 /** The most views of one command: they block Redis for about 0.3 ms. */
 const MAX_VIEWS_PER_ADD = 100

@@ -12,13 +12,6 @@ local function elapsed(key, at)
   return 0, true
 end
 
--- The history that the data of this server belongs to. It changes when Redis restarts, from a snapshot that may be old, and
--- when a replica is promoted, which may have missed the last writes. '' if the user may not read it.
-local function history()
-  local info = redis.pcall('INFO', 'replication')
-  return type(info) == 'string' and string.match(info, 'master_replid:(%w+)') or ''
-end
-
 -- A generation is hard.soft.history. Returns the current one; false if there is none, or if it is of another history: then
 -- invalidations may be missing.
 local function currentGeneration()

@@ -375,7 +375,7 @@ t.test('while the shared store is down, the retries of a change do not overtake 
   }
   await refused()
   await clock.advance(2000)
-  t.equal(await load(), 'outdated-hard', 'nobody knows yet how slow it is')
+  t.equal(await load(), 'outdated-hard', 'the store does not know yet how slow it is')
   t.equal(await load(), 'stored')
 })
 

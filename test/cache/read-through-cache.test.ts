@@ -328,7 +328,7 @@ t.test('changes invalidate at the pace of the store: a copy is served until one 
 })
 
 t.test(
-  'a load that a change overtakes is told to the store, and the next change waits for its repetition',
+  'the store records a load that a change overtakes, and the next change waits until the load is repeated',
   async (t) => {
     const { cache, clock, load, text, counts } = setUp(t)
     const slowly = async () => {

@@ -28,6 +28,6 @@ t.test('a failing program ends with code 1, and prints one sentence or the full 
 t.test('after an uncaught error a service ends its parts, and exits with code 1', async (t) => {
   const program = runProgram(t, 'test/fixtures/uncaught-error.ts')
   t.equal(await program.ended(), 1)
-  t.match(program.stderr(), /^Error: nobody catches this\n {4}at /)
+  t.match(program.stderr(), /^Error: no code catches this\n {4}at /)
   t.equal(program.stdout(), 'ended\n')
 })

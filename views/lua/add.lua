@@ -4,18 +4,16 @@
 -- A buffer gets its id with its first view, and its batches are named after it (see NAME). A Redis that restarts from a
 -- snapshot, or a replica that is promoted, may have a buffer whose views have been counted under that id. So a buffer of
 -- another history gets no more views: it is put aside as the restored buffer, to be taken as it is.
-local info = redis.pcall('INFO', 'replication')
-local history = type(info) == 'string' and string.match(info, 'master_replid:(%w+)') or ''
 local isReady = false
 local function makeReady()
   isReady = true
-  local known = redis.call('HGET', KEYS[2], 'history')
-  if known and known ~= history and redis.call('EXISTS', KEYS[1]) == 1 and redis.call('EXISTS', KEYS[3]) == 0 then
+  local known, current = redis.call('HGET', KEYS[2], 'history'), history()
+  if known and known ~= current and redis.call('EXISTS', KEYS[1]) == 1 and redis.call('EXISTS', KEYS[3]) == 0 then
     redis.call('RENAME', KEYS[1], KEYS[3])
     redis.call('RENAME', KEYS[2], KEYS[4])
   end
   if redis.call('EXISTS', KEYS[1]) == 0 then
-    redis.call('HSET', KEYS[2], 'id', ARGV[2], 'history', history, 'parts', 0)
+    redis.call('HSET', KEYS[2], 'id', ARGV[2], 'history', current, 'parts', 0)
   end
 end
 
