@@ -29,7 +29,8 @@ export async function withRedis<T>(
     (error: unknown): never => {
       const cause = causeOf(error)
       if (isWrongRedis(cause)) throw new StartupError(`REDIS_URL: ${cause.message}`, { cause })
-      throw new StartupError(of(String(loggedError(cause).code ?? 'no reply')), { cause })
+      const { type, code = type } = loggedError(cause)
+      throw new StartupError(of(String(code)), { cause })
     }
   try {
     await client

@@ -24,7 +24,9 @@ export async function recordChange<DB>(db: Kysely<DB>, mode: ChangeMode): Promis
   const { rows } = await sql<{ name: string }>`
     select concat_ws(' ', ${mode}::text, pg_current_xact_id(), extract(epoch from now())) as name
     from popular_posts_announce(${mode}::text)`.execute(db)
-  return rows[0]?.name ?? ''
+  // A select from this function returns one row.
+  const [change] = rows as [{ name: string }]
+  return change.name
 }
 
 /**

@@ -159,9 +159,8 @@ export function createBackend({ prefix, backgroundWork, redis, observe, log }: B
       if (!backgroundWork) return
       const channel = channelOf(client, prefix)
       const committed = `committed ${keyPrefixOf(client)}`
-      subscriber.on('message', (from, text) => {
+      subscriber.on('message', (_channel, text) => {
         const message = String(text)
-        if (from !== channel) return
         onMessage(message.startsWith(committed) ? `committed ${message.slice(committed.length)}` : message)
       })
       // Messages are lost while the connection is down. One of them may have been an invalidation.

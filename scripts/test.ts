@@ -1,6 +1,6 @@
 // `npm test`: starts one PostgreSQL and one Redis for all test files, then tap with the given arguments. Without a file
 // it runs all tests except the slow ones. With `--all` (`npm run test:all`) it runs all tests, which must cover every
-// line.
+// line, branch and function.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -47,7 +47,10 @@ async function main(given: string[]): Promise<number> {
   for (const line of report.split('\n')) if (/^ *not ok (?!.*# (?:TODO|SKIP))/i.test(line)) say(line)
   if (isDefaultRun)
     say(`Skipped: coverage, and ${SLOW.length} slow files (scripts/slow-tests.ts). Run them with npm run test:all.`)
-  say(summarize(report))
+  const summary = summarize(report)
+  if (code !== 0 && summary.includes(' 0 failed'))
+    say('Failed: the tests do not cover every line, branch and function.')
+  say(summary)
   return code ?? 1
 }
 

@@ -127,6 +127,19 @@ const REJECTIONS: Record<string, [error: unknown, logged: Record<string, unknown
     }),
     { type: 'SimpleError', code: 'ERR', message: undefined, stack: undefined },
   ],
+  'an error in a script, as Redis 6.2 reports it': [
+    Object.assign(
+      new Error(`ERR Error running script (call to f_${SECRET}): @user_script:1: -OOM command not allowed`),
+      {
+        command: { name: 'evalsha', args: [SECRET] },
+      },
+    ),
+    { type: 'Error', code: 'OOM', message: undefined, stack: undefined },
+  ],
+  'an error of Redis without a code': [
+    Object.assign(new Error(`what is ${SECRET}?`), { command: { name: 'get', args: [SECRET] } }),
+    { type: 'Error', code: undefined, message: undefined, stack: undefined },
+  ],
   'a host name that is unknown': [
     Object.assign(new Error(`getaddrinfo ENOTFOUND ${SECRET}`), { code: 'ENOTFOUND', syscall: 'getaddrinfo' }),
     { type: 'Error', code: 'ENOTFOUND', message: undefined },

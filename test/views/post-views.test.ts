@@ -52,6 +52,28 @@ t.test('with Redis, invalid counts of another program are left out, and logged o
   t.match(warnings[1], /not of the type of posts\.id/)
 })
 
+t.test('a batch that cannot be counted is set aside, with a warning, and the others are counted', async (t) => {
+  const { app, pool, warnings } = await setUp(t, 2, { redisUrl: await redisUrl(), prefix: `test:${randomUUID()}` })
+  // As with a partitioned counter that lacks a partition.
+  await pool.query(`
+    create function refuse() returns trigger language plpgsql as $$ begin
+      if new.post_id = (select id from posts where slug = 'post-1') then raise check_violation; end if; return new;
+    end $$;
+    create trigger refuse before insert on post_views_daily for each row execute function refuse()`)
+  const view = (slug: string) =>
+    app.postViews.record({ slug, request: { method: 'GET', ip: '203.0.113.9', headers: { 'user-agent': FIREFOX } } })
+  t.equal(await view('post-1'), 'counted')
+  await t.rejects(app.postViews.flush(), { code: '23514' })
+  t.equal(await view('post-2'), 'counted')
+  t.match(await app.postViews.flush(), { views: 1, batches: 1, aside: 1 })
+  const { rows } = await pool.query('select slug, views from post_views_total join posts on id = post_id')
+  t.strictSame(rows, [{ slug: 'post-2', views: '1' }])
+  t.match(
+    warnings.map((line) => JSON.parse(line).msg),
+    [/a batch of views cannot be counted, retrying it in ten minutes/, /views could not be counted/],
+  )
+})
+
 t.test('unknown slugs are cached without client addresses, long slugs only briefly', async (t) => {
   const { app } = await setUp(t, 1)
   const findPost = async (slug: string) => servicesOf(app).database?.views.findPost(slug)
