@@ -9,8 +9,8 @@ import type { Committed, InvalidateMode } from './store.ts'
  * - loads: `loaded`, `load-failed` and `load-refused` (too many loads are running), with `why`: a reader waits (`load`), or
  *   none (`refresh`); `takeover` (the lease of a process that died or gave up)
  * - `invalidated` (confirmed by the store)
- * - the shared store: `store-down`, `store-still-down`, `store-up`, `store-refused`, `background-failed` (a background task
- *   failed)
+ * - the shared store: `store-down`, `store-still-down`, `store-up`, `store-refused`, `store-evicted`, `background-failed` (a
+ *   background task failed)
  */
 export type CacheEvent =
   /** A read returned a fresh value. `durationMs` is 0 for a value in the memory of this process. */
@@ -46,6 +46,11 @@ export type CacheEvent =
    * `isFirst`: the first refusal with this cause in ten minutes.
    */
   | { type: 'store-refused'; error: unknown; isFirst: boolean }
+  /**
+   * The memory of the shared store is full, and it has evicted keys, of this cache or of others, in the last minute.
+   * `isFirst`: it had not evicted any in the ten minutes before.
+   */
+  | { type: 'store-evicted'; keys: number; isFirst: boolean }
   /** The shared store replies again. */
   | { type: 'store-up' }
   /** A background task failed in the store. */
@@ -87,6 +92,8 @@ export interface CacheCounts {
   storeFailures: number
   /** Commands that the shared store refused while it was in reach, for example because its memory is full. */
   storeRefusals: number
+  /** Keys that the shared store evicted, because its memory was full; those of other programs too. */
+  storeEvictions: number
 }
 
 /** Creates counters of events. `read()` returns a copy of the counts. */
@@ -105,6 +112,7 @@ export function createCounts(): { count(event: CacheEvent): void; read(): CacheC
     invalidations: 0,
     storeFailures: 0,
     storeRefusals: 0,
+    storeEvictions: 0,
   }
   return {
     count(event) {
@@ -146,6 +154,9 @@ export function createCounts(): { count(event: CacheEvent): void; read(): CacheC
           break
         case 'store-refused':
           counts.storeRefusals += 1
+          break
+        case 'store-evicted':
+          counts.storeEvictions += event.keys
           break
         case 'waited':
         case 'store-still-down':

@@ -12,7 +12,8 @@ import { loggedError } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
 import { nonce } from '../lib/nonce.ts'
 import { dropConnections, type RedisConnections } from '../lib/redis.ts'
-import { keyPrefixOf } from '../lib/redis-keys.ts'
+import { keyPrefixOf, keyRoot } from '../lib/redis-keys.ts'
+import { watchEvictions } from './eviction-watch.ts'
 
 /** Where a process stores lists: in its memory, or in Redis. */
 export interface Backend {
@@ -124,7 +125,8 @@ export function createBackend({ prefix, backgroundWork, redis, observe, log }: B
     onOpen() {},
     onClose() {},
   })
-  const close = whenReady(client, () => {
+  let endEvictionWatch = () => {}
+  const endReadyWatch = whenReady(client, () => {
     store.probeNow()
     background.probeNow()
     // After a failover the address leads to the new master, where invalidations are published.
@@ -167,9 +169,14 @@ export function createBackend({ prefix, backgroundWork, redis, observe, log }: B
       const subscribe = () => subscriber.subscribe(channel).then(() => onMessage('invalidated'), onRefused)
       subscriber.on('ready', subscribe)
       void subscribe()
+      const { runIfClosed: ask } = background
+      endEvictionWatch = watchEvictions({ client, key: keyRoot(prefix), ask, clock: systemClock, observe })
     },
     redis: { client, ask: background.runIfClosed },
-    close,
+    close() {
+      endReadyWatch()
+      endEvictionWatch()
+    },
     async connect() {
       if (client.status !== 'ready') return
       await withinDeadline(systemClock, CONNECT_MS, primary.generation()).catch(() => undefined)

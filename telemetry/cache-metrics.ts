@@ -70,6 +70,11 @@ export function measureCache({ popularPosts, events }: Measured, register: AnyRe
       help: 'Commands that Redis refused, for example because its memory is full.',
       read: () => stats().storeRefusals,
     },
+    {
+      name: 'popular_posts_redis_evicted_keys_total',
+      help: 'Keys that Redis evicted, because its memory was full; those of other programs too.',
+      read: () => stats().storeEvictions,
+    },
   ])
   registerCollected(register, 'gauge', [
     {

@@ -25,6 +25,11 @@ export function logEvent(log: Logger, event: CacheEvent): void {
       if (isFirst) log.warn({ err: loggedError(error) }, 'popular posts: store-refused')
       return
     }
+    case 'store-evicted': {
+      const { keys, isFirst } = event
+      if (isFirst) log.warn({ keys }, 'popular posts: store-evicted')
+      return
+    }
     case 'load-failed':
     case 'store-down':
     case 'store-still-down':

@@ -77,6 +77,14 @@ const COUNTERS: [string, Description, (counts: CacheCounts) => Record<string, nu
     { description: 'Commands that Redis refused, for example because its memory is full.', unit: '{command}' },
     ({ storeRefusals }) => ({ '': storeRefusals }),
   ],
+  [
+    'popular_posts.redis_evicted_keys',
+    {
+      description: 'Keys that Redis evicted, because its memory was full; those of other programs too.',
+      unit: '{key}',
+    },
+    ({ storeEvictions }) => ({ '': storeEvictions }),
+  ],
 ]
 
 /** What reports to one meter: its instruments are made once, and shared by all calls with that meter. */

@@ -8,18 +8,15 @@ import type { Tables } from '../db/ranking.ts'
 import { type PruneResult, prune as pruneCounters } from '../db/retention.ts'
 import { systemClock } from '../lib/clock.ts'
 import { withinDeadline } from '../lib/deadline.ts'
-import type { HostRedis } from '../lib/host-redis.ts'
 import { loggedError } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
 import { nonce } from '../lib/nonce.ts'
 import type { Settings } from '../settings/options.ts'
+import { createBuffers, type SharedRedis } from './buffers.ts'
 import { detachedCopy } from './client-text.ts'
 import { startFlushTimer } from './flush-timer.ts'
 import { createFlusher, type FlushReport, type FlushResult } from './flusher.ts'
-import { createMemoryViewBuffer } from './memory-view-buffer.ts'
 import { createRecorder, type RequestInfo, type ViewOutcome } from './recorder.ts'
-import { createRedisViewBuffer } from './redis-view-buffer.ts'
-import type { ViewBuffer } from './view-buffer.ts'
 
 /** The argument of `record`: a view of a post. */
 export interface ViewInput {
@@ -103,9 +100,6 @@ const LookupFailed = createError(
 /** Limits the counting of a backlog to a quarter of a processor: the wait is three times the duration of the last batch. */
 const restAfter = (batchMs: number) => sleep(Math.min(3 * batchMs, 1_000))
 
-/** The deadline of the commands of Redis that take, read or drop a batch. */
-const FLUSH_COMMAND_MS = 5_000
-
 /** How long a view waits for the database: of a post that was found before, and of any other slug. */
 const LOOKUP_MS = { known: 250, other: 1_000 }
 
@@ -121,7 +115,7 @@ interface PostViewsOptions {
   /** Counts views and deletes old counters: with `databaseUrl`, on connections apart from those for readers. */
   flushDb: Kysely<Tables>
   /** Holds the buffer of views; `undefined`: the buffer is in the memory of this process. */
-  redis: { client: HostRedis; ask: <T>(work: () => Promise<T>) => Promise<T> } | undefined
+  redis: SharedRedis | undefined
   log: Pick<Logger, 'info' | 'warn'>
 }
 
@@ -139,7 +133,7 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
     flushesFailed: 0,
   }
   const recording = new Set<Promise<unknown>>()
-  const warned = { dropped: false, flushing: false, pruning: false, unreadable: false, misfit: false }
+  const warned = { dropped: false, late: false, flushing: false, pruning: false, unreadable: false, misfit: false }
   const posts = new LRUCache<string, { id: string | undefined }>({
     ...POSTS,
     sizeCalculation: (_post, slug) => slug.length + 1,
@@ -148,7 +142,14 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
     noDeleteOnFetchRejection: true,
     fetchMethod: async (slug) => ({ id: await findLivePost(db, slug, Date.now()) }),
   })
-  const { buffer, flushBuffer } = createBuffer()
+  const { buffer, flushBuffer, endKeeping } = createBuffers({
+    redis,
+    settings,
+    onUnreadable: () =>
+      warnOnce('unreadable', undefined, 'counts in Redis that another program has written are left out'),
+    onKept: (error) => warnOnce('late', error, 'Redis takes no views, this process keeps them for the next flush'),
+    onLost,
+  })
   const recordView = createRecorder({
     buffer,
     dedupSeconds,
@@ -168,8 +169,10 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
     onEnd({ views, batches, error }) {
       counts.flushed += views
       counts.batches += batches
-      if (error === undefined) warned.flushing = false
-      else {
+      if (error === undefined) {
+        warned.flushing = false
+        warned.late = false
+      } else {
         counts.flushesFailed += 1
         warnOnce('flushing', error, 'views could not be counted, they are kept for the next flush')
       }
@@ -180,29 +183,9 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
     warnOnce('misfit', error, 'views are left out: their post ids are not of the type of posts.id')
   }
 
-  function onUnreadable(): void {
-    warnOnce('unreadable', undefined, 'counts in Redis that another program has written are left out')
-  }
-
-  /** Creates two views of one buffer: one that fails fast, for requests, and one with a longer deadline, for flushes. */
-  function createBuffer(): { buffer: ViewBuffer; flushBuffer: ViewBuffer } {
-    if (redis === undefined) {
-      const memory = createMemoryViewBuffer({ dedupSeconds })
-      return { buffer: memory, flushBuffer: memory }
-    }
-    const { client, ask } = redis
-    const shared = createRedisViewBuffer({ client, prefix: settings.prefix, dedupSeconds, ask, onUnreadable })
-    const withTimeout = <T>(work: Promise<T>) => withinDeadline(systemClock, FLUSH_COMMAND_MS, work)
-    return {
-      buffer: shared,
-      flushBuffer: {
-        ...shared,
-        take: (id) => withTimeout(shared.take(id)),
-        read: (id) => withTimeout(shared.read(id)),
-        drop: (id) => withTimeout(shared.drop(id)),
-        setAside: (id, delayMs) => withTimeout(shared.setAside(id, delayMs)),
-      },
-    }
+  function onLost(views: number): void {
+    counts.dropped += views
+    log.warn({ views }, 'popular posts: views are dropped, because Redis did not take them in time')
   }
 
   /** Logs the first failure of a series. */
@@ -280,9 +263,10 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
       flusher.end()
       for (;;) {
         const { waiting, batches } = await flusher.flush()
-        if (redis !== undefined || waiting === 0 || batches === 0) return
+        if (redis !== undefined || waiting === 0 || batches === 0) break
         onProgress()
       }
+      endKeeping()
     },
   }
 }

@@ -23,9 +23,9 @@ interface JudgedView {
 }
 
 /**
- * The outcome of a view. `counted`: it is in the buffer. `repeat`: the reader has been counted within `viewDedupSeconds`.
- * `bot`: a bot sent it. `prefetch`: the browser loaded the page ahead, or the method is HEAD. `dropped`: it is lost, because
- * Redis or the database did not reply.
+ * The outcome of a view. `counted`: it is in the buffer, or waits in this process until Redis takes it. `repeat`: the reader
+ * has been counted within `viewDedupSeconds`. `bot`: a bot sent it. `prefetch`: the browser loaded the page ahead, or the
+ * method is HEAD. `dropped`: it is lost, because Redis or the database did not reply.
  */
 export type ViewOutcome = 'counted' | 'repeat' | 'bot' | 'prefetch' | 'dropped'
 
@@ -45,7 +45,14 @@ const SALT_CACHE_MS = 60_000
 /** Tells views of readers from those of bots, and adds the former to the buffer. Rejects with the error of the buffer. */
 export function createRecorder({ buffer, dedupSeconds, now, bucketStart }: RecorderOptions) {
   const isBot = createBotDetector()
-  const salts = new LRUCache<string, Buffer>({ max: 3, ttl: SALT_CACHE_MS, fetchMethod: (day) => buffer.salt(day) })
+  const salts = new LRUCache<string, Buffer>({
+    max: 3,
+    ttl: SALT_CACHE_MS,
+    fetchMethod: (day) => buffer.salt(day),
+    // While Redis does not reply, the known salt is still the one of all processes.
+    allowStaleOnFetchRejection: true,
+    noDeleteOnFetchRejection: true,
+  })
 
   async function add({ postId, request, userId }: JudgedView, userAgent: string): Promise<boolean> {
     const timeMs = now()

@@ -3,10 +3,16 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
+import type { CacheEvent } from '../../cache/events.ts'
 import { createRedisStore } from '../../cache/redis-store.ts'
+import type { Logger } from '../../lib/logger.ts'
+import { watchEvictions } from '../../lists/eviction-watch.ts'
+import { logEvent } from '../../telemetry/log-event.ts'
 import { createRedisViewBuffer } from '../../views/redis-view-buffer.ts'
 import { startLoggedApp } from '../helpers/logged-app.ts'
 import { startRedis } from '../helpers/redis.ts'
+import { until } from '../helpers/services/until.ts'
+import { createVirtualClock } from '../helpers/virtual-clock.ts'
 
 const LIFETIME = { ttlMs: 1_800_000, keepForMs: 7_200_000, unreadForMs: 120_000 }
 const LEASES = 10
@@ -88,4 +94,83 @@ t.test('a full Redis, and a key of another type: Redis stays in use, and the log
   t.same({ storeFailures, isStoreDown }, { storeFailures: 0, isStoreDown: false })
   t.match((await read(1)).headers['cache-status'], /hit/, 'another list is served')
   await app.popularPosts.invalidate()
+})
+
+t.test('a Redis that evicts is logged once in ten minutes, and its evicted keys are counted', async (t) => {
+  const redis = await startRedis({ args: ['--maxmemory-policy', 'volatile-lru'] })
+  t.teardown(redis.stop)
+  const client = new Redis(redis.url)
+  t.teardown(() => client.disconnect())
+  const clock = createVirtualClock()
+  const events: CacheEvent[] = []
+  const asked = { times: 0 }
+  const ask = <T>(work: () => Promise<T>): Promise<T> => {
+    asked.times += 1
+    return work()
+  }
+  const end = watchEvictions({ client, key: '{blog}', ask, clock, observe: (event) => events.push(event) })
+  t.teardown(end)
+  /** A minute later, with the evictions that Redis has made in it. */
+  const minute = async (evict: boolean) => {
+    const before = asked.times
+    if (evict) {
+      for (let key = 0; key < 100; key += 1) await client.set(`other ${key}`, Buffer.alloc(1_000), 'EX', 60)
+      await client.config('SET', 'maxmemory', '1')
+      await client.set('one more', '').catch(() => undefined)
+      await client.config('SET', 'maxmemory', '0')
+    }
+    await until(async () => {
+      // The time until the next question begins with the last reply.
+      await clock.advance(60_000)
+      return asked.times > before
+    }, 'Redis is asked')
+  }
+  await minute(false)
+  t.same(events, [])
+  await minute(true)
+  await until(() => events.length === 1, 'it is told')
+  t.match(events, [{ type: 'store-evicted', keys: 100, isFirst: true }])
+  await minute(true)
+  await until(() => events.length === 2, 'it is told again')
+  t.match(events[1], { keys: 100, isFirst: false })
+  for (let time = 0; time < 11; time += 1) await minute(false)
+  await client.call('CONFIG', 'RESETSTAT')
+  await minute(false)
+  t.equal(events.length, 2, 'a restart is no eviction')
+  await minute(true)
+  await until(() => events.length === 3, 'it is told after a restart')
+  t.match(events[2], { isFirst: true })
+  await client.call('ACL', 'SETUSER', 'default', '-info')
+  await minute(true)
+  await minute(true)
+  t.equal(events.length, 3, 'a user without INFO is not told')
+  client.disconnect()
+  await minute(false)
+  end()
+  const last = asked.times
+  await clock.advance(600_000)
+  t.equal(asked.times, last, 'it has ended')
+
+  const lines: unknown[][] = []
+  const log = { warn: (...line: unknown[]) => lines.push(line) } as unknown as Logger
+  for (const event of events) logEvent(log, event)
+  t.strictSame(lines, [
+    [{ keys: 100 }, 'popular posts: store-evicted'],
+    [{ keys: 100 }, 'popular posts: store-evicted'],
+  ])
+})
+
+t.test('an ended watch asks no more, also when a question is under way', async (t) => {
+  const clock = createVirtualClock()
+  let reply = (_evicted: unknown) => {}
+  let asked = 0
+  const client = { callBuffer: () => new Promise((resolve) => (reply = resolve)) }
+  const ask = <T>(work: () => Promise<T>): Promise<T> => {
+    asked += 1
+    return work()
+  }
+  watchEvictions({ client, key: '{blog}', ask, clock, observe: t.fail })()
+  reply(5)
+  await clock.advance(600_000)
+  t.equal(asked, 1)
 })

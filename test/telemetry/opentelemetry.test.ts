@@ -82,6 +82,7 @@ t.test('a meter gets reads, loads and waits until reports are stopped', async (t
     'takeovers {load}',
     'redis_failures {failure}',
     'redis_refusals {command}',
+    'redis_evicted_keys {key}',
   ])
     t.same(before.get(`popular_posts.${name}`), [['', 0]], name)
 

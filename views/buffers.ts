@@ -1,0 +1,62 @@
+import { systemClock } from '../lib/clock.ts'
+import { withinDeadline } from '../lib/deadline.ts'
+import type { HostRedis } from '../lib/host-redis.ts'
+import type { Settings } from '../settings/options.ts'
+import { keepLateViews } from './late-views.ts'
+import { createMemoryViewBuffer } from './memory-view-buffer.ts'
+import { createRedisViewBuffer } from './redis-view-buffer.ts'
+import type { ViewBuffer } from './view-buffer.ts'
+
+/** The deadline of the commands of Redis that take, read or drop a batch. */
+const FLUSH_COMMAND_MS = 5_000
+
+/** The Redis that all processes share. `ask` runs a command with a short deadline, and rejects at once during an outage. */
+export interface SharedRedis {
+  client: HostRedis
+  ask: <T>(work: () => Promise<T>) => Promise<T>
+}
+
+interface BuffersOptions {
+  /** `undefined`: the buffer is in the memory of this process. */
+  redis: SharedRedis | undefined
+  settings: Pick<Settings, 'prefix' | 'viewDedupSeconds' | 'backgroundWork'>
+  /** See `createRedisViewBuffer`. */
+  onUnreadable: () => void
+  /** See `keepLateViews`. */
+  onKept: (error: unknown) => void
+  /** See `keepLateViews`. */
+  onLost: (views: number) => void
+}
+
+/** Two sides of one buffer: `buffer` fails fast, for requests; `flushBuffer` has a longer deadline, for flushes. */
+export interface Buffers {
+  buffer: ViewBuffer
+  flushBuffer: ViewBuffer
+  /** Call after the last flush: views that Redis did not take are lost. */
+  endKeeping: () => void
+}
+
+/** Creates the buffer of views: in Redis, or in the memory of this process. */
+export function createBuffers({ redis, settings, onUnreadable, onKept, onLost }: BuffersOptions): Buffers {
+  const { prefix, backgroundWork, viewDedupSeconds: dedupSeconds } = settings
+  if (redis === undefined) {
+    const memory = createMemoryViewBuffer({ dedupSeconds })
+    return { buffer: memory, flushBuffer: memory, endKeeping() {} }
+  }
+  const inRedis = createRedisViewBuffer({ ...redis, prefix, dedupSeconds, onUnreadable })
+  const kept = keepLateViews({ buffer: inRedis, dedupSeconds, now: Date.now, onKept, onLost })
+  // A process without background work may be ended at any time, without a last flush.
+  const shared = backgroundWork ? kept : inRedis
+  const withTimeout = <T>(work: Promise<T>) => withinDeadline(systemClock, FLUSH_COMMAND_MS, work)
+  return {
+    buffer: shared,
+    flushBuffer: {
+      ...shared,
+      take: (id) => withTimeout(shared.take(id)),
+      read: (id) => withTimeout(shared.read(id)),
+      drop: (id) => withTimeout(shared.drop(id)),
+      setAside: (id, delayMs) => withTimeout(shared.setAside(id, delayMs)),
+    },
+    endKeeping: kept.end,
+  }
+}
