@@ -43,11 +43,20 @@ export function createBuffers({ redis, settings, onUnreadable, onKept, onLost }:
     const memory = createMemoryViewBuffer({ dedupSeconds })
     return { buffer: memory, flushBuffer: memory, endKeeping() {} }
   }
-  const inRedis = createRedisViewBuffer({ ...redis, prefix, dedupSeconds, onUnreadable })
-  const kept = keepLateViews({ buffer: inRedis, dedupSeconds, now: Date.now, onKept, onLost })
+  const { client, ask } = redis
+  const withTimeout = <T>(work: Promise<T>) => withinDeadline(systemClock, FLUSH_COMMAND_MS, work)
+  const inRedis = createRedisViewBuffer({ client, ask, prefix, dedupSeconds, onUnreadable })
+  const direct = createRedisViewBuffer({ client, prefix, dedupSeconds })
+  const kept = keepLateViews({
+    buffer: inRedis,
+    addAgain: (view) => withTimeout(direct.add(view)),
+    dedupSeconds,
+    now: Date.now,
+    onKept,
+    onLost,
+  })
   // A process without background work may be ended at any time, without a last flush.
   const shared = backgroundWork ? kept : inRedis
-  const withTimeout = <T>(work: Promise<T>) => withinDeadline(systemClock, FLUSH_COMMAND_MS, work)
   return {
     buffer: shared,
     flushBuffer: {

@@ -1,8 +1,10 @@
 import type { PendingView, ViewBuffer } from './view-buffer.ts'
 
 interface LateViewsOptions {
-  /** The buffer in Redis. */
+  /** The buffer in Redis. Its `add` may fail fast, because a request waits. */
   buffer: ViewBuffer
+  /** Adds a view again, before a flush. */
+  addAgain: (view: PendingView) => Promise<boolean>
   /** A visitor of a post counts once in this time. */
   dedupSeconds: number
   /** The present time, in milliseconds since the epoch. */
@@ -29,16 +31,23 @@ export interface LateViewBuffer extends ViewBuffer {
  * A command without a reply may have been executed. To add its views again has no effect then: their visitors are
  * remembered. This holds within `dedupSeconds`, so older views are not added again.
  */
-export function keepLateViews({ buffer, dedupSeconds, now, onKept, onLost }: LateViewsOptions): LateViewBuffer {
+export function keepLateViews({
+  buffer,
+  addAgain,
+  dedupSeconds,
+  now,
+  onKept,
+  onLost,
+}: LateViewsOptions): LateViewBuffer {
   let late: PendingView[] = []
 
   function lose(views: number): void {
     if (views > 0) onLost(views)
   }
 
-  async function keepUntilAdded(view: PendingView): Promise<boolean> {
+  async function addOrKeep(view: PendingView, add = buffer.add): Promise<boolean> {
     try {
-      return await buffer.add(view)
+      return await add(view)
     } catch (error) {
       if (late.length >= MAX_LATE_VIEWS) throw error
       late.push(view)
@@ -52,12 +61,12 @@ export function keepLateViews({ buffer, dedupSeconds, now, onKept, onLost }: Lat
     const inTime = late.filter(({ timeMs }) => timeMs > oldestMs)
     lose(late.length - inTime.length)
     late = []
-    await Promise.all(inTime.map((view) => keepUntilAdded(view)))
+    await Promise.all(inTime.map((view) => addOrKeep(view, addAgain)))
   }
 
   return {
     ...buffer,
-    add: keepUntilAdded,
+    add: (view) => addOrKeep(view),
     async take(id) {
       await addLateViews()
       return buffer.take(id)
