@@ -10,6 +10,7 @@ export const SLOW: readonly string[] = [
   'test/bin/import-log/visits.test.ts',
   'test/browser/element.test.ts',
   'test/browser/site.test.ts',
+  'test/cache/redis-history.test.ts',
   'test/cache/simulation.test.ts',
   'test/cache/store-model.test.ts',
   'test/changes/adopting.test.ts',
@@ -75,4 +76,6 @@ export const SLOW: readonly string[] = [
   'test/service/stop.test.ts',
   'test/types.test.ts',
   'test/views/hanging-database.test.ts',
+  'test/views/late-views.test.ts',
+  'test/workflows.test.ts',
 ]
