@@ -1,6 +1,6 @@
 /**
- * Members of a fleet, Redis and PostgreSQL are killed, frozen and restarted at random while lists are published,
- * invalidated and read; `helpers/torture-judge.ts` checks the promises. `npm run torture -- --seconds 600 --seed 1`,
+ * Kills, suspends and restarts members of a fleet, Redis and PostgreSQL at random while it publishes, invalidates and
+ * reads lists; `helpers/torture-judge.ts` checks the promises. `npm run torture -- --seconds 600 --seed 1`,
  * `--cluster` for a Redis Cluster of three masters, and `--failovers` for a master with a replica: the replica is promoted,
  * the old master stays up, or Redis restarts from an older snapshot.
  */
@@ -54,7 +54,7 @@ let isOver = false
 const startedAtMs = performance.now()
 const elapsedSeconds = () => (performance.now() - startedAtMs) / 1000
 
-/** Each fault ends what it began; a target has one at a time. */
+/** Each fault ends what it began. A target has one fault at a time. */
 const faults = [
   { name: 'member killed', target: slotName, run: killMember },
   { name: 'member killed', target: slotName, run: killMember },
@@ -179,10 +179,10 @@ async function read(slot: number): Promise<void> {
   }
 }
 
-/** Faults are over: within this time every member finds Redis again. */
+/** Within this time after the last fault every member finds Redis again. */
 const PEACE_MS = 15_000
 
-/** In peace every member can invalidate, and then all show the last version. */
+/** Without faults every member can invalidate, and then all serve the last version. */
 async function endInPeace(): Promise<void> {
   const version = await publish(pool)
   const members = slots.filter((member) => member !== undefined)
@@ -222,7 +222,7 @@ process.once('SIGTERM', () => {
 })
 try {
   const readers = slots.flatMap((_member, slot) => [read(slot), read(slot), read(slot)])
-  // Two at a time: each takes the second that an invalidation takes.
+  // Two at a time, because each invalidation takes a second.
   await Promise.all([makeFaults(), publishAndInvalidate(), publishAndInvalidate(), ...readers])
   await endInPeace()
 } finally {

@@ -64,7 +64,7 @@ t.test('a process does not invalidate twice for its own announcement, nor for on
   const invalidations = (app: typeof first) => app.popularPosts.stats().invalidations
   t.equal(await first.popularPosts.invalidate(), 'announced')
   await until(() => invalidations(second) === 1, 'the other hears of it')
-  // Changes that are heard together are one change, of another name.
+  // A process that hears several changes at once reports them as one change with a name of its own.
   await sleep(1_500)
   t.equal(invalidations(first), 1)
   const keyed = () => first.popularPosts.invalidate('soft', { idempotencyKey: 'an edit' })
@@ -74,7 +74,7 @@ t.test('a process does not invalidate twice for its own announcement, nor for on
   t.equal(invalidations(first), 2)
 })
 
-t.test('where an invalidation cannot be announced, the result says so', async (t) => {
+t.test('the result says that an invalidation could not be announced', async (t) => {
   const { url } = await createTestDatabase(t)
   const { url: empty } = await createTestDatabase(t, { migrate: false })
   let loads = 0
@@ -99,7 +99,7 @@ t.test('where an invalidation cannot be announced, the result says so', async (t
   }
 })
 
-t.test('a database that does not reply: no confirmation, and this process has no older list', async (t) => {
+t.test('while the database does not reply, nothing is confirmed, and this process serves no older list', async (t) => {
   const server = await startPostgres()
   t.teardown(() => server.remove())
   const db = openDatabase(server.url, () => {})

@@ -32,7 +32,7 @@ await pool.query(`
   insert into posts (slug, title, url, published_at)
   select 'post-' || n, 'A post', '/posts/post-' || n, now() from generate_series(1, ${POSTS}) n`)
 
-/** An app of a fleet; what it logs at warn is kept. */
+/** Starts an app of a fleet, and keeps its warnings. */
 async function startApp(t: Test, options: { viewFlushSeconds?: number } = {}) {
   const warnings: string[] = []
   const stream = { write: (line: string) => void warnings.push((JSON.parse(line) as { msg: string }).msg) }
@@ -50,14 +50,14 @@ async function startApp(t: Test, options: { viewFlushSeconds?: number } = {}) {
 }
 
 let visitors = 0
-/** Views that must be counted, by what they are of. */
+/** The views that must be counted, by kind of counter. */
 const expected: Counts = new Map()
 
 function expectViews(postId: number, bucketStartMs: number, views: number): void {
   for (const key of keysOf(String(postId), bucketStartMs)) expected.set(key, (expected.get(key) ?? 0) + views)
 }
 
-/** New visitors read posts. */
+/** Records views of new visitors. */
 async function readPosts(app: FastifyInstance, postIds: readonly number[]): Promise<void> {
   for (const postId of postIds) {
     visitors += 1
@@ -79,7 +79,7 @@ t.test(
     await postgres.stop()
     t.same(await apps[0].postViews.flush().catch(() => 'failed'), 'failed')
     await readPosts(apps[0], allPosts.slice(0, 1_500))
-    // As recorded in the quarters of an hour before.
+    // These views belong to the quarters of an hour before.
     const nowMs = bucketStart(Date.now())
     for (let quarter = 1; quarter <= QUARTERS; quarter += 1) {
       const bucketStartMs = nowMs - quarter * 900_000
@@ -101,7 +101,7 @@ t.test(
     let isOver = false
     const flushing = Promise.all(
       apps.map(async (app) => {
-        // Its first connection may be one that broke.
+        // The pool may give it a connection that broke.
         const isDone = () =>
           app.postViews.flush().then(
             ({ waiting }) => waiting === 0,
@@ -151,7 +151,7 @@ t.test('a statement that hangs ends, no reader waits for it, and its views are c
 
 t.test('a batch that cannot be counted is named once in the log, and views go on being counted', async (t) => {
   const { app, warnings } = await startApp(t, { viewFlushSeconds: 1 })
-  // As where a counter is partitioned, and a partition is missing.
+  // A partitioned counter that lacks a partition fails in the same way.
   await pool.query("alter table post_views_daily add constraint no_such_partition check (day > date '1990-01-01')")
   await client.hset(`{${PREFIX}}:views:buffer`, '0 5', 4)
   await until(async () => (await client.zcard(`{${PREFIX}}:views:aside`)) === 1, 'the batch is set aside')
@@ -166,7 +166,7 @@ t.test('a batch that cannot be counted is named once in the log, and views go on
   const [id] = await client.zrange(`{${PREFIX}}:views:aside`, '0', '0')
   await client.zadd(`{${PREFIX}}:views:aside`, 0, String(id))
   expectViews(5, 0, 4)
-  // Of hours no list reads any more.
+  // No list reads these hours any more.
   expected.delete('hour 1970-01-01T00 5')
   await until(async () => (await client.zcard(`{${PREFIX}}:views:aside`)) === 0, 'ten minutes later')
   t.same([...(await readCountedViews(pool))].sort(), [...expected].sort())

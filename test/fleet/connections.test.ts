@@ -26,7 +26,7 @@ function createApp(options: PopularPostsOptions) {
   return app
 }
 
-/** Reads until Redis answers in time: 150 ms is little where many tests share two cores. */
+/** Reads until Redis replies within its 150 ms, which is little time where many tests share two cores. */
 function isOnRedis(app: FastifyInstance): Promise<void> {
   return until(async () => {
     await app.popularPosts.read()
@@ -34,7 +34,7 @@ function isOnRedis(app: FastifyInstance): Promise<void> {
   }, 'it is on Redis')
 }
 
-/** Far more than it takes, and far less than for ever. */
+/** Far longer than a close takes. */
 async function withinSeconds(seconds: number, work: PromiseLike<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const tooLate = new Promise<boolean>((resolve) => {
@@ -45,13 +45,13 @@ async function withinSeconds(seconds: number, work: PromiseLike<unknown>): Promi
   return isDone
 }
 
-t.test('boots while Redis is down, and takes it up when it comes', async (t) => {
+t.test('an app starts while Redis is down, and uses Redis when it is there', async (t) => {
   const server = await startRedis()
   await server.stop()
   const app = createApp({ redisUrl: server.url })
   const startedAtMs = performance.now()
   await app.ready()
-  // Half a second is what it waits.
+  // The start waits for half a second.
   t.ok(performance.now() - startedAtMs < 2_000)
   const how = async () => (await app.inject('/posts/popular')).headers['cache-status']
   t.equal(await how(), 'popular-posts; fwd=bypass; detail=redis-down')
@@ -66,7 +66,7 @@ t.test('boots while Redis is down, and takes it up when it comes', async (t) => 
   t.ok(await withinSeconds(5, app.close()))
 })
 
-t.test('a password is asked for at each connection, also of the one that listens', async (t) => {
+t.test('each connection asks for a password, also that of the subscriber', async (t) => {
   const server = await startRedis()
   t.teardown(() => server.stop())
   await redisCommand(server.port, 'CONFIG', 'SET', 'requirepass', 'secret')
@@ -84,7 +84,7 @@ t.test('a password is asked for at each connection, also of the one that listens
   t.ok(await withinSeconds(5, app.close()))
 })
 
-t.test('boots while Redis is frozen', async (t) => {
+t.test('an app starts while Redis is suspended', async (t) => {
   const server = await startRedis()
   t.teardown(() => server.stop())
   await server.kill('SIGSTOP')
@@ -96,7 +96,7 @@ t.test('boots while Redis is frozen', async (t) => {
   t.ok(await withinSeconds(5, app.close()))
 })
 
-t.test('a process that was busy for longer than the deadline does not take Redis for lost', async (t) => {
+t.test('a process that was busy for longer than the deadline does not treat Redis as down', async (t) => {
   const server = await startRedis()
   t.teardown(() => server.stop())
   const app = createApp({ redisUrl: server.url })
@@ -114,7 +114,7 @@ t.test('a process that was busy for longer than the deadline does not take Redis
   t.equal(app.popularPosts.stats().storeFailures, before)
 })
 
-t.test('closes in every state', async (t) => {
+t.test('an app closes in every state of Redis', async (t) => {
   await t.test('Redis was never reached', async (t) => {
     const server = await startRedis()
     await server.stop()
@@ -131,7 +131,7 @@ t.test('closes in every state', async (t) => {
         await app.ready()
         await app.popularPosts.read()
         await server.kill(signal)
-        // Under a key of its own: not from a copy.
+        // Another key, so that the process asks Redis.
         if (isUsed) await app.popularPosts.read({ days: 1 })
         if (isUsed && name !== 'up') t.ok(app.popularPosts.stats().isStoreDown)
         t.ok(await withinSeconds(5, app.close()))

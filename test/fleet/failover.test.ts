@@ -11,7 +11,7 @@ import { redisCommand } from '../helpers/redis-command.ts'
 import { until } from '../helpers/services/until.ts'
 import { startProxy } from '../helpers/tcp-proxy.ts'
 
-// A replica is promoted, and the old master stays up.
+// In these tests a replica is promoted, and the old master stays up.
 
 async function startPair(t: Test): Promise<{ master: RedisServer; replica: RedisServer }> {
   const master = await startRedis()

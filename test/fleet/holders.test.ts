@@ -17,7 +17,7 @@ import { until } from '../helpers/services/until.ts'
 
 const LOADS = /pg_sleep/
 const LEASE_MS = 3_000
-/** Two cores for all tests at once: what a process may be late by. */
+/** How late a process may be, because all tests share two cores. */
 const SLACK_MS = 3_000
 const MINUTE_MS = 60_000
 
@@ -28,7 +28,7 @@ t.teardown(() => server.stop())
 const redis = new Redis(server.url)
 t.teardown(() => redis.quit())
 const prefix = 'holders'
-// All that follows holds with clocks that are ten minutes apart.
+// The clocks of the members are ten minutes apart.
 const clockShiftsMs = [0, 5 * MINUTE_MS, -5 * MINUTE_MS]
 const members = await startFleet(t, 3, { postgresUrl, redisUrl: server.url, prefix, clockShiftsMs })
 const [first, second, third] = members as [Member, Member, Member]
@@ -36,7 +36,7 @@ const [first, second, third] = members as [Member, Member, Member]
 const readAll = (path?: string) => Promise.all(members.map((member) => member.read(path)))
 const versionsOf = (answers: { version: number }[]) => [...new Set(answers.map(({ version }) => version))]
 
-/** A member begins a load that takes so long; the next ones take no time. */
+/** A member begins a load that takes this long. Later loads take no time. */
 async function beginLoad(member: Member, path: string, seconds: number) {
   await setSeconds(pool, seconds)
   const answer = member.read(path)
@@ -47,7 +47,7 @@ async function beginLoad(member: Member, path: string, seconds: number) {
 
 t.beforeEach(() => resetStatements())
 
-t.test('an invalidation during a load: what was being loaded is not kept', async (t) => {
+t.test('after an invalidation during a load, the loaded list is not stored', async (t) => {
   const path = '/posts/popular?days=1'
   const loading = await beginLoad(first, path, 2.5)
   const version = await publish(pool)
@@ -59,7 +59,7 @@ t.test('an invalidation during a load: what was being loaded is not kept', async
   t.equal((await first.stats()).commitsRefused, 1)
 })
 
-t.test('a holder frozen past its lease: another takes over; awake again, its commit is refused', async (t) => {
+t.test('a holder is suspended past its lease: another member takes over, and the late commit is refused', async (t) => {
   const path = '/posts/popular?days=2'
   const before = (await first.stats()).commitsRefused
   const loading = await beginLoad(first, path, 1)
@@ -68,7 +68,7 @@ t.test('a holder frozen past its lease: another takes over; awake again, its com
   t.equal(old.status, 200)
   const version = await publish(pool)
   t.equal(await third.invalidate(), 200)
-  // These reads began after the invalidation; the frozen process finds them when it wakes up.
+  // These reads begin after the invalidation. The suspended process gets them when it resumes.
   const late = Array.from({ length: 5 }, () => first.read(path))
   t.same(versionsOf(await Promise.all([second.read(path), third.read(path)])), [version])
   const answers = await underLoad(members, { paths: [path] }, async () => {
@@ -82,18 +82,18 @@ t.test('a holder frozen past its lease: another takes over; awake again, its com
   t.equal(await total([second, third], 'takeovers'), 1)
 })
 
-t.test('the generation is lost: nothing from before it is served, and one load is enough', async (t) => {
+t.test('when the generation is lost, no older list is served, and one load is enough', async (t) => {
   await readAll()
   const version = await publish(pool)
   await resetStatements()
   await redis.del(`{${prefix}}:gen`)
-  // A copy in a process is served for a second without asking.
+  // A process serves its copy for a second without asking Redis.
   await sleep(1_100)
   t.same(versionsOf(await readAll()), [version])
   t.equal(await countStatements(LOADS), 1)
 })
 
-t.test('without pub/sub an invalidation is as final', async (t) => {
+t.test('an invalidation is final without pub/sub too', async (t) => {
   const subscribed = async () => (await redis.pubsub('NUMSUB', `{${prefix}}:events`))[1]
   await redis.call('ACL', 'SETUSER', 'default', '-subscribe')
   await redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub')

@@ -28,7 +28,7 @@ t.test('4 processes x 250 requests on a cold list are one query', async (t) => {
   }
   for (const [name, url] of Object.entries(servers)) {
     await t.test(name, async (t) => {
-      // On a busy machine Redis may miss its deadline, and then each process works alone: that is another promise.
+      // On a busy machine Redis may miss its deadline. Then each process loads for itself, which other tests cover.
       for (let attempt = 1; ; attempt += 1) {
         const found = await stampede(t, url, `stampede-${process.pid}-${attempt}`)
         if (found.storeFailures > 0 && attempt < 5) {
@@ -47,13 +47,13 @@ t.test('4 processes x 250 requests on a cold list are one query', async (t) => {
   }
 })
 
-/** What a new fleet does with a thousand requests for a cold list, with three more lists, and with warm ones. */
+/** Sends a thousand requests for a cold list to a new fleet, then requests for three more lists, and for warm ones. */
 async function stampede(t: Test, redisUrl: string, prefix: string) {
   const { url: postgresUrl, countStatements } = await createDatabase(t, 0.5)
   const members = await startFleet(t, 4, { postgresUrl, redisUrl, prefix })
   const answers = await readAll(members, 250)
   const cold = { queries: await countStatements(LOADS), loads: await total(members, 'loads') }
-  // Each list is a key of its own, all in one slot.
+  // Each list has a key of its own. All keys are in one slot.
   await Promise.all([7, 8, 9].map((days) => readAll(members, 5, `/posts/popular?days=${days}`)))
   const others = await countStatements(LOADS)
   const hitShares: number[] = []
@@ -72,7 +72,7 @@ async function stampede(t: Test, redisUrl: string, prefix: string) {
   }
 }
 
-t.test('an expiry under load is one refresh in the fleet, which nobody waits for', async (t) => {
+t.test('a list that expires under load is refreshed once in the fleet, and nobody waits', async (t) => {
   const { url: postgresUrl, countStatements } = await createDatabase(t, 0.3)
   const options = { postgresUrl, redisUrl: await redisUrl(), prefix: `expiry-${process.pid}`, ttlSeconds: 1 }
   const members = await startFleet(t, 3, options)
@@ -85,8 +85,8 @@ t.test('an expiry under load is one refresh in the fleet, which nobody waits for
   t.same([...new Set(answers.map(({ status }) => status))], [200])
   const waited = answers.filter(({ how }) => !how.startsWith('hit;'))
   t.same(waited, [], `none of ${answers.length} requests waited for a load`)
-  // A refresh takes 0.3 s and the list is fresh for 0.9 to 1.1 s after it: no two in less than 1.2 s. The one query
-  // more is a refresh that had begun before the first of these seconds.
+  // A refresh takes 0.3 s, and its list is fresh for 0.9 to 1.1 s, so two refreshes are 1.2 s apart. The one query
+  // more is a refresh that began before the first of these seconds.
   const queries = await countStatements(LOADS)
   t.ok(queries - 1 <= seconds / 1.2 + 1, `${queries} queries in ${seconds.toFixed(1)} s`)
   t.equal(await total(members, 'commitsRefused'), 0)

@@ -12,7 +12,7 @@ for (const [what, loadSeconds, isWarm, pauseSeconds] of [
   t.test(
     `a post changes every 50 ms, ${PROCESSES} processes, ${what}: the fleet invalidates at one pace`,
     async (t) => {
-      // On a busy machine Redis may miss its deadline, and then each process works alone: that is another promise.
+      // On a busy machine Redis may miss its deadline. Then each process loads for itself, which other tests cover.
       for (let attempt = 1; ; attempt += 1) {
         const found = await storm(t, { loadSeconds, isWarm, attempt })
         if (found.storeFailures > 0 && attempt < 4) {
@@ -24,7 +24,7 @@ for (const [what, loadSeconds, isWarm, pauseSeconds] of [
           `${replies.length} reads, ${changes} changes, ${JSON.stringify({ ...durations, invalidations, loads })}`,
         )
         t.strictSame(failed, [], `none of ${replies.length} reads failed`)
-        // The first at once, and two before the fleet knows how slow the load is.
+        // The first change applies at once, and two more before the fleet knows how long a load takes.
         const most = 1 + (isWarm ? 0 : 2) + elapsedSeconds / pauseSeconds
         t.ok(invalidations >= 2 && invalidations <= most, `${invalidations} invalidations, at most ${most.toFixed(1)}`)
         t.ok(loads <= 2 * invalidations + 1, `${loads} loads`)

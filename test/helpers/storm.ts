@@ -32,7 +32,7 @@ export async function makeStorm(t: Teardown, options: StormOptions) {
   )
   const databaseUrl = postgresUrl
   const members: Member[] = []
-  // One after another: so many at once would take a minute of a machine with few cores.
+  // One after another, because all at once would take a minute on a machine with few cores.
   for (let index = 0; index < processes; index += 1)
     members.push(await startMember(t, { postgresUrl, databaseUrl, redisUrl, prefix }))
   await setSeconds(pool, loadSeconds)
@@ -73,7 +73,7 @@ export async function makeStorm(t: Teardown, options: StormOptions) {
     invalidations: after.invalidations - before.invalidations,
     loads: after.loads - before.loads,
     storeFailures: after.storeFailures,
-    /** From the last change until all processes show it. */
+    /** The time from the last change until all processes show it. */
     settledMs: performance.now() - endedAtMs,
   }
 }

@@ -44,7 +44,7 @@ export function createJudge() {
     broken: 0,
     staleWhileCutOff: 0,
     staleAfterLoss: 0,
-    /** How long after the loss the last of them began. */
+    /** The time between the loss and the start of the last of these reads. */
     longestAfterLossMs: 0,
     givenUp: 0,
     confirmed: 0,

@@ -96,7 +96,7 @@ export async function replicatedRedis(t: Teardown, random: () => number): Promis
         async run() {
           await isSynchronized()
           await redisCommand(replica.port, 'REPLICAOF', 'NO', 'ONE')
-          // Who is still connected to the old master writes to it.
+          // Members that are still connected to the old master write to it.
           await sleep(500 * random())
           swap()
           await sleep(500 * random())
@@ -120,7 +120,7 @@ export async function replicatedRedis(t: Teardown, random: () => number): Promis
 
 /**
  * A Cluster of three masters. The keys of a prefix are in one slot, so one node holds all of them, and every second
- * fault is its; but two seconds after any node is gone the others refuse all commands, because slots are missing.
+ * fault hits that node. Two seconds after any node is gone, the others refuse all commands, because slots are missing.
  * @param random from 0 to 1
  */
 export async function redisCluster(random: () => number, prefix: string): Promise<TorturedRedis> {
