@@ -113,7 +113,7 @@ const CODES: readonly (readonly [RegExp, string])[] = [
 
 /**
  * Errors of Redis have no property for a code: it is the first word of the message, as in `NOAUTH Authentication
- * required`. Redis 6.2 writes that of a command in a script further back, as in `ERR Error running script …: -OOM …`.
+ * required`. Redis 6 writes that of a command in a script further back, as in `ERR Error running script …: -OOM …`.
  */
 function codeOf(error: object): string | number | undefined {
   const code = read(error, 'code')
@@ -121,7 +121,7 @@ function codeOf(error: object): string | number | undefined {
   const message = String(read(error, 'message'))
   const found = CODES.find(([pattern]) => pattern.test(message))?.[1]
   if (found !== undefined || !isFromConnection(error)) return found
-  return /: -([A-Z]+)\b/.exec(message)?.[1] ?? /^[A-Z]+\b/.exec(message)?.[0]
+  return /^ERR Error running script.*: -?([A-Z]+)\b/.exec(message)?.[1] ?? /^[A-Z]+\b/.exec(message)?.[0]
 }
 
 /** Errors of another realm are not an `instanceof Error` of this one. */

@@ -29,7 +29,9 @@ async function put(store: Store, text: string): Promise<void> {
 const commit = (store: Store, lease: Lease, text: string) => store.commit('a', lease, Buffer.from(text), LIFETIME)
 
 async function startReplicaOf(t: Test, { port }: RedisServer): Promise<RedisServer> {
-  const replica = await startRedis({ args: ['--replicaof', `127.0.0.1 ${port}`, '--repl-diskless-sync-delay', '0'] })
+  const replica = await startRedis({
+    args: ['--replicaof', '127.0.0.1', String(port), '--repl-diskless-sync-delay', '0'],
+  })
   t.teardown(replica.stop)
   await until(
     async () => (await redisCommand(replica.port, 'INFO', 'replication')).includes('link_status:up'),

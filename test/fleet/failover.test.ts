@@ -16,7 +16,7 @@ import { startProxy } from '../helpers/tcp-proxy.ts'
 async function startPair(t: Test): Promise<{ master: RedisServer; replica: RedisServer }> {
   const master = await startRedis()
   t.teardown(master.stop)
-  const replica = await startRedis({ args: ['--replicaof', `127.0.0.1 ${master.port}`] })
+  const replica = await startRedis({ args: ['--replicaof', '127.0.0.1', String(master.port)] })
   t.teardown(replica.stop)
   await until(async () => (await replicationOf(replica)).includes('master_link_status:up'), 'the replica is synced')
   return { master, replica }
