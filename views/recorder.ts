@@ -37,21 +37,22 @@ interface RecorderOptions {
   now: () => number
   /** Returns the start of the quarter of an hour of a time; both in milliseconds since the epoch. */
   bucketStart: (timeMs: number) => number
+  /** How long a process uses a salt before it reads it from the buffer again (ms). Default 60,000. */
+  saltMs?: number
 }
 
-/** How long a process uses a salt before it reads it from the buffer again. */
-const SALT_CACHE_MS = 60_000
-
 /** Tells views of readers from those of bots, and adds the former to the buffer. Rejects with the error of the buffer. */
-export function createRecorder({ buffer, dedupSeconds, now, bucketStart }: RecorderOptions) {
+export function createRecorder({ buffer, dedupSeconds, now, bucketStart, saltMs = 60_000 }: RecorderOptions) {
   const isBot = createBotDetector()
   const salts = new LRUCache<string, Buffer>({
     max: 3,
-    ttl: SALT_CACHE_MS,
-    fetchMethod: (day) => buffer.salt(day),
-    // While Redis does not reply, the known salt is still the one of all processes.
-    allowStaleOnFetchRejection: true,
-    noDeleteOnFetchRejection: true,
+    ttl: saltMs,
+    fetchMethod: (day, known) =>
+      buffer.salt(day).catch((error: unknown) => {
+        // While Redis does not reply, the known salt is still the one of all processes.
+        if (known !== undefined) return known
+        throw error
+      }),
   })
 
   async function add({ postId, request, userId }: JudgedView, userAgent: string): Promise<boolean> {

@@ -127,15 +127,22 @@ const REJECTIONS: Record<string, [error: unknown, logged: Record<string, unknown
     }),
     { type: 'SimpleError', code: 'ERR', message: undefined, stack: undefined },
   ],
-  'an error in a script, as Redis 6.2 reports it': [
-    Object.assign(
-      new Error(`ERR Error running script (call to f_${SECRET}): @user_script:1: -OOM command not allowed`),
-      {
-        command: { name: 'evalsha', args: [SECRET] },
-      },
-    ),
-    { type: 'Error', code: 'OOM', message: undefined, stack: undefined },
-  ],
+  // Copied from Redis 6.0.16.
+  ...Object.fromEntries(
+    [
+      ['OOM', "@user_script:1: @user_script: 1: -OOM command not allowed when used memory > 'maxmemory'."],
+      ['WRONGTYPE', '@user_script:1: WRONGTYPE Operation against a key holding the wrong kind of value'],
+      ['ERR', '@user_script:1: @user_script: 1: This Redis command is not allowed from scripts'],
+    ].map(([code, reply]) => [
+      `${code} in a script, as Redis 6 reports it`,
+      [
+        Object.assign(new Error(`ERR Error running script (call to f_${SECRET}): ${reply}`), {
+          command: { name: 'evalsha', args: [SECRET] },
+        }),
+        { type: 'Error', code, message: undefined, stack: undefined },
+      ] as [unknown, Record<string, unknown>],
+    ]),
+  ),
   'an error of Redis without a code': [
     Object.assign(new Error(`what is ${SECRET}?`), { command: { name: 'get', args: [SECRET] } }),
     { type: 'Error', code: undefined, message: undefined, stack: undefined },

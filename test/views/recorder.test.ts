@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createBotDetector } from '../../views/bots.ts'
 import { truncate } from '../../views/client-text.ts'
@@ -8,7 +9,7 @@ import { heapGrowth } from '../helpers/heap-growth.ts'
 
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
 
-function setUp(change: (buffer: ViewBuffer) => ViewBuffer = (buffer) => buffer) {
+function setUp(change: (buffer: ViewBuffer) => ViewBuffer = (buffer) => buffer, options: { saltMs?: number } = {}) {
   const memory = createMemoryViewBuffer({ dedupSeconds: 900 })
   let nowMs = Date.parse('2026-03-01T12:00:00Z')
   const record = createRecorder({
@@ -16,6 +17,7 @@ function setUp(change: (buffer: ViewBuffer) => ViewBuffer = (buffer) => buffer) 
     dedupSeconds: 900,
     now: () => nowMs,
     bucketStart: (timeMs) => Math.floor(timeMs / 900_000) * 900_000,
+    ...options,
   })
   return {
     memory,
@@ -87,6 +89,21 @@ t.test('an error of the buffer rejects the view, and the next view is tried', as
   await t.rejects(view(), /ECONNREFUSED/)
   isDown = false
   t.equal(await view(), 'counted')
+})
+
+t.test('while the buffer gives no salt, the known one is used', async (t) => {
+  let isDown = false
+  const { view } = setUp(
+    (buffer) => ({
+      ...buffer,
+      salt: (day) => (isDown ? Promise.reject(new Error('ECONNREFUSED')) : buffer.salt(day)),
+    }),
+    { saltMs: 1 },
+  )
+  t.equal(await view(), 'counted')
+  isDown = true
+  await sleep(20)
+  t.equal(await view(), 'repeat')
 })
 
 t.test('user agents of bots are cached, up to a limit', async (t) => {
