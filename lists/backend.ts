@@ -170,7 +170,7 @@ export function createBackend({ prefix, backgroundWork, redis, observe, log }: B
       subscriber.on('ready', subscribe)
       void subscribe()
       const { runIfClosed: ask } = background
-      endEvictionWatch = watchEvictions({ client, key: keyRoot(prefix), ask, clock: systemClock, observe })
+      endEvictionWatch = watchEvictions({ client, key: `${keyRoot(prefix)}:gen`, ask, clock: systemClock, observe })
     },
     redis: { client, ask: background.runIfClosed },
     close() {

@@ -48,7 +48,10 @@ async function startGuarded(t: Test) {
     /** What the user was refused, each once. */
     async refused(): Promise<string[]> {
       const entries = (await admin.call('ACL', 'LOG', '100')) as string[][]
-      return [...new Set(entries.map((entry) => `${entry[3]} ${entry[entry.indexOf('object') + 1]}`))]
+      const refused = new Set(entries.map((entry) => `${entry[3]} ${entry[entry.indexOf('object') + 1]}`))
+      // ioredis ignores the refusal. Redis 7.0 does not know this command, so the documented rights cannot name it.
+      refused.delete('command client|setinfo')
+      return [...refused]
     },
   }
 }
