@@ -9,7 +9,7 @@ await runMain(() =>
   runUntilSignal(async (addEnd) => {
     // Loaded here, because a signal ends the process with code 0 only after `runUntilSignal` has begun.
     const { readConfig } = await import('./service/config.ts')
-    const { explainStartupError, openServiceDatabase } = await import('./service/database.ts')
+    const { expectTimeZone, explainStartupError, openServiceDatabase } = await import('./service/database.ts')
     const { seedDemo } = await import('./demo/data/seed-demo.ts')
     const { default: site } = await import('./demo/site/site.ts')
     const { buildService, closeService } = await import('./service/service.ts')
@@ -17,6 +17,7 @@ await runMain(() =>
     const database = await openServiceDatabase(config)
     addEnd(database.close)
     try {
+      await expectTimeZone(database.db, config)
       const { siteTimeZone: timeZone } = config
       if (database.isEmbedded) await seedDemo(database.db, { nowMs: Date.now(), timeZone })
       const app = await buildService(config, database.connectionString)

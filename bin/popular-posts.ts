@@ -3,11 +3,12 @@ import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import { recordChange } from '../changes/revision.ts'
 import { type MigrateOptions, POST_ID_TYPES, type PostIdType } from '../db/migrate.ts'
+import { setTimeZone } from '../db/time-zone.ts'
 import { removeDemo, seedDemo } from '../demo/data/seed-demo.ts'
 import { StartupError } from '../lib/errors.ts'
 import { plural } from '../lib/plural.ts'
 import { type Config, readConfig } from '../service/config.ts'
-import { explainStartupError, openServiceDatabase, type ServiceDatabase } from '../service/database.ts'
+import { expectTimeZone, explainStartupError, openServiceDatabase, type ServiceDatabase } from '../service/database.ts'
 import { runMain } from '../service/run.ts'
 import { flushRedis } from './flush.ts'
 import { importLogCommand } from './import-log/command.ts'
@@ -42,14 +43,25 @@ program
   .command('demo')
   .description('fills an empty database with the demo blog')
   .action(() =>
-    withDatabase({}, async ({ db, isAdopted }, { siteTimeZone: timeZone }) => {
+    withDatabase({}, async ({ db, isAdopted }, config) => {
       if (isAdopted) throw new StartupError('Nothing was changed: the blog in DATABASE_URL has its own tables.')
-      const isFilled = await seedDemo(db, { nowMs: Date.now(), timeZone })
+      await expectTimeZone(db, config)
+      const isFilled = await seedDemo(db, { nowMs: Date.now(), timeZone: config.siteTimeZone })
       print(
         isFilled
           ? 'The demo blog was added.'
           : 'Nothing was changed: the database has posts, or had the demo blog before.',
       )
+    }),
+  )
+
+program
+  .command('time-zone')
+  .description('changes the time zone of the site to SITE_TIME_ZONE, for all days that are not counted yet')
+  .action(() =>
+    withDatabase({}, async ({ db }, { siteTimeZone }) => {
+      await setTimeZone(db, siteTimeZone)
+      print(`The time zone of the site is ${siteTimeZone}. Restart its services with this SITE_TIME_ZONE.`)
     }),
   )
 
@@ -84,7 +96,10 @@ program
       throw new StartupError(
         'REDIS_URL is not set: without Redis each service counts its own views, and there is nothing to flush from outside.',
       )
-    await withDatabase({}, ({ db }) => flushRedis(db, { ...config, redisUrl }, print))
+    await withDatabase({}, async ({ db }) => {
+      await expectTimeZone(db, config)
+      await flushRedis(db, { ...config, redisUrl }, print)
+    })
   })
 
 program.addCommand(
@@ -96,6 +111,10 @@ program.addCommand(
     async openDatabase() {
       const config = readConfig()
       const { db, close, isAdopted } = await openServiceDatabase(config)
+      await expectTimeZone(db, config).catch(async (error: unknown) => {
+        await close()
+        throw error
+      })
       return {
         db,
         timeZone: config.siteTimeZone,

@@ -18,6 +18,7 @@ import { createViews, type Views } from '../views/post-views.ts'
 import { createCloser } from './closer.ts'
 import { createMaintenance, type Maintain } from './maintenance.ts'
 import { ownsPrefix } from './owner.ts'
+import { createSiteTimeZone } from './time-zone.ts'
 
 /** The services of an app. The host reaches only `lists.popularPosts` and `database.views.postViews`. */
 export interface Services {
@@ -70,14 +71,15 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     onClose('connections', 'listeners of the client', async () => backend.close())
     await backend.connect()
 
-    const views = databases && createViews({ ...databases, settings, redis: backend.redis, log })
+    const timeZone = databases && createSiteTimeZone({ db: databases.db, timeZone: settings.timeZone, log })
+    const views = databases && timeZone && createViews({ ...databases, settings, timeZone, redis: backend.redis, log })
     onClose('views', 'counting of views', async (onProgress) => views?.close(onProgress))
 
     const countViews = async () => {
       // A load does not wait for a Redis that does not reply.
       if (!backend.state().isDown) await views?.flushBriefly()
     }
-    const source = createLoaders(settings, databases?.db, countViews, databases?.listDb)
+    const source = createLoaders(settings, databases?.db, countViews, databases?.listDb, timeZone)
     const announce = databases && ((mode: InvalidateMode) => recordChangeIfPossible(databases.db, mode))
     const lists = createLists(settings, source, backend, events, announce)
     onClose('work', 'loads of lists', lists.idle)

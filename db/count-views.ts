@@ -1,5 +1,6 @@
 import { type Kysely, type QueryExecutorProvider, type RawBuilder, sql } from 'kysely'
 import { codeOf } from '../lib/errors.ts'
+import { countedTimeZone } from './time-zone.ts'
 
 /**
  * Views of one post in one bucket of 15 minutes. Time zones are multiples of 15 minutes, so every midnight starts a
@@ -47,7 +48,7 @@ export function bucketStart(timeMs: number): number {
  * that do not exist are ignored. Rows are written in the order of their keys, so concurrent batches cannot deadlock. A
  * process that is suspended or killed leaves no transaction open, so it blocks no other process.
  * @param batch.id any string that is unique to the batch.
- * @param batch.timeZone the site's IANA time zone: decides the day of a view.
+ * @param batch.timeZone the site's IANA time zone, which decides the day of a view, if the database has none.
  * @param batch.nowMs the present, in milliseconds since the epoch: hours that `days=1` does not read any more are not
  *   stored.
  * @param batch.buckets the views, or a function that reads them; it is not called if the id is known.
@@ -155,7 +156,7 @@ function upserts({ timeZone, nowMs }: { timeZone: string; nowMs: number }) {
       on conflict (hour, post_id) do update set views = ${sumOfBoth()}`,
     daily: (input: Input) => sql`
       insert into post_views_daily as counter (day, post_id, views)
-      select (at at time zone ${timeZone})::date as day, post_id, least(sum(views), ${MAX_VIEWS}) from ${input} as input
+      select (at at time zone ${countedTimeZone(timeZone)})::date as day, post_id, least(sum(views), ${MAX_VIEWS}) from ${input} as input
       group by 1, 2 order by 1, 2
       on conflict (day, post_id) do update set views = ${sumOfBoth()}`,
     total: (input: Input) => sql`

@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely'
 import { codeOf, messageOf, StartupError } from '../lib/errors.ts'
+import { findPostsBySlug } from './posts-by-slug.ts'
 import { findPopularPosts, type Tables } from './ranking.ts'
 
 const UNDEFINED_FUNCTION = '42883'
@@ -13,6 +14,7 @@ export async function checkHostViews(db: Kysely<Tables>): Promise<void> {
   try {
     // Uses every view and every column, and returns no row.
     await findPopularPosts(db, { sort: 'views', days: 2, limit: 0, timeZone: 'UTC', category: '', tag: '', author: '' })
+    await findPostsBySlug(db, ['-'])
   } catch (error) {
     // Class 42: something is missing, or has another type.
     if (!codeOf(error).startsWith('42') || codeOf(error) === NOT_ALLOWED) throw error

@@ -1,6 +1,7 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
 import { addViews, bucketStart, type ViewBucket } from './count-views.ts'
-import { canBeSlug, createPosts, findPathPosts, findPosts, linkPosts } from './logged-posts.ts'
+import { canBeSlug, createPosts, findPathPosts, linkPosts } from './logged-posts.ts'
+import { type FoundPost, findPostsBySlug } from './posts-by-slug.ts'
 import type { Database } from './schema.ts'
 
 /** Consecutive lines of a log. A digest covers the whole log up to a line, without line ends. */
@@ -43,7 +44,7 @@ export interface PostCreation {
 
 /** What an import of a chunk did. */
 export interface ChunkOutcome {
-  /** Views counted by this import, by slug. */
+  /** Views counted by this import, by the present slug of the post. */
   counted: Map<string, number>
   /** Views that an earlier import counted. */
   countedBefore: number
@@ -76,14 +77,14 @@ export async function importChunk(db: Kysely<Database>, batch: ChunkImport): Pro
     const posts = await postsOfViews(trx, batch, outcome)
     const buckets = new Map<string, ViewBucket>()
     for (const { line, slug, timeMs } of views) {
-      const postId = posts.get(slug)
-      if (postId === undefined) {
+      const post = posts.get(slug)
+      if (post === undefined) {
         outcome.unknown++
-      } else if (line < ledger.linesCounted(postId)) {
+      } else if (line < ledger.linesCounted(post.id)) {
         outcome.countedBefore++
       } else {
-        outcome.counted.set(slug, (outcome.counted.get(slug) ?? 0) + 1)
-        addTo(buckets, postId, bucketStart(timeMs))
+        outcome.counted.set(post.slug, (outcome.counted.get(post.slug) ?? 0) + 1)
+        addTo(buckets, post.id, bucketStart(timeMs))
       }
     }
     if (buckets.size === 0) return outcome
@@ -101,16 +102,16 @@ function addTo(buckets: Map<string, ViewBucket>, postId: string, bucketStartMs: 
   else bucket.views++
 }
 
-/** The ids of the posts of the chunk's views, by slug, including posts created now. */
+/** The posts of the chunk's views, by the logged slug, including posts created now. */
 async function postsOfViews(
   trx: Transaction<Database>,
   { views, createPosts: creation }: ChunkImport,
   outcome: ChunkOutcome,
-): Promise<Map<string, string>> {
+): Promise<Map<string, FoundPost>> {
   const firstViews = new Map<string, LoggedView>()
   for (const view of views) if (!firstViews.has(view.slug)) firstViews.set(view.slug, view)
-  const find = () => findPosts(trx, [...firstViews.keys()])
-  const missingIn = (posts: ReadonlyMap<string, string>) =>
+  const find = () => findPostsBySlug(trx, [...firstViews.keys()])
+  const missingIn = (posts: ReadonlyMap<string, unknown>) =>
     [...firstViews.values()].filter((view) => !posts.has(view.slug) && canBeSlug(view.slug))
   const posts = await find()
   if (creation === undefined) return posts

@@ -1,19 +1,6 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
+import { MAX_SLUG_LENGTH } from '../lib/slug-forms.ts'
 import type { Database } from './schema.ts'
-
-const MAX_SLUG_LENGTH = 200
-
-/** The ids of the posts that have these slugs, by slug. */
-export async function findPosts(db: Kysely<Database>, slugs: readonly string[]): Promise<Map<string, string>> {
-  // PostgreSQL's text cannot hold NUL, and refuses the whole statement.
-  const possible = slugs.filter((slug) => !slug.includes('\0'))
-  const posts = await db
-    .selectFrom('posts')
-    .select(['id', 'slug'])
-    .where(sql<boolean>`slug = any(${possible}::text[])`)
-    .execute()
-  return new Map(posts.map((post) => [post.slug, String(post.id)]))
-}
 
 /** The titles of the posts that have these slugs, by slug. */
 export async function findTitles(db: Kysely<Database>, slugs: readonly string[]): Promise<Map<string, string>> {
@@ -25,7 +12,7 @@ export async function findTitles(db: Kysely<Database>, slugs: readonly string[])
   return new Map(posts.map((post) => [post.slug, post.title]))
 }
 
-/** Whether a post can be created with this slug: at most 200 characters, no control characters. */
+/** Whether a post can be created with this slug: at most `MAX_SLUG_LENGTH` characters, no control characters. */
 export function canBeSlug(slug: string): boolean {
   return slug.length <= MAX_SLUG_LENGTH && !/\p{Cc}/u.test(slug)
 }

@@ -9,6 +9,8 @@ import { signals } from './migrations/004-signals.ts'
 import { blogSignals } from './migrations/005-blog-signals.ts'
 import { keptWindows } from './migrations/006-kept-windows.ts'
 import { safeFunctions } from './migrations/007-safe-functions.ts'
+import { postAliases } from './migrations/009-post-aliases.ts'
+import { site } from './migrations/010-site.ts'
 import { findShadowingObjects } from './safe-path.ts'
 
 export { POST_ID_TYPES, type PostIdType } from './migrations/001-view-counters.ts'
@@ -26,10 +28,15 @@ const counterMigrations = (postId: PostIdType): Record<string, Migration> => ({
   '004-signals': signals,
   '006-kept-windows': keptWindows(postId),
   '007-safe-functions': safeFunctions,
+  '010-site': site,
 })
 
 /** The migrations for the blog tables of the service. */
-const blogMigrations: Record<string, Migration> = { '002-blog': blog, '005-blog-signals': blogSignals }
+const blogMigrations: Record<string, Migration> = {
+  '002-blog': blog,
+  '005-blog-signals': blogSignals,
+  '009-post-aliases': postAliases,
+}
 
 /** The tables that each migration creates. */
 const TABLES: Readonly<Record<string, readonly string[]>> = {
@@ -39,6 +46,8 @@ const TABLES: Readonly<Record<string, readonly string[]>> = {
   '004-signals': ['popular_posts_change'],
   '006-kept-windows': ['post_views_touch', 'post_views_window'],
   '007-safe-functions': ['popular_posts_watch_failure'],
+  '009-post-aliases': ['post_aliases'],
+  '010-site': ['popular_posts_site'],
 }
 
 /** The first major version with `pg_current_snapshot` and `xid8`. */

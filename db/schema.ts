@@ -22,6 +22,8 @@ export interface CounterTables {
   post_views_touch: { day: ColumnType<Date | string, string, string>; times: BigInteger }
   /** The ledger of batches: a batch whose id is here has been counted. */
   post_views_batch: { id: string; applied_at: GeneratedTimestamp }
+  /** What all processes agree on: `time_zone` (see `db/time-zone.ts`). */
+  popular_posts_site: { name: string; value: string }
 }
 
 /** The ledger of `popular-posts import-log`: which lines of which log have been counted, for which posts. */
@@ -63,6 +65,8 @@ export interface BlogTables {
     image_alt: Generated<string>
     reading_minutes: Generated<number>
   }
+  /** Earlier slugs of posts, for views of their old addresses. A trigger on `posts` adds them. */
+  post_aliases: { slug: string; post_id: BigInteger }
   categories: { id: GeneratedBigInteger; slug: string; name: string }
   post_categories: { post_id: BigInteger; category_id: BigInteger }
   tags: { id: GeneratedBigInteger; slug: string; name: string }

@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import { jsonArrayFrom } from 'kysely/helpers/postgres'
+import { findPostsBySlug } from './posts-by-slug.ts'
 import type { Tables } from './ranking.ts'
 import type { BlogTables } from './schema.ts'
 import { isLive } from './window.ts'
@@ -40,12 +41,16 @@ export async function latestPosts(
   return { posts: posts.map(toPost), total: Number(total) }
 }
 
-/** The live post with a slug; `undefined`: there is none. */
+/** The live post with a slug, in any of its forms, or with an earlier slug; `undefined`: there is none. */
 export async function sitePost(db: Kysely<Tables>, slug: string): Promise<SitePost | undefined> {
-  // PostgreSQL's text cannot hold NUL.
-  if (slug.includes('\0')) return undefined
-  const post = await sitePosts(db).where('posts.slug', '=', slug).executeTakeFirst()
-  return post && toPost(post)
+  const found = [...(await findPostsBySlug(db, [slug], isLive({}))).values()].map((post) => post.slug)
+  const posts = await sitePosts(db)
+    .where(sql<boolean>`posts.slug = any(${found}::text[])`)
+    .orderBy('posts.published_at', 'desc')
+    .orderBy('posts.id', 'desc')
+    .limit(1)
+    .execute()
+  return posts.map(toPost)[0]
 }
 
 /** The first 50 approved comments of a post, the oldest first. Only the tables of the service have comments. */

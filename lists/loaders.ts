@@ -29,6 +29,7 @@ const FLUSH_TIMEOUT_MS = 1_000
  * Creates the loaders: the host's own functions, or the built-in queries on `db`.
  * @param listDb the database for loads, with connections of its own. Default `db`.
  * @param countViews flushes recorded views; a load starts after that, even if it fails.
+ * @param timeZone returns the time zone of the site. Default: the one of the settings.
  * @throws TypeError without a `load` and without a database.
  */
 export function createLoaders(
@@ -36,9 +37,10 @@ export function createLoaders(
   db: Kysely<Tables> | undefined,
   countViews: () => Promise<unknown>,
   listDb = db,
+  timeZone = async () => settings.timeZone,
 ): Loaders {
   const { load, loadCategories, loadFilters } = settings
-  const builtIn = listDb === undefined ? undefined : databaseLoaders(listDb, settings)
+  const builtIn = listDb === undefined ? undefined : databaseLoaders(listDb, settings, timeZone)
   const posts: Loaders['posts'] | undefined = load ?? builtIn?.posts
   const categories = loadCategories ?? builtIn?.categories
   if (posts === undefined) throw new TypeError('Expected a load function or a database, got neither.')
@@ -53,16 +55,20 @@ export function createLoaders(
   }
 }
 
-function databaseLoaders(db: Kysely<Tables>, { timeZone, defaultDays }: Settings) {
+function databaseLoaders(db: Kysely<Tables>, { defaultDays }: Settings, siteTimeZone: () => Promise<string>) {
   const materializedDays = new Set([...MATERIALIZED_DAYS, defaultDays])
-  /** Errors are ignored: lists are the same without, and a role that can only read tables cannot write. */
-  async function materialize({ days }: { days: number }): Promise<void> {
+  /**
+   * Stores the sums of a window that is requested often. Errors are ignored: lists are the same without, and a role that can
+   * only read tables cannot write.
+   */
+  async function materialized({ days }: { days: number }) {
+    const timeZone = await siteTimeZone()
     if (days > 1 && materializedDays.has(days)) await materializeWindow(db, { days, timeZone }).catch(() => {})
+    return { days, timeZone }
   }
   return {
-    posts: (query: ListQuery) => materialize(query).then(() => findPopularPosts(db, { ...query, timeZone })),
-    categories: ({ days }: { days: number }) =>
-      materialize({ days }).then(() => findCategories(db, { days, timeZone })),
+    posts: async (query: ListQuery) => findPopularPosts(db, { ...query, ...(await materialized(query)) }),
+    categories: async (query: { days: number }) => findCategories(db, await materialized(query)),
     filters: () => findFilters(db),
   }
 }

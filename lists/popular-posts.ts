@@ -4,6 +4,7 @@ import { createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
 import { systemClock } from '../lib/clock.ts'
 import { nonce } from '../lib/nonce.ts'
+import { slugForms } from '../lib/slug-forms.ts'
 import type { ListQuery, Settings } from '../settings/options.ts'
 import type { Post } from '../settings/post-type.ts'
 import type { CacheEvents } from '../telemetry/cache-events.ts'
@@ -15,7 +16,7 @@ import { type Announce, createInvalidation, type InvalidationReach } from './inv
 import { emptyAnswer, type ListAnswer } from './list-answer.ts'
 import type { ListBody } from './list-body.ts'
 import type { Loaders } from './loaders.ts'
-import type { PopularPostsQuery } from './query.ts'
+import { FILTERS, type PopularPostsQuery } from './query.ts'
 import { type CacheEntryRef, createQueryResolver, listKey, rankOf, resolveDays } from './resolve-query.ts'
 import { DecodedList } from './stored-list.ts'
 
@@ -184,26 +185,36 @@ export function createLists<P = Post>(
   }
 
   async function read(query: PopularPostsQuery = {}): Promise<ListAnswer> {
-    const { entry, limit, exclude } = resolve(query)
+    const { entry: named, limit, exclude } = resolve(query)
     // One bound for both waits: for the filters, and for the list.
     const sinceMs = systemClock.now()
-    if (!(await areFiltersKnown(entry))) return emptyAnswer()
+    const entry = await knownEntry(query, named)
+    if (entry === undefined) return emptyAnswer()
     const answer = await cache.read(entry.key, loadPosts(entry.list), entry.rank, sinceMs)
     return toAnswer(answer, answer, limit, exclude)
   }
 
-  /** An unknown slug gets no key in the cache: otherwise a client could create any number of keys. */
-  async function areFiltersKnown({ list, isFiltered }: CacheEntryRef): Promise<boolean> {
-    if (!isFiltered) return true
+  /**
+   * The entry with the slugs of its filters as the database has them (see `slugForms`); `undefined`: one is unknown. An unknown
+   * slug gets no key in the cache: otherwise a client could create any number of keys.
+   */
+  async function knownEntry(query: PopularPostsQuery, entry: CacheEntryRef): Promise<CacheEntryRef | undefined> {
+    if (!entry.isFiltered) return entry
     const { value } = await cache.read(filtersKey, async () => encodeFilters(await loaders.filters()))
     let known = decodedFilters.get(value)
     if (known === undefined) {
       known = decodeFilters(value)
       decodedFilters.set(value, known)
     }
-    const { category, tag, author } = known
-    const isIn = (slugs: Set<string>, slug: string | undefined) => slug === undefined || slugs.has(slug)
-    return isIn(category, list.category) && isIn(tag, list.tag) && isIn(author, list.author)
+    const named = { ...query }
+    for (const name of FILTERS) {
+      const slug = entry.list[name]
+      if (slug === undefined) continue
+      const slugs = known[name]
+      named[name] = slugForms(slug).find((form) => slugs.has(form))
+      if (named[name] === undefined) return undefined
+    }
+    return resolve(named).entry
   }
 
   function decodedBody(answer: StoredValue, limit?: number, exclude?: readonly string[]): ListBody {
@@ -240,8 +251,9 @@ export function createLists<P = Post>(
         return toAnswer(answer, answer)
       },
       async refresh(query = {}, options) {
-        const { entry, limit, exclude } = resolve(query)
-        if (!(await areFiltersKnown(entry))) return []
+        const { entry: named, limit, exclude } = resolve(query)
+        const entry = await knownEntry(query, named)
+        if (entry === undefined) return []
         const { rank } = entry
         const answer = await cache.refresh(entry.key, loadPosts(entry.list), { rank, withinMs: toMs(options) })
         return postsOf(decodedBody(answer, limit, exclude))

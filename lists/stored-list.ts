@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { slugForms } from '../lib/slug-forms.ts'
 import { ListBody } from './list-body.ts'
 
 const NEWLINE = 0x0a
@@ -30,7 +31,7 @@ export class DecodedList {
   /**
    * Returns the first items as a JSON array.
    * @param limit the most items. Default: all.
-   * @param exclude slugs of items to leave out.
+   * @param exclude slugs of items to leave out, in any form (see `slugForms`).
    */
   body(limit: number = this.#lines.length, exclude: readonly string[] = []): ListBody {
     const wanted = Math.min(limit, this.#lines.length)
@@ -47,7 +48,8 @@ export class DecodedList {
   /** Returns the indexes of the excluded items before the last of `wanted` other items. */
   #excludedIndexes(wanted: number, exclude: readonly string[]): number[] {
     this.#slugs ??= this.#lines.map((line) => (JSON.parse(line.toString()) as { slug?: unknown }).slug)
-    const excluded = new Set<unknown>(exclude)
+    const slugs = new Set(this.#slugs)
+    const excluded = new Set<unknown>(exclude.flatMap((slug) => slugForms(slug).find((form) => slugs.has(form)) ?? []))
     const indexes: number[] = []
     for (let index = 0; index - indexes.length < wanted && index < this.#slugs.length; index += 1)
       if (excluded.has(this.#slugs[index])) indexes.push(index)

@@ -1,4 +1,5 @@
 import { type TProperties, Type } from 'typebox'
+import { MAX_SLUG_LENGTH } from '../lib/slug-forms.ts'
 import type { Lists } from '../lists/popular-posts.ts'
 import { badQuery, expectations, type Parameter } from '../lists/query.ts'
 import type { Settings } from '../settings/options.ts'
@@ -14,7 +15,7 @@ export interface ListRouteOptions {
 export function querySchema(settings: Settings) {
   const { maxDays, defaultDays, defaultLimit } = settings
   const words = expectations(settings)
-  const slug = { minLength: 1, maxLength: 200 }
+  const slug = { minLength: 1, maxLength: MAX_SLUG_LENGTH }
   return {
     limit: Type.Optional(Type.Integer({ minimum: 1, description: words.limit, default: defaultLimit })),
     days: Type.Optional(Type.Integer({ minimum: 0, maximum: maxDays, description: words.days, default: defaultDays })),
@@ -24,7 +25,9 @@ export function querySchema(settings: Settings) {
     category: Type.Optional(Type.String({ ...slug, description: words.category })),
     tag: Type.Optional(Type.String({ ...slug, description: words.tag })),
     author: Type.Optional(Type.String({ ...slug, description: words.author })),
-    exclude: Type.Optional(Type.Array(Type.String({ maxLength: 200 }), { maxItems: 50, description: words.exclude })),
+    exclude: Type.Optional(
+      Type.Array(Type.String({ maxLength: MAX_SLUG_LENGTH }), { maxItems: 50, description: words.exclude }),
+    ),
   }
 }
 

@@ -2,6 +2,7 @@ import createError from '@fastify/error'
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import { MAX_SLUG_LENGTH } from '../lib/slug-forms.ts'
 import { detachedCopy } from '../views/client-text.ts'
 import type { Views } from '../views/post-views.ts'
 import { networkOf } from '../views/visitor.ts'
@@ -27,7 +28,7 @@ const spec = {
     204: emptyResponse('The view is accepted.'),
     400: errorResponse(400, 'The slug is too long.', {
       code: 'FST_ERR_VALIDATION',
-      message: 'params/slug must NOT have more than 200 characters',
+      message: `params/slug must NOT have more than ${MAX_SLUG_LENGTH} characters`,
     }),
     404: errorResponse(404, 'The post does not exist, or is not published.', {
       code: 'PP_NO_SUCH_POST',
@@ -78,7 +79,13 @@ const viewsRoute: FastifyPluginAsyncTypebox<ViewRouteOptions> = async (app, { vi
   app.post(
     '/posts/:slug/views',
     operation(app, spec, {
-      params: Type.Object({ slug: Type.String({ minLength: 1, maxLength: 200, description: 'The slug of a post.' }) }),
+      params: Type.Object({
+        slug: Type.String({
+          minLength: 1,
+          maxLength: MAX_SLUG_LENGTH,
+          description: 'The slug of a post, or an earlier one.',
+        }),
+      }),
     }),
     async (request, reply) => {
       const { slug } = request.params

@@ -28,7 +28,7 @@ export async function buildApp(
     trustProxy: config.trustProxy,
     // On AWS Lambda the gateway sets the id; a server numbers its requests.
     requestIdHeader: backgroundWork ? false : 'x-request-id',
-    // Slugs have up to 200 characters. The schema refuses longer ones, with an error that names the parameter.
+    // The schema refuses slugs that are too long, with an error that names the parameter.
     routerOptions: { maxParamLength: 2_000 },
     // No route needs a longer body; the timeout ends slow clients.
     bodyLimit: 16 * 1024,

@@ -6,6 +6,7 @@ import { checkHostViews } from '../db/host-views.ts'
 import { expectNamesFree, isAdopted, type MigrateOptions, migrateToLatest, pendingMigrations } from '../db/migrate.ts'
 import { openDatabase } from '../db/open-database.ts'
 import type { Database } from '../db/schema.ts'
+import { claimTimeZone } from '../db/time-zone.ts'
 import { codeOf, StartupError } from '../lib/errors.ts'
 import { isWrongRedis } from '../lib/wrong-redis.ts'
 import type { Config } from './config.ts'
@@ -70,6 +71,18 @@ async function expectTables(db: Kysely<Database>): Promise<void> {
   throw new StartupError(
     `The database in DATABASE_URL lacks tables of this version (${pending.join(', ')}): run "npx popular-posts migrate", then start again.`,
   )
+}
+
+/**
+ * Checks that the days of the site are counted in the configured time zone. If none were counted yet, they will be.
+ * @throws StartupError if they are counted in another one, or if PostgreSQL does not know it.
+ */
+export async function expectTimeZone(db: Kysely<Database>, { siteTimeZone }: Config): Promise<void> {
+  const { timeZone, isWanted } = await claimTimeZone(db, siteTimeZone)
+  if (!isWanted)
+    throw new StartupError(
+      `The days of this site are counted in the time zone ${timeZone}, but SITE_TIME_ZONE is ${siteTimeZone}: set SITE_TIME_ZONE=${timeZone}, or change the zone of the site with "npx popular-posts time-zone" (see docs/counting.md).`,
+    )
 }
 
 /**

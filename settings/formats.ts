@@ -7,11 +7,12 @@ import ipaddr from 'ipaddr.js'
 export const formats = { 'time-zone': isTimeZone, 'trusted-proxies': areProxies }
 
 /**
- * Whether PostgreSQL and JavaScript agree on a name. Bare offsets are refused: PostgreSQL reads `+05:30` the POSIX way,
- * as west of Greenwich.
+ * Whether PostgreSQL and JavaScript agree on a name: that of a place (`Europe/Berlin`), of `Etc/…`, or UTC. Other names
+ * are refused. PostgreSQL reads them as abbreviations (`CET` has no summer time, `IST` is Israel's), as POSIX rules
+ * (`+05:30` is west of Greenwich), or not at all.
  */
 function isTimeZone(name: string): boolean {
-  if (!/^[A-Za-z]/.test(name)) return false
+  if (!/^(?:UTC$|[a-z_]+\/)/i.test(name) || /^(?:SystemV|posix|right)\//i.test(name)) return false
   try {
     new Intl.DateTimeFormat('en', { timeZone: name })
     return true

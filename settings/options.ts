@@ -32,7 +32,7 @@ const schema = Type.Object(
     timeZone: Type.String({
       default: 'UTC',
       format: 'time-zone',
-      expected: 'the name of an IANA time zone, such as Europe/Berlin',
+      expected: 'the name of an IANA time zone, such as Europe/Berlin, or UTC',
     }),
     prefix: Type.String({
       default: 'blog:popular',

@@ -1,21 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import createError from '@fastify/error'
 import type { Kysely } from 'kysely'
-import { LRUCache } from 'lru-cache'
 import { bucketStart, countBatch } from '../db/count-views.ts'
-import { findLivePost } from '../db/live-post.ts'
 import type { Tables } from '../db/ranking.ts'
 import { type PruneResult, prune as pruneCounters } from '../db/retention.ts'
-import { systemClock } from '../lib/clock.ts'
-import { withinDeadline } from '../lib/deadline.ts'
 import { loggedError } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
 import { nonce } from '../lib/nonce.ts'
 import type { Settings } from '../settings/options.ts'
 import { createBuffers, type SharedRedis } from './buffers.ts'
-import { detachedCopy } from './client-text.ts'
 import { startFlushTimer } from './flush-timer.ts'
 import { createFlusher, type FlushReport, type FlushResult } from './flusher.ts'
+import { createPostFinder, type FindPost } from './post-finder.ts'
 import { createRecorder, type RequestInfo, type ViewOutcome } from './recorder.ts'
 
 /** The argument of `record`: a view of a post. */
@@ -64,12 +59,13 @@ export interface PostViews {
 export interface Views {
   postViews: PostViews
   /**
-   * Returns the id of the live post with a slug; `undefined`: there is none. The result is cached for 10 s, and for longer
-   * while the database does not reply in a quarter of a second.
-   * @throws `PP_LOOKUP_FAILED` (503, with `retryAfterMs`) when the slug was never looked up, and the database does not
-   * reply in a second.
+   * Returns the id of the live post with a slug (see `slugForms`), or with an earlier slug; `undefined`: there is none. The id
+   * is cached for 10 s, and for longer while the database does not reply in a quarter of a second. That there is none is not
+   * cached: see `createPostLookup`.
+   * @throws `PP_LOOKUP_FAILED` (503, with `retryAfterMs`) when the post is not known, and the database does not reply in a
+   * second.
    */
-  findPost(slug: string): Promise<string | undefined>
+  findPost: FindPost
   /** Counts at most one batch, for a list that is about to be loaded. Does nothing while a flush counts a backlog. */
   flushBriefly(): Promise<void>
   /** Waits for the views that are being recorded. */
@@ -91,26 +87,13 @@ export interface PostViewsStats extends Record<ViewOutcome, number> {
   flushesFailed: number
 }
 
-const LookupFailed = createError(
-  'PP_LOOKUP_FAILED',
-  'Expected the database to tell whether the post exists, but it did not reply. Try again later.',
-  503,
-)
-
 /** Limits the counting of a backlog to a quarter of a processor: the wait is three times the duration of the last batch. */
 const restAfter = (batchMs: number) => sleep(Math.min(3 * batchMs, 1_000))
 
-/** How long a view waits for the database: of a post that was found before, and of any other slug. */
-const LOOKUP_MS = { known: 250, other: 1_000 }
-
-/** The cache of slugs: how long an entry is valid, and the most entries and characters. */
-const POSTS = { ttl: 10_000, max: 10_000, maxSize: 2_000_000 }
-
 interface PostViewsOptions {
-  settings: Pick<
-    Settings,
-    'prefix' | 'timeZone' | 'maxDays' | 'viewDedupSeconds' | 'viewFlushSeconds' | 'backgroundWork'
-  >
+  settings: Pick<Settings, 'prefix' | 'maxDays' | 'viewDedupSeconds' | 'viewFlushSeconds' | 'backgroundWork'>
+  /** Returns the site's IANA time zone. */
+  timeZone: () => Promise<string>
   db: Kysely<Tables>
   /** Counts views and deletes old counters: with `databaseUrl`, on connections apart from those for readers. */
   flushDb: Kysely<Tables>
@@ -120,8 +103,8 @@ interface PostViewsOptions {
 }
 
 /** Creates the counting of views: a buffer of views, which are moved to the database every `viewFlushSeconds`. */
-export function createViews({ settings, db, flushDb, redis, log }: PostViewsOptions): Views {
-  const { timeZone, viewDedupSeconds: dedupSeconds } = settings
+export function createViews({ settings, timeZone, db, flushDb, redis, log }: PostViewsOptions): Views {
+  const { viewDedupSeconds: dedupSeconds } = settings
   const counts: PostViewsStats = {
     counted: 0,
     repeat: 0,
@@ -134,14 +117,7 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
   }
   const recording = new Set<Promise<unknown>>()
   const warned = { dropped: false, late: false, flushing: false, pruning: false, unreadable: false, misfit: false }
-  const posts = new LRUCache<string, { id: string | undefined }>({
-    ...POSTS,
-    sizeCalculation: (_post, slug) => slug.length + 1,
-    allowStaleOnFetchRejection: true,
-    noDeleteOnStaleGet: true,
-    noDeleteOnFetchRejection: true,
-    fetchMethod: async (slug) => ({ id: await findLivePost(db, slug, Date.now()) }),
-  })
+  const findPost = createPostFinder(db)
   const { buffer, flushBuffer, endKeeping } = createBuffers({
     redis,
     settings,
@@ -159,8 +135,14 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
   const flusher = createFlusher({
     buffer: flushBuffer,
     nonce,
-    count: (id, buckets) =>
-      countBatch(flushDb, { id, timeZone, nowMs: Date.now(), buckets, onDataException: onMisfit }),
+    count: async (id, buckets) =>
+      countBatch(flushDb, {
+        id,
+        timeZone: await timeZone(),
+        nowMs: Date.now(),
+        buckets,
+        onDataException: onMisfit,
+      }),
     rest: restAfter,
     onAside(batch, error) {
       const message = 'popular posts: a batch of views cannot be counted, retrying it in ten minutes'
@@ -194,22 +176,6 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
     warned[what] = true
   }
 
-  async function findPost(slug: string): Promise<string | undefined> {
-    const fresh = posts.get(slug)
-    if (fresh !== undefined) return fresh.id
-    const known = posts.peek(slug, { allowStale: true })
-    const waitMs = known?.id === undefined ? LOOKUP_MS.other : LOOKUP_MS.known
-    let cause: unknown
-    try {
-      const post = await withinDeadline(systemClock, waitMs, posts.fetch(detachedCopy(slug)))
-      if (post !== undefined) return post.id
-    } catch (error) {
-      cause = error
-    }
-    if (known === undefined) throw Object.assign(new LookupFailed(), { retryAfterMs: 1000, cause })
-    return known.id
-  }
-
   async function recordOne({ slug, request, userId }: ViewInput): Promise<ViewOutcome | undefined> {
     let outcome: ViewOutcome
     try {
@@ -234,7 +200,8 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
 
   async function prune(): Promise<PruneResult> {
     try {
-      const pruned = await pruneCounters(flushDb, { nowMs: Date.now(), timeZone, maxDays: settings.maxDays })
+      const { maxDays } = settings
+      const pruned = await pruneCounters(flushDb, { nowMs: Date.now(), timeZone: await timeZone(), maxDays })
       warned.pruning = false
       return pruned
     } catch (error) {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import { MAX_SLUG_LENGTH } from '../../lib/slug-forms.ts'
 
 const READERS = 25
 const USER_AGENT = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
@@ -26,7 +27,7 @@ const demo: FastifyPluginAsyncTypebox<{ isDemo: () => Promise<boolean> }> = asyn
 
   app.post(
     '/demo/readers/:slug',
-    { schema: { params: Type.Object({ slug: Type.String({ minLength: 1, maxLength: 200 }) }) } },
+    { schema: { params: Type.Object({ slug: Type.String({ minLength: 1, maxLength: MAX_SLUG_LENGTH }) }) } },
     async ({ params: { slug }, ip }, reply) => {
       const views = Array.from({ length: READERS }, () =>
         app.postViews.record({

@@ -87,8 +87,8 @@ export function createPageData({ db, timeZone, isAdopted, ttlMs }: PageDataOptio
       isAdopted ? [] : siteComments(db, found.id),
       viewsPerDay(db, { days: DAYS, timeZone, postIds: [found.id] }),
     ])
-    const isOwn = !isAdopted && found.url === `/posts/${slug}`
-    const text = !isAdopted && (await hasDemo(db)) ? demoText(slug) : []
+    const isOwn = !isAdopted && found.url === `/posts/${found.slug}`
+    const text = !isAdopted && (await hasDemo(db)) ? demoText(found.slug) : []
     return { found: { ...found, isOwn, text, comments, perDay: perDay.get(found.id) ?? none() } }
   })
 
@@ -104,7 +104,7 @@ export function createPageData({ db, timeZone, isAdopted, ttlMs }: PageDataOptio
     latest: (page: number) => latest(String(page)),
     /** The shortest window with a view; `undefined`: there is none. */
     shortestWindow: async () => (await start('start')).days,
-    /** The live post with a slug; `none`: there is none. */
+    /** The live post with a slug, or with an earlier slug; `none`: there is none. */
     post: async (slug: string) => (await post(slug)).found ?? 'none',
   }
 }

@@ -4,6 +4,7 @@ import { html } from 'ghtml'
 import { Type } from 'typebox'
 import type { PopularPost } from '../../db/ranking.ts'
 import { loggedError } from '../../lib/logged-error.ts'
+import { MAX_SLUG_LENGTH } from '../../lib/slug-forms.ts'
 import { article, noArticle, PLACES, unknownArticle } from './article.ts'
 import type { Assets } from './assets.ts'
 import { home, homeWithout } from './home.ts'
@@ -96,7 +97,7 @@ const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { assets, pag
     '/posts/:slug',
     {
       schema: {
-        params: Type.Object({ slug: Type.String({ minLength: 1, maxLength: 200 }) }),
+        params: Type.Object({ slug: Type.String({ minLength: 1, maxLength: MAX_SLUG_LENGTH }) }),
         querystring: Type.Object({ days }),
       },
     },
@@ -111,6 +112,7 @@ const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { assets, pag
         return send(reply, popular, { title: 'Not right now', main: unknownArticle() })
       }
       if (post === 'none') return send(reply.code(404), popular, { title: 'No such post', main: noArticle() })
+      if (post.slug !== slug) return reply.redirect(`/posts/${encodeURIComponent(post.slug)}`, 301)
       const place = popular.posts && withViews(popular.posts).findIndex((other) => other.slug === slug) + 1
       const main = article({ post, place, days: popular.days, date, isDemo: blog?.isDemo === true })
       return send(reply, popular, { title: post.title, main, ...(post.isOwn ? { slug } : {}) })

@@ -15,6 +15,8 @@ const ALL = [
   '005-blog-signals',
   '006-kept-windows',
   '007-safe-functions',
+  '009-post-aliases',
+  '010-site',
 ]
 
 t.test('every migration runs once, in order', async (t) => {
@@ -26,7 +28,16 @@ t.test('every migration runs once, in order', async (t) => {
   t.same(await migrateToLatest(db), ALL)
   t.same(await pendingMigrations(db), [])
   t.same((await tables()).toSorted(), [
-    ...['authors', 'categories', 'comments', 'post_categories', 'post_tags', 'post_views_batch', 'post_views_daily'],
+    ...[
+      'authors',
+      'categories',
+      'comments',
+      'post_aliases',
+      'post_categories',
+      'post_tags',
+      'post_views_batch',
+      'post_views_daily',
+    ],
     ...['post_views_hourly', 'post_views_log_chunk', 'post_views_total', 'post_views_touch', 'post_views_window'],
     ...['posts', 'site_facts', 'tags'],
   ])

@@ -74,7 +74,7 @@ const REQUESTS: [FastifyInstance, InjectOptions, string, number][] = [
   [up, { url: '/categories?days=366' }, '/categories', 400],
   [down, { url: '/categories' }, '/categories', 503],
   [up, { method: 'POST', url: views }, '/posts/{slug}/views', 204],
-  [up, { method: 'POST', url: `/posts/${'x'.repeat(201)}/views` }, '/posts/{slug}/views', 400],
+  [up, { method: 'POST', url: `/posts/${'x'.repeat(501)}/views` }, '/posts/{slug}/views', 400],
   [up, { method: 'POST', url: '/posts/no-such-post/views' }, '/posts/{slug}/views', 404],
   [up, { method: 'POST', url: views, body: 'x'.repeat(1025) }, '/posts/{slug}/views', 413],
   [down, { method: 'POST', url: views }, '/posts/{slug}/views', 503],

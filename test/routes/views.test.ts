@@ -105,7 +105,7 @@ t.test('POST /posts/:slug/views', async (t) => {
     t.equal(tooLong.statusCode, 413)
   })
 
-  await t.test('a post that is not live gets 404, with one statement for many requests', async (t) => {
+  await t.test('a post that is not live gets 404, with two statements at most for many requests', async (t) => {
     await db
       .insertInto('posts')
       .values([
@@ -119,12 +119,12 @@ t.test('POST /posts/:slug/views', async (t) => {
       t.equal(response.statusCode, 404, slug)
       t.match(response.json(), { code: 'PP_NO_SUCH_POST', statusCode: 404 })
     }
-    t.equal((await view('x'.repeat(201))).statusCode, 400)
-    t.equal((await view('ü'.repeat(200))).statusCode, 404, 'as long as slugs may be')
-    const asked = () => countStatements(/from "posts" where "slug" = \$1/)
+    t.equal((await view('x'.repeat(501))).statusCode, 400)
+    t.equal((await view('ü'.repeat(500))).statusCode, 404, 'as long as slugs may be')
+    const asked = () => countStatements(/from posts\s+where posts\.slug = any/)
     const before = await asked()
     await Promise.all(Array.from({ length: 50 }, (_none, index) => view('nowhere', `203.0.113.${index}`)))
-    t.equal((await asked()) - before, 1)
+    t.ok((await asked()) - before <= 2)
   })
 
   await t.test('the database has no data about the visitor', async (t) => {

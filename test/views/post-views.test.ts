@@ -74,7 +74,7 @@ t.test('a batch that cannot be counted is set aside, with a warning, and the oth
   )
 })
 
-t.test('unknown slugs are cached without client addresses, long slugs only briefly', async (t) => {
+t.test('unknown slugs take no memory', async (t) => {
   const { app } = await setUp(t, 1)
   const findPost = async (slug: string) => servicesOf(app).database?.views.findPost(slug)
   const slugs = 1_000

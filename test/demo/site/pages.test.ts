@@ -246,7 +246,7 @@ t.test('an error is a page for browsers, and JSON for programs', async (t) => {
     ['GET', '/?page=x', 400],
     ['GET', '/?days=2', 400],
     ['GET', '/posts/popular?limit=x', 400],
-    ['GET', `/posts/${'a'.repeat(201)}`, 400],
+    ['GET', `/posts/${'a'.repeat(501)}`, 400],
     ['GET', '/posts/unknown', 404],
   ] as const) {
     const { statusCode, headers, body } = await app.inject({ method, url: path, headers: asBrowser })

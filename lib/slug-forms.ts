@@ -1,0 +1,48 @@
+/**
+ * The most characters of a slug, as it is in the database. PostgreSQL's indexes take values of up to 2,700 bytes, which
+ * is more than 500 characters have.
+ */
+export const MAX_SLUG_LENGTH = 500
+
+/** Slugs with one form. */
+const PLAIN = /^[a-z0-9_~.-]*$/
+
+/**
+ * Returns the forms in which the database may have a slug that a client, a caller or a log names: the only rule by which
+ * slugs are compared. The first form that the database has is the slug.
+ *
+ * 1. as it came; 2. without percent-encoding, if it has any; then each of these 3. in the Unicode normal forms NFC and NFD,
+ * 4. in lower case, 5. percent-encoded, with digits in lower case, as WordPress keeps slugs, or in upper case.
+ *
+ * So a slug with capital letters is found by exactly these letters only; a slug in lower case is found by any.
+ * @param slug not percent-encoded, or percent-encoded once more than the database has it.
+ * @returns no form for texts that cannot be slugs: empty, longer than {@link MAX_SLUG_LENGTH}, or with NUL, which
+ * PostgreSQL's text cannot hold.
+ */
+export function slugForms(slug: string): string[] {
+  if (slug.length > MAX_SLUG_LENGTH || slug.includes('\0')) return []
+  if (PLAIN.test(slug)) return slug === '' ? [] : [slug]
+  const named = [slug, decoded(slug)]
+  const normal = named.flatMap((text) => [text, text.normalize('NFC'), text.normalize('NFD')])
+  const cased = [...normal, ...normal.map((text) => text.toLowerCase())]
+  const encoded = cased.flatMap((text) => [lowerHex(encode(text)), encode(text)])
+  return [...new Set([...cased, ...encoded])].filter((text) => text.length <= MAX_SLUG_LENGTH && !text.includes('\0'))
+}
+
+/** The text without percent-encoding; unchanged if it is not percent-encoded UTF-8. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** Lone surrogates have no UTF-8: they become U+FFFD, as in the driver of PostgreSQL. */
+function encode(text: string): string {
+  return encodeURIComponent(Buffer.from(text).toString())
+}
+
+function lowerHex(encoded: string): string {
+  return encoded.replace(/%[0-9A-F]{2}/g, (byte) => byte.toLowerCase())
+}
