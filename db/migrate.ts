@@ -9,6 +9,7 @@ import { signals } from './migrations/004-signals.ts'
 import { blogSignals } from './migrations/005-blog-signals.ts'
 import { keptWindows } from './migrations/006-kept-windows.ts'
 import { safeFunctions } from './migrations/007-safe-functions.ts'
+import { parentsAndLanguages } from './migrations/013-parents-and-languages.ts'
 import { findShadowingObjects } from './safe-path.ts'
 
 export { POST_ID_TYPES, type PostIdType } from './migrations/001-view-counters.ts'
@@ -29,7 +30,11 @@ const counterMigrations = (postId: PostIdType): Record<string, Migration> => ({
 })
 
 /** The migrations for the blog tables of the service. */
-const blogMigrations: Record<string, Migration> = { '002-blog': blog, '005-blog-signals': blogSignals }
+const blogMigrations: Record<string, Migration> = {
+  '002-blog': blog,
+  '005-blog-signals': blogSignals,
+  '013-parents-and-languages': parentsAndLanguages,
+}
 
 /** The tables that each migration creates. */
 const TABLES: Readonly<Record<string, readonly string[]>> = {

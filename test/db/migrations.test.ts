@@ -15,6 +15,7 @@ const ALL = [
   '005-blog-signals',
   '006-kept-windows',
   '007-safe-functions',
+  '013-parents-and-languages',
 ]
 
 t.test('every migration runs once, in order', async (t) => {
