@@ -1,9 +1,9 @@
 import { type RawBuilder, sql } from 'kysely'
 import { optionalColumn } from './optional-column.ts'
 
-/** The language tag of a post as `canonicalLanguage` of `lists/` writes it: lower case, with hyphens. Null: it has none. */
+/** The language tag of a post as `canonicalLanguage` of `lists/` writes it: lower case, with hyphens. Null: none. */
 export const languageOfPost: RawBuilder<string | null> = sql`
-  replace(lower(${optionalColumn('posts', 'language')} collate "C"), '_', '-')`
+  nullif(replace(lower(${optionalColumn('posts', 'language')} collate "C"), '_', '-'), '')`
 
 /** A condition: the language of the post is this one, or a variant of it (RFC 4647, basic filtering): `en` finds `en-gb`. */
 export function isInLanguage(language: string): RawBuilder<boolean> {

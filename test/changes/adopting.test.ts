@@ -190,6 +190,49 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
   })
 }
 
+t.test('an adopted blog may add the parents of categories and the languages of posts', async (t) => {
+  const [{ heading, fill } = { heading: '', fill: '' }] = FOREIGN_BLOGS
+  const [tables = '', views = '', triggers = ''] = sqlOf(heading)
+  const [withParents = ''] = sqlOf('Optional columns')
+  const { db, pool, url } = await createForeign(t, tables)
+  await migrateToLatest(db, { adopt: { postId: 'bigint' } })
+  for (const sql of [views, triggers, fill]) await pool.query(sql)
+  await pool.query(`
+    alter table wp_term_taxonomy add column parent bigint not null default 0;
+    alter table wp_posts add column locale varchar(20);
+    insert into wp_terms values (5, 'Local news', 'local'), (6, 'Town', 'town');
+    insert into wp_term_taxonomy values (15, 5, 'category', 0, 1), (16, 6, 'category', 0, 5);
+    insert into wp_term_relationships values (2, 16)`)
+  const app = await createService(t, url)
+  const slugs = async (query: string) =>
+    (await app.inject(`/posts/popular?${query}`)).json<{ slug: string }[]>().map(({ slug }) => slug)
+  t.same(await slugs('category=news'), ['one'], 'without parents')
+  t.same(await slugs('category=local'), [])
+  t.same(await slugs('language=en'), [], 'without languages')
+  t.same(await slugs('excludeCategory=news&publishedWithin=365'), [])
+  t.same(await slugs('excludeCategory=news'), ['two'])
+
+  await pool.query(`${withParents};
+    update wp_posts set locale = 'en_GB' where post_name = 'two'`)
+  const { rows } = await pool.query<{ text: string }>("select pg_get_viewdef('popular_posts.posts'::regclass) as text")
+  await pool.query(
+    `create or replace view popular_posts.posts as ${rows[0]?.text.replace(/\s+FROM wp_posts/, ', locale as language FROM wp_posts')}`,
+  )
+  await checkHostViews(db)
+  await pool.query(`
+    update wp_term_taxonomy set parent = 1 where term_taxonomy_id = 15;
+    update wp_term_taxonomy set parent = 5 where term_taxonomy_id = 16`)
+  await until(async () => (await slugs('category=news')).length === 2, 'the change of a parent shows')
+  t.same(await slugs('category=news'), ['two', 'one'])
+  t.same(await slugs('category=local'), ['two'])
+  t.same(
+    (await app.inject('/categories')).json<{ slug: string }[]>().map(({ slug }) => slug),
+    ['news', 'local', 'town'],
+  )
+  t.same(await slugs('language=en'), ['two'])
+  t.same(await slugs('language=en-gb'), ['two'])
+})
+
 t.test('the service user needs only the documented grants, and can write nothing else', async (t) => {
   const [{ heading, fill } = { heading: '', fill: '' }] = FOREIGN_BLOGS
   const [tables = '', views = '', triggers = ''] = sqlOf(heading)
