@@ -25,14 +25,26 @@ export async function findCategories(db: Kysely<Tables>, moment: WindowQuery): P
     .withRecursive(CATEGORY_TREE, () => categoryTree())
     .with('windowed', (cte) => viewsInWindow(cte, moment))
     .with('live', (cte) => cte.selectFrom('posts').where(isLive(moment)).select('posts.id as post_id'))
-    // Distinct: a post may be in a category and in one below it.
+    .with('own', (cte) =>
+      cte
+        .selectFrom('post_categories')
+        .innerJoin('live', 'live.post_id', 'post_categories.post_id')
+        .select(['post_categories.category_id as root_id', 'live.post_id']),
+    )
+    // Its own posts, and once those of all categories below it.
     .with('link', (cte) =>
       cte
-        .selectFrom('category_tree')
-        .innerJoin('post_categories', 'post_categories.category_id', 'category_tree.id')
-        .innerJoin('live', 'live.post_id', 'post_categories.post_id')
-        .distinct()
-        .select(['category_tree.root_id', 'live.post_id']),
+        .selectFrom('own')
+        .selectAll()
+        .unionAll(
+          cte
+            .selectFrom('category_tree as tree')
+            .innerJoin('own', 'own.root_id', 'tree.id')
+            .where(sql<boolean>`tree.root_id <> tree.id and not exists (
+              select from post_categories as direct where direct.category_id = tree.root_id and direct.post_id = own.post_id)`)
+            .distinct()
+            .select(['tree.root_id', 'own.post_id']),
+        ),
     )
     .selectFrom('categories')
     .innerJoin('link', 'link.root_id', 'categories.id')

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import { CATEGORY_TREE, categoryTree } from './category-tree.ts'
-import { languageOfPost } from './language.ts'
+import { optionalColumn } from './optional-column.ts'
 import type { Tables } from './ranking.ts'
 import { isLive } from './window.ts'
 
@@ -27,7 +27,7 @@ export async function findFilters(db: Kysely<Tables>): Promise<FilterSlugs> {
       cte
         .selectFrom('posts')
         .where(isLive({}))
-        .select(['posts.id', 'posts.author_id', languageOfPost.as('language')]),
+        .select(['posts.id', 'posts.author_id', optionalColumn('posts', 'language').as('language')]),
     )
     .with('filters', (cte) =>
       cte
