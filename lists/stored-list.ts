@@ -49,7 +49,8 @@ export class DecodedList {
     const first = picked[0] ?? 0
     const end = first + picked.length
     if (end === (picked.at(-1) ?? -1) + 1) return this.#run(first, end)
-    return this.#cached(picked.join(), () => picked.flatMap((index) => this.#lines[index] ?? []))
+    const isPicked = new Set(picked)
+    return this.#cached(picked.join(), () => this.#lines.filter((_line, index) => isPicked.has(index)))
   }
 
   #run(first: number, end: number): ListBody {

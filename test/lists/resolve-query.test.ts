@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { decodeFilters, encodeFilters } from '../../lists/filter-slugs.ts'
 import { MAX_SLUGS, type PopularPostsQuery, PUBLISHED_WITHIN } from '../../lists/query.ts'
 import { createQueryResolver } from '../../lists/resolve-query.ts'
 import { checkOptions } from '../../settings/options.ts'
@@ -98,4 +99,11 @@ t.test('the number of lists per filter is bounded', async (t) => {
       code: 'PP_BAD_QUERY',
       message: `Expected publishedWithin to be one of 1, 7, 14, 30, 90, 180, 365 (days), got ${publishedWithin}.`,
     })
+})
+
+t.test('a language is known with its prefixes; an entry of an older process has none', async (t) => {
+  const known = decodeFilters(encodeFilters({ categories: ['a'], languages: ['zh_Hans-CN', 'en', 'EN'] }))
+  t.same([...known.language].sort(), ['en', 'zh', 'zh-hans', 'zh-hans-cn'])
+  t.equal(known.excludeCategory, known.category)
+  t.same([...decodeFilters(Buffer.from('{"categories":[],"tags":[],"authors":[]}')).language], [])
 })
