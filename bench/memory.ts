@@ -92,7 +92,7 @@ async function flatness(collect: () => void): Promise<void> {
       await Promise.all(
         Array.from({ length: 100 }, () =>
           app.inject(
-            `/posts/popular?limit=${below(60) + 1}&days=${below(366)}&sort=${below(2) === 0 ? 'views' : 'trending'}&x=${below(1e9)}` +
+            `/posts/popular?limit=${below(60) + 1}&offset=${below(51)}&days=${below(366)}&sort=${below(2) === 0 ? 'views' : 'trending'}&x=${below(1e9)}` +
               `&exclude=post-${below(50)}${randomFilter('category')}${randomFilter('tag')}${randomFilter('author')}`,
           ),
         ),

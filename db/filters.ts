@@ -1,28 +1,42 @@
 import { type Kysely, sql } from 'kysely'
+import { CATEGORY_TREE, categoryTree } from './category-tree.ts'
+import { optionalColumn } from './optional-column.ts'
 import type { Tables } from './ranking.ts'
 import { isLive } from './window.ts'
 
 /** The slugs by which a list can be filtered. A list with another slug is empty, and causes no query. */
 export interface FilterSlugs {
-  /** Slugs of categories with a live post. */
+  /** Slugs of categories with a live post, in themselves or in a category below them. */
   categories: string[]
   /** Slugs of tags with a live post. */
   tags: string[]
   /** Slugs of authors with a live post. */
   authors: string[]
+  /** Languages of live posts, as BCP 47 tags. Default: none. */
+  languages?: string[] | undefined
 }
 
 /**
- * The slugs of categories, tags and authors with a live post, in one statement. All other slugs are secret (login
+ * The slugs of categories, tags and authors with a live post, and the languages of these posts, in one statement. All other slugs are secret (login
  * names, drafts): for a reader they must be indistinguishable from slugs that do not exist.
  */
 export async function findFilters(db: Kysely<Tables>): Promise<FilterSlugs> {
   const rows = await db
-    .with('live', (cte) => cte.selectFrom('posts').where(isLive({})).select(['posts.id', 'posts.author_id']))
+    .withRecursive(CATEGORY_TREE, () => categoryTree())
+    .with('live', (cte) =>
+      cte
+        .selectFrom('posts')
+        .where(isLive({}))
+        .select(['posts.id', 'posts.author_id', optionalColumn('posts', 'language').as('language')]),
+    )
     .with('filters', (cte) =>
       cte
         .selectFrom('categories')
-        .where(sql<boolean>`id in (select category_id from post_categories join live on live.id = post_id)`)
+        .where(
+          sql<boolean>`id in (
+            select root_id from category_tree where id in (select category_id from post_categories join live on live.id = post_id)
+          )`,
+        )
         .select((row) => ['slug', row.val('categories').as('kind')])
         .unionAll(
           cte
@@ -35,11 +49,23 @@ export async function findFilters(db: Kysely<Tables>): Promise<FilterSlugs> {
             .selectFrom('authors')
             .where(sql<boolean>`id in (select author_id from live)`)
             .select((row) => ['slug', row.val('authors').as('kind')]),
+        )
+        .unionAll(
+          cte
+            .selectFrom('live')
+            .where('language', 'is not', null)
+            .distinct()
+            .select((row) => [sql<string>`language`.as('slug'), row.val('languages').as('kind')]),
         ),
     )
     .selectFrom('filters')
     .select(['slug', 'kind'])
     .execute()
   const slugsOf = (kind: string) => rows.filter((row) => row.kind === kind).map((row) => row.slug)
-  return { categories: slugsOf('categories'), tags: slugsOf('tags'), authors: slugsOf('authors') }
+  return {
+    categories: slugsOf('categories'),
+    tags: slugsOf('tags'),
+    authors: slugsOf('authors'),
+    languages: slugsOf('languages'),
+  }
 }

@@ -11,6 +11,7 @@ import { keptWindows } from './migrations/006-kept-windows.ts'
 import { safeFunctions } from './migrations/007-safe-functions.ts'
 import { postAliases } from './migrations/009-post-aliases.ts'
 import { site } from './migrations/010-site.ts'
+import { parentsAndLanguages } from './migrations/013-parents-and-languages.ts'
 import { findShadowingObjects } from './safe-path.ts'
 
 export { POST_ID_TYPES, type PostIdType } from './migrations/001-view-counters.ts'
@@ -36,6 +37,7 @@ const blogMigrations: Record<string, Migration> = {
   '002-blog': blog,
   '005-blog-signals': blogSignals,
   '009-post-aliases': postAliases,
+  '013-parents-and-languages': parentsAndLanguages,
 }
 
 /** The tables that each migration creates. */

@@ -1,24 +1,40 @@
 import { type Kysely, sql } from 'kysely'
 import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres'
+import { CATEGORY_TREE, categoryTree, isOneOf } from './category-tree.ts'
 import { fromJsonText, jsonText } from './json-text.ts'
+import { isInLanguage } from './language.ts'
 import type { BlogTables, CounterTables } from './schema.ts'
 import { isLive, viewsInWindow } from './window.ts'
 import type { WindowQuery } from './window-query.ts'
-import { inMilliseconds } from './window-query.ts'
+import { inMilliseconds, sqlNow } from './window-query.ts'
 
 /** The tables, or the host's views, that rankings read. */
 export type Tables = BlogTables & CounterTables
 
-/** A query for a ranking of posts. Unknown slugs give an empty list. */
-export interface RankingQuery extends WindowQuery {
+/** The posts and the order of a ranking. */
+export interface Ranking {
   /** `views`: by views in the window. `trending`: by heat, the views of about the last day weighing most. */
   sort: 'views' | 'trending'
+  /** The window: see `WindowQuery`. */
+  days: number
   /** The greatest number of posts. */
   limit: number
-  category?: string | undefined
-  tag?: string | undefined
-  author?: string | undefined
+  /** Slugs: posts in one of these categories, or in one below them. */
+  category?: readonly string[] | undefined
+  /** Slugs: posts with one of these tags. */
+  tag?: readonly string[] | undefined
+  /** Slugs: posts of one of these authors. */
+  author?: readonly string[] | undefined
+  /** Slugs: posts in none of these categories, and in none below them. */
+  excludeCategory?: readonly string[] | undefined
+  /** A language tag: see `isInLanguage`. */
+  language?: string | undefined
+  /** Posts that were published in this many times 24 hours before the present. */
+  publishedWithin?: number | undefined
 }
+
+/** A query for a ranking of posts. Unknown slugs find no post. */
+export interface RankingQuery extends Ranking, WindowQuery {}
 
 /** A post of a list, as in the JSON of `GET /posts/popular`. */
 export interface PopularPost {
@@ -45,7 +61,7 @@ export interface PopularPost {
   categories: {
     /** The name that readers see. */
     name: string
-    /** The slug, for the filter `category`. */
+    /** The slug, for the filters `category` and `excludeCategory`. */
     slug: string
   }[]
   /** The names of the tags. */
@@ -79,7 +95,9 @@ export interface PopularPost {
  * Views and comments are counted in separate subqueries: two one-to-many joins in one sum would multiply them.
  */
 export async function findPopularPosts(db: Kysely<Tables>, query: RankingQuery): Promise<PopularPost[]> {
+  const { category = [], excludeCategory = [] } = query
   const rows = await db
+    .withRecursive(CATEGORY_TREE, () => categoryTree([...category, ...excludeCategory]))
     .with('windowed', (cte) => viewsInWindow(cte, query))
     .with('ranked', (cte) => {
       const posts = cte
@@ -193,21 +211,25 @@ function numberOf(value: number | null): number | null {
   return value === null ? null : Number(value)
 }
 
-/** A condition: the post has the category, the tag and the author of the query. */
-function matchesFilters({ category, tag, author }: RankingQuery) {
+/** A condition: the post matches each filter of the query. `category_tree` has the categories. */
+function matchesFilters({ category, tag, author, excludeCategory, language, publishedWithin, nowMs }: RankingQuery) {
   const conditions = [sql<boolean>`true`]
-  if (category !== undefined) {
-    conditions.push(sql`exists (
-      select from post_categories link join categories on categories.id = link.category_id
-      where link.post_id = posts.id and categories.slug = ${category})`)
-  }
+  const isInCategory = (slugs: readonly string[]) => sql<boolean>`exists (
+    select from post_categories link where link.post_id = posts.id
+    and link.category_id in (select id from category_tree where ${isOneOf('root', slugs)}))`
+  if (category !== undefined) conditions.push(isInCategory(category))
+  if (excludeCategory !== undefined) conditions.push(sql`not ${isInCategory(excludeCategory)}`)
   if (tag !== undefined) {
     conditions.push(sql`exists (
       select from post_tags link join tags on tags.id = link.tag_id
-      where link.post_id = posts.id and tags.slug = ${tag})`)
+      where link.post_id = posts.id and ${isOneOf('tags.slug', tag)})`)
   }
   if (author !== undefined) {
-    conditions.push(sql`posts.author_id = (select id from authors where authors.slug = ${author})`)
+    conditions.push(sql`posts.author_id in (select id from authors where ${isOneOf('authors.slug', author)})`)
+  }
+  if (language !== undefined) conditions.push(isInLanguage(language))
+  if (publishedWithin !== undefined) {
+    conditions.push(sql`posts.published_at > ${sqlNow(nowMs)} - ${publishedWithin}::integer * interval '24 hours'`)
   }
   return sql<boolean>`(${sql.join(conditions, sql` and `)})`
 }

@@ -64,10 +64,22 @@ export interface BlogTables {
     image_height: ColumnType<number | null, number | null | undefined, number | null>
     image_alt: Generated<string>
     reading_minutes: Generated<number>
+    /** The language as a BCP 47 tag, such as `pt-BR`; `null`: unknown. An adopted blog may lack the column. */
+    language: ColumnType<string | null, string | null | undefined, string | null>
+  }
+  categories: {
+    id: GeneratedBigInteger
+    slug: string
+    name: string
+    /** The category above; `null`: none. An adopted blog may lack the column. */
+    parent_id: ColumnType<
+      BigInteger['__select__'] | null,
+      BigInteger['__insert__'] | null | undefined,
+      BigInteger['__update__'] | null
+    >
   }
   /** Earlier slugs of posts, for views of their old addresses. A trigger on `posts` adds them. */
   post_aliases: { slug: string; post_id: BigInteger }
-  categories: { id: GeneratedBigInteger; slug: string; name: string }
   post_categories: { post_id: BigInteger; category_id: BigInteger }
   tags: { id: GeneratedBigInteger; slug: string; name: string }
   post_tags: { post_id: BigInteger; tag_id: BigInteger }

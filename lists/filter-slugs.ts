@@ -1,10 +1,10 @@
 import { encodeList, kindOf } from './encode-list.ts'
 import type { FILTERS } from './query.ts'
 
-/** The slugs that a list can be filtered by, per filter. */
-export type KnownSlugs = Record<(typeof FILTERS)[number], Set<string>>
+/** The slugs and languages that a list can be filtered by, per filter. */
+export type KnownSlugs = Record<(typeof FILTERS)[number] | 'language', Set<string>>
 
-const NAMES = ['categories', 'tags', 'authors'] as const
+const NAMES = ['categories', 'tags', 'authors', 'languages'] as const
 
 /**
  * Encodes the result of a `loadFilters` for the cache.
@@ -24,8 +24,28 @@ export function encodeFilters(filters: unknown): Uint8Array {
   return encodeList([known], 'loadFilters')
 }
 
-/** Decodes what `encodeFilters` has encoded. */
+/** Decodes what `encodeFilters` has encoded. A language is known if a post is in it or in a variant of it. */
 export function decodeFilters(bytes: Uint8Array): KnownSlugs {
-  const { categories, tags, authors } = JSON.parse(Buffer.from(bytes).toString()) as Record<string, string[]>
-  return { category: new Set(categories), tag: new Set(tags), author: new Set(authors) }
+  const {
+    categories,
+    tags,
+    authors,
+    languages = [],
+  } = JSON.parse(Buffer.from(bytes).toString()) as {
+    [Name in (typeof NAMES)[number]]?: string[]
+  }
+  const category = new Set(categories)
+  const language = new Set(languages.map(canonicalLanguage).flatMap(prefixesOf))
+  return { category, tag: new Set(tags), author: new Set(authors), excludeCategory: category, language }
+}
+
+/** Writes a language tag in lower case, with hyphens: `pt_BR` is `pt-br`. */
+export function canonicalLanguage(tag: string): string {
+  return tag.toLowerCase().replaceAll('_', '-')
+}
+
+/** A tag, and the shorter tags that find it: of `zh-hans-cn` also `zh-hans` and `zh`. */
+function prefixesOf(tag: string): string[] {
+  const parts = tag.split('-')
+  return parts.map((_part, index) => parts.slice(0, index + 1).join('-'))
 }

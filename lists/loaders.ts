@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import { findCategories } from '../db/categories.ts'
 import { type FilterSlugs, findFilters } from '../db/filters.ts'
-import { findPopularPosts, type Tables } from '../db/ranking.ts'
+import { findPopularPosts, type Ranking, type Tables } from '../db/ranking.ts'
 import { materializeWindow } from '../db/window-rollups.ts'
 import { createUpCheck } from '../lib/up-check.ts'
 import type { ListQuery, Settings } from '../settings/options.ts'
@@ -10,7 +10,7 @@ import type { ListQuery, Settings } from '../settings/options.ts'
 /** Functions that load lists for the cache, by expensive queries. */
 export interface Loaders {
   /** Loads a list of posts. */
-  posts(query: ListQuery): Promise<readonly object[]>
+  posts(query: Ranking): Promise<readonly object[]>
   /** Loads the list of categories; `undefined`: there is no such list. */
   categories: ((query: { days: number }) => Promise<readonly object[]>) | undefined
   /** Loads the slugs by which a list can be filtered. */
@@ -41,7 +41,7 @@ export function createLoaders(
 ): Loaders {
   const { load, loadCategories, loadFilters } = settings
   const builtIn = listDb === undefined ? undefined : databaseLoaders(listDb, settings, timeZone)
-  const posts: Loaders['posts'] | undefined = load ?? builtIn?.posts
+  const posts = load === undefined ? builtIn?.posts : (query: Ranking) => load(toListQuery(query))
   const categories = loadCategories ?? builtIn?.categories
   if (posts === undefined) throw new TypeError('Expected a load function or a database, got neither.')
   const noSlugs: FilterSlugs = { categories: [], tags: [], authors: [] }
@@ -53,6 +53,15 @@ export function createLoaders(
     filters: loadFilters ?? builtIn?.filters ?? (async () => noSlugs),
     isUp: db === undefined ? undefined : createUpCheck(() => sql`select 1 as up`.execute(db)),
   }
+}
+
+/** The argument of the host's `load`: a new object, which it may change. Each filter has one slug. */
+function toListQuery(ranking: Ranking): ListQuery {
+  const { sort, days, limit, language } = ranking
+  const query: ListQuery = { sort, days, limit }
+  for (const name of ['category', 'tag', 'author'] as const) for (const slug of ranking[name] ?? []) query[name] = slug
+  if (language !== undefined) query.language = language
+  return query
 }
 
 function databaseLoaders(db: Kysely<Tables>, { defaultDays }: Settings, siteTimeZone: () => Promise<string>) {
@@ -67,7 +76,7 @@ function databaseLoaders(db: Kysely<Tables>, { defaultDays }: Settings, siteTime
     return { days, timeZone }
   }
   return {
-    posts: async (query: ListQuery) => findPopularPosts(db, { ...query, ...(await materialized(query)) }),
+    posts: async (query: Ranking) => findPopularPosts(db, { ...query, ...(await materialized(query)) }),
     categories: async (query: { days: number }) => findCategories(db, await materialized(query)),
     filters: () => findFilters(db),
   }

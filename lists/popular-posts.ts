@@ -2,10 +2,10 @@ import type { CacheCounts } from '../cache/events.ts'
 import type { ReadAnswer, ReadThroughCache } from '../cache/options.ts'
 import { createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
+import type { Ranking } from '../db/ranking.ts'
 import { systemClock } from '../lib/clock.ts'
 import { nonce } from '../lib/nonce.ts'
-import { slugForms } from '../lib/slug-forms.ts'
-import type { ListQuery, Settings } from '../settings/options.ts'
+import type { Settings } from '../settings/options.ts'
 import type { Post } from '../settings/post-type.ts'
 import type { CacheEvents } from '../telemetry/cache-events.ts'
 import type { Backend } from './backend.ts'
@@ -16,9 +16,16 @@ import { type Announce, createInvalidation, type InvalidationReach } from './inv
 import { emptyAnswer, type ListAnswer } from './list-answer.ts'
 import type { ListBody } from './list-body.ts'
 import type { Loaders } from './loaders.ts'
-import { FILTERS, type PopularPostsQuery } from './query.ts'
-import { type CacheEntryRef, createQueryResolver, listKey, rankOf, resolveDays } from './resolve-query.ts'
-import { DecodedList } from './stored-list.ts'
+import type { PopularPostsQuery } from './query.ts'
+import {
+  type CacheEntryRef,
+  createQueryResolver,
+  listKey,
+  type ResolvedQuery,
+  rankOf,
+  resolveDays,
+} from './resolve-query.ts'
+import { DecodedList, type ListCut } from './stored-list.ts'
 
 /** Counts since the start of the process, and the present size of its memory store. */
 export interface PopularPostsStats extends CacheCounts {
@@ -158,13 +165,12 @@ export function createLists<P = Post>(
     backgroundWork: settings.backgroundWork,
   })
   backend.listen(cache.onStoreMessage)
-  const resolve = createQueryResolver(settings)
+  const { resolve, knownEntry } = createQueryResolver(settings)
   const filtersKey = listKey(settings, 'filters')
   const decodedLists = new WeakMap<Uint8Array, DecodedList>()
   const decodedFilters = new WeakMap<Uint8Array, KnownSlugs>()
 
-  /** Each `load` of the host gets a copy of the query, which it may change. */
-  const loadPosts = (list: ListQuery) => async () => encodeList(await loaders.posts({ ...list }), 'load')
+  const loadPosts = (list: Ranking) => async () => encodeList(await loaders.posts(list), 'load')
 
   function categoriesEntry(query: { days?: number | undefined }) {
     const { categories } = loaders
@@ -178,57 +184,46 @@ export function createLists<P = Post>(
   }
 
   function peek(query: PopularPostsQuery = {}): ListAnswer | undefined {
-    const { entry, limit, exclude } = resolve(query)
-    if (entry.isFiltered) return undefined
+    const { entry, cut } = resolve(query)
+    if (entry === undefined) return undefined
     const answer = cache.peek(entry.key)
-    return answer && toAnswer(answer, LOCAL_HIT, limit, exclude)
+    return answer && toAnswer(answer, LOCAL_HIT, cut)
   }
 
   async function read(query: PopularPostsQuery = {}): Promise<ListAnswer> {
-    const { entry: named, limit, exclude } = resolve(query)
+    const resolved = resolve(query)
     // One bound for both waits: for the filters, and for the list.
     const sinceMs = systemClock.now()
-    const entry = await knownEntry(query, named)
+    const entry = await entryOf(resolved)
     if (entry === undefined) return emptyAnswer()
     const answer = await cache.read(entry.key, loadPosts(entry.list), entry.rank, sinceMs)
-    return toAnswer(answer, answer, limit, exclude)
+    return toAnswer(answer, answer, resolved.cut)
   }
 
-  /**
-   * The entry with the slugs of its filters as the database has them (see `slugForms`); `undefined`: one is unknown. An unknown
-   * slug gets no key in the cache: otherwise a client could create any number of keys.
-   */
-  async function knownEntry(query: PopularPostsQuery, entry: CacheEntryRef): Promise<CacheEntryRef | undefined> {
-    if (!entry.isFiltered) return entry
+  /** The entry of a list; `undefined`: the list is empty. An unknown slug gets no key: a client could create any number. */
+  async function entryOf({ entry, list }: ResolvedQuery): Promise<CacheEntryRef | undefined> {
+    if (entry !== undefined) return entry
     const { value } = await cache.read(filtersKey, async () => encodeFilters(await loaders.filters()))
     let known = decodedFilters.get(value)
     if (known === undefined) {
       known = decodeFilters(value)
       decodedFilters.set(value, known)
     }
-    const named = { ...query }
-    for (const name of FILTERS) {
-      const slug = entry.list[name]
-      if (slug === undefined) continue
-      const slugs = known[name]
-      named[name] = slugForms(slug).find((form) => slugs.has(form))
-      if (named[name] === undefined) return undefined
-    }
-    return resolve(named).entry
+    return knownEntry(list, known)
   }
 
-  function decodedBody(answer: StoredValue, limit?: number, exclude?: readonly string[]): ListBody {
+  function decodedBody(answer: StoredValue, cut?: ListCut): ListBody {
     let list = decodedLists.get(answer.value)
     if (list === undefined) {
       list = new DecodedList(answer.value)
       decodedLists.set(answer.value, list)
     }
-    return list.body(limit, exclude)
+    return list.body(cut)
   }
 
-  function toAnswer(found: StoredValue, read: ReadResult, limit?: number, exclude?: readonly string[]): ListAnswer {
+  function toAnswer(found: StoredValue, read: ReadResult, cut?: ListCut): ListAnswer {
     return {
-      list: decodedBody(found, limit, exclude),
+      list: decodedBody(found, cut),
       outcome: read.outcome,
       ageSeconds: Math.floor(found.ageMs / 1000),
       ttlSeconds: Math.floor(found.ttlMs / 1000),
@@ -251,12 +246,12 @@ export function createLists<P = Post>(
         return toAnswer(answer, answer)
       },
       async refresh(query = {}, options) {
-        const { entry: named, limit, exclude } = resolve(query)
-        const entry = await knownEntry(query, named)
+        const resolved = resolve(query)
+        const entry = await entryOf(resolved)
         if (entry === undefined) return []
         const { rank } = entry
         const answer = await cache.refresh(entry.key, loadPosts(entry.list), { rank, withinMs: toMs(options) })
-        return postsOf(decodedBody(answer, limit, exclude))
+        return postsOf(decodedBody(answer, resolved.cut))
       },
       async refreshCategories(query = {}, options) {
         const entry = categoriesEntry(query)

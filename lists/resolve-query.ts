@@ -1,21 +1,37 @@
 import { entryKey } from '../cache/key.ts'
 import type { Rank } from '../cache/load-slots.ts'
-import type { ListQuery, Settings } from '../settings/options.ts'
-import { badQuery, combinedFilters, FILTERS, type PopularPostsQuery } from './query.ts'
+import type { Ranking } from '../db/ranking.ts'
+import { slugForms } from '../lib/slug-forms.ts'
+import type { Settings } from '../settings/options.ts'
+import { canonicalLanguage, type KnownSlugs } from './filter-slugs.ts'
+import {
+  BUILT_IN_FILTERS,
+  badQuery,
+  combinedFilters,
+  FILTERS,
+  MAX_SLUGS,
+  notWithLoad,
+  notWithTrending,
+  type Parameter,
+  type PopularPostsQuery,
+  PUBLISHED_WITHIN,
+} from './query.ts'
+import type { ListCut } from './stored-list.ts'
 
 /** An entry of the cache: its key, and the query that loads it. */
 export interface CacheEntryRef {
   key: string
-  list: ListQuery
-  isFiltered: boolean
+  list: Ranking
   rank: Rank
 }
 
 /** A query with all defaults: an entry of the cache, and which part of it the reader gets. */
 export interface ResolvedQuery {
-  entry: CacheEntryRef
-  limit: number
-  exclude: readonly string[]
+  /** The entry; `undefined`: it depends on the slugs that are known (see `knownEntry`). */
+  entry: CacheEntryRef | undefined
+  /** The list. Its slugs and its language may be unknown. */
+  list: Ranking
+  cut: ListCut
 }
 
 const NO_SLUGS: readonly string[] = []
@@ -31,55 +47,112 @@ export function listKey({ prefix, version }: Settings, ...parts: (string | numbe
   return entryKey(prefix, version === '' ? `v${FORMAT}` : `v${FORMAT}-${version}`, ...parts)
 }
 
-/** Creates a function that resolves queries to entries of the cache. */
+/** Creates the functions that resolve queries to entries of the cache. Equal questions get the same key. */
 export function createQueryResolver(settings: Settings) {
-  const { defaultLimit, maxLimit, combineFilters } = settings
+  const { defaultLimit, maxLimit, combineFilters, load } = settings
   /** Entries by order and window. They are reused: a map finds a key in half the time if it is the same string object. */
   const unfiltered = { views: new Map<number, CacheEntryRef>(), trending: new Map<number, CacheEntryRef>() }
 
-  function unfilteredEntry(sort: ListQuery['sort'], days: number): CacheEntryRef {
+  function unfilteredEntry(sort: Ranking['sort'], days: number): CacheEntryRef {
     const cached = unfiltered[sort].get(days)
     if (cached !== undefined) return cached
-    const entry = toEntry({ sort, days, limit: maxLimit }, { isFiltered: false })
+    const entry = toEntry({ sort, days, limit: maxLimit })
     unfiltered[sort].set(days, entry)
     return entry
   }
 
-  function toEntry(list: ListQuery, { isFiltered }: { isFiltered: boolean }): CacheEntryRef {
-    const parts: string[] = list.sort === 'views' ? [] : ['sort', list.sort]
-    for (const name of FILTERS) {
-      const slug = list[name]
-      if (slug !== undefined) parts.push(name, slug)
-    }
-    const rank = rankOf({ days: list.days, isFiltered }, settings)
-    return { key: listKey(settings, maxLimit, list.days, ...parts), list, isFiltered, rank }
+  /** Each slug has the name of its filter in front, so that two lists never have the same key. */
+  function toEntry(list: Ranking): CacheEntryRef {
+    const { sort, days, language, publishedWithin } = list
+    const filters: (string | number)[] = []
+    for (const name of FILTERS) for (const slug of list[name] ?? []) filters.push(name, slug)
+    if (language !== undefined) filters.push('language', language)
+    if (publishedWithin !== undefined) filters.push('publishedWithin', publishedWithin)
+    const order = sort === 'views' ? [] : ['sort', sort]
+    const rank = rankOf({ days, isFiltered: filters.length > 0 }, settings)
+    return { key: listKey(settings, maxLimit, days, ...order, ...filters), list, rank }
   }
 
-  function filteredEntry(sort: ListQuery['sort'], days: number, query: PopularPostsQuery): CacheEntryRef {
-    const list: ListQuery = { sort, days, limit: maxLimit }
-    const named = FILTERS.filter((name) => query[name] !== undefined)
-    for (const name of named) {
-      const slug = query[name]
-      if (typeof slug !== 'string') throw badQuery(name, slug, settings)
-      list[name] = slug
+  /** The slugs of a filter, sorted, each once. */
+  function slugsOf(name: Parameter, value: unknown): readonly string[] {
+    const slugs: unknown[] = Array.isArray(value) ? [...new Set(value)] : [value]
+    if (slugs.length === 0 || slugs.length > (load === undefined ? MAX_SLUGS : 1)) throw badQuery(name, value, settings)
+    for (const slug of slugs) if (typeof slug !== 'string') throw badQuery(name, value, settings)
+    return (slugs as string[]).sort()
+  }
+
+  function filteredList(list: Ranking, query: PopularPostsQuery): Ranking {
+    if (load !== undefined) for (const name of BUILT_IN_FILTERS) if (query[name] !== undefined) throw notWithLoad(name)
+    const named: string[] = []
+    for (const name of FILTERS) {
+      if (query[name] === undefined) continue
+      const slugs = slugsOf(name, query[name])
+      list[name] = slugs
+      for (const _slug of slugs) named.push(name)
     }
     if (named.length > 1 && !combineFilters) throw combinedFilters(named)
-    return toEntry(list, { isFiltered: true })
+    const { language, publishedWithin } = query
+    if (language !== undefined) {
+      if (typeof language !== 'string') throw badQuery('language', language, settings)
+      list.language = canonicalLanguage(language)
+    }
+    if (publishedWithin !== undefined) {
+      if (!PUBLISHED_WITHIN.includes(publishedWithin)) throw badQuery('publishedWithin', publishedWithin, settings)
+      list.publishedWithin = publishedWithin
+    }
+    return list
   }
 
-  /**
-   * Resolves a query.
-   * @throws `PP_BAD_QUERY` (400), with the parameters, what was expected and what came.
-   */
-  return function resolve(query: PopularPostsQuery): ResolvedQuery {
-    const { limit = defaultLimit, sort = 'views', exclude = NO_SLUGS, category, tag, author } = query
+  function cutOf(query: PopularPostsQuery, sort: Ranking['sort']): ListCut {
+    const { limit = defaultLimit, offset = 0, minViews = 0, exclude = NO_SLUGS } = query
     if (!Number.isInteger(limit) || limit < 1) throw badQuery('limit', limit, settings)
-    if (sort !== 'views' && sort !== 'trending') throw badQuery('sort', sort, settings)
-    const days = resolveDays(query, settings)
-    const isUnfiltered = category === undefined && tag === undefined && author === undefined
-    const entry = isUnfiltered ? unfilteredEntry(sort, days) : filteredEntry(sort, days, query)
-    return { entry, limit: Math.min(limit, maxLimit), exclude }
+    if (!Number.isInteger(offset) || offset < 0 || offset > maxLimit) throw badQuery('offset', offset, settings)
+    if (!Number.isInteger(minViews) || minViews < 0) throw badQuery('minViews', minViews, settings)
+    if (minViews > 0 && sort === 'trending') throw notWithTrending()
+    return { limit: Math.min(limit, maxLimit - offset), offset, minViews, exclude }
   }
+
+  return {
+    /**
+     * Resolves a query.
+     * @throws `PP_BAD_QUERY` (400), with the parameters, what was expected and what came.
+     */
+    resolve(query: PopularPostsQuery): ResolvedQuery {
+      const { sort = 'views', category, tag, author, excludeCategory, language, publishedWithin } = query
+      if (sort !== 'views' && sort !== 'trending') throw badQuery('sort', sort, settings)
+      const days = resolveDays(query, settings)
+      const cut = cutOf(query, sort)
+      const isBySlug =
+        category !== undefined || tag !== undefined || author !== undefined || excludeCategory !== undefined
+      const dependsOnSlugs = isBySlug || language !== undefined
+      if (!dependsOnSlugs && publishedWithin === undefined) {
+        const entry = unfilteredEntry(sort, days)
+        return { entry, list: entry.list, cut }
+      }
+      const list = filteredList({ sort, days, limit: maxLimit }, query)
+      return { entry: dependsOnSlugs ? undefined : toEntry(list), list, cut }
+    },
+    /**
+     * Returns the entry of a list without its unknown slugs, so that no client can create keys; `undefined`: the list is empty,
+     * because one of its filters has no other slugs.
+     */
+    knownEntry(list: Ranking, known: KnownSlugs): CacheEntryRef | undefined {
+      if (list.language !== undefined && !known.language.has(list.language)) return undefined
+      const narrowed = { ...list }
+      for (const name of FILTERS) {
+        const slugs = list[name] && knownForms(list[name], known[name])
+        if (slugs?.length === 0 && name !== 'excludeCategory') return undefined
+        narrowed[name] = slugs?.length === 0 ? undefined : slugs
+      }
+      return toEntry(narrowed)
+    },
+  }
+}
+
+/** The slugs as the database has them (see `slugForms`), sorted, each once; without those that it does not have. */
+function knownForms(slugs: readonly string[], known: ReadonlySet<string>): readonly string[] {
+  const forms = slugs.flatMap((slug) => slugForms(slug).find((form) => known.has(form)) ?? [])
+  return [...new Set(forms)].sort()
 }
 
 /**

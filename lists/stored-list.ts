@@ -8,11 +8,23 @@ const [OPEN, COMMA, CLOSE] = [Buffer.from('['), Buffer.from(','), Buffer.from(']
 /** The cached bodies of one list may take up to this many times its bytes, without compressed bodies. */
 const MAX_BODIES_RATIO = 3
 
+/** Which items of a list a reader gets. */
+export interface ListCut {
+  /** The most items. Default: all. */
+  limit?: number
+  /** How many matching items to skip. Default 0. */
+  offset?: number
+  /** Slugs of items to leave out. Default: none. */
+  exclude?: readonly string[]
+  /** The least `views` of an item; items without this number do not match. Default 0: any. */
+  minViews?: number
+}
+
 /** A list of the cache, split into its items. It caches the bodies that it makes. */
 export class DecodedList {
   readonly #lines: Buffer[]
   readonly #bodies: LRUCache<string, ListBody>
-  #slugs: unknown[] | undefined
+  #items: { slug?: unknown; views?: unknown }[] | undefined
 
   constructor(bytes: Uint8Array) {
     const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -28,31 +40,45 @@ export class DecodedList {
     this.#bodies = new LRUCache({ maxSize, sizeCalculation: ({ body }) => body.length })
   }
 
-  /**
-   * Returns the first items as a JSON array.
-   * @param limit the most items. Default: all.
-   * @param exclude slugs of items to leave out, in any form (see `slugForms`).
-   */
-  body(limit: number = this.#lines.length, exclude: readonly string[] = []): ListBody {
-    const wanted = Math.min(limit, this.#lines.length)
-    const skipped = exclude.length === 0 ? [] : this.#excludedIndexes(wanted, exclude)
-    const name = skipped.length === 0 ? String(wanted) : `${wanted} without ${skipped.join()}`
+  /** Returns the first matching items as a JSON array. Equal items are the same object while it is cached. */
+  body({ limit = this.#lines.length, offset = 0, exclude = [], minViews = 0 }: ListCut = {}): ListBody {
+    if (exclude.length === 0 && minViews === 0) {
+      const end = Math.min(offset + limit, this.#lines.length)
+      return this.#run(Math.min(offset, end), end)
+    }
+    const picked = this.#matching(offset + limit, exclude, minViews).slice(offset)
+    const first = picked[0] ?? 0
+    const end = first + picked.length
+    if (end === (picked.at(-1) ?? -1) + 1) return this.#run(first, end)
+    const isPicked = new Set(picked)
+    return this.#cached(picked.join(), () => this.#lines.filter((_line, index) => isPicked.has(index)))
+  }
+
+  #run(first: number, end: number): ListBody {
+    return this.#cached(first === end ? '' : `${first}-${end}`, () => this.#lines.slice(first, end))
+  }
+
+  #cached(name: string, lines: () => readonly Buffer[]): ListBody {
     const cached = this.#bodies.get(name)
     if (cached !== undefined) return cached
-    const lines = this.#lines.slice(0, wanted + skipped.length)
-    const body = toBody(skipped.length === 0 ? lines : lines.filter((_line, index) => !skipped.includes(index)))
+    const body = toBody(lines())
     this.#bodies.set(name, body)
     return body
   }
 
-  /** Returns the indexes of the excluded items before the last of `wanted` other items. */
-  #excludedIndexes(wanted: number, exclude: readonly string[]): number[] {
-    this.#slugs ??= this.#lines.map((line) => (JSON.parse(line.toString()) as { slug?: unknown }).slug)
-    const slugs = new Set(this.#slugs)
-    const excluded = new Set<unknown>(exclude.flatMap((slug) => slugForms(slug).find((form) => slugs.has(form)) ?? []))
+  /** Returns the indexes of the first `wanted` items that match. */
+  #matching(wanted: number, exclude: readonly string[], minViews: number): number[] {
+    this.#items ??= this.#lines.map((line) => {
+      const { slug, views } = JSON.parse(line.toString()) as { slug?: unknown; views?: unknown }
+      return { slug, views }
+    })
+    const slugs = new Set(this.#items.map(({ slug }) => slug))
+    const excluded = new Set<unknown>(exclude.map((slug) => slugForms(slug).find((form) => slugs.has(form))))
     const indexes: number[] = []
-    for (let index = 0; index - indexes.length < wanted && index < this.#slugs.length; index += 1)
-      if (excluded.has(this.#slugs[index])) indexes.push(index)
+    for (const [index, { slug, views }] of this.#items.entries()) {
+      if (indexes.length === wanted) break
+      if (!excluded.has(slug) && (minViews === 0 || Number(views) >= minViews)) indexes.push(index)
+    }
     return indexes
   }
 }

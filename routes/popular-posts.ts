@@ -12,9 +12,12 @@ const popularPosts: FastifyPluginAsyncTypebox<ListRouteOptions> = async (app, { 
     summary: 'List the most popular posts',
     description:
       'The most popular post comes first: by views in the window, then by views of all time, publication and id. `trending` ' +
-      'ranks by views that fade with a half-life of one day. Posts without a view come last. A category, tag or author ' +
-      'without a live post gives an empty list, as an unknown slug does. ' +
-      (settings.combineFilters ? '' : 'Only one of `category`, `tag` and `author` is allowed; more give 400. ') +
+      'ranks by views that fade with a half-life of one day. Posts without a view come last. A category includes the categories ' +
+      'below it. A category, tag, author or language without a live post gives an empty list, as an unknown one does; an unknown ' +
+      '`excludeCategory` leaves out nothing. ' +
+      (settings.combineFilters
+        ? ''
+        : 'Only one slug of `category`, `tag`, `author` and `excludeCategory` is allowed; more give 400. ') +
       'Unknown parameters are ignored.',
     tags: ['posts'],
     response: { ...listResponses(items, example), 400: badQueryResponse, 503: noListResponse },

@@ -41,6 +41,7 @@ export const SLOW: readonly string[] = [
   'test/fleet/failover.test.ts',
   'test/fleet/holders.test.ts',
   'test/fleet/outages.test.ts',
+  'test/fleet/real-readers.test.ts',
   'test/fleet/stampede.test.ts',
   'test/fleet/storm.test.ts',
   'test/fleet/torture.test.ts',

@@ -104,12 +104,14 @@ export interface ListQuery {
   days: number
   /** The number of items to load: always `maxLimit`. Shorter lists are the first items of it. */
   limit: number
-  /** The slug of the category of all posts; `undefined`: any. */
+  /** The slug of the category of all posts; `undefined`: any. It is one of `loadFilters`, as those of the other filters. */
   category?: string
   /** The slug of the tag of all posts; `undefined`: any. */
   tag?: string
   /** The slug of the author of all posts; `undefined`: any. */
   author?: string
+  /** The language of all posts, as a BCP 47 tag in lower case, such as `pt-br`; `en` is for `en-gb`, too. `undefined`: any. */
+  language?: string
 }
 
 /**
@@ -146,8 +148,8 @@ export interface PopularPostsOptions {
   /** The longest window in days. Default 365. */
   maxDays?: number | undefined
   /**
-   * Whether one list may be filtered by more than one of `category`, `tag` and `author`. Default false: a client could
-   * request a list for each combination, and each list costs a query.
+   * Whether one list may be filtered by more than one of `category`, `tag`, `author` and `excludeCategory`, with up to 5 slugs
+   * each. Default false: a client could request a list for each combination, and each list costs a query.
    */
   combineFilters?: boolean | undefined
   /** The IANA time zone of the site: a day of views ends at its midnight. Default `UTC`. */

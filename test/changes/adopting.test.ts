@@ -190,6 +190,49 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
   })
 }
 
+t.test('an adopted blog may add the parents of categories and the languages of posts', async (t) => {
+  const [{ heading, fill } = { heading: '', fill: '' }] = FOREIGN_BLOGS
+  const [tables = '', views = '', triggers = ''] = sqlOf(heading)
+  const [withParents = ''] = sqlOf('Optional columns')
+  const { db, pool, url } = await createForeign(t, tables)
+  await migrateToLatest(db, { adopt: { postId: 'bigint' } })
+  for (const sql of [views, triggers, fill]) await pool.query(sql)
+  await pool.query(`
+    alter table wp_term_taxonomy add column parent bigint not null default 0;
+    alter table wp_posts add column locale varchar(20);
+    insert into wp_terms values (5, 'Local news', 'local'), (6, 'Town', 'town');
+    insert into wp_term_taxonomy (term_taxonomy_id, term_id, taxonomy) values (15, 5, 'category'), (16, 6, 'category');
+    insert into wp_term_relationships values (2, 16)`)
+  const app = await createService(t, url)
+  const slugs = async (query: string) =>
+    (await app.inject(`/posts/popular?${query}`)).json<{ slug: string }[]>().map(({ slug }) => slug)
+  t.same(await slugs('category=news'), ['one'], 'without parents')
+  t.same(await slugs('category=local'), [])
+  t.same(await slugs('language=en'), [], 'without languages')
+  t.same(await slugs('excludeCategory=news&publishedWithin=365'), [])
+  t.same(await slugs('excludeCategory=news'), ['two'])
+
+  await pool.query(`${withParents};
+    update wp_posts set locale = 'en_GB' where post_name = 'two'`)
+  const { rows } = await pool.query<{ text: string }>("select pg_get_viewdef('popular_posts.posts'::regclass) as text")
+  await pool.query(
+    `create or replace view popular_posts.posts as ${rows[0]?.text.replace(/\s+FROM wp_posts/, ', locale as language FROM wp_posts')}`,
+  )
+  await checkHostViews(db)
+  await pool.query(`
+    update wp_term_taxonomy set parent = 1 where term_taxonomy_id = 15;
+    update wp_term_taxonomy set parent = 5 where term_taxonomy_id = 16`)
+  await until(async () => (await slugs('category=news')).length === 2, 'the change of a parent shows')
+  t.same(await slugs('category=news'), ['two', 'one'])
+  t.same(await slugs('category=local'), ['two'])
+  t.same(
+    (await app.inject('/categories')).json<{ slug: string }[]>().map(({ slug }) => slug),
+    ['news', 'local', 'town'],
+  )
+  t.same(await slugs('language=en'), ['two'])
+  t.same(await slugs('language=en-gb'), ['two'])
+})
+
 t.test('the service user needs only the documented grants, and can write nothing else', async (t) => {
   const [{ heading, fill } = { heading: '', fill: '' }] = FOREIGN_BLOGS
   const [tables = '', views = '', triggers = ''] = sqlOf(heading)
@@ -341,7 +384,7 @@ t.test('an unsuitable blog fails with one sentence', async (t) => {
   await fails(adopt('bigint'), /are for post ids of type uuid, not bigint: to start again/)
 
   const service = () => openServiceDatabase(config)
-  await fails(service(), /^The views .* do not fit \(relation "posts" does not exist\): see docs\/adopting\.md/)
+  await fails(service(), /^The views .* do not fit \(relation "categories" does not exist\): see docs\/adopting\.md/)
   await pool.query(views)
   await fails(service(), /^The views .* do not fit \(operator does not exist: .*uuid.*\): ids must be of one type/)
   const { rows } = await pool.query('select name from popular_posts.popular_posts_migration order by name')

@@ -17,6 +17,7 @@ const ALL = [
   '007-safe-functions',
   '009-post-aliases',
   '010-site',
+  '013-parents-and-languages',
 ]
 
 t.test('every migration runs once, in order', async (t) => {

@@ -5,6 +5,8 @@ import { findCategories } from '../../db/categories.ts'
 import { bucketStart, countBatch, type ViewBucket } from '../../db/count-views.ts'
 import { findPopularPosts } from '../../db/ranking.ts'
 import { materializeWindow } from '../../db/window-rollups.ts'
+import { encodeList } from '../../lists/encode-list.ts'
+import { DecodedList } from '../../lists/stored-list.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
 const HOUR_MS = 3_600_000
@@ -36,11 +38,14 @@ interface Post {
   categories: number[]
   tags: number[]
   comments: number
+  language: string | null
 }
 interface Blog {
   nowMs: number
   timeZone: string
   posts: Post[]
+  /** The parent of each category. Circles are possible. */
+  parents: (number | null)[]
   /** Raw views: the post, and the time before now (some are shortly after now). */
   views: { post: number; atMs: number }[]
 }
@@ -59,7 +64,11 @@ const post: fc.Arbitrary<Post> = fc.record({
   categories: fc.uniqueArray(fc.integer({ min: 0, max: 2 }), { maxLength: 3 }),
   tags: fc.uniqueArray(fc.integer({ min: 0, max: 2 }), { maxLength: 3 }),
   comments: fc.integer({ min: 0, max: 3 }),
+  language: fc.constantFrom(null, 'en', 'en-GB', 'EN_us', 'eng', 'pt_BR', ''),
 })
+
+/** One or two numbers from 0. */
+const some = (max: number) => fc.uniqueArray(fc.integer({ min: 0, max }), { minLength: 1, maxLength: 2 })
 
 const blog: fc.Arbitrary<Blog> = fc
   .record({
@@ -68,8 +77,9 @@ const blog: fc.Arbitrary<Blog> = fc
       .map(([edge, offset]) => edge + offset),
     timeZone: fc.constantFrom(...zones),
     posts: fc.array(post, { minLength: 1, maxLength: 8 }),
+    parents: fc.array(fc.option(fc.integer({ min: 0, max: 2 })), { minLength: 3, maxLength: 3 }),
   })
-  .chain(({ nowMs, timeZone, posts }) =>
+  .chain(({ nowMs, timeZone, posts, parents }) =>
     fc
       .array(
         fc.record({
@@ -87,6 +97,7 @@ const blog: fc.Arbitrary<Blog> = fc
       .map((views) => ({
         nowMs,
         timeZone,
+        parents,
         posts: posts.map((one) => ({ ...one, publishedAtMs: one.publishedAtMs && nowMs + one.publishedAtMs * DAY_MS })),
         views,
       })),
@@ -108,6 +119,19 @@ function isInWindow(atMs: number, days: number, { nowMs, timeZone }: Blog): bool
   return dateOf(atMs) >= first && dateOf(atMs) <= dateOf(nowMs)
 }
 
+/** The category and all categories above it. */
+function selfAndAbove(category: number, parents: Blog['parents']): Set<number> {
+  const found = new Set<number>()
+  for (let at: number | null = category; at !== null && !found.has(at); at = parents[at] ?? null) found.add(at)
+  return found
+}
+
+/** Whether the words of a language tag begin with those of another one, by RFC 4647. */
+function isVariant(tag: string | null, of: string): boolean {
+  const words = (text: string) => text.toLowerCase().split(/[-_]/)
+  return tag !== null && words(of).every((word, index) => words(tag)[index] === word)
+}
+
 t.test('lists equal those that are computed from raw views by calendar', async (t) => {
   const { db } = await createTestDatabase(t)
   const named = (kind: string) => [0, 1, 2].map((index) => ({ slug: `${kind}-${index}`, name: `${kind} ${index}` }))
@@ -119,10 +143,16 @@ t.test('lists equal those that are computed from raw views by calendar', async (
   const [authors, categories, tags] = [await idsOf('authors'), await idsOf('categories'), await idsOf('tags')]
 
   /** Fills the database. Resolves to the ids of the posts in the order of the blog. */
-  async function fill({ posts, views, timeZone, nowMs }: Blog): Promise<number[]> {
+  async function fill({ posts, views, timeZone, nowMs, parents }: Blog): Promise<number[]> {
     for (const table of ['posts', 'post_views_hourly', 'post_views_daily', 'post_views_total'] as const) {
       await db.deleteFrom(table).execute()
     }
+    for (const [index, parent] of parents.entries())
+      await db
+        .updateTable('categories')
+        .set({ parent_id: parent === null ? null : (categories[parent] ?? null) })
+        .where('id', '=', categories[index] ?? '')
+        .execute()
     const rows = posts.map((one, index) => ({
       slug: `post-${index}`,
       title: `Post ${index}`,
@@ -130,6 +160,7 @@ t.test('lists equal those that are computed from raw views by calendar', async (
       author_id: one.author === null ? null : (authors[one.author] ?? null),
       published_at: one.publishedAtMs === null ? null : new Date(one.publishedAtMs),
       is_private: one.isPrivate,
+      language: one.language,
     }))
     const inserted = await db.insertInto('posts').values(rows).returning(['id', 'slug']).execute()
     const ids = posts.map((_one, index) => Number(inserted.find(({ slug }) => slug === `post-${index}`)?.id))
@@ -178,14 +209,24 @@ t.test('lists equal those that are computed from raw views by calendar', async (
       fc.constantFrom(0, 1, 2, 7, 30, 365),
       fc.record(
         {
-          category: fc.option(fc.integer({ min: 0, max: 2 })),
-          tag: fc.option(fc.integer({ min: 0, max: 2 })),
-          author: fc.option(fc.integer({ min: 0, max: 1 })),
+          category: some(2),
+          excludeCategory: some(2),
+          tag: some(2),
+          author: some(1),
+          language: fc.constantFrom('en', 'en-gb', 'pt', 'pt-br', 'fr'),
+          publishedWithin: fc.constantFrom(1, 7, 30, 365),
         },
         { requiredKeys: [] },
       ),
-      async (blog, days, filter) => {
+      fc.record({
+        offset: fc.integer({ min: 0, max: 4 }),
+        limit: fc.integer({ min: 1, max: 4 }),
+        minViews: fc.integer({ min: 0, max: 3 }),
+      }),
+      async (blog, days, filter, cut) => {
         const ids = await fill(blog)
+        const isBelow = (ofPost: number[], roots: number[]) =>
+          ofPost.some((category) => roots.some((root) => selfAndAbove(category, blog.parents).has(root)))
         const viewsOf = (index: number, window: number) =>
           blog.views.filter((view) => view.post === index && isInWindow(view.atMs, window, blog)).length
         const expected = blog.posts
@@ -197,9 +238,15 @@ t.test('lists equal those that are computed from raw views by calendar', async (
             totalViews: viewsOf(index, 0),
           }))
           .filter((one) => one.publishedAtMs !== null && one.publishedAtMs <= blog.nowMs && !one.isPrivate)
-          .filter((one) => filter.category == null || one.categories.includes(filter.category))
-          .filter((one) => filter.tag == null || one.tags.includes(filter.tag))
-          .filter((one) => filter.author == null || one.author === filter.author)
+          .filter(({ categories }) => filter.category === undefined || isBelow(categories, filter.category))
+          .filter(({ categories }) => !isBelow(categories, filter.excludeCategory ?? []))
+          .filter(({ tags }) => filter.tag?.some((tag) => tags.includes(tag)) ?? true)
+          .filter(({ author }) => filter.author?.some((one) => one === author) ?? true)
+          .filter(({ language }) => filter.language === undefined || isVariant(language, filter.language))
+          .filter(({ publishedAtMs }) => {
+            const ageDays = (blog.nowMs - Number(publishedAtMs)) / DAY_MS
+            return filter.publishedWithin === undefined || ageDays < filter.publishedWithin
+          })
           .sort(
             (a, b) =>
               b.views - a.views ||
@@ -212,9 +259,12 @@ t.test('lists equal those that are computed from raw views by calendar', async (
           nowMs: blog.nowMs,
           timeZone: blog.timeZone,
           limit: 50,
-          category: filter.category == null ? undefined : `category-${filter.category}`,
-          tag: filter.tag == null ? undefined : `tag-${filter.tag}`,
-          author: filter.author == null ? undefined : `author-${filter.author}`,
+          category: filter.category?.map((one) => `category-${one}`),
+          excludeCategory: filter.excludeCategory?.map((one) => `category-${one}`),
+          tag: filter.tag?.map((one) => `tag-${one}`),
+          author: filter.author?.map((one) => `author-${one}`),
+          language: filter.language,
+          publishedWithin: filter.publishedWithin,
         }
         const found = await findPopularPosts(db, { ...query, sort: 'views' })
         const seen = ({ id, views, totalViews, commentCount, tags, categories, author }: (typeof found)[number]) =>
@@ -238,6 +288,15 @@ t.test('lists equal those that are computed from raw views by calendar', async (
         if (found.map(seen).join() !== wanted.join())
           throw new Error(`expected\n${wanted.join('\n')}\ngot\n${found.map(seen).join('\n')}`)
 
+        const page = new DecodedList(encodeList(found, 'load')).body(cut)
+        const wantedPage = expected
+          .filter(({ views }) => views >= cut.minViews)
+          .slice(cut.offset, cut.offset + cut.limit)
+          .map(({ id }) => id)
+        const pageIds = (JSON.parse(page.body.toString()) as { id: number }[]).map(({ id }) => id)
+        if (pageIds.join() !== wantedPage.join())
+          throw new Error(`expected the page ${wantedPage.join()}, got ${pageIds.join()}`)
+
         const trending = await findPopularPosts(db, { ...query, sort: 'trending' })
         const heatOf = (id: number | string) =>
           blog.views
@@ -256,7 +315,7 @@ t.test('lists equal those that are computed from raw views by calendar', async (
         const counted = [0, 1, 2].map((category) => {
           const live = blog.posts
             .map((one, index) => ({ ...one, index }))
-            .filter((one) => isLive(one) && one.categories.includes(category))
+            .filter((one) => isLive(one) && isBelow(one.categories, [category]))
           const views = live.reduce((sum, one) => sum + viewsOf(one.index, days), 0)
           return `category-${category}: ${live.length} posts, ${views} views`
         })

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Agent, request } from 'node:http'
-import type { PopularPostsOptions } from '../../index.ts'
+import type { PopularPostsOptions, PostViewsStats } from '../../index.ts'
 import { runProgram, type Teardown } from './program.ts'
 import { endAtExit, forgetPid } from './services/reaper.ts'
 
@@ -39,6 +39,9 @@ export async function startViewCounter(
   const agent = new Agent({ keepAlive: true })
   return {
     name,
+    /** Where the process listens. */
+    address,
+    stats: async (): Promise<PostViewsStats> => (await (await fetch(`${address}/stats`)).json()) as PostViewsStats,
     flushes: options.flushes === true,
     /** Sends a view. Resolves to the status; 0 without a reply. */
     view(slug: string, { ip, userAgent }: { ip: string; userAgent: string }): Promise<number> {

@@ -5,38 +5,67 @@ import { DecodedList } from '../../lists/stored-list.ts'
 
 const items = (slugs: readonly string[]) => slugs.map((slug, place) => ({ slug, place }))
 
+function equal(found: unknown, expected: unknown): void {
+  const [left, right] = [JSON.stringify(found), JSON.stringify(expected)]
+  if (left !== right) throw new Error(`expected ${right}, got ${left}`)
+}
+
 t.test('the body of a list has the filtered items, also when it is read again', async (t) => {
   const slug = fc.constantFrom(...'abcdefgh')
-  const cut = fc.record({ limit: fc.integer({ min: 1, max: 14 }), exclude: fc.array(slug, { maxLength: 5 }) })
+  const item = fc.record({ slug, views: fc.integer({ min: 0, max: 5 }) })
+  const cut = fc.record({
+    limit: fc.integer({ min: 0, max: 14 }),
+    offset: fc.integer({ min: 0, max: 14 }),
+    exclude: fc.array(slug, { maxLength: 5 }),
+    minViews: fc.integer({ min: 0, max: 6 }),
+  })
   fc.assert(
-    fc.property(fc.array(slug, { maxLength: 12 }), fc.array(cut, { maxLength: 30 }), (slugs, cuts) => {
-      const list = new DecodedList(encodeList(items(slugs), 'load'))
-      for (const { limit, exclude } of cuts) {
-        const expected = items(slugs)
-          .filter((item) => !exclude.includes(item.slug))
-          .slice(0, limit)
-        t.strictSame(JSON.parse(list.body(limit, exclude).body.toString()), expected)
+    fc.property(fc.array(item, { maxLength: 12 }), fc.array(cut, { maxLength: 30 }), (all, cuts) => {
+      const list = new DecodedList(encodeList(all, 'load'))
+      for (const { limit, offset, exclude, minViews } of cuts) {
+        const matching = all.filter(({ slug, views }) => !exclude.includes(slug) && views >= minViews)
+        const page = (at: number) => JSON.parse(list.body({ limit, offset: at, exclude, minViews }).body.toString())
+        equal(page(offset), matching.slice(offset, offset + limit))
+        // Two pages have each item once.
+        equal([...page(0), ...page(limit)], matching.slice(0, 2 * limit))
       }
+      equal(JSON.parse(list.body().body.toString()), all)
     }),
     { numRuns: 300 },
   )
+  t.pass('300 lists')
+})
+
+t.test('items without a number of views are in no list with a minimum', async (t) => {
+  const views = [5, '7', '9007199254740993', undefined, null, 'many', 0]
+  const list = new DecodedList(
+    encodeList(
+      views.map((views) => ({ views })),
+      'load',
+    ),
+  )
+  const seen = (minViews: number) =>
+    (JSON.parse(list.body({ minViews }).body.toString()) as { views?: unknown }[]).map((item) => item.views)
+  t.same(seen(0), views)
+  t.same(seen(1), [5, '7', '9007199254740993'])
+  t.same(seen(6), ['7', '9007199254740993'])
 })
 
 t.test('excluded items beyond the limit give the same body', async (t) => {
   const list = new DecodedList(encodeList(items([...'abcdef']), 'load'))
-  const three = list.body(3)
-  for (const exclude of [[], ['d'], ['x'], ['e', 'f', 'x', 'x']]) t.equal(list.body(3, exclude), three)
-  const without = list.body(3, ['a'])
-  for (const exclude of [['a'], ['a', 'a'], ['e', 'a', 'x']]) t.equal(list.body(3, exclude), without)
+  const three = list.body({ limit: 3 })
+  for (const exclude of [[], ['d'], ['x'], ['e', 'f', 'x', 'x']]) t.equal(list.body({ limit: 3, exclude }), three)
+  const without = list.body({ limit: 3, exclude: ['a'] })
+  for (const exclude of [['a'], ['a', 'a'], ['e', 'a', 'x']]) t.equal(list.body({ limit: 3, exclude }), without)
   t.not(without, three)
 })
 
 t.test('a list caches its bodies, up to a limit', async (t) => {
   const slugs = Array.from({ length: 50 }, (_none, place) => `post-${place}`)
   const list = new DecodedList(encodeList(items(slugs), 'load'))
-  const first = list.body(50)
-  t.equal(list.body(50), first)
-  for (const slug of slugs) list.body(40, [slug])
-  t.not(list.body(50), first, 'made anew')
-  t.same(list.body(50), first)
+  const first = list.body({ limit: 50 })
+  t.equal(list.body({ limit: 50 }), first)
+  for (const slug of slugs) list.body({ limit: 40, exclude: [slug] })
+  t.not(list.body({ limit: 50 }), first, 'made anew')
+  t.same(list.body({ limit: 50 }), first)
 })

@@ -67,7 +67,7 @@ t.test('a host passes its own query', async (t) => {
       queries.push(query)
       return [1, 2, 3].map((number) => ({ slug: `own-${number}`, at: query.category ?? 'all' }))
     },
-    loadFilters: async () => ({ categories: ['news'], tags: [], authors: [] }),
+    loadFilters: async () => ({ categories: ['news'], tags: [], authors: [], languages: ['pt_BR'] }),
   })
   t.same((await app.inject('/posts/popular')).json(), [
     { slug: 'own-1', at: 'all' },
@@ -79,10 +79,25 @@ t.test('a host passes its own query', async (t) => {
   ])
   t.match((await app.inject('/posts/popular?category=news&limit=1&days=1&sort=trending')).json(), [{ at: 'news' }])
   t.equal((await app.inject('/posts/popular?category=sports')).body, '[]')
+  t.same((await app.inject('/posts/popular?language=PT&limit=1')).json(), [{ slug: 'own-1', at: 'all' }])
+  t.equal((await app.inject('/posts/popular?language=p')).body, '[]')
   t.same(queries, [
     { sort: 'views', days: 7, limit: 3 },
     { sort: 'trending', days: 1, limit: 3, category: 'news' },
+    { sort: 'views', days: 7, limit: 3, language: 'pt' },
   ])
+  for (const [name, value] of Object.entries({ excludeCategory: 'news', publishedWithin: 7 })) {
+    const message = `Expected no ${name}, because the lists of this site come from a load of its own, which does not know it.`
+    t.match((await app.inject(`/posts/popular?${name}=${value}`)).json(), {
+      statusCode: 400,
+      code: 'PP_BAD_QUERY',
+      message,
+    })
+    await t.rejects(app.popularPosts.get({ [name]: value }), { code: 'PP_BAD_QUERY', message })
+  }
+  t.equal((await app.inject('/posts/popular?minViews=1')).body, '[]', 'its items have no views')
+  t.same((await app.inject('/posts/popular?offset=2')).json(), [{ slug: 'own-3', at: 'all' }])
+  t.match((await app.inject('/posts/popular?offset=4')).json(), { statusCode: 400, message: /from 0 to 3/ })
   t.match((await app.inject('/posts/popular?days=8')).json(), {
     message: 'Expected days to be an integer from 0 to 7 (0 is all time), got 8.',
   })
@@ -117,7 +132,19 @@ t.test('queries by the decorator are validated like those of clients', async (t)
     [{ days: -1 }, 'Expected days to be an integer from 0 to 365 (0 is all time), got -1.'],
     [{ sort: 'new' }, 'Expected sort to be views or trending, got "new".'],
     [{ category: 7 }, 'Expected category to be the slug of one category, got 7.'],
-    [{ tag: ['a'] }, "Expected tag to be the slug of one tag, got [ 'a' ]."],
+    [{ tag: ['a', 7] }, "Expected tag to be the slug of one tag, got [ 'a', 7 ]."],
+    [{ tag: [] }, 'Expected tag to be the slug of one tag, got [].'],
+    [{ author: null }, 'Expected author to be the slug of one author, got null.'],
+    [{ language: null }, 'Expected language to be a language tag such as en or pt-BR, got null.'],
+    [{ offset: -1 }, 'Expected offset to be an integer from 0 to 50, where every list ends, got -1.'],
+    [{ offset: 51 }, 'got 51.'],
+    [{ offset: null }, 'got null.'],
+    [{ minViews: 0.5 }, 'Expected minViews to be an integer of 0 or more, got 0.5.'],
+    [{ minViews: -1 }, 'got -1.'],
+    [
+      { minViews: 1, sort: 'trending' },
+      'Expected minViews with sort=views, whose order it follows, got sort=trending.',
+    ],
   ]
   for (const [query, message] of wrong) {
     await t.rejects(app.popularPosts.get(query), {

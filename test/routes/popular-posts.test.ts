@@ -73,7 +73,7 @@ t.test('GET /posts/popular', async (t) => {
     }
     for (const [asked, query] of Object.entries(refused)) {
       const names = ['category', 'tag', 'author'].filter((name) => name in query).join(' and ')
-      const message = `Expected one of category, tag and author at a time, got ${names}. The option combineFilters allows more.`
+      const message = `Expected one of category, tag, author and excludeCategory at a time, got ${names}. The option combineFilters allows more.`
       const response = await get(`/posts/popular?${asked}`)
       t.match(response.json(), { statusCode: 400, code: 'PP_BAD_QUERY', error: 'Bad Request', message }, asked)
       t.equal(response.headers['cache-control'], 'no-store')
@@ -201,14 +201,7 @@ t.test('GET /posts/popular', async (t) => {
       }
     }
     const excluded = Array.from({ length: 51 }, (_none, index) => `exclude=${index}`).join('&')
-    for (const query of [
-      'sort=popular',
-      'sort=views&sort=views',
-      'category=',
-      'category=a&category=b',
-      'tag=a&tag=b',
-      excluded,
-    ]) {
+    for (const query of ['sort=popular', 'sort=views&sort=views', 'category=', excluded]) {
       const name = query.split('=')[0]
       t.match(
         (await get(`/posts/popular?${query}`)).json(),
