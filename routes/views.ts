@@ -2,9 +2,9 @@ import createError from '@fastify/error'
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import { networkOf } from '../lib/address.ts'
 import { detachedCopy } from '../views/client-text.ts'
 import type { Views } from '../views/post-views.ts'
-import { networkOf } from '../views/visitor.ts'
 import { operation } from './operation.ts'
 import { emptyResponse, errorResponse, retryAfterHeader } from './responses.ts'
 
@@ -67,8 +67,8 @@ const viewsRoute: FastifyPluginAsyncTypebox<ViewRouteOptions> = async (app, { vi
       max: perMinute,
       timeWindow: 60_000,
       cache: 10_000,
-      // Truncated to the length of an address, and copied from the header: each key is kept for a minute.
-      keyGenerator: ({ ip }) => detachedCopy(networkOf(ip).slice(0, 64)),
+      // Copied from the header: each key is kept for a minute.
+      keyGenerator: ({ ip }) => detachedCopy(networkOf(ip)),
       errorResponseBuilder: (_request, { ttl }) => Object.assign(new TooManyViews(perMinute), { retryAfterMs: ttl }),
       addHeadersOnExceeding: { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false },
     })

@@ -76,7 +76,8 @@ const environment = Type.Object({
   TRUST_PROXY: Type.Optional(
     Type.String({
       format: 'trusted-proxies',
-      description: 'The addresses and networks of the proxies whose X-Forwarded-For is trusted.',
+      description:
+        'The addresses and networks of the proxies whose X-Forwarded-For is trusted, or without that header their Forwarded.',
       expected:
         'addresses and networks such as 10.0.0.0/8, or loopback, linklocal, uniquelocal, with commas between them',
     }),
@@ -116,7 +117,7 @@ export interface Config {
   readonly combineFilters: boolean
   /** How to sign in with IAM; empty: with the passwords in the URLs. */
   readonly iam: IamConfig
-  /** As Fastify's `trustProxy`: the proxies whose `X-Forwarded-For` is trusted. */
+  /** The proxies whose `X-Forwarded-For` or `Forwarded` is trusted, with commas between them. */
   readonly trustProxy: string | false
   /** The origins whose pages may read the lists; `*`: any. */
   readonly corsOrigins: readonly string[]

@@ -1,4 +1,4 @@
-import ipaddr from 'ipaddr.js'
+import { isNetwork } from '../lib/address.ts'
 
 /**
  * Formats of settings: `time-zone` is the name of an IANA time zone; `trusted-proxies` are addresses and networks with commas
@@ -26,14 +26,5 @@ function isTimeZone(name: string): boolean {
  * hops is refused too, because Fastify cannot tell by it which address has connected.
  */
 function areProxies(text: string): boolean {
-  return text.split(',').every((part) => {
-    const proxy = part.trim()
-    if (['loopback', 'linklocal', 'uniquelocal'].includes(proxy)) return true
-    return ipaddr.isValidCIDR(proxy) ? !proxy.endsWith('/0') : isAddress(proxy)
-  })
-}
-
-/** Not the short forms of IPv4 (`1`, `127.1`) that were meant as something else. */
-function isAddress(text: string): boolean {
-  return ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text)
+  return text.split(',').every(isNetwork)
 }

@@ -1,6 +1,6 @@
+import { networkOf } from '../../lib/address.ts'
 import { createBotDetector } from '../../views/bots.ts'
 import { truncate } from '../../views/client-text.ts'
-import { networkOf } from '../../views/visitor.ts'
 import type { LoggedRequest } from './parse-line.ts'
 import { type PostPattern, type RequestedPost, requestedPost } from './slug.ts'
 

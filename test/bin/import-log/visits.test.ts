@@ -48,6 +48,18 @@ t.test('only the first 512 characters of a user agent are read', async (t) => {
   )
 })
 
+t.test('a visitor is the same in each notation of an address', async (t) => {
+  const notations = {
+    IPv4: ['198.51.100.9', '198.51.100.9:4711', '[::ffff:198.51.100.9]:80', '198.51.100.9,', '"198.51.100.9:1,'],
+    IPv6: ['2001:db8::9', '[2001:db8::9]', '[2001:db8::a]:443', '2001:DB8:0:0:1:2:3:4:443'],
+    host: ['client.example', 'Client.Example', 'client.example:4711'],
+  }
+  for (const [name, addresses] of Object.entries(notations)) {
+    const kinds = judgeAll(addresses.map((address) => ({ address })))
+    t.strictSame(kinds, ['view', ...addresses.slice(1).map(() => 'repeat')], name)
+  }
+})
+
 t.test('a view has its post and its path', async (t) => {
   const visits = createVisits({ dedupSeconds: 900, post: POST })
   t.strictSame(visits.judge({ ...REQUEST, target: '/blog/a%20b?c' }), { kind: 'view', slug: 'a b', path: '/blog/a b' })
