@@ -27,8 +27,11 @@ export interface ViewInput {
   slug: string
   /** The request of the reader; in a handler of Fastify, `request`. */
   request: RequestInfo
-  /** The id of the reader, if the site knows it: one person on two devices counts once. Default: address and browser. */
-  userId?: string | undefined
+  /**
+   * The id of the reader, if the site knows it: one person on two devices counts once. Numbers, text, bytes, and objects with a
+   * `toString` of their own. Default, also for `null` and empty text: address and browser.
+   */
+  userId?: string | number | bigint | object | null | undefined
 }
 
 /** `app.postViews`: records views, and counts them in the database. */
@@ -154,6 +157,7 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
     dedupSeconds,
     bucketStart,
     now: Date.now,
+    log,
   })
   const flusher = createFlusher({
     buffer: flushBuffer,

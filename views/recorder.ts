@@ -1,7 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { LRUCache } from 'lru-cache'
+import type { Logger } from '../lib/logger.ts'
 import { createBotDetector } from './bots.ts'
 import { truncate } from './client-text.ts'
+import { untrustedHeader } from './untrusted-proxy.ts'
 import type { ViewBuffer } from './view-buffer.ts'
 import { daysOfView, pseudonym } from './visitor.ts'
 
@@ -19,7 +21,8 @@ export interface RequestInfo {
 interface JudgedView {
   postId: string
   request: RequestInfo
-  userId?: string | undefined
+  /** See {@link userIdOf}. */
+  userId?: unknown
 }
 
 /**
@@ -37,15 +40,31 @@ interface RecorderOptions {
   now: () => number
   /** Returns the start of the quarter of an hour of a time; both in milliseconds since the epoch. */
   bucketStart: (timeMs: number) => number
+  log: Pick<Logger, 'warn'>
 }
+
+const UNTRUSTED_PROXY =
+  'popular posts: readers come from a private address, and a header names another one. If that is the address of a proxy, all ' +
+  'readers look like one: set TRUST_PROXY (in an app of your own trustProxy of Fastify) to the addresses of your proxies, and ' +
+  'let them send X-Forwarded-For'
 
 /** How long a process uses a salt before it reads it from the buffer again. */
 const SALT_CACHE_MS = 60_000
 
 /** Tells views of readers from those of bots, and adds the former to the buffer. Rejects with the error of the buffer. */
-export function createRecorder({ buffer, dedupSeconds, now, bucketStart }: RecorderOptions) {
+export function createRecorder({ buffer, dedupSeconds, now, bucketStart, log }: RecorderOptions) {
+  let isProxyReported = false
+
   const isBot = createBotDetector()
   const salts = new LRUCache<string, Buffer>({ max: 3, ttl: SALT_CACHE_MS, fetchMethod: (day) => buffer.salt(day) })
+
+  /** Logs the first request that comes from a proxy which the app does not trust. */
+  function reportProxy({ ip, headers }: RequestInfo): void {
+    const header = isProxyReported ? undefined : untrustedHeader(ip, headers)
+    if (header === undefined) return
+    isProxyReported = true
+    log.warn({ header }, UNTRUSTED_PROXY)
+  }
 
   async function add({ postId, request, userId }: JudgedView, userAgent: string): Promise<boolean> {
     const timeMs = now()
@@ -62,6 +81,7 @@ export function createRecorder({ buffer, dedupSeconds, now, bucketStart }: Recor
 
   return async function record(view: JudgedView): Promise<ViewOutcome> {
     const { headers, method } = view.request
+    reportProxy(view.request)
     const userAgent = truncate(headers['user-agent'] ?? '')
     if (method === 'HEAD' || isPrefetch(headers)) return 'prefetch'
     if (isBot(userAgent)) return 'bot'
