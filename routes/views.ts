@@ -3,12 +3,18 @@ import rateLimit from '@fastify/rate-limit'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { networkOf } from '../lib/address.ts'
+import { createOriginCheck } from '../views/allowed-origin.ts'
 import { detachedCopy } from '../views/client-text.ts'
 import type { Views } from '../views/post-views.ts'
 import { operation } from './operation.ts'
 import { emptyResponse, errorResponse, retryAfterHeader } from './responses.ts'
 
 const NoSuchPost = createError<[string]>('PP_NO_SUCH_POST', 'Expected the slug of a published post, got "%s".', 404)
+const OriginRefused = createError(
+  'PP_ORIGIN_REFUSED',
+  'Expected a view from a page of an allowed origin, got one from another page, or without Origin and Referer.',
+  403,
+)
 const TooManyViews = createError<[number]>(
   'PP_TOO_MANY_VIEWS',
   'Expected at most %d views a minute from one address.',
@@ -28,6 +34,11 @@ const spec = {
     400: errorResponse(400, 'The slug is too long.', {
       code: 'FST_ERR_VALIDATION',
       message: 'params/slug must NOT have more than 200 characters',
+    }),
+    403: errorResponse(403, 'There are allowed origins, and the page has none of them.', {
+      code: 'PP_ORIGIN_REFUSED',
+      message:
+        'Expected a view from a page of an allowed origin, got one from another page, or without Origin and Referer.',
     }),
     404: errorResponse(404, 'The post does not exist, or is not published.', {
       code: 'PP_NO_SUCH_POST',
@@ -54,6 +65,8 @@ interface ViewRouteOptions {
   views: Views
   /** The most views per minute of one address to this process; 0: no limit. */
   perMinute: number
+  /** The origins of pages that may send views; empty: any. */
+  origins: readonly string[]
 }
 
 /**
@@ -61,7 +74,11 @@ interface ViewRouteOptions {
  * readers, bots and repeats, so that no client learns which views count. A body of any type is ignored: `navigator.sendBeacon`
  * may send one, from any origin without a preflight.
  */
-const viewsRoute: FastifyPluginAsyncTypebox<ViewRouteOptions> = async (app, { views, perMinute }) => {
+const viewsRoute: FastifyPluginAsyncTypebox<ViewRouteOptions> = async (app, { views, perMinute, origins }) => {
+  const isAllowed = createOriginCheck(origins)
+  app.addHook('onRequest', async ({ headers }) => {
+    if (!isAllowed(headers)) throw new OriginRefused()
+  })
   if (perMinute > 0) {
     await app.register(rateLimit, {
       max: perMinute,

@@ -44,8 +44,8 @@ export async function buildApp(
   app.setNotFoundHandler(handleNotFound)
   await app.register(security, { corsOrigins: config.corsOrigins })
   await prepare?.(app)
-  const { siteTimeZone: timeZone, redisCluster, redisUrl, adminToken, viewDedupSeconds } = config
-  const { loadTimeoutSeconds, waitTimeoutSeconds, combineFilters } = config
+  const { siteTimeZone: timeZone, redisCluster, redisUrl, adminToken, viewDedupSeconds, readersPerAddress } = config
+  const { loadTimeoutSeconds, waitTimeoutSeconds, combineFilters, ignore, viewOrigins } = config
   await app.register(popularPosts, {
     ...config.cache,
     timeZone,
@@ -54,6 +54,9 @@ export async function buildApp(
     redisCluster,
     adminToken,
     viewDedupSeconds,
+    readersPerAddress,
+    ignore,
+    viewOrigins,
     ...passwordsOf(config.iam),
     backgroundWork,
     loadTimeoutSeconds,

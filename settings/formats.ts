@@ -1,10 +1,16 @@
 import { isNetwork } from '../lib/address.ts'
+import { isRequestRule } from '../lib/request-rules.ts'
 
 /**
- * Formats of settings: `time-zone` is the name of an IANA time zone; `trusted-proxies` are addresses and networks with commas
- * between them.
+ * Formats of settings: `time-zone` is the name of an IANA time zone; `trusted-proxies` are addresses and networks, and
+ * `request-rules` are rules for requests, with commas between them; `request-rule` is one of them.
  */
-export const formats = { 'time-zone': isTimeZone, 'trusted-proxies': areProxies }
+export const formats = {
+  'time-zone': isTimeZone,
+  'trusted-proxies': areProxies,
+  'request-rule': isRequestRule,
+  'request-rules': (text: string) => text.split(',').every(isRequestRule),
+}
 
 /**
  * Whether PostgreSQL and JavaScript agree on a name. Bare offsets are refused: PostgreSQL reads `+05:30` the POSIX way,

@@ -17,7 +17,7 @@ import { detachedCopy } from './client-text.ts'
 import { startFlushTimer } from './flush-timer.ts'
 import { createFlusher, type FlushReport, type FlushResult } from './flusher.ts'
 import { createMemoryViewBuffer } from './memory-view-buffer.ts'
-import { createRecorder, type RequestInfo, type ViewOutcome } from './recorder.ts'
+import { createRecorder, NO_VIEWS, type RequestInfo, type ViewOutcome } from './recorder.ts'
 import { createRedisViewBuffer } from './redis-view-buffer.ts'
 import type { ViewBuffer } from './view-buffer.ts'
 
@@ -118,7 +118,14 @@ const POSTS = { ttl: 10_000, max: 10_000, maxSize: 2_000_000 }
 interface PostViewsOptions {
   settings: Pick<
     Settings,
-    'prefix' | 'timeZone' | 'maxDays' | 'viewDedupSeconds' | 'viewFlushSeconds' | 'backgroundWork'
+    | 'prefix'
+    | 'timeZone'
+    | 'maxDays'
+    | 'viewDedupSeconds'
+    | 'viewFlushSeconds'
+    | 'backgroundWork'
+    | 'readersPerAddress'
+    | 'ignore'
   >
   db: Kysely<Tables>
   /** Counts views and deletes old counters: with `databaseUrl`, on connections apart from those for readers. */
@@ -130,17 +137,8 @@ interface PostViewsOptions {
 
 /** Creates the counting of views: a buffer of views, which are moved to the database every `viewFlushSeconds`. */
 export function createViews({ settings, db, flushDb, redis, log }: PostViewsOptions): Views {
-  const { timeZone, viewDedupSeconds: dedupSeconds } = settings
-  const counts: PostViewsStats = {
-    counted: 0,
-    repeat: 0,
-    bot: 0,
-    prefetch: 0,
-    dropped: 0,
-    flushed: 0,
-    batches: 0,
-    flushesFailed: 0,
-  }
+  const { timeZone, viewDedupSeconds: dedupSeconds, readersPerAddress } = settings
+  const counts: PostViewsStats = Object.assign({ flushed: 0, batches: 0, flushesFailed: 0 }, NO_VIEWS)
   const recording = new Set<Promise<unknown>>()
   const warned = { dropped: false, flushing: false, pruning: false, unreadable: false, misfit: false }
   const posts = new LRUCache<string, { id: string | undefined }>({
@@ -155,6 +153,8 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
   const recordView = createRecorder({
     buffer,
     dedupSeconds,
+    readersPerAddress,
+    ignore: settings.ignore,
     bucketStart,
     now: Date.now,
     log,

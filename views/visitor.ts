@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { networkOf } from '../lib/address.ts'
+import type { Place } from './reader-limit.ts'
 
 const DAY_MS = 86_400_000
 
@@ -38,9 +39,27 @@ function textOfId(id: unknown): string {
 export function pseudonym({ address, userAgent, userId }: Visitor, postId: string, salt: Buffer): string {
   const user = userIdOf(userId)
   const parts = user === undefined ? ['address', networkOf(address), userAgent] : ['user', user]
-  const digest = createHmac('sha256', salt)
-    .update(JSON.stringify([postId, ...parts]))
-    .digest()
+  return digestOf([postId, ...parts], salt)
+}
+
+/** What one customer or one provider has: a client chooses addresses within it. */
+const PROVIDER = { v4: 24, v6: 48 }
+
+/** Readers of a company or a school have few addresses; who wants to seem many readers has many. */
+const ADDRESSES_PER_NETWORK = 5
+
+/** Returns where a reader of a post is, as pseudonyms, with the limits of the option `readersPerAddress`. */
+export function placeOf(address: string, postId: string, salt: Buffer, readersPerAddress: number): Place {
+  return {
+    network: digestOf([postId, 'network', networkOf(address, PROVIDER)], salt),
+    address: digestOf([postId, 'place', networkOf(address)], salt),
+    maxOfAddress: readersPerAddress,
+    maxOfNetwork: ADDRESSES_PER_NETWORK * readersPerAddress,
+  }
+}
+
+function digestOf(parts: readonly string[], salt: Buffer): string {
+  const digest = createHmac('sha256', salt).update(JSON.stringify(parts)).digest()
   return digest.subarray(0, 16).toString('base64url')
 }
 

@@ -11,6 +11,8 @@ export interface LoggedRequest {
   /** The request target as sent, not decoded; empty without a request line. */
   target: string
   status: number
+  /** The page that the client came from; `undefined`: the log has no such field, or the client sent none. */
+  referer: string | undefined
   /** Empty if the client sent none; `undefined` if the log has no such field (common format). */
   userAgent: string | undefined
 }
@@ -29,14 +31,15 @@ const LINE = new RegExp(
 export function parseLine(line: string): LoggedRequest | undefined {
   const match = LINE.exec(line)
   if (match === null) return undefined
-  const [, first = '', second = '', date = '', request = '', status, , agent] = match
+  const [, first = '', second = '', date = '', request = '', status, from, agent] = match
   const timeMs = parseTime(date)
   if (timeMs === undefined) return undefined
   const { method, target } = parseRequestLine(unescapeField(request))
   // Apache's `vhost_combined` begins with the host and the port of the site. A name of a user (RFC 1413) is no address.
   const address = isIP(second) !== 0 && !first.endsWith(',') ? second : first
   const userAgent = agent === undefined ? undefined : agent === '-' ? '' : unescapeField(agent)
-  return { address, timeMs, method, target, status: Number(status), userAgent }
+  const referer = from === undefined || from === '-' ? undefined : unescapeField(from)
+  return { address, timeMs, method, target, status: Number(status), referer, userAgent }
 }
 
 /**

@@ -8,13 +8,18 @@ import { heapGrowth } from '../helpers/heap-growth.ts'
 
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
 
-function setUp(change: (buffer: ViewBuffer) => ViewBuffer = (buffer) => buffer) {
+function setUp(
+  change: (buffer: ViewBuffer) => ViewBuffer = (buffer) => buffer,
+  { ignore = [], readersPerAddress = 0 }: { ignore?: string[]; readersPerAddress?: number } = {},
+) {
   const memory = createMemoryViewBuffer({ dedupSeconds: 900 })
   const warnings: object[] = []
   let nowMs = Date.parse('2026-03-01T12:00:00Z')
   const record = createRecorder({
     buffer: change(memory),
     dedupSeconds: 900,
+    readersPerAddress,
+    ignore,
     now: () => nowMs,
     bucketStart: (timeMs) => Math.floor(timeMs / 900_000) * 900_000,
     log: { warn: (details, message) => warnings.push({ ...details, message }) },
@@ -97,7 +102,7 @@ t.test('a proxy that is not trusted is reported once', async (t) => {
   const from = async (ip: string | undefined, headers: Record<string, string>) => {
     const { view, warnings } = setUp()
     for (const count of [1, 2, 3])
-      await view({ ip: ip as string, headers: { ...headers, 'user-agent': `Opera ${count}` } })
+      await view({ ip: ip as string, headers: { ...headers, 'user-agent': `${FIREFOX} ${count}` } })
     return warnings
   }
   const reported: [string | undefined, Record<string, string>][] = [
@@ -149,6 +154,81 @@ t.test('bots, prefetches and HEAD requests do not count', async (t) => {
   for (const [outcome, request] of others) t.equal(await view(request), outcome, JSON.stringify(request))
   t.same((await memory.take('batch')).ids, [])
   t.equal(await view({ headers: { purpose: 'navigate' } }), 'counted')
+})
+
+t.test('views of requests that match a rule are ignored', async (t) => {
+  const rules = [
+    '203.0.113.7',
+    '10.0.0.0/8',
+    '2001:db8:7::/48',
+    'User-Agent: uptimerobot',
+    'x-preview: *',
+    'cookie:staff=',
+  ]
+  const { view } = setUp(undefined, { ignore: rules })
+  const ignored: Partial<RequestInfo>[] = [
+    { ip: '203.0.113.7' },
+    { ip: '203.0.113.7:4711' },
+    { ip: '::ffff:203.0.113.7' },
+    { ip: '10.255.0.1' },
+    { ip: '[2001:db8:7:ffff::1]:443' },
+    { headers: { 'user-agent': 'Mozilla/5.0+(compatible; UptimeRobot/2.0)' } },
+    { headers: { 'x-preview': '' } },
+    { headers: { 'x-preview': '1', 'sec-purpose': 'prefetch' } },
+    { headers: { cookie: `${'a=b; '.repeat(500)}STAFF=1` } },
+    { method: 'HEAD', ip: '203.0.113.7' },
+  ]
+  for (const request of ignored) t.equal(await view(request), 'ignored', JSON.stringify(request).slice(0, 80))
+  for (const ip of ['203.0.113.8', '11.0.0.1', '2001:db8:8::1', '2001:db8:8:1::1'])
+    t.equal(await view({ ip, headers: { cookie: 'a=staff', 'x-other': '1' } }), 'counted', ip)
+  t.equal(await view({ ip: '203.0.113.7', headers: { 'user-agent': 'Googlebot' } }), 'ignored')
+})
+
+t.test('readers of one address and of its network are limited, known users are not', async (t) => {
+  const { view, setTime, warnings } = setUp(undefined, { readersPerAddress: 3 })
+  let browser = 0
+  const from = (ip: string, userId?: unknown) => {
+    browser += 1
+    return view({ ip, headers: { 'user-agent': `Mozilla/5.0 (X11; Linux) Firefox/${browser}.0` } }, '1', userId)
+  }
+  const manyFrom = async (ips: string[]) => {
+    const outcomes: Record<string, number> = {}
+    for (const ip of ips) {
+      const outcome = await from(ip)
+      outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
+    }
+    return outcomes
+  }
+  const times = (count: number, ipOf: (index: number) => string) =>
+    Array.from({ length: count }, (_, index) => ipOf(index))
+  t.same(await manyFrom(times(10, (port) => `203.0.113.9:${port + 1}`)), { counted: 3, limited: 7 }, 'an IPv4 address')
+  t.same(
+    await manyFrom(times(50, (host) => `203.0.113.${host + 20}`)),
+    { counted: 12, limited: 38 },
+    'the rest of its /24',
+  )
+  t.same(await manyFrom(times(10, (host) => `2001:db8:1:1::${host + 1}`)), { counted: 3, limited: 7 }, 'an IPv6 /64')
+  t.same(await manyFrom(times(500, (net) => `2001:db8:1:${(net + 16).toString(16)}::1`)), { counted: 12, limited: 488 })
+  t.same(await manyFrom(['203.0.114.9', '2001:db8:2::1']), { counted: 2 }, 'other networks')
+  t.equal(await view({ ip: '203.0.113.9' }, '2'), 'counted', 'another post')
+  t.equal(await from('203.0.113.9', 'ann'), 'counted', 'a user')
+  t.equal(await from('203.0.113.9', ''), 'limited', 'nobody')
+  t.same(warnings, [])
+  setTime('2026-03-01T12:15:00Z')
+  t.equal(await from('203.0.113.9'), 'counted', 'in the next window')
+
+  const proxied = times(5, () => '10.0.0.4')
+  t.same(await manyFrom(proxied), { counted: 3, limited: 2 })
+  t.match(
+    warnings,
+    [{ message: /all readers look like one: set TRUST_PROXY/ }],
+    'an address with so many readers is a proxy',
+  )
+  const { view: viewBehind } = setUp(undefined, { readersPerAddress: 1 })
+  for (const name of ['a', 'b']) {
+    const headers = { 'x-forwarded-for': '198.51.100.9', 'user-agent': `${FIREFOX} ${name}` }
+    t.equal(await viewBehind({ ip: '10.0.0.4', headers }), 'counted', 'a proxy that is not trusted is not limited')
+  }
 })
 
 t.test('an error of the buffer rejects the view, and the next view is tried', async (t) => {

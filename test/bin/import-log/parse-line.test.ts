@@ -10,13 +10,15 @@ const GET_A = {
   method: 'GET',
   target: '/a',
   status: 200,
+  referer: undefined,
   userAgent: 'Firefox',
 }
 
 t.test('a line of the combined or the common format is read', async (t) => {
-  const cases: [string, string, Partial<typeof GET_A> | { userAgent: undefined }][] = [
+  const cases: [string, string, Partial<typeof GET_A> | { userAgent: undefined } | { referer: string }][] = [
     ['combined', LINE, {}],
     ['common', LINE.replace(' "-" "Firefox"', ''), { userAgent: undefined }],
+    ['a referer', LINE.replace('"-"', String.raw`"https://a.example/\"x"`), { referer: 'https://a.example/"x' }],
     ['no user agent sent', LINE.replace('Firefox', '-'), { userAgent: '' }],
     ['an empty user agent', LINE.replace('Firefox', ''), { userAgent: '' }],
     ['no body', LINE.replace(' 12 ', ' - '), {}],

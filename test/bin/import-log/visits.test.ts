@@ -11,6 +11,7 @@ const REQUEST: LoggedRequest = {
   method: 'GET',
   target: '/a',
   status: 200,
+  referer: undefined,
   userAgent: FIREFOX,
 }
 
