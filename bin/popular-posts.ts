@@ -119,6 +119,7 @@ program.addCommand(
         db,
         timeZone: config.siteTimeZone,
         dedupSeconds: config.viewDedupSeconds,
+        ignore: config.ignore,
         address: addressOf(config),
         async close() {
           // So that services on this database show the new counts at once.

@@ -25,13 +25,7 @@ interface ViewBatch {
 
 const BUCKET_MS = 15 * 60 * 1000
 /** How long hourly counters are stored: what `days=1` reads, and one day more. */
-const HOURS_KEPT_MS = 48 * 60 * 60 * 1000
-
-/**
- * The limit of a view's time for heat, counted from now. Later views weigh more, so one log line of a server whose
- * clock says 2036 would put its post first for ten years: heat is never recomputed.
- */
-const HEAT_AHEAD_MS = 24 * 60 * 60 * 1000
+const HOURS_KEPT = 48
 
 /** The greatest number that a counter can hold. A full counter stays there: an overflow would fail the whole batch. */
 const MAX_VIEWS = sql`9223372036854775807`
@@ -45,12 +39,14 @@ export function bucketStart(timeMs: number): number {
  * Counts one batch of views exactly once, however often it is called with the same `id`.
  *
  * One statement inserts the id into the ledger and, only if the id is new, increases the counters. Buckets of posts
- * that do not exist are ignored. Rows are written in the order of their keys, so concurrent batches cannot deadlock. A
+ * that do not exist are ignored. Views that are dated later than the database's clock are counted as of now: one process,
+ * or one line of a log, with a wrong clock would put its post first for years, because heat is never recomputed. Rows are
+ * written in the order of their keys, so concurrent batches cannot deadlock. A
  * process that is suspended or killed leaves no transaction open, so it blocks no other process.
  * @param batch.id any string that is unique to the batch.
- * @param batch.timeZone the site's IANA time zone, which decides the day of a view, if the database has none.
- * @param batch.nowMs the present, in milliseconds since the epoch: hours that `days=1` does not read any more are not
- *   stored.
+ * @param batch.timeZone the site's IANA time zone: decides the day of a view.
+ * @param batch.nowMs the present, in milliseconds since the epoch, or the database's clock if that is behind: hours that
+ *   `days=1` does not read any more are not stored.
  * @param batch.buckets the views, or a function that reads them; it is not called if the id is known.
  * @param batch.maxReadAgeSeconds the greatest age of the views that the function read. Default 3600, far less than the
  *   ledger stores ids.
@@ -112,7 +108,7 @@ export async function addViews(
 function inputOf(buckets: readonly ViewBucket[]) {
   // As rows of the counter table: its row type accepts the ids as text, whatever type they have.
   return sql`
-    select b.post_id, b.hour as at, b.views from unnest(${rowsOf(buckets)}::post_views_hourly[]) as b
+    select b.post_id, least(b.hour, now()) as at, b.views from unnest(${rowsOf(buckets)}::post_views_hourly[]) as b
     where exists (select from posts where posts.id = b.post_id)`
 }
 
@@ -139,7 +135,7 @@ function inputByIdText(buckets: readonly ViewBucket[]) {
   const times = buckets.map(({ bucketStartMs }) => new Date(bucketStartMs).toISOString())
   const views = buckets.map((bucket) => bucket.views)
   return sql`
-    select posts.id as post_id, b.at, b.views
+    select posts.id as post_id, least(b.at, now()) as at, b.views
     from unnest(${ids}::text[], ${times}::timestamptz[], ${views}::bigint[]) as b (id, at, views)
     join posts on posts.id::text = b.id`
 }
@@ -151,7 +147,7 @@ function upserts({ timeZone, nowMs }: { timeZone: string; nowMs: number }) {
     hourly: (input: Input) => sql`
       insert into post_views_hourly as counter (hour, post_id, views)
       select date_trunc('hour', at, 'UTC') as hour, post_id, least(sum(views), ${MAX_VIEWS}) from ${input} as input
-      where at >= ${new Date(nowMs - HOURS_KEPT_MS)}
+      where at >= least(${new Date(nowMs)}, now()) - ${HOURS_KEPT} * interval '1 hour'
       group by 1, 2 order by 1, 2
       on conflict (hour, post_id) do update set views = ${sumOfBoth()}`,
     daily: (input: Input) => sql`
@@ -163,7 +159,7 @@ function upserts({ timeZone, nowMs }: { timeZone: string; nowMs: number }) {
       insert into post_views_total as counter (post_id, views, heat)
       select post_id, least(sum(views), ${MAX_VIEWS}), ${heatOfGroup()} from (
         select *, max(x) over (partition by post_id) as max_x
-        from (select *, ${heatExponent(nowMs)} as x from ${input} as input) as timed
+        from (select *, (extract(epoch from at) / 86400)::float8 as x from ${input} as input) as timed
       ) as input
       group by post_id, max_x order by post_id
       on conflict (post_id) do update set views = ${sumOfBoth()}, heat = ${heatOfBoth()}`,
@@ -186,9 +182,6 @@ function asField(text: string): string {
  * greatest exponent. PostgreSQL raises an error if power() underflows, hence the minimum of -1000, which is less than a
  * double can add.
  */
-function heatExponent(nowMs: number) {
-  return sql`(extract(epoch from least(at, ${new Date(nowMs + HEAT_AHEAD_MS)})) / 86400)::float8`
-}
 function heatOfGroup() {
   return sql`max_x + ln(sum(views * power(2::float8, greatest(x - max_x, -1000)))) / ln(2::float8)`
 }

@@ -50,7 +50,7 @@ export async function linkPosts(trx: Transaction<Database>, postIds: readonly st
 }
 
 /**
- * Creates posts of logged views, published at the time of the view. A slug that exists by now is skipped.
+ * Creates posts of logged views, published at the time of the view, or now if that is later. A slug that exists by now is skipped.
  * @param views one view per slug.
  * @param baseUrl precedes their paths.
  * @returns the number of created posts.
@@ -64,7 +64,7 @@ export async function createPosts(
   const posts = [...views].sort((a, b) => (a.slug < b.slug ? -1 : 1))
   const { numAffectedRows } = await sql`
     insert into posts (slug, title, url, published_at)
-    select post.slug, post.title, post.url, to_timestamp(post.time_ms / 1000.0)
+    select post.slug, post.title, post.url, least(to_timestamp(post.time_ms / 1000.0), now())
     from unnest(
       ${posts.map((post) => post.slug)}::text[],
       ${posts.map((post) => titleOf(post.slug))}::text[],

@@ -60,9 +60,8 @@ async function addRoutes(app: FastifyInstance, settings: Settings, { lists, data
     })
     await scope.register(popularPostsRoute, { settings, lists })
     await scope.register(categoriesRoute, { settings, lists })
-    if (database !== undefined)
-      await scope.register(viewsRoute, { views: database.views, perMinute: settings.viewsPerMinute })
-    const { adminToken: token } = settings
+    const { adminToken: token, viewsPerMinute: perMinute, viewOrigins: origins } = settings
+    if (database !== undefined) await scope.register(viewsRoute, { views: database.views, perMinute, origins })
     if (token !== undefined) await scope.register(invalidateRoute, { token, lists })
   }
   try {

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import createError from '@fastify/error'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { LRUCache } from 'lru-cache'
-import { networkOf } from '../views/visitor.ts'
+import { networkOf } from '../lib/address.ts'
 
 /** The most wrong tokens of a network in a window, and the most networks that are remembered. */
 export const GUESSES = { max: 10, networks: 10_000 }

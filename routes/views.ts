@@ -2,14 +2,20 @@ import createError from '@fastify/error'
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import { networkOf } from '../lib/address.ts'
 import { MAX_SLUG_LENGTH } from '../lib/slug-forms.ts'
+import { createOriginCheck } from '../views/allowed-origin.ts'
 import { detachedCopy } from '../views/client-text.ts'
 import type { Views } from '../views/post-views.ts'
-import { networkOf } from '../views/visitor.ts'
 import { operation } from './operation.ts'
 import { emptyResponse, errorResponse, retryAfterHeader } from './responses.ts'
 
 const NoSuchPost = createError<[string]>('PP_NO_SUCH_POST', 'Expected the slug of a published post, got "%s".', 404)
+const OriginRefused = createError(
+  'PP_ORIGIN_REFUSED',
+  'Expected a view from a page of an allowed origin, got one from another page, or without Origin and Referer.',
+  403,
+)
 const TooManyViews = createError<[number]>(
   'PP_TOO_MANY_VIEWS',
   'Expected at most %d views a minute from one address.',
@@ -29,6 +35,11 @@ const spec = {
     400: errorResponse(400, 'The slug is too long.', {
       code: 'FST_ERR_VALIDATION',
       message: `params/slug must NOT have more than ${MAX_SLUG_LENGTH} characters`,
+    }),
+    403: errorResponse(403, 'There are allowed origins, and the page has none of them.', {
+      code: 'PP_ORIGIN_REFUSED',
+      message:
+        'Expected a view from a page of an allowed origin, got one from another page, or without Origin and Referer.',
     }),
     404: errorResponse(404, 'The post does not exist, or is not published.', {
       code: 'PP_NO_SUCH_POST',
@@ -55,6 +66,8 @@ interface ViewRouteOptions {
   views: Views
   /** The most views per minute of one address to this process; 0: no limit. */
   perMinute: number
+  /** The origins of pages that may send views; empty: any. */
+  origins: readonly string[]
 }
 
 /**
@@ -62,14 +75,18 @@ interface ViewRouteOptions {
  * readers, bots and repeats, so that no client learns which views count. A body of any type is ignored: `navigator.sendBeacon`
  * may send one, from any origin without a preflight.
  */
-const viewsRoute: FastifyPluginAsyncTypebox<ViewRouteOptions> = async (app, { views, perMinute }) => {
+const viewsRoute: FastifyPluginAsyncTypebox<ViewRouteOptions> = async (app, { views, perMinute, origins }) => {
+  const isAllowed = createOriginCheck(origins)
+  app.addHook('onRequest', async ({ headers }) => {
+    if (!isAllowed(headers)) throw new OriginRefused()
+  })
   if (perMinute > 0) {
     await app.register(rateLimit, {
       max: perMinute,
       timeWindow: 60_000,
       cache: 10_000,
-      // Truncated to the length of an address, and copied from the header: each key is kept for a minute.
-      keyGenerator: ({ ip }) => detachedCopy(networkOf(ip).slice(0, 64)),
+      // Copied from the header: each key is kept for a minute.
+      keyGenerator: ({ ip }) => detachedCopy(networkOf(ip)),
       errorResponseBuilder: (_request, { ttl }) => Object.assign(new TooManyViews(perMinute), { retryAfterMs: ttl }),
       addHeadersOnExceeding: { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false },
     })

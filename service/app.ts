@@ -1,5 +1,7 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { passwordsOf } from '../aws/tokens.ts'
+import { createNetworkCheck } from '../lib/address.ts'
+import { readForwarded } from '../lib/forwarded.ts'
 import { popularPosts, servicesOf } from '../plugins/popular-posts.ts'
 import security, { SECURITY_HEADERS } from '../plugins/security.ts'
 import { handleError, handleNotFound } from '../routes/errors.ts'
@@ -25,7 +27,8 @@ export async function buildApp(
   const app = Fastify({
     logger: { level: config.logLevel, serializers: { req: withoutAddress } },
     logController: new RequestsAtDebug(),
-    trustProxy: config.trustProxy,
+    // Not the text: Fastify would trust no address with a port or brackets.
+    trustProxy: config.trustProxy !== false && createNetworkCheck(config.trustProxy.split(',')),
     // On AWS Lambda the gateway sets the id; a server numbers its requests.
     requestIdHeader: backgroundWork ? false : 'x-request-id',
     // The schema refuses slugs that are too long, with an error that names the parameter.
@@ -36,12 +39,13 @@ export async function buildApp(
     // Requests that the router refuses reach no hook.
     frameworkErrors: (error, request, reply) => handleError(error, request, reply.headers(SECURITY_HEADERS)),
   })
+  if (config.trustProxy !== false) app.addHook('onRequest', async ({ raw }) => readForwarded(raw.headers))
   app.setErrorHandler(handleError)
   app.setNotFoundHandler(handleNotFound)
   await app.register(security, { corsOrigins: config.corsOrigins })
   await prepare?.(app)
-  const { siteTimeZone: timeZone, redisCluster, redisUrl, adminToken, viewDedupSeconds } = config
-  const { loadTimeoutSeconds, waitTimeoutSeconds, combineFilters } = config
+  const { siteTimeZone: timeZone, redisCluster, redisUrl, adminToken, viewDedupSeconds, readersPerAddress } = config
+  const { loadTimeoutSeconds, waitTimeoutSeconds, combineFilters, ignore, viewOrigins } = config
   await app.register(popularPosts, {
     ...config.cache,
     timeZone,
@@ -50,6 +54,9 @@ export async function buildApp(
     redisCluster,
     adminToken,
     viewDedupSeconds,
+    readersPerAddress,
+    ignore,
+    viewOrigins,
     ...passwordsOf(config.iam),
     backgroundWork,
     loadTimeoutSeconds,

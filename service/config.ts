@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox'
 import type { passwordsOf } from '../aws/tokens.ts'
 import { urlProblems } from '../lib/connection-urls.ts'
 import { StartupError } from '../lib/errors.ts'
+import { REQUEST_RULE } from '../lib/request-rules.ts'
 import { optionsSchema } from '../settings/options.ts'
 import { createValidator, type SettingsSchema } from '../settings/validate.ts'
 
@@ -73,10 +74,26 @@ const environment = Type.Object({
   LOAD_TIMEOUT_SECONDS: option.loadTimeoutSeconds,
   WAIT_TIMEOUT_SECONDS: option.waitTimeoutSeconds,
   VIEW_DEDUP_SECONDS: option.viewDedupSeconds,
+  READERS_PER_ADDRESS: option.readersPerAddress,
+  IGNORE: Type.Optional(
+    Type.String({
+      format: 'request-rules',
+      description: 'Requests whose views do not count, also those of logs: see the option `ignore`.',
+      expected: `${REQUEST_RULE}, with commas between them`,
+    }),
+  ),
+  VIEW_ORIGINS: Type.Optional(
+    Type.String({
+      pattern: '^https?://[^\\s,/]+(\\s*,\\s*https?://[^\\s,/]+)*$',
+      description: 'The origins of the pages that may send views over HTTP. Without it, pages of any origin may.',
+      expected: 'origins such as https://blog.example, with commas between them',
+    }),
+  ),
   TRUST_PROXY: Type.Optional(
     Type.String({
       format: 'trusted-proxies',
-      description: 'The addresses and networks of the proxies whose X-Forwarded-For is trusted.',
+      description:
+        'The addresses and networks of the proxies whose X-Forwarded-For is trusted, or without that header their Forwarded.',
       expected:
         'addresses and networks such as 10.0.0.0/8, or loopback, linklocal, uniquelocal, with commas between them',
     }),
@@ -111,12 +128,16 @@ export interface Config {
   readonly adminToken: string | undefined
   readonly siteTimeZone: string
   readonly viewDedupSeconds: number
+  readonly readersPerAddress: number
+  readonly ignore: readonly string[]
+  /** The origins of the pages that may send views; empty: any. */
+  readonly viewOrigins: readonly string[]
   readonly loadTimeoutSeconds: number
   readonly waitTimeoutSeconds: number
   readonly combineFilters: boolean
   /** How to sign in with IAM; empty: with the passwords in the URLs. */
   readonly iam: IamConfig
-  /** As Fastify's `trustProxy`: the proxies whose `X-Forwarded-For` is trusted. */
+  /** The proxies whose `X-Forwarded-For` or `Forwarded` is trusted, with commas between them. */
   readonly trustProxy: string | false
   /** The origins whose pages may read the lists; `*`: any. */
   readonly corsOrigins: readonly string[]
@@ -163,12 +184,15 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     adminToken: checked.ADMIN_TOKEN,
     siteTimeZone: checked.SITE_TIME_ZONE,
     viewDedupSeconds: checked.VIEW_DEDUP_SECONDS,
+    readersPerAddress: checked.READERS_PER_ADDRESS,
+    ignore: listOf(checked.IGNORE),
+    viewOrigins: listOf(checked.VIEW_ORIGINS),
     loadTimeoutSeconds: checked.LOAD_TIMEOUT_SECONDS,
     waitTimeoutSeconds: checked.WAIT_TIMEOUT_SECONDS,
     combineFilters: checked.COMBINE_FILTERS,
     iam,
     trustProxy: checked.TRUST_PROXY ?? false,
-    corsOrigins: checked.CORS_ORIGIN?.split(',').map((origin) => origin.trim()) ?? [],
+    corsOrigins: listOf(checked.CORS_ORIGIN),
     cache: Object.freeze({
       prefix: checked.CACHE_PREFIX,
       ttlSeconds: checked.CACHE_TTL_SECONDS,
@@ -188,6 +212,11 @@ export function readLambdaConfig(variables?: NodeJS.ProcessEnv): Config & { data
   if (databaseUrl === undefined || redisUrl === undefined)
     throw new ConfigError('AWS Lambda keeps no data in a process: set DATABASE_URL and REDIS_URL.')
   return { ...config, databaseUrl }
+}
+
+/** The items of a text with commas between them. */
+function listOf(text: string | undefined): readonly string[] {
+  return text?.split(',').map((item) => item.trim()) ?? []
 }
 
 /** The settings of IAM. Adds the conflicts among them to `problems`. */

@@ -1,10 +1,16 @@
-import ipaddr from 'ipaddr.js'
+import { isNetwork } from '../lib/address.ts'
+import { isRequestRule } from '../lib/request-rules.ts'
 
 /**
- * Formats of settings: `time-zone` is the name of an IANA time zone; `trusted-proxies` are addresses and networks with commas
- * between them.
+ * Formats of settings: `time-zone` is the name of an IANA time zone; `trusted-proxies` are addresses and networks, and
+ * `request-rules` are rules for requests, with commas between them; `request-rule` is one of them.
  */
-export const formats = { 'time-zone': isTimeZone, 'trusted-proxies': areProxies }
+export const formats = {
+  'time-zone': isTimeZone,
+  'trusted-proxies': areProxies,
+  'request-rule': isRequestRule,
+  'request-rules': (text: string) => text.split(',').every(isRequestRule),
+}
 
 /**
  * Whether PostgreSQL and JavaScript agree on a name: that of a place (`Europe/Berlin`), of `Etc/…`, or UTC. Other names
@@ -27,14 +33,5 @@ function isTimeZone(name: string): boolean {
  * hops is refused too, because Fastify cannot tell by it which address has connected.
  */
 function areProxies(text: string): boolean {
-  return text.split(',').every((part) => {
-    const proxy = part.trim()
-    if (['loopback', 'linklocal', 'uniquelocal'].includes(proxy)) return true
-    return ipaddr.isValidCIDR(proxy) ? !proxy.endsWith('/0') : isAddress(proxy)
-  })
-}
-
-/** Not the short forms of IPv4 (`1`, `127.1`) that were meant as something else. */
-function isAddress(text: string): boolean {
-  return ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text)
+  return text.split(',').every(isNetwork)
 }

@@ -5,6 +5,7 @@ import type { FilterSlugs } from '../db/filters.ts'
 import type { Tables } from '../db/ranking.ts'
 import { urlProblems } from '../lib/connection-urls.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
+import { REQUEST_RULE } from '../lib/request-rules.ts'
 import { databaseProblem } from './host-database.ts'
 import type { LoadedPost } from './post-type.ts'
 import { createValidator, type SettingsSchema, shown } from './validate.ts'
@@ -47,6 +48,12 @@ const schema = Type.Object(
     viewDedupSeconds: Type.Integer({ minimum: 1, maximum: DAY_SECONDS, default: 900 }),
     viewFlushSeconds: Type.Integer({ minimum: 0, maximum: DAY_SECONDS, default: 5 }),
     viewsPerMinute: Type.Integer({ minimum: 0, maximum: 1_000_000, default: 120 }),
+    readersPerAddress: Type.Integer({ minimum: 0, maximum: 1_000_000, default: 20 }),
+    ignore: Type.Array(Type.String({ format: 'request-rule' }), { default: [], expected: `a list of ${REQUEST_RULE}` }),
+    viewOrigins: Type.Array(Type.String({ pattern: '^https?://[^\\s,/]+$' }), {
+      default: [],
+      expected: 'a list of origins such as https://blog.example',
+    }),
     maxAgeSeconds: seconds(60),
     staleWhileRevalidateSeconds: seconds(300),
     backgroundWork: Type.Boolean({ default: true, expected: 'true or false' }),
@@ -172,6 +179,21 @@ export interface PopularPostsOptions {
   viewFlushSeconds?: number | undefined
   /** The views that one address may send over HTTP in a minute, to each process; 0: any number. Default 120. */
   viewsPerMinute?: number | undefined
+  /**
+   * The readers of one post that count from one address in `viewDedupSeconds`, without those that have a `userId`; five times as
+   * many count from its network (/24 of IPv4, /48 of IPv6). 0: any number. Default 20.
+   */
+  readersPerAddress?: number | undefined
+  /**
+   * Requests whose views do not count: addresses, networks, and headers with a text in them (`*`: any), such as `203.0.113.7`,
+   * `2001:db8::/48`, `user-agent: UptimeRobot`, `cookie: staff=`. Letter case is ignored. Default none.
+   */
+  ignore?: readonly string[] | undefined
+  /**
+   * The origins of the pages that may send views over HTTP; the server's own may always. Others get 403. Default none: pages of
+   * any origin may.
+   */
+  viewOrigins?: readonly string[] | undefined
   /** The `max-age` of Cache-Control of a list, in seconds: for browsers and CDNs. Default 60. */
   maxAgeSeconds?: number | undefined
   /** The `stale-while-revalidate` of Cache-Control of a list, in seconds. Default 300. */

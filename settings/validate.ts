@@ -26,11 +26,13 @@ export function createValidator(schema: SettingsSchema): (settings: object) => s
     check(settings)
     const values = new Map(Object.entries(settings))
     const problems = (check.errors ?? []).map((error) => {
-      const name = error.instancePath.split('/')[1] ?? String(error.params['additionalProperty'])
+      const [, path, index] = error.instancePath.split('/')
+      const name = path ?? String(error.params['additionalProperty'])
       const property = schema.properties[name]
       if (property === undefined)
         return `${name}: expected no such name; there are ${Object.keys(schema.properties).join(', ')}`
-      return `${name}: expected ${inWords(property)}, got ${property.isSecret ? 'something else' : shown(values.get(name))}`
+      const value = values.get(name)
+      return `${name}: expected ${inWords(property)}, got ${property.isSecret ? 'something else' : shown(index === undefined ? value : value[Number(index)])}`
     })
     return [...new Set(problems)]
   }

@@ -9,8 +9,8 @@ export function measureViews({ stats }: Pick<PostViews, 'stats'>, register: AnyR
       help: 'Views by outcome; dropped: lost, because Redis or the database did not reply.',
       label: 'outcome',
       read() {
-        const { counted, repeat, bot, prefetch, dropped } = stats()
-        return { counted, repeat, bot, prefetch, dropped }
+        const { counted, repeat, bot, prefetch, ignored, limited, dropped } = stats()
+        return { counted, repeat, bot, prefetch, ignored, limited, dropped }
       },
     },
     {

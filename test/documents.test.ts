@@ -92,7 +92,8 @@ t.test('the documented options and variables equal the validated ones', async (t
   for (const [name, property] of Object.entries(optionsSchema.properties as Record<string, { default?: unknown }>)) {
     const [, quoted, bare] = /Default (?:`([^`]+)`|([^.;: ]+))/.exec(docstrings.get(name) ?? '') ?? []
     const said = quoted ?? bare
-    if (property.default !== undefined) t.equal(said, property.default === '' ? 'none' : String(property.default), name)
+    if (property.default !== undefined)
+      t.equal(said, String(property.default) === '' ? 'none' : String(property.default), name)
   }
   for (const name of Object.keys(environmentSchema.properties))
     t.match(document, new RegExp(`^\\| \`${name}\` \\|.*\\| [A-Z][^|]+ \\|$`, 'm'), name)

@@ -1,10 +1,10 @@
-import type { PendingView, ViewBuffer } from './view-buffer.ts'
+import type { AddResult, PendingView, ViewBuffer } from './view-buffer.ts'
 
 interface LateViewsOptions {
   /** The buffer in Redis. Its `add` may fail fast, because a request waits. */
   buffer: ViewBuffer
   /** Adds a view again, before a flush. */
-  addAgain: (view: PendingView) => Promise<boolean>
+  addAgain: (view: PendingView) => Promise<AddResult>
   /** A visitor of a post counts once in this time. */
   dedupSeconds: number
   /** The present time, in milliseconds since the epoch. */
@@ -45,14 +45,14 @@ export function keepLateViews({
     if (views > 0) onLost(views)
   }
 
-  async function addOrKeep(view: PendingView, add = buffer.add): Promise<boolean> {
+  async function addOrKeep(view: PendingView, add = buffer.add): Promise<AddResult> {
     try {
       return await add(view)
     } catch (error) {
       if (late.length >= MAX_LATE_VIEWS) throw error
       late.push(view)
       onKept(error)
-      return true
+      return 'counted'
     }
   }
 

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { createReaderLimit } from './reader-limit.ts'
 import { MAX_ASIDE, MAX_BATCH_COUNTS, MAX_BATCHES, type ViewBuffer, type ViewCount } from './view-buffer.ts'
 
 interface MemoryViewBufferOptions {
@@ -10,6 +11,7 @@ interface MemoryViewBufferOptions {
 
 /** Creates a buffer in the memory of this process. Its views are lost when the process is killed. */
 export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: MemoryViewBufferOptions): ViewBuffer {
+  const isAdmitted = createReaderLimit({ windowMs: dedupSeconds * 1000, maxNetworks: maxVisitors })
   /** The time at which each visitor was counted, oldest first. */
   const seen = new Map<string, number>()
   const batches = new Map<string, ViewCount[]>()
@@ -47,8 +49,10 @@ export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: 
   }
 
   return {
-    async add({ visitors, postId, bucketStartMs, timeMs }) {
-      if (visitors.some((visitor) => isWithin(1, seen.get(visitor) ?? Number.NEGATIVE_INFINITY, timeMs))) return false
+    async add({ visitors, postId, place, bucketStartMs, timeMs }) {
+      if (visitors.some((visitor) => isWithin(1, seen.get(visitor) ?? Number.NEGATIVE_INFINITY, timeMs)))
+        return 'repeat'
+      if (place !== undefined && !isAdmitted(place, timeMs)) return 'limited'
       seen.delete(visitors[0])
       seen.set(visitors[0], timeMs)
       evict(timeMs)
@@ -56,7 +60,7 @@ export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: 
       const known = buffer.get(field)
       if (known === undefined) buffer.set(field, { postId, bucketStartMs, views: 1 })
       else known.views += 1
-      return true
+      return 'counted'
     },
 
     async take(id) {

@@ -11,7 +11,7 @@ import { createBuffers, type SharedRedis } from './buffers.ts'
 import { startFlushTimer } from './flush-timer.ts'
 import { createFlusher, type FlushReport, type FlushResult } from './flusher.ts'
 import { createPostFinder, type FindPost } from './post-finder.ts'
-import { createRecorder, type RequestInfo, type ViewOutcome } from './recorder.ts'
+import { createRecorder, NO_VIEWS, type RequestInfo, type ViewOutcome } from './recorder.ts'
 
 /** The argument of `record`: a view of a post. */
 export interface ViewInput {
@@ -19,8 +19,11 @@ export interface ViewInput {
   slug: string
   /** The request of the reader; in a handler of Fastify, `request`. */
   request: RequestInfo
-  /** The id of the reader, if the site knows it: one person on two devices counts once. Default: address and browser. */
-  userId?: string | undefined
+  /**
+   * The id of the reader, if the site knows it: one person on two devices counts once. Numbers, text, bytes, and objects with a
+   * `toString` of their own. Default, also for `null` and empty text: address and browser.
+   */
+  userId?: string | number | bigint | object | null | undefined
 }
 
 /** `app.postViews`: records views, and counts them in the database. */
@@ -91,7 +94,10 @@ export interface PostViewsStats extends Record<ViewOutcome, number> {
 const restAfter = (batchMs: number) => sleep(Math.min(3 * batchMs, 1_000))
 
 interface PostViewsOptions {
-  settings: Pick<Settings, 'prefix' | 'maxDays' | 'viewDedupSeconds' | 'viewFlushSeconds' | 'backgroundWork'>
+  settings: Pick<
+    Settings,
+    'prefix' | 'maxDays' | 'viewDedupSeconds' | 'viewFlushSeconds' | 'backgroundWork' | 'readersPerAddress' | 'ignore'
+  >
   /** Returns the site's IANA time zone. */
   timeZone: () => Promise<string>
   db: Kysely<Tables>
@@ -104,17 +110,8 @@ interface PostViewsOptions {
 
 /** Creates the counting of views: a buffer of views, which are moved to the database every `viewFlushSeconds`. */
 export function createViews({ settings, timeZone, db, flushDb, redis, log }: PostViewsOptions): Views {
-  const { viewDedupSeconds: dedupSeconds } = settings
-  const counts: PostViewsStats = {
-    counted: 0,
-    repeat: 0,
-    bot: 0,
-    prefetch: 0,
-    dropped: 0,
-    flushed: 0,
-    batches: 0,
-    flushesFailed: 0,
-  }
+  const { viewDedupSeconds: dedupSeconds, readersPerAddress } = settings
+  const counts: PostViewsStats = Object.assign({ flushed: 0, batches: 0, flushesFailed: 0 }, NO_VIEWS)
   const recording = new Set<Promise<unknown>>()
   const warned = { dropped: false, late: false, flushing: false, pruning: false, unreadable: false, misfit: false }
   const findPost = createPostFinder(db)
@@ -129,8 +126,11 @@ export function createViews({ settings, timeZone, db, flushDb, redis, log }: Pos
   const recordView = createRecorder({
     buffer,
     dedupSeconds,
+    readersPerAddress,
+    ignore: settings.ignore,
     bucketStart,
     now: Date.now,
+    log,
   })
   const flusher = createFlusher({
     buffer: flushBuffer,

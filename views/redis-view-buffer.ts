@@ -5,6 +5,7 @@ import { createRunner, defineScript, type RedisClient, type Reply } from '../lib
 import { readTextFile } from '../lib/text-files.ts'
 import { batchPerTick } from './batch-per-tick.ts'
 import {
+  type AddResult,
   ASIDE_MS,
   MAX_ASIDE,
   MAX_BATCH_COUNTS,
@@ -29,6 +30,9 @@ interface RedisViewBufferOptions {
 const runDirectly = <T>(work: () => Promise<T>) => work()
 
 const ADD = defineScript(readTextFile('cache/lua/history.lua') + readTextFile('views/lua/add.lua'))
+
+/** What the replies of ADD mean. */
+const RESULTS: readonly AddResult[] = ['repeat', 'counted']
 
 /** The most views of one command: they block Redis for about 0.3 ms. */
 const MAX_VIEWS_PER_ADD = 100
@@ -80,17 +84,23 @@ export function createRedisViewBuffer({
   const batch = (id: string) => key('batch', id)
   // One command for each view would cost Redis and this process more than the rest of the recording.
   const add = batchPerTick(async (views: PendingView[]) => {
-    const seen = views.flatMap(({ visitors }) => visitors.map((visitor) => key('seen', visitor)))
-    const fields = views.flatMap(({ bucketStartMs, postId, visitors }) => [
+    const seen = views.flatMap(({ visitors, place }) => [
+      ...visitors.map((visitor) => key('seen', visitor)),
+      ...(place === undefined ? [] : [key('readers', place.network)]),
+    ])
+    const fields = views.flatMap(({ bucketStartMs, postId, visitors, place }) => [
       `${bucketStartMs} ${postId}`,
       visitors.length,
+      place?.address ?? '',
+      place?.maxOfAddress ?? 0,
+      place?.maxOfNetwork ?? 0,
     ])
     const keys = [...buffer, ...restored, ...seen]
     return (await ask(() => run(ADD, keys, dedupSeconds * 1000, nonce(), ...fields))) as Reply
   }, MAX_VIEWS_PER_ADD)
 
   return {
-    add: async (view) => (await add(view)) === 1,
+    add: async (view) => RESULTS[Number(await add(view))] ?? 'limited',
 
     async take(newId) {
       const [isRestored, nextId] = (await run(NAME, [...buffer, ...restored], newId)) as Reply

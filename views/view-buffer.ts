@@ -1,3 +1,5 @@
+import type { Place } from './reader-limit.ts'
+
 /** A view of a reader, to be added to the buffer. */
 export interface PendingView {
   /**
@@ -6,11 +8,19 @@ export interface PendingView {
    */
   visitors: readonly [string, ...string[]]
   postId: string
+  /** Where the reader is; `undefined`: the readers of this place are not limited. */
+  place?: Place | undefined
   /** Start of the quarter of an hour, in milliseconds since the epoch. */
   bucketStartMs: number
   /** The time of the view, in milliseconds since the epoch. */
   timeMs: number
 }
+
+/**
+ * What became of a view. `repeat`: the visitor has been counted within `dedupSeconds`. `limited`: the limit of readers of its
+ * place is reached.
+ */
+export type AddResult = 'counted' | 'repeat' | 'limited'
 
 /** The number of views of one post in one quarter of an hour. */
 export interface ViewCount {
@@ -40,8 +50,8 @@ export interface TakeResult {
  * again under its id, which has no effect (see `db/count-views.ts`).
  */
 export interface ViewBuffer {
-  /** Adds a view. Resolves to `false` for a repeat: the visitor has been counted within `dedupSeconds`. */
-  add(view: PendingView): Promise<boolean>
+  /** Adds a view, if it counts. */
+  add(view: PendingView): Promise<AddResult>
   /**
    * Makes a batch of at most {@link MAX_BATCH_COUNTS} counts. It makes none when the buffer is empty, when
    * {@link MAX_BATCHES} batches wait, or when another process takes one at the same time.

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
-import { isIPv4 } from 'node:net'
-import ipaddr from 'ipaddr.js'
+import { networkOf } from '../lib/address.ts'
+import type { Place } from './reader-limit.ts'
 
 const DAY_MS = 86_400_000
 
@@ -9,7 +9,27 @@ export interface Visitor {
   /** The address of the client. */
   address: string
   userAgent: string
-  userId?: string | undefined
+  /** See {@link userIdOf}. */
+  userId?: unknown
+}
+
+/** Texts that a missing id becomes, as by `String(undefined)`. */
+const NO_IDS = ['', 'null', 'undefined', 'NaN', 'Infinity', '-Infinity']
+
+/**
+ * Returns the id of a user as text: of a string, a number, a bigint, bytes (a binary UUID), or an object with a `toString` of
+ * its own. `undefined`: the value names no user, such as `null`, an empty string, `false` or a promise. Otherwise all readers
+ * without an id would be one.
+ */
+export function userIdOf(id: unknown): string | undefined {
+  const text = textOfId(id).trim()
+  return NO_IDS.includes(text) || text.startsWith('[object ') ? undefined : text
+}
+
+function textOfId(id: unknown): string {
+  if (id instanceof Uint8Array) return Buffer.from(id).toString('hex')
+  if (typeof id === 'object') return typeof id?.toString === 'function' ? String(id) : ''
+  return typeof id === 'boolean' || typeof id === 'symbol' || typeof id === 'function' ? '' : String(id)
 }
 
 /**
@@ -17,10 +37,29 @@ export interface Visitor {
  * visitor nor which posts one visitor has read.
  */
 export function pseudonym({ address, userAgent, userId }: Visitor, postId: string, salt: Buffer): string {
-  const parts = userId === undefined ? ['address', networkOf(address), userAgent] : ['user', userId]
-  const digest = createHmac('sha256', salt)
-    .update(JSON.stringify([postId, ...parts]))
-    .digest()
+  const user = userIdOf(userId)
+  const parts = user === undefined ? ['address', networkOf(address), userAgent] : ['user', user]
+  return digestOf([postId, ...parts], salt)
+}
+
+/** What one customer or one provider has: a client chooses addresses within it. */
+const PROVIDER = { v4: 24, v6: 48 }
+
+/** Readers of a company or a school have few addresses; who wants to seem many readers has many. */
+const ADDRESSES_PER_NETWORK = 5
+
+/** Returns where a reader of a post is, as pseudonyms, with the limits of the option `readersPerAddress`. */
+export function placeOf(address: string, postId: string, salt: Buffer, readersPerAddress: number): Place {
+  return {
+    network: digestOf([postId, 'network', networkOf(address, PROVIDER)], salt),
+    address: digestOf([postId, 'place', networkOf(address)], salt),
+    maxOfAddress: readersPerAddress,
+    maxOfNetwork: ADDRESSES_PER_NETWORK * readersPerAddress,
+  }
+}
+
+function digestOf(parts: readonly string[], salt: Buffer): string {
+  const digest = createHmac('sha256', salt).update(JSON.stringify(parts)).digest()
   return digest.subarray(0, 16).toString('base64url')
 }
 
@@ -37,13 +76,4 @@ export function daysOfView(timeMs: number, dedupSeconds: number): [string, ...st
 
 function dateOf(day: number): string {
   return new Date(day * DAY_MS).toISOString().slice(0, 10)
-}
-
-/** Normalizes an address. For IPv6 it returns the network (/64), because a client chooses addresses within its network. */
-export function networkOf(address: string): string {
-  // The usual case: IPv4 has one notation.
-  if (isIPv4(address) || !ipaddr.isValid(address)) return address
-  const parsed = ipaddr.process(address)
-  if (parsed instanceof ipaddr.IPv4) return parsed.toString()
-  return `${new ipaddr.IPv6([...parsed.parts.slice(0, 4), 0, 0, 0, 0])}/64`
 }

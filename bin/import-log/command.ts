@@ -27,6 +27,8 @@ interface ImportLogDatabase {
   /** The site's IANA time zone. */
   timeZone: string
   dedupSeconds: number
+  /** The option `ignore`. */
+  ignore: readonly string[]
   /** See `ImportLogOptions`. */
   beforeCreatingPosts?: ((trx: Transaction<Database>) => Promise<void>) | undefined
   /** The address of the service, by the environment. */
@@ -130,7 +132,7 @@ async function importFrom(
   choices: Choices,
 ): Promise<string | undefined> {
   try {
-    const { db, timeZone, dedupSeconds, beforeCreatingPosts, address, close } = await openDatabase()
+    const { db, timeZone, dedupSeconds, ignore, beforeCreatingPosts, address, close } = await openDatabase()
     const progress = createProgress(stderr, totalBytes)
     let summary: Summary
     try {
@@ -139,6 +141,7 @@ async function importFrom(
         db,
         timeZone,
         dedupSeconds,
+        ignore,
         nowMs: nowMs(),
         input,
         beforeCreatingPosts,
@@ -151,7 +154,7 @@ async function importFrom(
       throw error
     }
     progress.stop()
-    stdout.write(formatSummary(summary, { ...choices, address }))
+    stdout.write(formatSummary(summary, { ...choices, address, ignore }))
     await close()
     return summary.stoppedBy && `${summary.stoppedBy.message} The lines before that were counted.`
   } finally {

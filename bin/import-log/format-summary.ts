@@ -1,6 +1,8 @@
 import { plural } from '../../lib/plural.ts'
+import { headersOfRules } from '../../lib/request-rules.ts'
 import type { Summary } from './import-log.ts'
 import type { PostPattern } from './slug.ts'
+import { LOGGED_HEADERS } from './visits.ts'
 
 /** The options of the import and the address of the service, which the advice depends on. */
 interface Circumstances {
@@ -8,6 +10,8 @@ interface Circumstances {
   createPosts: boolean
   baseUrl: string | undefined
   address: string
+  /** The option `ignore`. */
+  ignore: readonly string[]
 }
 
 /** A summary as plain text in aligned columns, ending with a line end. */
@@ -26,6 +30,7 @@ export function formatSummary(summary: Summary, circumstances: Circumstances): s
     ['views counted', summary.viewsCounted, made],
     ['counted before', summary.viewsCountedBefore, 'by an earlier import of this log'],
     ['bots', summary.bots, agents],
+    ...(circumstances.ignore.length === 0 ? [] : [ignoredRow(summary, circumstances)]),
     ['repeats', summary.repeats, 'the same visitor on the same post, too soon'],
     ['unknown', summary.unknown, 'there are no posts with their slugs'],
     ['other requests', summary.other, 'not a GET with status 200 or 304 of a path of a post'],
@@ -44,6 +49,12 @@ export function formatSummary(summary: Summary, circumstances: Circumstances): s
     .filter((lines) => lines.length > 0)
     .map((lines) => lines.join('\n'))
     .join('\n\n')}\n`
+}
+
+function ignoredRow({ ignored }: Summary, { ignore }: Circumstances): [string, number, string] {
+  const missing = headersOfRules(ignore).filter((name) => !LOGGED_HEADERS.includes(name))
+  const note = missing.length === 0 ? '' : `; a log does not have the header ${missing.join(', ')}`
+  return ['ignored', ignored, `by IGNORE${note}`]
 }
 
 /** What to do next. */

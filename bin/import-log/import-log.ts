@@ -20,6 +20,8 @@ export interface ImportLogOptions {
   nowMs: number
   /** The log, plain or gzip: a stream or another iterable of pieces. */
   input: AsyncIterable<Uint8Array | string>
+  /** Requests whose views do not count: the option `ignore`. Default none. */
+  ignore?: readonly string[] | undefined
   /** Which paths are posts. Default: the last part of the path, without `.html`, is a slug. */
   post?: PostPattern | undefined
   /** Whether posts are created for unknown slugs. Default false. */
@@ -46,6 +48,8 @@ export interface Summary {
   viewsCountedBefore: number
   /** Requests for posts by bots, or without a user agent. */
   bots: number
+  /** Requests for posts that match the option `ignore`. */
+  ignored: number
   /** Requests that a visitor repeated too soon for a new view. */
   repeats: number
   /** Views of unknown slugs. */
@@ -73,9 +77,9 @@ export interface Summary {
  */
 export async function importLog(options: ImportLogOptions): Promise<Summary> {
   const { db, timeZone, dedupSeconds, nowMs, input, post, onProgress = () => {}, chunkLines = 10_000 } = options
-  const tally = { lines: 0, bots: 0, repeats: 0, other: 0, malformed: 0, withoutAgent: 0 }
+  const tally = { lines: 0, bots: 0, ignored: 0, repeats: 0, other: 0, malformed: 0, withoutAgent: 0 }
   const total: ChunkOutcome = { counted: new Map(), countedBefore: 0, unknown: 0, created: 0, linked: 0 }
-  const visits = createVisits({ dedupSeconds, post })
+  const visits = createVisits({ dedupSeconds, post, ignore: options.ignore })
   const createPosts =
     options.createPosts === true ? { before: once(options.beforeCreatingPosts), baseUrl: options.baseUrl } : undefined
   let chunk = firstChunk(chunkLines)
@@ -128,7 +132,7 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
   return { ...tally, viewsCounted, viewsCountedBefore, unknown, postsCreated, postsLinked, top, stoppedBy }
 }
 
-const KINDS = { bot: 'bots', repeat: 'repeats', other: 'other' } as const
+const KINDS = { bot: 'bots', ignored: 'ignored', repeat: 'repeats', other: 'other' } as const
 
 /** Returns an error of the source, and throws an error of `each`. */
 async function forEachUntilError<T>(

@@ -1,6 +1,8 @@
+import { isIP } from 'node:net'
+
 /** One request, as a web server logged it. */
 export interface LoggedRequest {
-  /** The client: an IPv4 or IPv6 address, or the host name that the server resolved. */
+  /** The client, as logged: an address in any notation (see `networkOf`), or the host name that the server resolved. */
   address: string
   /** Milliseconds since the epoch. */
   timeMs: number
@@ -9,13 +11,15 @@ export interface LoggedRequest {
   /** The request target as sent, not decoded; empty without a request line. */
   target: string
   status: number
+  /** The page that the client came from; `undefined`: the log has no such field, or the client sent none. */
+  referer: string | undefined
   /** Empty if the client sent none; `undefined` if the log has no such field (common format). */
   userAgent: string | undefined
 }
 
 const QUOTED = String.raw`"([^"\\]*(?:\\.[^"\\]*)*)"`
 const LINE = new RegExp(
-  String.raw`^(\S+) \S+ \S.*? \[([^\]]{26})\] ${QUOTED} (\d{3}) (?:\d+|-)(?: ${QUOTED} ${QUOTED}( .*)?)?$`,
+  String.raw`^(\S+) (\S+) \S.*? \[([^\]]{26})\] ${QUOTED} (\d{3}) (?:\d+|-)(?: ${QUOTED} ${QUOTED}( .*)?)?$`,
   's',
 )
 /**
@@ -27,12 +31,15 @@ const LINE = new RegExp(
 export function parseLine(line: string): LoggedRequest | undefined {
   const match = LINE.exec(line)
   if (match === null) return undefined
-  const [, address = '', date = '', request = '', status, , agent] = match
+  const [, first = '', second = '', date = '', request = '', status, from, agent] = match
   const timeMs = parseTime(date)
   if (timeMs === undefined) return undefined
   const { method, target } = parseRequestLine(unescapeField(request))
+  // Apache's `vhost_combined` begins with the host and the port of the site. A name of a user (RFC 1413) is no address.
+  const address = isIP(second) !== 0 && !first.endsWith(',') ? second : first
   const userAgent = agent === undefined ? undefined : agent === '-' ? '' : unescapeField(agent)
-  return { address, timeMs, method, target, status: Number(status), userAgent }
+  const referer = from === undefined || from === '-' ? undefined : unescapeField(from)
+  return { address, timeMs, method, target, status: Number(status), referer, userAgent }
 }
 
 /**
@@ -41,7 +48,7 @@ export function parseLine(line: string): LoggedRequest | undefined {
  */
 export function isClosedLine(line: string): boolean {
   const match = LINE.exec(line)
-  return match !== null && match[6] !== undefined && match[7] === undefined
+  return match !== null && match[7] !== undefined && match[8] === undefined
 }
 
 /**

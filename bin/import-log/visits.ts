@@ -1,11 +1,25 @@
+import { networkOf } from '../../lib/address.ts'
+import { createRequestCheck } from '../../lib/request-rules.ts'
 import { createBotDetector } from '../../views/bots.ts'
 import { truncate } from '../../views/client-text.ts'
-import { networkOf } from '../../views/visitor.ts'
 import type { LoggedRequest } from './parse-line.ts'
 import { type PostPattern, type RequestedPost, requestedPost } from './slug.ts'
 
-/** The kind of a request: a view of a post, a request of a bot, a repeat of a counted view, or another request. */
-type Verdict = ({ kind: 'view' } & RequestedPost) | { kind: 'bot' | 'repeat' | 'other' }
+/**
+ * The kind of a request: a view of a post, a request of a bot, one that matches the option `ignore`, a repeat of a counted view,
+ * or another request.
+ */
+type Verdict = ({ kind: 'view' } & RequestedPost) | { kind: 'bot' | 'ignored' | 'repeat' | 'other' }
+
+interface VisitsOptions {
+  dedupSeconds: number
+  post?: PostPattern | undefined
+  /** The option `ignore`. A log has the headers {@link LOGGED_HEADERS} only. */
+  ignore?: readonly string[] | undefined
+}
+
+/** The headers of a request that a log in combined format has. */
+export const LOGGED_HEADERS = ['user-agent', 'referer']
 
 /** The number of remembered views after which old views are deleted. */
 const MAX_REMEMBERED = 10_000
@@ -18,7 +32,8 @@ const MAX_REMEMBERED = 10_000
  * repeat; at exactly `dedupSeconds` it counts again. Lines may be out of order: verdicts are exact if no line is late
  * by more than `dedupSeconds`.
  */
-export function createVisits({ dedupSeconds, post }: { dedupSeconds: number; post?: PostPattern | undefined }) {
+export function createVisits({ dedupSeconds, post, ignore = [] }: VisitsOptions) {
+  const isIgnored = createRequestCheck(ignore)
   const windowMs = dedupSeconds * 1000
   const countedAtMs = new Map<string, number>()
   let maxRemembered = MAX_REMEMBERED
@@ -32,10 +47,12 @@ export function createVisits({ dedupSeconds, post }: { dedupSeconds: number; pos
   }
 
   return {
-    judge({ address, timeMs, method, target, status, userAgent: sent }: LoggedRequest): Verdict {
+    judge({ address, timeMs, method, target, status, referer, userAgent: sent }: LoggedRequest): Verdict {
       if (method !== 'GET' || (status !== 200 && status !== 304)) return { kind: 'other' }
       const requested = requestedPost(target, post)
       if (requested === undefined) return { kind: 'other' }
+      const headers = { 'user-agent': sent, referer }
+      if (isIgnored({ ip: address, headers })) return { kind: 'ignored' }
       const userAgent = sent === undefined ? undefined : truncate(sent)
       if (userAgent !== undefined && isBot(userAgent)) return { kind: 'bot' }
       const { slug } = requested

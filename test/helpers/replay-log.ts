@@ -31,7 +31,13 @@ export async function replayLog(
   let timeMs = nowMs
   Date.now = () => timeMs
   const app = Fastify({ trustProxy: 'loopback' })
-  await app.register(popularPosts, { databaseUrl, timeZone, viewsPerMinute: 0, viewFlushSeconds: 0 })
+  await app.register(popularPosts, {
+    databaseUrl,
+    timeZone,
+    viewsPerMinute: 0,
+    readersPerAddress: 0,
+    viewFlushSeconds: 0,
+  })
   t.teardown(() => app.close())
   const address = await app.listen({ port: 0, host: '127.0.0.1' })
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })

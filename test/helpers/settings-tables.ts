@@ -68,7 +68,7 @@ function sentences(description: string): string {
 
 function shownDefault(property: Property): string {
   const value = property.default
-  return value === undefined ? '' : `\`${value === '' ? "''" : String(value)}\``
+  return value === undefined ? '' : `\`${value === '' ? "''" : Array.isArray(value) ? '[]' : String(value)}\``
 }
 
 /** JSON Schema does not describe functions: an option without a type is a function. */

@@ -188,6 +188,18 @@ t.test('the address of the client comes from the gateway, not from headers of th
   const many = { 'x-forwarded-for': ['198.51.100.7', '203.0.113.2'] }
   await view({ ...balancer, httpMethod: 'POST', multiValueHeaders: many, requestContext: { elb: {} } })
   t.equal(await counted(), 2)
+  // With xff_client_port, a balancer appends the port, too; an API may name an IPv6 client in brackets.
+  for (const port of [4711, 4712, 4713]) {
+    await seen(`198.51.100.1, 203.0.113.7:${port}`)
+    await seen(`198.51.100.2, [2001:db8::${port}]:${port}`)
+    const identity = { sourceIp: `[2001:db8::7]:${port}` }
+    await view({ ...balancer, httpMethod: 'POST', headers, requestContext: { identity } })
+    await view({
+      requestContext: { http: { method: 'POST', sourceIp: `203.0.113.7:${port}` } },
+      rawPath: '/posts/post-8/views',
+    })
+  }
+  t.equal(await counted(), 2)
 })
 
 t.test('the schedule refreshes only lists that become stale soon', async (t) => {

@@ -27,6 +27,7 @@ const { db, url } = await createTestDatabase(t)
 await fillBlog(db, 3)
 const up = await createService(t, url, { ADMIN_TOKEN })
 const down = await createService(t, 'postgres://127.0.0.1:9/none', { ADMIN_TOKEN, REDIS_URL: 'redis://127.0.0.1:9' })
+const closed = await createService(t, url, { VIEW_ORIGINS: 'https://blog.example' })
 // A page for browsers, not for programs.
 up.get('/page', async () => 'a page')
 const document = (await up.inject('/openapi.json')).json<Document>()
@@ -74,6 +75,7 @@ const REQUESTS: [FastifyInstance, InjectOptions, string, number][] = [
   [up, { url: '/categories?days=366' }, '/categories', 400],
   [down, { url: '/categories' }, '/categories', 503],
   [up, { method: 'POST', url: views }, '/posts/{slug}/views', 204],
+  [closed, { method: 'POST', url: views }, '/posts/{slug}/views', 403],
   [up, { method: 'POST', url: `/posts/${'x'.repeat(501)}/views` }, '/posts/{slug}/views', 400],
   [up, { method: 'POST', url: '/posts/no-such-post/views' }, '/posts/{slug}/views', 404],
   [up, { method: 'POST', url: views, body: 'x'.repeat(1025) }, '/posts/{slug}/views', 413],

@@ -58,31 +58,61 @@ const addMany = (buffer: ViewBuffer, visitor: string, posts: number) =>
 for (const [name, createBuffer] of Object.entries(buffers)) {
   t.test(`${name}: a visitor counts once a post`, async (t) => {
     const buffer = createBuffer()
-    t.equal(await add(buffer, 'ann'), true)
-    t.equal(await add(buffer, 'ann'), false)
-    t.equal(await add(buffer, 'ann', '2'), true)
-    t.equal(await add(buffer, 'bob'), true)
+    t.equal(await add(buffer, 'ann'), 'counted')
+    t.equal(await add(buffer, 'ann'), 'repeat')
+    t.equal(await add(buffer, 'ann', '2'), 'counted')
+    t.equal(await add(buffer, 'bob'), 'counted')
     t.same(await buffer.take('first'), { made: 'first', ids: ['first'], aside: [], left: 0 })
     t.same(await sorted(buffer, 'first'), [
       { postId: '1', bucketStartMs: NOW_MS, views: 2 },
       { postId: '2', bucketStartMs: NOW_MS, views: 1 },
     ])
-    t.equal(await add(buffer, 'ann'), false, 'also when the views have been taken')
+    t.equal(await add(buffer, 'ann'), 'repeat', 'also when the views have been taken')
   })
 
   t.test(`${name}: parallel views of one visitor count once`, async (t) => {
     const buffer = createBuffer()
     const added = await Promise.all(Array.from({ length: 20 }, () => add(buffer, 'ann')))
-    t.equal(added.filter(Boolean).length, 1)
+    t.equal(added.filter((result) => result === 'counted').length, 1)
   })
 
   t.test(`${name}: a visitor with another known pseudonym is a repeat`, async (t) => {
     const buffer = createBuffer()
     const view = { postId: '1', bucketStartMs: NOW_MS, timeMs: NOW_MS }
     await buffer.add({ ...view, visitors: ['yesterday'] })
-    t.equal(await buffer.add({ ...view, visitors: ['today', 'yesterday'] }), false)
-    t.equal(await buffer.add({ ...view, visitors: ['today', 'another'] }), true)
-    t.equal(await buffer.add({ ...view, visitors: ['another'] }), true, 'only the first name is remembered')
+    t.equal(await buffer.add({ ...view, visitors: ['today', 'yesterday'] }), 'repeat')
+    t.equal(await buffer.add({ ...view, visitors: ['today', 'another'] }), 'counted')
+    t.equal(await buffer.add({ ...view, visitors: ['another'] }), 'counted', 'only the first name is remembered')
+  })
+
+  t.test(`${name}: readers of one address and of one network are limited`, async (t) => {
+    const buffer = createBuffer(1)
+    let reader = 0
+    const from = (address: string, network = 'network', timeMs = NOW_MS) => {
+      reader += 1
+      const place = { address, network, maxOfAddress: 2, maxOfNetwork: 5 }
+      return buffer.add({ visitors: [`reader ${reader}`], postId: '1', place, bucketStartMs: NOW_MS, timeMs })
+    }
+    const all = async (...results: Promise<string>[]) => (await Promise.all(results)).join(' ')
+    t.equal(await all(from('a'), from('a'), from('a')), 'counted counted limited', 'in one command, too')
+    t.equal(await all(from('b'), from('c'), from('b')), 'counted counted counted')
+    t.equal(await all(from('b'), from('c'), from('d')), 'limited limited limited', 'the network has five')
+    t.equal(await all(from('a', 'another'), from('d', 'another')), 'counted counted')
+    reader = 0
+    t.equal(await from('a'), 'repeat', 'a reader who has been counted')
+    const view = { postId: '1', bucketStartMs: NOW_MS, timeMs: NOW_MS }
+    t.equal(await buffer.add({ ...view, visitors: ['without a place'] }), 'counted')
+    const place = { address: 'a', network: 'network', maxOfAddress: 2, maxOfNetwork: 5 }
+    const mixed = [
+      { visitors: ['x', 'y'] as const, place },
+      { visitors: ['z'] as const },
+      { visitors: ['w', 'v'] as const },
+    ]
+    t.equal(await all(...mixed.map((one) => buffer.add({ ...view, ...one }))), 'limited counted counted')
+    reader = 100
+    await until(async () => (await from('e', 'network', NOW_MS + 1_000)) === 'counted', 'the window has passed')
+    await buffer.take('batch')
+    t.match(await buffer.read('batch'), [{ postId: '1', views: 11 }])
   })
 
   t.test(`${name}: views are counted by post and quarter, for ids of any form`, async (t) => {
@@ -209,16 +239,16 @@ t.test('memory: a visitor counts again after dedupSeconds, and the oldest visito
   const buffer = createMemoryViewBuffer({ dedupSeconds: 900, maxVisitors: 3 })
   const at = (visitor: string, seconds: number) =>
     buffer.add({ visitors: [visitor], postId: '1', bucketStartMs: NOW_MS, timeMs: NOW_MS + seconds * 1000 })
-  t.equal(await at('ann', 0), true)
-  t.equal(await at('ann', 899), false)
-  t.equal(await at('ann', -899), false, 'clocks may go back')
-  t.equal(await at('eve', 1100), true)
-  t.equal(await at('ann', 400), false, 'also when somebody has been there since')
-  t.equal(await at('ann', 900), true)
-  t.equal(await at('ann', 1799), false, 'a repeat makes it no longer')
-  for (const visitor of ['bob', 'cleo', 'dan']) t.equal(await at(visitor, 1000), true)
-  t.equal(await at('bob', 1000), false)
-  t.equal(await at('ann', 1000), true, 'only three are remembered')
+  t.equal(await at('ann', 0), 'counted')
+  t.equal(await at('ann', 899), 'repeat')
+  t.equal(await at('ann', -899), 'repeat', 'clocks may go back')
+  t.equal(await at('eve', 1100), 'counted')
+  t.equal(await at('ann', 400), 'repeat', 'also when somebody has been there since')
+  t.equal(await at('ann', 900), 'counted')
+  t.equal(await at('ann', 1799), 'repeat', 'a repeat makes it no longer')
+  for (const visitor of ['bob', 'cleo', 'dan']) t.equal(await at(visitor, 1000), 'counted')
+  t.equal(await at('bob', 1000), 'repeat')
+  t.equal(await at('ann', 1000), 'counted', 'only three are remembered')
 })
 
 t.test('memory: the salts of three days are kept', async (t) => {
@@ -239,7 +269,7 @@ t.test('Redis: pseudonyms expire, and a salt expires soon after its day', async 
   const saltSeconds = await client.ttl(`{${prefix}}:views:salt:2026-01-01`)
   t.ok(saltSeconds > 2 * 86_400 && saltSeconds <= 3 * 86_400)
   await until(async () => (await client.exists(`{${prefix}}:views:seen:ann 1`)) === 0, 'ann is forgotten')
-  t.equal(await add(buffer, 'ann'), true)
+  t.equal(await add(buffer, 'ann'), 'counted')
 })
 
 t.test('Redis: the client resends a command whose reply was lost, and no view is lost', async (t) => {
@@ -390,7 +420,7 @@ t.test('Redis: when its clock goes back, no visitor is remembered for longer tha
   await add(buffer, 'ann')
   // As Redis has it after its clock went back by an hour.
   await client.pexpire(seen, 3_601_000)
-  t.equal(await add(buffer, 'ann'), false)
+  t.equal(await add(buffer, 'ann'), 'repeat')
   t.ok((await client.pttl(seen)) <= 1000)
 
   await buffer.take(randomUUID())

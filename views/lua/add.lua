@@ -1,5 +1,7 @@
--- KEYS: buffer, its name, restored buffer, its name, visitors of each view. ARGV: dedup ms, a new id; then for each view its
--- field, and how many visitors it has.
+-- KEYS: buffer, its name, restored buffer, its name; then for each view its visitors, and the readers of its network.
+-- ARGV: dedup ms, a new id; then for each view its field, how many visitors it has, its address ('': it has no readers of a
+-- network among the keys), and the most readers of the address and of the network. Returns for each view 1: counted, 0: a repeat,
+-- 2: the limit of readers is reached.
 --
 -- A buffer gets its id with its first view, and its batches are named after it (see NAME). A Redis that restarts from a
 -- snapshot, or a replica that is promoted, may have a buffer whose views have been counted under that id. So a buffer of
@@ -17,21 +19,43 @@ local function makeReady()
   end
 end
 
-local replies, visitor = {}, 4
-for index = 3, #ARGV, 2 do
-  local first, isRepeat = visitor + 1, false
-  visitor = visitor + ARGV[index + 1]
-  for other = first, visitor do
+-- Sets the time to live if a key has none, or a longer one: the clock of Redis went back.
+local function limitLife(key, remaining)
+  if remaining < 0 or remaining > tonumber(ARGV[1]) then redis.call('PEXPIRE', key, ARGV[1]) end
+end
+
+-- The window of a network begins with its first reader of the post.
+local function isLimited(network, address, maxOfAddress, maxOfNetwork)
+  local counts = redis.call('HMGET', network, 'all', address)
+  local isOver = tonumber(counts[1] or 0) >= tonumber(maxOfNetwork) or tonumber(counts[2] or 0) >= tonumber(maxOfAddress)
+  if isOver then limitLife(network, redis.call('PTTL', network)) end
+  return isOver
+end
+
+local replies, key = {}, 4
+for index = 3, #ARGV, 5 do
+  local first, address, reply = key + 1, ARGV[index + 2], 1
+  key = key + ARGV[index + 1]
+  for other = first, key do
     local remaining = redis.call('PTTL', KEYS[other])
-    isRepeat = isRepeat or remaining ~= -2
-    -- The clock of Redis went back: a visitor is never remembered for longer than he was to be.
-    if remaining > tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[other], ARGV[1]) end
+    if remaining ~= -2 then
+      reply = 0
+      limitLife(KEYS[other], remaining)
+    end
   end
-  if not isRepeat then
+  if address ~= '' then
+    key = key + 1
+    if reply == 1 and isLimited(KEYS[key], address, ARGV[index + 3], ARGV[index + 4]) then reply = 2 end
+  end
+  if reply == 1 then
     if not isReady then makeReady() end
     redis.call('SET', KEYS[first], '', 'PX', ARGV[1])
     redis.call('HINCRBY', KEYS[1], ARGV[index], 1)
+    if address ~= '' then
+      redis.call('HINCRBY', KEYS[key], address, 1)
+      if redis.call('HINCRBY', KEYS[key], 'all', 1) == 1 then redis.call('PEXPIRE', KEYS[key], ARGV[1]) end
+    end
   end
-  replies[#replies + 1] = isRepeat and 0 or 1
+  replies[#replies + 1] = reply
 end
 return replies

@@ -20,6 +20,7 @@ const ADDRESS = 'http://127.0.0.1:3000'
 const NEXT = `Try next, while the service runs: open ${ADDRESS}, or curl '${ADDRESS}/posts/popular?limit=5&days=0'\n`
 
 interface Surroundings {
+  ignore?: string[]
   db?: Kysely<Database>
   stdin?: string | Buffer
   isTTY?: boolean
@@ -27,7 +28,7 @@ interface Surroundings {
 }
 
 /** Runs `popular-posts import-log`; `code` is its exit code. */
-async function run(args: string[], { db, stdin, isTTY = false, beforeCreatingPosts }: Surroundings) {
+async function run(args: string[], { db, stdin, isTTY = false, ignore = [], beforeCreatingPosts }: Surroundings) {
   const outputs = { stdout: '', stderr: '' }
   const stream = (name: keyof typeof outputs) => {
     const output = new PassThrough()
@@ -44,7 +45,7 @@ async function run(args: string[], { db, stdin, isTTY = false, beforeCreatingPos
       const close = async () => {
         closed++
       }
-      return { db, timeZone: 'UTC', dedupSeconds: 900, address: ADDRESS, close, beforeCreatingPosts }
+      return { db, timeZone: 'UTC', dedupSeconds: 900, ignore, address: ADDRESS, close, beforeCreatingPosts }
     },
     stdin: stdin === undefined ? Object.assign(Readable.from([]), { isTTY: true }) : Readable.from([stdin]),
     stdout,
@@ -198,4 +199,31 @@ t.test('a terminal shows progress: a bar for a file, lines for standard input', 
   t.match(ofFile.stderr, /█.* \d+% \| .* lines \| .* left/)
   t.notMatch(ofFile.stdout, '█')
   t.match((await run([], { db, stdin: LOG, isTTY: true })).stderr, '3 lines')
+})
+
+t.test('views that IGNORE names are not counted; a header that a log does not have is named', async (t) => {
+  const { db } = await createTestDatabase(t)
+  await addPosts(db, 'a', 'b')
+  const log = [
+    logLine({ second: 0, target: '/blog/a' }),
+    logLine({ second: 1, target: '/blog/a', visitor: 2 }),
+    logLine({ second: 2, target: '/blog/a', visitor: 3, agent: 'Mozilla/5.0 Firefox/1.0 StatusCheck' }),
+    logLine({ second: 3, target: '/blog/b', visitor: 4 }).replace('"-"', '"https://staff.example/preview"'),
+    logLine({ second: 4, target: '/blog/b', visitor: 5 }).replace('10.0.0.5', '[2001:db8:7::9]:443'),
+    logLine({ second: 5, target: '/blog/b', visitor: 6 })
+      .replace(/"[^"]*" "[^"]*"$/, '')
+      .trim(),
+  ]
+  const ignore = [
+    '10.0.0.2',
+    '2001:db8:7::/48',
+    'user-agent: statuscheck',
+    'referer: //staff.example/',
+    'cookie: staff=',
+  ]
+  const { stdout } = await run(POST, { db, stdin: `${log.join('\n')}\n`, ignore })
+  t.match(stdout, /^ignored +4 +by IGNORE; a log does not have the header cookie$/m)
+  t.match(await readTotals(db), { a: 1, b: 1 })
+  const again = await run(POST, { db, stdin: `${log.join('\n')}\n`, ignore: ['10.0.0.2'] })
+  t.match(again.stdout, /^ignored +1 +by IGNORE$/m)
 })

@@ -59,6 +59,7 @@ t.test('every line has an outcome, and every view is counted', async (t) => {
     viewsCounted: 25,
     viewsCountedBefore: 0,
     bots: 4,
+    ignored: 0,
     repeats: 9,
     unknown: 12,
     other: 11,

@@ -10,19 +10,27 @@ const GET_A = {
   method: 'GET',
   target: '/a',
   status: 200,
+  referer: undefined,
   userAgent: 'Firefox',
 }
 
 t.test('a line of the combined or the common format is read', async (t) => {
-  const cases: [string, string, Partial<typeof GET_A> | { userAgent: undefined }][] = [
+  const cases: [string, string, Partial<typeof GET_A> | { userAgent: undefined } | { referer: string }][] = [
     ['combined', LINE, {}],
     ['common', LINE.replace(' "-" "Firefox"', ''), { userAgent: undefined }],
+    ['a referer', LINE.replace('"-"', String.raw`"https://a.example/\"x"`), { referer: 'https://a.example/"x' }],
     ['no user agent sent', LINE.replace('Firefox', '-'), { userAgent: '' }],
     ['an empty user agent', LINE.replace('Firefox', ''), { userAgent: '' }],
     ['no body', LINE.replace(' 12 ', ' - '), {}],
     ['IPv6', LINE.replace('1.2.3.4', '2001:db8::7'), { address: '2001:db8::7' }],
     ['IPv4 in IPv6', LINE.replace('1.2.3.4', '::ffff:1.2.3.4'), { address: '::ffff:1.2.3.4' }],
     ['a host name', LINE.replace('1.2.3.4', 'crawl-1.example.com'), { address: 'crawl-1.example.com' }],
+    ['a port', LINE.replace('1.2.3.4', '1.2.3.4:4711'), { address: '1.2.3.4:4711' }],
+    ['brackets', LINE.replace('1.2.3.4', '[2001:db8::7]:443'), { address: '[2001:db8::7]:443' }],
+    ['the site first (vhost_combined)', `blog.example:443 ${LINE}`, {}],
+    ['the site first, IPv6', `blog.example:443 ${LINE.replace('1.2.3.4', '2001:db8::7')}`, { address: '2001:db8::7' }],
+    ['a list of addresses', LINE.replace('1.2.3.4', '1.2.3.4, 10.0.0.4'), { address: '1.2.3.4,' }],
+    ['a longer list', LINE.replace('1.2.3.4', '1.2.3.4:80, 10.0.0.4, ::1'), { address: '1.2.3.4:80,' }],
     ['a user with a space', LINE.replace('- - [', '- John Doe ['), {}],
     ['a user with a bracket', LINE.replace('- - [', '- a[1] ['), {}],
     ['fields after the user agent', `${LINE} "10.0.0.1" 0.003`, {}],

@@ -11,6 +11,7 @@ const REQUEST: LoggedRequest = {
   method: 'GET',
   target: '/a',
   status: 200,
+  referer: undefined,
   userAgent: FIREFOX,
 }
 
@@ -46,6 +47,18 @@ t.test('only the first 512 characters of a user agent are read', async (t) => {
     judgeAll([`${long} Googlebot`, `${long}x`, `${long.slice(0, 511)}x`].map((userAgent) => ({ userAgent }))),
     [...['view', 'repeat', 'view']],
   )
+})
+
+t.test('a visitor is the same in each notation of an address', async (t) => {
+  const notations = {
+    IPv4: ['198.51.100.9', '198.51.100.9:4711', '[::ffff:198.51.100.9]:80', '198.51.100.9,', '"198.51.100.9:1,'],
+    IPv6: ['2001:db8::9', '[2001:db8::9]', '[2001:db8::a]:443', '2001:DB8:0:0:1:2:3:4:443'],
+    host: ['client.example', 'Client.Example', 'client.example:4711'],
+  }
+  for (const [name, addresses] of Object.entries(notations)) {
+    const kinds = judgeAll(addresses.map((address) => ({ address })))
+    t.strictSame(kinds, ['view', ...addresses.slice(1).map(() => 'repeat')], name)
+  }
 })
 
 t.test('a view has its post and its path', async (t) => {
