@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { LRUCache } from 'lru-cache'
 import { createBotDetector } from './bots.ts'
 import { truncate } from './client-text.ts'
+import { isPrefetch } from './prefetch.ts'
 import type { ViewBuffer } from './view-buffer.ts'
 import { daysOfView, pseudonym } from './visitor.ts'
 
@@ -24,8 +25,9 @@ interface JudgedView {
 
 /**
  * The outcome of a view. `counted`: it is in the buffer. `repeat`: the reader has been counted within `viewDedupSeconds`.
- * `bot`: a bot sent it. `prefetch`: the browser loaded the page ahead, or the method is HEAD. `dropped`: it is lost, because
- * Redis or the database did not reply.
+ * `bot`: a bot sent it. `prefetch`: the browser loaded the page ahead (a page that the reader then sees sends no further
+ * request: only a script in it can count the view), or the method is HEAD. `dropped`: it is lost, because Redis or the
+ * database did not reply.
  */
 export type ViewOutcome = 'counted' | 'repeat' | 'bot' | 'prefetch' | 'dropped'
 
@@ -67,10 +69,4 @@ export function createRecorder({ buffer, dedupSeconds, now, bucketStart }: Recor
     if (isBot(userAgent)) return 'bot'
     return (await add(view, userAgent)) ? 'counted' : 'repeat'
   }
-}
-
-/** Whether the browser loads the page ahead: the reader has not seen it yet. */
-function isPrefetch(headers: IncomingHttpHeaders): boolean {
-  const purposes = [headers['sec-purpose'], headers['purpose'], headers['x-moz'], headers['x-purpose']]
-  return purposes.some((purpose) => /prefetch|prerender|preview/i.test(truncate(String(purpose ?? ''))))
 }
