@@ -10,6 +10,7 @@ export const SLOW: readonly string[] = [
   'test/bin/import-log/visits.test.ts',
   'test/browser/element.test.ts',
   'test/browser/site.test.ts',
+  'test/browser/views.test.ts',
   'test/cache/simulation.test.ts',
   'test/cache/store-model.test.ts',
   'test/changes/adopting.test.ts',

@@ -9,9 +9,7 @@ import { listen } from './browser.ts'
 import { addDriver, DRIVER, startChromium } from './driven-tab.ts'
 
 const read = (file: string) => readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8')
-const [, snippet = ''] =
-  /```html\n(<script>[\s\S]+?<\/script>)\n```/.exec(read('docs/counting.md')) ??
-  t.fail('the snippet is in the document')
+const [, snippet = ''] = /```html\n(<script>[\s\S]+?<\/script>)\n```/.exec(read('docs/counting.md')) ?? []
 
 /** The HTML of a page of a post that counts the view in one way. */
 const WAYS = {
@@ -151,16 +149,17 @@ t.test('a page that returns from the back/forward cache counts again after viewD
       const other = await sees('/start')
       other.leave(`setTimeout(() => history.back(), 1500)`)
       const back = await sees(path)
-      let isCountedAt = counts
-      if (!back.isRestored) {
+      let expected = counts
+      if (back.isRestored) back.run('')
+      else {
         t.comment('This Chromium has no back/forward cache: the page is loaded again, and the event dispatched.')
         await until(() => views() === sent + 1, `${way}: it is loaded again`)
-        if (dedupSeconds === 1) isCountedAt += 1
+        if (dedupSeconds === 1) expected += 1
         back.run(`setTimeout(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })), 1500)`)
       }
       const again = back.isRestored ? 1 : 2
       await until(() => views() === sent + again, `${way}: the page sends its view again`)
-      t.equal(outcomes().counted - was.counted, isCountedAt, `${way}, window of ${dedupSeconds} s`)
+      t.equal(outcomes().counted - was.counted, expected, `${way}, window of ${dedupSeconds} s`)
       at = path
     }
   }
