@@ -8,6 +8,7 @@ export const SLOW: readonly string[] = [
   'test/bin/import-log/import-log.test.ts',
   'test/bin/import-log/replay.test.ts',
   'test/bin/import-log/visits.test.ts',
+  'test/browser/element-design.test.ts',
   'test/browser/element.test.ts',
   'test/browser/site.test.ts',
   'test/browser/views.test.ts',
