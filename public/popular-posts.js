@@ -51,7 +51,6 @@ a, b, [part=excerpt] { display: -webkit-box; -webkit-box-orient: vertical; -webk
   overflow: hidden; overflow-wrap: anywhere }
 a, b { color: inherit; font-weight: inherit; text-decoration: none }
 img { grid-column: 3; inline-size: var(--image); block-size: var(--image); object-fit: cover; border-radius: .3em }
-small span + span::before { content: ' · ' }
 [part=excerpt] { -webkit-line-clamp: 2 }
 a:hover { text-decoration: underline; text-underline-offset: .15em }
 a:focus-visible { outline: 2px solid var(--popular-posts-focus-color, currentColor); outline-offset: 2px; border-radius: 2px }
@@ -358,7 +357,7 @@ export class PopularPosts extends HTMLElement {
     if (this.#isCounted() && Number.isFinite(views)) {
       const count = element('span', 'views')
       count.textContent = this.#viewsText(views)
-      meta.append(count)
+      meta.append(meta.hasChildNodes() ? ' · ' : '', count)
     }
     if (meta.hasChildNodes()) body.append(meta)
     row.append(body)

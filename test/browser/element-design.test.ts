@@ -95,7 +95,6 @@ t.test('numbers and plurals are in the language of the page', async (t) => {
     ['en-IN', '', { 1234567: '12,34,567 views' }],
     ['de', 'text-view="Aufruf" text-views="Aufrufe"', { 1: '1 Aufruf', 1234: '1.234 Aufrufe' }],
     ['de', 'text-views="Leser"', { 1: '1 Leser', 2: '2 Leser' }],
-    ['de-CH', 'text-views="Leser"', { 1234: '1’234 Leser' }],
     ['fr', 'text-view="vue" text-views="vues"', { 1: '1 vue', 2: '2 vues', 1000000: '1\u202f000\u202f000 vues' }],
     ['pl', polish, { 1: '1 wyświetlenie', 3: '3 wyświetlenia', 5: '5 wyświetleń', 22: '22 wyświetlenia' }],
     ['ru', russian, { 1: '1 просмотр', 21: '21 просмотр', 11: '11 просмотров', 24: '24 просмотра' }],
@@ -226,10 +225,10 @@ t.test('storage: a bounded number of lists under one key, which says nothing abo
 })
 
 t.test('storage: long lists are not stored, and a full storage is left to the page', async (t) => {
-  const long = [post('long', { excerpt: 'x'.repeat(99_000) }), post('b')]
+  const long = [post('long', { excerpt: 'x'.repeat(98_000) }), post('b')]
   const { page, service, complaints } = await hostPage(t, {
     body: '<popular-posts></popular-posts>',
-    posts: [post('a')],
+    posts: [post('a', { excerpt: 'x'.repeat(5_000) })],
   })
   const ours = () => page.evaluate(() => localStorage.getItem('popular-posts'))
   const next = async (days: number, posts: object[], title: string) => {
@@ -425,6 +424,8 @@ t.test('a template may have its children beside its content, as React makes it',
   await shown(page, 'a!')
 })
 
+const isSeen = async (page: Page) => (await page.locator('popular-posts').innerText()).includes('Written')
+
 t.test('what the page has in the element stays until the list is there, whenever it comes', async (t) => {
   for (const [name, content, isKept] of [
     ['a list', '<ul><li><a href="/w">Written</a></li></ul>', true],
@@ -434,12 +435,6 @@ t.test('what the page has in the element stays until the list is there, whenever
   ] as const) {
     const { page, service } = await hostPage(t, {
       body: `<popular-posts></popular-posts><p id="below">Below</p>`,
-      before: `addEventListener('DOMContentLoaded', () => {
-        // A parser that has only read the start tag when the element is made.
-        const list = document.querySelector('popular-posts')
-        new MutationObserver(() => {}).observe(list, { childList: true })
-        window.fill = (html) => { list.innerHTML = html }
-      })`,
       posts: [post('a')],
     })
     await shown(page, 'a')
@@ -457,7 +452,7 @@ t.test('what the page has in the element stays until the list is there, whenever
     t.equal(await page.locator('[part~=skeleton]').count(), 0, name)
     service.go()
     await shown(page, 'a')
-    t.equal(await page.getByText('Written').filter({ visible: true }).count(), 0, name)
+    t.equal(await isSeen(page), false, name)
 
     service.isSlow = false
     service.posts = undefined
@@ -469,7 +464,7 @@ t.test('what the page has in the element stays until the list is there, whenever
       list.replaceWith(fresh)
     }, content)
     await page.getByText(isKept ? 'this is the list as it last was' : 'cannot be loaded right now').waitFor()
-    t.equal(await page.getByText('Written').filter({ visible: true }).count(), isKept ? 1 : 0, `${name}, no list`)
+    t.equal(await isSeen(page), isKept, `${name}, no list`)
   }
 })
 
