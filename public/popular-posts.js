@@ -64,7 +64,10 @@ p:empty { padding: 0 }
 @keyframes breathe { to { opacity: .45 } }
 @media (prefers-reduced-motion: reduce) { i { animation: none } }`
 
-export class PopularPosts extends HTMLElement {
+/** A server that renders pages may import this file, too. */
+const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? Object)
+
+export class PopularPosts extends Base {
   static observedAttributes = [
     'src',
     'exclude',
@@ -620,4 +623,5 @@ function move(row, fromPx) {
 }
 
 // If a page loads the script twice, the first definition is used.
-if (customElements.get('popular-posts') === undefined) customElements.define('popular-posts', PopularPosts)
+if (globalThis.customElements?.get('popular-posts') === undefined)
+  globalThis.customElements?.define('popular-posts', PopularPosts)

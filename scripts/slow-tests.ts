@@ -46,6 +46,7 @@ export const SLOW: readonly string[] = [
   'test/fleet/storm.test.ts',
   'test/fleet/torture.test.ts',
   'test/fleet/views.test.ts',
+  'test/frameworks.test.ts',
   'test/helpers/private-postgres.test.ts',
   'test/install.test.ts',
   'test/lambda/between-requests.test.ts',
