@@ -72,7 +72,7 @@ export function gifResponse(description: string) {
   return {
     description,
     headers: uncached,
-    content: { 'image/gif': { schema: { type: 'string', contentMediaType: 'image/gif' } } },
+    content: { 'image/gif': { schema: { type: 'string', format: 'binary' } } },
   }
 }
 

@@ -1,8 +1,15 @@
-import type { PopularPostsAttributes, PopularPostsEvent } from 'fastify-popular-posts/public/popular-posts.js'
-import type { DefineComponent } from 'vue'
+import type {
+  PopularPosts,
+  PopularPostsAttributes,
+  PopularPostsEvent,
+} from 'fastify-popular-posts/public/popular-posts.js'
+import type { HTMLAttributes, PublicProps } from 'vue'
 
 declare module 'vue' {
   interface GlobalComponents {
-    'popular-posts': DefineComponent<PopularPostsAttributes & { onPopularPosts?: (event: PopularPostsEvent) => void }>
+    'popular-posts': new () => PopularPosts & {
+      $props: PopularPostsAttributes & HTMLAttributes & PublicProps
+      $emit: (name: 'popular-posts', event: PopularPostsEvent) => void
+    }
   }
 }

@@ -169,12 +169,12 @@ t.test("a host's own @fastify/swagger finds the routes of the plugin, below thei
   await app.ready()
   const { paths } = app.swagger() as unknown as Document
   t.same(Object.keys(paths), [
-    ...['/blog/posts/popular', '/blog/categories', '/blog/posts/{slug}/views'],
+    ...['/blog/posts/popular', '/blog/categories', '/blog/posts/{slug}/views.gif', '/blog/posts/{slug}/views'],
     ...['/my/own/posts/popular', '/my/own/categories'],
   ])
   const ids = Object.values(paths).flatMap((methods) => Object.values(methods).map(({ operationId }) => operationId))
   t.same(ids, [
-    ...['listPopularPosts_blog', 'listCategories_blog', 'recordView_blog'],
+    ...['listPopularPosts_blog', 'listCategories_blog', 'recordViewByImage_blog', 'recordView_blog'],
     ...['listPopularPosts_my_own', 'listCategories_my_own'],
   ])
   t.match(paths['/blog/posts/popular']?.['get']?.responses['200'], {
