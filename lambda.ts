@@ -10,7 +10,7 @@ import { readLambdaConfig } from './service/config.ts'
 // The app starts before the first request, because AWS gives the start more processor time.
 const config = readLambdaConfig()
 const app = await buildApp(config, config.databaseUrl, { backgroundWork: false })
-const proxy = awsLambdaFastify<GatewayEvent>(app, { decorateRequest: false })
+const proxy = awsLambdaFastify<GatewayEvent>(app, { decorateRequest: false, binaryMimeTypes: ['image/gif'] })
 await app.ready()
 // `readLambdaConfig` requires a database.
 const { lists, database } = servicesOf(app) as Services & { database: DatabaseServices }

@@ -73,8 +73,8 @@ async function addRoutes(app: FastifyInstance, settings: Settings, { lists, data
 
 /**
  * The Fastify plugin. It decorates the app with `app.popularPosts` and, where it has a database, `app.postViews`. Unless the
- * option `routes` is false, it adds `GET /posts/popular`, `GET /categories` and `POST /posts/:slug/views`; with an `adminToken`
- * also `POST /posts/popular/invalidate`.
+ * option `routes` is false, it adds `GET /posts/popular`, `GET /categories`, `POST /posts/:slug/views` and `GET /posts/:slug/views.gif`; with an
+ * `adminToken` also `POST /posts/popular/invalidate`.
  *
  * ```ts
  * await app.register(popularPosts, { databaseUrl: 'postgres://…', redisUrl: 'redis://…' })

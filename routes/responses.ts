@@ -67,6 +67,15 @@ export function jsonResponse(description: string, schema: object, example: objec
   return json(schema, description, uncached, example)
 }
 
+/** A reply that is an image, and must not be stored. */
+export function gifResponse(description: string) {
+  return {
+    description,
+    headers: uncached,
+    content: { 'image/gif': { schema: { type: 'string', format: 'binary' } } },
+  }
+}
+
 /** A reply in plain text. */
 export function textResponse(description: string, example: string) {
   return { description, headers: uncached, content: { 'text/plain': { schema: { type: 'string' }, example } } }

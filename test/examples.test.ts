@@ -179,7 +179,8 @@ t.test('the apps of the examples and of README survive restarts of PostgreSQL', 
 
 t.test('every example is in the list of examples, and has a test here', async (t) => {
   const examples = readdirSync(join(root, 'examples')).filter((name) => !name.includes('.'))
-  t.same(examples.sort(), ['blog', 'own-schema', 'smallest'])
+  // Those of frameworks are in test/frameworks.test.ts.
+  t.same(examples.sort(), ['blog', 'frameworks', 'own-schema', 'smallest'])
   const index = readFileSync(join(root, 'examples/README.md'), 'utf8')
   for (const name of examples) t.match(index, `${name}/README.md`)
 })

@@ -4,6 +4,7 @@ import type { Logger } from '../lib/logger.ts'
 import { createRequestCheck } from '../lib/request-rules.ts'
 import { createBotDetector } from './bots.ts'
 import { truncate } from './client-text.ts'
+import { isPrefetch } from './prefetch.ts'
 import { isPrivate, untrustedHeader } from './untrusted-proxy.ts'
 import type { AddResult, ViewBuffer } from './view-buffer.ts'
 import { daysOfView, placeOf, pseudonym, userIdOf } from './visitor.ts'
@@ -28,8 +29,8 @@ interface JudgedView {
 
 /**
  * The outcome of a view. `counted`: it is in the buffer, or waits in this process until Redis takes it. `repeat`: the reader
- * has been counted within `viewDedupSeconds`. `bot`: a bot sent it. `prefetch`: the browser loaded the page ahead, or the method is HEAD. `ignored`: it matches the option
- * `ignore`. `limited`: the limit `readersPerAddress` is reached. `dropped`: it is lost, because Redis or the database did not reply.
+ * has been counted within `viewDedupSeconds`. `bot`: a bot sent it. `prefetch`: the browser loaded the page ahead (a page that the reader then sees sends no further
+ * request: only a script in it can count the view), or the method is HEAD. `ignored`: it matches the option `ignore`. `limited`: the limit `readersPerAddress` is reached. `dropped`: it is lost, because Redis or the database did not reply.
  */
 export type ViewOutcome = 'counted' | 'repeat' | 'bot' | 'prefetch' | 'ignored' | 'limited' | 'dropped'
 
@@ -120,10 +121,4 @@ export function createRecorder(options: RecorderOptions) {
     if (method === 'HEAD' || isPrefetch(headers)) return 'prefetch'
     return isBot(userAgent) ? 'bot' : add(view, userAgent)
   }
-}
-
-/** Whether the browser loads the page ahead: the reader has not seen it yet. */
-function isPrefetch(headers: IncomingHttpHeaders): boolean {
-  const purposes = [headers['sec-purpose'], headers['purpose'], headers['x-moz'], headers['x-purpose']]
-  return purposes.some((purpose) => /prefetch|prerender|preview/i.test(truncate(String(purpose ?? ''))))
 }

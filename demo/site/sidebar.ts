@@ -63,8 +63,7 @@ export function sidebar({ days, query, page, posts, ageSeconds, stats, perDay, s
 function list(posts: readonly PopularPost[], days: Days, query: string): string {
   if (posts.length === 0) return html`<ol></ol><p>${emptyText(days)}</p>`
   const rows = posts.map(
-    (post) =>
-      html`<li data-slug="${post.slug}" data-views="${post.views}"><span>!${linkTo(post, query)}<small>${plural(post.views, 'view')}</small></span></li>`,
+    (post) => html`<li><span>!${linkTo(post, query)}<small>${plural(post.views, 'view')}</small></span></li>`,
   )
   return html`<ol role="list" aria-label="Most read">!${rows}</ol>`
 }

@@ -202,6 +202,25 @@ t.test('the address of the client comes from the gateway, not from headers of th
   t.equal(await counted(), 2)
 })
 
+t.test('a view is recorded by a beacon of any type, with a slash at its end, and by an image', async (t) => {
+  await lambda.flush({})
+  const headers = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) Firefox/144.0' }
+  for (const [index, [path, type]] of [
+    ['/posts/post-7/views', ''],
+    ['/posts/post-7/views', 'text'],
+    ['/posts/post-7/views/', ';'],
+  ].entries()) {
+    const sourceIp = `203.0.113.${index}`
+    const options = { method: 'POST', headers: { ...headers, 'content-type': String(type) }, body: 'x', sourceIp }
+    t.equal((await http(httpApiEvent(String(path), options))).statusCode, 204, `${path} ${type}`)
+  }
+  const image = await http(httpApiEvent('/posts/post-7/views.gif', { headers, sourceIp: '203.0.113.9' }))
+  t.match(image, { statusCode: 200, isBase64Encoded: true, headers: { 'content-type': 'image/gif' } })
+  const direct = await server.inject('/posts/post-7/views.gif')
+  t.same(Buffer.from(image.body, 'base64'), direct.rawPayload)
+  t.equal((await lambda.flush({})).views, 4)
+})
+
 t.test('the schedule refreshes only lists that become stale soon', async (t) => {
   await lambda.invalidate({})
   t.same(await lambda.flush({ lists: [{}, { tag: 'start' }, { tag: 'nothing' }], categories: [{}, { days: 7 }] }), {

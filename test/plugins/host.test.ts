@@ -46,6 +46,9 @@ async function worksOverHttp(t: Test, app: FastifyInstance) {
       ...(payload === undefined ? {} : { payload }),
     })
   t.equal((await post('/posts/post-1/views', { 'content-type': 'text/plain' }, 'x')).statusCode, 204)
+  t.equal((await post('/posts/post-1/views/', { 'content-type': '' }, 'x')).statusCode, 204)
+  const image = await app.inject({ url: '/posts/post-1/views.gif', headers: READER })
+  t.match(image.headers, { 'content-type': 'image/gif', 'cross-origin-resource-policy': 'cross-origin' })
   t.match((await post('/posts/none/views')).json(), { statusCode: 404, code: 'PP_NO_SUCH_POST' })
   const invalidate = (payload: string) =>
     post('/posts/popular/invalidate', { authorization, 'content-type': 'application/json' }, payload)
@@ -93,6 +96,10 @@ t.test('the plugin works the same with hosts of every configuration', async (t) 
         app.removeAllContentTypeParsers()
         app.addContentTypeParser('*', (_request, _payload, done) => done(new Error('the host')))
       },
+    },
+    'that ignores a slash at the end of a path': { options: { routerOptions: { ignoreTrailingSlash: true } } },
+    'that ignores it, and double slashes, by options of earlier versions': {
+      options: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
     },
     'with its own rate limit': { furnish: (app) => app.register(rateLimit, { max: 1000 }) },
     'with its own security headers': { furnish: (app) => app.register(fastifyHelmet) },

@@ -82,7 +82,7 @@ for (const [name, { document, options, furnish, isValid }] of Object.entries(HOS
     const ours = Object.entries(made.paths).filter(([path]) => !['/mine', '/document'].includes(path))
     t.same(
       ours.map(([path]) => path),
-      ['/posts/popular', '/categories', '/posts/{slug}/views', '/posts/popular/invalidate'],
+      ['/posts/popular', '/categories', '/posts/{slug}/views.gif', '/posts/{slug}/views', '/posts/popular/invalidate'],
     )
     t.ok(
       ours.every(([, methods]) => Object.values(methods).every(({ security }) => security === undefined)),

@@ -50,6 +50,7 @@ t.test('every route for programs is in the document', async (t) => {
     [
       'get /posts/popular',
       'get /categories',
+      'get /posts/{slug}/views.gif',
       'post /posts/{slug}/views',
       'post /posts/popular/invalidate',
       'get /health/live',
@@ -80,6 +81,10 @@ const REQUESTS: [FastifyInstance, InjectOptions, string, number][] = [
   [up, { method: 'POST', url: '/posts/no-such-post/views' }, '/posts/{slug}/views', 404],
   [up, { method: 'POST', url: views, body: 'x'.repeat(1025) }, '/posts/{slug}/views', 413],
   [down, { method: 'POST', url: views }, '/posts/{slug}/views', 503],
+  [up, { url: `${views}.gif` }, '/posts/{slug}/views.gif', 200],
+  [up, { url: `/posts/${'x'.repeat(201)}/views.gif` }, '/posts/{slug}/views.gif', 400],
+  [up, { url: '/posts/no-such-post/views.gif' }, '/posts/{slug}/views.gif', 404],
+  [down, { url: `${views}.gif` }, '/posts/{slug}/views.gif', 503],
   [up, { ...invalidate, headers: { authorization } }, '/posts/popular/invalidate', 200],
   [up, { ...invalidate, headers: { authorization }, query: { mode: 'gentle' } }, '/posts/popular/invalidate', 400],
   [up, invalidate, '/posts/popular/invalidate', 401],
@@ -93,6 +98,7 @@ const REQUESTS: [FastifyInstance, InjectOptions, string, number][] = [
     ...([up, { method: 'POST', url: views, remoteAddress: '192.0.2.9' }, '/posts/{slug}/views', 204] as const),
   ]),
   [up, { method: 'POST', url: views, remoteAddress: '192.0.2.9' }, '/posts/{slug}/views', 429],
+  [up, { url: `${views}.gif`, remoteAddress: '192.0.2.9' }, '/posts/{slug}/views.gif', 429],
   // More attempts than one address may make.
   ...Array.from({ length: 10 }, (): [FastifyInstance, InjectOptions, string, number] => [
     ...([up, { ...invalidate, headers: { authorization: 'Bearer x' } }, '/posts/popular/invalidate', 401] as const),
@@ -165,12 +171,12 @@ t.test("a host's own @fastify/swagger finds the routes of the plugin, below thei
   await app.ready()
   const { paths } = app.swagger() as unknown as Document
   t.same(Object.keys(paths), [
-    ...['/blog/posts/popular', '/blog/categories', '/blog/posts/{slug}/views'],
+    ...['/blog/posts/popular', '/blog/categories', '/blog/posts/{slug}/views.gif', '/blog/posts/{slug}/views'],
     ...['/my/own/posts/popular', '/my/own/categories'],
   ])
   const ids = Object.values(paths).flatMap((methods) => Object.values(methods).map(({ operationId }) => operationId))
   t.same(ids, [
-    ...['listPopularPosts_blog', 'listCategories_blog', 'recordView_blog'],
+    ...['listPopularPosts_blog', 'listCategories_blog', 'recordViewByImage_blog', 'recordView_blog'],
     ...['listPopularPosts_my_own', 'listCategories_my_own'],
   ])
   t.match(paths['/blog/posts/popular']?.['get']?.responses['200'], {

@@ -85,24 +85,94 @@ t.test('POST /posts/:slug/views', async (t) => {
       'application/x-www-form-urlencoded',
       'multipart/form-data; boundary=x',
       'application/json',
+      'application/octet-stream',
       '',
+      ' ',
+      ';',
+      'text',
+      'text/',
+      '/plain',
+      'text/plain/more',
+      'text plain',
+      '; charset=utf-8',
+      'multipart/form-data',
+      'undefined',
+      '*/*',
+      'é',
+      'x'.repeat(8_000),
     ]
-    for (const [index, type] of types.entries()) {
-      const response = await app.inject({
-        method: 'POST',
-        url: '/posts/post-1/views',
-        payload: '{"odd',
-        headers: {
-          'user-agent': FIREFOX,
-          'x-forwarded-for': `203.0.113.${40 + index}`,
-          origin: 'https://blog.example',
-          ...(type === '' ? {} : { 'content-type': type }),
-        },
-      })
-      t.equal(response.statusCode, 204, type)
+    for (const [index, type] of [...types, undefined].entries()) {
+      for (const payload of ['{"odd', '', undefined]) {
+        const response = await app.inject({
+          method: 'POST',
+          url: '/posts/post-1/views',
+          ...(payload === undefined ? {} : { payload }),
+          headers: {
+            'user-agent': FIREFOX,
+            'x-forwarded-for': `203.0.113.${40 + index}`,
+            origin: 'https://blog.example',
+            ...(type === undefined ? {} : { 'content-type': type }),
+          },
+        })
+        t.equal(response.statusCode, 204, `${type?.slice(0, 50)} with ${payload}`)
+      }
     }
     const tooLong = await app.inject({ method: 'POST', url: '/posts/post-1/views', payload: 'x'.repeat(1025) })
     t.equal(tooLong.statusCode, 413)
+  })
+
+  await t.test('a slash at the end changes nothing', async (t) => {
+    const before = (await totals())['post-2'] ?? 0
+    const slashed = (slug: string, from: string, headers = {}) =>
+      app.inject({
+        method: 'POST',
+        url: `/posts/${slug}/views/`,
+        headers: { 'user-agent': FIREFOX, 'x-forwarded-for': from, ...headers },
+      })
+    t.equal((await slashed('post-2', '203.0.113.101')).statusCode, 204)
+    t.equal((await slashed('post-2', '203.0.113.102', { 'content-type': '' })).statusCode, 204)
+    t.equal((await view('post-2', '203.0.113.101')).statusCode, 204, 'the same visitor, without it')
+    t.match((await slashed('none', '203.0.113.101')).json(), { statusCode: 404, code: 'PP_NO_SUCH_POST' })
+    await app.postViews.flush()
+    t.equal((await totals())['post-2'], before + 2)
+  })
+
+  await t.test('an image records a view by the same rules, and no cache stores it', async (t) => {
+    const before = (await totals())['post-3'] ?? 0
+    const image = (slug: string, from: string, headers = {}, method: 'GET' | 'HEAD' = 'GET') =>
+      app.inject({
+        method,
+        url: `/posts/${encodeURIComponent(slug)}/views.gif?random=${from}`,
+        headers: { 'user-agent': FIREFOX, 'x-forwarded-for': from, ...headers },
+      })
+    const response = await image('post-3', '203.0.113.111')
+    t.equal(response.statusCode, 200)
+    t.match(response.headers, {
+      'content-type': 'image/gif',
+      'cache-control': 'no-store',
+      'cross-origin-resource-policy': 'cross-origin',
+      etag: undefined,
+      'last-modified': undefined,
+    })
+    t.equal(response.rawPayload.length, 42)
+    t.equal(response.rawPayload.toString('latin1', 0, 10), 'GIF89a\x01\0\x01\0', 'one pixel')
+    const others = [
+      await image('post-3', '203.0.113.111'),
+      await image('post-3', '203.0.113.112', { 'user-agent': 'Googlebot/2.1' }),
+      await image('post-3', '203.0.113.113', { 'sec-purpose': 'prefetch;prerender' }),
+      await image('post-3', '203.0.113.114', { 'if-none-match': '*', 'if-modified-since': new Date().toUTCString() }),
+    ]
+    for (const other of others) {
+      t.equal(other.statusCode, 200)
+      t.same(other.rawPayload, response.rawPayload)
+      t.same({ ...other.headers, date: '' }, { ...response.headers, date: '' })
+    }
+    t.match(await image('post-3', '203.0.113.115', {}, 'HEAD'), { statusCode: 200, body: '' })
+    t.equal((await view('post-3', '203.0.113.111')).statusCode, 204, 'a beacon of the same visitor')
+    t.match((await image('none', '203.0.113.116')).json(), { statusCode: 404, code: 'PP_NO_SUCH_POST' })
+    t.equal((await image('x'.repeat(501), '203.0.113.116')).statusCode, 400)
+    await app.postViews.flush()
+    t.equal((await totals())['post-3'], before + 2, 'that of the first request, and that with conditions')
   })
 
   await t.test('a post that is not live gets 404, with two statements at most for many requests', async (t) => {
@@ -138,11 +208,15 @@ t.test('POST /posts/:slug/views', async (t) => {
 })
 
 t.test('too many views from one address are refused until the window ends', async (t) => {
-  const { view } = await setUp(t)
-  for (let index = 0; index < 120; index += 1) {
-    const { statusCode } = await view('post-1')
-    if (statusCode !== 204) t.fail(`view ${index} is answered ${statusCode}`)
+  const { view, app } = await setUp(t)
+  const headers = { 'user-agent': FIREFOX, 'x-forwarded-for': '203.0.113.1' }
+  const image = () => app.inject({ url: '/posts/post-1/views.gif', headers })
+  const slashed = () => app.inject({ method: 'POST', url: '/posts/post-1/views/', headers })
+  for (let index = 0; index < 40; index += 1) {
+    const statuses = [await view('post-1'), await slashed(), await image()].map(({ statusCode }) => statusCode)
+    if (String(statuses) !== '204,204,200') t.fail(`${index}: ${statuses}`)
   }
+  for (const refused of [await slashed(), await image()]) t.match(refused.json(), { code: 'PP_TOO_MANY_VIEWS' })
   const refused = await view('post-1')
   t.equal(refused.statusCode, 429)
   t.match(refused.json(), { statusCode: 429, code: 'PP_TOO_MANY_VIEWS', error: 'Too Many Requests' })
