@@ -14,19 +14,20 @@ interface HeaderRule {
 /** Up to four hexadecimal digits before a colon are the begin of a wrong IPv6 address, not the name of a header. */
 const HEADER_RULE = /^(?![\da-f]{1,4}:)([a-z][\w-]*):\s*(\S.*)$/is
 
-function headerRuleOf(rule: string): HeaderRule | undefined {
+/** The rule for a header that a text is; none if it is something else. */
+function headerRulesOf(rule: string): HeaderRule[] {
   const [, name, text] = HEADER_RULE.exec(rule.trim()) ?? []
-  return name === undefined || text === undefined ? undefined : { name: name.toLowerCase(), text: text.toLowerCase() }
+  return name === undefined || text === undefined ? [] : [{ name: name.toLowerCase(), text: text.toLowerCase() }]
 }
 
 /** Whether a text is a rule for requests: see {@link createRequestCheck}. */
 export function isRequestRule(rule: string): boolean {
-  return isNetwork(rule) || headerRuleOf(rule) !== undefined
+  return isNetwork(rule) || headerRulesOf(rule).length > 0
 }
 
 /** The names of the headers that rules name, in lower case. */
 export function headersOfRules(rules: readonly string[]): string[] {
-  return rules.flatMap((rule) => (isNetwork(rule) ? [] : (headerRuleOf(rule)?.name ?? [])))
+  return rules.flatMap(headerRulesOf).map(({ name }) => name)
 }
 
 /**
@@ -35,7 +36,7 @@ export function headersOfRules(rules: readonly string[]): string[] {
  */
 export function createRequestCheck(rules: readonly string[]) {
   const isInNetwork = createNetworkCheck(rules.filter(isNetwork))
-  const headerRules = rules.filter((rule) => !isNetwork(rule)).flatMap((rule) => headerRuleOf(rule) ?? [])
+  const headerRules = rules.flatMap(headerRulesOf)
   return ({ ip, headers }: { ip: string; headers: IncomingHttpHeaders }): boolean =>
     (rules.length > 0 && isInNetwork(ip)) || headerRules.some(({ name, text }) => hasText(headers[name], text))
 }
