@@ -1,5 +1,6 @@
-import { type Kysely, sql } from 'kysely'
-import type { Tables } from './ranking.ts'
+import { sql } from 'kysely'
+import { boundedText, viewsOf } from './bounded.ts'
+import type { BlogReader } from './schema.ts'
 import { isLive, viewsInWindow } from './window.ts'
 import type { WindowQuery } from './window-query.ts'
 
@@ -19,26 +20,43 @@ export interface PopularCategory {
  * The categories with a live post, with the number of those posts and their views, in one statement: ordered by views,
  * then by posts, then by name. Categories that only drafts and private posts use are not returned.
  */
-export async function findCategories(db: Kysely<Tables>, moment: WindowQuery): Promise<PopularCategory[]> {
+export async function findCategories(db: BlogReader, moment: WindowQuery): Promise<PopularCategory[]> {
   const rows = await db
     .with('windowed', (cte) => viewsInWindow(cte, moment))
-    .with('live', (cte) => cte.selectFrom('posts').where(isLive(moment)).select('posts.id as post_id'))
+    .with('link', (cte) =>
+      cte
+        .selectFrom('posts')
+        .innerJoin('post_categories', 'post_categories.post_id', 'posts.id')
+        .where(isLive(moment))
+        .select(['post_categories.category_id', 'post_categories.post_id'])
+        // A view may have a post, or a link, twice.
+        .distinct(),
+    )
+    .with('summed', (cte) =>
+      cte
+        .selectFrom('link')
+        .leftJoin('windowed', 'windowed.post_id', 'link.post_id')
+        .groupBy('link.category_id')
+        .select([
+          'link.category_id',
+          sql<string>`count(*)`.as('post_count'),
+          sql<string>`sum(${viewsOf('windowed.views')})`.as('views'),
+        ]),
+    )
     .selectFrom('categories')
-    .innerJoin('post_categories as link', 'link.category_id', 'categories.id')
-    .innerJoin('live', 'live.post_id', 'link.post_id')
-    .leftJoin('windowed', 'windowed.post_id', 'live.post_id')
-    // All three: a view has no primary key that the other columns would depend on.
-    .groupBy(['categories.id', 'categories.name', 'categories.slug'])
+    .innerJoin('summed', 'summed.category_id', 'categories.id')
+    .where('categories.slug', 'is not', null)
     .select([
-      'categories.name',
-      'categories.slug',
-      sql<string>`count(live.post_id)`.as('post_count'),
-      sql<string>`coalesce(sum(windowed.views), 0)`.as('views'),
+      boundedText('categories.name', 'categories.slug').as('name'),
+      boundedText('categories.slug').as('slug'),
+      'summed.post_count',
+      'summed.views',
     ])
+    .distinct()
     .orderBy('views', 'desc')
     .orderBy('post_count', 'desc')
-    .orderBy('categories.name')
-    .orderBy('categories.id')
+    .orderBy('name')
+    .orderBy('slug')
     .execute()
   return rows.map((row) => ({
     name: row.name,

@@ -1,9 +1,9 @@
-import { type Kysely, sql } from 'kysely'
-import type { Tables } from './ranking.ts'
+import { sql } from 'kysely'
+import type { BlogReader } from './schema.ts'
 import { isLive } from './window.ts'
 
 /** The id of the live post with this slug, as text; `undefined`: there is none. */
-export async function findLivePost(db: Kysely<Tables>, slug: string, nowMs: number): Promise<string | undefined> {
+export async function findLivePost(db: BlogReader, slug: string, nowMs: number): Promise<string | undefined> {
   // PostgreSQL's text cannot hold NUL.
   if (slug.includes('\0')) return undefined
   const post = await db
@@ -11,6 +11,8 @@ export async function findLivePost(db: Kysely<Tables>, slug: string, nowMs: numb
     .where('slug', '=', slug)
     .where(isLive({ nowMs }))
     .select(sql<string>`posts.id::text`.as('id'))
+    // A view may have two posts with one slug: views count for the same one each time.
+    .orderBy('posts.id')
     .executeTakeFirst()
   return post?.id
 }

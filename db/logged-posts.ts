@@ -1,7 +1,8 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
 import type { Database } from './schema.ts'
 
-const MAX_SLUG_LENGTH = 200
+/** The most characters of a slug that a request can name. */
+export const MAX_SLUG_LENGTH = 200
 
 /** The ids of the posts that have these slugs, by slug. */
 export async function findPosts(db: Kysely<Database>, slugs: readonly string[]): Promise<Map<string, string>> {

@@ -65,7 +65,7 @@ export async function materializeWindow<DB>(db: Kysely<DB>, moment: WindowQuery)
       and (last_day < ${at.lastClosedDay} or (last_day = ${at.lastClosedDay} and post_views_window.touches < changes.touches))
     )
     insert into post_views_window (days, last_day, touches, post_id, views)
-    select ${days}::integer, ${at.lastClosedDay}, changes.touches, post_id, sum(views) from post_views_daily, changes
+    select ${days}::integer, ${at.lastClosedDay}, changes.touches, post_id, least(sum(views), 9223372036854775807) from post_views_daily, changes
     where day >= ${at.first} and day <= ${at.lastClosedDay}
     and not exists (select from post_views_window where ${isCurrent(days, at)})
     group by changes.touches, post_id order by post_id
@@ -78,7 +78,7 @@ export async function compactDayVersions<DB>(db: Kysely<DB>, rows: number): Prom
     with folded as (
       delete from post_views_touch where ctid = any(array(
         select ctid from post_views_touch
-        where day in (select day from post_views_touch group by day having count(*) > 1)
+        where day in (select day from post_views_touch group by day having count(*) > 1 and sum(times) < 9223372036854775807)
         limit ${rows} for update skip locked
       )) returning day, times
     )

@@ -3,6 +3,7 @@ import { type Kysely, sql } from 'kysely'
 import { findCategories } from '../db/categories.ts'
 import { type FilterSlugs, findFilters } from '../db/filters.ts'
 import { findPopularPosts, type Tables } from '../db/ranking.ts'
+import type { RowGuard } from '../db/row-guard.ts'
 import { materializeWindow } from '../db/window-rollups.ts'
 import { createUpCheck } from '../lib/up-check.ts'
 import type { ListQuery, Settings } from '../settings/options.ts'
@@ -28,6 +29,7 @@ const FLUSH_TIMEOUT_MS = 1_000
 /**
  * Creates the loaders: the host's own functions, or the built-in queries on `db`.
  * @param listDb the database for loads, with connections of its own. Default `db`.
+ * @param read runs the built-in queries. Default: directly.
  * @param countViews flushes recorded views; a load starts after that, even if it fails.
  * @throws TypeError without a `load` and without a database.
  */
@@ -36,9 +38,10 @@ export function createLoaders(
   db: Kysely<Tables> | undefined,
   countViews: () => Promise<unknown>,
   listDb = db,
+  read: RowGuard = (blog, query) => query(blog),
 ): Loaders {
   const { load, loadCategories, loadFilters } = settings
-  const builtIn = listDb === undefined ? undefined : databaseLoaders(listDb, settings)
+  const builtIn = listDb === undefined ? undefined : databaseLoaders(listDb, settings, read)
   const posts: Loaders['posts'] | undefined = load ?? builtIn?.posts
   const categories = loadCategories ?? builtIn?.categories
   if (posts === undefined) throw new TypeError('Expected a load function or a database, got neither.')
@@ -53,16 +56,17 @@ export function createLoaders(
   }
 }
 
-function databaseLoaders(db: Kysely<Tables>, { timeZone, defaultDays }: Settings) {
+function databaseLoaders(db: Kysely<Tables>, { timeZone, defaultDays }: Settings, read: RowGuard) {
   const materializedDays = new Set([...MATERIALIZED_DAYS, defaultDays])
   /** Errors are ignored: lists are the same without, and a role that can only read tables cannot write. */
   async function materialize({ days }: { days: number }): Promise<void> {
     if (days > 1 && materializedDays.has(days)) await materializeWindow(db, { days, timeZone }).catch(() => {})
   }
   return {
-    posts: (query: ListQuery) => materialize(query).then(() => findPopularPosts(db, { ...query, timeZone })),
+    posts: (query: ListQuery) =>
+      materialize(query).then(() => read(db, (blog) => findPopularPosts(blog, { ...query, timeZone }))),
     categories: ({ days }: { days: number }) =>
-      materialize({ days }).then(() => findCategories(db, { days, timeZone })),
-    filters: () => findFilters(db),
+      materialize({ days }).then(() => read(db, (blog) => findCategories(blog, { days, timeZone }))),
+    filters: () => read(db, findFilters),
   }
 }

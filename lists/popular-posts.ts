@@ -16,7 +16,14 @@ import { emptyAnswer, type ListAnswer } from './list-answer.ts'
 import type { ListBody } from './list-body.ts'
 import type { Loaders } from './loaders.ts'
 import type { PopularPostsQuery } from './query.ts'
-import { type CacheEntryRef, createQueryResolver, listKey, rankOf, resolveDays } from './resolve-query.ts'
+import {
+  type CacheEntryRef,
+  createQueryResolver,
+  listKey,
+  type ResolvedQuery,
+  rankOf,
+  resolveDays,
+} from './resolve-query.ts'
 import { DecodedList } from './stored-list.ts'
 
 /** Counts since the start of the process, and the present size of its memory store. */
@@ -157,7 +164,7 @@ export function createLists<P = Post>(
     backgroundWork: settings.backgroundWork,
   })
   backend.listen(cache.onStoreMessage)
-  const resolve = createQueryResolver(settings)
+  const { resolve, longerEntry } = createQueryResolver(settings)
   const filtersKey = listKey(settings, 'filters')
   const decodedLists = new WeakMap<Uint8Array, DecodedList>()
   const decodedFilters = new WeakMap<Uint8Array, KnownSlugs>()
@@ -177,19 +184,29 @@ export function createLists<P = Post>(
   }
 
   function peek(query: PopularPostsQuery = {}): ListAnswer | undefined {
-    const { entry, limit, exclude } = resolve(query)
+    const resolved = resolve(query)
+    const { entry, limit, exclude } = resolved
     if (entry.isFiltered) return undefined
     const answer = cache.peek(entry.key)
-    return answer && toAnswer(answer, LOCAL_HIT, limit, exclude)
+    if (answer === undefined || isShort(answer, resolved)) return undefined
+    return toAnswer(answer, LOCAL_HIT, limit, exclude)
   }
 
   async function read(query: PopularPostsQuery = {}): Promise<ListAnswer> {
-    const { entry, limit, exclude } = resolve(query)
-    // One bound for both waits: for the filters, and for the list.
+    const resolved = resolve(query)
+    const { entry, limit, exclude } = resolved
+    // One bound for all waits: for the filters, and for the lists.
     const sinceMs = systemClock.now()
     if (!(await areFiltersKnown(entry))) return emptyAnswer()
-    const answer = await cache.read(entry.key, loadPosts(entry.list), entry.rank, sinceMs)
-    return toAnswer(answer, answer, limit, exclude)
+    const readEntry = ({ key, list, rank }: CacheEntryRef) => cache.read(key, loadPosts(list), rank, sinceMs)
+    const answer = await readEntry(entry)
+    // Without the longer list, the short one is better than none.
+    const found = isShort(answer, resolved) ? await readEntry(longerEntry(entry)).catch(() => answer) : answer
+    return toAnswer(found, found, limit, exclude)
+  }
+
+  function isShort(answer: StoredValue, { entry, limit, exclude }: ResolvedQuery): boolean {
+    return decoded(answer).isShort(entry.list.limit, limit, exclude)
   }
 
   /** An unknown slug gets no key in the cache: otherwise a client could create any number of keys. */
@@ -206,18 +223,18 @@ export function createLists<P = Post>(
     return isIn(category, list.category) && isIn(tag, list.tag) && isIn(author, list.author)
   }
 
-  function decodedBody(answer: StoredValue, limit?: number, exclude?: readonly string[]): ListBody {
+  function decoded(answer: StoredValue): DecodedList {
     let list = decodedLists.get(answer.value)
     if (list === undefined) {
       list = new DecodedList(answer.value)
       decodedLists.set(answer.value, list)
     }
-    return list.body(limit, exclude)
+    return list
   }
 
   function toAnswer(found: StoredValue, read: ReadResult, limit?: number, exclude?: readonly string[]): ListAnswer {
     return {
-      list: decodedBody(found, limit, exclude),
+      list: decoded(found).body(limit, exclude),
       outcome: read.outcome,
       ageSeconds: Math.floor(found.ageMs / 1000),
       ttlSeconds: Math.floor(found.ttlMs / 1000),
@@ -240,11 +257,14 @@ export function createLists<P = Post>(
         return toAnswer(answer, answer)
       },
       async refresh(query = {}, options) {
-        const { entry, limit, exclude } = resolve(query)
+        const resolved = resolve(query)
+        const { entry, limit, exclude } = resolved
         if (!(await areFiltersKnown(entry))) return []
-        const { rank } = entry
-        const answer = await cache.refresh(entry.key, loadPosts(entry.list), { rank, withinMs: toMs(options) })
-        return postsOf(decodedBody(answer, limit, exclude))
+        const refreshEntry = ({ key, list, rank }: CacheEntryRef) =>
+          cache.refresh(key, loadPosts(list), { rank, withinMs: toMs(options) })
+        const answer = await refreshEntry(entry)
+        const found = isShort(answer, resolved) ? await refreshEntry(longerEntry(entry)) : answer
+        return postsOf(decoded(found).body(limit, exclude))
       },
       async refreshCategories(query = {}, options) {
         const entry = categoriesEntry(query)

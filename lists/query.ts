@@ -8,6 +8,9 @@ const CombinedFilters = createError<[string]>(
   400,
 )
 
+/** The most slugs of `exclude`. */
+export const MAX_EXCLUDED = 50
+
 /** The parameters that filter a list: one of them at a time, unless the option `combineFilters` allows more. */
 export const FILTERS = ['category', 'tag', 'author'] as const
 
@@ -32,7 +35,7 @@ export interface PopularPostsQuery {
   tag?: string | undefined
   /** The slug of the author of all posts. An unknown slug gives an empty list. */
   author?: string | undefined
-  /** The slugs of posts to leave out; the list is filled up with the posts that follow. */
+  /** The slugs of posts to leave out, at most 50; the list is filled up with the posts that follow. */
   exclude?: readonly string[] | undefined
 }
 
@@ -54,7 +57,7 @@ export function expectations({ maxLimit, maxDays }: Limits): Record<Parameter, s
     category: 'the slug of one category',
     tag: 'the slug of one tag',
     author: 'the slug of one author',
-    exclude: 'the slug of a post, up to 50 times',
+    exclude: `the slug of a post, up to ${MAX_EXCLUDED} times`,
   }
 }
 

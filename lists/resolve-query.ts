@@ -1,7 +1,7 @@
 import { entryKey } from '../cache/key.ts'
 import type { Rank } from '../cache/load-slots.ts'
 import type { ListQuery, Settings } from '../settings/options.ts'
-import { badQuery, combinedFilters, FILTERS, type PopularPostsQuery } from './query.ts'
+import { badQuery, combinedFilters, FILTERS, MAX_EXCLUDED, type PopularPostsQuery } from './query.ts'
 
 /** An entry of the cache: its key, and the query that loads it. */
 export interface CacheEntryRef {
@@ -31,7 +31,7 @@ export function listKey({ prefix, version }: Settings, ...parts: (string | numbe
   return entryKey(prefix, version === '' ? `v${FORMAT}` : `v${FORMAT}-${version}`, ...parts)
 }
 
-/** Creates a function that resolves queries to entries of the cache. */
+/** Creates the functions that resolve queries to entries of the cache. */
 export function createQueryResolver(settings: Settings) {
   const { defaultLimit, maxLimit, combineFilters } = settings
   /** Entries by order and window. They are reused: a map finds a key in half the time if it is the same string object. */
@@ -52,7 +52,7 @@ export function createQueryResolver(settings: Settings) {
       if (slug !== undefined) parts.push(name, slug)
     }
     const rank = rankOf({ days: list.days, isFiltered }, settings)
-    return { key: listKey(settings, maxLimit, list.days, ...parts), list, isFiltered, rank }
+    return { key: listKey(settings, list.limit, list.days, ...parts), list, isFiltered, rank }
   }
 
   function filteredEntry(sort: ListQuery['sort'], days: number, query: PopularPostsQuery): CacheEntryRef {
@@ -68,18 +68,29 @@ export function createQueryResolver(settings: Settings) {
   }
 
   /**
+   * The same list with so many more posts that excluded ones cannot shorten it. It has an entry of its own, because few
+   * pages exclude so many posts, and other pages would pay for a longer list.
+   */
+  function longerEntry({ list, isFiltered }: CacheEntryRef): CacheEntryRef {
+    return toEntry({ ...list, limit: maxLimit + MAX_EXCLUDED }, { isFiltered })
+  }
+
+  /**
    * Resolves a query.
    * @throws `PP_BAD_QUERY` (400), with the parameters, what was expected and what came.
    */
-  return function resolve(query: PopularPostsQuery): ResolvedQuery {
+  function resolve(query: PopularPostsQuery): ResolvedQuery {
     const { limit = defaultLimit, sort = 'views', exclude = NO_SLUGS, category, tag, author } = query
     if (!Number.isInteger(limit) || limit < 1) throw badQuery('limit', limit, settings)
     if (sort !== 'views' && sort !== 'trending') throw badQuery('sort', sort, settings)
+    if (!Array.isArray(exclude) || exclude.length > MAX_EXCLUDED) throw badQuery('exclude', exclude, settings)
     const days = resolveDays(query, settings)
     const isUnfiltered = category === undefined && tag === undefined && author === undefined
     const entry = isUnfiltered ? unfilteredEntry(sort, days) : filteredEntry(sort, days, query)
     return { entry, limit: Math.min(limit, maxLimit), exclude }
   }
+
+  return { resolve, longerEntry }
 }
 
 /**

@@ -44,6 +44,15 @@ export class DecodedList {
     return body
   }
 
+  /**
+   * Returns whether fewer than `limit` items are left without the excluded ones, although there may be more than `loaded`
+   * items.
+   */
+  isShort(loaded: number, limit: number, exclude: readonly string[]): boolean {
+    if (this.#lines.length < loaded || this.#lines.length - exclude.length >= limit) return false
+    return this.#lines.length - this.#excludedIndexes(limit, exclude).length < limit
+  }
+
   /** Returns the indexes of the excluded items before the last of `wanted` other items. */
   #excludedIndexes(wanted: number, exclude: readonly string[]): number[] {
     this.#slugs ??= this.#lines.map((line) => (JSON.parse(line.toString()) as { slug?: unknown }).slug)

@@ -1,6 +1,6 @@
 import { type TProperties, Type } from 'typebox'
 import type { Lists } from '../lists/popular-posts.ts'
-import { badQuery, expectations, type Parameter } from '../lists/query.ts'
+import { badQuery, expectations, MAX_EXCLUDED, type Parameter } from '../lists/query.ts'
 import type { Settings } from '../settings/options.ts'
 import { compileRoute } from './compile.ts'
 import { type Operation, operation } from './operation.ts'
@@ -24,7 +24,9 @@ export function querySchema(settings: Settings) {
     category: Type.Optional(Type.String({ ...slug, description: words.category })),
     tag: Type.Optional(Type.String({ ...slug, description: words.tag })),
     author: Type.Optional(Type.String({ ...slug, description: words.author })),
-    exclude: Type.Optional(Type.Array(Type.String({ maxLength: 200 }), { maxItems: 50, description: words.exclude })),
+    exclude: Type.Optional(
+      Type.Array(Type.String({ maxLength: 200 }), { maxItems: MAX_EXCLUDED, description: words.exclude }),
+    ),
   }
 }
 

@@ -6,6 +6,7 @@ import { bucketStart, countBatch } from '../db/count-views.ts'
 import { findLivePost } from '../db/live-post.ts'
 import type { Tables } from '../db/ranking.ts'
 import { type PruneResult, prune as pruneCounters } from '../db/retention.ts'
+import type { RowGuard } from '../db/row-guard.ts'
 import { systemClock } from '../lib/clock.ts'
 import { withinDeadline } from '../lib/deadline.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
@@ -120,13 +121,15 @@ interface PostViewsOptions {
   db: Kysely<Tables>
   /** Counts views and deletes old counters: with `databaseUrl`, on connections apart from those for readers. */
   flushDb: Kysely<Tables>
+  /** Runs queries of the blog. */
+  read: RowGuard
   /** Holds the buffer of views; `undefined`: the buffer is in the memory of this process. */
   redis: { client: HostRedis; ask: <T>(work: () => Promise<T>) => Promise<T> } | undefined
   log: Pick<Logger, 'info' | 'warn'>
 }
 
 /** Creates the counting of views: a buffer of views, which are moved to the database every `viewFlushSeconds`. */
-export function createViews({ settings, db, flushDb, redis, log }: PostViewsOptions): Views {
+export function createViews({ settings, db, flushDb, read, redis, log }: PostViewsOptions): Views {
   const { timeZone, viewDedupSeconds: dedupSeconds } = settings
   const counts: PostViewsStats = {
     counted: 0,
@@ -146,7 +149,7 @@ export function createViews({ settings, db, flushDb, redis, log }: PostViewsOpti
     allowStaleOnFetchRejection: true,
     noDeleteOnStaleGet: true,
     noDeleteOnFetchRejection: true,
-    fetchMethod: async (slug) => ({ id: await findLivePost(db, slug, Date.now()) }),
+    fetchMethod: async (slug) => ({ id: await read(db, (blog) => findLivePost(blog, slug, Date.now())) }),
   })
   const { buffer, flushBuffer } = createBuffer()
   const recordView = createRecorder({
