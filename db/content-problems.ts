@@ -24,7 +24,7 @@ const POST_PROBLEMS = {
 
 const DUPLICATES = {
   id: 'has this id more than once, as a join gives it: lists show one of the rows; correct the view',
-  slug: 'has more than one row with this slug: give each its own; until then a filter has the posts of all, and views of a post count for the one with the lowest id',
+  slug: 'has more than one row with this slug: give each its own; until then a filter has the posts of all, and views of a post count for the one that was published last',
 }
 
 /** Problems of posts, authors, categories, tags and counters. */

@@ -11,8 +11,9 @@ export async function findLivePost(db: BlogReader, slug: string, nowMs: number):
     .where('slug', '=', slug)
     .where(isLive({ nowMs }))
     .select(sql<string>`posts.id::text`.as('id'))
-    // A view may have two posts with one slug: views count for the same one each time.
-    .orderBy('posts.id')
+    // A view may have two posts with one slug: views count for the one that was published last.
+    .orderBy('posts.published_at', 'desc')
+    .orderBy('posts.id', 'desc')
     .executeTakeFirst()
   return post?.id
 }

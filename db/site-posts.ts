@@ -44,7 +44,10 @@ export async function latestPosts(
 export async function sitePost(db: BlogReader, slug: string): Promise<SitePost | undefined> {
   // PostgreSQL's text cannot hold NUL.
   if (slug.includes('\0')) return undefined
-  const post = await sitePosts(db).where('posts.slug', '=', slug).orderBy('posts.id').executeTakeFirst()
+  const post = await sitePosts(db)
+    .where('posts.slug', '=', slug)
+    .orderBy('posts.published_at', 'desc')
+    .executeTakeFirst()
   return post && toPost(post)
 }
 

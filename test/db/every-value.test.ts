@@ -1,11 +1,16 @@
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Pool } from 'pg'
 import t, { type Test } from 'tap'
 import { Check } from 'typebox/value'
 import { changesSince } from '../../changes/revision.ts'
+import { bucketStart, countBatch } from '../../db/count-views.ts'
+import { findLivePost } from '../../db/live-post.ts'
 import { migrateToLatest, type PostIdType } from '../../db/migrate.ts'
 import { openDatabase } from '../../db/open-database.ts'
 import { findProblems } from '../../db/problems.ts'
+import { createRowGuard } from '../../db/row-guard.ts'
+import { createPageData } from '../../demo/site/page-data.ts'
 import type { PopularPost } from '../../index.ts'
 import { postItem } from '../../routes/shapes.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -199,10 +204,12 @@ for (const blog of BLOGS) {
     const { pool, url } = await createBlog(t, blog)
     const { columns, reset } = await keepAll(pool, blog)
     t.ok(columns.length > 25, `${columns.length} columns`)
-    const before = await look(t, blog, url)
-    for (const list of LISTS) t.same(before.lists[list]?.map(({ slug }) => slug).sort(), GOOD, list)
+    const look = await openService(t, blog, url)
+    const before = await look('before')
+    await reset()
+    for (const list of LISTS) t.same(before[list]?.map(({ slug }) => slug).sort(), GOOD, list)
     t.ok(
-      before.lists['/posts/popular?limit=50&days=0']?.every(
+      before['/posts/popular?limit=50&days=0']?.every(
         ({ author, categories, tags }) => author && categories[0] && tags[0],
       ),
     )
@@ -210,7 +217,7 @@ for (const blog of BLOGS) {
     for (const column of columns) {
       const name = `${column.schema}.${column.table}.${column.column}`
       stored += await spoil(pool, column, blog)
-      t.same((await look(t, blog, url, name)).lists, before.lists, name)
+      t.same(await look(name), before, name)
       await reset()
     }
     t.ok(stored > 100, `${stored} values`)
@@ -286,45 +293,61 @@ async function spoil(pool: Pool, { schema, table, column, type }: Column, blog: 
   return stored
 }
 
-/** What readers get; fails for any reply that is not 2xx, and for lists that are not as documented. */
-async function look(t: Test, { postId }: Blog, url: string, name = 'before') {
+/** Opens the service on a blog. Returns a function that checks what readers get. */
+async function openService(t: Test, { postId }: Blog, url: string) {
   const db = openDatabase(url, () => {})
-  const site = await createSite(t, { db, url, isAdopted: postId !== undefined })
-  const ok = async (path: string) => {
-    const reply = await site.inject(path)
-    if (reply.statusCode !== 200) t.fail(`${name}: ${path} is ${reply.statusCode}: ${reply.body.slice(0, 200)}`)
-    return reply
+  t.teardown(() => db.destroy())
+  const isAdopted = postId !== undefined
+  const site = await createSite(t, { db, url, isAdopted })
+  const read = createRowGuard({ warn() {} })
+  let visits = 0
+
+  /** Fails for any reply that is not 2xx, and for lists that are not as documented. */
+  return async function look(name: string): Promise<Record<string, PopularPost[]>> {
+    const ok = async (path: string) => {
+      const reply = await site.inject(path)
+      if (reply.statusCode !== 200) t.fail(`${name}: ${path} is ${reply.statusCode}: ${reply.body.slice(0, 200)}`)
+      return reply
+    }
+    const lists: Record<string, PopularPost[]> = {}
+    await site.popularPosts.invalidate()
+    for (const path of LISTS) {
+      const posts = (await ok(path)).json<PopularPost[]>()
+      const wrong = posts.find((post) => !Check(postItem.schema, { ...post, publishedAt: '2020-01-01T00:00:00Z' }))
+      if (wrong !== undefined) t.fail(`${name}: ${JSON.stringify(wrong).slice(0, 500)}`)
+      lists[path] = posts.filter(({ slug }) => GOOD.includes(slug))
+    }
+    const category = (await ok('/categories')).json<{ slug: string; postCount: number; views: number }[]>()
+    t.match(
+      category.find(({ slug }) => slug === 'good'),
+      { postCount: 3, views: 3 * 7 * 31 },
+      name,
+    )
+    // The pages of the site have the data of half a minute.
+    const pages = createPageData({ db, timeZone: 'UTC', isAdopted, ttlMs: 0 })
+    const latest = await pages.latest(1)
+    t.ok(latest.posts.length > 0 && latest.posts.every(({ publishedAt }) => publishedAt.toISOString()), name)
+    const page = await pages.post('good-1')
+    t.match(page, { title: 'good-1', author: 'good', categories: ['good'] }, name)
+    t.equal(typeof (await pages.shortestWindow()), 'number', name)
+
+    const slugs = ['good-1', ...Array.from({ length: BAD }, (_none, index) => `bad-${index + 4}`)]
+    const ids = await Promise.all(slugs.map((slug) => read(db, (reader) => findLivePost(reader, slug, Date.now()))))
+    const nowMs = Date.now()
+    const buckets = ids.flatMap((id) =>
+      id === undefined ? [] : [{ postId: id, bucketStartMs: bucketStart(nowMs), views: 1 }],
+    )
+    t.equal(await countBatch(db, { id: randomUUID(), timeZone: 'UTC', nowMs, buckets }), 'counted', name)
+    visits += 1
+    const headers = { 'user-agent': `Mozilla/5.0 (X11; Linux) Firefox/129.${visits}` }
+    t.equal((await site.inject({ method: 'POST', url: '/posts/good-1/views', headers })).statusCode, 204, name)
+    t.match(await site.postViews.flush(), { aside: 0, waiting: 0 }, name)
+    await site.postViews.prune()
+    await site.popularPosts.invalidate()
+    const [counted] = (await site.popularPosts.get({ days: 0, limit: 50 })).filter(({ slug }) => slug === 'good-1')
+    t.equal(counted?.totalViews, 302, name)
+    await changesSince(db, (await changesSince(db, undefined)).revision)
+    await findProblems(db, read)
+    return lists
   }
-  const lists: Record<string, PopularPost[]> = {}
-  for (const path of LISTS) {
-    const posts = (await ok(path)).json<PopularPost[]>()
-    const wrong = posts.find((post) => !Check(postItem.schema, { ...post, publishedAt: '2020-01-01T00:00:00Z' }))
-    if (wrong !== undefined) t.fail(`${name}: ${JSON.stringify(wrong).slice(0, 500)}`)
-    lists[path] = posts.filter(({ slug }) => GOOD.includes(slug))
-  }
-  const category = (await ok('/categories')).json<{ slug: string; postCount: number; views: number }[]>()
-  t.match(
-    category.find(({ slug }) => slug === 'good'),
-    { postCount: 3, views: 3 * 7 * 31 },
-    name,
-  )
-  t.match((await ok('/')).body, 'bad-')
-  t.notMatch((await ok('/posts/good-1')).body, 'Not right now', name)
-  const headers = { 'user-agent': 'Mozilla/5.0 (X11; Linux) Firefox/129.0' }
-  for (const slug of ['good-1', ...Array.from({ length: BAD }, (_none, index) => `bad-${index + 4}`)]) {
-    const { statusCode } = await site.inject({ method: 'POST', url: `/posts/${slug}/views`, headers })
-    if (statusCode !== 204 && (slug === 'good-1' || statusCode !== 404))
-      t.fail(`${name}: a view of ${slug} is ${statusCode}`)
-  }
-  const { aside, waiting } = await site.postViews.flush()
-  t.same([aside, waiting], [0, 0], name)
-  await site.postViews.prune()
-  await site.popularPosts.invalidate()
-  const [counted] = (await site.popularPosts.get({ days: 0, limit: 50 })).filter(({ slug }) => slug === 'good-1')
-  t.equal(counted?.totalViews, 301, name)
-  await changesSince(db, (await changesSince(db, undefined)).revision)
-  await findProblems(db)
-  await site.close()
-  await db.destroy()
-  return { lists }
 }
