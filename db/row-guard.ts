@@ -20,8 +20,8 @@ const KEYS = {
 type Relation = keyof typeof KEYS
 type Hidden = ReadonlyMap<Relation, readonly string[]>
 
-/** The minimum time between two searches for unreadable rows. */
-const PAUSE_MS = 10_000
+/** Searches for unreadable rows take at most this share of the time of one connection. */
+const SEARCH_SHARE = 0.1
 /** The limit of one search, in statements. To find one row of 10,000 takes about 35 statements. */
 const MAX_STATEMENTS = 400
 
@@ -35,10 +35,11 @@ const MAX_STATEMENTS = 400
 export function createRowGuard(log: Pick<Logger, 'warn'>): RowGuard {
   const logged = new Set<string>()
   let hidden: Hidden = new Map()
-  let searchedAtMs = Number.NEGATIVE_INFINITY
+  let nextSearchAtMs = 0
   let running: Promise<void> | undefined
 
   async function search(db: Kysely<Tables>, code: string): Promise<void> {
+    const startedAtMs = performance.now()
     const found = new Map<Relation, readonly string[]>()
     const budget = { statements: MAX_STATEMENTS }
     for (const relation of Object.keys(KEYS) as Relation[]) {
@@ -55,7 +56,8 @@ export function createRowGuard(log: Pick<Logger, 'warn'>): RowGuard {
       }
     }
     hidden = found
-    searchedAtMs = performance.now()
+    const nowMs = performance.now()
+    nextSearchAtMs = nowMs + (nowMs - startedAtMs) / SEARCH_SHARE
   }
 
   return async function read(db, query) {
@@ -63,7 +65,7 @@ export function createRowGuard(log: Pick<Logger, 'warn'>): RowGuard {
       return await query(db)
     } catch (error) {
       if (!isCausedByRow(error)) throw error
-      if (performance.now() - searchedAtMs >= PAUSE_MS)
+      if (performance.now() >= nextSearchAtMs)
         running ??= search(db, codeOf(error)).finally(() => {
           running = undefined
         })

@@ -47,8 +47,7 @@ VALUES['jsonb'] = VALUES['json'] ?? []
 const BAD = 24
 const GOOD = ['good-1', 'good-2', 'good-3']
 const LISTS = [
-  ...['days=0', 'days=1', 'days=7', 'days=30', 'days=2', 'sort=trending', 'sort=trending&days=0'],
-  ...['category=good', 'tag=good', 'author=good&days=0'],
+  ...['days=0', 'days=1', 'days=30', 'sort=trending', 'category=good', 'tag=good', 'author=good&days=0'],
 ].map((query) => `/posts/popular?limit=50&${query}`)
 
 interface Blog {
@@ -63,6 +62,8 @@ interface Blog {
   fill: string
   /** The schema of the tables, beside that of the counters. */
   schema: string
+  /** The type of the columns that are spoilt. Default: all. */
+  only?: string
   /** A condition: the row is of a bad post. */
   isBad(table: string): string | undefined
 }
@@ -114,6 +115,8 @@ function adopted(postId: PostIdType): Blog {
     views,
     fill: `set local search_path = host; ${fillOf(postId)}`,
     schema: 'host',
+    // The first of these blogs tries the other types.
+    ...(postId === 'bigint' ? {} : { only: postId }),
     isBad: (table) => isBadNamed(table)?.replace('from posts', 'from host.posts'),
   }
 }
@@ -203,7 +206,7 @@ for (const blog of BLOGS) {
   t.test(blog.name, async (t) => {
     const { pool, url } = await createBlog(t, blog)
     const { columns, reset } = await keepAll(pool, blog)
-    t.ok(columns.length > 25, `${columns.length} columns`)
+    t.ok(columns.length > 10, `${columns.length} columns`)
     const look = await openService(t, blog, url)
     const before = await look('before')
     await reset()
@@ -220,7 +223,7 @@ for (const blog of BLOGS) {
       t.same(await look(name), before, name)
       await reset()
     }
-    t.ok(stored > 100, `${stored} values`)
+    t.ok(stored > 40, `${stored} values`)
   })
 }
 
@@ -249,20 +252,25 @@ async function createBlog(t: Test, { postId, tables, views, fill }: Blog): Promi
 }
 
 /** Lists the columns, and keeps the rows of all tables. */
-async function keepAll(pool: Pool, { schema }: Blog): Promise<{ columns: Column[]; reset(): Promise<void> }> {
+async function keepAll(
+  pool: Pool,
+  { schema, only, postId }: Blog,
+): Promise<{ columns: Column[]; reset(): Promise<void> }> {
   const { rows: columns } = await pool.query<Column>(`
     select table_schema as schema, table_name as table, column_name as column, data_type as type
     from information_schema.columns join information_schema.tables using (table_schema, table_name)
-    where table_schema in ('${schema}', 'popular_posts') and table_type = 'BASE TABLE' and table_name not like 'popular_posts_migration%'
+    where table_schema = '${schema}' and table_type = 'BASE TABLE' and table_name not like 'popular_posts_migration%'
     and is_generated = 'NEVER' order by 1, 2, ordinal_position`)
-  const tables = [...new Set(columns.map(({ schema, table }) => `${schema}.${table}`))]
+  const counters =
+    postId === undefined ? [] : ['hourly', 'daily', 'total', 'window'].map((name) => `popular_posts.post_views_${name}`)
+  const tables = [...new Set(columns.map(({ schema, table }) => `${schema}.${table}`).concat(counters))]
   await pool.query(
     `create schema kept; ${tables.map((table) => `create table kept."${table}" as table ${table}`).join(';')}`,
   )
   const refill = (table: string) =>
     `delete from ${table}; insert into ${table} overriding system value select * from kept."${table}"`
   return {
-    columns,
+    columns: columns.filter(({ column, type }) => only === undefined || (type === only && column.endsWith('id'))),
     reset: async () => {
       await pool.query(`set local session_replication_role = replica; ${tables.map(refill).join(';')}`)
     },

@@ -147,6 +147,7 @@ t.test('GET /posts/popular', async (t) => {
     let isFailing = false
     await own.register(popularPosts, {
       maxLimit: 3,
+      defaultLimit: 3,
       load: async ({ limit }) => {
         limits.push(limit)
         if (isFailing && limit > 3) throw new Error('no more')
