@@ -59,11 +59,16 @@ async function greeting(
 ): Promise<string> {
   const { isLive } = await import('./db/window.ts')
   const { isDemoBlog } = await import('./demo/data/demo-marker.ts')
-  const { posts } = await db
-    .selectFrom('posts')
-    .where(isLive({}))
-    .select((post) => post.fn.countAll().as('posts'))
-    .executeTakeFirstOrThrow()
+  const { createRowGuard } = await import('./db/row-guard.ts')
+  // Lists read the same rows, and log those that cannot be read.
+  const read = createRowGuard({ warn() {} })
+  const { posts } = await read(db, (blog) =>
+    blog
+      .selectFrom('posts')
+      .where(isLive({}))
+      .select((post) => post.fn.countAll().as('posts'))
+      .executeTakeFirstOrThrow(),
+  )
   const isDemo = !isAdopted && (await isDemoBlog(db))
   const data = isEmbedded ? `an embedded PostgreSQL in ${dataDir}` : 'the PostgreSQL in DATABASE_URL'
   return `

@@ -137,7 +137,8 @@ export async function changesSince<DB>(
       (at - ${then} > make_interval(days => ${COMPARABLE_DAYS})
         or pg_snapshot_xmax(${seen}) > pg_snapshot_xmax(snapshot))::int as lost,
       to_json(array(select name from missed order by name))::text as names,
-      (select extract(epoch from min(changed_at) - at) * 1000 from popular_posts_change where changed_at > at)::float8 as due_in_ms
+      (select extract(epoch from min(changed_at) - at) * 1000 from popular_posts_change
+        where changed_at > at and changed_at < 'infinity')::float8 as due_in_ms
     from present
   )`.as('comparison')
   const row = await db.selectFrom(comparison).selectAll().$castTo<Comparison>().executeTakeFirstOrThrow()

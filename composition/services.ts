@@ -4,6 +4,7 @@ import { invalidateOnChange } from '../changes/invalidate-on-change.ts'
 import { recordChangeIfPossible } from '../changes/revision.ts'
 import { type Databases, openDatabases } from '../db/open-database.ts'
 import { createProblemLog, type ProblemLog } from '../db/problem-log.ts'
+import { createRowGuard } from '../db/row-guard.ts'
 import { backgroundClock } from '../lib/clock.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -71,15 +72,17 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     onClose('connections', 'listeners of the client', async () => backend.close())
     await backend.connect()
 
+    const read = createRowGuard(log)
     const timeZone = databases && createSiteTimeZone({ db: databases.db, timeZone: settings.timeZone, log })
-    const views = databases && timeZone && createViews({ ...databases, settings, timeZone, redis: backend.redis, log })
+    const views =
+      databases && timeZone && createViews({ ...databases, settings, timeZone, read, redis: backend.redis, log })
     onClose('views', 'counting of views', async (onProgress) => views?.close(onProgress))
 
     const countViews = async () => {
       // A load does not wait for a Redis that does not reply.
       if (!backend.state().isDown) await views?.flushBriefly()
     }
-    const source = createLoaders(settings, databases?.db, countViews, databases?.listDb, timeZone)
+    const source = createLoaders(settings, databases?.db, countViews, databases?.listDb, timeZone, read)
     const announce = databases && ((mode: InvalidateMode) => recordChangeIfPossible(databases.db, mode))
     const lists = createLists(settings, source, backend, events, announce)
     onClose('work', 'loads of lists', lists.idle)
@@ -92,7 +95,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
       return { lists, events, backend, redis, database: undefined, idle, close }
 
     const { db } = databases
-    const problems = createProblemLog({ db, log, clock: backgroundClock })
+    const problems = createProblemLog({ db, log, clock: backgroundClock, read })
     onClose('work', 'check of the database', problems.close)
 
     if (backgroundWork) {

@@ -1,6 +1,7 @@
-import { type Kysely, sql } from 'kysely'
+import { sql } from 'kysely'
+import { boundedText, viewsOf } from './bounded.ts'
 import { CATEGORY_TREE, categoryTree } from './category-tree.ts'
-import type { Tables } from './ranking.ts'
+import type { BlogReader } from './schema.ts'
 import { isLive, viewsInWindow } from './window.ts'
 import type { WindowQuery } from './window-query.ts'
 
@@ -18,49 +19,48 @@ export interface PopularCategory {
 
 /**
  * The categories with a live post, in themselves or in a category below them, with the number of those posts and their
- * views, in one statement: ordered by views, then by posts, then by name. Categories that only drafts and private posts use are not returned.
+ * views, in one statement: ordered by views, then by posts, then by name. Categories that only drafts and private posts
+ * use are not returned.
  */
-export async function findCategories(db: Kysely<Tables>, moment: WindowQuery): Promise<PopularCategory[]> {
+export async function findCategories(db: BlogReader, moment: WindowQuery): Promise<PopularCategory[]> {
   const rows = await db
-    .withRecursive(CATEGORY_TREE, () => categoryTree())
+    .with(CATEGORY_TREE, () => categoryTree())
     .with('windowed', (cte) => viewsInWindow(cte, moment))
-    .with('live', (cte) => cte.selectFrom('posts').where(isLive(moment)).select('posts.id as post_id'))
-    .with('own', (cte) =>
-      cte
-        .selectFrom('post_categories')
-        .innerJoin('live', 'live.post_id', 'post_categories.post_id')
-        .select(['post_categories.category_id as root_id', 'live.post_id']),
-    )
-    // Its own posts, and once those of all categories below it.
     .with('link', (cte) =>
       cte
-        .selectFrom('own')
-        .selectAll()
-        .unionAll(
-          cte
-            .selectFrom('category_tree as tree')
-            .innerJoin('own', 'own.root_id', 'tree.id')
-            .where(sql<boolean>`tree.root_id <> tree.id and not exists (
-              select from post_categories as direct where direct.category_id = tree.root_id and direct.post_id = own.post_id)`)
-            .distinct()
-            .select(['tree.root_id', 'own.post_id']),
-        ),
+        .selectFrom('posts')
+        .innerJoin('post_categories as direct', 'direct.post_id', 'posts.id')
+        .innerJoin('category_tree as tree', 'tree.id', 'direct.category_id')
+        .where(isLive(moment))
+        .select(['tree.root_id', 'direct.post_id'])
+        // A post may be in several categories of a tree, and a view may have a post, or a link, twice.
+        .distinct(),
+    )
+    .with('summed', (cte) =>
+      cte
+        .selectFrom('link')
+        .leftJoin('windowed', 'windowed.post_id', 'link.post_id')
+        .groupBy('link.root_id')
+        .select([
+          'link.root_id',
+          sql<string>`count(*)`.as('post_count'),
+          sql<string>`sum(${viewsOf('windowed.views')})`.as('views'),
+        ]),
     )
     .selectFrom('categories')
-    .innerJoin('link', 'link.root_id', 'categories.id')
-    .leftJoin('windowed', 'windowed.post_id', 'link.post_id')
-    // All three: a view has no primary key that the other columns would depend on.
-    .groupBy(['categories.id', 'categories.name', 'categories.slug'])
+    .innerJoin('summed', 'summed.root_id', 'categories.id')
+    .where('categories.slug', 'is not', null)
     .select([
-      'categories.name',
-      'categories.slug',
-      sql<string>`count(link.post_id)`.as('post_count'),
-      sql<string>`coalesce(sum(windowed.views), 0)`.as('views'),
+      boundedText('categories.name', 'categories.slug').as('name'),
+      boundedText('categories.slug').as('slug'),
+      'summed.post_count',
+      'summed.views',
     ])
+    .distinct()
     .orderBy('views', 'desc')
     .orderBy('post_count', 'desc')
-    .orderBy('categories.name')
-    .orderBy('categories.id')
+    .orderBy('name')
+    .orderBy('slug')
     .execute()
   return rows.map((row) => ({
     name: row.name,

@@ -1,5 +1,6 @@
 import { type Kysely, type QueryExecutorProvider, type RawBuilder, sql } from 'kysely'
 import { codeOf } from '../lib/errors.ts'
+import { hasFiniteHeat } from './bounded.ts'
 import { countedTimeZone } from './time-zone.ts'
 
 /**
@@ -167,7 +168,8 @@ function upserts({ timeZone, nowMs }: { timeZone: string; nowMs: number }) {
 }
 
 function sumOfBoth() {
-  return sql`counter.views + least(excluded.views, ${MAX_VIEWS} - counter.views)`
+  // A number below 0, which only an administrator can write, counts as 0: with it the difference would overflow.
+  return sql`greatest(counter.views, 0) + least(excluded.views, ${MAX_VIEWS} - greatest(counter.views, 0))`
 }
 
 /** Quotes a field of a row or an array literal. */
@@ -186,6 +188,7 @@ function heatOfGroup() {
   return sql`max_x + ln(sum(views * power(2::float8, greatest(x - max_x, -1000)))) / ln(2::float8)`
 }
 function heatOfBoth() {
-  return sql`greatest(counter.heat, excluded.heat)
-    + ln(1 + power(2::float8, greatest(-abs(counter.heat - excluded.heat), -1000))) / ln(2::float8)`
+  return sql`case when ${hasFiniteHeat('counter')} then greatest(counter.heat, excluded.heat)
+    + ln(1 + power(2::float8, greatest(-abs(counter.heat - excluded.heat), -1000))) / ln(2::float8)
+    else excluded.heat end`
 }

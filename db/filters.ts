@@ -1,7 +1,7 @@
-import { type Kysely, sql } from 'kysely'
+import { sql } from 'kysely'
 import { CATEGORY_TREE, categoryTree } from './category-tree.ts'
 import { optionalColumn } from './optional-column.ts'
-import type { Tables } from './ranking.ts'
+import type { BlogReader } from './schema.ts'
 import { isLive } from './window.ts'
 
 /** The slugs by which a list can be filtered. A list with another slug is empty, and causes no query. */
@@ -16,13 +16,16 @@ export interface FilterSlugs {
   languages?: string[] | undefined
 }
 
+/** The most bytes of a slug by which a list can be filtered. */
+const MAX_SLUG_BYTES = 1_000
+
 /**
- * The slugs of categories, tags and authors with a live post, and the languages of these posts, in one statement. All other slugs are secret (login
- * names, drafts): for a reader they must be indistinguishable from slugs that do not exist.
+ * The slugs of categories, tags and authors with a live post, and the languages of these posts, in one statement. All
+ * other slugs are secret (login names, drafts): for a reader they must be indistinguishable from slugs that do not exist.
  */
-export async function findFilters(db: Kysely<Tables>): Promise<FilterSlugs> {
+export async function findFilters(db: BlogReader): Promise<FilterSlugs> {
   const rows = await db
-    .withRecursive(CATEGORY_TREE, () => categoryTree())
+    .with(CATEGORY_TREE, () => categoryTree())
     .with('live', (cte) =>
       cte
         .selectFrom('posts')
@@ -59,6 +62,8 @@ export async function findFilters(db: Kysely<Tables>): Promise<FilterSlugs> {
         ),
     )
     .selectFrom('filters')
+    // Leaves out null, too. A request cannot have a longer slug, and the cache refuses too large a list of them.
+    .where(sql<boolean>`octet_length(slug) <= ${MAX_SLUG_BYTES}`)
     .select(['slug', 'kind'])
     .execute()
   const slugsOf = (kind: string) => rows.filter((row) => row.kind === kind).map((row) => row.slug)

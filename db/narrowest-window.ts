@@ -1,5 +1,5 @@
-import { type Kysely, sql } from 'kysely'
-import type { Tables } from './ranking.ts'
+import { sql } from 'kysely'
+import type { BlogReader } from './schema.ts'
 import { isLive, viewsInWindow } from './window.ts'
 
 /**
@@ -9,20 +9,24 @@ import { isLive, viewsInWindow } from './window.ts'
  * @returns `undefined`: no live post was ever viewed.
  */
 export async function shortestWindow<Days extends number>(
-  db: Kysely<Tables>,
+  db: BlogReader,
   { windows, timeZone }: { windows: readonly Days[]; timeZone: string },
 ): Promise<Days | undefined> {
   const today = sql`(statement_timestamp() at time zone ${timeZone})::date`
   const live = sql`from posts where posts.id = counter.post_id and ${isLive({})}`
   const lastDay = viewsInWindow(db, { days: 1, timeZone }).as('counter')
-  const { rows } = await sql<{ hours: boolean; age: number | null; total: boolean }>`
-    select
-      exists (select from ${lastDay} where exists (select ${live})) as hours,
-      (
+  const rows = await db
+    .selectNoFrom([
+      sql<boolean>`exists (select from ${lastDay} where exists (select ${live}))`.as('hours'),
+      sql<number | null>`(
         select ${today} - day from post_views_daily counter
-        where day <= ${today} and views > 0 and exists (select ${live}) order by day desc limit 1
-      ) as age,
-      exists (select from post_views_total counter where views > 0 and exists (select ${live})) as total`.execute(db)
+        where day <= ${today} and day > '-infinity' and views > 0 and exists (select ${live}) order by day desc limit 1
+      )`.as('age'),
+      sql<boolean>`exists (select from post_views_total counter where views > 0 and exists (select ${live}))`.as(
+        'total',
+      ),
+    ])
+    .execute()
   return rows.flatMap(({ hours, age, total }) =>
     windows.filter((days) => (days === 0 ? total : days === 1 ? hours : age !== null && age <= days)),
   )[0]

@@ -1,5 +1,6 @@
-import { type Kysely, sql } from 'kysely'
+import { type OrderByItemBuilder, sql } from 'kysely'
 import { slugForms } from '../lib/slug-forms.ts'
+import type { BlogReader } from './schema.ts'
 
 /** A post that was found by a slug. */
 export interface FoundPost {
@@ -9,7 +10,14 @@ export interface FoundPost {
   slug: string
 }
 
+interface Row extends FoundPost {
+  /** The slug by which the post was found; empty: no post, but a sign that there are earlier slugs. */
+  form: string
+}
+
 const ANY = sql<boolean>`true`
+const ID = sql<string>`posts.id::text`.as('id')
+const LATEST_LAST = (order: OrderByItemBuilder) => order.nullsFirst()
 
 /**
  * Finds the posts with these slugs: by their own slug in any of its forms (see `slugForms`), else by an earlier one
@@ -17,15 +25,15 @@ const ANY = sql<boolean>`true`
  * @param condition which posts count. Default: all.
  * @returns posts by the given slugs. Slugs without a post are missing.
  */
-export async function findPostsBySlug<DB>(
-  db: Kysely<DB>,
+export async function findPostsBySlug(
+  db: BlogReader,
   slugs: readonly string[],
   condition = ANY,
 ): Promise<Map<string, FoundPost>> {
   const found = new Map<string, FoundPost>()
   let missing = slugs.map((slug) => ({ slug, forms: slugForms(slug) })).filter(({ forms }) => forms.length > 0)
 
-  function take(rows: readonly { form: string; slug: string; id: string }[]): void {
+  function take(rows: readonly Row[]): void {
     const posts = new Map(rows.map(({ form, id, slug }) => [form, { id, slug }]))
     missing = missing.filter(({ slug, forms }) => {
       const form = forms.find((each) => posts.has(each))
@@ -36,25 +44,38 @@ export async function findPostsBySlug<DB>(
   }
 
   if (missing.length === 0) return found
-  const { rows } = await sql<{ form: string; slug: string; id: string; hasAliases: number }>`
-    select * from (
-      select posts.slug as form, posts.slug, posts.id::text as id, 0 as "hasAliases" from posts
-      where posts.slug = any(${formsOf(missing)}::text[]) and ${condition}
-      order by posts.published_at nulls first, posts.id
-    ) as found
-    union all
-    select '', '', '', 1 where (
-      select count(*) from pg_attribute
-      where attrelid = to_regclass('post_aliases') and attname in ('slug', 'post_id') and not attisdropped
-    ) = 2`.execute(db)
+  const rows = await db
+    .with('found', (cte) =>
+      cte
+        .selectFrom('posts')
+        .where(sql<boolean>`posts.slug = any(${formsOf(missing)}::text[])`)
+        .where(condition)
+        .select(['posts.slug as form', 'posts.slug', ID])
+        .orderBy('posts.published_at', LATEST_LAST)
+        .orderBy('posts.id'),
+    )
+    .selectFrom('found')
+    .selectAll()
+    .unionAll(
+      sql<Row>`select '', '', '' where (
+        select count(*) from pg_attribute
+        where attrelid = to_regclass('post_aliases') and attname in ('slug', 'post_id') and not attisdropped
+      ) = 2`,
+    )
+    .execute()
   take(rows)
-  if (missing.length === 0 || !rows.some(({ hasAliases }) => Number(hasAliases) === 1)) return found
-  const { rows: renamed } = await sql<{ form: string; slug: string; id: string }>`
-    select alias.slug as form, posts.slug, posts.id::text as id
-    from post_aliases as alias join posts on posts.id = alias.post_id
-    where alias.slug = any(${formsOf(missing)}::text[]) and ${condition}
-    order by posts.published_at nulls first, posts.id`.execute(db)
-  take(renamed)
+  if (missing.length === 0 || !rows.some(({ form }) => form === '')) return found
+  take(
+    await db
+      .selectFrom('post_aliases as alias')
+      .innerJoin('posts', 'posts.id', 'alias.post_id')
+      .where(sql<boolean>`alias.slug = any(${formsOf(missing)}::text[])`)
+      .where(condition)
+      .select(['alias.slug as form', 'posts.slug', ID])
+      .orderBy('posts.published_at', LATEST_LAST)
+      .orderBy('posts.id')
+      .execute(),
+  )
   return found
 }
 

@@ -5,15 +5,24 @@ import { loggedError } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
 import { findProblems } from './problems.ts'
 import type { Tables } from './ranking.ts'
+import type { RowGuard } from './row-guard.ts'
 
 /** The minimum time between two checks. A check reads the table of posts once, as the load of a list does. */
 const PAUSE_MS = 10_000
+
+interface ProblemLogOptions {
+  db: Kysely<Tables>
+  log: Pick<Logger, 'warn'>
+  clock: Clock
+  /** Runs queries of the blog. Default: directly. */
+  read?: RowGuard
+}
 
 /** See {@link createProblemLog}. */
 export type ProblemLog = ReturnType<typeof createProblemLog>
 
 /** Logs problems of the database that an administrator should fix, each problem once per process. */
-export function createProblemLog({ db, log, clock }: { db: Kysely<Tables>; log: Pick<Logger, 'warn'>; clock: Clock }) {
+export function createProblemLog({ db, log, clock, read }: ProblemLogOptions) {
   const logged = new LRUCache<string, true>({ max: 1_000 })
   let freeAtMs = Number.NEGATIVE_INFINITY
   let cancel: (() => void) | undefined
@@ -26,7 +35,8 @@ export function createProblemLog({ db, log, clock }: { db: Kysely<Tables>; log: 
 
   async function check(): Promise<void> {
     try {
-      for (const { subject, message } of await findProblems(db)) warnOnce(`${subject} ${message}`, { subject }, message)
+      for (const { subject, message } of await findProblems(db, read))
+        warnOnce(`${subject} ${message}`, { subject }, message)
     } catch (error) {
       const message = 'the database cannot be checked for posts and tables that need attention'
       warnOnce('', { err: loggedError(error) }, message)

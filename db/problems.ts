@@ -1,27 +1,20 @@
 import { type Kysely, sql } from 'kysely'
+import { contentProblems, type DatabaseProblem, MAX_PER_KIND } from './content-problems.ts'
 import type { Tables } from './ranking.ts'
+import type { RowGuard } from './row-guard.ts'
 import { findShadowingObjects } from './safe-path.ts'
-import { isUndated } from './window.ts'
-
-/** A problem of the database that an administrator should fix. */
-interface DatabaseProblem {
-  /** The object of the problem: a table, a function, the id of a post. */
-  subject: string
-  /** The problem, and what to do. */
-  message: string
-}
-
-/** The greatest number of problems that are reported of one kind. */
-const MAX_PER_KIND = 10
 
 /**
  * Finds problems that make lists wrong or unsafe, with one statement for each kind.
+ * @param read runs queries of the blog. Default: directly.
  * @throws the error of PostgreSQL.
  */
-export async function findProblems(db: Kysely<Tables>): Promise<DatabaseProblem[]> {
-  return [...(await brokenWatchers(db)), ...(await undatedPosts(db)), ...(await shadowingObjects(db))]
+export async function findProblems(
+  db: Kysely<Tables>,
+  read: RowGuard = (blog, query) => query(blog),
+): Promise<DatabaseProblem[]> {
+  return [...(await brokenWatchers(db)), ...(await read(db, contentProblems)), ...(await shadowingObjects(db))]
 }
-
 /** Watched tables whose trigger function fails: see `popular_posts_failed`. */
 async function brokenWatchers(db: Kysely<Tables>): Promise<DatabaseProblem[]> {
   const { rows: known } = await sql`select where to_regclass('popular_posts_watch_failure') is not null`.execute(db)
@@ -39,20 +32,6 @@ async function brokenWatchers(db: Kysely<Tables>): Promise<DatabaseProblem[]> {
   return rows.map(({ subject, reason }) => ({
     subject,
     message: `changes of a watched table cannot be detected (${reason}), so every write to it invalidates all lists: call popular_posts_watch for it again`,
-  }))
-}
-
-/** Posts that no list can show. */
-async function undatedPosts(db: Kysely<Tables>): Promise<DatabaseProblem[]> {
-  const posts = await db
-    .selectFrom('posts')
-    .where(isUndated())
-    .select(sql<string>`posts.id::text`.as('subject'))
-    .limit(MAX_PER_KIND)
-    .execute()
-  return posts.map(({ subject }) => ({
-    subject,
-    message: 'a post is in no list, because its published_at is -infinity: give it a date',
   }))
 }
 

@@ -1,9 +1,10 @@
-import { type Kysely, sql } from 'kysely'
+import { sql } from 'kysely'
 import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres'
+import { boundedText, countOf, hasFiniteHeat, MAX_LINKS, MAX_TEXT, viewsOf } from './bounded.ts'
 import { CATEGORY_TREE, categoryTree, isOneOf } from './category-tree.ts'
 import { fromJsonText, jsonText } from './json-text.ts'
 import { isInLanguage } from './language.ts'
-import type { BlogTables, CounterTables } from './schema.ts'
+import type { BlogReader, BlogTables, CounterTables } from './schema.ts'
 import { isLive, viewsInWindow } from './window.ts'
 import type { WindowQuery } from './window-query.ts'
 import { inMilliseconds, sqlNow } from './window-query.ts'
@@ -38,8 +39,8 @@ export interface RankingQuery extends Ranking, WindowQuery {}
 
 /** A post of a list, as in the JSON of `GET /posts/popular`. */
 export interface PopularPost {
-  /** The id: a number, or text for other types of an own schema, such as a UUID. */
-  id: number | string
+  /** The id as text, whatever its type: a number of JSON would lose digits above 2^53. */
+  id: string
   /** The slug: unique, as in the URL of the post. `exclude` compares it. */
   slug: string
   /** The title, as plain text. */
@@ -94,10 +95,10 @@ export interface PopularPost {
  * Posts without a view come last; the list is shorter than `limit` only if there are no more live posts.
  * Views and comments are counted in separate subqueries: two one-to-many joins in one sum would multiply them.
  */
-export async function findPopularPosts(db: Kysely<Tables>, query: RankingQuery): Promise<PopularPost[]> {
+export async function findPopularPosts(db: BlogReader, query: RankingQuery): Promise<PopularPost[]> {
   const { category = [], excludeCategory = [] } = query
   const rows = await db
-    .withRecursive(CATEGORY_TREE, () => categoryTree([...category, ...excludeCategory]))
+    .with(CATEGORY_TREE, () => categoryTree([...category, ...excludeCategory]))
     .with('windowed', (cte) => viewsInWindow(cte, query))
     .with('ranked', (cte) => {
       const posts = cte
@@ -106,14 +107,17 @@ export async function findPopularPosts(db: Kysely<Tables>, query: RankingQuery):
         .where(matchesFilters(query))
         .leftJoin('windowed', 'windowed.post_id', 'posts.id')
         .leftJoin('post_views_total as total', 'total.post_id', 'posts.id')
-      const score = query.sort === 'trending' ? sql<number>`total.heat` : sql<number>`coalesce(windowed.views, 0)`
+      const score =
+        query.sort === 'trending'
+          ? sql<string>`case when ${hasFiniteHeat('total')} then total.heat end`
+          : viewsOf('windowed.views')
       return posts
         .select([
           'posts.id as post_id',
           'posts.published_at',
           score.as('score'),
-          sql<string>`coalesce(windowed.views, 0)`.as('views'),
-          sql<string>`coalesce(total.views, 0)`.as('total_views'),
+          viewsOf('windowed.views').as('views'),
+          viewsOf('total.views').as('total_views'),
         ])
         .orderBy('score', (order) => order.desc().nullsLast())
         .orderBy('total_views', 'desc')
@@ -124,16 +128,16 @@ export async function findPopularPosts(db: Kysely<Tables>, query: RankingQuery):
     .selectFrom('ranked')
     .innerJoin('posts', 'posts.id', 'ranked.post_id')
     .select((post) => [
-      jsonText<number | string>(sql`to_jsonb(posts.id)`).as('id'),
-      'posts.slug',
-      'posts.title',
-      'posts.url',
-      'posts.excerpt',
+      sql<string>`posts.id::text`.as('id'),
+      boundedText('posts.slug').as('slug'),
+      boundedText('posts.title').as('title'),
+      boundedText('posts.url').as('url'),
+      boundedText('posts.excerpt').as('excerpt'),
       inMilliseconds('posts.published_at').as('published_at_ms'),
-      'posts.image_url',
+      sql<string | null>`left(posts.image_url, ${sql.lit(MAX_TEXT)})`.as('image_url'),
       'posts.image_width',
       'posts.image_height',
-      'posts.image_alt',
+      boundedText('posts.image_alt').as('image_alt'),
       'posts.reading_minutes',
       'ranked.views',
       'ranked.total_views',
@@ -142,7 +146,10 @@ export async function findPopularPosts(db: Kysely<Tables>, query: RankingQuery):
           post
             .selectFrom('authors')
             .whereRef('authors.id', '=', 'posts.author_id')
-            .select(['authors.name', 'authors.slug']),
+            .select([boundedText('authors.name', 'authors.slug').as('name'), boundedText('authors.slug').as('slug')])
+            // A view may have an author twice.
+            .orderBy('authors.slug')
+            .limit(1),
         ),
       ).as('author'),
       jsonText(
@@ -151,9 +158,16 @@ export async function findPopularPosts(db: Kysely<Tables>, query: RankingQuery):
             .selectFrom('categories')
             .innerJoin('post_categories as link', 'link.category_id', 'categories.id')
             .whereRef('link.post_id', '=', 'posts.id')
-            .select(['categories.name', 'categories.slug'])
-            .orderBy('categories.name')
-            .orderBy('categories.id'),
+            .where('categories.slug', 'is not', null)
+            .select([
+              boundedText('categories.name', 'categories.slug').as('name'),
+              boundedText('categories.slug').as('slug'),
+            ])
+            // A view may have a category, or a link, twice.
+            .distinct()
+            .orderBy('name')
+            .orderBy('slug')
+            .limit(MAX_LINKS),
         ),
       ).as('categories'),
       jsonText(
@@ -162,9 +176,11 @@ export async function findPopularPosts(db: Kysely<Tables>, query: RankingQuery):
             .selectFrom('tags')
             .innerJoin('post_tags as link', 'link.tag_id', 'tags.id')
             .whereRef('link.post_id', '=', 'posts.id')
-            .select('tags.name')
-            .orderBy('tags.name')
-            .orderBy('tags.id'),
+            .where('tags.name', 'is not', null)
+            .select(boundedText('tags.name').as('name'))
+            .distinct()
+            .orderBy('name')
+            .limit(MAX_LINKS),
         ),
       ).as('tags'),
       post
@@ -180,8 +196,8 @@ export async function findPopularPosts(db: Kysely<Tables>, query: RankingQuery):
     .orderBy('ranked.post_id', 'desc')
     .execute()
 
-  return rows.map((row) => ({
-    id: fromJsonText(row.id),
+  return [...new Map(rows.map((row) => [row.id, row])).values()].map((row) => ({
+    id: row.id,
     slug: row.slug,
     title: row.title,
     url: row.url,
@@ -195,20 +211,15 @@ export async function findPopularPosts(db: Kysely<Tables>, query: RankingQuery):
         ? null
         : {
             url: row.image_url,
-            width: numberOf(row.image_width),
-            height: numberOf(row.image_height),
+            width: countOf(row.image_width) || null,
+            height: countOf(row.image_height) || null,
             alt: row.image_alt,
           },
-    readingMinutes: Number(row.reading_minutes),
+    readingMinutes: countOf(row.reading_minutes),
     commentCount: Number(row.comment_count),
     views: Number(row.views),
     totalViews: Number(row.total_views),
   }))
-}
-
-/** A number, whatever the host's parser made of it. */
-function numberOf(value: number | null): number | null {
-  return value === null ? null : Number(value)
 }
 
 /** A condition: the post matches each filter of the query. `category_tree` has the categories. */

@@ -1,4 +1,4 @@
-import type { ColumnType, Generated } from 'kysely'
+import type { ColumnType, Generated, QueryCreator } from 'kysely'
 
 /** A `bigint` column: PostgreSQL drivers return it as a string, a number or a bigint, and accept any of them. */
 type BigInteger = ColumnType<string | number | bigint, string | number | bigint, string | number | bigint>
@@ -97,3 +97,6 @@ export interface BlogTables {
 
 /** All tables of the service. */
 export interface Database extends CounterTables, LogImportTables, BlogTables {}
+
+/** What a query that reads the blog needs of a Kysely instance: a `RowGuard` leaves rows out of the tables. */
+export type BlogReader = Pick<QueryCreator<BlogTables & CounterTables>, 'with' | 'selectFrom' | 'selectNoFrom'>

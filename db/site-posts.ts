@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 import { jsonArrayFrom } from 'kysely/helpers/postgres'
+import { boundedText, countOf, MAX_LINKS } from './bounded.ts'
 import { findPostsBySlug } from './posts-by-slug.ts'
-import type { Tables } from './ranking.ts'
-import type { BlogTables } from './schema.ts'
+import type { BlogReader, BlogTables } from './schema.ts'
 import { isLive } from './window.ts'
 import { inMilliseconds } from './window-query.ts'
 
@@ -29,7 +29,7 @@ export interface SiteComment {
 
 /** Live posts, the latest first, and the number of all live posts. */
 export async function latestPosts(
-  db: Kysely<Tables>,
+  db: BlogReader,
   { limit, offset }: { limit: number; offset: number },
 ): Promise<{ posts: SitePost[]; total: number }> {
   const { total } = await db
@@ -42,7 +42,7 @@ export async function latestPosts(
 }
 
 /** The live post with a slug, in any of its forms, or with an earlier slug; `undefined`: there is none. */
-export async function sitePost(db: Kysely<Tables>, slug: string): Promise<SitePost | undefined> {
+export async function sitePost(db: BlogReader, slug: string): Promise<SitePost | undefined> {
   const found = [...(await findPostsBySlug(db, [slug], isLive({}))).values()].map((post) => post.slug)
   const posts = await sitePosts(db)
     .where(sql<boolean>`posts.slug = any(${found}::text[])`)
@@ -67,27 +67,36 @@ export async function siteComments(db: Kysely<BlogTables>, postId: string): Prom
   return comments.map(({ author_name: author, body, created_at: createdAt }) => ({ author, body, createdAt }))
 }
 
-function sitePosts(db: Kysely<Tables>) {
+function sitePosts(db: BlogReader) {
   return db
     .selectFrom('posts')
     .where(isLive({}))
-    .leftJoin('authors', 'authors.id', 'posts.author_id')
     .select((post) => [
       sql<string>`posts.id::text`.as('id'),
-      'posts.slug',
-      'posts.title',
-      'posts.url',
-      'posts.excerpt',
+      boundedText('posts.slug').as('slug'),
+      boundedText('posts.title').as('title'),
+      boundedText('posts.url').as('url'),
+      boundedText('posts.excerpt').as('excerpt'),
       inMilliseconds('posts.published_at').as('publishedAtMs'),
       'posts.reading_minutes as readingMinutes',
-      'authors.name as author',
+      // A view may have an author twice.
+      post
+        .selectFrom('authors')
+        .whereRef('authors.id', '=', 'posts.author_id')
+        .select(boundedText('authors.name', 'authors.slug').as('name'))
+        .orderBy('authors.slug')
+        .limit(1)
+        .as('author'),
       jsonArrayFrom(
         post
           .selectFrom('categories')
           .innerJoin('post_categories as link', 'link.category_id', 'categories.id')
           .whereRef('link.post_id', '=', 'posts.id')
-          .select('categories.name')
-          .orderBy('categories.name'),
+          .where('categories.slug', 'is not', null)
+          .select(boundedText('categories.name', 'categories.slug').as('name'))
+          .distinct()
+          .orderBy('name')
+          .limit(MAX_LINKS),
       ).as('categories'),
     ])
 }
@@ -97,6 +106,11 @@ type Row = Omit<SitePost, 'categories' | 'publishedAt'> & {
   categories: { name: string }[]
 }
 
-function toPost({ publishedAtMs, categories, ...row }: Row): SitePost {
-  return { ...row, publishedAt: new Date(Number(publishedAtMs)), categories: categories.map(({ name }) => name) }
+function toPost({ publishedAtMs, categories, readingMinutes, ...row }: Row): SitePost {
+  return {
+    ...row,
+    readingMinutes: countOf(readingMinutes),
+    publishedAt: new Date(Number(publishedAtMs)),
+    categories: categories.map(({ name }) => name),
+  }
 }

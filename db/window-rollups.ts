@@ -7,6 +7,9 @@ import { sqlNow, type WindowQuery } from './window-query.ts'
  */
 const OPEN_DAYS = 2
 
+/** The greatest number of a bigint column. A greater number would fail the statement for all posts. */
+const MAX_BIGINT = sql`9223372036854775807`
+
 /*
  * The views of a window are the views of its open days plus the sum of its closed days. That sum (the rollup) is stored
  * under a key of the window, its last closed day, and the number of changes of its days when the sum was made. A reader
@@ -65,8 +68,8 @@ export async function materializeWindow<DB>(db: Kysely<DB>, moment: WindowQuery)
       and (last_day < ${at.lastClosedDay} or (last_day = ${at.lastClosedDay} and post_views_window.touches < changes.touches))
     )
     insert into post_views_window (days, last_day, touches, post_id, views)
-    select ${days}::integer, ${at.lastClosedDay}, changes.touches, post_id, sum(views) from post_views_daily, changes
-    where day >= ${at.first} and day <= ${at.lastClosedDay}
+    select ${days}::integer, ${at.lastClosedDay}, changes.touches, post_id, least(sum(views), ${MAX_BIGINT}) from post_views_daily, changes
+    where day >= ${at.first} and day <= ${at.lastClosedDay} and changes.touches <= ${MAX_BIGINT}
     and not exists (select from post_views_window where ${isCurrent(days, at)})
     group by changes.touches, post_id order by post_id
     on conflict do nothing`.execute(db)
@@ -78,7 +81,7 @@ export async function compactDayVersions<DB>(db: Kysely<DB>, rows: number): Prom
     with folded as (
       delete from post_views_touch where ctid = any(array(
         select ctid from post_views_touch
-        where day in (select day from post_views_touch group by day having count(*) > 1)
+        where day in (select day from post_views_touch group by day having count(*) > 1 and sum(times) <= ${MAX_BIGINT})
         limit ${rows} for update skip locked
       )) returning day, times
     )

@@ -3,6 +3,7 @@ import { type Kysely, sql } from 'kysely'
 import { findCategories } from '../db/categories.ts'
 import { type FilterSlugs, findFilters } from '../db/filters.ts'
 import { findPopularPosts, type Ranking, type Tables } from '../db/ranking.ts'
+import type { RowGuard } from '../db/row-guard.ts'
 import { materializeWindow } from '../db/window-rollups.ts'
 import { createUpCheck } from '../lib/up-check.ts'
 import type { ListQuery, Settings } from '../settings/options.ts'
@@ -28,6 +29,7 @@ const FLUSH_TIMEOUT_MS = 1_000
 /**
  * Creates the loaders: the host's own functions, or the built-in queries on `db`.
  * @param listDb the database for loads, with connections of its own. Default `db`.
+ * @param read runs the built-in queries. Default: directly.
  * @param countViews flushes recorded views; a load starts after that, even if it fails.
  * @param timeZone returns the time zone of the site. Default: the one of the settings.
  * @throws TypeError without a `load` and without a database.
@@ -38,9 +40,10 @@ export function createLoaders(
   countViews: () => Promise<unknown>,
   listDb = db,
   timeZone = async () => settings.timeZone,
+  read: RowGuard = (blog, query) => query(blog),
 ): Loaders {
   const { load, loadCategories, loadFilters } = settings
-  const builtIn = listDb === undefined ? undefined : databaseLoaders(listDb, settings, timeZone)
+  const builtIn = listDb === undefined ? undefined : databaseLoaders(listDb, settings, timeZone, read)
   const posts = load === undefined ? builtIn?.posts : (query: Ranking) => load(toListQuery(query))
   const categories = loadCategories ?? builtIn?.categories
   if (posts === undefined) throw new TypeError('Expected a load function or a database, got neither.')
@@ -64,7 +67,12 @@ function toListQuery(ranking: Ranking): ListQuery {
   return query
 }
 
-function databaseLoaders(db: Kysely<Tables>, { defaultDays }: Settings, siteTimeZone: () => Promise<string>) {
+function databaseLoaders(
+  db: Kysely<Tables>,
+  { defaultDays }: Settings,
+  siteTimeZone: () => Promise<string>,
+  read: RowGuard,
+) {
   const materializedDays = new Set([...MATERIALIZED_DAYS, defaultDays])
   /**
    * Stores the sums of a window that is requested often. Errors are ignored: lists are the same without, and a role that can
@@ -76,8 +84,14 @@ function databaseLoaders(db: Kysely<Tables>, { defaultDays }: Settings, siteTime
     return { days, timeZone }
   }
   return {
-    posts: async (query: Ranking) => findPopularPosts(db, { ...query, ...(await materialized(query)) }),
-    categories: async (query: { days: number }) => findCategories(db, await materialized(query)),
-    filters: () => findFilters(db),
+    posts: async (query: Ranking) => {
+      const moment = await materialized(query)
+      return read(db, (blog) => findPopularPosts(blog, { ...query, ...moment }))
+    },
+    categories: async (query: { days: number }) => {
+      const moment = await materialized(query)
+      return read(db, (blog) => findCategories(blog, moment))
+    },
+    filters: () => read(db, findFilters),
   }
 }

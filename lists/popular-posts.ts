@@ -165,7 +165,7 @@ export function createLists<P = Post>(
     backgroundWork: settings.backgroundWork,
   })
   backend.listen(cache.onStoreMessage)
-  const { resolve, knownEntry } = createQueryResolver(settings)
+  const { resolve, knownEntry, longerEntry } = createQueryResolver(settings)
   const filtersKey = listKey(settings, 'filters')
   const decodedLists = new WeakMap<Uint8Array, DecodedList>()
   const decodedFilters = new WeakMap<Uint8Array, KnownSlugs>()
@@ -187,17 +187,26 @@ export function createLists<P = Post>(
     const { entry, cut } = resolve(query)
     if (entry === undefined) return undefined
     const answer = cache.peek(entry.key)
-    return answer && toAnswer(answer, LOCAL_HIT, cut)
+    if (answer === undefined || isShort(answer, entry, cut)) return undefined
+    return toAnswer(answer, LOCAL_HIT, cut)
   }
 
   async function read(query: PopularPostsQuery = {}): Promise<ListAnswer> {
     const resolved = resolve(query)
-    // One bound for both waits: for the filters, and for the list.
+    const { cut } = resolved
+    // One bound for all waits: for the filters, and for the lists.
     const sinceMs = systemClock.now()
     const entry = await entryOf(resolved)
     if (entry === undefined) return emptyAnswer()
-    const answer = await cache.read(entry.key, loadPosts(entry.list), entry.rank, sinceMs)
-    return toAnswer(answer, answer, resolved.cut)
+    const readEntry = ({ key, list, rank }: CacheEntryRef) => cache.read(key, loadPosts(list), rank, sinceMs)
+    const answer = await readEntry(entry)
+    // Without the longer list, the short one is better than none.
+    const found = isShort(answer, entry, cut) ? await readEntry(longerEntry(entry)).catch(() => answer) : answer
+    return toAnswer(found, found, cut)
+  }
+
+  function isShort(answer: StoredValue, { list }: CacheEntryRef, cut: ResolvedQuery['cut']): boolean {
+    return decoded(answer).isShort(list.limit, cut)
   }
 
   /** The entry of a list; `undefined`: the list is empty. An unknown slug gets no key: a client could create any number. */
@@ -212,18 +221,18 @@ export function createLists<P = Post>(
     return knownEntry(list, known)
   }
 
-  function decodedBody(answer: StoredValue, cut?: ListCut): ListBody {
+  function decoded(answer: StoredValue): DecodedList {
     let list = decodedLists.get(answer.value)
     if (list === undefined) {
       list = new DecodedList(answer.value)
       decodedLists.set(answer.value, list)
     }
-    return list.body(cut)
+    return list
   }
 
   function toAnswer(found: StoredValue, read: ReadResult, cut?: ListCut): ListAnswer {
     return {
-      list: decodedBody(found, cut),
+      list: decoded(found).body(cut),
       outcome: read.outcome,
       ageSeconds: Math.floor(found.ageMs / 1000),
       ttlSeconds: Math.floor(found.ttlMs / 1000),
@@ -249,9 +258,12 @@ export function createLists<P = Post>(
         const resolved = resolve(query)
         const entry = await entryOf(resolved)
         if (entry === undefined) return []
-        const { rank } = entry
-        const answer = await cache.refresh(entry.key, loadPosts(entry.list), { rank, withinMs: toMs(options) })
-        return postsOf(decodedBody(answer, resolved.cut))
+        const { cut } = resolved
+        const refreshEntry = ({ key, list, rank }: CacheEntryRef) =>
+          cache.refresh(key, loadPosts(list), { rank, withinMs: toMs(options) })
+        const answer = await refreshEntry(entry)
+        const found = isShort(answer, entry, cut) ? await refreshEntry(longerEntry(entry)) : answer
+        return postsOf(decoded(found).body(cut))
       },
       async refreshCategories(query = {}, options) {
         const entry = categoriesEntry(query)

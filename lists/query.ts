@@ -18,6 +18,9 @@ const NotWithTrending = createError(
   400,
 )
 
+/** The most slugs of `exclude`. */
+export const MAX_EXCLUDED = 50
+
 /** The filters by slugs: one slug at a time, unless the option `combineFilters` allows more. Keys have them in this order. */
 export const FILTERS = ['category', 'tag', 'author', 'excludeCategory'] as const
 
@@ -73,7 +76,7 @@ export interface PopularPostsQuery {
   publishedWithin?: number | undefined
   /** Only posts with at least this number of views in the window: an integer from 0. Default 0. Not with `trending`. */
   minViews?: number | undefined
-  /** The slugs of posts to leave out; the list is filled up with the posts that follow. */
+  /** The slugs of posts to leave out, at most 50; the list is filled up with the posts that follow. */
   exclude?: readonly string[] | undefined
 }
 
@@ -105,7 +108,7 @@ export function expectations({ maxLimit, maxDays, combineFilters, load }: Limits
     language: 'a language tag such as en or pt-BR',
     publishedWithin: `one of ${PUBLISHED_WITHIN.join(', ')} (days)`,
     minViews: 'an integer of 0 or more',
-    exclude: 'the slug of a post, up to 50 times',
+    exclude: `the slug of a post, up to ${MAX_EXCLUDED} times`,
   }
 }
 

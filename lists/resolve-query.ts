@@ -9,6 +9,7 @@ import {
   badQuery,
   combinedFilters,
   FILTERS,
+  MAX_EXCLUDED,
   MAX_SLUGS,
   notWithLoad,
   notWithTrending,
@@ -31,7 +32,7 @@ export interface ResolvedQuery {
   entry: CacheEntryRef | undefined
   /** The list. Its slugs and its language may be unknown. */
   list: Ranking
-  cut: ListCut
+  cut: Required<ListCut>
 }
 
 const NO_SLUGS: readonly string[] = []
@@ -70,7 +71,7 @@ export function createQueryResolver(settings: Settings) {
     if (publishedWithin !== undefined) filters.push('publishedWithin', publishedWithin)
     const order = sort === 'views' ? [] : ['sort', sort]
     const rank = rankOf({ days, isFiltered: filters.length > 0 }, settings)
-    return { key: listKey(settings, maxLimit, days, ...order, ...filters), list, rank }
+    return { key: listKey(settings, list.limit, days, ...order, ...filters), list, rank }
   }
 
   /** The slugs of a filter, sorted, each once. */
@@ -103,12 +104,14 @@ export function createQueryResolver(settings: Settings) {
     return list
   }
 
-  function cutOf(query: PopularPostsQuery, sort: Ranking['sort']): ListCut {
+  function cutOf(query: PopularPostsQuery, sort: Ranking['sort']): Required<ListCut> {
     const { limit = defaultLimit, offset = 0, minViews = 0, exclude = NO_SLUGS } = query
     if (!Number.isInteger(limit) || limit < 1) throw badQuery('limit', limit, settings)
     if (!Number.isInteger(offset) || offset < 0 || offset > maxLimit) throw badQuery('offset', offset, settings)
     if (!Number.isInteger(minViews) || minViews < 0) throw badQuery('minViews', minViews, settings)
     if (minViews > 0 && sort === 'trending') throw notWithTrending()
+    const areSlugs = Array.isArray(exclude) && exclude.every((slug) => typeof slug === 'string')
+    if (!areSlugs || exclude.length > MAX_EXCLUDED) throw badQuery('exclude', exclude, settings)
     return { limit: Math.min(limit, maxLimit - offset), offset, minViews, exclude }
   }
 
@@ -145,6 +148,13 @@ export function createQueryResolver(settings: Settings) {
         narrowed[name] = slugs?.length === 0 ? undefined : slugs
       }
       return toEntry(narrowed)
+    },
+    /**
+     * Returns the entry of the same list with so many more posts that excluded ones cannot shorten it. It is an entry of its
+     * own, because few pages exclude so many posts, and other pages would pay for a longer list.
+     */
+    longerEntry({ list }: CacheEntryRef): CacheEntryRef {
+      return toEntry({ ...list, limit: maxLimit + MAX_EXCLUDED })
     },
   }
 }

@@ -66,6 +66,18 @@ export class DecodedList {
     return body
   }
 
+  /**
+   * Returns whether excluded items make the cut too short, although a list of more than `loaded` items may have others.
+   */
+  isShort(loaded: number, { limit, offset, exclude, minViews }: Required<ListCut>): boolean {
+    const wanted = offset + limit
+    const count = this.#lines.length
+    if (limit === 0 || exclude.length === 0 || count < loaded) return false
+    if (this.#matching(wanted, exclude, minViews).length === wanted) return false
+    // After an item with too few views there are none with enough.
+    return this.#matching(count, [], minViews).length === count
+  }
+
   /** Returns the indexes of the first `wanted` items that match. */
   #matching(wanted: number, exclude: readonly string[], minViews: number): number[] {
     this.#items ??= this.#lines.map((line) => {
@@ -73,7 +85,7 @@ export class DecodedList {
       return { slug, views }
     })
     const slugs = new Set(this.#items.map(({ slug }) => slug))
-    const excluded = new Set<unknown>(exclude.map((slug) => slugForms(slug).find((form) => slugs.has(form))))
+    const excluded = new Set<unknown>(exclude.flatMap((slug) => slugForms(slug).find((form) => slugs.has(form)) ?? []))
     const indexes: number[] = []
     for (const [index, { slug, views }] of this.#items.entries()) {
       if (indexes.length === wanted) break

@@ -2,7 +2,7 @@ import { type TProperties, Type } from 'typebox'
 import type { Logger } from '../lib/logger.ts'
 import { MAX_SLUG_LENGTH } from '../lib/slug-forms.ts'
 import type { Lists } from '../lists/popular-posts.ts'
-import { badQuery, expectations, MAX_SLUGS, type Parameter, PUBLISHED_WITHIN } from '../lists/query.ts'
+import { badQuery, expectations, MAX_EXCLUDED, MAX_SLUGS, type Parameter, PUBLISHED_WITHIN } from '../lists/query.ts'
 import type { Settings } from '../settings/options.ts'
 import { compileRoute } from './compile.ts'
 import { type Operation, operation } from './operation.ts'
@@ -40,7 +40,7 @@ export function querySchema(settings: Settings) {
     // A load of the host does not get them: the resolver refuses them by name.
     ...(load === undefined ? builtIn : ({} as typeof builtIn)),
     exclude: Type.Optional(
-      Type.Array(Type.String({ maxLength: MAX_SLUG_LENGTH }), { maxItems: 50, description: words.exclude }),
+      Type.Array(Type.String({ maxLength: MAX_SLUG_LENGTH }), { maxItems: MAX_EXCLUDED, description: words.exclude }),
     ),
   }
 }

@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import { findPostsBySlug } from '../db/posts-by-slug.ts'
 import type { Tables } from '../db/ranking.ts'
+import type { RowGuard } from '../db/row-guard.ts'
 import { isLive } from '../db/window.ts'
 import { systemClock } from '../lib/clock.ts'
 import { withinDeadline } from '../lib/deadline.ts'
@@ -24,8 +25,11 @@ const POSTS = { ttl: 10_000, max: 10_000, maxSize: 2_000_000 }
 /** See `Views.findPost`. */
 export type FindPost = (slug: string) => Promise<string | undefined>
 
-/** Creates `Views.findPost`. It caches the ids of posts, and never that a slug has no post. */
-export function createPostFinder(db: Kysely<Tables>): FindPost {
+/**
+ * Creates `Views.findPost`. It caches the ids of posts, and never that a slug has no post.
+ * @param read runs the queries of the blog.
+ */
+export function createPostFinder(db: Kysely<Tables>, read: RowGuard): FindPost {
   const posts = new LRUCache<string, string>({
     ...POSTS,
     sizeCalculation: (_id, slug) => slug.length,
@@ -33,7 +37,7 @@ export function createPostFinder(db: Kysely<Tables>): FindPost {
   })
   const lookUp = createPostLookup({
     async find(slugs) {
-      const found = await findPostsBySlug(db, slugs, isLive({}))
+      const found = await read(db, (blog) => findPostsBySlug(blog, slugs, isLive({})))
       return new Map([...found].map(([slug, { id }]) => [slug, id]))
     },
     clock: systemClock,

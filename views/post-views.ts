@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely'
 import { bucketStart, countBatch } from '../db/count-views.ts'
 import type { Tables } from '../db/ranking.ts'
 import { type PruneResult, prune as pruneCounters } from '../db/retention.ts'
+import type { RowGuard } from '../db/row-guard.ts'
 import { loggedError } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
 import { nonce } from '../lib/nonce.ts'
@@ -103,18 +104,20 @@ interface PostViewsOptions {
   db: Kysely<Tables>
   /** Counts views and deletes old counters: with `databaseUrl`, on connections apart from those for readers. */
   flushDb: Kysely<Tables>
+  /** Runs queries of the blog. */
+  read: RowGuard
   /** Holds the buffer of views; `undefined`: the buffer is in the memory of this process. */
   redis: SharedRedis | undefined
   log: Pick<Logger, 'info' | 'warn'>
 }
 
 /** Creates the counting of views: a buffer of views, which are moved to the database every `viewFlushSeconds`. */
-export function createViews({ settings, timeZone, db, flushDb, redis, log }: PostViewsOptions): Views {
+export function createViews({ settings, timeZone, db, flushDb, read, redis, log }: PostViewsOptions): Views {
   const { viewDedupSeconds: dedupSeconds, readersPerAddress } = settings
   const counts: PostViewsStats = Object.assign({ flushed: 0, batches: 0, flushesFailed: 0 }, NO_VIEWS)
   const recording = new Set<Promise<unknown>>()
   const warned = { dropped: false, late: false, flushing: false, pruning: false, unreadable: false, misfit: false }
-  const findPost = createPostFinder(db)
+  const findPost = createPostFinder(db, read)
   const { buffer, flushBuffer, endKeeping } = createBuffers({
     redis,
     settings,

@@ -31,7 +31,6 @@ export function homeWithout(popular: readonly PopularPost[], shown: Pick<Home, '
   const none = new Array<number>(DAYS).fill(0)
   const posts = popular.slice(0, 10).map((post) => ({
     ...post,
-    id: String(post.id),
     author: post.author?.name ?? null,
     publishedAt: new Date(post.publishedAt),
     categories: post.categories.map(({ name }) => name),

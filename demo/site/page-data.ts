@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely'
 import { shortestWindow } from '../../db/narrowest-window.ts'
+import { createRowGuard } from '../../db/row-guard.ts'
 import type { Database } from '../../db/schema.ts'
 import { latestPosts, type SiteComment, type SitePost, siteComments, sitePost } from '../../db/site-posts.ts'
 import { viewsPerDay } from '../../db/views-per-day.ts'
@@ -60,6 +61,8 @@ const UNKNOWN_BLOG: Blog = { name: 'Popular posts', tagline: 'From the cache.', 
  */
 export function createPageData({ db, timeZone, isAdopted, ttlMs }: PageDataOptions) {
   const none = () => new Array<number>(DAYS).fill(0)
+  // Lists read the same rows, and log those that cannot be read.
+  const read = createRowGuard({ warn() {} })
 
   let lastBlog = UNKNOWN_BLOG
   const blog = cached({ max: 1, ttlMs: ttlMs }, async (): Promise<Blog> => {
@@ -74,14 +77,16 @@ export function createPageData({ db, timeZone, isAdopted, ttlMs }: PageDataOptio
   })
 
   const latest = cached({ max: 20, ttlMs: ttlMs }, async (page): Promise<Latest> => {
-    const { posts, total } = await latestPosts(db, { limit: POSTS_A_PAGE, offset: (Number(page) - 1) * POSTS_A_PAGE })
+    const { posts, total } = await read(db, (blog) =>
+      latestPosts(blog, { limit: POSTS_A_PAGE, offset: (Number(page) - 1) * POSTS_A_PAGE }),
+    )
     const postIds = posts.map(({ id }) => id)
     const perDay = await viewsPerDay(db, { days: DAYS, timeZone, postIds })
     return { posts: posts.map((post) => ({ ...post, perDay: perDay.get(post.id) ?? none() })), total }
   })
 
   const post = cached({ max: 500, ttlMs: ttlMs }, async (slug): Promise<{ found: FullPost | undefined }> => {
-    const found = await sitePost(db, slug)
+    const found = await read(db, (blog) => sitePost(blog, slug))
     if (found === undefined) return { found }
     const [comments, perDay] = await Promise.all([
       isAdopted ? [] : siteComments(db, found.id),
@@ -93,7 +98,7 @@ export function createPageData({ db, timeZone, isAdopted, ttlMs }: PageDataOptio
   })
 
   const start = cached({ max: 1, ttlMs: ttlMs }, async (): Promise<{ days: Days | undefined }> => {
-    return { days: await shortestWindow(db, { windows: WINDOWS, timeZone }) }
+    return { days: await read(db, (blog) => shortestWindow(blog, { windows: WINDOWS, timeZone })) }
   })
 
   return {

@@ -10,8 +10,9 @@ select
   case when state = 'published' then goes_live_at end as published_at,
   members_only as is_private,
   cover ->> 'src' as image_url,
-  (cover ->> 'width')::integer as image_width,
-  (cover ->> 'height')::integer as image_height,
+  -- A cast that fails for one row would take that row out of all lists.
+  case when cover ->> 'width' ~ '^[0-9]{1,5}$' then (cover ->> 'width')::integer end as image_width,
+  case when cover ->> 'height' ~ '^[0-9]{1,5}$' then (cover ->> 'height')::integer end as image_height,
   coalesce(cover ->> 'alt', '') as image_alt,
   greatest(1, words / 200) as reading_minutes
 from magazine.article;

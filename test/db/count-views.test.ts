@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { addViews, bucketStart, countBatch, type ViewBucket } from '../../db/count-views.ts'
 import { findPopularPosts } from '../../db/ranking.ts'
+import { prune } from '../../db/retention.ts'
+import { materializeWindow } from '../../db/window-rollups.ts'
 import { codeOf } from '../../lib/errors.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
@@ -159,6 +161,65 @@ t.test('a counter at its maximum does not overflow, and the others count', async
     [first, Number(most)],
     [second, Number(most)],
   ])
+})
+
+t.test('counters that were written by hand do not stop the counting: others count, and they are mended', async (t) => {
+  const { db, first, second, count, totals } = await setUp(t)
+  const bucketStartMs = bucketStart(nowMs)
+  const both = [first, second].map((postId) => ({ postId, bucketStartMs, views: 2 }))
+  const tables = ['post_views_total', 'post_views_daily', 'post_views_hourly'] as const
+  await count('first', both)
+  const heatOf = async (postId: number) =>
+    Number((await db.selectFrom('post_views_total').select('heat').where('post_id', '=', postId).execute())[0]?.heat)
+  const usual = await heatOf(second)
+  let expected = 2
+  for (const [views, heat] of [
+    [-1n, 'NaN'],
+    [-9_223_372_036_854_775_808n, 'Infinity'],
+    [0n, '-Infinity'],
+    [9_223_372_036_854_775_807n, '1e308'],
+  ] as const) {
+    for (const table of tables) await db.updateTable(table).set({ views }).where('post_id', '=', first).execute()
+    await db
+      .updateTable('post_views_total')
+      .set({ heat: Number(heat) })
+      .where('post_id', '=', first)
+      .execute()
+    t.equal(await count(`with ${views}`, both), 'counted')
+    expected += 2
+    t.same(await totals(), [
+      [first, views < 0 ? 2 : Number(views > 0 ? views : 2n)],
+      [second, expected],
+    ])
+    if (heat !== '1e308') t.equal(await heatOf(first), usual, heat)
+  }
+})
+
+t.test('the sum of full counters is stored, and other posts too', async (t) => {
+  const { db, pool, first, second, count } = await setUp(t)
+  const days = [3, 4, 5].map((day) => bucketStart(nowMs - day * 24 * HOUR_MS))
+  await count(
+    'first',
+    days.flatMap((bucketStartMs) => [first, second].map((postId) => ({ postId, bucketStartMs, views: 1 }))),
+  )
+  await db
+    .updateTable('post_views_daily')
+    .set({ views: 9_223_372_036_854_775_807n })
+    .where('post_id', '=', first)
+    .execute()
+  await pool.query(`insert into post_views_touch values ('2026-03-25', 9223372036854775807)`)
+  await materializeWindow(db, { days: 7, nowMs, timeZone: 'UTC' })
+  await pool.query(`delete from post_views_touch where times > 9`)
+  await materializeWindow(db, { days: 7, nowMs, timeZone: 'UTC' })
+  t.equal((await pool.query('select from post_views_window')).rowCount, 2)
+  const posts = await findPopularPosts(db, { sort: 'views', days: 7, limit: 3, nowMs, timeZone: 'UTC' })
+  t.match(posts, [
+    { slug: 'p1', views: 2 ** 63 },
+    { slug: 'p2', views: 3 },
+    { slug: 'p3', views: 0 },
+  ])
+  await pool.query(`insert into post_views_touch values ('2026-03-25', 9223372036854775807)`)
+  await prune(db, { nowMs, timeZone: 'UTC' })
 })
 
 t.test('a view belongs to the day of its quarter of an hour, in the time zone of the site', async (t) => {

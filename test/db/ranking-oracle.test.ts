@@ -279,7 +279,7 @@ t.test('lists equal those that are computed from raw views by calendar', async (
           ])
         const wanted = expected.map((one) =>
           JSON.stringify([
-            ...[one.id, one.views, one.totalViews, one.comments - (one.comments > 1 ? 1 : 0)],
+            ...[String(one.id), one.views, one.totalViews, one.comments - (one.comments > 1 ? 1 : 0)],
             one.tags.toSorted().map((tag) => `tag ${tag}`),
             one.categories.toSorted().map((category) => `category-${category}`),
             one.author === null ? null : `author-${one.author}`,
@@ -292,15 +292,15 @@ t.test('lists equal those that are computed from raw views by calendar', async (
         const wantedPage = expected
           .filter(({ views }) => views >= cut.minViews)
           .slice(cut.offset, cut.offset + cut.limit)
-          .map(({ id }) => id)
-        const pageIds = (JSON.parse(page.body.toString()) as { id: number }[]).map(({ id }) => id)
+          .map(({ id }) => String(id))
+        const pageIds = (JSON.parse(page.body.toString()) as { id: string }[]).map(({ id }) => id)
         if (pageIds.join() !== wantedPage.join())
           throw new Error(`expected the page ${wantedPage.join()}, got ${pageIds.join()}`)
 
         const trending = await findPopularPosts(db, { ...query, sort: 'trending' })
-        const heatOf = (id: number | string) =>
+        const heatOf = (id: string) =>
           blog.views
-            .filter((view) => ids[view.post] === id)
+            .filter((view) => String(ids[view.post]) === id)
             .reduce((sum, { atMs }) => sum + 2 ** ((bucketStart(atMs) - blog.nowMs) / DAY_MS), 0)
         const heats = trending.map(({ id }) => heatOf(id))
         heats.forEach((heat, index) => {

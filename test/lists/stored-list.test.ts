@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { encodeList } from '../../lists/encode-list.ts'
-import { DecodedList } from '../../lists/stored-list.ts'
+import { DecodedList, type ListCut } from '../../lists/stored-list.ts'
 
 const items = (slugs: readonly string[]) => slugs.map((slug, place) => ({ slug, place }))
 
@@ -49,6 +49,26 @@ t.test('items without a number of views are in no list with a minimum', async (t
   t.same(seen(0), views)
   t.same(seen(1), [5, '7', '9007199254740993'])
   t.same(seen(6), ['7', '9007199254740993'])
+})
+
+t.test('a cut is short if a longer list could have more for it', async (t) => {
+  const views = [9, 8, 8, 5]
+  const list = new DecodedList(
+    encodeList(
+      ['a', 'b', 'b', 'c'].map((slug, index) => ({ slug, views: views[index] })),
+      'load',
+    ),
+  )
+  const isShort = (cut: ListCut, loaded = 4) =>
+    list.isShort(loaded, { limit: 4, offset: 0, exclude: ['a'], minViews: 0, ...cut })
+  for (const cut of [{}, { limit: 1, offset: 3 }, { minViews: 5 }, { limit: 3, exclude: ['b'] }, { exclude: ['x', 'A%', 'c'] }])
+    t.ok(isShort(cut), JSON.stringify(cut))
+  const enough = [
+    ...[{ limit: 3 }, { limit: 2, offset: 1 }, { exclude: [] }, { exclude: ['x', 'A'] }, { limit: 2, exclude: ['b'] }],
+    ...[{ limit: 0, offset: 4 }, { minViews: 6 }, { minViews: 10 }],
+  ]
+  for (const cut of enough) t.notOk(isShort(cut), JSON.stringify(cut))
+  t.notOk(isShort({}, 5), 'there are no more items')
 })
 
 t.test('excluded items beyond the limit give the same body', async (t) => {

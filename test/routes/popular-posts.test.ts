@@ -1,5 +1,6 @@
+import Fastify from 'fastify'
 import t from 'tap'
-import type { PopularPost } from '../../index.ts'
+import popularPosts, { type PopularPost } from '../../index.ts'
 import { servicesOf } from '../../plugins/popular-posts.ts'
 import { createService, fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -20,7 +21,7 @@ t.test('GET /posts/popular', async (t) => {
     const posts = response.json<PopularPost[]>()
     t.equal(posts.length, 10)
     t.match(posts[0], {
-      id: Number,
+      id: /^\d+$/,
       slug: 'post-1',
       title: 'Post 1',
       url: '/posts/post-1',
@@ -115,7 +116,57 @@ t.test('GET /posts/popular', async (t) => {
     t.same(await slugs('/posts/popular?limit=3&exclude=post-2'), ['post-1', 'post-3', 'post-4'])
     t.same(await slugs('/posts/popular?limit=2&exclude=post-1&exclude=post-3&exclude=nix'), ['post-2', 'post-4'])
     const excluded = Array.from({ length: 50 }, (_none, index) => `exclude=post-${index + 1}`).join('&')
-    t.same(await slugs(`/posts/popular?limit=50&${excluded}`), [])
+    t.same((await slugs(`/posts/popular?limit=50&${excluded}`)).length, 10, 'there are no more than 60 posts')
+    const ten = ['limit=10', 'limit=1', 'limit=10&sort=trending', 'limit=10&days=0', 'limit=10&author=ann']
+    for (const list of ten) {
+      const limit = Number(/limit=(\d+)/.exec(list)?.[1])
+      const expected = Array.from({ length: limit }, (_none, index) => `post-${index + 51}`)
+      t.same(await slugs(`/posts/popular?${list}&${excluded}`), expected, list)
+      t.same(await slugs(`/posts/popular?${list}&${excluded}`), expected, `${list} again`)
+    }
+    t.equal((await slugs('/posts/popular?limit=50&exclude=post-7')).length, 50)
+    t.same(await slugs('/posts/popular?limit=2&offset=48&exclude=post-1&exclude=post-2'), ['post-51', 'post-52'])
+    t.same(await slugs('/posts/popular?limit=2&offset=48&exclude=POST-1'), ['post-49', 'post-50'], 'no such slug')
+    t.same(await slugs('/posts/popular?offset=50&exclude=post-1'), [], 'a list ends after 50 posts')
+    t.equal((await slugs('/posts/popular?limit=50&minViews=1&exclude=post-7')).length, 50)
+    const keys = app.popularPosts.stats().entries
+    for (let first = 1; first < 10; first += 1)
+      t.equal((await slugs(`/posts/popular?limit=50&exclude=post-${first}&exclude=post-${first + 20}`)).length, 50)
+    t.equal(app.popularPosts.stats().entries, keys, 'a list has one longer list, whatever is excluded')
+    const all = Array.from({ length: 50 }, (_none, index) => `post-${index + 1}`)
+    t.same(await app.popularPosts.refresh({ limit: 1, exclude: all }).then((posts) => posts.map(({ slug }) => slug)), [
+      'post-51',
+    ])
+    for (const exclude of [[...all, 'one-more'], 'post-1', [5], ['post-1', null]])
+      await t.rejects(app.popularPosts.get({ exclude: exclude as string[] }), {
+        code: 'PP_BAD_QUERY',
+        message: /^Expected exclude to be the slug of a post, up to 50 times, got /,
+      })
+  })
+
+  await t.test('an own load is asked for a longer list only where exclude shortens the list', async (t) => {
+    const limits: number[] = []
+    const own = Fastify()
+    t.teardown(() => own.close())
+    let isFailing = false
+    await own.register(popularPosts, {
+      maxLimit: 3,
+      defaultLimit: 3,
+      load: async ({ limit }) => {
+        limits.push(limit)
+        if (isFailing && limit > 3) throw new Error('no more')
+        return Array.from({ length: limit }, (_none, index) => ({ slug: `p${index}` }))
+      },
+    })
+    const get = async (exclude: string[]) =>
+      (await own.popularPosts.get({ exclude })).map((post) => Reflect.get(post, 'slug') as string)
+    t.same(await get(['p9']), ['p0', 'p1', 'p2'])
+    t.same(limits, [3])
+    t.same(await get(['p0', 'p2']), ['p1', 'p3', 'p4'])
+    t.same(limits, [3, 53])
+    await own.popularPosts.invalidate()
+    isFailing = true
+    t.same(await get(['p0', 'p2']), ['p1'], 'the short list, if the longer one cannot be loaded')
   })
 
   await t.test('sorts by trend with sort=trending', async (t) => {
