@@ -73,7 +73,7 @@ export class DecodedList {
       return { slug, views }
     })
     const slugs = new Set(this.#items.map(({ slug }) => slug))
-    const excluded = new Set<unknown>(exclude.map((slug) => slugForms(slug).find((form) => slugs.has(form))))
+    const excluded = new Set<unknown>(exclude.flatMap((slug) => slugForms(slug).find((form) => slugs.has(form)) ?? []))
     const indexes: number[] = []
     for (const [index, { slug, views }] of this.#items.entries()) {
       if (indexes.length === wanted) break
