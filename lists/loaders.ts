@@ -44,7 +44,8 @@ export function createLoaders(
 ): Loaders {
   const { load, loadCategories, loadFilters } = settings
   const builtIn = listDb === undefined ? undefined : databaseLoaders(listDb, settings, timeZone, read)
-  const posts = load === undefined ? builtIn?.posts : (query: Ranking) => load(toListQuery(query))
+  const posts: Loaders['posts'] | undefined =
+    load === undefined ? builtIn?.posts : async (query) => load(toListQuery(query))
   const categories = loadCategories ?? builtIn?.categories
   if (posts === undefined) throw new TypeError('Expected a load function or a database, got neither.')
   const noSlugs: FilterSlugs = { categories: [], tags: [], authors: [] }

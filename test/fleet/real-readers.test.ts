@@ -17,12 +17,6 @@ const POSTS = 20
 /** A reader sends twenty requests, so some for the same post. */
 const READERS = Math.ceil(REQUESTS / 20)
 
-/**
- * Whether the addresses of half of the requests have ports and brackets, as some gateways write them. `networkOf` does not read
- * these forms yet: with the branch h15-addr make this the default (`!== '0'`), and delete this sentence.
- */
-const HAS_PORTS = process.env['READERS_WITH_PORTS'] === '1'
-
 const random = createRandom(Number(process.env['SEED'] ?? 1))
 const below = (limit: number) => Math.floor(random() * limit)
 const hex = (limit: number) => below(limit).toString(16)
@@ -49,7 +43,7 @@ function ipv4(place: number): string {
   const [high, low] = [bytes[0] * 256 + bytes[1], bytes[2] * 256 + bytes[3]].map((part) => part.toString(16))
   const mapped = [`::ffff:${plain}`, `::FFFF:${plain}`, `::ffff:${high}:${low}`, `0:0:0:0:0:ffff:${plain}`] as const
   const port = 1024 + below(60_000)
-  if (HAS_PORTS && below(2) === 0) return pick([`${plain}:${port}`, `[::ffff:${plain}]:${port}`])
+  if (below(2) === 0) return pick([`${plain}:${port}`, `[::ffff:${plain}]:${port}`])
   return pick([plain, plain, ...mapped])
 }
 
@@ -59,7 +53,7 @@ function ipv6(place: number): string {
   const interfaceId = pick([`:${hex(65_536)}`, `${hex(65_536)}:${hex(65_536)}:${hex(65_536)}:${hex(65_536)}`])
   const address = `${network}:${interfaceId}`
   const port = 1024 + below(60_000)
-  if (HAS_PORTS && below(2) === 0) return pick([`[${address}]:${port}`, `[${address}]`])
+  if (below(2) === 0) return pick([`[${address}]:${port}`, `[${address}]`])
   return pick([address, address.toUpperCase()])
 }
 
