@@ -21,7 +21,7 @@ export function viewsInWindow(db: Pick<Kysely<CounterTables>, 'selectFrom'>, { d
 
 /**
  * A condition: the post is live, that is published, not scheduled and not private, and a list can show it.
- * `unlistedPosts` of `problems.ts` names the posts that fail only the last part.
+ * `content-problems.ts` names the posts that fail only the last part.
  */
 export function isLive({ nowMs }: Pick<WindowQuery, 'nowMs'>) {
   return sql<boolean>`(posts.published_at <= ${sqlNow(nowMs)} and not posts.is_private and posts.published_at > '-infinity'

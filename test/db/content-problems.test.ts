@@ -3,8 +3,8 @@ import { findCategories } from '../../db/categories.ts'
 import { findFilters } from '../../db/filters.ts'
 import { migrateToLatest } from '../../db/migrate.ts'
 import { openDatabase } from '../../db/open-database.ts'
-import { findProblems } from '../../db/problems.ts'
 import { findPostsBySlug } from '../../db/posts-by-slug.ts'
+import { findProblems } from '../../db/problems.ts'
 import { findPopularPosts, type RankingQuery } from '../../db/ranking.ts'
 import { latestPosts } from '../../db/site-posts.ts'
 import { isLive } from '../../db/window.ts'
@@ -90,7 +90,8 @@ t.test('rows that are there twice are shown once, and named', async (t) => {
     insert into host.post_categories values (1, 1), (1, 1), (2, 1), (2, 2), (3, 3);
     insert into host.post_tags values (1, 1), (1, 1), (1, 2);
     insert into popular_posts.post_views_total values (1, 5, 1), (2, 3, 1), (3, 1, 1)`)
-  const list = (filter: Partial<RankingQuery> = {}) => findPopularPosts(db, { sort: 'views', days: 0, limit: 50, timeZone, ...filter })
+  const list = (filter: Partial<RankingQuery> = {}) =>
+    findPopularPosts(db, { sort: 'views', days: 0, limit: 50, timeZone, ...filter })
   t.match(await list(), [
     { slug: 'one', author: { name: 'Ann' }, categories: { length: 1 }, tags: ['Red'], views: 5 },
     { id: '2' },

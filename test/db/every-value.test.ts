@@ -350,8 +350,7 @@ async function openService(t: Test, { postId, schema }: Blog, url: string) {
 
     const slugs = ['good-1', ...Array.from({ length: BAD }, (_none, index) => `bad-${index + 4}`)]
     const found = await read(db, (reader) => findPostsBySlug(reader, [...slugs, 'was-good-1'], isLive({})))
-    if (hasAliases)
-      t.same(found.get('was-good-1'), found.get('good-1'), name)
+    if (hasAliases) t.same(found.get('was-good-1'), found.get('good-1'), name)
     const nowMs = Date.now()
     const buckets = slugs.flatMap((slug) => {
       const post = found.get(slug)

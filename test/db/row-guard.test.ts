@@ -1,6 +1,9 @@
 import { sql } from 'kysely'
 import t, { type Test } from 'tap'
-import { findPopularPosts } from '../../db/ranking.ts'
+import { findCategories } from '../../db/categories.ts'
+import { findFilters } from '../../db/filters.ts'
+import { checkHostViews } from '../../db/host-views.ts'
+import { findPopularPosts, type RankingQuery } from '../../db/ranking.ts'
 import { createRowGuard } from '../../db/row-guard.ts'
 import { createService, fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -71,8 +74,18 @@ t.test('rows of which an expression fails are left out, and each is logged once'
 
   await t.test('in the service', async (t) => {
     const app = await createService(t, url)
-    for (const path of ['/posts/popular?days=0', '/posts/popular?author=ann', '/categories'])
-      t.equal((await app.inject(path)).statusCode, 200, path)
+    const filters = [
+      'author=ann',
+      'category=odd',
+      'tag=start',
+      'excludeCategory=odd',
+      'language=en',
+      'publishedWithin=7',
+    ]
+    const lists = ['days=0', ...filters, 'limit=50&exclude=post-1'].map((query) => `/posts/popular?${query}`)
+    for (const path of [...lists, '/categories']) t.equal((await app.inject(path)).statusCode, 200, path)
+    t.equal((await app.inject('/posts/popular?category=odd&limit=50')).json().length, 14, 'without post-3')
+    t.match((await app.inject('/categories')).json(), [{ slug: 'odd', postCount: 14 }])
     const headers = { 'user-agent': 'Mozilla/5.0 (X11; Linux) Firefox/129.0' }
     t.equal((await app.inject({ method: 'POST', url: '/posts/post-1/views', headers })).statusCode, 204)
   })
@@ -92,9 +105,20 @@ t.test('rows of which an expression fails are left out, and each is logged once'
     await pool.query(
       `update own_categories set raw = 'ab'; update own_tags set raw = 'ab'; update own_authors set raw = 'ab'`,
     )
-    const [first] = await again(db, (blog) =>
-      findPopularPosts(blog, { sort: 'views', days: 0, limit: 1, timeZone: 'UTC' }),
-    )
+    await pool.query(`
+      insert into own_categories (slug, raw, parent_id) values ('below', 'Below', (select id from own_categories));
+      insert into post_categories select own_posts.id, own_categories.id from own_posts, own_categories
+      where (own_posts.slug, own_categories.slug) = ('post-2', 'below')`)
+    const find = (filter: Partial<RankingQuery> = {}) =>
+      again(db, (blog) => findPopularPosts(blog, { sort: 'views', days: 0, limit: 1, timeZone: 'UTC', ...filter }))
+    const [first] = await find()
+    t.same(await find({ category: ['odd'] }), [])
+    t.match(await find({ category: ['below', 'odd'] }), [{ slug: 'post-2', categories: [{ name: 'Below' }] }])
+    t.match(await find({ excludeCategory: ['odd'] }), [{ slug: 'post-1' }])
+    t.match(await again(db, (blog) => findCategories(blog, { days: 0, timeZone: 'UTC' })), [
+      { slug: 'below', postCount: 1 },
+    ])
+    t.same((await again(db, findFilters)).authors, [])
     t.match(first, { slug: 'post-1', author: null, categories: [], tags: [] })
     t.same(lines.map(({ relation, code }) => `${relation} ${code}`).sort(), [
       'authors 22012',
@@ -102,6 +126,45 @@ t.test('rows of which an expression fails are left out, and each is logged once'
       'tags 22012',
     ])
   })
+})
+
+t.test('views of a post count while the slug of another post, or an earlier slug, cannot be read', async (t) => {
+  const { db, pool, url } = await createTestDatabase(t)
+  await fillBlog(db, 3)
+  await pool.query(`
+    update posts set slug = 'post-one' where slug = 'post-1';
+    alter table posts rename to own_posts; alter table post_aliases rename to own_aliases;
+    create view posts as select own_posts.id, own.slug, title, url, excerpt, author_id, published_at, is_private,
+      image_url, image_width, image_height, image_alt, reading_minutes, language
+    from own_posts, lateral (select own_posts.slug || left((1 / (length(own_posts.slug) - 2))::text, 0) as slug) as own;
+    create view post_aliases as
+      select slug || left((1 / (length(slug) - 2))::text, 0) as slug, post_id from own_aliases;
+    insert into own_aliases select 'ab', id from own_posts where slug = 'post-2'`)
+  const app = await createService(t, url)
+  const headers = { 'user-agent': 'Mozilla/5.0 (X11; Linux) Firefox/129.0' }
+  const visit = async (slug: string) =>
+    (await app.inject({ method: 'POST', url: `/posts/${slug}/views`, headers })).statusCode
+  t.equal(await visit('post-1'), 204, 'by an earlier slug, although another one fails')
+  t.equal(await visit('ab'), 404)
+  await pool.query(`insert into own_posts (slug, title, url, published_at) values ('xy', 'XY', '/xy', now())`)
+  t.equal(await visit('post-3'), 204, 'by its slug, although that of another post fails')
+  t.same(
+    (await app.popularPosts.get({ days: 0 })).map(({ slug }) => slug),
+    ['post-one', 'post-2', 'post-3'],
+  )
+  await pool.query('drop view post_aliases')
+  t.equal(await visit('post-2'), 204, 'without earlier slugs')
+  t.equal(await visit('none'), 404)
+})
+
+t.test('a service starts while the slug of a post cannot be read', async (t) => {
+  const { db, pool } = await createViews(t)
+  await pool.query(`
+    alter view posts rename to read_posts;
+    create view posts as select read_posts.id, (slug || left((1 / (length(slug) - 6))::text, 0)) as slug, title, url, excerpt,
+      author_id, published_at, is_private, image_url, image_width, image_height, image_alt, reading_minutes from read_posts`)
+  await t.rejects(db.selectFrom('posts').select('slug').execute(), { code: '22012' })
+  await checkHostViews(db)
 })
 
 t.test('an error that no row causes is the error of the query', async (t) => {

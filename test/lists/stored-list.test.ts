@@ -61,7 +61,13 @@ t.test('a cut is short if a longer list could have more for it', async (t) => {
   )
   const isShort = (cut: ListCut, loaded = 4) =>
     list.isShort(loaded, { limit: 4, offset: 0, exclude: ['a'], minViews: 0, ...cut })
-  for (const cut of [{}, { limit: 1, offset: 3 }, { minViews: 5 }, { limit: 3, exclude: ['b'] }, { exclude: ['x', 'A%', 'c'] }])
+  for (const cut of [
+    {},
+    { limit: 1, offset: 3 },
+    { minViews: 5 },
+    { limit: 3, exclude: ['b'] },
+    { exclude: ['x', 'A%', 'c'] },
+  ])
     t.ok(isShort(cut), JSON.stringify(cut))
   const enough = [
     ...[{ limit: 3 }, { limit: 2, offset: 1 }, { exclude: [] }, { exclude: ['x', 'A'] }, { limit: 2, exclude: ['b'] }],
