@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { MAX_SLUG_LENGTH } from '../lib/slug-forms.ts'
 import { CATEGORY_TREE, categoryTree } from './category-tree.ts'
 import { optionalColumn } from './optional-column.ts'
 import type { BlogReader } from './schema.ts'
@@ -16,8 +17,8 @@ export interface FilterSlugs {
   languages?: string[] | undefined
 }
 
-/** The most bytes of a slug by which a list can be filtered. */
-const MAX_SLUG_BYTES = 1_000
+/** The most bytes of a slug by which a list can be filtered: three for each UTF-16 unit. */
+const MAX_SLUG_BYTES = 3 * MAX_SLUG_LENGTH
 
 /**
  * The slugs of categories, tags and authors with a live post, and the languages of these posts, in one statement. All

@@ -156,6 +156,14 @@ t.test('posts that no list can show, and that no request can name, are named', a
   )
 })
 
+t.test('lists can be filtered by each slug that a request can name', async (t) => {
+  const { db, pool, post } = await createAdopted(t)
+  await post('1', 'one', { author_id: 1 })
+  await post('2', 'two', { author_id: 2 })
+  await pool.query('insert into host.authors values (1, $1, $1), (2, $2, $2)', ['日'.repeat(500), '日'.repeat(501)])
+  t.same((await findFilters(db)).authors, ['日'.repeat(500)])
+})
+
 t.test('HTML entities and invalid counters are named', async (t) => {
   const { db, pool } = await createTestDatabase(t)
   t.same(await findProblems(db), [])

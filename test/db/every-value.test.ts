@@ -25,7 +25,7 @@ const VALUES: Record<string, readonly string[]> = {
   'double precision': ['NaN', 'Infinity', '-Infinity', '1e308', '-1e308', '5e-324', '0'],
   text: [
     ...['', '.', '..', ' ', '/', '%', '%00', '\\', '\u0001\u001f\u007f', '\r\n', '\u2028\u202e', '😀', 'e\u0301'],
-    ...['x'.repeat(200), 'y'.repeat(201), '10kB '.repeat(2000), '&amp;', '<script>', '{"a":null}'],
+    ...['x'.repeat(500), 'y'.repeat(501), '10kB '.repeat(2000), '&amp;', '<script>', '{"a":null}'],
   ],
   'timestamp with time zone': [
     ...['-infinity', 'infinity', '0001-01-01', '4713-11-24 BC', '0044-03-15 BC'],

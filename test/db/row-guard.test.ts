@@ -106,7 +106,7 @@ t.test('rows of which an expression fails are left out, and each is logged once'
       `update own_categories set raw = 'ab'; update own_tags set raw = 'ab'; update own_authors set raw = 'ab'`,
     )
     await pool.query(`
-      insert into own_categories (slug, raw, parent_id) values ('below', 'Below', (select id from own_categories));
+      insert into own_categories (slug, name, raw, parent_id) values ('below', '', 'Below', (select id from own_categories));
       insert into post_categories select own_posts.id, own_categories.id from own_posts, own_categories
       where (own_posts.slug, own_categories.slug) = ('post-2', 'below')`)
     const find = (filter: Partial<RankingQuery> = {}) =>

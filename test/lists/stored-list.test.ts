@@ -66,11 +66,11 @@ t.test('a cut is short if a longer list could have more for it', async (t) => {
     { limit: 1, offset: 3 },
     { minViews: 5 },
     { limit: 3, exclude: ['b'] },
-    { exclude: ['x', 'A%', 'c'] },
+    { exclude: ['A%', 'C'] },
   ])
     t.ok(isShort(cut), JSON.stringify(cut))
   const enough = [
-    ...[{ limit: 3 }, { limit: 2, offset: 1 }, { exclude: [] }, { exclude: ['x', 'A'] }, { limit: 2, exclude: ['b'] }],
+    ...[{ limit: 3 }, { limit: 2, offset: 1 }, { exclude: [] }, { exclude: ['x', 'y'] }, { limit: 2, exclude: ['b'] }],
     ...[{ limit: 0, offset: 4 }, { minViews: 6 }, { minViews: 10 }],
   ]
   for (const cut of enough) t.notOk(isShort(cut), JSON.stringify(cut))

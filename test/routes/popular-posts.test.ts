@@ -126,7 +126,7 @@ t.test('GET /posts/popular', async (t) => {
     }
     t.equal((await slugs('/posts/popular?limit=50&exclude=post-7')).length, 50)
     t.same(await slugs('/posts/popular?limit=2&offset=48&exclude=post-1&exclude=post-2'), ['post-51', 'post-52'])
-    t.same(await slugs('/posts/popular?limit=2&offset=48&exclude=POST-1'), ['post-49', 'post-50'], 'no such slug')
+    t.same(await slugs('/posts/popular?limit=2&offset=48&exclude=POST-1'), ['post-50', 'post-51'], 'in any form')
     t.same(await slugs('/posts/popular?offset=50&exclude=post-1'), [], 'a list ends after 50 posts')
     t.equal((await slugs('/posts/popular?limit=50&minViews=1&exclude=post-7')).length, 50)
     const keys = app.popularPosts.stats().entries

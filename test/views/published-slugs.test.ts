@@ -81,7 +81,7 @@ t.test('a flood of unknown slugs costs the database next to nothing, and other p
   await pool.query(`
     insert into posts (slug, title, url, published_at)
     select 'post-' || n, 'A post', '/posts/post-' || n, now() from generate_series(1, 300) n`)
-  const lookUps = () => countStatements(/from posts\s+where posts\.slug = any/)
+  const lookUps = () => countStatements(/from "posts" where posts\.slug = any/)
   for (const [name, options] of [
     ['databaseUrl', { databaseUrl }],
     ['db', { db }],
@@ -107,7 +107,7 @@ t.test('a flood of unknown slugs costs the database next to nothing, and other p
       const tookMs = performance.now() - startedAtMs
       const statements = await lookUps()
       t.comment(`${name}, ${kind}: ${statements} statements in ${Math.round(tookMs)} ms for ${sent} requests`)
-      t.ok(statements <= tookMs / 100 + 2, `${name}, ${kind}: at most 10 a second`)
+      t.ok(statements > 0 && statements <= tookMs / 100 + 2, `${name}, ${kind}: at most 10 a second`)
       t.ok(statements <= sent / 20, `${name}, ${kind}: at most one for 20 requests`)
     }
     await resetStatements()
