@@ -77,7 +77,7 @@ export interface Views {
    * Stops the timer, and counts recorded views: one batch of those in Redis, all of those in memory.
    * @param onProgress called after each batch.
    */
-  close(onProgress?: () => void): Promise<void>
+  close(onProgress: () => void): Promise<void>
 }
 
 /** Counts since the start of the process: recorded views by their outcome (see `ViewOutcome`), and flushes. */
@@ -224,7 +224,7 @@ export function createViews({ settings, timeZone, db, flushDb, redis, log }: Pos
     async idle() {
       await Promise.all(recording)
     },
-    async close(onProgress = () => {}) {
+    async close(onProgress) {
       stopTimer()
       await Promise.all(recording)
       flusher.end()
