@@ -78,7 +78,7 @@ export interface Views {
    * Stops the timer, and counts recorded views: one batch of those in Redis, all of those in memory.
    * @param onProgress called after each batch.
    */
-  close(onProgress?: () => void): Promise<void>
+  close(onProgress: () => void): Promise<void>
 }
 
 /** Counts since the start of the process: recorded views by their outcome (see `ViewOutcome`), and flushes. */
@@ -227,7 +227,7 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
     async idle() {
       await Promise.all(recording)
     },
-    async close(onProgress = () => {}) {
+    async close(onProgress) {
       stopTimer()
       await Promise.all(recording)
       flusher.end()

@@ -33,7 +33,7 @@ async function worksOverHttp(t: Test, app: FastifyInstance) {
     ['days=7&days=7', /^Expected days to be /],
     ['days=366', /^Expected days to be .*, got 366\.$/],
     ['sort=x', /^Expected sort to be views or trending, got "x"\.$/],
-    ['tag=a&tag=b', /^Expected tag to be /],
+    ['tag=a&tag=b', /^Expected one of category, tag, author and excludeCategory at a time, got tag and tag/],
   ] as const) {
     const refused = await app.inject(`/posts/popular?${query}`)
     t.match(refused.json(), { statusCode: 400, code: 'PP_BAD_QUERY', error: 'Bad Request', message }, query)
