@@ -361,8 +361,9 @@ async function openService(t: Test, { postId, schema }: Blog, url: string) {
     })
     t.equal(await countBatch(db, { id: randomUUID(), timeZone: 'UTC', nowMs, buckets }), 'counted', name)
     visits += 1
-    const headers = { 'user-agent': `Mozilla/5.0 (X11; Linux) Firefox/129.${visits}` }
-    t.equal((await site.inject({ method: 'POST', url: '/posts/good-1/views', headers })).statusCode, 204, name)
+    const headers = { 'user-agent': 'Mozilla/5.0 (X11; Linux) Firefox/129.0' }
+    const visit = { headers, remoteAddress: `10.0.${visits}.1` }
+    t.equal((await site.inject({ method: 'POST', url: '/posts/good-1/views', ...visit })).statusCode, 204, name)
     t.match(await site.postViews.flush(), { aside: 0, waiting: 0 }, name)
     await site.postViews.prune()
     await site.popularPosts.invalidate()
