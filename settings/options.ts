@@ -109,10 +109,7 @@ export interface ListQuery {
   sort: 'views' | 'trending'
   /** The window in days; 0 is all time. */
   days: number
-  /**
-   * The number of items to load: `maxLimit`, or 50 more where `exclude` would shorten the list. Shorter lists are the first
-   * items of it.
-   */
+  /** The number of items to load: `maxLimit`, or 50 more for `exclude`. Shorter lists are the first items of it. */
   limit: number
   /** The slug of the category of all posts; `undefined`: any. It is one of `loadFilters`, as those of the other filters. */
   category?: string
