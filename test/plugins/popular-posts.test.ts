@@ -83,6 +83,7 @@ t.test('a host passes its own query', async (t) => {
   t.equal((await app.inject('/posts/popular?language=p')).body, '[]')
   t.same(queries, [
     { sort: 'views', days: 7, limit: 3 },
+    { sort: 'views', days: 7, limit: 53 },
     { sort: 'trending', days: 1, limit: 3, category: 'news' },
     { sort: 'views', days: 7, limit: 3, language: 'pt' },
   ])
