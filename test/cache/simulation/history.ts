@@ -55,24 +55,28 @@ export function createHistory(world: World, bounds: { localMs: number; maxStaleM
     leases.set(place, { machine, token, atMs: world.now(), isOver: false })
   }
 
-  /** (h) A value replaces none that was loaded after it. Loads have numbers in the order of their start. */
+  /**
+   * (h) A value replaces none that was loaded after it, and that is still kept. Loads have numbers in the order of their start.
+   */
   function stores(key: string, { generation }: Lease, value: Uint8Array, { name }: Machine): void {
     const place = `${key} ${hardOf(generation)}`
     const { load } = decode(value)
-    if (load < (stored.get(place) ?? 0)) breaks(`${name} stores load ${load} of ${place} over a newer one`)
+    if (load < (stored.get(place) ?? 0) && isKept(key))
+      breaks(`${name} stores load ${load} of ${place} over a newer one`)
     stored.set(place, load)
   }
 
   const hardOf = (generation = '') => generation.split('.')[0] ?? ''
+  const isKept = (key: string) => (kept.get(key)?.keptUntilMs ?? 0) > world.now()
 
   /** (g) An entry is kept for the time of its commit, which depends on whether it is read again. */
   function found(key: string, acquired: Acquired): void {
     const entry = kept.get(key)
     if (entry?.hard !== hardOf(acquired.generation)) return
-    const isKept = entry.keptUntilMs > world.now()
-    if (isKept && acquired.found === undefined) breaks(`${key} is gone before its time`)
-    if (!isKept && acquired.found !== undefined) breaks(`${key} is there after its time`)
-    entry.keptUntilMs = isKept ? entry.lastsUntilMs : entry.keptUntilMs
+    const mustBeThere = entry.keptUntilMs > world.now()
+    if (mustBeThere && acquired.found === undefined) breaks(`${key} is gone before its time`)
+    if (!mustBeThere && acquired.found !== undefined) breaks(`${key} is there after its time`)
+    entry.keptUntilMs = mustBeThere ? entry.lastsUntilMs : entry.keptUntilMs
   }
 
   return {
@@ -130,8 +134,7 @@ export function createHistory(world: World, bounds: { localMs: number; maxStaleM
           const committed = await store.commit(key, lease, value, lifetime)
           if (committed === 'stored') stores(key, lease, value, machine)
           // A commit that is sent again has no effect while its value is there.
-          const isThere = (kept.get(key)?.keptUntilMs ?? 0) > world.now()
-          if (committed === 'stored' && commits.has(lease.token) && isThere) return committed
+          if (committed === 'stored' && commits.has(lease.token) && isKept(key)) return committed
           const { loadedInMs = 0 } = lifetime
           for (const pause of Object.values(pauses)) pause.slowestMs = Math.max(pause.slowestMs, loadedInMs)
           const held = leases.get(`${key} ${lease.generation}`)
