@@ -61,7 +61,9 @@ export function keepLateViews({
     const inTime = late.filter(({ timeMs }) => timeMs > oldestMs)
     lose(late.length - inTime.length)
     late = []
-    await Promise.all(inTime.map((view) => addOrKeep(view, addAgain)))
+    const added = await Promise.allSettled(inTime.map((view) => addOrKeep(view, addAgain)))
+    // Others were kept meanwhile, and there is no room for these any more.
+    lose(added.filter(({ status }) => status === 'rejected').length)
   }
 
   return {

@@ -1,12 +1,11 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../../db/embedded/server.ts'
 import type { Teardown } from './program.ts'
 import { findNginx } from './services/find-nginx.ts'
-import { endAtExit, forgetPid, removeAtExit } from './services/reaper.ts'
+import { removeAtExit } from './services/reaper.ts'
+import { startInFolder } from './services/start-in-folder.ts'
 import { until } from './services/until.ts'
 
 /**
@@ -49,19 +48,11 @@ export async function startNginx(t: Teardown, addresses: readonly string[]): Pro
       }
     }`,
   )
-  const child = spawn(program, ['-e', file('error.log'), '-c', file('nginx.conf')], {
-    env: { ...process.env, ...env },
-    stdio: 'ignore',
-  })
-  const exit = once(child, 'exit')
-  await once(child, 'spawn')
-  const pid = child.pid ?? 0
-  endAtExit(pid)
-  t.teardown(async () => {
-    child.kill('SIGKILL')
-    await exit
-    forgetPid(pid)
-    await rm(directory, { recursive: true, force: true })
+  const child = await startInFolder(t, {
+    program,
+    args: ['-e', file('error.log'), '-c', file('nginx.conf')],
+    env,
+    directory,
   })
   const address = `http://127.0.0.1:${port}`
   await until(async () => {

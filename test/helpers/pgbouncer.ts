@@ -1,13 +1,12 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../../db/embedded/server.ts'
 import type { Teardown } from './program.ts'
 import { findPgBouncer } from './services/find-pgbouncer.ts'
-import { endAtExit, forgetPid, removeAtExit } from './services/reaper.ts'
+import { removeAtExit } from './services/reaper.ts'
+import { startInFolder } from './services/start-in-folder.ts'
 import { until } from './services/until.ts'
 
 interface PgBouncerOptions {
@@ -44,21 +43,7 @@ export async function startPgBouncer(t: Teardown, url: string, { mode, settings 
     file('pgbouncer.ini'),
     `[databases]\n* = host=${server.hostname} port=${server.port}\n[pgbouncer]\n${lines.join('\n')}\n`,
   )
-  const child = spawn(program, ['-q', file('pgbouncer.ini')], {
-    detached: true,
-    env: { ...process.env, ...env },
-    stdio: 'ignore',
-  })
-  const exit = once(child, 'exit')
-  await once(child, 'spawn')
-  const pid = child.pid ?? 0
-  endAtExit(pid)
-  t.teardown(async () => {
-    child.kill('SIGKILL')
-    await exit
-    forgetPid(pid)
-    await rm(directory, { recursive: true, force: true })
-  })
+  const child = await startInFolder(t, { program, args: ['-q', file('pgbouncer.ini')], env, directory })
   await until(async () => {
     if (child.exitCode !== null) throw new Error(`PgBouncer ended: ${await readFile(file('pgbouncer.log'), 'utf8')}`)
     return accepts(port)

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
 import { Cluster, Redis } from 'ioredis'
 import t, { type Test } from 'tap'
@@ -170,4 +171,27 @@ t.test('a process keeps 10,000 views, for as long as a repeat is recognized', as
   t.match(await buffer.read(`${made}`), [{ views: 5_000 }])
   buffer.end()
   t.equal(state.lost, 5_000)
+})
+
+t.test('views that lose their place while they are added again are counted as lost', async (t) => {
+  const lost: number[] = []
+  const memory = createMemoryViewBuffer({ dedupSeconds: 900 })
+  const fail = async () => {
+    throw new Error('down')
+  }
+  const buffer = keepLateViews({
+    buffer: { ...memory, add: fail },
+    // A request fails at once during an outage, a flush after its deadline.
+    addAgain: () => sleep(50).then(fail),
+    dedupSeconds: 900,
+    now: () => 0,
+    onKept() {},
+    onLost: (views) => lost.push(views),
+  })
+  const view: PendingView = { visitors: ['ann'], postId: '1', bucketStartMs: 0, timeMs: 0 }
+  for (let count = 0; count < 3; count += 1) await buffer.add(view)
+  const taking = buffer.take('batch')
+  for (let count = 0; count < 9_999; count += 1) await buffer.add(view)
+  await taking
+  t.same(lost, [2], 'one of the three has room')
 })
