@@ -86,7 +86,8 @@ export function createJsonCache({ cache, prefix, stats }: JsonCacheOptions): Jso
   async function getOrSet<T>(key: string, load: () => T | Promise<T>, options: GetOrSetOptions): Promise<AsJson<T>> {
     const storeKey = keyOf(prefix, key)
     const times = timesOf(key, options)
-    if (typeof load !== 'function') throw new TypeError(`Expected a load function for ${shown(key)}, got none.`)
+    if (typeof load !== 'function')
+      throw new TypeError(`Expected a load function for ${shown(key)}, got ${typeof load}.`)
     const outer = loads.getStore()
     for (let each = outer; each !== undefined; each = each.outer) {
       if (each.isRunning && each.key === key)
