@@ -351,6 +351,12 @@ t.test('arguments that are wrong are refused with what was expected and what cam
   await t.rejects((cache.invalidate as (key?: string) => Promise<void>)(), { name: 'TypeError' }, 'not all keys')
   await t.rejects(createCache({ redisUrl: url, redis: nodes as HostRedis }), /got both/)
   await t.rejects(createCache({ redisUrl: 'http://127.0.0.1' }))
+  await t.rejects(createCache({ redis: {} as HostRedis }), { code: 'PP_NO_SUCH_REDIS' })
+  for (const prefix of ['', 'a b', '{}', 'a{b', '{a}{b}', 'x'.repeat(121)])
+    await t.rejects(createCache({ prefix }), {
+      name: 'TypeError',
+      message: /^Expected prefix to be 1 to 120 characters/,
+    })
 })
 
 t.test('a load may read other keys of the cache, and is refused its own', async (t) => {

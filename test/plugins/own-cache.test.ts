@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { channel } from 'node:diagnostics_channel'
+import { readFile } from 'node:fs/promises'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import type { CacheEvent } from '../../index.ts'
@@ -108,4 +109,25 @@ t.test('without background work a stale value is refreshed before the reply', as
   t.equal(await cache.getOrSet('a', () => 'old', short), 'old')
   await new Promise((resolve) => setTimeout(resolve, 100))
   t.equal(await cache.getOrSet('a', () => 'new', short), 'new')
+})
+
+t.test('the example of docs/own-lists.md works', async (t) => {
+  const [, example = ''] = /```js\n([\s\S]+?)```/.exec(await readFile('docs/own-lists.md', 'utf8')) ?? []
+  const { app } = createLoggedApp(t)
+  await app.register(popularPosts, { load: async () => [] })
+  let queries = 0
+  const execute = async () => {
+    queries += 1
+    return [{ name: 'cats', count: queries }]
+  }
+  const db = { selectFrom: () => ({ select: () => ({ execute }) }) }
+  const findRelated = async (slug: string) => [`after ${slug}`]
+  const AsyncFunction = (async () => {}).constructor as new (...all: string[]) => (...all: unknown[]) => Promise<void>
+  // The routes, and the invalidation after them.
+  const [routes = '', invalidation = ''] = example.split('// After a change of the tags of a post:')
+  await new AsyncFunction('app', 'db', 'findRelated', routes)(app, db, findRelated)
+  for (let count = 0; count < 3; count += 1) t.same((await app.inject('/tags')).json(), [{ name: 'cats', count: 1 }])
+  t.same((await app.inject('/posts/a/related')).json(), ['after a'])
+  await new AsyncFunction('cache', 'slug', invalidation)(app.popularPosts.cache, 'a')
+  t.same((await app.inject('/tags')).json(), [{ name: 'cats', count: 2 }])
 })
