@@ -166,17 +166,19 @@ for (const [where, options] of Object.entries(STORES)) {
     const caches = where === 'in memory' ? [await open(t, options)] : await openTwo(t, options)
     const all = (key: string, load: () => unknown) =>
       Promise.allSettled(caches.flatMap((cache) => Array.from({ length: 200 }, () => cache.getOrSet(key, load, HOUR))))
+    // On a busy machine a command may time out: then a process loads for itself.
+    const mostLoads = () => (caches.some((cache) => cache.stats().storeFailures > 0) ? 2 : 1)
     const slow = counted(() => sleep(100, 'slow'))
     const values = await all('slow', slow)
     t.ok(values.every((result) => result.status === 'fulfilled' && result.value === 'slow'))
-    t.equal(slow.count, 1)
+    t.ok(slow.count <= mostLoads(), `${slow.count} loads`)
     const cause = new Error('the shop is closed')
     const failing = counted(() => sleep(100).then(() => Promise.reject(cause)))
     const errors = await all('failing', failing)
     const codes = errors.map((result) => result.status === 'rejected' && result.reason.code)
     t.same([...new Set(codes)], ['PP_LOAD_FAILED'])
     t.ok(errors.some((result) => result.status === 'rejected' && result.reason.cause === cause))
-    t.equal(failing.count, 1)
+    t.ok(failing.count <= mostLoads(), `${failing.count} loads`)
   })
 
   t.test(

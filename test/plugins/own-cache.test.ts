@@ -5,6 +5,7 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import type { CacheEvent } from '../../index.ts'
 import popularPosts from '../../index.ts'
+import { httpGet } from '../helpers/http-get.ts'
 import { createLoggedApp, startLoggedApp } from '../helpers/logged-app.ts'
 import { redisUrl, startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/services/until.ts'
@@ -95,10 +96,10 @@ t.test('an app that closes ends the wait for a load that hangs', async (t) => {
     ),
   )
   const address = await app.listen({ port: 0, host: '127.0.0.1' })
-  const response = fetch(address)
+  const response = httpGet(address)
   await until(() => isLoading, 'it loads')
   await app.close()
-  t.match(await (await response).json(), { code: 'PP_WAIT_TIMEOUT' })
+  t.match(JSON.parse((await response).text), { code: 'PP_WAIT_TIMEOUT' })
   t.same(of('a part of the app did not close in time, and is dropped').length, 1)
 })
 
