@@ -14,7 +14,7 @@ export async function startOrigin(t: Teardown, options: PopularPostsOptions = {}
       // More than a kilobyte, so that it is compressed.
       return Array.from({ length: 40 }, (_none, index) => ({
         slug: `post-${index}`,
-        title: `Title of version ${state.version}`,
+        title: `Title of version ${state.version}, ${'which is long, '.repeat(10)}`,
       }))
     },
     ...options,
