@@ -1,6 +1,7 @@
 /** Clients of others: one that @hey-api/openapi-ts generates from our document, and the cache of undici. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { build } from 'esbuild'
 import t from 'tap'
 import { createService, fillBlog } from './helpers/blog.ts'
 import { runIn } from './helpers/checkout.ts'
@@ -56,14 +57,8 @@ t.test('a client that @hey-api/openapi-ts generates compiles, and works', { skip
   const tsc = join('node_modules', 'typescript', 'bin', 'tsc')
   const options = ['--strict', '--module', 'preserve', '--moduleResolution', 'bundler', '--target', 'es2022']
   t.equal(await node(tsc, ...options, '--skipLibCheck', '--noEmit', '--types', 'node', 'client.ts'), '')
-  await node(
-    join(import.meta.dirname, '..', 'node_modules', 'esbuild', 'bin', 'esbuild'),
-    'client.ts',
-    '--bundle',
-    '--platform=node',
-    '--format=esm',
-    '--outfile=client.mjs',
-  )
+  const [entry, outfile] = [join(directory, 'client.ts'), join(directory, 'client.mjs')]
+  await build({ entryPoints: [entry], outfile, bundle: true, platform: 'node', format: 'esm', logLevel: 'silent' })
   t.same(JSON.parse(await node('client.mjs', address)), {
     titles: ['Post 1', 'Post 3'],
     code: 'PP_BAD_QUERY',
