@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache'
 import { explainDatabaseError } from '../db/explain-error.ts'
 import type { Tables } from '../db/ranking.ts'
 import type { Clock } from '../lib/clock.ts'
-import { type LoggedError, loggedError } from '../lib/logged-error.ts'
+import { type LoggedError, loggedError, ofOwnQuery } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
 import { listenForChanges } from './listen.ts'
 import { createNotificationCheck } from './notifications.ts'
@@ -181,5 +181,5 @@ export function watchChanges({ db, databaseUrl, password, clock, onChange, log }
 
 /** Details for the log, without the names and values that messages of the driver may contain. */
 function errorDetails(error: unknown): { err: LoggedError; reason: string | undefined } {
-  return { err: loggedError(error), reason: explainDatabaseError(error, 'the database URL') }
+  return { err: loggedError(ofOwnQuery(error)), reason: explainDatabaseError(error, 'the database URL') }
 }

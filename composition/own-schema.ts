@@ -1,6 +1,6 @@
 import createError from '@fastify/error'
 import type { Kysely } from 'kysely'
-import { ADOPTED_SCHEMA, findOwnSchemas, hasSchema, type OwnSchema } from '../db/own-schema.ts'
+import { findOwnSchemas, hasSchema, type OwnSchema, TablesMissing } from '../db/own-schema.ts'
 import type { Tables } from '../db/ranking.ts'
 import { backgroundClock } from '../lib/clock.ts'
 import { withinDeadline } from '../lib/deadline.ts'
@@ -16,8 +16,6 @@ const NoSuchSchema = createError<[string, string]>(
 
 /** How long the start waits for the database, and how long a later search waits (ms). */
 const TIMEOUT_MS = { start: 1_000, later: 5_000 }
-/** The code of PostgreSQL for a table that does not exist. */
-const UNDEFINED_TABLE = '42P01'
 
 /** Where the tables of this package are. */
 interface SchemaFinder {
@@ -50,12 +48,7 @@ export function createSchemaFinder(
 
   async function search(): Promise<void> {
     const [first, other] = await findOwnSchemas(db())
-    if (first === undefined) {
-      const message =
-        `Expected the tables of fastify-popular-posts in the search_path or in the schema ${ADOPTED_SCHEMA}, found none: ` +
-        'run "npx popular-posts migrate", for a blog with its own tables with --adopt, or set the option schema'
-      throw Object.assign(new Error(message), { code: UNDEFINED_TABLE })
-    }
+    if (first === undefined) throw new TablesMissing()
     if (other !== undefined) {
       const message =
         'two schemas have the tables of this package, and the first is used: set the option schema (DATABASE_SCHEMA)'
