@@ -175,7 +175,8 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
 
   /** Logs the first failure of a series. */
   function warnOnce(what: keyof typeof warned, error: unknown, message: string): void {
-    if (!warned[what]) log.warn(error === undefined ? {} : { err: loggedError(ofOwnQuery(error)) }, `popular posts: ${message}`)
+    if (!warned[what])
+      log.warn(error === undefined ? {} : { err: loggedError(ofOwnQuery(error)) }, `popular posts: ${message}`)
     warned[what] = true
   }
 
