@@ -9,6 +9,7 @@ import { createService } from '../helpers/blog.ts'
 import { startLoggedApp } from '../helpers/logged-app.ts'
 import { startPgBouncer } from '../helpers/pgbouncer.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
+import { runProgram } from '../helpers/program.ts'
 import { redisUrl } from '../helpers/redis.ts'
 import { command, startService } from '../helpers/service.ts'
 import { until } from '../helpers/services/until.ts'
@@ -161,17 +162,33 @@ for (const [schema, flags, given] of [
       t.match(await (await fetch(`${address}/posts/popular?days=0&tag=red`)).json(), [{ slug: 'one' }])
       t.match(await run(['invalidate']), /All lists are outdated \(hard\)/)
       const redis = { REDIS_URL: await redisUrl(), CACHE_PREFIX: prefix }
-      const app = await createService(t, url, Object.assign({}, variables, redis))
-      const headers = READER
-      t.equal((await app.inject({ method: 'POST', url: '/posts/two/views', headers })).statusCode, 204)
-      await until(() => app.postViews.stats().counted === 1, 'it is recorded')
-      await until(async () => /Counted 1 view|No views/.test(await run(['flush'], redis)), 'it is counted')
-      // In the test's own folder no file is at hand, so the log is read from standard input.
-      const { rows } = await pool.query<{ views: string }>(
-        `select sum(views) as views from ${quote(schema)}.post_views_total join posts on post_no = post_id where slug = 'two'`,
-      )
-      t.ok(Number(rows[0]?.views) > 0)
-      t.match(await run(['migrate']), `in the schema ${schema}`)
+      const totalViews = async () => {
+        const { rows } = await pool.query<{ views: string }>(
+          `select sum(views) as views from ${quote(schema)}.post_views_total join posts on post_no = post_id where slug = 'two'`,
+        )
+        return Number(rows[0]?.views)
+      }
+      const before = await totalViews()
+      const buffer = Fastify()
+      await buffer.register(popularPosts, {
+        databaseUrl: url,
+        schema: given,
+        redisUrl: redis.REDIS_URL,
+        prefix,
+        viewFlushSeconds: 0,
+      })
+      const view = { slug: 'two', request: { method: 'POST', ip: '203.0.113.98', headers: READER } }
+      t.equal(await buffer.postViews.record(view), 'counted')
+      t.match(await run(['flush'], redis), 'Counted 1 view in 1 batch.')
+      await buffer.close()
+      t.equal(await totalViews(), before + 1)
+      const log = `192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET /blog/two HTTP/1.1" 200 1 "-" "${AGENT}"\n`
+      const args = ['import-log', '--post', '/blog/', '--schema', schema]
+      const imported = runProgram(t, 'bin/popular-posts.ts', { args, env: { DATABASE_URL: url }, input: log })
+      t.equal(await imported.ended(), 0, imported.stderr())
+      t.match(imported.stdout(), /views counted +1\n/)
+      t.equal(await totalViews(), before + 2)
+      t.match(await run(['migrate'], { DATABASE_URL: pooler.url }), `in the schema ${schema}`)
     })
     const { rows } = await pool.query<{ mine: string | null }>(`
       select (select count(*) from popular_posts_site) + (select count(*) from popular_posts_change)
