@@ -17,6 +17,7 @@ import type { Settings } from '../settings/options.ts'
 import { type CacheEvents, createCacheEvents } from '../telemetry/cache-events.ts'
 import { createViews, type Views } from '../views/post-views.ts'
 import { createCloser } from './closer.ts'
+import { createListsChanged } from './lists-changed.ts'
 import { createMaintenance, type Maintain } from './maintenance.ts'
 import { ownsPrefix } from './owner.ts'
 import { createSiteTimeZone } from './time-zone.ts'
@@ -56,7 +57,7 @@ export interface DatabaseServices {
  * @throws the error of the first service that cannot be created; those before it are closed.
  */
 export async function createServices(settings: Settings, log: Logger, hostRedis?: HostRedis): Promise<Services> {
-  const { prefix, backgroundWork, databaseUrl, databasePassword } = settings
+  const { redisPrefix: prefix, backgroundWork, databaseUrl, databasePassword } = settings
   const { add: onClose, close } = createCloser(log)
 
   try {
@@ -71,6 +72,11 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     const backend = createBackend({ prefix, backgroundWork, redis, observe: events.emit, log })
     onClose('connections', 'listeners of the client', async () => backend.close())
     await backend.connect()
+
+    const { onListsChanged } = settings
+    const delayMs = backend.near?.maxStaleMs ?? 0
+    const changed = onListsChanged && createListsChanged({ notify: onListsChanged, delayMs, events, log })
+    onClose('work', 'onListsChanged', async () => changed?.close())
 
     const read = createRowGuard(log)
     const timeZone = databases && createSiteTimeZone({ db: databases.db, timeZone: settings.timeZone, log })
@@ -90,6 +96,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     const idle = async () => {
       await views?.idle()
       await lists.idle()
+      await changed?.idle()
     }
     if (databases === undefined || views === undefined)
       return { lists, events, backend, redis, database: undefined, idle, close }
@@ -140,14 +147,14 @@ function openDatabasesOf(settings: Settings, log: Logger): Databases | undefined
  */
 async function unlessForeign(
   redis: RedisConnections | undefined,
-  { prefix, backgroundWork }: Settings,
+  { redisPrefix: prefix, backgroundWork }: Settings,
   databases: Databases | undefined,
   log: Logger,
 ): Promise<RedisConnections | undefined> {
   if (redis === undefined || databases === undefined || !backgroundWork) return redis
   if (await ownsPrefix(prefix, redis.client, databases.db)) return redis
   const message =
-    'another blog uses the same prefix in Redis, so this process does not use Redis: set another prefix, or, if the other ' +
+    'another blog uses the same prefix in Redis, so this process does not use Redis: set another redisPrefix, or, if the other ' +
     'database is gone, delete the key "owner"'
   log.warn({ owner: `${keyRoot(prefix)}:owner` }, `popular posts: ${message}`)
   return undefined

@@ -167,7 +167,7 @@ t.test("a host's own @fastify/swagger finds the routes of the plugin, below thei
   await app.register(popularPosts, { db, routes: '/blog' })
   await app.register(async (scope) => {
     const load = async () => [{ slug: 'mine' }]
-    await scope.register(popularPosts, { load, loadCategories: load, routes: '/my/own', prefix: 'own' })
+    await scope.register(popularPosts, { load, loadCategories: load, routes: '/my/own', redisPrefix: 'own' })
   })
   await app.ready()
   const { paths } = app.swagger() as unknown as Document
