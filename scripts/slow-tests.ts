@@ -52,6 +52,7 @@ export const SLOW: readonly string[] = [
   'test/fleet/views.test.ts',
   'test/frameworks.test.ts',
   'test/helpers/private-postgres.test.ts',
+  'test/hosts.test.ts',
   'test/install.test.ts',
   'test/lambda/between-requests.test.ts',
   'test/lambda/cluster.test.ts',
