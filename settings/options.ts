@@ -21,6 +21,7 @@ const InvalidOptions = createError<[string]>(
 const DAY_SECONDS = 86_400
 const seconds = (byDefault: number, minimum = 0) =>
   Type.Integer({ minimum, maximum: 365 * DAY_SECONDS, default: byDefault })
+const secret = (expected: string) => Type.Optional(Type.String({ expected, isSecret: true }))
 
 const schema = Type.Object(
   {
@@ -65,12 +66,7 @@ const schema = Type.Object(
       default: '',
       expected: 'false or a prefix such as /api',
     }),
-    databaseUrl: Type.Optional(
-      Type.String({
-        expected: 'a URL such as postgres://user:password@host:5432/name',
-        isSecret: true,
-      }),
-    ),
+    databaseUrl: secret('a URL such as postgres://user:password@host:5432/name'),
     databasePassword: Type.Optional(Type.Unknown()),
     redisPassword: Type.Optional(Type.Unknown()),
     redis: Type.Optional(
@@ -79,13 +75,9 @@ const schema = Type.Object(
         isSecret: true,
       }),
     ),
-    redisUrl: Type.Optional(
-      Type.String({
-        expected: 'a URL such as redis://user:password@host:6379, or several with commas between them',
-        isSecret: true,
-      }),
-    ),
+    redisUrl: secret('a URL such as redis://user:password@host:6379, or several with commas between them'),
     redisCluster: Type.Boolean({ default: false, expected: 'true or false' }),
+    openapi: Type.Boolean({ default: true, expected: 'true or false' }),
     hooks: Type.Optional(Type.Object({}, { expected: 'an object of hooks of Fastify, by their names' })),
     viewRateLimit: Type.Optional(Type.Object({}, { expected: 'an object of options of @fastify/rate-limit' })),
     adminToken: Type.Optional(
@@ -192,6 +184,11 @@ export interface PopularPostsOptions {
    * Default none: `/posts/popular` and `/categories`.
    */
   routes?: string | false | undefined
+  /**
+   * Whether the routes are in the OpenAPI document that @fastify/swagger makes of your app. Default true. `false` where its
+   * `transform` takes only schemas of one kind, such as `jsonSchemaTransform` of fastify-type-provider-zod.
+   */
+  openapi?: boolean | undefined
   /**
    * Hooks of Fastify for the routes of this package, such as the access control of your app: each a function or a list of
    * functions. They run after the hooks of your app. `request.routeOptions.config.popularPosts` is the name of the route.

@@ -37,6 +37,16 @@ import { check, options } from './check.js'
 }
 {
   const app = Fastify()
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  await app.register(swagger, { openapi: {}, transform: jsonSchemaTransform })
+  await app.register(popularPosts, { ...options(), openapi: false })
+  await app.ready()
+  assert.deepEqual(app.swagger().paths, {})
+  await check(app)
+}
+{
+  const app = Fastify()
   app.setValidatorCompiler(TypeBoxValidatorCompiler)
   await app.register(swagger, { openapi: {} })
   await app.register(popularPosts, options())

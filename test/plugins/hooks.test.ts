@@ -23,7 +23,9 @@ const ROUTES = {
 async function start(t: Test, options: Partial<PopularPostsOptions>) {
   const app = Fastify()
   t.teardown(() => app.close())
-  app.addHook('onRequest', async (_request, reply) => reply.header('x-order', 'host'))
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.header('x-order', 'host')
+  })
   await app.register(popularPosts, { databaseUrl, adminToken, viewFlushSeconds: 0, ...options })
   app.get('/mine', async () => 'mine')
   const send = (route: keyof typeof ROUTES, headers: Record<string, string> = {}) =>
