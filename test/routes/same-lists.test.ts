@@ -3,7 +3,7 @@ import t from 'tap'
 import popularPosts, { type PopularPostsQuery } from '../../index.ts'
 import { expectations } from '../../lists/query.ts'
 import { querySchema } from '../../routes/query-schema.ts'
-import { checkOptions } from '../../settings/options.ts'
+import { checkOptions } from '../../settings/check-options.ts'
 import { fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
