@@ -19,6 +19,7 @@ import { createViews, type Views } from '../views/post-views.ts'
 import { createCloser } from './closer.ts'
 import { createListsChanged } from './lists-changed.ts'
 import { createMaintenance, type Maintain } from './maintenance.ts'
+import { createOwnCache } from './own-cache.ts'
 import { ownsPrefix } from './owner.ts'
 import { createSiteTimeZone } from './time-zone.ts'
 
@@ -34,6 +35,8 @@ export interface Services {
   redis: RedisConnections | undefined
   /** The services that need a database; `undefined`: the host has a `load` and no database. */
   database: DatabaseServices | undefined
+  /** Ends the waits of readers of lists and of the host's own cache: the app closes. */
+  endWaits(): void
   /** Waits for the background tasks of requests. The process may be suspended after that. */
   idle(): Promise<void>
   /** Counts recorded views, and closes all services, within a few seconds: see `createCloser`. Never rejects. */
@@ -90,16 +93,24 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     }
     const source = createLoaders(settings, databases?.db, countViews, databases?.listDb, timeZone, read)
     const announce = databases && ((mode: InvalidateMode) => recordChangeIfPossible(databases.db, mode))
-    const lists = createLists(settings, source, backend, events, announce)
+    const own = createOwnCache({ ...settings, prefix: `${keyRoot(prefix)}:own`, redis, log, isSecond: true })
+    onClose('connections', "listeners of the client of the app's own cache", async () => own.close())
+    const lists = createLists(settings, source, backend, events, own.cache, announce)
     onClose('work', 'loads of lists', lists.idle)
+    onClose('work', "loads of the app's own cache", own.idle)
 
+    const endWaits = () => {
+      lists.endWaits()
+      own.endWaits()
+    }
     const idle = async () => {
       await views?.idle()
+      await own.idle()
       await lists.idle()
       await changed?.idle()
     }
     if (databases === undefined || views === undefined)
-      return { lists, events, backend, redis, database: undefined, idle, close }
+      return { lists, events, backend, redis, database: undefined, endWaits, idle, close }
 
     const { db } = databases
     const problems = createProblemLog({ db, log, clock: backgroundClock, read })
@@ -120,7 +131,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
       await changes.ready()
     }
     const maintain = createMaintenance({ prefix, db, lists, views, problems, redis: backend.redis })
-    return { lists, events, backend, redis, database: { views, problems, maintain }, idle, close }
+    return { lists, events, backend, redis, database: { views, problems, maintain }, endWaits, idle, close }
   } catch (error) {
     await close()
     throw error

@@ -50,7 +50,7 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
   const hostRedis = settings.redis === undefined ? undefined : findHostRedis(app, settings.redis)
   const made = await createServices(settings, app.log, hostRedis)
   // The server closes after the requests in flight, so they must not wait for a load that hangs.
-  app.addHook('preClose', async () => void setTimeout(made.lists.endWaits, CLOSE_WAITS_MS).unref())
+  app.addHook('preClose', async () => void setTimeout(made.endWaits, CLOSE_WAITS_MS).unref())
   app.addHook('onClose', made.close)
   const { lists, database, idle } = made
   services.set(lists.popularPosts, made)

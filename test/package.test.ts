@@ -107,6 +107,18 @@ t.test('the packed package installs into an empty project and works', async (t) 
     )
     t.equal(await runIn(directory, process.execPath, 'app.cjs'), '[{"slug":"hello"}]\n')
   })
+  await t.test('its cache needs no Fastify, with import and with require', async (t) => {
+    const use = `createCache()
+      .then((cache) => cache.getOrSet('a', () => 'cached', { ttlSeconds: 60 }).finally(cache.close))
+      .then(console.log)`
+    await writeFile(join(directory, 'cache.mjs'), `import { createCache } from 'fastify-popular-posts/cache'\n${use}`)
+    await writeFile(
+      join(directory, 'cache.cjs'),
+      `const { createCache } = require('fastify-popular-posts/cache')\n${use}`,
+    )
+    for (const file of ['cache.mjs', 'cache.cjs'])
+      t.equal(await runIn(directory, process.execPath, file), 'cached\n', file)
+  })
   await t.test('prom-client is required only for metrics', async (t) => {
     const program = (open: string) => `${open}
       const app = Fastify()
