@@ -17,8 +17,18 @@ export function decodeDocument(bytes: Buffer, charset?: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
-    return new TextDecoder(named ?? 'windows-1252').decode(bytes)
+    return decodeAs(named ?? 'windows-1252', bytes)
   }
+}
+
+/** Windows-1252 from 0x80 on, which some versions of Node.js decode as control characters. */
+const WINDOWS = '€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008DŽ\u008F\u0090‘’“”•–—˜™š›œ\u009DžŸ'
+
+function decodeAs(label: string, bytes: Buffer): string {
+  const decoder = new TextDecoder(label)
+  const text = decoder.decode(bytes)
+  if (decoder.encoding !== 'windows-1252') return text
+  return text.replace(/[\u0080-\u009F]/g, (character) => WINDOWS.charAt(character.charCodeAt(0) - 0x80))
 }
 
 function utf16Of(bytes: Buffer): string | undefined {

@@ -16,7 +16,15 @@ export interface FeedDocument {
 /** The most entries of one document, and of one import: as many as a sitemap may have. */
 export const MAX_ENTRIES = 50_000
 
-const ENTRIES = ['item', 'atom:entry', 'url', 'sitemap']
+/** What is an entry, by the element around it. */
+const ENTRIES = {
+  channel: 'item',
+  rss: 'item',
+  'rdf:rdf': 'item',
+  'atom:feed': 'atom:entry',
+  urlset: 'url',
+  sitemapindex: 'sitemap',
+}
 
 /**
  * Reads a feed (RSS, Atom, JSON Feed), a sitemap or an index of sitemaps.
@@ -46,7 +54,7 @@ export function readDocument(text: string, name: string, base: string | undefine
   if (/^(?:xhtml:)?html$/.test(root?.name ?? '') || /^\s*<!doctype html/i.test(text)) throw isHtml(text, name, base)
   if (!KINDS.has(root?.name ?? ''))
     throw new Error(
-      `${name} is no feed: expected RSS, Atom, a JSON Feed or a sitemap${root && `, got <${root.name}>`}.`,
+      `${name} is no feed: expected RSS, Atom, a JSON Feed or a sitemap${root === undefined ? '' : `, got <${root.name}>`}.`,
     )
   if (!isComplete) throw new Error(`${name} is truncated: expected </${root?.name}> at its end. Nothing was changed.`)
   return found

@@ -15,7 +15,7 @@ const MAX_TITLE = 300
 const MAX_EXCERPT = 300
 const MAX_NAME = 100
 /** A longer text is cut before it is read as HTML: excerpts and first pictures need its beginning only. */
-const MAX_HTML = 100_000
+const MAX_HTML = 20_000
 
 /** The text of these elements is not for readers. */
 const HIDDEN = new Set(['script', 'style', 'template', 'noscript', 'iframe', 'svg', 'math'])

@@ -11,18 +11,17 @@ export interface XmlElement {
   children: XmlElement[]
   /** `xml:base`, resolved. */
   base: string | undefined
-  /** 1: the root. */
-  depth: number
   parent: XmlElement | undefined
 }
 
-/** Markup in deeper elements is ignored; their text is not. */
-const MAX_DEPTH = 100
+/** No feed is deeper. The parser takes time in proportion to the depth. */
+const MAX_DEPTH = 1_000
 
 /** Authors choose their prefixes; the namespace says what an element is. */
 const PREFIXES: Readonly<Record<string, string>> = {
   'http://www.w3.org/2005/atom': 'atom:',
   'http://purl.org/atom/ns#': 'atom:',
+  'http://www.w3.org/1999/02/22-rdf-syntax-ns#': 'rdf:',
   'http://purl.org/rss/1.0/': '',
   'http://purl.org/rss/1.0/modules/content/': 'content:',
   'http://purl.org/dc/elements/1.1/': 'dc:',
@@ -30,6 +29,7 @@ const PREFIXES: Readonly<Record<string, string>> = {
   'http://search.yahoo.com/mrss/': 'media:',
   'http://search.yahoo.com/mrss': 'media:',
   'http://www.itunes.com/dtds/podcast-1.0.dtd': 'itunes:',
+  'http://rssnamespace.org/feedburner/ext/1.0': 'feedburner:',
   'http://www.google.com/schemas/sitemap-news/0.9': 'news:',
   'http://www.google.com/schemas/sitemap-image/1.1': 'image:',
   'http://www.w3.org/1999/xhtml': 'xhtml:',
@@ -47,7 +47,8 @@ export interface XmlDocument {
  * Reads a feed. It is tolerant, because many feeds are not well-formed. It reads no DTD: an entity that a document
  * declares stays as it is written, and nothing is loaded from elsewhere.
  * @param options.base the address of the document.
- * @param options.entries the names of the elements that are passed to `onEntry` at their ends, and then forgotten.
+ * @param options.entries the names of the elements that are passed to `onEntry` at their ends, and then forgotten, by the
+ * name of the element around them.
  */
 export function readXml(
   text: string,
@@ -55,11 +56,12 @@ export function readXml(
     base,
     entries,
     onEntry,
-  }: { base?: string | undefined; entries: readonly string[]; onEntry(entry: XmlElement): void },
+  }: { base?: string | undefined; entries: Readonly<Record<string, string>>; onEntry(entry: XmlElement): void },
 ): XmlDocument {
   const document: XmlDocument = { root: undefined, isComplete: false }
   const scopes: Record<string, string>[] = [{}]
   let open: XmlElement | undefined
+  let isAtEnd = false
   const parser = new Parser(
     {
       onopentag(written, given) {
@@ -67,13 +69,13 @@ export function readXml(
         for (const [name, value] of Object.entries(given)) attributes[name.toLowerCase()] = value
         const scope = scopeOf(scopes.at(-1) ?? {}, attributes)
         scopes.push(scope)
+        if (scopes.length > MAX_DEPTH) throw new Error(`Expected elements in at most ${MAX_DEPTH} others, got more.`)
         const element: XmlElement = {
           name: nameOf(written.toLowerCase(), scope),
           attributes,
           text: '',
           children: [],
           base: baseOf(attributes['xml:base'], open?.base ?? base),
-          depth: (open?.depth ?? 0) + 1,
           parent: open,
         }
         // A document that names no namespace.
@@ -87,24 +89,27 @@ export function readXml(
       ontext(data) {
         if (open !== undefined) open.text += data
       },
-      onclosetag(_written, isImplied) {
+      onclosetag() {
         scopes.pop()
         const closed = open
         if (closed === undefined) return
         open = closed.parent
-        if (closed === document.root) document.isComplete = !isImplied
-        if (entries.includes(closed.name)) {
-          if (!isImplied) onEntry(closed)
+        if (closed === document.root) document.isComplete = !isAtEnd
+        if (entries[open?.name ?? ''] === closed.name) {
+          if (!isAtEnd) onEntry(closed)
           return
         }
         if (open === undefined) return
         open.text += closed.text
-        if (closed.depth <= MAX_DEPTH) open.children.push(closed)
+        open.children.push(closed)
       },
     },
     { xmlMode: true },
   )
-  parser.end(text)
+  parser.write(text)
+  // The parser closes what is open.
+  isAtEnd = true
+  parser.end()
   return document
 }
 
