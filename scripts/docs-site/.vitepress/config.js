@@ -1,13 +1,13 @@
 // The site of the documents. scripts/docs-site.ts copies them into pages/, at their paths, because Vue is found from there.
 import { existsSync, readFileSync } from 'node:fs'
-import { posix, relative } from 'node:path'
+import { join, posix, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitepress'
 import { NAVIGATION } from '../navigation.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const pages = fileURLToPath(new URL('../pages', import.meta.url))
-const { repository, description } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'))
+const { repository, homepage, description } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'))
 /** The address of the repository; a release fills it in. */
 const repositoryUrl = repository.url.replace(/^git\+|\.git$/g, '')
 
@@ -62,6 +62,15 @@ function linksOfTheSite(md) {
   })
 }
 
+/** The first sentence of a document, for search engines. */
+function descriptionOf(file) {
+  const [, sentence] = /^# .+\n\n([\s\S]+?[.:])\s/.exec(readFileSync(join(pages, file), 'utf8')) ?? []
+  return sentence
+    ?.replace(/\s+/g, ' ')
+    .replace(/\[([^\]]+)\]\([^)]*\)/g, '$1')
+    .replace(/[*`]/g, '')
+}
+
 export default defineConfig({
   title: 'fastify-popular-posts',
   description,
@@ -71,6 +80,8 @@ export default defineConfig({
   cacheDir: '../../build/docs-site-cache',
   rewrites: REWRITES,
   cleanUrls: true,
+  ...(homepage === '' ? {} : { sitemap: { hostname: homepage } }),
+  transformPageData: ({ filePath }) => ({ description: descriptionOf(filePath) ?? description }),
   markdown: { anchor: { slugify }, config: linksOfTheSite },
   themeConfig: {
     search: { provider: 'local' },
