@@ -13,6 +13,7 @@ import { postAliases } from './migrations/009-post-aliases.ts'
 import { site } from './migrations/010-site.ts'
 import { parentsAndLanguages } from './migrations/013-parents-and-languages.ts'
 import { ownTriggers } from './migrations/014-own-triggers.ts'
+import { feedPosts } from './migrations/023-feed-posts.ts'
 import { ADOPTED_SCHEMA, findOwnSchemas } from './own-schema.ts'
 import { findShadowingObjects } from './safe-path.ts'
 
@@ -43,6 +44,7 @@ const blogMigrations: Record<string, Migration> = {
   '005-blog-signals': blogSignals,
   '009-post-aliases': postAliases,
   '013-parents-and-languages': parentsAndLanguages,
+  '023-feed-posts': feedPosts,
 }
 
 /** The tables that each migration creates. */
@@ -55,6 +57,7 @@ const TABLES: Readonly<Record<string, readonly string[]>> = {
   '007-safe-functions': ['popular_posts_watch_failure'],
   '009-post-aliases': ['post_aliases'],
   '010-site': ['popular_posts_site'],
+  '023-feed-posts': ['feed_posts'],
 }
 
 /** The first major version with `pg_current_snapshot` and `xid8`. */

@@ -174,7 +174,7 @@ for (const [schema, flags, given] of [
         databaseUrl: url,
         schema: given,
         redisUrl: redis.REDIS_URL,
-        prefix,
+        redisPrefix: prefix,
         viewFlushSeconds: 0,
       })
       const view = { slug: 'two', request: { method: 'POST', ip: '203.0.113.98', headers: READER } }
