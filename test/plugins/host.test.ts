@@ -239,7 +239,7 @@ t.test('a conflict with the app fails registration with a message that says what
     'two schemas under one prefix in Redis': [
       [inScope({ redisUrl }), inScope({ redisUrl, schema: 'public', routes: '/other' })],
       'PP_PREFIX_TAKEN',
-      /^Expected a prefix of its own/,
+      /^Expected a redisPrefix of its own/,
     ],
     'two sources under one prefix in Redis': [
       [inScope({ redisUrl }), inScope({ redisUrl, load: async () => [], routes: '/other' })],
