@@ -84,7 +84,7 @@ program
     print(
       (await invalidateInRedis({ ...config, redisUrl }, mode))
         ? `All lists are outdated (${mode}).`
-        : `There was nothing to invalidate: no process has used REDIS_URL with the prefix "${cache.prefix}". Check both; for a client whose keyPrefix is "app:", CACHE_PREFIX is app:{${cache.prefix}}.`,
+        : `There was nothing to invalidate: no process has used REDIS_URL with the prefix "${cache.redisPrefix}". Check both; for a client whose keyPrefix is "app:", CACHE_PREFIX is app:{${cache.redisPrefix}}.`,
     )
   })
 
