@@ -22,7 +22,7 @@ interface Page {
   aside?: Asides
 }
 
-/** How to use the package. */
+/** The README. */
 const README = 'https://www.npmjs.com/package/fastify-popular-posts'
 
 /** A complete HTML page of the service. */
