@@ -11,6 +11,8 @@ const option = optionsSchema.properties
 
 const awsSecret = (description: string) => Type.Optional(Type.String({ description, expected: 'text', isSecret: true }))
 
+const switchOf = (description: string) => Type.Boolean({ default: true, description, expected: 'true or false' })
+
 const environment = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', description: 'The address to listen on.' }),
   PORT: Type.Integer({
@@ -25,6 +27,9 @@ const environment = Type.Object({
       'The lowest level that is logged: cache hits and requests are debug, loads and invalidations are info.',
     expected: 'fatal, error, warn, info, debug, trace or silent',
   }),
+  SITE: switchOf('Whether the service has pages. Without them it still has the script of the element.'),
+  DOCS: switchOf('Whether the service has `/docs` and `/openapi.json`.'),
+  METRICS: switchOf('Whether the service has `/metrics`.'),
   DATABASE_URL: Type.Optional(
     Type.String({
       ...option.databaseUrl,
@@ -125,6 +130,11 @@ export interface Config {
   readonly host: string
   readonly port: number
   readonly logLevel: string
+  /** Whether the service has pages. */
+  readonly hasSite: boolean
+  /** Whether the service has the document of its API. */
+  readonly hasDocs: boolean
+  readonly hasMetrics: boolean
   /** `undefined`: an embedded database in `dataDir`. */
   readonly databaseUrl: string | undefined
   /** `undefined`: it is looked up, see `composition/own-schema.ts`. */
@@ -187,6 +197,9 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env, flags: No
     host: checked.HOST,
     port: checked.PORT,
     logLevel: checked.LOG_LEVEL,
+    hasSite: checked.SITE,
+    hasDocs: checked.DOCS,
+    hasMetrics: checked.METRICS,
     databaseUrl: checked.DATABASE_URL,
     databaseSchema: checked.DATABASE_SCHEMA,
     dataDir: checked.DATA_DIR,
