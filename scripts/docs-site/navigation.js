@@ -16,7 +16,8 @@ export const NAVIGATION = [
     text: 'Your site',
     pages: [
       { text: 'A Fastify app', page: 'README.md#in-your-app' },
-      { text: 'NestJS, zod, bundlers, Jest', page: 'docs/hosts.md' },
+      { text: 'NestJS', page: 'docs/hosts.md#nestjs' },
+      { text: 'Plugins, bundlers, Jest, CDNs', page: 'docs/hosts.md' },
       { text: 'A blog with its own tables', page: 'docs/adopting.md' },
       { text: 'AWS Lambda', page: 'docs/deploy.md#on-aws-lambda' },
       { text: 'A container', page: 'docs/deploy.md#as-a-process' },
