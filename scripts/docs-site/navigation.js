@@ -17,6 +17,8 @@ export const NAVIGATION = [
     text: 'Your site',
     pages: [
       { text: 'A Fastify app', page: 'README.md#in-your-app' },
+      { text: 'NestJS', page: 'docs/hosts.md#nestjs' },
+      { text: 'Plugins, bundlers, Jest, CDNs', page: 'docs/hosts.md' },
       { text: 'A blog with its own tables', page: 'docs/adopting.md' },
       { text: 'AWS Lambda', page: 'docs/deploy.md#on-aws-lambda' },
       { text: 'A container', page: 'docs/deploy.md#as-a-process' },
@@ -27,6 +29,7 @@ export const NAVIGATION = [
     pages: [
       { text: 'HTTP', page: 'docs/http.md' },
       { text: 'The element', page: 'docs/element.md' },
+      { text: 'Your own lists', page: 'docs/own-lists.md' },
       { text: 'Counting views', page: 'docs/counting.md' },
       { text: 'Options and environment', page: 'docs/options.md' },
       { text: 'API reference', page: 'docs/api.md' },
@@ -36,6 +39,7 @@ export const NAVIGATION = [
     text: 'Operate',
     pages: [
       { text: 'Deploying', page: 'docs/deploy.md' },
+      { text: 'A cache in front', page: 'docs/proxies.md' },
       { text: 'Operating', page: 'docs/operating.md' },
       { text: 'Metrics', page: 'docs/metrics.md' },
       { text: 'Scale', page: 'docs/scale.md' },
