@@ -86,6 +86,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     const announce = databases && ((mode: InvalidateMode) => recordChangeIfPossible(databases.db, mode))
     const lists = createLists(settings, source, backend, events, announce)
     onClose('work', 'loads of lists', lists.idle)
+    onClose('connections', 'timers of loads', async () => lists.releaseTimers())
 
     const idle = async () => {
       await views?.idle()
@@ -106,6 +107,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
         clock: backgroundClock,
         log,
         invalidate: lists.invalidateForChange,
+        onHeard: (mode) => mode === 'hard' && views.verifyPosts(),
         onHardChange: problems.checkSoon,
       })
       onClose('work', 'search for changes', changes.close)
@@ -135,17 +137,18 @@ function openDatabasesOf(settings: Settings, log: Logger): Databases | undefined
 }
 
 /**
- * Redis, unless its keys belong to another blog: then lists and views stay in the memory of this process. A process that is
- * suspended between requests does not check this, because it would query the database before its first reply.
+ * Redis, unless its keys belong to another blog: then lists and views stay in the memory of this process.
  */
 async function unlessForeign(
   redis: RedisConnections | undefined,
-  { prefix, backgroundWork }: Settings,
+  { prefix, backgroundWork, databaseUrl }: Settings,
   databases: Databases | undefined,
   log: Logger,
 ): Promise<RedisConnections | undefined> {
-  if (redis === undefined || databases === undefined || !backgroundWork) return redis
-  if (await ownsPrefix(prefix, redis.client, databases.db)) return redis
+  if (redis === undefined || databases === undefined) return redis
+  // A process that is suspended between requests starts often, and replies soon after.
+  const place = backgroundWork ? undefined : databaseUrl
+  if (await ownsPrefix(prefix, redis.client, databases.db, place)) return redis
   const message =
     'another blog uses the same prefix in Redis, so this process does not use Redis: set another prefix, or, if the other ' +
     'database is gone, delete the key "owner"'

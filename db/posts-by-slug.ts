@@ -1,6 +1,6 @@
-import { type OrderByItemBuilder, sql } from 'kysely'
+import { type Kysely, type OrderByItemBuilder, sql } from 'kysely'
 import { slugForms } from '../lib/slug-forms.ts'
-import type { BlogReader } from './schema.ts'
+import type { BlogReader, Database } from './schema.ts'
 
 /** A post that was found by a slug. */
 export interface FoundPost {
@@ -17,6 +17,10 @@ interface Row extends FoundPost {
 
 const ANY = sql<boolean>`true`
 const ID = sql<string>`posts.id::text`.as('id')
+const HAS_ALIASES = sql`(
+  select count(*) = 2 from pg_attribute
+  where attrelid = to_regclass('post_aliases') and attname in ('slug', 'post_id') and not attisdropped
+)`
 const LATEST_LAST = (order: OrderByItemBuilder) => order.nullsFirst()
 
 /**
@@ -56,12 +60,7 @@ export async function findPostsBySlug(
     )
     .selectFrom('found')
     .selectAll()
-    .unionAll(
-      sql<Row>`select '', '', '' where (
-        select count(*) from pg_attribute
-        where attrelid = to_regclass('post_aliases') and attname in ('slug', 'post_id') and not attisdropped
-      ) = 2`,
-    )
+    .unionAll(sql<Row>`select '', '', '' where ${HAS_ALIASES}`)
     .execute()
   take(rows)
   if (missing.length === 0 || !rows.some(({ form }) => form === '')) return found
@@ -77,6 +76,20 @@ export async function findPostsBySlug(
       .execute(),
   )
   return found
+}
+
+/** Returns the present slugs of renamed posts by their earlier ones; empty where the blog does not keep them. */
+export async function readAliases(db: Kysely<Database>): Promise<{ slug: string; present: string }[]> {
+  const { rows } = await sql<{ hasAliases: boolean }>`select ${HAS_ALIASES} as "hasAliases"`.execute(db)
+  if (rows[0]?.hasAliases !== true) return []
+  return db
+    .selectFrom('post_aliases as alias')
+    .innerJoin('posts', 'posts.id', 'alias.post_id')
+    .where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom('posts as other').select('other.id').whereRef('other.slug', '=', 'alias.slug'))),
+    )
+    .select(['alias.slug', 'posts.slug as present'])
+    .execute()
 }
 
 function formsOf(slugs: readonly { forms: string[] }[]): string[] {

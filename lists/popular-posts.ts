@@ -3,7 +3,7 @@ import type { ReadAnswer, ReadThroughCache } from '../cache/options.ts'
 import { createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
 import type { Ranking } from '../db/ranking.ts'
-import { systemClock } from '../lib/clock.ts'
+import { createReleasableClock } from '../lib/clock.ts'
 import { nonce } from '../lib/nonce.ts'
 import type { Settings } from '../settings/options.ts'
 import type { Post } from '../settings/post-type.ts'
@@ -138,6 +138,8 @@ export interface Lists<P = Post> {
   resume(): Promise<void>
   /** Ends the waits of readers, who get an older list or `PP_WAIT_TIMEOUT`: the app closes. */
   endWaits(): void
+  /** From now on no timer of a load keeps the process alive: the app has closed, and a load may hang. */
+  releaseTimers(): void
   /** Waits for background tasks. The process may be suspended after that. */
   idle(): Promise<void>
 }
@@ -154,11 +156,12 @@ export function createLists<P = Post>(
   events: Pick<CacheEvents, 'emit' | 'counts'>,
   announce: Announce = async () => undefined,
 ): Lists<P> {
+  const clock = createReleasableClock()
   const cache = createReadThroughCache({
     store: backend.store,
     near: backend.near,
     observe: events.emit,
-    clock: systemClock,
+    clock,
     random: Math.random,
     nonce,
     policy: policyOf(settings),
@@ -195,7 +198,7 @@ export function createLists<P = Post>(
     const resolved = resolve(query)
     const { cut } = resolved
     // One bound for all waits: for the filters, and for the lists.
-    const sinceMs = systemClock.now()
+    const sinceMs = clock.now()
     const entry = await entryOf(resolved)
     if (entry === undefined) return emptyAnswer()
     const readEntry = ({ key, list, rank }: CacheEntryRef) => cache.read(key, loadPosts(list), rank, sinceMs)
@@ -276,6 +279,7 @@ export function createLists<P = Post>(
     },
     invalidateForChange: cache.invalidateForChange,
     endWaits: cache.endWaits,
+    releaseTimers: clock.release,
     async resume() {
       cache.onStoreMessage('invalidated')
       await backend.onResume()

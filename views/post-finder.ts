@@ -25,14 +25,29 @@ const POSTS = { ttl: 10_000, max: 10_000, maxSize: 2_000_000 }
 /** See `Views.findPost`. */
 export type FindPost = (slug: string) => Promise<string | undefined>
 
+/** Finds posts by slug. */
+export interface PostFinder {
+  findPost: FindPost
+  /** A post may have been withdrawn: each slug is looked up again. While the database does not reply, found posts count. */
+  verify(): void
+}
+
+/** A post that was found. */
+interface Found {
+  id: string
+  /** How many times `verify` had been called before the look-up. */
+  round: number
+}
+
 /**
- * Creates `Views.findPost`. It caches the ids of posts, and never that a slug has no post.
+ * Creates a finder of posts. It caches the ids of posts, and never that a slug has no post.
  * @param read runs the queries of the blog.
  */
-export function createPostFinder(db: Kysely<Tables>, read: RowGuard): FindPost {
-  const posts = new LRUCache<string, string>({
+export function createPostFinder(db: Kysely<Tables>, read: RowGuard): PostFinder {
+  let round = 0
+  const posts = new LRUCache<string, Found>({
     ...POSTS,
-    sizeCalculation: (_id, slug) => slug.length,
+    sizeCalculation: (_found, slug) => slug.length,
     noDeleteOnStaleGet: true,
   })
   const lookUp = createPostLookup({
@@ -44,22 +59,30 @@ export function createPostFinder(db: Kysely<Tables>, read: RowGuard): FindPost {
   })
 
   async function lookUpAndCache(slug: string): Promise<string | undefined> {
+    const startedIn = round
     const id = await lookUp(slug)
     if (id === undefined) posts.delete(slug)
-    else posts.set(detachedCopy(slug), id)
+    else posts.set(detachedCopy(slug), { id, round: startedIn })
     return id
   }
 
-  return async (slug) => {
+  async function findPost(slug: string): Promise<string | undefined> {
     const fresh = posts.get(slug)
-    if (fresh !== undefined) return fresh
+    if (fresh?.round === round) return fresh.id
     const known = posts.peek(slug, { allowStale: true })
     const waitMs = known === undefined ? LOOKUP_MS.other : LOOKUP_MS.known
     try {
       return await withinDeadline(systemClock, waitMs, lookUpAndCache(slug))
     } catch (cause) {
       if (known === undefined) throw Object.assign(new LookupFailed(), { retryAfterMs: 1000, cause })
-      return known
+      return known.id
     }
+  }
+
+  return {
+    findPost,
+    verify() {
+      round += 1
+    },
   }
 }

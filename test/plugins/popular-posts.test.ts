@@ -253,6 +253,7 @@ t.test('a change that cannot be applied to the cache is logged', async (t) => {
     clock: backgroundClock,
     log: app.log,
     invalidate: () => Promise.reject(Object.assign(new Error('no store'), { code: 'ESTORE' })),
+    onHeard() {},
     onHardChange() {},
   })
   t.teardown(changes.close)
