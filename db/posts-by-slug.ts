@@ -78,15 +78,34 @@ export async function findPostsBySlug(
   return found
 }
 
-/** Returns the present slugs of renamed posts by their earlier ones; empty where the blog does not keep them. */
-export async function readAliases(db: Kysely<Database>): Promise<{ slug: string; present: string }[]> {
-  const { rows } = await sql<{ hasAliases: boolean }>`select ${HAS_ALIASES} as "hasAliases"`.execute(db)
-  if (rows[0]?.hasAliases !== true) return []
+/** An earlier slug of a post, and its present one. */
+export interface Alias {
+  slug: string
+  present: string
+}
+
+/** The most earlier slugs of the posts of one list. */
+const MAX_ALIASES = 1_000
+
+/** Whether the blog keeps earlier slugs. */
+export async function hasAliases(db: Kysely<Database>): Promise<boolean> {
+  const { rows } = await sql<{ has: boolean }>`select ${HAS_ALIASES} as has`.execute(db)
+  return rows.some(({ has }) => has)
+}
+
+/**
+ * Returns the earlier slugs of posts that are not the slug of another post now. The blog must keep them.
+ * @param slugs the present slugs of the posts. Default: all posts.
+ */
+export async function findAliases(db: Kysely<Database>, slugs?: readonly string[]): Promise<Alias[]> {
   return db
     .selectFrom('post_aliases as alias')
     .innerJoin('posts', 'posts.id', 'alias.post_id')
     .where(({ not, exists, selectFrom }) =>
       not(exists(selectFrom('posts as other').select('other.id').whereRef('other.slug', '=', 'alias.slug'))),
+    )
+    .$if(slugs !== undefined, (query) =>
+      query.where(sql<boolean>`posts.slug = any(${slugs}::text[])`).limit(MAX_ALIASES),
     )
     .select(['alias.slug', 'posts.slug as present'])
     .execute()

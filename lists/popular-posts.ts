@@ -173,7 +173,10 @@ export function createLists<P = Post>(
   const decodedLists = new WeakMap<Uint8Array, DecodedList>()
   const decodedFilters = new WeakMap<Uint8Array, KnownSlugs>()
 
-  const loadPosts = (list: Ranking) => async () => encodeList(await loaders.posts(list), 'load')
+  const loadPosts = (list: Ranking) => async () => {
+    const posts = await loaders.posts(list)
+    return encodeList(posts, 'load', await loaders.aliases?.(posts))
+  }
 
   function categoriesEntry(query: { days?: number | undefined }) {
     const { categories } = loaders

@@ -1,10 +1,5 @@
+import type { Alias } from '../../db/posts-by-slug.ts'
 import { decodedSlug } from '../../lib/slug-forms.ts'
-
-/** An earlier slug of a post, and its present one. */
-interface Alias {
-  slug: string
-  present: string
-}
 
 /**
  * Creates a function that returns one name for all slugs of a renamed post, in any form (see `slugForms`), and every other slug as it
