@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
 import type { Tables } from '../db/ranking.ts'
 import { systemClock } from '../lib/clock.ts'
+import { databaseAddress } from '../lib/connection-urls.ts'
 import { withinDeadline } from '../lib/deadline.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
 import { keyRoot } from '../lib/redis-keys.ts'
@@ -56,8 +57,7 @@ export async function ownsPrefix(
   return withinDeadline(systemClock, TIMEOUT_MS, claim()).catch(() => true)
 }
 
-/** A name for host, port and database of a URL, without user and password. */
+/** A name for the address of a database. */
 function placeOf(databaseUrl: string): string {
-  const { host, pathname } = new URL(databaseUrl)
-  return createHash('sha256').update(`${host}${pathname}`).digest('base64url').slice(0, 16)
+  return createHash('sha256').update(databaseAddress(databaseUrl)).digest('base64url').slice(0, 16)
 }
