@@ -17,7 +17,9 @@ import type { Settings } from '../settings/options.ts'
 import { type CacheEvents, createCacheEvents } from '../telemetry/cache-events.ts'
 import { createViews, type Views } from '../views/post-views.ts'
 import { createCloser } from './closer.ts'
+import { createListsChanged } from './lists-changed.ts'
 import { createMaintenance, type Maintain } from './maintenance.ts'
+import { createOwnCache } from './own-cache.ts'
 import { ownsPrefix } from './owner.ts'
 import { createSiteTimeZone } from './time-zone.ts'
 
@@ -33,6 +35,8 @@ export interface Services {
   redis: RedisConnections | undefined
   /** The services that need a database; `undefined`: the host has a `load` and no database. */
   database: DatabaseServices | undefined
+  /** Ends the waits of readers of lists and of the host's own cache: the app closes. */
+  endWaits(): void
   /** Waits for the background tasks of requests. The process may be suspended after that. */
   idle(): Promise<void>
   /** Counts recorded views, and closes all services, within a few seconds: see `createCloser`. Never rejects. */
@@ -56,7 +60,7 @@ export interface DatabaseServices {
  * @throws the error of the first service that cannot be created; those before it are closed.
  */
 export async function createServices(settings: Settings, log: Logger, hostRedis?: HostRedis): Promise<Services> {
-  const { prefix, backgroundWork, databaseUrl, databasePassword } = settings
+  const { redisPrefix: prefix, backgroundWork, databaseUrl, databasePassword } = settings
   const { add: onClose, close } = createCloser(log)
 
   try {
@@ -72,6 +76,11 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     onClose('connections', 'listeners of the client', async () => backend.close())
     await backend.connect()
 
+    const { onListsChanged } = settings
+    const delayMs = backend.near?.maxStaleMs ?? 0
+    const changed = onListsChanged && createListsChanged({ notify: onListsChanged, delayMs, events, log })
+    onClose('work', 'onListsChanged', async () => changed?.close())
+
     const read = createRowGuard(log)
     const timeZone = databases && createSiteTimeZone({ db: databases.db, timeZone: settings.timeZone, log })
     const views =
@@ -84,16 +93,25 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     }
     const source = createLoaders(settings, databases?.db, countViews, databases?.listDb, timeZone, read)
     const announce = databases && ((mode: InvalidateMode) => recordChangeIfPossible(databases.db, mode))
-    const lists = createLists(settings, source, backend, events, announce)
+    const own = createOwnCache({ ...settings, prefix: `${keyRoot(prefix)}:own`, redis, log, isSecond: true })
+    onClose('connections', "listeners of the client of the app's own cache", async () => own.close())
+    const lists = createLists(settings, source, backend, events, own.cache, announce)
     onClose('work', 'loads of lists', lists.idle)
+    onClose('work', "loads of the app's own cache", own.idle)
     onClose('connections', 'timers of loads', async () => lists.releaseTimers())
 
+    const endWaits = () => {
+      lists.endWaits()
+      own.endWaits()
+    }
     const idle = async () => {
       await views?.idle()
+      await own.idle()
       await lists.idle()
+      await changed?.idle()
     }
     if (databases === undefined || views === undefined)
-      return { lists, events, backend, redis, database: undefined, idle, close }
+      return { lists, events, backend, redis, database: undefined, endWaits, idle, close }
 
     const { db } = databases
     const problems = createProblemLog({ db, log, clock: backgroundClock, read })
@@ -115,7 +133,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
       await changes.ready()
     }
     const maintain = createMaintenance({ prefix, db, lists, views, problems, redis: backend.redis })
-    return { lists, events, backend, redis, database: { views, problems, maintain }, idle, close }
+    return { lists, events, backend, redis, database: { views, problems, maintain }, endWaits, idle, close }
   } catch (error) {
     await close()
     throw error
@@ -141,7 +159,7 @@ function openDatabasesOf(settings: Settings, log: Logger): Databases | undefined
  */
 async function unlessForeign(
   redis: RedisConnections | undefined,
-  { prefix, backgroundWork, databaseUrl }: Settings,
+  { redisPrefix: prefix, backgroundWork, databaseUrl }: Settings,
   databases: Databases | undefined,
   log: Logger,
 ): Promise<RedisConnections | undefined> {
@@ -150,7 +168,7 @@ async function unlessForeign(
   const place = backgroundWork ? undefined : databaseUrl
   if (await ownsPrefix(prefix, redis.client, databases.db, place)) return redis
   const message =
-    'another blog uses the same prefix in Redis, so this process does not use Redis: set another prefix, or, if the other ' +
+    'another blog uses the same prefix in Redis, so this process does not use Redis: set another redisPrefix, or, if the other ' +
     'database is gone, delete the key "owner"'
   log.warn({ owner: `${keyRoot(prefix)}:owner` }, `popular posts: ${message}`)
   return undefined

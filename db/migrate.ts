@@ -12,6 +12,7 @@ import { safeFunctions } from './migrations/007-safe-functions.ts'
 import { postAliases } from './migrations/009-post-aliases.ts'
 import { site } from './migrations/010-site.ts'
 import { parentsAndLanguages } from './migrations/013-parents-and-languages.ts'
+import { feedPosts } from './migrations/023-feed-posts.ts'
 import { findShadowingObjects } from './safe-path.ts'
 
 export { POST_ID_TYPES, type PostIdType } from './migrations/001-view-counters.ts'
@@ -38,6 +39,7 @@ const blogMigrations: Record<string, Migration> = {
   '005-blog-signals': blogSignals,
   '009-post-aliases': postAliases,
   '013-parents-and-languages': parentsAndLanguages,
+  '023-feed-posts': feedPosts,
 }
 
 /** The tables that each migration creates. */
@@ -50,6 +52,7 @@ const TABLES: Readonly<Record<string, readonly string[]>> = {
   '007-safe-functions': ['popular_posts_watch_failure'],
   '009-post-aliases': ['post_aliases'],
   '010-site': ['popular_posts_site'],
+  '023-feed-posts': ['feed_posts'],
 }
 
 /** The first major version with `pg_current_snapshot` and `xid8`. */

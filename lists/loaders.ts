@@ -7,7 +7,8 @@ import { findPopularPosts, type PopularPost, type Ranking, type Tables } from '.
 import type { RowGuard } from '../db/row-guard.ts'
 import { materializeWindow } from '../db/window-rollups.ts'
 import { createUpCheck } from '../lib/up-check.ts'
-import type { ListQuery, Settings } from '../settings/options.ts'
+import type { ListQuery } from '../settings/list-query.ts'
+import type { Settings } from '../settings/options.ts'
 
 /** Functions that load lists for the cache, by expensive queries. */
 export interface Loaders {

@@ -53,7 +53,7 @@ function startRedis() {
 }
 const redis = await startRedis()
 t.teardown(() => redis.stop())
-const options = { postgresUrl: postgres.url, ...redis.address, prefix: PREFIX, ttlSeconds: 2 }
+const options = { postgresUrl: postgres.url, ...redis.address, redisPrefix: PREFIX, ttlSeconds: 2 }
 const slots: (Member | undefined)[] = await Promise.all(Array.from({ length: MEMBERS }, () => startMember(t, options)))
 const frozen = new Set<number>()
 const busy = new Set<string>()

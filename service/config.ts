@@ -66,7 +66,7 @@ const environment = Type.Object({
   AWS_SECRET_ACCESS_KEY: awsSecret('The secret of that access key.'),
   AWS_SESSION_TOKEN: awsSecret('The session token of that access key.'),
   ADMIN_TOKEN: option.adminToken,
-  CACHE_PREFIX: option.prefix,
+  CACHE_PREFIX: option.redisPrefix,
   CACHE_TTL_SECONDS: option.ttlSeconds,
   CACHE_STALE_SECONDS: option.staleSeconds,
   CACHE_FAIL_SAFE_SECONDS: option.failSafeSeconds,
@@ -142,7 +142,7 @@ export interface Config {
   /** The origins whose pages may read the lists; `*`: any. */
   readonly corsOrigins: readonly string[]
   readonly cache: {
-    readonly prefix: string
+    readonly redisPrefix: string
     readonly ttlSeconds: number
     readonly staleSeconds: number
     readonly failSafeSeconds: number
@@ -194,7 +194,7 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     trustProxy: checked.TRUST_PROXY ?? false,
     corsOrigins: listOf(checked.CORS_ORIGIN),
     cache: Object.freeze({
-      prefix: checked.CACHE_PREFIX,
+      redisPrefix: checked.CACHE_PREFIX,
       ttlSeconds: checked.CACHE_TTL_SECONDS,
       staleSeconds: checked.CACHE_STALE_SECONDS,
       failSafeSeconds: checked.CACHE_FAIL_SAFE_SECONDS,

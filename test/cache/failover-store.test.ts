@@ -41,6 +41,7 @@ function setUp({ isOutage = (_error: unknown): boolean => true } = {}) {
     fail: (key, lease, coolDown) => gate(() => shared.fail(key, lease, coolDown)),
     release: (key, lease) => gate(() => shared.release(key, lease)),
     invalidate: (mode, cause) => gate(() => shared.invalidate(mode, cause)),
+    invalidateKey: (key) => gate(() => shared.invalidateKey(key)),
     invalidateForChange: (mode, change) => gate(() => shared.invalidateForChange(mode, change)),
     generation: () => gate(() => shared.generation()),
   }

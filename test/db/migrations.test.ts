@@ -18,6 +18,7 @@ const ALL = [
   '009-post-aliases',
   '010-site',
   '013-parents-and-languages',
+  '023-feed-posts',
 ]
 
 t.test('every migration runs once, in order', async (t) => {
@@ -33,6 +34,7 @@ t.test('every migration runs once, in order', async (t) => {
       'authors',
       'categories',
       'comments',
+      'feed_posts',
       'post_aliases',
       'post_categories',
       'post_tags',

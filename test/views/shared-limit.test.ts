@@ -47,12 +47,12 @@ for (const [name, start] of Object.entries(servers)) {
     `${name}: three processes count readersPerAddress readers of an address, five times as many of its network`,
     async (t) => {
       const optionsOf = await start(t)
-      const prefix = randomUUID()
+      const redisPrefix = randomUUID()
       const apps = await Promise.all(
         [1, 2, 3].map(async () => {
           const app = Fastify()
           t.teardown(() => app.close())
-          const options = { databaseUrl, prefix, viewFlushSeconds: 0, readersPerAddress: 4, ...optionsOf() }
+          const options = { databaseUrl, redisPrefix, viewFlushSeconds: 0, readersPerAddress: 4, ...optionsOf() }
           await app.register(popularPosts, options)
           await until(() => !app.popularPosts.backend().isDown, 'Redis is there')
           return app
