@@ -109,6 +109,7 @@ export async function createServices(settings: Settings, log: ErrorLogger, hostR
     const lists = createLists(settings, source, backend, events, own.cache, announce)
     onClose('work', 'loads of lists', lists.idle)
     onClose('work', "loads of the app's own cache", own.idle)
+    onClose('connections', 'timers of loads', async () => lists.releaseTimers())
 
     const endWaits = () => {
       lists.endWaits()
@@ -136,6 +137,7 @@ export async function createServices(settings: Settings, log: ErrorLogger, hostR
         clock: backgroundClock,
         log,
         invalidate: lists.invalidateForChange,
+        onHeard: (mode) => mode === 'hard' && views.verifyPosts(),
         onHardChange: problems.checkSoon,
       })
       onClose('work', 'search for changes', changes.close)
@@ -165,17 +167,18 @@ function openDatabasesOf(settings: Settings, schema: OwnSchema, log: Logger): Da
 }
 
 /**
- * Redis, unless its keys belong to another blog: then lists and views stay in the memory of this process. A process that is
- * suspended between requests does not check this, because it would query the database before its first reply.
+ * Redis, unless its keys belong to another blog: then lists and views stay in the memory of this process.
  */
 async function unlessForeign(
   redis: RedisConnections | undefined,
-  { redisPrefix: prefix, backgroundWork }: Settings,
+  { redisPrefix: prefix, backgroundWork, databaseUrl }: Settings,
   databases: Databases | undefined,
   log: Logger,
 ): Promise<RedisConnections | undefined> {
-  if (redis === undefined || databases === undefined || !backgroundWork) return redis
-  if (await ownsPrefix(prefix, redis.client, databases.db)) return redis
+  if (redis === undefined || databases === undefined) return redis
+  // A process that is suspended between requests starts often, and replies soon after.
+  const place = backgroundWork ? undefined : databaseUrl
+  if (await ownsPrefix(prefix, redis.client, databases.db, place)) return redis
   const message =
     'another blog uses the same prefix in Redis, so this process does not use Redis: set another redisPrefix, or, if the other ' +
     'database is gone, delete the key "owner"'

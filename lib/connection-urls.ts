@@ -151,6 +151,12 @@ function checkParameter(name: string, value: string): void {
   }
 }
 
+/** Returns a text that is equal for equal databases and schemas: the URL without user and password. */
+export function databaseAddress(connectionString: string): string {
+  const { host, port, database } = new pg.Client({ connectionString })
+  return JSON.stringify([host, port, database, new URLSearchParams(connectionString.split('?')[1]).get('options')])
+}
+
 /** Returns the driver's options for the URL. Errors of the driver contain parts of the URL, so they are replaced. */
 function driverOptions(connectionString: string) {
   const { host, port, ssl } = orWrong(() => new pg.Client({ connectionString }))

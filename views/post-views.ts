@@ -79,12 +79,14 @@ export interface Views {
   postViews: PostViews
   /**
    * Returns the id of the live post with a slug (see `slugForms`), or with an earlier slug; `undefined`: there is none. The id
-   * is cached for 10 s, and for longer while the database does not reply in a quarter of a second. That there is none is not
+   * is cached for 10 s, or until `verifyPosts`, and for longer while the database does not reply in a quarter of a second. That there is none is not
    * cached: see `createPostLookup`.
    * @throws `PP_LOOKUP_FAILED` (503, with `retryAfterMs`) when the post is not known, and the database does not reply in a
    * second.
    */
   findPost: FindPost
+  /** Call when a post may have been withdrawn: the next view of each post asks the database. */
+  verifyPosts(): void
   /** Counts at most one batch, for a list that is about to be loaded. Does nothing while a flush counts a backlog. */
   flushBriefly(): Promise<void>
   /** Waits for the views that are being recorded. */
@@ -138,7 +140,7 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
   const counts: PostViewsStats = Object.assign({ flushed: 0, batches: 0, flushesFailed: 0 }, NO_VIEWS)
   const recording = new Set<Promise<unknown>>()
   const warned = { dropped: false, late: false, flushing: false, pruning: false, unreadable: false, misfit: false }
-  const findPost = createPostFinder(db, read)
+  const { findPost, verify: verifyPosts } = createPostFinder(db, read)
   const counter = createViewCounter(db, read)
   const { buffer, flushBuffer, endKeeping } = createBuffers({
     redis,
@@ -252,6 +254,7 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
       stats: () => ({ ...counts }),
     },
     findPost,
+    verifyPosts,
     async flushBriefly() {
       if (!flusher.isBehind()) await flusher.flush({ isBrief: true })
     },

@@ -130,6 +130,7 @@ t.test('after hard changes the check runs again, at most every ten seconds', asy
     clock: backgroundClock,
     log,
     invalidate: async () => ({ state: 'ended', pauseMs: 0, ends: 0 }),
+    onHeard() {},
     onHardChange() {
       hard += 1
       problems.checkSoon()
