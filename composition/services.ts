@@ -77,8 +77,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     await backend.connect()
 
     const { onListsChanged } = settings
-    const delayMs = backend.near?.maxStaleMs ?? 0
-    const changed = onListsChanged && createListsChanged({ notify: onListsChanged, delayMs, events, log })
+    const changed = onListsChanged && createListsChanged({ notify: onListsChanged, events, log })
     onClose('work', 'onListsChanged', async () => changed?.close())
 
     const read = createRowGuard(log)
