@@ -82,8 +82,7 @@ export async function createServices(settings: Settings, log: ErrorLogger, hostR
     await backend.connect()
 
     const { onListsChanged } = settings
-    const delayMs = backend.near?.maxStaleMs ?? 0
-    const changed = onListsChanged && createListsChanged({ notify: onListsChanged, delayMs, events, log })
+    const changed = onListsChanged && createListsChanged({ notify: onListsChanged, events, log })
     onClose('work', 'onListsChanged', async () => changed?.close())
 
     const guard = createRowGuard(log)

@@ -237,8 +237,9 @@ export interface PopularPostsOptions {
    */
   loadFilters?: (() => Promise<FilterSlugs>) | undefined
   /**
-   * A function that is called after all lists became outdated, by a change in the database or by `invalidate`: to purge a
-   * CDN. One call of the fleet over Redis, else one of each process. Calls do not overlap; an error is logged.
+   * A function that is called when older lists than those of the cache may be in a CDN, to purge it: after each invalidation,
+   * by a change in the database or by `invalidate`, and after a stale list was loaded again. Over Redis one process of the fleet
+   * calls it. It is called a second after the change, and at most once a second. An error is logged.
    */
   onListsChanged?: ((change: ListsChange) => unknown) | undefined
 }
