@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
+import type { Transaction } from 'kysely'
 import { recordChange } from '../changes/revision.ts'
 import { type MigrateOptions, POST_ID_TYPES, type PostIdType } from '../db/migrate.ts'
+import type { Database } from '../db/schema.ts'
 import { setTimeZone } from '../db/time-zone.ts'
 import { removeDemo, seedDemo } from '../demo/data/seed-demo.ts'
 import { StartupError } from '../lib/errors.ts'
@@ -11,6 +13,7 @@ import { type Config, readConfig } from '../service/config.ts'
 import { expectTimeZone, explainStartupError, openServiceDatabase, type ServiceDatabase } from '../service/database.ts'
 import { runMain } from '../service/run.ts'
 import { flushRedis } from './flush.ts'
+import { importFeedCommand } from './import-feed/command.ts'
 import { importLogCommand } from './import-log/command.ts'
 import { addressOf } from './import-log/paths.ts'
 import { invalidateInRedis } from './invalidate.ts'
@@ -18,6 +21,10 @@ import { invalidateInRedis } from './invalidate.ts'
 const { version } = JSON.parse(
   readFileSync(new URL(import.meta.resolve('fastify-popular-posts/package.json')), 'utf8'),
 ) as { version: string }
+
+/** The variables that flags set. */
+const flags: NodeJS.ProcessEnv = {}
+const readSettings = () => readConfig(undefined, flags)
 
 const program = new Command('popular-posts')
   .description(
@@ -34,8 +41,9 @@ program
   .action(async ({ adopt, postId }: { adopt?: boolean; postId?: PostIdType }, command: Command) => {
     if (postId !== undefined && adopt !== true) command.error('error: --post-id needs --adopt')
     const migrate = adopt === true ? { adopt: { postId: postId ?? 'bigint' } } : {}
-    await withDatabase({ migrate }, async ({ isAdopted }) => {
-      print(isAdopted ? 'The tables of this package are up to date.' : 'The tables are up to date.')
+    await withDatabase({ migrate }, async ({ isAdopted, schema }) => {
+      const place = schema === undefined ? '' : `, in the schema ${schema}`
+      print(`The tables${isAdopted ? ' of this package' : ''} are up to date${place}.`)
     })
   })
 
@@ -70,7 +78,7 @@ program
   .description('invalidates every cached list: in REDIS_URL, or in all services that listen to the database')
   .option('--soft', 'serve the old lists while they are refreshed')
   .action(async ({ soft }: { soft?: boolean }) => {
-    const config = readConfig()
+    const config = readSettings()
     const mode = soft === true ? 'soft' : 'hard'
     const { redisUrl, cache } = config
     if (redisUrl === undefined) {
@@ -81,7 +89,7 @@ program
     print(
       (await invalidateInRedis({ ...config, redisUrl }, mode))
         ? `All lists are outdated (${mode}).`
-        : `There was nothing to invalidate: no process has used REDIS_URL with the prefix "${cache.prefix}". Check both; for a client whose keyPrefix is "app:", CACHE_PREFIX is app:{${cache.prefix}}.`,
+        : `There was nothing to invalidate: no process has used REDIS_URL with the prefix "${cache.redisPrefix}". Check both; for a client whose keyPrefix is "app:", CACHE_PREFIX is app:{${cache.redisPrefix}}.`,
     )
   })
 
@@ -89,7 +97,7 @@ program
   .command('flush')
   .description('counts the views that wait in REDIS_URL in the database, once; running services do so regularly')
   .action(async () => {
-    const config = readConfig()
+    const config = readSettings()
     const { redisUrl } = config
     // This is an error: a timer that runs this without the variable would leave the views waiting, unnoticed.
     if (redisUrl === undefined)
@@ -109,7 +117,7 @@ program.addCommand(
     stderr: process.stderr,
     nowMs: Date.now,
     async openDatabase() {
-      const config = readConfig()
+      const config = readSettings()
       const { db, close, isAdopted } = await openServiceDatabase(config)
       await expectTimeZone(db, config).catch(async (error: unknown) => {
         await close()
@@ -125,23 +133,46 @@ program.addCommand(
           // So that services on this database show the new counts at once.
           await recordChange(db, 'hard').finally(close)
         },
-        // A real blog replaces the demo.
         async beforeCreatingPosts(trx) {
           if (isAdopted)
             throw new StartupError(
               'The blog in DATABASE_URL has its own tables, in which this command creates no posts: import without --create-posts.',
             )
-          const removed = await removeDemo(trx)
-          if (removed > 0) process.stderr.write(`The demo blog (${plural(removed, 'post')}) was removed.\n`)
+          await replaceDemo(trx)
         },
       }
     },
   }),
 )
 
+program.addCommand(
+  importFeedCommand({
+    stdout: process.stdout,
+    nowMs: Date.now,
+    async openDatabase() {
+      const config = readSettings()
+      const { db, close, isAdopted } = await openServiceDatabase(config)
+      if (isAdopted) {
+        await close()
+        throw new StartupError(
+          'The blog in DATABASE_URL has its own tables, in which this command creates no posts: a blog with tables needs no feed.',
+        )
+      }
+      return { db, close, address: addressOf(config), beforeImport: replaceDemo }
+    },
+  }),
+)
+
+for (const command of program.commands)
+  command.option('--schema <name>', 'the schema of the tables of this package, instead of DATABASE_SCHEMA')
+program.hook('preAction', (_program, command) => {
+  const { schema } = command.opts<{ schema?: string }>()
+  if (schema !== undefined) flags['DATABASE_SCHEMA'] = schema
+})
+
 await runMain(async () => {
   await program.parseAsync().catch((error: unknown) => {
-    throw explainStartupError(error, readConfig())
+    throw explainStartupError(error, readSettings())
   })
 })
 
@@ -149,13 +180,19 @@ async function withDatabase(
   options: { migrate?: MigrateOptions },
   work: (database: ServiceDatabase, config: Config) => Promise<void>,
 ): Promise<void> {
-  const config = readConfig()
+  const config = readSettings()
   const database = await openServiceDatabase(config, options)
   try {
     await work(database, config)
   } finally {
     await database.close()
   }
+}
+
+/** A real blog replaces the demo. */
+async function replaceDemo(trx: Transaction<Database>): Promise<void> {
+  const removed = await removeDemo(trx)
+  if (removed > 0) process.stderr.write(`The demo blog (${plural(removed, 'post')}) was removed.\n`)
 }
 
 function print(sentence: string): void {

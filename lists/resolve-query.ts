@@ -41,11 +41,11 @@ const NO_SLUGS: readonly string[] = []
  * The version of the entries of lists in Redis: what `encodeList` writes, and the posts, categories and filters in it. Raise it
  * with each change that an older or newer process cannot read: during a deploy both run.
  */
-const FORMAT = 1
+const FORMAT = 2
 
 /** Returns the key of a list: lists of other versions have other keys. */
-export function listKey({ prefix, version }: Settings, ...parts: (string | number)[]): string {
-  return entryKey(prefix, version === '' ? `v${FORMAT}` : `v${FORMAT}-${version}`, ...parts)
+export function listKey({ redisPrefix, version }: Settings, ...parts: (string | number)[]): string {
+  return entryKey(redisPrefix, version === '' ? `v${FORMAT}` : `v${FORMAT}-${version}`, ...parts)
 }
 
 /** Creates the functions that resolve queries to entries of the cache. Equal questions get the same key. */

@@ -4,7 +4,7 @@ import { bucketStart, countBatch } from '../db/count-views.ts'
 import type { Tables } from '../db/ranking.ts'
 import { type PruneResult, prune as pruneCounters } from '../db/retention.ts'
 import type { RowGuard } from '../db/row-guard.ts'
-import { loggedError } from '../lib/logged-error.ts'
+import { loggedError, ofOwnQuery } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
 import { nonce } from '../lib/nonce.ts'
 import type { Settings } from '../settings/options.ts'
@@ -13,6 +13,7 @@ import { startFlushTimer } from './flush-timer.ts'
 import { createFlusher, type FlushReport, type FlushResult } from './flusher.ts'
 import { createPostFinder, type FindPost } from './post-finder.ts'
 import { createRecorder, NO_VIEWS, type RequestInfo, type ViewOutcome } from './recorder.ts'
+import { createViewCounter } from './view-counter.ts'
 
 /** The argument of `record`: a view of a post. */
 export interface ViewInput {
@@ -49,6 +50,20 @@ export interface PostViews {
    */
   flush(): Promise<FlushResult>
   /**
+   * Returns the number of views of the post with a slug, of all time, as of the last flush: what its page shows. `undefined`
+   * when there is no live post with this slug.
+   *
+   * The count is cached for a second in this process, and until its next flush. Calls at the same time share one statement.
+   * While the database does not reply, the last known count is returned after a quarter of a second.
+   * @throws `PP_LOOKUP_FAILED` (503, with `retryAfterMs`) when no count is known, and the database does not reply in a second.
+   */
+  count(slug: string): Promise<number | undefined>
+  /**
+   * Returns the counts of several posts by their slugs, as `count` does, for example of a list of posts. Slugs without a live
+   * post are missing. Throws as `count`.
+   */
+  countMany(slugs: readonly string[]): Promise<Map<string, number>>
+  /**
    * Deletes counters that no list reads any more: hours after 2 days, days after 400 days, ids of counted batches after 7
    * days. One call deletes at most 20,000 rows of a table; `hasMore` says whether to call again. A timer of the plugin calls
    * it every hour, unless `viewFlushSeconds` is 0.
@@ -64,12 +79,14 @@ export interface Views {
   postViews: PostViews
   /**
    * Returns the id of the live post with a slug (see `slugForms`), or with an earlier slug; `undefined`: there is none. The id
-   * is cached for 10 s, and for longer while the database does not reply in a quarter of a second. That there is none is not
+   * is cached for 10 s, or until `verifyPosts`, and for longer while the database does not reply in a quarter of a second. That there is none is not
    * cached: see `createPostLookup`.
    * @throws `PP_LOOKUP_FAILED` (503, with `retryAfterMs`) when the post is not known, and the database does not reply in a
    * second.
    */
   findPost: FindPost
+  /** Call when a post may have been withdrawn: the next view of each post asks the database. */
+  verifyPosts(): void
   /** Counts at most one batch, for a list that is about to be loaded. Does nothing while a flush counts a backlog. */
   flushBriefly(): Promise<void>
   /** Waits for the views that are being recorded. */
@@ -97,7 +114,13 @@ const restAfter = (batchMs: number) => sleep(Math.min(3 * batchMs, 1_000))
 interface PostViewsOptions {
   settings: Pick<
     Settings,
-    'prefix' | 'maxDays' | 'viewDedupSeconds' | 'viewFlushSeconds' | 'backgroundWork' | 'readersPerAddress' | 'ignore'
+    | 'redisPrefix'
+    | 'maxDays'
+    | 'viewDedupSeconds'
+    | 'viewFlushSeconds'
+    | 'backgroundWork'
+    | 'readersPerAddress'
+    | 'ignore'
   >
   /** Returns the site's IANA time zone. */
   timeZone: () => Promise<string>
@@ -117,7 +140,8 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
   const counts: PostViewsStats = Object.assign({ flushed: 0, batches: 0, flushesFailed: 0 }, NO_VIEWS)
   const recording = new Set<Promise<unknown>>()
   const warned = { dropped: false, late: false, flushing: false, pruning: false, unreadable: false, misfit: false }
-  const findPost = createPostFinder(db, read)
+  const { findPost, verify: verifyPosts } = createPostFinder(db, read)
+  const counter = createViewCounter(db, read)
   const { buffer, flushBuffer, endKeeping } = createBuffers({
     redis,
     settings,
@@ -149,9 +173,10 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
     rest: restAfter,
     onAside(batch, error) {
       const message = 'popular posts: a batch of views cannot be counted, retrying it in ten minutes'
-      log.warn({ err: loggedError(error), batch }, message)
+      log.warn({ err: loggedError(ofOwnQuery(error)), batch }, message)
     },
     onEnd({ views, batches, error }) {
+      counter.expire()
       counts.flushed += views
       counts.batches += batches
       if (error === undefined) {
@@ -175,7 +200,8 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
 
   /** Logs the first failure of a series. */
   function warnOnce(what: keyof typeof warned, error: unknown, message: string): void {
-    if (!warned[what]) log.warn(error === undefined ? {} : { err: loggedError(error) }, `popular posts: ${message}`)
+    if (!warned[what])
+      log.warn(error === undefined ? {} : { err: loggedError(ofOwnQuery(error)) }, `popular posts: ${message}`)
     warned[what] = true
   }
 
@@ -219,8 +245,16 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
   const stopTimer = isTimed ? startFlushTimer({ flush, prune, flushMs: viewFlushSeconds * 1000 }) : () => {}
 
   return {
-    postViews: { record, flush, prune, stats: () => ({ ...counts }) },
+    postViews: {
+      record,
+      flush,
+      count: counter.count,
+      countMany: counter.countMany,
+      prune,
+      stats: () => ({ ...counts }),
+    },
     findPost,
+    verifyPosts,
     async flushBriefly() {
       if (!flusher.isBehind()) await flusher.flush({ isBrief: true })
     },

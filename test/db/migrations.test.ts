@@ -18,6 +18,8 @@ const ALL = [
   '009-post-aliases',
   '010-site',
   '013-parents-and-languages',
+  '014-own-triggers',
+  '023-feed-posts',
 ]
 
 t.test('every migration runs once, in order', async (t) => {
@@ -33,6 +35,7 @@ t.test('every migration runs once, in order', async (t) => {
       'authors',
       'categories',
       'comments',
+      'feed_posts',
       'post_aliases',
       'post_categories',
       'post_tags',

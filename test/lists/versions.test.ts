@@ -20,7 +20,14 @@ t.test('two versions of a host run side by side: lists are apart, views and inva
       loads += 1
       return [{ slug: 'a', author }]
     }
-    await app.register(popularPosts, { databaseUrl, redis: client, prefix, version, load, viewFlushSeconds: 0 })
+    await app.register(popularPosts, {
+      databaseUrl,
+      redis: client,
+      redisPrefix: prefix,
+      version,
+      load,
+      viewFlushSeconds: 0,
+    })
     return { app, loads: () => loads, author: async () => (await app.popularPosts.get())[0]?.['author'] }
   }
   const old = await start(t, undefined, 'Ann')
@@ -43,7 +50,7 @@ t.test('two versions of a host run side by side: lists are apart, views and inva
   t.match(await renewed.app.postViews.flush(), { views: 1 })
 
   const keys = await client.keys(`{${prefix}}:v*`)
-  t.same(keys.filter((key) => !key.includes('views')).sort(), [`{${prefix}}:v1-2:50:30`, `{${prefix}}:v1:50:30`])
+  t.same(keys.filter((key) => !key.includes('views')).sort(), [`{${prefix}}:v2-2:50:30`, `{${prefix}}:v2:50:30`])
 })
 
 t.test('a version that is no part of a key is refused', async (t) => {

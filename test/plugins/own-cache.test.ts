@@ -21,7 +21,7 @@ for (const [where, options] of [
     let version = 1
     const load = async () => [{ slug: `v${version}` }]
     const prefix = randomUUID()
-    const { app } = await startLoggedApp(t, { ...options, prefix, load })
+    const { app } = await startLoggedApp(t, { ...options, redisPrefix: prefix, load })
     const { cache } = app.popularPosts
     t.equal(await cache.getOrSet('posts', () => 'own', HOUR), 'own')
     t.same(await app.popularPosts.get(), [{ slug: 'v1' }])
@@ -43,7 +43,7 @@ t.test(
   async (t) => {
     const url = await redisUrl()
     const prefix = randomUUID()
-    const start = (prefix: string) => startLoggedApp(t, { prefix, redisUrl: url })
+    const start = (redisPrefix: string) => startLoggedApp(t, { redisPrefix, redisUrl: url })
     const [one, same, other, nested] = [
       await start(prefix),
       await start(prefix),
@@ -104,7 +104,11 @@ t.test('an app that closes ends the wait for a load that hangs', async (t) => {
 })
 
 t.test('without background work a stale value is refreshed before the reply', async (t) => {
-  const { app } = await startLoggedApp(t, { backgroundWork: false, redisUrl: await redisUrl(), prefix: randomUUID() })
+  const { app } = await startLoggedApp(t, {
+    backgroundWork: false,
+    redisUrl: await redisUrl(),
+    redisPrefix: randomUUID(),
+  })
   const { cache } = app.popularPosts
   const short = { ttlSeconds: 0.05, staleSeconds: 60 }
   t.equal(await cache.getOrSet('a', () => 'old', short), 'old')

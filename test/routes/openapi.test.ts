@@ -4,6 +4,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import Fastify, { type FastifyInstance, type InjectOptions } from 'fastify'
 import t from 'tap'
 import type { Static } from 'typebox'
+import { LoadFailedError, TooManyLoadsError, UnsettledError, WaitTimeoutError } from '../../cache/errors.ts'
 import { type PopularCategory, type PopularPost, popularPosts } from '../../index.ts'
 import type { categoryItem, postItem } from '../../routes/shapes.ts'
 import { createService, fillBlog } from '../helpers/blog.ts'
@@ -136,6 +137,21 @@ t.test('the replies of every status match the document', async (t) => {
   t.same([...seen].sort(), described.sort(), 'nothing is described that was not seen')
 })
 
+t.test('a list that cannot be sent has an example of each code, with the words of the error', async (t) => {
+  const errors = [
+    new LoadFailedError(0, { cause: new Error('down') }),
+    new WaitTimeoutError(),
+    new TooManyLoadsError(),
+    new UnsettledError(),
+  ]
+  for (const path of ['/posts/popular', '/categories'])
+    t.match(document.paths[path]?.['get']?.responses['503']?.content?.['application/json'], {
+      schema: {
+        examples: errors.map(({ code, message }) => ({ statusCode: 503, code, error: 'Service Unavailable', message })),
+      },
+    })
+})
+
 t.test('the schemas match the types of the package', async (t) => {
   const here: Static<typeof postItem.schema> = {} as PopularPost
   const there: PopularPost = {} as Static<typeof postItem.schema>
@@ -167,7 +183,7 @@ t.test("a host's own @fastify/swagger finds the routes of the plugin, below thei
   await app.register(popularPosts, { db, routes: '/blog' })
   await app.register(async (scope) => {
     const load = async () => [{ slug: 'mine' }]
-    await scope.register(popularPosts, { load, loadCategories: load, routes: '/my/own', prefix: 'own' })
+    await scope.register(popularPosts, { load, loadCategories: load, routes: '/my/own', redisPrefix: 'own' })
   })
   await app.ready()
   const { paths } = app.swagger() as unknown as Document
@@ -188,4 +204,22 @@ t.test("a host's own @fastify/swagger finds the routes of the plugin, below thei
       content: { 'application/json': { schema: { items: { type: 'object', additionalProperties: true } } } },
     })
   t.equal((await app.inject('/my/own/posts/popular')).body, '[{"slug":"mine"}]', 'and is not in the way')
+})
+
+t.test('with openapi: false the routes are not in the document of a host, whatever its transform needs', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(swagger, {
+    openapi: { openapi: '3.1.0' },
+    transform({ schema, url }) {
+      // As jsonSchemaTransform of fastify-type-provider-zod does.
+      if (schema.hide !== true) throw new Error('Expected a schema of zod.')
+      return { schema, url }
+    },
+  })
+  await app.register(popularPosts, { db, adminToken: 'a token for the tests', openapi: false })
+  await app.ready()
+  t.same(app.swagger().paths, {})
+  t.equal((await app.inject('/posts/popular')).statusCode, 200)
+  t.equal((await app.inject('/posts/popular?limit=0')).statusCode, 400, 'requests are still checked')
 })
