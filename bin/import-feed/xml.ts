@@ -56,7 +56,11 @@ export function readXml(
     base,
     entries,
     onEntry,
-  }: { base?: string | undefined; entries: Readonly<Record<string, string>>; onEntry(entry: XmlElement): void },
+  }: {
+    base?: string | undefined
+    entries: Readonly<Record<string, string>>
+    onEntry(entry: XmlElement, parent: XmlElement): void
+  },
 ): XmlDocument {
   const document: XmlDocument = { root: undefined, isComplete: false }
   const scopes: Record<string, string>[] = [{}]
@@ -95,11 +99,11 @@ export function readXml(
         if (closed === undefined) return
         open = closed.parent
         if (closed === document.root) document.isComplete = !isAtEnd
-        if (entries[open?.name ?? ''] === closed.name) {
-          if (!isAtEnd) onEntry(closed)
+        if (open === undefined) return
+        if (entries[open.name] === closed.name) {
+          if (!isAtEnd) onEntry(closed, open)
           return
         }
-        if (open === undefined) return
         open.text += closed.text
         open.children.push(closed)
       },

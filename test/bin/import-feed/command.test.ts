@@ -215,6 +215,30 @@ t.test('posts, authors and categories that are there already are used', async (t
   t.match((await importFeed(database, file)).out, /^Nothing changed: 2 posts/)
 })
 
+t.test('slugs that are taken are named, some of them', async (t) => {
+  const database = await createTestDatabase(t)
+  const { file, write } = await feedFile(t)
+  await write(item('one', '<guid isPermaLink="false">1</guid>') + item('two'))
+  await importFeed(database, file)
+  // The first post wants the slug of the second, and another post the slug of the first.
+  await write(item('two', '<guid isPermaLink="false">1</guid>') + item('one'))
+  t.match(
+    (await importFeed(database, file)).out,
+    /2 slugs belong to more than one post, and views count for the first: two, one\./,
+  )
+  await write(Array.from({ length: 14 }, (_none, index) => item(`${index}/slug-${index % 7}`)).join(''))
+  t.match(
+    (await importFeed(database, file)).out,
+    /7 slugs belong to .*: slug-0, slug-1, slug-2, slug-3, slug-4, …\. A longer/,
+  )
+  // As another process that has just created the post.
+  await database.pool.query(`
+    create function skip() returns trigger language plpgsql as 'begin return null; end';
+    create trigger skip before insert on posts for each row when (new.slug = 'skipped') execute function skip()`)
+  await write(item('skipped'))
+  t.match((await importFeed(database, file)).out, /^Nothing changed: 0 posts are up to date/)
+})
+
 t.test('posts without a date are published now, in the order of the feed', async (t) => {
   const database = await createTestDatabase(t)
   const { file, write } = await feedFile(t)

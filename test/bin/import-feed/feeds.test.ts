@@ -388,3 +388,15 @@ t.test('two posts with one slug: the first has it', async (t) => {
   const twice = await readText(t, rss(item('https://blog.example/a') + item('https://blog.example/a')))
   t.same(twice.sharedSlugs, [], 'the same post twice')
 })
+
+t.test('feeds with the least that a feed may have', async (t) => {
+  const atom = await readText(t, '<feed><entry><link href="https://blog.example/x"/></entry></feed>')
+  t.match(atom.posts, [{ slug: 'x', title: undefined }], 'Atom without a namespace, a title and an id')
+  const entry = { id: '1', url: 'x', banner_image: 'b.png' }
+  for (const head of [{ feed_url: 'https://blog.example/feed.json' }, { home_page_url: 'https://blog.example/' }])
+    t.match((await readText(t, JSON.stringify({ ...head, items: [entry] }))).posts, [
+      { url: 'https://blog.example/x', image: { url: 'https://blog.example/b.png' } },
+    ])
+  const bare = await readText(t, JSON.stringify({ items: [entry] }), { baseUrl: 'https://blog.example/' })
+  t.match(bare.posts, [{ url: 'https://blog.example/x' }])
+})
