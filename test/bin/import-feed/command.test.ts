@@ -112,6 +112,9 @@ t.test('posts of a feed are created, and a second run changes nothing', async (t
   const second = await importFeed(database, fixture('wordpress.xml'))
   t.match(second, { code: 0, error: '', out: /^Nothing changed: 1 post is up to date\.\n1 entry/ })
   t.equal(await writes(database), before, 'no row was written, and no change announced')
+  // Pictures without a size.
+  await importFeed(database, fixture('ghost.xml'))
+  t.match((await importFeed(database, fixture('ghost.xml'))).out, /^Nothing changed: 1 post is up to date/)
 })
 
 t.test('a run changes only what has changed, and posts that are gone stay', async (t) => {
