@@ -267,7 +267,10 @@ async function linkPosts(
   const wanted = new Map(
     posts
       .filter(({ post }) => post[named].length > 0)
-      .map(({ post, postId }) => [postId, new Set(post[named].flatMap((name) => ids.get(name) ?? []))]),
+      .map(({ post, postId }) => [
+        postId,
+        new Set(post[named].map((name) => ids.get(name)).filter((id) => id !== undefined)),
+      ]),
   )
   return replaceLinks(trx, table, wanted)
 }

@@ -40,7 +40,7 @@ export async function collectPosts({ source, post, baseUrl, timeoutMs }: Collect
   const entries: Entry[] = []
   const pages: SitemapEntry[] = []
   const pending: { source: Source; from: URL | undefined }[] = [{ source: sourceOf(source), from: undefined }]
-  const seen = new Set<string>()
+  const seen = new Set([source])
   for (const { source, from } of pending) {
     const { text, address } = await fetchDocument(source, from, timeoutMs)
     const document = readDocument(text, source.name, address ?? baseUrl)
@@ -62,8 +62,7 @@ export async function collectPosts({ source, post, baseUrl, timeoutMs }: Collect
 
 /** A sitemap may only name sitemaps of its own host. */
 function childOf(sitemap: string, parent: Source, address: string | undefined): Source {
-  const { host } = new URL(address ?? sitemap)
-  if (sitemap === '' || new URL(sitemap).host !== host)
+  if (sitemap === '' || new URL(sitemap).host !== new URL(address ?? sitemap).host)
     throw new Error(`${parent.name} names a sitemap that is not on its own host: import that one by its address.`)
   return sourceOf(sitemap)
 }
@@ -89,8 +88,9 @@ function needsFolder(pages: readonly Entry[]): Error {
     const [, folder = '/'] = /^(\/[^/]+\/)[^/]/.exec(pathOf(link)) ?? []
     counts.set(folder, (counts.get(folder) ?? 0) + 1)
   }
-  const [[folder] = ['/']] = [...counts].toSorted(([, a], [, b]) => b - a)
+  let most = { folder: '/', count: 0 }
+  for (const [folder, count] of counts) if (count > most.count) most = { folder, count }
   return new Error(
-    `A sitemap names pages of all kinds, and does not say which are posts: add --post with the folder of the posts, such as --post ${folder}.`,
+    `A sitemap names pages of all kinds, and does not say which are posts: add --post with the folder of the posts, such as --post ${most.folder}.`,
   )
 }

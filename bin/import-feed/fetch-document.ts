@@ -84,10 +84,11 @@ async function follow(start: URL, from: URL, signal: AbortSignal): Promise<{ res
     const response = await fetch(address.href, {
       redirect: 'manual',
       signal,
-      headers: { accept: ACCEPT, 'user-agent': 'popular-posts import-feed' },
-    }).catch((error: unknown) => {
+      // A server may close an idle connection while a large document is read.
+      headers: { accept: ACCEPT, 'user-agent': 'popular-posts import-feed', connection: 'close' },
+    }).catch((error: Error) => {
       signal.throwIfAborted()
-      const code = error instanceof Error ? codeOf(error.cause) : ''
+      const code = codeOf(error.cause)
       throw new Error(`${nameOf(address)} could not be loaded${code && ` (${code})`}: check the address.`, {
         cause: error,
       })

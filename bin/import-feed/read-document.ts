@@ -43,10 +43,10 @@ export function readDocument(text: string, name: string, base: string | undefine
   const { root, isComplete } = readXml(text, {
     base,
     entries: ENTRIES,
-    onEntry(entry) {
+    onEntry(entry, parent) {
       expectFew(found.entries.length + found.pages.length + found.sitemaps.length + 1, name)
-      if (entry.name === 'item') found.entries.push(readItem(entry))
-      else if (entry.name === 'atom:entry') found.entries.push(readAtomEntry(entry))
+      if (entry.name === 'item') found.entries.push(readItem(entry, parent))
+      else if (entry.name === 'atom:entry') found.entries.push(readAtomEntry(entry, parent))
       else if (entry.name === 'url') found.pages.push(readSitemapUrl(entry))
       else found.sitemaps.push(resolveAddress(textOf(entry, 'loc'), base) ?? '')
     },

@@ -3,8 +3,8 @@ import { type Picture, pictureOfImg, pixelsOf, textOfHtml, titleOf, titleOfText 
 import { childrenOf, descendantsOf, resolveAddress, textOf, type XmlElement } from './xml.ts'
 
 /** Reads an `<item>` of RSS 0.9x, 1.0 or 2.0. */
-export function readItem(item: XmlElement): Entry {
-  const channel = item.parent === undefined ? [] : channelOf(item.parent)
+export function readItem(item: XmlElement, parent: XmlElement): Entry {
+  const channel = channelOf(parent)
   const site = channel.map((each) => resolveAddress(textOf(each, 'link'), each.base)).find(Boolean)
   const [guid] = childrenOf(item, 'guid')
   const guidText = guid?.text.trim()
@@ -37,11 +37,10 @@ function channelOf(parent: XmlElement): XmlElement[] {
 }
 
 /** Reads an `<entry>` of Atom. */
-export function readAtomEntry(entry: XmlElement): Entry {
+export function readAtomEntry(entry: XmlElement, feed: XmlElement): Entry {
   const id = textOf(entry, 'atom:id')
   const links = childrenOf(entry, 'atom:link')
   const isId = id !== undefined && URL.canParse(id)
-  const source = [...childrenOf(entry, 'atom:source'), ...(entry.parent === undefined ? [] : [entry.parent])]
   return {
     link: hrefOf(links) ?? resolveAddress(isId ? id : undefined, entry.base),
     id,
@@ -50,12 +49,14 @@ export function readAtomEntry(entry: XmlElement): Entry {
     content: htmlOf(childrenOf(entry, 'atom:content')[0]),
     published: textOf(entry, 'atom:published', 'atom:issued', 'dc:date'),
     changed: textOf(entry, 'atom:updated', 'atom:modified'),
-    author: [entry, ...source].map((each) => authorOf(each) ?? textOf(each, 'dc:creator')).find(Boolean),
+    author: [entry, ...childrenOf(entry, 'atom:source'), feed]
+      .map((each) => authorOf(each) ?? textOf(each, 'dc:creator'))
+      .find(Boolean),
     categories: childrenOf(entry, 'atom:category').map(({ attributes, text }) => {
       return [attributes['label'], attributes['term'], text].find((name) => name !== undefined && name !== '') ?? ''
     }),
     picture: pictureOf(entry) ?? imageOfLinks(links) ?? imageOfXhtml(entry),
-    language: entry.attributes['xml:lang'] ?? entry.parent?.attributes['xml:lang'],
+    language: entry.attributes['xml:lang'] ?? feed.attributes['xml:lang'],
   }
 }
 

@@ -11,7 +11,8 @@ export interface XmlElement {
   children: XmlElement[]
   /** `xml:base`, resolved. */
   base: string | undefined
-  parent: XmlElement | undefined
+  /** The prefix of {@link PREFIXES} for each written one. */
+  prefixes: Readonly<Record<string, string>>
 }
 
 /** No feed is deeper. The parser takes time in proportion to the depth. */
@@ -56,52 +57,55 @@ export function readXml(
     base,
     entries,
     onEntry,
-  }: { base?: string | undefined; entries: Readonly<Record<string, string>>; onEntry(entry: XmlElement): void },
+  }: {
+    base?: string | undefined
+    entries: Readonly<Record<string, string>>
+    onEntry(entry: XmlElement, parent: XmlElement): void
+  },
 ): XmlDocument {
   const document: XmlDocument = { root: undefined, isComplete: false }
-  const scopes: Record<string, string>[] = [{}]
-  let open: XmlElement | undefined
+  const open: XmlElement[] = []
   let isAtEnd = false
   const parser = new Parser(
     {
       onopentag(written, given) {
+        const parent = open.at(-1)
+        if (open.length >= MAX_DEPTH) throw new Error(`Expected elements in at most ${MAX_DEPTH} others, got more.`)
         const attributes: Record<string, string> = {}
         for (const [name, value] of Object.entries(given)) attributes[name.toLowerCase()] = value
-        const scope = scopeOf(scopes.at(-1) ?? {}, attributes)
-        scopes.push(scope)
-        if (scopes.length > MAX_DEPTH) throw new Error(`Expected elements in at most ${MAX_DEPTH} others, got more.`)
+        const prefixes = prefixesOf(parent?.prefixes ?? {}, attributes)
         const element: XmlElement = {
-          name: nameOf(written.toLowerCase(), scope),
+          name: nameOf(written.toLowerCase(), prefixes),
           attributes,
           text: '',
           children: [],
-          base: baseOf(attributes['xml:base'], open?.base ?? base),
-          parent: open,
+          base: baseOf(attributes['xml:base'], parent?.base ?? base),
+          prefixes,
         }
         // A document that names no namespace.
-        if (open === undefined && element.name === 'feed') {
-          scope[''] = 'atom:'
+        if (parent === undefined && element.name === 'feed') {
           element.name = 'atom:feed'
+          element.prefixes = { ...prefixes, '': 'atom:' }
         }
         document.root ??= element
-        open = element
+        open.push(element)
       },
       ontext(data) {
-        if (open !== undefined) open.text += data
+        const parent = open.at(-1)
+        if (parent !== undefined) parent.text += data
       },
       onclosetag() {
-        scopes.pop()
-        const closed = open
-        if (closed === undefined) return
-        open = closed.parent
-        if (closed === document.root) document.isComplete = !isAtEnd
-        if (entries[open?.name ?? ''] === closed.name) {
-          if (!isAtEnd) onEntry(closed)
-          return
+        for (const closed of open.splice(-1)) {
+          const parent = open.at(-1)
+          if (closed === document.root) document.isComplete = !isAtEnd
+          if (parent === undefined) return
+          if (entries[parent.name] === closed.name) {
+            if (!isAtEnd) onEntry(closed, parent)
+            return
+          }
+          parent.text += closed.text
+          parent.children.push(closed)
         }
-        if (open === undefined) return
-        open.text += closed.text
-        open.children.push(closed)
       },
     },
     { xmlMode: true },
@@ -113,22 +117,25 @@ export function readXml(
   return document
 }
 
-/** The prefixes that are declared here: by each written prefix the one of {@link PREFIXES}. */
-function scopeOf(outer: Record<string, string>, attributes: Readonly<Record<string, string>>): Record<string, string> {
+/** The prefixes that an element declares, with those around it. */
+function prefixesOf(
+  outer: Readonly<Record<string, string>>,
+  attributes: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
   const declared = Object.entries(attributes).filter(([name]) => /^xmlns(?::|$)/.test(name))
   if (declared.length === 0) return outer
-  const scope = { ...outer }
+  const prefixes = { ...outer }
   for (const [name, uri] of declared) {
     const prefix = name.slice('xmlns:'.length)
-    scope[prefix] = PREFIXES[uri.trim().toLowerCase()] ?? (prefix === '' ? '' : `${prefix}:`)
+    prefixes[prefix] = PREFIXES[uri.trim().toLowerCase()] ?? (prefix === '' ? '' : `${prefix}:`)
   }
-  return scope
+  return prefixes
 }
 
-function nameOf(written: string, scope: Readonly<Record<string, string>>): string {
+function nameOf(written: string, prefixes: Readonly<Record<string, string>>): string {
   const colon = written.indexOf(':')
   const prefix = written.slice(0, Math.max(0, colon))
-  return (scope[prefix] ?? written.slice(0, colon + 1)) + written.slice(colon + 1)
+  return (prefixes[prefix] ?? written.slice(0, colon + 1)) + written.slice(colon + 1)
 }
 
 function baseOf(given: string | undefined, outer: string | undefined): string | undefined {

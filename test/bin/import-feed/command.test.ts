@@ -1,7 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { CommanderError } from 'commander'
 import t, { type Test } from 'tap'
+import { importFeedCommand } from '../../../bin/import-feed/command.ts'
 import { migrateToLatest } from '../../../db/migrate.ts'
 import { createTestDatabase, type TestDatabase } from '../../helpers/postgres.ts'
 import { runProgram } from '../../helpers/program.ts'
@@ -11,11 +14,48 @@ import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
 
 const fixture = (name: string) => fileURLToPath(new URL(`../../fixtures/feeds/${name}`, import.meta.url))
 
-/** Runs `import-feed`. */
-async function importFeed(t: Test, { url }: Pick<TestDatabase, 'url'>, ...args: string[]) {
+interface Run {
+  code: number
+  out: string
+  error: string
+}
+
+/** Runs the command on a database, in this process. */
+async function importFeed({ db }: Pick<TestDatabase, 'db'>, ...args: string[]): Promise<Run> {
+  const run: Run = { code: 0, out: '', error: '' }
+  const stdout = new Writable({
+    write(text, _encoding, done) {
+      run.out += text
+      done()
+    },
+  })
+  const program = importFeedCommand({
+    stdout,
+    nowMs: Date.now,
+    openDatabase: async () => ({
+      db,
+      address: 'http://127.0.0.1:3000',
+      beforeImport: async () => {},
+      close: async () => {},
+    }),
+  })
+  program.exitOverride().configureOutput({
+    writeErr(text) {
+      run.error += text
+    },
+  })
+  await program.parseAsync(args, { from: 'user' }).catch((error: unknown) => {
+    if (!(error instanceof CommanderError)) throw error
+    run.code = error.exitCode
+  })
+  return run
+}
+
+/** Runs the program. */
+async function runCommand(t: Test, { url }: Pick<TestDatabase, 'url'>, ...args: string[]): Promise<Run> {
   const program = command(t, ['import-feed', ...args], { DATABASE_URL: url })
   const code = await program.ended()
-  return { code, out: program.stdout(), error: program.stderr() }
+  return { code: Number(code), out: program.stdout(), error: program.stderr() }
 }
 
 /** A file whose text a test changes. */
@@ -45,7 +85,7 @@ async function writes({ pool }: TestDatabase): Promise<string> {
 
 t.test('posts of a feed are created, and a second run changes nothing', async (t) => {
   const database = await createTestDatabase(t)
-  const first = await importFeed(t, database, fixture('wordpress.xml'))
+  const first = await importFeed(database, fixture('wordpress.xml'))
   t.match(first, {
     code: 0,
     error: '',
@@ -69,9 +109,12 @@ t.test('posts of a feed are created, and a second run changes nothing', async (t
     },
   ])
   const before = await writes(database)
-  const second = await importFeed(t, database, fixture('wordpress.xml'))
+  const second = await importFeed(database, fixture('wordpress.xml'))
   t.match(second, { code: 0, error: '', out: /^Nothing changed: 1 post is up to date\.\n1 entry/ })
   t.equal(await writes(database), before, 'no row was written, and no change announced')
+  // Pictures without a size.
+  await importFeed(database, fixture('ghost.xml'))
+  t.match((await importFeed(database, fixture('ghost.xml'))).out, /^Nothing changed: 1 post is up to date/)
 })
 
 t.test('a run changes only what has changed, and posts that are gone stay', async (t) => {
@@ -81,23 +124,23 @@ t.test('a run changes only what has changed, and posts that are gone stay', asyn
     item('b', '<category>One</category><pubDate>Tue, 03 Jun 2025 10:00:00 GMT</pubDate><description>B</description>') +
       item('a', '<title>A</title><dc:creator>Ann</dc:creator>'),
   )
-  t.match((await importFeed(t, database, file)).out, /^2 posts created/)
+  t.match((await importFeed(database, file)).out, /^2 posts created/)
   t.same(await postsIn(database), ['b | B | One', 'a | A | Ann'], 'the latest is the last row')
   await database.pool.query("update posts set is_private = true, reading_minutes = 9 where slug = 'a'")
   const before = await writes(database)
   await write(
     item('c') + item('b', '<category>Two</category><category>one</category>') + item('a', '<title>A 2</title>'),
   )
-  t.match((await importFeed(t, database, file)).out, /^1 post created, 2 changed, 0 up to date\.\n/)
+  t.match((await importFeed(database, file)).out, /^1 post created, 2 changed, 0 up to date\.\n/)
   t.not(await writes(database), before)
   t.same(await postsIn(database), ['c | C', 'b | B | One,Two', 'a | A 2 | Ann'], 'what an entry lacks stays')
   const { rows } = await database.pool.query("select is_private, reading_minutes from posts where slug = 'a'")
   t.same(rows, [{ is_private: true, reading_minutes: 9 }])
   await write(item('b', '<category>Two</category>'))
-  t.match((await importFeed(t, database, file)).out, /^0 posts created, 1 changed, 0 up to date\.\n$/)
+  t.match((await importFeed(database, file)).out, /^0 posts created, 1 changed, 0 up to date\.\n$/)
   t.same(await postsIn(database), ['c | C', 'b | B | Two', 'a | A 2 | Ann'])
   await write('')
-  t.match(await importFeed(t, database, file), { code: 0, out: 'Nothing changed: no entry is a post.\n' })
+  t.match(await importFeed(database, file), { code: 0, out: 'Nothing changed: no entry is a post.\n' })
   t.equal((await postsIn(database)).length, 3)
 })
 
@@ -106,10 +149,10 @@ t.test('a post whose address has changed is recognized by its id, and its old sl
   const { file, write } = await feedFile(t)
   const named = (link: string, id: string) => item(link, `<guid isPermaLink="false">${id}</guid>`)
   await write(named('one', '1') + named('two', '2') + named('three', '3'))
-  await importFeed(t, database, file)
+  await importFeed(database, file)
   // A new post has the old slug of the second, and the third wants the slug of the first, which is not in the feed any more.
   await write(named('two', '4') + named('second', '2') + named('one', '3'))
-  const { out } = await importFeed(t, database, file)
+  const { out } = await importFeed(database, file)
   t.match(
     out,
     /^1 post created, 2 changed \(1 with a new slug\), 0 up to date\.\n1 slug belongs to more than one post, .*: one\. A longer slug/,
@@ -119,13 +162,13 @@ t.test('a post whose address has changed is recognized by its id, and its old sl
   t.same(rows, [{ slug: 'two' }])
   const urls = await database.pool.query("select url from posts where slug = 'three'")
   t.same(urls.rows, [{ url: 'https://blog.example/one' }], 'it links to its new address all the same')
-  t.match((await importFeed(t, database, file)).out, /^Nothing changed: 3 posts are up to date\.\n1 slug/)
+  t.match((await importFeed(database, file)).out, /^Nothing changed: 3 posts are up to date\.\n1 slug/)
   // The same id at another blog is another post.
   await write('<item><link>https://other.example/other</link><guid isPermaLink="false">2</guid></item>')
-  t.match((await importFeed(t, database, file)).out, /^1 post created/)
+  t.match((await importFeed(database, file)).out, /^1 post created/)
   // Another generator gives other ids; an id that comes twice is of the first.
   await write(named('second', 'x2') + named('second-b', '2'))
-  t.match((await importFeed(t, database, file)).out, /second|created/)
+  t.match((await importFeed(database, file)).out, /second|created/)
   t.match(await postsIn(database), [
     'second | Second',
     'other | Other',
@@ -154,7 +197,7 @@ t.test('posts, authors and categories that are there already are used', async (t
         '<author>zoe</author><category>C++</category><category>C</category><category>C </category><category>\u2764</category>',
       ),
   )
-  t.match((await importFeed(t, database, file)).out, /^0 posts created, 2 changed, 0 up to date\.\n$/)
+  t.match((await importFeed(database, file)).out, /^0 posts created, 2 changed, 0 up to date\.\n$/)
   t.same(await postsIn(database), [
     '%e6%97%a5 | Day | Zoe | C,C++,\u2764',
     'caf\u00e9 | Caf\u00e9 | Ann Author | C#,Newsroom',
@@ -172,7 +215,31 @@ t.test('posts, authors and categories that are there already are used', async (t
     'other',
     '\u2764',
   ])
-  t.match((await importFeed(t, database, file)).out, /^Nothing changed: 2 posts/)
+  t.match((await importFeed(database, file)).out, /^Nothing changed: 2 posts/)
+})
+
+t.test('slugs that are taken are named, some of them', async (t) => {
+  const database = await createTestDatabase(t)
+  const { file, write } = await feedFile(t)
+  await write(item('one', '<guid isPermaLink="false">1</guid>') + item('two'))
+  await importFeed(database, file)
+  // The first post wants the slug of the second, and another post the slug of the first.
+  await write(item('two', '<guid isPermaLink="false">1</guid>') + item('one'))
+  t.match(
+    (await importFeed(database, file)).out,
+    /2 slugs belong to more than one post, and views count for the first: two, one\./,
+  )
+  await write(Array.from({ length: 14 }, (_none, index) => item(`${index}/slug-${index % 7}`)).join(''))
+  t.match(
+    (await importFeed(database, file)).out,
+    /7 slugs belong to .*: slug-0, slug-1, slug-2, slug-3, slug-4, …\. A longer/,
+  )
+  // As another process that has just created the post.
+  await database.pool.query(`
+    create function skip() returns trigger language plpgsql as 'begin return null; end';
+    create trigger skip before insert on posts for each row when (new.slug = 'skipped') execute function skip()`)
+  await write(item('skipped'))
+  t.match((await importFeed(database, file)).out, /^Nothing changed: 0 posts are up to date/)
 })
 
 t.test('posts without a date are published now, in the order of the feed', async (t) => {
@@ -181,7 +248,7 @@ t.test('posts without a date are published now, in the order of the feed', async
   await write(
     item('c') + item('b', '<pubDate>soon</pubDate>') + item('a') + item('z', '<atom:updated>2020-01-01</atom:updated>'),
   )
-  await importFeed(t, database, file)
+  await importFeed(database, file)
   const dates = async () =>
     (
       await database.pool.query<{ slug: string; published_at: Date }>(
@@ -195,7 +262,7 @@ t.test('posts without a date are published now, in the order of the feed', async
   )
   t.ok(Math.abs(Date.now() - Number(before[0]?.published_at)) < 60_000)
   await write(item('c') + item('z', '<atom:updated>2021-01-01</atom:updated>'))
-  await importFeed(t, database, file)
+  await importFeed(database, file)
   t.same(await dates(), before, 'a later change is no publication')
 })
 
@@ -207,7 +274,7 @@ t.test('more posts than one statement takes, by two imports at once', async (t) 
       '',
     ),
   )
-  const outs = await Promise.all([importFeed(t, database, file), importFeed(t, database, file)])
+  const outs = await Promise.all([importFeed(database, file), importFeed(database, file)])
   t.match(outs.map(({ out }) => out.split('\n')[0]).toSorted(), [
     /^2,?500 posts created/,
     /^Nothing changed: 2,?500 posts/,
@@ -220,17 +287,17 @@ t.test('a feed replaces the demo, and an empty feed does not', async (t) => {
   await fillWithDemo(database.db)
   const { file, write } = await feedFile(t)
   await write('')
-  await importFeed(t, database, file)
+  await runCommand(t, database, file)
   t.equal((await postsIn(database)).length, 63)
   await write(item('real'))
-  t.match(await importFeed(t, database, file), { code: 0, error: /^The demo blog \(63 posts\) was removed\.\n$/ })
+  t.match(await runCommand(t, database, file), { code: 0, error: /^The demo blog \(63 posts\) was removed\.\n$/ })
   t.same(await postsIn(database), ['real | Real'])
 })
 
 t.test('a wrong argument, or a blog with tables of its own, is refused in one sentence', async (t) => {
   const database = await createTestDatabase(t)
   const refused = async (args: string[], message: RegExp) => {
-    const { code, out, error } = await importFeed(t, database, ...args)
+    const { code, out, error } = await importFeed(database, ...args)
     t.equal(code, 1, args.join(' '))
     t.equal(out, '')
     t.match(error, message)
@@ -256,7 +323,7 @@ t.test('a wrong argument, or a blog with tables of its own, is refused in one se
     create view post_categories as select 1::bigint as post_id, 1::bigint as category_id where false;
     create view post_tags as select 1::bigint as post_id, 1::bigint as tag_id where false;
     create view comments as select 1::bigint as post_id, true as is_approved where false`)
-  const { code, error } = await importFeed(t, adopted, fixture('hugo.xml'))
+  const { code, error } = await runCommand(t, adopted, fixture('hugo.xml'))
   t.equal(code, 1)
   t.match(
     error,

@@ -266,6 +266,7 @@ t.test('an item is found by link, or by an id that is an address', async (t) => 
     '<atom:link href="https://blog.example/x"/><guid isPermaLink="false">7</guid>': 'https://blog.example/x',
     '<guid isPermaLink="false">https://blog.example/x/</guid>': undefined,
     '<guid>x</guid>': undefined,
+    '<guid> </guid>': undefined,
     '<link>javascript:alert(1)</link>': undefined,
     '<link>mailto:x@blog.example</link>': undefined,
     '<link>https://</link>': undefined,
@@ -310,6 +311,7 @@ t.test('pictures: Media RSS, thumbnails, enclosures, iTunes, and the first one i
     [media('url="https://a.example/1.jpg" width="10"') +
       media('url="https://a.example/2.jpg" width="900" type="image/jpeg"')]: 'https://a.example/2.jpg',
     [`<media:group>${media('url="https://a.example/1" medium="image"')}</media:group>`]: 'https://a.example/1',
+    [media('url="https://a.example/1.jpg"') + media('url="https://a.example/2.jpg"')]: 'https://a.example/1.jpg',
     [media('url="https://a.example/1.mp4" medium="video"')]: undefined,
     [`${media('url="https://a.example/1.mp4" type="video/mp4"')}<media:thumbnail url=""/>`]: undefined,
     [`${media('url="https://a.example/1.mp4"')}<media:thumbnail url="https://a.example/t.png"/>`]:
@@ -387,4 +389,20 @@ t.test('two posts with one slug: the first has it', async (t) => {
   )
   const twice = await readText(t, rss(item('https://blog.example/a') + item('https://blog.example/a')))
   t.same(twice.sharedSlugs, [], 'the same post twice')
+})
+
+t.test('feeds with the least that a feed may have', async (t) => {
+  const atom = await readText(t, '<feed><entry><link href="https://blog.example/x"/></entry></feed>')
+  t.match(atom.posts, [{ slug: 'x', title: undefined }], 'Atom without a namespace, a title and an id')
+  t.same((await readText(t, '<feed><entry><id>tag:blog.example,2025:x</id></entry></feed>')).others, 1)
+  t.same((await readText(t, '<feed><entry><id>x</id></entry><entry/></feed>')).others, 2)
+  const byId = { id: 'https://blog.example/by-id', summary: 'A <b> & c', content_html: '<p>Text</p>' }
+  t.match((await readText(t, JSON.stringify({ items: [byId] }))).posts, [{ slug: 'by-id', excerpt: 'A <b> & c' }])
+  const entry = { id: '1', url: 'x', banner_image: 'b.png' }
+  for (const head of [{ feed_url: 'https://blog.example/feed.json' }, { home_page_url: 'https://blog.example/' }])
+    t.match((await readText(t, JSON.stringify({ ...head, items: [entry] }))).posts, [
+      { url: 'https://blog.example/x', image: { url: 'https://blog.example/b.png' } },
+    ])
+  const bare = await readText(t, JSON.stringify({ items: [entry] }), { baseUrl: 'https://blog.example/' })
+  t.match(bare.posts, [{ url: 'https://blog.example/x' }])
 })

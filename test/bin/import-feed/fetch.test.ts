@@ -1,11 +1,14 @@
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { collectPosts } from '../../../bin/import-feed/collect-posts.ts'
 import { expectPublic } from '../../../bin/import-feed/fetch-document.ts'
 import { compilePostPattern } from '../../../bin/import-log/slug.ts'
+import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
 
 const FEED = '<rss><channel><item><title>Ä</title><link>/a/</link></item></channel></rss>'
 
@@ -95,8 +98,12 @@ t.test('a reply that is no feed says what came, without the query of the address
       { message: /did not arrive within 0\.3 seconds: try again later\.$/ },
       path,
     )
-  await t.rejects(read('http://127.0.0.1:1/feed?key=secret'), {
-    message: 'http://127.0.0.1:1/feed could not be loaded (ECONNREFUSED): check the address.',
+  const closed = createServer().listen(0, '127.0.0.1')
+  await once(closed, 'listening')
+  const { port } = closed.address() as AddressInfo
+  await new Promise((resolve) => closed.close(resolve))
+  await t.rejects(read(`http://127.0.0.1:${port}/feed?key=secret`), {
+    message: `http://127.0.0.1:${port}/feed could not be loaded (ECONNREFUSED): check the address.`,
   })
   await t.rejects(read('http://nowhere.invalid/feed'), { message: /could not be loaded \((?:ENOTFOUND|EAI_AGAIN)\)/ })
   await t.rejects(
@@ -151,6 +158,17 @@ t.test('an index of sitemaps: nested, packed, each once, on its own host only', 
   await t.rejects(sitemap('/big.xml'), { message: /has more than 50,?000 pages/ })
 })
 
+t.test('an index in a file names sitemaps by their addresses', async (t) => {
+  const origin = await serve(t, (_request, response) => response.end('<urlset><url><loc>/blog/a</loc></url></urlset>'))
+  const index = async (loc: string) => {
+    const file = join(await temporaryDirectory(t), 'index.xml')
+    await writeFile(file, `<sitemapindex><sitemap><loc>${loc}</loc></sitemap></sitemapindex>`)
+    return read(file, { post: '/blog/' })
+  }
+  t.match((await index(`${origin}/x.xml`)).posts, [{ slug: 'a' }])
+  await t.rejects(index('/x.xml'), { message: /names a sitemap that is not on its own host/ })
+})
+
 t.test('a stranger cannot lead a request into a private network', async (t) => {
   const names: Record<string, string[]> = {
     'blog.example': ['93.184.216.34'],
@@ -169,6 +187,14 @@ t.test('a stranger cannot lead a request into a private network', async (t) => {
     await t.rejects(check(`http://${host}/`, 'http://blog.example/feed'), refused, host)
   for (const host of ['blog.example', '93.184.216.35', '[2606:2800:220:1::1]', 'unknown.example'])
     await t.resolves(check(`http://${host}/`, 'http://blog.example/feed'), host)
+  await t.resolves(
+    expectPublic(new URL('http://localhost:2/'), new URL('http://localhost:1/')),
+    'the names of this machine',
+  )
+  await t.resolves(
+    expectPublic(new URL('http://nowhere.invalid/'), new URL('http://localhost/')),
+    'the request says why',
+  )
   await t.resolves(check('http://10.0.0.8/', 'http://10.0.0.7/feed'), 'from a private network')
   const inside = await serve(t, (_request, response) => response.end(FEED))
   const outside = await serve(t, (_request, response) => response.writeHead(307, { location: `${inside}/` }).end())
