@@ -31,9 +31,19 @@ export function operation<Request extends FastifySchema>(
     schema,
     config,
     validatorCompiler: compileRoute,
-    serializerCompiler: () => JSON.stringify,
+    serializerCompiler: () => serialize,
     schemaErrorFormatter,
   }
+}
+
+/**
+ * Replies as JSON. The default error handler of Fastify passes errors, such as those of a host's hooks, to the serializer of their
+ * status: they get Fastify's own shape, because JSON has no properties of an error.
+ */
+function serialize(payload: unknown): string {
+  if (!(payload instanceof Error)) return JSON.stringify(payload)
+  const { statusCode, code, error, message } = payload as Error & { statusCode: number; code?: string; error: string }
+  return JSON.stringify({ statusCode, code, error, message })
 }
 
 /** Like the default of Fastify, which the host's app may have replaced. */

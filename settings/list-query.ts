@@ -19,8 +19,8 @@ export interface ListQuery {
 /** The argument of your own `onListsChanged`. */
 export interface ListsChange {
   /**
-   * `hard`: from now on no process serves a list that was loaded before. `soft`: each list may be served once more, while it
-   * is loaded again.
+   * `hard`: no process serves a list that was loaded before. `soft`: each list may be served once more, while it is loaded
+   * again. `refreshed`: an older list was replaced by a newer one, after `soft` or at its expiry.
    */
-  mode: 'hard' | 'soft'
+  reason: 'hard' | 'soft' | 'refreshed'
 }

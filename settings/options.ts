@@ -58,6 +58,12 @@ const schema = Type.Object(
       expected: 'false or a prefix such as /api',
     }),
     databaseUrl: secret('a URL such as postgres://user:password@host:5432/name'),
+    schema: Type.Optional(
+      Type.String({
+        format: 'schema',
+        expected: 'the name of a schema, as PostgreSQL lists it: up to 63 bytes, without quotes around it, not pg_…',
+      }),
+    ),
     databasePassword: Type.Optional(Type.Unknown()),
     redisPassword: Type.Optional(Type.Unknown()),
     redis: Type.Optional(
@@ -196,6 +202,11 @@ export interface PopularPostsOptions {
   db?: AnyKysely | undefined
   /** The URL of a PostgreSQL server, instead of `db`. The plugin opens connections, and closes them with the app. */
   databaseUrl?: string | undefined
+  /**
+   * The schema of PostgreSQL that has the tables and views of this package. Default: that of the `search_path`, where it has
+   * the counters, else `popular_posts`, in which `migrate --adopt` puts them.
+   */
+  schema?: string | undefined
   /** A function that returns the password of each new connection to `databaseUrl`: for tokens that expire. */
   databasePassword?: (() => string) | undefined
   /**
@@ -213,7 +224,8 @@ export interface PopularPostsOptions {
   /** The bearer token for `POST /posts/popular/invalidate`. Without it that route does not exist. */
   adminToken?: string | undefined
   /**
-   * A query of your own for the posts of a list, instead of the query of this package. The items are sent as they are;
+   * A query of your own for the posts of a list, instead of the query of this package. Views are counted only with a database
+   * (`db` or `databaseUrl`), which has the counters, and posts with the slugs that readers view. The items are sent as they are;
    * `exclude` compares their `slug`.
    */
   load?: ((query: ListQuery) => Promise<readonly LoadedPost[]>) | undefined
@@ -225,8 +237,9 @@ export interface PopularPostsOptions {
    */
   loadFilters?: (() => Promise<FilterSlugs>) | undefined
   /**
-   * A function that is called after all lists became outdated, by a change in the database or by `invalidate`: to purge a
-   * CDN. One call of the fleet over Redis, else one of each process. Calls do not overlap; an error is logged.
+   * A function that is called when older lists than those of the cache may be in a CDN, to purge it: after each invalidation,
+   * by a change in the database or by `invalidate`, and after a stale list was loaded again. Over Redis one process of the fleet
+   * calls it. It is called a second after the change, and at most once a second. An error is logged.
    */
   onListsChanged?: ((change: ListsChange) => unknown) | undefined
 }
@@ -234,7 +247,7 @@ export interface PopularPostsOptions {
 /** Options without a default. */
 type Bare = 'load' | 'loadCategories' | 'loadFilters' | 'onListsChanged' | 'adminToken' | HostRoutes | Connections
 type HostRoutes = 'hooks' | 'viewRateLimit'
-type Connections = 'databaseUrl' | 'databasePassword' | 'redis' | 'redisUrl' | 'redisPassword'
+type Connections = 'databaseUrl' | 'schema' | 'databasePassword' | 'redis' | 'redisUrl' | 'redisPassword'
 type Checked = {
   [Name in keyof Omit<PopularPostsOptions, Bare | 'db'>]-?: Exclude<PopularPostsOptions[Name], undefined>
 }

@@ -17,71 +17,79 @@ async function start(t: Parameters<typeof startLoggedApp>[0], options: PopularPo
   return { ...logged, changes }
 }
 
-t.test('onListsChanged is called after an invalidation, with its mode', async (t) => {
+t.test('onListsChanged is called after an invalidation, and after a refresh, with the reason', async (t) => {
   const { app, changes } = await start(t)
   await app.popularPosts.get()
-  await app.popularPosts.refresh()
-  t.same(changes, [], 'a load is none')
-  await app.popularPosts.invalidate()
+  await sleep(1_500)
+  t.same(changes, [], 'a list that was in no cache')
+  await app.popularPosts.invalidate('hard', { idempotencyKey: 'one' })
+  await app.popularPosts.invalidate('hard', { idempotencyKey: 'one' })
   await until(() => changes.length === 1, 'the first call')
+  await app.popularPosts.get()
   await app.popularPosts.invalidate('soft')
   await until(() => changes.length === 2, 'the second call')
-  t.same(changes, [{ mode: 'hard' }, { mode: 'soft' }])
-  await app.popularPosts.invalidate('hard', { idempotencyKey: 'one' })
-  await app.popularPosts.invalidate('hard', { idempotencyKey: 'one' })
+  await app.popularPosts.get()
   await until(() => changes.length === 3, 'the third call')
+  await app.popularPosts.refresh()
+  await until(() => changes.length === 4, 'the fourth call')
   await app.close()
-  t.equal(changes.length, 3, 'one change by its name is one call')
+  t.same(
+    changes.map(({ reason }) => reason),
+    ['hard', 'soft', 'refreshed', 'refreshed'],
+    'one change by its name is one call',
+  )
 })
 
-t.test('of a fleet over Redis one process is called, when no process serves an older list', async (t) => {
-  const { db, url: databaseUrl } = await createTestDatabase(t)
-  await fillBlog(db, 2)
-  const shared = { databaseUrl, redisUrl: await redisUrl(), redisPrefix: `test:${randomUUID()}` }
-  const titles: unknown[] = []
-  const other = await start(t, shared)
-  const titleOf = async () => (await other.app.popularPosts.get({ limit: 1 }))[0]?.title
-  const one = await start(t, { ...shared, onListsChanged: async () => titles.push(await titleOf()) })
-  const calls = () => titles.length + other.changes.length
-  t.equal(await titleOf(), 'Post 1')
-  await db.updateTable('posts').set({ title: 'Changed' }).where('slug', '=', 'post-1').execute()
-  await until(() => calls() > 0, 'a process is called')
-  t.equal(await titleOf(), 'Changed')
-  t.same([...new Set(titles)], titles.length === 0 ? [] : ['Changed'])
-  await one.app.popularPosts.invalidate('hard', { wait: false })
-  await until(() => titles.length > 0, 'the process that invalidates is called')
-  t.equal(titles.at(-1), 'Changed')
-  await sleep(1_500)
-  t.equal(calls(), 2)
-})
-
-t.test('without Redis each process is called', async (t) => {
-  const { db, url: databaseUrl } = await createTestDatabase(t)
-  await fillBlog(db, 1)
-  const apps = [await start(t, { databaseUrl }), await start(t, { databaseUrl })]
-  await db.updateTable('posts').set({ title: 'Changed' }).execute()
-  for (const { changes } of apps) {
-    await until(() => changes.length > 0, 'it is called')
-    t.match(changes, [{ mode: 'hard' }])
-  }
-})
+for (const [name, change, reason, redis] of [
+  ['an edit over Redis', { title: 'Changed' }, 'soft', true],
+  ['a withdrawal over Redis', { is_private: true }, 'hard', true],
+  ['an edit without Redis', { title: 'Changed' }, 'soft', false],
+  ['a withdrawal without Redis', { is_private: true }, 'hard', false],
+] as const)
+  t.test(`a purged CDN gets the new list: ${name}`, async (t) => {
+    const { db, url: databaseUrl } = await createTestDatabase(t)
+    await fillBlog(db, 2)
+    const shared = redis ? { redisUrl: await redisUrl(), redisPrefix: `test:${randomUUID()}` } : {}
+    const reasons: string[] = []
+    /** What the CDN has, of one process or the other. */
+    let stored: string[] = []
+    const apps: Awaited<ReturnType<typeof start>>[] = []
+    const fetchList = async () => {
+      const { app } = apps[reasons.length % 2] as (typeof apps)[number]
+      stored = (await app.popularPosts.get()).map(({ title }) => title)
+    }
+    const onListsChanged = async ({ reason }: ListsChange) => {
+      reasons.push(reason)
+      await fetchList()
+    }
+    for (let index = 0; index < 2; index += 1) apps.push(await start(t, { databaseUrl, ...shared, onListsChanged }))
+    for (const { app } of apps) await app.popularPosts.get()
+    await fetchList()
+    t.same(stored, ['Post 1', 'Post 2'])
+    await db.updateTable('posts').set(change).where('slug', '=', 'post-1').execute()
+    const wanted = 'title' in change ? ['Changed', 'Post 2'] : ['Post 2']
+    await until(() => String(stored) === String(wanted), 'the CDN has the new list')
+    t.equal(reasons[0], reason)
+    if (redis) t.ok(reasons.length <= 2, `${reasons}: of the fleet one process is called`)
+  })
 
 t.test('calls do not overlap, and changes during a call are one later call', async (t) => {
-  const calls: { mode: string; end: () => void }[] = []
-  const onListsChanged = ({ mode }: ListsChange) => {
+  const calls: { reason: string; end: () => void }[] = []
+  const onListsChanged = ({ reason }: ListsChange) => {
     const { promise, resolve } = deferred<void>()
-    calls.push({ mode, end: () => resolve() })
+    calls.push({ reason, end: () => resolve() })
     return promise
   }
   const { app } = await start(t, { onListsChanged })
   await app.popularPosts.invalidate('soft')
   await until(() => calls.length === 1, 'the first call')
   for (const mode of ['soft', 'hard', 'soft'] as const) await app.popularPosts.invalidate(mode)
-  await sleep(20)
+  await app.popularPosts.refresh()
+  await sleep(1_500)
   t.equal(calls.length, 1)
   calls[0]?.end()
   await until(() => calls.length === 2, 'the second call')
-  t.equal(calls[1]?.mode, 'hard')
+  t.equal(calls[1]?.reason, 'hard', 'the strongest reason')
   calls[1]?.end()
 })
 
@@ -113,11 +121,11 @@ t.test('an app that closes makes the pending call first, and a suspended process
   await closing.app.popularPosts.invalidate('hard', { wait: false })
   t.same(closing.changes, [], 'copies of the list are still served')
   await closing.app.close()
-  t.same(closing.changes, [{ mode: 'hard' }])
+  t.same(closing.changes, [{ reason: 'hard' }])
   t.same(closing.warnings(), [])
 
   const suspended = await start(t, { ...shared, redisPrefix: `test:${randomUUID()}`, backgroundWork: false })
   await suspended.app.popularPosts.invalidate('hard', { wait: false })
   await servicesOf(suspended.app).idle()
-  t.same(suspended.changes, [{ mode: 'hard' }])
+  t.same(suspended.changes, [{ reason: 'hard' }])
 })
