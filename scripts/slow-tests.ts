@@ -3,6 +3,7 @@
  * and few changes affect them: installations, deployments, browsers, fleets of processes, and thousands of requests.
  */
 export const SLOW: readonly string[] = [
+  'test/alternatives.test.ts',
   'test/api-reference.test.ts',
   'test/bin/flush.test.ts',
   'test/bin/import-log/import-log.test.ts',

@@ -6,6 +6,9 @@ import t from 'tap'
 import { buildDocsSite, copyDocuments, installDocsSite } from '../scripts/docs-site.ts'
 import { temporaryDirectory } from './helpers/temporary-directory.ts'
 
+// An installation and two builds.
+t.setTimeout(900_000)
+
 const root = fileURLToPath(new URL('..', import.meta.url))
 const BASE = '/popular-posts/'
 

@@ -202,18 +202,21 @@ t.test('the host replies to unknown routes', async (t) => {
   t.match((await plain.inject('/categories')).json(), { statusCode: 404, message: 'Route GET:/categories not found' })
 })
 
-t.test('errors of hooks reach a client of an app without an error handler in the shape of Fastify, on each route', async (t) => {
-  for (const statusCode of [400, 401, 403, 404, 429, 500, 503]) {
-    const app = Fastify()
-    t.teardown(() => app.close())
-    app.addHook('onRequest', async () => {
-      throw Object.assign(new Error('members only'), { statusCode, code: 'HOST_MEMBERS' })
-    })
-    await app.register(popularPosts, { databaseUrl, adminToken, routes: '/api' })
-    app.get('/mine', async () => 'mine')
-    const { body } = await app.inject('/mine')
-    t.match(JSON.parse(body), { statusCode, code: 'HOST_MEMBERS', message: 'members only', error: String })
-    for (const route of ROUTES.filter(({ method }) => method !== 'HEAD'))
-      t.same((await app.inject(route)).json(), JSON.parse(body), `${route.url}: ${statusCode}`)
-  }
-})
+t.test(
+  'errors of hooks reach a client of an app without an error handler in the shape of Fastify, on each route',
+  async (t) => {
+    for (const statusCode of [400, 401, 403, 404, 429, 500, 503]) {
+      const app = Fastify()
+      t.teardown(() => app.close())
+      app.addHook('onRequest', async () => {
+        throw Object.assign(new Error('members only'), { statusCode, code: 'HOST_MEMBERS' })
+      })
+      await app.register(popularPosts, { databaseUrl, adminToken, routes: '/api' })
+      app.get('/mine', async () => 'mine')
+      const { body } = await app.inject('/mine')
+      t.match(JSON.parse(body), { statusCode, code: 'HOST_MEMBERS', message: 'members only', error: String })
+      for (const route of ROUTES.filter(({ method }) => method !== 'HEAD'))
+        t.same((await app.inject(route)).json(), JSON.parse(body), `${route.url}: ${statusCode}`)
+    }
+  },
+)
