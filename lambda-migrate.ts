@@ -1,8 +1,7 @@
 import { passwordsOf } from './aws/tokens.ts'
 import { toStartupError } from './db/explain-error.ts'
-import { findSchema, migrateToLatest, POST_ID_TYPES, type PostIdType } from './db/migrate.ts'
+import { findSchema, migrateToLatest, type PostIdType } from './db/migrate.ts'
 import { openDatabase } from './db/open-database.ts'
-import { StartupError } from './lib/errors.ts'
 import { readLambdaConfig } from './service/config.ts'
 
 /** The event of the Lambda function `migrate`. */
@@ -13,8 +12,6 @@ interface MigrateRequest {
 
 /** Creates or updates the tables, in a database that only functions can reach. Invoke it directly: it has no URL. */
 export async function migrate({ adopt: postId }: MigrateRequest = {}): Promise<{ migrated: true }> {
-  if (postId !== undefined && !POST_ID_TYPES.includes(postId))
-    throw new StartupError(`Expected adopt to be one of ${POST_ID_TYPES.join(', ')}, got something else.`)
   const config = readLambdaConfig()
   const { databasePassword: password } = passwordsOf(config.iam)
   const db = openDatabase(config.databaseUrl, process.emitWarning, { password, max: 2, statementSeconds: 280 })

@@ -2,7 +2,7 @@ import { type Kysely, type Migrator, sql } from 'kysely'
 import { codeOf, messageOf, StartupError } from '../lib/errors.ts'
 import { NamesTaken } from './explain-error.ts'
 import { importMigrator, type Migration } from './kysely-migrator.ts'
-import { type PostIdType, viewCounters } from './migrations/001-view-counters.ts'
+import { POST_ID_TYPES, type PostIdType, viewCounters } from './migrations/001-view-counters.ts'
 import { blog } from './migrations/002-blog.ts'
 import { logImports } from './migrations/003-log-imports.ts'
 import { signals } from './migrations/004-signals.ts'
@@ -135,6 +135,8 @@ async function expectNoShadowing<DB>(db: Kysely<DB>): Promise<void> {
 }
 
 async function migrator<DB>(db: Kysely<DB>, { adopt, schema: wanted }: MigrateOptions = {}): Promise<Migrator> {
+  if (adopt !== undefined && !POST_ID_TYPES.includes(adopt.postId))
+    throw new StartupError(`Expected adopt to be one of ${POST_ID_TYPES.join(', ')}, got something else.`)
   await expectNoShadowing(db)
   const schema = await schemaOf(db, wanted)
   const state = (await readState(db, schema)) ?? { postId: adopt?.postId ?? 'bigint', isAdopted: adopt !== undefined }

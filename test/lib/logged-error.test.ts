@@ -7,7 +7,7 @@ import { NoResultError } from 'kysely'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import popularPosts, { type PopularPostsOptions } from '../../index.ts'
-import { loggedError } from '../../lib/logged-error.ts'
+import { loggedError, ofOwnQuery } from '../../lib/logged-error.ts'
 import { servicesOf } from '../../plugins/popular-posts.ts'
 import { logEvent } from '../../telemetry/log-event.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -175,6 +175,40 @@ for (const [name, [error, logged]] of Object.entries(REJECTIONS)) {
     t.notMatch(JSON.stringify(lines), SECRET)
   })
 }
+
+t.test('an error of a query of this package has the message of PostgreSQL, without values', async (t) => {
+  const expected: [statement: string, logged: Record<string, unknown>][] = [
+    ['select * from nowhere', { code: '42P01', message: 'relation "nowhere" does not exist' }],
+    [`select '${SECRET}'::int`, { code: '22P02', message: 'invalid input syntax for type integer' }],
+    [`select '99999999999'::int`, { code: '22003', message: 'value (not shown) is out of range for type integer' }],
+    ['select (select generate_series(1, 2))', { code: '21000', message: /^more than one row returned/ }],
+    [
+      'insert into post_views_total values (null, 1, 1)',
+      { code: '23502', table: 'post_views_total', column: 'post_id', message: /^null value in column "post_id"/ },
+    ],
+    [
+      `insert into post_views_batch values ('${SECRET}'), ('${SECRET}')`,
+      {
+        code: '23505',
+        table: 'post_views_batch',
+        column: undefined,
+        message: /unique constraint "post_views_batch_pkey"$/,
+      },
+    ],
+    [`do $$ begin raise '${SECRET}' using errcode = '42P01'; end $$`, { code: '42P01', message: undefined }],
+  ]
+  for (const [statement, logged] of expected) {
+    const shown = loggedError(ofOwnQuery(await sql(statement)))
+    t.match(shown, logged, statement)
+    t.notMatch(JSON.stringify(shown), SECRET)
+  }
+  const down = Object.assign(new Error('connect ECONNREFUSED 203.0.113.1'), {
+    code: 'ECONNREFUSED',
+    syscall: 'connect',
+  })
+  t.same({ ...loggedError(ofOwnQuery(down)) }, { type: 'Error', code: 'ECONNREFUSED' }, 'an address is no message')
+  t.equal(ofOwnQuery('no error'), 'no error')
+})
 
 t.test('an error that cannot be read is logged as unknown', async (t) => {
   const { proxy, revoke } = Proxy.revocable([], {})
