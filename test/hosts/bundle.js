@@ -18,7 +18,7 @@ const TOOLS = {
     const { default: webpack } = await import('webpack')
     const output = { path: dirname(file), filename: 'webpack.cjs' }
     const externals = Object.fromEntries(external.map((name) => [name, `commonjs ${name}`]))
-    const compiler = webpack({ mode: 'production', target: 'node20', entry, output, externals })
+    const compiler = webpack({ mode: 'none', target: 'node20', entry, output, externals })
     const stats = await new Promise((resolve, reject) => {
       compiler.run((error, result) => (error ? reject(error) : resolve(result)))
     })
