@@ -89,6 +89,7 @@ t.test('a reader that began to wait before has less time; endWaits ends all wait
   await clock.advance(6_000)
   t.equal(next.state, 'PP_WAIT_TIMEOUT')
   t.match(events.filter(({ type }) => type === 'wait-timeout').at(-1), { key: 'd', isFirst: true })
+  await clock.advance(60_000)
 })
 
 t.test('an older value, though it is past its stale time, is served instead of an error', async (t) => {

@@ -7,7 +7,7 @@ import { removeAtExit } from './services/reaper.ts'
 export interface ShiftedClock {
   /** The variables for the environment of a server that has this clock. */
   env: Readonly<Record<string, string>>
-  /** Sets the clock to this many seconds after the clock of the machine. Negative: before it. The server need not restart. */
+  /** Sets the clock to this many seconds after the clock of the machine. Negative: before it. It takes a second. */
   set(seconds: number): Promise<void>
 }
 
@@ -27,7 +27,8 @@ export async function createShiftedClock(): Promise<ShiftedClock | undefined> {
     env: {
       LD_PRELOAD: preload,
       FAKETIME_TIMESTAMP_FILE: file,
-      FAKETIME_NO_CACHE: '1',
+      // Seconds. Without a cache each look at the clock reads the file.
+      FAKETIME_CACHE_DURATION: '1',
       FAKETIME_DONT_FAKE_MONOTONIC: '1',
     },
     set,

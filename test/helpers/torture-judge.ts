@@ -85,9 +85,10 @@ export function createJudge() {
       counts.failed += 1
       const isLoadable = !touches(away.postgres, startedAtMs - COOL_DOWN_MS, endedAtMs)
       const isInRedis = !isCutOff && (lists.get(path) ?? 0) > lastInvalidationMs
-      // Slow loads overtaken by hard invalidations, three in a row, or in all slots: docs/cache.md says so.
+      // Slow loads overtaken by hard invalidations, three in a row, in all slots, or for longer than a reader waits:
+      // docs/cache.md says so.
       const isSlow = touches(away['fast queries'], startedAtMs - SLOW_MS, endedAtMs)
-      const isUnsettled = how === 'PP_UNSETTLED' || (how === 'PP_TOO_MANY_LOADS' && isSlow)
+      const isUnsettled = how === 'PP_UNSETTLED' || (['PP_TOO_MANY_LOADS', 'PP_WAIT_TIMEOUT'].includes(how) && isSlow)
       if (status !== 503 || ((isLoadable || isInRedis) && !isUnsettled))
         violate(`a failure (${isLoadable ? 'loadable' : 'kept'})`, reading)
       return

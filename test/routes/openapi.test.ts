@@ -144,12 +144,11 @@ t.test('a list that cannot be sent has an example of each code, with the words o
     new TooManyLoadsError(),
     new UnsettledError(),
   ]
-  for (const path of ['/posts/popular', '/categories'])
-    t.match(document.paths[path]?.['get']?.responses['503']?.content?.['application/json'], {
-      schema: {
-        examples: errors.map(({ code, message }) => ({ statusCode: 503, code, error: 'Service Unavailable', message })),
-      },
-    })
+  for (const path of ['/posts/popular', '/categories']) {
+    const { content } = document.paths[path]?.['get']?.responses['503'] ?? {}
+    for (const { code, message } of errors)
+      t.match(JSON.stringify(content), JSON.stringify({ statusCode: 503, code, error: 'Service Unavailable', message }))
+  }
 })
 
 t.test('the schemas match the types of the package', async (t) => {
