@@ -12,6 +12,7 @@ import { safeFunctions } from './migrations/007-safe-functions.ts'
 import { postAliases } from './migrations/009-post-aliases.ts'
 import { site } from './migrations/010-site.ts'
 import { parentsAndLanguages } from './migrations/013-parents-and-languages.ts'
+import { adoption } from './migrations/020-adoption.ts'
 import { findShadowingObjects } from './safe-path.ts'
 
 export { POST_ID_TYPES, type PostIdType } from './migrations/001-view-counters.ts'
@@ -30,6 +31,7 @@ const counterMigrations = (postId: PostIdType): Record<string, Migration> => ({
   '006-kept-windows': keptWindows(postId),
   '007-safe-functions': safeFunctions,
   '010-site': site,
+  '020-adoption': adoption,
 })
 
 /** The migrations for the blog tables of the service. */
@@ -50,6 +52,7 @@ const TABLES: Readonly<Record<string, readonly string[]>> = {
   '007-safe-functions': ['popular_posts_watch_failure'],
   '009-post-aliases': ['post_aliases'],
   '010-site': ['popular_posts_site'],
+  '020-adoption': ['popular_posts_adoption'],
 }
 
 /** The first major version with `pg_current_snapshot` and `xid8`. */

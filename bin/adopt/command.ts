@@ -49,40 +49,53 @@ export function adoptCommand(context: AdoptContext): Command {
     .option('--drop', 'drops the views and triggers, for a change of your tables; --apply puts them back')
     .option('--check', 'says what does not fit in the views of an adopted blog')
   return command.action(async (flags: Flags) => {
-    const { apply, drop, check, grant, ...choices } = flags
-    const isChosen = Object.keys(choices).length > 0 || grant !== undefined
+    const { apply, drop, check } = flags
     if ([apply, drop, check].filter((flag) => flag !== undefined).length > 1)
       command.error('error: expected one of --apply, --drop and --check', { exitCode: 1 })
-    if (isChosen && (drop || check || typeof apply === 'string'))
+    if (isChosen(flags) && (drop || check || typeof apply === 'string'))
       command.error('error: flags that choose tables and columns have no effect here: remove them', { exitCode: 1 })
-    const { db, schema, close } = await context.openDatabase()
-    const print = (text: string) => void context.stdout.write(`${text}\n`)
-    try {
-      if (check) {
-        await checkHostViews(db)
-        const problems = await findProblems(db)
-        report(problems, print)
-        if (problems.length > 0) command.error(`error: ${plural(problems.length, 'problem')}`, { exitCode: 1 })
-        print('The views fit.')
-      } else if (drop) {
-        await dropViews(db, schema)
-        print(
-          `The views and triggers of the schema ${schema} were dropped. "popular-posts adopt --apply" puts them back.`,
-        )
-      } else if (apply === undefined) {
-        context.stdout.write(await proposed(context, { db, schema }, choices, grant))
-      } else {
-        const kept = isChosen || apply !== true ? undefined : await keptScript(db, schema)
-        const script =
-          apply === true ? (kept ?? (await proposed(context, { db, schema }, choices, grant))) : await read(apply)
-        const problems = await applyScript(db, schema, script)
-        report(problems, print)
-        print(`The blog is connected: its views and triggers are in the schema ${schema}.`)
-      }
-    } finally {
-      await close()
-    }
+    const database = await context.openDatabase()
+    const problem = await run(context, database, flags).finally(database.close)
+    if (problem !== undefined) command.error(`error: ${problem}`, { exitCode: 1 })
   })
+}
+
+/** @returns the error message, if it failed. */
+async function run(context: AdoptContext, database: AdoptDatabase, flags: Flags): Promise<string | undefined> {
+  const { apply, drop, check, grant, ...choices } = flags
+  const { db, schema } = database
+  const print = (text: string) => void context.stdout.write(`${text}\n`)
+  const report = (problems: readonly DatabaseProblem[]) => {
+    for (const { subject, message } of problems) print(`${subject}: ${message}.`)
+  }
+  if (check) {
+    await checkHostViews(db)
+    const problems = await findProblems(db)
+    report(problems)
+    if (problems.length > 0) return plural(problems.length, 'problem')
+    print('The views fit.')
+  } else if (drop) {
+    await dropViews(db, schema)
+    print(`The views and triggers of the schema ${schema} were dropped. "popular-posts adopt --apply" puts them back.`)
+  } else if (apply === undefined) {
+    context.stdout.write(await proposed(context, database, choices, grant))
+  } else {
+    report(await applyScript(db, schema, await scriptOf(context, database, flags)))
+    print(`The blog is connected: its views and triggers are in the schema ${schema}.`)
+  }
+  return undefined
+}
+
+/** The SQL to apply: that of a file; if flags choose, or if there was none, the proposed one; else that of the last time. */
+async function scriptOf(context: AdoptContext, database: AdoptDatabase, flags: Flags): Promise<string> {
+  const { apply, grant, ...choices } = flags
+  if (typeof apply === 'string') return read(apply)
+  const kept = isChosen(flags) ? undefined : await keptScript(database.db, database.schema)
+  return kept ?? proposed(context, database, choices, grant)
+}
+
+function isChosen({ apply: _apply, drop: _drop, check: _check, ...choices }: Flags): boolean {
+  return Object.keys(choices).length > 0
 }
 
 async function proposed(
@@ -100,8 +113,4 @@ async function read(file: string): Promise<string> {
   return readFile(file, 'utf8').catch((error: unknown) => {
     throw new StartupError(`Cannot open ${file}: ${messageOf(error)}`)
   })
-}
-
-function report(problems: readonly DatabaseProblem[], print: (text: string) => void): void {
-  for (const { subject, message } of problems) print(`${subject}: ${message}.`)
 }
