@@ -1,8 +1,11 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
+import { passwordsOf } from '../aws/tokens.ts'
 import { recordChange } from '../changes/revision.ts'
 import { type MigrateOptions, POST_ID_TYPES, type PostIdType } from '../db/migrate.ts'
+import { openDatabase } from '../db/open-database.ts'
+import { ADOPTED_SCHEMA } from '../db/own-schema.ts'
 import { setTimeZone } from '../db/time-zone.ts'
 import { removeDemo, seedDemo } from '../demo/data/seed-demo.ts'
 import { StartupError } from '../lib/errors.ts'
@@ -20,6 +23,10 @@ const { version } = JSON.parse(
   readFileSync(new URL(import.meta.resolve('fastify-popular-posts/package.json')), 'utf8'),
 ) as { version: string }
 
+/** The variables that flags set. */
+const flags: NodeJS.ProcessEnv = {}
+const readSettings = () => readConfig(undefined, flags)
+
 const program = new Command('popular-posts')
   .description(
     'Manages the database and the views of the popular posts of a blog. It reads the same environment variables as the service.',
@@ -35,8 +42,9 @@ program
   .action(async ({ adopt, postId }: { adopt?: boolean; postId?: PostIdType }, command: Command) => {
     if (postId !== undefined && adopt !== true) command.error('error: --post-id needs --adopt')
     const migrate = adopt === true ? { adopt: { postId: postId ?? 'bigint' } } : {}
-    await withDatabase({ migrate }, async ({ isAdopted }) => {
-      print(isAdopted ? 'The tables of this package are up to date.' : 'The tables are up to date.')
+    await withDatabase({ migrate }, async ({ isAdopted, schema }) => {
+      const place = schema === undefined ? '' : `, in the schema ${schema}`
+      print(`The tables${isAdopted ? ' of this package' : ''} are up to date${place}.`)
     })
   })
 
@@ -71,7 +79,7 @@ program
   .description('invalidates every cached list: in REDIS_URL, or in all services that listen to the database')
   .option('--soft', 'serve the old lists while they are refreshed')
   .action(async ({ soft }: { soft?: boolean }) => {
-    const config = readConfig()
+    const config = readSettings()
     const mode = soft === true ? 'soft' : 'hard'
     const { redisUrl, cache } = config
     if (redisUrl === undefined) {
@@ -90,7 +98,7 @@ program
   .command('flush')
   .description('counts the views that wait in REDIS_URL in the database, once; running services do so regularly')
   .action(async () => {
-    const config = readConfig()
+    const config = readSettings()
     const { redisUrl } = config
     // This is an error: a timer that runs this without the variable would leave the views waiting, unnoticed.
     if (redisUrl === undefined)
@@ -110,7 +118,7 @@ program.addCommand(
     stderr: process.stderr,
     nowMs: Date.now,
     async openDatabase() {
-      const config = readConfig()
+      const config = readSettings()
       const { db, close, isAdopted } = await openServiceDatabase(config)
       await expectTimeZone(db, config).catch(async (error: unknown) => {
         await close()
@@ -140,9 +148,35 @@ program.addCommand(
   }),
 )
 
+program.addCommand(
+  adoptCommand({
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    async openDatabase(isAdopted) {
+      const config = readSettings()
+      const { databaseUrl, databaseSchema = ADOPTED_SCHEMA } = config
+      if (databaseUrl === undefined)
+        throw new StartupError('The embedded database has no blog to adopt: set DATABASE_URL.')
+      // Which also checks that the views have the columns that queries need.
+      if (isAdopted) return { ...(await openServiceDatabase(config)), schema: databaseSchema }
+      const { databasePassword: password } = passwordsOf(config.iam)
+      const db = openDatabase(databaseUrl, () => {}, { password })
+      return { db, schema: databaseSchema, close: () => db.destroy() }
+    },
+  }),
+)
+
+for (const command of program.commands)
+  command.option('--schema <name>', 'the schema of the tables of this package, instead of DATABASE_SCHEMA')
+program.hook('preAction', (_program, command) => {
+  const { schema } = command.opts<{ schema?: string }>()
+  if (schema !== undefined) flags['DATABASE_SCHEMA'] = schema
+})
+
 await runMain(async () => {
   await program.parseAsync().catch((error: unknown) => {
-    throw explainStartupError(error, readConfig())
+    throw explainStartupError(error, readSettings())
   })
 })
 
@@ -150,7 +184,7 @@ async function withDatabase(
   options: { migrate?: MigrateOptions },
   work: (database: ServiceDatabase, config: Config) => Promise<void>,
 ): Promise<void> {
-  const config = readConfig()
+  const config = readSettings()
   const database = await openServiceDatabase(config, options)
   try {
     await work(database, config)

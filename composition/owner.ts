@@ -23,7 +23,8 @@ const TIMEOUT_MS = 1_000
 export async function ownsPrefix(prefix: string, client: HostRedis, db: Kysely<Tables>): Promise<boolean> {
   const claim = async () => {
     const { rows } = await sql<{ id: string }>`
-      select timestamp as id from popular_posts_migration where name = '001-view-counters'`.execute(db.withoutPlugins())
+      select timestamp as id from ${sql.table('popular_posts_migration')}
+      where name = '001-view-counters'`.execute(db)
     const [blog] = rows
     return blog === undefined || (await createRunner(client)(CLAIM, [`${keyRoot(prefix)}:owner`], blog.id)) === 1
   }

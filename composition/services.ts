@@ -3,8 +3,9 @@ import type { InvalidateMode } from '../cache/store.ts'
 import { invalidateOnChange } from '../changes/invalidate-on-change.ts'
 import { recordChangeIfPossible } from '../changes/revision.ts'
 import { type Databases, openDatabases } from '../db/open-database.ts'
+import { inOwnSchema, type OwnSchema } from '../db/own-schema.ts'
 import { createProblemLog, type ProblemLog } from '../db/problem-log.ts'
-import { createRowGuard } from '../db/row-guard.ts'
+import { createRowGuard, type RowGuard } from '../db/row-guard.ts'
 import { backgroundClock } from '../lib/clock.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
 import type { Logger } from '../lib/logger.ts'
@@ -18,6 +19,7 @@ import { type CacheEvents, createCacheEvents } from '../telemetry/cache-events.t
 import { createViews, type Views } from '../views/post-views.ts'
 import { createCloser } from './closer.ts'
 import { createMaintenance, type Maintain } from './maintenance.ts'
+import { createSchemaFinder } from './own-schema.ts'
 import { ownsPrefix } from './owner.ts'
 import { createSiteTimeZone } from './time-zone.ts'
 
@@ -60,8 +62,11 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
   const { add: onClose, close } = createCloser(log)
 
   try {
-    const databases = openDatabasesOf(settings, log)
+    const { schema, ready, start } = createSchemaFinder(settings, () => (databases as Databases).db, log)
+    const databases = openDatabasesOf(settings, schema, log)
     onClose('connections', 'connections to PostgreSQL', async () => databases?.close())
+    // A process that is suspended between requests would query the database before its first reply.
+    if (databases !== undefined && settings.backgroundWork) await start()
 
     const opened = await openRedisOf(settings, log, hostRedis)
     onClose('connections', 'connections to Redis', async () => opened?.close())
@@ -72,8 +77,13 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     onClose('connections', 'listeners of the client', async () => backend.close())
     await backend.connect()
 
-    const read = createRowGuard(log)
-    const timeZone = databases && createSiteTimeZone({ db: databases.db, timeZone: settings.timeZone, log })
+    const guard = createRowGuard(log)
+    const read: RowGuard = async (db, query) => {
+      await ready()
+      return guard(db, query)
+    }
+    const siteTimeZone = databases && createSiteTimeZone({ db: databases.db, timeZone: settings.timeZone, log })
+    const timeZone = siteTimeZone && (() => ready().then(siteTimeZone))
     const views =
       databases && timeZone && createViews({ ...databases, settings, timeZone, read, redis: backend.redis, log })
     onClose('views', 'counting of views', async (onProgress) => views?.close(onProgress))
@@ -83,7 +93,8 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
       if (!backend.state().isDown) await views?.flushBriefly()
     }
     const source = createLoaders(settings, databases?.db, countViews, databases?.listDb, timeZone, read)
-    const announce = databases && ((mode: InvalidateMode) => recordChangeIfPossible(databases.db, mode))
+    const announce =
+      databases && ((mode: InvalidateMode) => ready().then(() => recordChangeIfPossible(databases.db, mode)))
     const lists = createLists(settings, source, backend, events, announce)
     onClose('work', 'loads of lists', lists.idle)
 
@@ -112,7 +123,8 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
       // Lists are loaded only after this, so that no later change is missed.
       await changes.ready()
     }
-    const maintain = createMaintenance({ prefix, db, lists, views, problems, redis: backend.redis })
+    const run = createMaintenance({ prefix, db, lists, views, problems, redis: backend.redis })
+    const maintain: Maintain = (request) => ready().then(() => run(request))
     return { lists, events, backend, redis, database: { views, problems, maintain }, idle, close }
   } catch (error) {
     await close()
@@ -121,17 +133,16 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
 }
 
 /** Opens the pools of `databaseUrl`, or uses the Kysely instance of the host, which stays open at `close`. */
-function openDatabasesOf(settings: Settings, log: Logger): Databases | undefined {
+function openDatabasesOf(settings: Settings, schema: OwnSchema, log: Logger): Databases | undefined {
   const { db, databaseUrl, databasePassword: password, loadTimeoutSeconds, backgroundWork } = settings
   if (db !== undefined) {
-    // The host's plugins are for the host's queries.
-    const plain = db.withoutPlugins()
-    return { db: plain, listDb: plain, flushDb: plain, close: async () => {} }
+    const own = inOwnSchema(db, schema)
+    return { db: own, listDb: own, flushDb: own, close: async () => {} }
   }
   if (databaseUrl === undefined) return undefined
   // A process that is suspended between requests handles one request at a time.
   const size = backgroundWork ? { max: 6, listMax: PROTOCOL.loads.max } : { max: 2, listMax: 0 }
-  return openDatabases({ databaseUrl, password, statementSeconds: loadTimeoutSeconds, ...size }, log)
+  return openDatabases({ databaseUrl, password, schema, statementSeconds: loadTimeoutSeconds, ...size }, log)
 }
 
 /**

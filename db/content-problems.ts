@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { MAX_SLUG_LENGTH } from '../lib/slug-forms.ts'
 import { hasFiniteHeat } from './bounded.ts'
+import { ownRelation } from './own-schema.ts'
 import type { BlogReader } from './schema.ts'
 
 /** A problem of the database that an administrator should fix. */
@@ -59,7 +60,7 @@ async function postProblems(db: BlogReader): Promise<DatabaseProblem[]> {
 async function duplicates(db: BlogReader): Promise<DatabaseProblem[]> {
   const found: DatabaseProblem[] = []
   for (const relation of ['posts', 'authors', 'categories', 'tags'] as const) {
-    const isView = sql<boolean>`exists (select from pg_class where oid = to_regclass(${relation}::text) and relkind <> 'r')`
+    const isView = sql<boolean>`exists (select from pg_class where oid = ${ownRelation(relation)} and relkind <> 'r')`
     // Slugs of drafts, such as an empty one, need not be unique.
     const isShown =
       relation === 'posts' ? sql<boolean>`published_at is not null and is_private is not true` : sql<boolean>`true`

@@ -1,5 +1,6 @@
 import { type OrderByItemBuilder, sql } from 'kysely'
 import { slugForms } from '../lib/slug-forms.ts'
+import { ownRelation } from './own-schema.ts'
 import type { BlogReader } from './schema.ts'
 
 /** A post that was found by a slug. */
@@ -59,7 +60,7 @@ export async function findPostsBySlug(
     .unionAll(
       sql<Row>`select '', '', '' where (
         select count(*) from pg_attribute
-        where attrelid = to_regclass('post_aliases') and attname in ('slug', 'post_id') and not attisdropped
+        where attrelid = ${ownRelation('post_aliases')} and attname in ('slug', 'post_id') and not attisdropped
       ) = 2`,
     )
     .execute()

@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import type { DatabaseProblem } from './content-problems.ts'
+import { ownRelation } from './own-schema.ts'
 
 /** The types that columns of the view `posts` may have, as PostgreSQL names them, and what other types do. */
 const TYPES: Readonly<Record<string, readonly [types: readonly string[], effect: string]>> = {
@@ -18,7 +19,7 @@ export async function viewTypeProblems<DB>(db: Kysely<DB>): Promise<DatabaseProb
   const { rows } = await sql<{ name: string; type: string }>`
     select attname::text as name, format_type(atttypid, null) as type
     from pg_attribute join pg_class on pg_class.oid = attrelid
-    where attrelid = to_regclass('posts') and relkind = 'v' and attnum > 0`.execute(db)
+    where attrelid = ${ownRelation('posts')} and relkind = 'v' and attnum > 0`.execute(db)
   return rows.flatMap(({ name, type }) => {
     const [types, effect] = TYPES[name] ?? [[type], '']
     return types.includes(type)

@@ -140,7 +140,9 @@ function checkParameter(name: string, value: string): void {
     throw new WrongUrl('a URL with ssl=true, 1, 0 or no-verify')
   // Other drivers write `schema=public` into each URL. It is where names are looked up anyway.
   if (SCHEMA_PARAMETERS.includes(name) && value !== 'public')
-    throw new WrongUrl(`a URL that names the schema as options=-csearch_path%3Dname, because ${name}= has no effect`)
+    throw new WrongUrl(
+      `a URL without ${name}=, which has no effect: name the schema of the tables of this package in the option schema (DATABASE_SCHEMA)`,
+    )
   if (!SSL_FILES.includes(name)) return
   try {
     readFileSync(value)

@@ -31,6 +31,13 @@ const environment = Type.Object({
       description: 'The PostgreSQL server. Without it, the service starts an embedded one.',
     }),
   ),
+  DATABASE_SCHEMA: Type.Optional(
+    Type.String({
+      ...option.schema,
+      description:
+        'The schema of the tables and views of this package. Default: that of the search_path, where it has the counters, else popular_posts.',
+    }),
+  ),
   DATA_DIR: Type.String({ default: './data', description: 'The folder of the embedded database.' }),
   SITE_TIME_ZONE: option.timeZone,
   REDIS_URL: Type.Optional(
@@ -120,6 +127,8 @@ export interface Config {
   readonly logLevel: string
   /** `undefined`: an embedded database in `dataDir`. */
   readonly databaseUrl: string | undefined
+  /** `undefined`: it is looked up, see `composition/own-schema.ts`. */
+  readonly databaseSchema: string | undefined
   readonly dataDir: string
   /** `undefined`: each process has its own cache. */
   readonly redisUrl: string | undefined
@@ -159,12 +168,13 @@ export class ConfigError extends StartupError {
 
 /**
  * Reads the configuration from environment variables. An empty variable counts as not set.
+ * @param flags variables that flags of the command line set.
  * @throws ConfigError that lists every problem.
  */
-export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
+export function readConfig(variables: NodeJS.ProcessEnv = process.env, flags: NodeJS.ProcessEnv = {}): Config {
   const names = Object.keys(environment.properties)
   const settings = Object.fromEntries(
-    Object.entries(variables)
+    Object.entries({ ...variables, ...flags })
       .filter(([name, value]) => names.includes(name) && value !== undefined && value !== '')
       .map(([name, value]) => [name, coerce(name, String(value))]),
   )
@@ -178,6 +188,7 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     port: checked.PORT,
     logLevel: checked.LOG_LEVEL,
     databaseUrl: checked.DATABASE_URL,
+    databaseSchema: checked.DATABASE_SCHEMA,
     dataDir: checked.DATA_DIR,
     redisUrl: checked.REDIS_URL,
     redisCluster: checked.REDIS_CLUSTER,

@@ -69,6 +69,12 @@ const schema = Type.Object(
         isSecret: true,
       }),
     ),
+    schema: Type.Optional(
+      Type.String({
+        format: 'schema',
+        expected: 'the name of a schema, as PostgreSQL lists it: up to 63 bytes, without quotes around it, not pg_…',
+      }),
+    ),
     databasePassword: Type.Optional(Type.Unknown()),
     redisPassword: Type.Optional(Type.Unknown()),
     redis: Type.Optional(
@@ -220,6 +226,11 @@ export interface PopularPostsOptions {
   db?: AnyKysely | undefined
   /** The URL of a PostgreSQL server, instead of `db`. The plugin opens connections, and closes them with the app. */
   databaseUrl?: string | undefined
+  /**
+   * The schema of PostgreSQL that has the tables and views of this package. Default: that of the `search_path`, where it has
+   * the counters, else `popular_posts`, in which `migrate --adopt` puts them.
+   */
+  schema?: string | undefined
   /** A function that returns the password of each new connection to `databaseUrl`: for tokens that expire. */
   databasePassword?: (() => string) | undefined
   /**
@@ -252,7 +263,7 @@ export interface PopularPostsOptions {
 
 /** Options without a default. */
 type Bare = 'load' | 'loadCategories' | 'loadFilters' | 'adminToken' | Connections
-type Connections = 'databaseUrl' | 'databasePassword' | 'redis' | 'redisUrl' | 'redisPassword'
+type Connections = 'databaseUrl' | 'schema' | 'databasePassword' | 'redis' | 'redisUrl' | 'redisPassword'
 type Checked = {
   [Name in keyof Omit<PopularPostsOptions, Bare | 'db'>]-?: Exclude<PopularPostsOptions[Name], undefined>
 }
@@ -278,13 +289,13 @@ export function checkOptions(options: PopularPostsOptions): Settings {
 
 function contradictions(settings: Settings): string[] {
   const problems: string[] = []
-  const { defaultLimit, maxLimit, defaultDays, maxDays, db, databaseUrl, load } = settings
+  const { defaultLimit, maxLimit, defaultDays, maxDays, db, databaseUrl, schema, load } = settings
   for (const name of ['load', 'loadCategories', 'loadFilters', 'databasePassword', 'redisPassword'] as const) {
     const value: unknown = settings[name]
     if (value !== undefined && typeof value !== 'function')
       problems.push(`${name}: expected a function, got ${shown(value)}`)
   }
-  const problem = db && databaseProblem(db)
+  const problem = db && databaseProblem(db, schema)
   if (problem !== undefined) problems.push(`db: ${problem}`)
   if (db !== undefined && databaseUrl !== undefined) problems.push('databaseUrl: expected none beside db, got both')
   if (settings.redis !== undefined && settings.redisUrl !== undefined)

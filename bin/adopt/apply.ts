@@ -2,10 +2,11 @@ import { type Kysely, sql } from 'kysely'
 import type { DatabaseProblem } from '../../db/content-problems.ts'
 import { checkHostViews } from '../../db/host-views.ts'
 import { migrateToLatest, POST_ID_TYPES, type PostIdType } from '../../db/migrate.ts'
+import { inOwnSchema } from '../../db/own-schema.ts'
 import { findProblems } from '../../db/problems.ts'
 import type { Database } from '../../db/schema.ts'
 import { codeOf, messageOf, StartupError } from '../../lib/errors.ts'
-import { ident, literal } from './names.ts'
+import { ident } from './names.ts'
 import { inOneTransaction } from './one-transaction.ts'
 import { OTHER_VIEWS } from './proposal.ts'
 import { emptyQuery, POST_DEFAULTS } from './write-sql.ts'
@@ -18,8 +19,9 @@ import { emptyQuery, POST_DEFAULTS } from './write-sql.ts'
  */
 export async function applyScript(db: Kysely<Database>, schema: string, script: string): Promise<DatabaseProblem[]> {
   const postId = postIdOf(script)
-  return inOneTransaction(db, async (trx) => {
-    await migrateToLatest(trx, { adopt: { postId } })
+  return inOneTransaction(db, async (plain) => {
+    const trx = inOwnSchema(plain, () => schema)
+    await migrateToLatest(trx, { adopt: { postId }, schema })
     await takeDown(trx, schema)
     await run(trx, script)
     await complete(trx, schema, postId)
@@ -112,5 +114,3 @@ async function complete(db: Kysely<Database>, schema: string, postId: PostIdType
     await sql.raw(`create view ${own}.${view} as ${emptyQuery(view, postId)}`).execute(db)
 }
 
-/** What a session sees without a schema before it. */
-export const searchPathOf = (schema: string) => literal(`${ident(schema)}, pg_catalog`)

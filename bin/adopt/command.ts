@@ -3,7 +3,6 @@ import type { Readable, Writable } from 'node:stream'
 import { Command } from 'commander'
 import type { Kysely } from 'kysely'
 import type { DatabaseProblem } from '../../db/content-problems.ts'
-import { checkHostViews } from '../../db/host-views.ts'
 import { findProblems } from '../../db/problems.ts'
 import type { Database } from '../../db/schema.ts'
 import { messageOf, StartupError } from '../../lib/errors.ts'
@@ -20,8 +19,8 @@ export interface AdoptContext {
   stdin: Readable & { isTTY?: boolean }
   stdout: Writable
   stderr: Writable
-  /** Opens the database of the blog, migrated or not. */
-  openDatabase(): Promise<AdoptDatabase>
+  /** Opens the database of the blog. @param isAdopted whether it must have the tables and the views already. */
+  openDatabase(isAdopted: boolean): Promise<AdoptDatabase>
 }
 
 export interface AdoptDatabase {
@@ -54,7 +53,7 @@ export function adoptCommand(context: AdoptContext): Command {
       command.error('error: expected one of --apply, --drop and --check', { exitCode: 1 })
     if (isChosen(flags) && (drop || check || typeof apply === 'string'))
       command.error('error: flags that choose tables and columns have no effect here: remove them', { exitCode: 1 })
-    const database = await context.openDatabase()
+    const database = await context.openDatabase(check === true)
     const problem = await run(context, database, flags).finally(database.close)
     if (problem !== undefined) command.error(`error: ${problem}`, { exitCode: 1 })
   })
@@ -69,7 +68,6 @@ async function run(context: AdoptContext, database: AdoptDatabase, flags: Flags)
     for (const { subject, message } of problems) print(`${subject}: ${message}.`)
   }
   if (check) {
-    await checkHostViews(db)
     const problems = await findProblems(db)
     report(problems)
     if (problems.length > 0) return plural(problems.length, 'problem')
