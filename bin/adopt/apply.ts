@@ -113,4 +113,3 @@ async function complete(db: Kysely<Database>, schema: string, postId: PostIdType
   for (const view of OTHER_VIEWS.filter((name) => !rows.some((row) => row.view === name)))
     await sql.raw(`create view ${own}.${view} as ${emptyQuery(view, postId)}`).execute(db)
 }
-
