@@ -80,7 +80,7 @@ function picture(file: Table, tables: readonly Table[], uses: Uses, join: string
     const column = findColumn(file, names, kinds)
     return column === undefined ? undefined : uses.show({ alias: 'picture', table: file, column })
   }
-  const path = show(['file', 'filename', 'key', 'path'], ['text'])
+  const path = show(['file', 'file_path', 'filename', 'key', 'path'], ['text'])
   const url =
     file.name === 'directus_files'
       ? `'/assets/' || picture.id`

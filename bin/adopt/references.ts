@@ -45,12 +45,19 @@ function named(tables: readonly Table[], table: Table, column: Column): Table | 
       each.columns.some(({ name, kind }) => name === each.key[0] && kind === column.kind),
   )
   const shortest = (found: Table[]) => found.toSorted((a, b) => a.name.length - b.name.length)[0]
-  const bySuffix = shortest(
-    fitting.filter(({ name }) => `_${singular(normalized(name))}`.endsWith(`_${noun}`) || nounOf(name) === noun),
-  )
+  const bySuffix =
+    shortest(
+      fitting.filter(({ name }) => `_${singular(normalized(name))}`.endsWith(`_${noun}`) || nounOf(name) === noun),
+    ) ?? fitting.find(({ columns }) => hasClass(columns, noun))
   return (
     bySuffix ?? (PERSONS.includes(stem) ? shortest(fitting.filter(({ name }) => nounOf(name) === 'user')) : undefined)
   )
+}
+
+/** Rails: a table has the rows of several classes, whose names are in the column `type`. */
+function hasClass(columns: readonly Column[], noun: string): boolean {
+  const type = columns.find(({ name }) => name === 'type')
+  return type?.values.some((value) => normalized(value) === noun) === true
 }
 
 /** Rails: `taggable_id` with `taggable_type`, which has the name of a class. Strapi: `related_id`, `related_type`. */

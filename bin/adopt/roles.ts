@@ -23,7 +23,7 @@ export const STATUSES = list(
 export const PUBLISHED_WORDS = list('published publish public live posted online visible released active approved')
 /** A flag that readers see the row, and its contrary. */
 export const PUBLISHED_FLAGS = list(
-  'published is_published live is_live public is_public visible is_visible online is_active publish approved is_approved',
+  'published is_published live is_live public public_visibility is_public visible is_visible online is_active publish approved is_approved',
 )
 export const DRAFTS = list('draft is_draft hidden is_hidden unpublished is_unpublished disabled')
 /** A time or a flag of a row that was deleted. */

@@ -1,7 +1,7 @@
 import type { Table } from './catalog.ts'
 import { asText, type Uses } from './expression.ts'
 import { findColumn, findRef, type Ref, type Source } from './find-posts.ts'
-import { conditionsOf, isNamed, type Link, linksTo, quoted } from './links.ts'
+import { conditionsOf, isNamed, type Link, linksTo, quoted, referencesTo } from './links.ts'
 import { ident, isOneOf, normalized } from './names.ts'
 import type { Watch } from './proposal.ts'
 import * as roles from './roles.ts'
@@ -64,8 +64,31 @@ export function termsOf(context: TermsContext): Terms {
       direct,
     }
   }
+  const rows = rowsOf(context)
+  if (rows !== undefined) return rows
   const column = findRef(context.source, chosen === undefined ? context.columns : [normalized(chosen)], NAMING)
   return column === undefined ? { watches: [] } : namesQuery(context, column)
+}
+
+/** A table with a row for each term of each post: a reference to the post, and the name. */
+function rowsOf({ source, tables, nouns, chosen, idName, linkQuery }: TermsContext): Terms | undefined {
+  for (const table of tables) {
+    const [reference] = referencesTo(source, table)
+    const name = findColumn(table, roles.TERM_NAMES, ['text'])
+    const isMeant = chosen === undefined ? isOneOf(table.name, nouns) : isNamed(table, chosen)
+    if (reference === undefined || name === undefined || !isMeant) continue
+    const column = `link.${ident(name.name)}::text`
+    return {
+      terms: query(
+        `distinct ${column} as id, ${slugify(column)} as slug, ${column} as name`,
+        `${quoted(table)} as link`,
+        [`${column} <> ''`],
+      ),
+      links: linkQuery({ table, reference }, `${column} as ${idName}`, []),
+      watches: [{ table: quoted(table), live: reference.when }],
+    }
+  }
+  return undefined
 }
 
 const NAMING = ['array', 'json', 'text', 'enum'] as const
@@ -79,7 +102,7 @@ function directOf({ source, tables, nouns, chosen }: TermsContext): { table: Tab
       if (table === undefined || column === undefined || source.parts.some((each) => each.table === table)) continue
       const isMeant =
         chosen === undefined
-          ? isOneOf(table.name, nouns)
+          ? isOneOf(table.name, nouns) && findColumn(table, roles.TERM_NAMES, ['text']) !== undefined
           : isNamed(table, chosen) || normalized(column.name) === normalized(chosen)
       if (isMeant) return { table, ref: { ...part, column } }
     }
@@ -94,8 +117,11 @@ function tableQuery(table: Table, uses: Uses): { terms: string; watch: Watch } {
   }
   const text = (found: Ref | undefined) => (found === undefined ? undefined : asText(found).write(uses.show))
   const key = `term.${ident(table.key[0] as string)}`
-  const name = text(ref(roles.TERM_NAMES, ['text'])) ?? `${key}::text`
-  const slug = text(ref(roles.TERM_SLUGS, ['text'])) ?? slugify(name)
+  const shown = text(ref(['display_name'], ['text']))
+  const name = shown ?? text(ref(roles.TERM_NAMES, ['text'])) ?? `${key}::text`
+  // Where a name is there to be shown, the other one is for addresses.
+  const slugs = shown === undefined ? roles.TERM_SLUGS : [...roles.TERM_SLUGS, 'name']
+  const slug = text(ref(slugs, ['text'])) ?? slugify(name)
   const parent = ref(roles.PARENTS, ['integer', 'uuid', 'text'])
   const parents = parent === undefined ? '' : `, ${uses.show(parent)} as parent_id`
   return {
