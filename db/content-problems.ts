@@ -15,12 +15,11 @@ export interface DatabaseProblem {
 /** The greatest number of problems that are reported of one kind. */
 export const MAX_PER_KIND = 10
 
-/** Why a published post is in no list, has no title there, or cannot be counted. The order is that of the check. */
+/** Why a published post is in no list, or cannot be counted. The order is that of the check. */
 const POST_PROBLEMS = {
   undated: 'a post is in no list, because its published_at is -infinity: give it a date',
   unclear: 'a post is in no list, because its is_private is null: make it true or false',
   nameless: 'a post is in no list, because its id, slug or url is null: give it one, or no published_at',
-  untitled: 'a post is shown without a title, because its title is null: give it one',
   uncountable: `the views of a post cannot be counted, because its slug is empty, a dot, two dots, or longer than ${MAX_SLUG_LENGTH} characters: give it another slug`,
 }
 
@@ -44,7 +43,6 @@ async function postProblems(db: BlogReader): Promise<DatabaseProblem[]> {
     when posts.published_at = '-infinity' then 'undated'
     when posts.is_private is null then 'unclear'
     when posts.id is null or posts.slug is null or posts.url is null then 'nameless'
-    when posts.title is null then 'untitled'
     when posts.slug in ('', '.', '..') or length(posts.slug) > ${MAX_SLUG_LENGTH} then 'uncountable'
   end`
   const posts = await db

@@ -4,7 +4,6 @@ import { hasOwnTable } from './own-schema.ts'
 import type { Tables } from './ranking.ts'
 import type { RowGuard } from './row-guard.ts'
 import { findShadowingObjects } from './safe-path.ts'
-import { viewTypeProblems } from './view-types.ts'
 
 /**
  * Finds problems that make lists wrong or unsafe, with one statement for each kind.
@@ -15,12 +14,7 @@ export async function findProblems(
   db: Kysely<Tables>,
   read: RowGuard = (blog, query) => query(blog),
 ): Promise<DatabaseProblem[]> {
-  return [
-    ...(await brokenWatchers(db)),
-    ...(await viewTypeProblems(db)),
-    ...(await read(db, contentProblems)),
-    ...(await shadowingObjects(db)),
-  ]
+  return [...(await brokenWatchers(db)), ...(await read(db, contentProblems)), ...(await shadowingObjects(db))]
 }
 /** Watched tables whose trigger function fails: see `popular_posts_failed`. */
 async function brokenWatchers(db: Kysely<Tables>): Promise<DatabaseProblem[]> {
