@@ -12,6 +12,8 @@ interface InvalidateOnChangeOptions {
   databaseUrl?: string | undefined
   /** Makes the password for each new connection. */
   password?: (() => string) | undefined
+  /** Returns the schema of this package's tables, where it is known. */
+  schema?: (() => string | undefined) | undefined
   clock: Clock
   log: Logger
   /** Invalidates the lists, at the pace of the fleet. */
@@ -22,7 +24,7 @@ interface InvalidateOnChangeOptions {
 
 /** Invalidates the lists when the data in the database changes. */
 export function invalidateOnChange(options: InvalidateOnChangeOptions) {
-  const { db, databaseUrl, password, clock, log, invalidate, onHardChange } = options
+  const { db, databaseUrl, password, schema, clock, log, invalidate, onHardChange } = options
   const throttle = createChangeThrottle({
     clock,
     async apply(mode, change) {
@@ -36,7 +38,7 @@ export function invalidateOnChange(options: InvalidateOnChangeOptions) {
         'popular posts: the cache could not be invalidated after a change, retrying until it succeeds',
       ),
   })
-  const watch = watchChanges({ db, databaseUrl, password, clock, onChange: throttle.add, log })
+  const watch = watchChanges({ db, databaseUrl, password, schema, clock, onChange: throttle.add, log })
   return {
     /** Resolves when later changes are not missed any more; see `watchChanges`. */
     ready: watch.ready,

@@ -8,8 +8,8 @@ import { codeOf } from '../lib/errors.ts'
 export type ChangeMode = 'hard' | 'soft'
 
 /**
- * The channel of notifications. Payloads: the name of a change (`hard <transaction> <time>`, `soft …`), or `later` for a
- * change that takes effect at a later time.
+ * The channel of notifications of a database. Payloads: the name of a change (`hard <transaction> <time>`, `soft …`), or
+ * `later` for a change that takes effect at a later time; and the schema of the tables that it is in.
  */
 export const CHANNEL = 'popular_posts'
 
@@ -53,6 +53,12 @@ export async function hasChangeTable<DB>(db: Kysely<DB>): Promise<boolean> {
  * range of transaction ids of PostgreSQL.
  */
 const CHANGE_NAME = /^(?:hard|soft) (\d{1,18}) [\d.]+$/
+
+/** The payload of a notification without the schema, and the schema; functions of earlier versions do not send it. */
+export function partsOf(notification: string): [payload: string, schema: string | undefined] {
+  const [, payload = notification, schema] = /^((?:hard|soft) \d+ [\d.]+|later) (.+)$/s.exec(notification) ?? []
+  return [payload, schema]
+}
 
 /** Whether the payload of a notification has the form of a change's name. The change itself may not exist. */
 export function isChangeName(notification: string): boolean {

@@ -1,6 +1,6 @@
 import createError from '@fastify/error'
 import type { Kysely } from 'kysely'
-import { ADOPTED_SCHEMA, findOwnSchemas, hasSchema, type OwnSchema } from '../db/own-schema.ts'
+import { type FoundSchema, findOwnSchemas, hasSchema, type OwnSchema, TablesMissing } from '../db/own-schema.ts'
 import type { Tables } from '../db/ranking.ts'
 import { backgroundClock } from '../lib/clock.ts'
 import { withinDeadline } from '../lib/deadline.ts'
@@ -16,8 +16,6 @@ const NoSuchSchema = createError<[string, string]>(
 
 /** How long the start waits for the database, and how long a later search waits (ms). */
 const TIMEOUT_MS = { start: 1_000, later: 5_000 }
-/** The code of PostgreSQL for a table that does not exist. */
-const UNDEFINED_TABLE = '42P01'
 
 /** Where the tables of this package are. */
 interface SchemaFinder {
@@ -26,6 +24,8 @@ interface SchemaFinder {
    * @throws while it is not known: the error of the last search. A search starts then, so the next query may succeed.
    */
   schema: OwnSchema
+  /** Returns the name of the schema; `undefined`: it is not known. */
+  name(): string | undefined
   /** Searches for the schema, unless it is known. Call it before a query. Never rejects: the query then throws the error. */
   ready(): Promise<void>
   /**
@@ -44,24 +44,19 @@ export function createSchemaFinder(
   db: () => Kysely<Tables>,
   log: Pick<Logger, 'warn'>,
 ): SchemaFinder {
-  let found: { name: string | undefined } | undefined = given === undefined ? undefined : { name: given }
+  let found: FoundSchema | undefined = given === undefined ? undefined : { name: given, isInPath: false }
   let failure: unknown = new Error('Expected PostgreSQL to tell where the tables are, but it has not replied yet.')
   let searching: Promise<void> | undefined
 
   async function search(): Promise<void> {
     const [first, other] = await findOwnSchemas(db())
-    if (first === undefined) {
-      const message =
-        `Expected the tables of fastify-popular-posts in the search_path or in the schema ${ADOPTED_SCHEMA}, found none: ` +
-        'run "npx popular-posts migrate", for a blog with its own tables with --adopt, or set the option schema'
-      throw Object.assign(new Error(message), { code: UNDEFINED_TABLE })
-    }
+    if (first === undefined) throw new TablesMissing()
     if (other !== undefined) {
       const message =
         'two schemas have the tables of this package, and the first is used: set the option schema (DATABASE_SCHEMA)'
       log.warn({ schemas: [first.name, other.name] }, `popular posts: ${message}`)
     }
-    found = { name: first.isInPath ? undefined : first.name }
+    found = first
   }
 
   function searchOnce(): Promise<void> {
@@ -77,10 +72,11 @@ export function createSchemaFinder(
 
   return {
     schema() {
-      if (found !== undefined) return found.name
+      if (found !== undefined) return found.isInPath ? undefined : found.name
       void searchOnce()
       throw failure
     },
+    name: () => found?.name,
     async ready() {
       if (found === undefined) await searchOnce()
     },

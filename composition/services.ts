@@ -62,7 +62,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
   const { add: onClose, close } = createCloser(log)
 
   try {
-    const { schema, ready, start } = createSchemaFinder(settings, () => (databases as Databases).db, log)
+    const { schema, name, ready, start } = createSchemaFinder(settings, () => (databases as Databases).db, log)
     const databases = openDatabasesOf(settings, schema, log)
     onClose('connections', 'connections to PostgreSQL', async () => databases?.close())
     // A process that is suspended between requests would query the database before its first reply.
@@ -114,6 +114,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
         db,
         databaseUrl,
         password: databasePassword,
+        schema: name,
         clock: backgroundClock,
         log,
         invalidate: lists.invalidateForChange,

@@ -20,6 +20,7 @@ const POST_PROBLEMS = {
   undated: 'a post is in no list, because its published_at is -infinity: give it a date',
   unclear: 'a post is in no list, because its is_private is null: make it true or false',
   nameless: 'a post is in no list, because its id, slug or url is null: give it one, or no published_at',
+  untitled: 'a post has no title in lists, because its title is null: give it one, also in the view (coalesce)',
   uncountable: `the views of a post cannot be counted, because its slug is empty, a dot, two dots, or longer than ${MAX_SLUG_LENGTH} characters: give it another slug`,
 }
 
@@ -44,6 +45,7 @@ async function postProblems(db: BlogReader): Promise<DatabaseProblem[]> {
     when posts.is_private is null then 'unclear'
     when posts.id is null or posts.slug is null or posts.url is null then 'nameless'
     when posts.slug in ('', '.', '..') or length(posts.slug) > ${MAX_SLUG_LENGTH} then 'uncountable'
+    when posts.title is null then 'untitled'
   end`
   const posts = await db
     .selectFrom('posts')

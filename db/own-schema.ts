@@ -14,10 +14,23 @@ import type { Database } from './schema.ts'
 /** The schema of an adopted blog, unless another one is named. */
 export const ADOPTED_SCHEMA = 'popular_posts'
 
+/** No schema of the database has tables of this package. */
+export class TablesMissing extends Error {
+  override readonly name = 'TablesMissing'
+  /** SQLSTATE `undefined_table`. */
+  readonly code = '42P01'
+  constructor() {
+    super(
+      `expected the tables of this package in the search_path or in the schema ${ADOPTED_SCHEMA}, found none: run "npx popular-posts migrate", for a blog with its own tables with --adopt, or name their schema in the option schema (DATABASE_SCHEMA)`,
+    )
+  }
+}
+
 /** Returns the schema of this package's tables; `undefined`: names are looked up in the search_path. May throw. */
 export type OwnSchema = () => string | undefined
 
-type OwnName =
+/** A table, a view or a function of this package. */
+export type OwnName =
   | keyof Database
   | 'popular_posts_announce'
   | 'popular_posts_change'

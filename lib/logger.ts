@@ -3,4 +3,5 @@ export interface Logger {
   debug(details: object, message: string): void
   info(details: object, message: string): void
   warn(details: object, message: string): void
+  error(details: object, message: string): void
 }

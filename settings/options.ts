@@ -248,7 +248,8 @@ export interface PopularPostsOptions {
   /** The bearer token for `POST /posts/popular/invalidate`. Without it that route does not exist. */
   adminToken?: string | undefined
   /**
-   * A query of your own for the posts of a list, instead of the query of this package. The items are sent as they are;
+   * A query of your own for the posts of a list, instead of the query of this package. Views are counted only with a database
+   * (`db` or `databaseUrl`), which has the counters, and posts with the slugs that readers view. The items are sent as they are;
    * `exclude` compares their `slug`.
    */
   load?: ((query: ListQuery) => Promise<readonly LoadedPost[]>) | undefined

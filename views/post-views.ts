@@ -4,7 +4,7 @@ import { bucketStart, countBatch } from '../db/count-views.ts'
 import type { Tables } from '../db/ranking.ts'
 import { type PruneResult, prune as pruneCounters } from '../db/retention.ts'
 import type { RowGuard } from '../db/row-guard.ts'
-import { loggedError } from '../lib/logged-error.ts'
+import { loggedError, ofOwnQuery } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
 import { nonce } from '../lib/nonce.ts'
 import type { Settings } from '../settings/options.ts'
@@ -149,7 +149,7 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
     rest: restAfter,
     onAside(batch, error) {
       const message = 'popular posts: a batch of views cannot be counted, retrying it in ten minutes'
-      log.warn({ err: loggedError(error), batch }, message)
+      log.warn({ err: loggedError(ofOwnQuery(error)), batch }, message)
     },
     onEnd({ views, batches, error }) {
       counts.flushed += views
@@ -175,7 +175,8 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
 
   /** Logs the first failure of a series. */
   function warnOnce(what: keyof typeof warned, error: unknown, message: string): void {
-    if (!warned[what]) log.warn(error === undefined ? {} : { err: loggedError(error) }, `popular posts: ${message}`)
+    if (!warned[what])
+      log.warn(error === undefined ? {} : { err: loggedError(ofOwnQuery(error)) }, `popular posts: ${message}`)
     warned[what] = true
   }
 

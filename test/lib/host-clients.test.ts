@@ -16,7 +16,7 @@ import { redisCommand } from '../helpers/redis-command.ts'
 import { until } from '../helpers/services/until.ts'
 
 const READER = { method: 'POST', ip: '192.0.2.7', headers: { 'user-agent': 'Mozilla/5.0 (X11; Linux) Firefox/144.0' } }
-const log = { debug() {}, info() {}, warn() {} }
+const log = { debug() {}, info() {}, warn() {}, error() {} }
 
 const server = await startRedis()
 t.teardown(() => server.stop())

@@ -232,6 +232,11 @@ t.test('a conflict with the app fails registration with a message that says what
       /^Method 'GET' already declared for route '\/categories': give the routes .* a prefix \(routes: '\/api'\) or none/,
     ],
     'two in sibling scopes with the same routes': [[inScope({}), inScope({ prefix: 'b' })], 'PP_ROUTE_TAKEN', /prefix/],
+    'two schemas under one prefix in Redis': [
+      [inScope({ redisUrl }), inScope({ redisUrl, schema: 'public', routes: '/other' })],
+      'PP_PREFIX_TAKEN',
+      /^Expected a prefix of its own/,
+    ],
     'two sources under one prefix in Redis': [
       [inScope({ redisUrl }), inScope({ redisUrl, load: async () => [], routes: '/other' })],
       'PP_PREFIX_TAKEN',
