@@ -153,16 +153,18 @@ program.addCommand(
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
-    async openDatabase(isAdopted) {
-      const config = readSettings()
-      const { databaseUrl, databaseSchema = ADOPTED_SCHEMA } = config
+    async openDatabase() {
+      const { databaseUrl, databaseSchema: schema = ADOPTED_SCHEMA, iam } = readSettings()
       if (databaseUrl === undefined)
         throw new StartupError('The embedded database has no blog to adopt: set DATABASE_URL.')
-      // Which also checks that the views have the columns that queries need.
-      if (isAdopted) return { ...(await openServiceDatabase(config)), schema: databaseSchema }
-      const { databasePassword: password } = passwordsOf(config.iam)
-      const db = openDatabase(databaseUrl, () => {}, { password })
-      return { db, schema: databaseSchema, close: () => db.destroy() }
+      const { databasePassword: password } = passwordsOf(iam)
+      const db = openDatabase(
+        databaseUrl,
+        () => {},
+        { password },
+        () => schema,
+      )
+      return { db, schema, close: () => db.destroy() }
     },
   }),
 )

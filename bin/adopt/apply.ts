@@ -3,9 +3,9 @@ import type { DatabaseProblem } from '../../db/content-problems.ts'
 import { checkHostViews } from '../../db/host-views.ts'
 import { migrateToLatest, POST_ID_TYPES, type PostIdType } from '../../db/migrate.ts'
 import { inOwnSchema } from '../../db/own-schema.ts'
-import { findProblems } from '../../db/problems.ts'
 import type { Database } from '../../db/schema.ts'
 import { codeOf, messageOf, StartupError } from '../../lib/errors.ts'
+import { problemsOf } from './check.ts'
 import { ident } from './names.ts'
 import { inOneTransaction } from './one-transaction.ts'
 import { OTHER_VIEWS } from './proposal.ts'
@@ -28,7 +28,7 @@ export async function applyScript(db: Kysely<Database>, schema: string, script: 
     await checkHostViews(trx)
     await sql`delete from ${adoption(schema)}`.execute(trx)
     await sql`insert into ${adoption(schema)} (script) values (${script})`.execute(trx)
-    return findProblems(trx)
+    return problemsOf(trx)
   })
 }
 

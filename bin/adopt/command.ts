@@ -3,13 +3,13 @@ import type { Readable, Writable } from 'node:stream'
 import { Command } from 'commander'
 import type { Kysely } from 'kysely'
 import type { DatabaseProblem } from '../../db/content-problems.ts'
-import { findProblems } from '../../db/problems.ts'
 import type { Database } from '../../db/schema.ts'
 import { messageOf, StartupError } from '../../lib/errors.ts'
 import { plural } from '../../lib/plural.ts'
 import { applyScript, dropViews, keptScript } from './apply.ts'
 import { askOn, settle } from './ask.ts'
 import { readCatalog } from './catalog.ts'
+import { problemsOf } from './check.ts'
 import { normalized } from './names.ts'
 import { type Choices, FLAGS, type Flag } from './proposal.ts'
 import { writeSql } from './write-sql.ts'
@@ -19,11 +19,12 @@ export interface AdoptContext {
   stdin: Readable & { isTTY?: boolean }
   stdout: Writable
   stderr: Writable
-  /** Opens the database of the blog. @param isAdopted whether it must have the tables and the views already. */
-  openDatabase(isAdopted: boolean): Promise<AdoptDatabase>
+  /** Opens the database of the blog, migrated or not. */
+  openDatabase(): Promise<AdoptDatabase>
 }
 
 export interface AdoptDatabase {
+  /** Names of this package are looked up in `schema`. */
   db: Kysely<Database>
   /** The schema of this package: it need not exist. */
   schema: string
@@ -53,7 +54,7 @@ export function adoptCommand(context: AdoptContext): Command {
       command.error('error: expected one of --apply, --drop and --check', { exitCode: 1 })
     if (isChosen(flags) && (drop || check || typeof apply === 'string'))
       command.error('error: flags that choose tables and columns have no effect here: remove them', { exitCode: 1 })
-    const database = await context.openDatabase(check === true)
+    const database = await context.openDatabase()
     const problem = await run(context, database, flags).finally(database.close)
     if (problem !== undefined) command.error(`error: ${problem}`, { exitCode: 1 })
   })
@@ -68,7 +69,7 @@ async function run(context: AdoptContext, database: AdoptDatabase, flags: Flags)
     for (const { subject, message } of problems) print(`${subject}: ${message}.`)
   }
   if (check) {
-    const problems = await findProblems(db)
+    const problems = await problemsOf(db)
     report(problems)
     if (problems.length > 0) return plural(problems.length, 'problem')
     print('The views fit.')

@@ -32,8 +32,8 @@ export async function runAdopt(_t: unknown, url: string, args: readonly string[]
     stdin: Object.assign(stdin, { isTTY: answers !== undefined }),
     stdout,
     stderr,
-    openDatabase: async (isAdopted) => ({
-      db: isAdopted ? inOwnSchema(plain, () => schema) : plain,
+    openDatabase: async () => ({
+      db: inOwnSchema(plain, () => schema),
       schema,
       close: () => plain.destroy(),
     }),
