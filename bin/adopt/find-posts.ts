@@ -33,8 +33,8 @@ export interface Candidate {
 
 /** Nouns of posts, the most certain ones first. */
 const NOUNS: readonly (readonly [number, readonly string[]])[] = [
-  [10, ['post', 'article', 'blogentry', 'blogpage', 'blogarticle']],
-  [9, ['entry', 'story', 'newsitem', 'newspage', 'articlepage', 'entrypage', 'postpage']],
+  [10, ['post', 'article', 'blogentry', 'blogarticle']],
+  [9, ['blogpage', 'entry', 'story', 'newsitem', 'newspage', 'articlepage', 'entrypage', 'postpage']],
   [7, ['news', 'blog', 'topic', 'essay']],
   [5, ['node', 'note', 'publication', 'content', 'writing']],
   [3, ['page', 'document', 'item', 'thread']],

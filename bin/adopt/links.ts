@@ -2,7 +2,7 @@ import type { Column, Reference, Table } from './catalog.ts'
 import { findColumn, type Source } from './find-posts.ts'
 import { ident, isOneOf, literal, normalized, singular } from './names.ts'
 import { isCopy } from './references.ts'
-import { IMAGES, POSITIONS } from './roles.ts'
+import { IMAGES, NOUNS, POSITIONS } from './roles.ts'
 
 /** A table whose rows link posts to rows of another table. */
 export interface Link {
@@ -18,7 +18,7 @@ export interface Link {
 const MAX_COLUMNS = 9
 /** Links of readers to posts, which say nothing of the post. */
 const OF_READERS =
-  /like|vote|follow|favou?rit|bookmark|view|reaction|clap|save|subscri|notif|mention|rating|invit|permission|log|visit|comment|review|report|revision|related|lock|share|readinglist/
+  /(?:^|_)(?:like|vote|follow|favou?rite|bookmark|view|reaction|clap|save|subscri|notif|mention|rating|invit|permission|log|visit|comment|review|report|revision|lock|share|reshare|reading)/
 
 /** The references of a table to a source. Of two, the one that is never null comes first. */
 export function referencesTo(source: Source, table: Table): Reference[] {
@@ -66,6 +66,24 @@ export function conditionsOf({ table, post, to }: Link): string[] {
     ...(post.when === undefined ? [] : [post.when]),
     ...(isNullable ? [`link.${ident(to.column)} is not null`] : []),
   ]
+}
+
+/** Names of columns, of tables and of fields for the authors of a post. */
+const WRITERS = /author|writer|contributor|editor|person|byline|creator/
+
+/**
+ * The links to the authors of posts. Users may be linked to posts as readers, too, so that a name must tell.
+ * @returns the condition on the field, too, where the table has the links of several fields.
+ */
+export function authorLinks(links: readonly Link[], chosen: string | undefined): { link: Link; field: string[] }[] {
+  return linksTo(links, NOUNS.authors, chosen).flatMap((link) => {
+    const path = link.table.columns.find(({ name }) => name === 'path' || name === 'field')
+    const value = path?.values.find((each) => WRITERS.test(each))
+    const isNamed = [link.table.name, link.to.column, link.target.name].some((name) => WRITERS.test(normalized(name)))
+    if (!isNamed && value === undefined && chosen === undefined) return []
+    const isOf = path !== undefined && value !== undefined
+    return [{ link, field: isOf ? [`link.${ident(path.name)} = ${literal(value)}`] : [] }]
+  })
 }
 
 /** The column that orders the rows of one post. */

@@ -1,7 +1,7 @@
 import type { Table } from './catalog.ts'
 import { asText, ofRef, type Uses } from './expression.ts'
 import { findColumn, findRef, type Ref, type Source } from './find-posts.ts'
-import { conditionsOf, isNamed, type Link, linksTo, positionOf, quoted } from './links.ts'
+import { authorLinks, conditionsOf, isNamed, type Link, positionOf, quoted } from './links.ts'
 import { ident, isOneOf, normalized } from './names.ts'
 import type { Watch } from './proposal.ts'
 import * as roles from './roles.ts'
@@ -30,8 +30,8 @@ interface PeopleContext {
 export function peopleOf(context: PeopleContext): People {
   const { source, links, uses, chosen } = context
   if (chosen === 'none') return { watches: [] }
-  const [link] = linksTo(links, roles.NOUNS.authors, chosen)
-  if (link !== undefined) return linked(context, link)
+  const [author] = authorLinks(links, chosen)
+  if (author !== undefined) return linked(context, author)
   const direct = directOf(context)
   if (direct !== undefined) {
     const { authors, watch } = tableQuery(direct.table, uses)
@@ -56,7 +56,7 @@ export function peopleOf(context: PeopleContext): People {
   }
 }
 
-function linked({ uses, source }: PeopleContext, link: Link): People {
+function linked({ uses, source }: PeopleContext, { link, field }: { link: Link; field: string[] }): People {
   const { authors, watch } = tableQuery(link.target, uses)
   const id = `link.${ident(link.to.column)}`
   const part = source.parts.find(({ table }) => table.id === link.post.table) as Source['parts'][number]
@@ -65,6 +65,7 @@ function linked({ uses, source }: PeopleContext, link: Link): People {
   const of = `from ${quoted(link.table)} as link where ${[
     `link.${ident(link.post.column)} = ${part.alias}.${ident(link.post.to)}`,
     ...conditionsOf(link),
+    ...field,
   ].join(' and ')}`
   return {
     authors,
