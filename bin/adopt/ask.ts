@@ -1,4 +1,4 @@
-import { createInterface } from 'node:readline/promises'
+import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { StartupError } from '../../lib/errors.ts'
 import type { Table } from './catalog.ts'
@@ -37,21 +37,20 @@ function explain(question: Question): string {
 }
 
 /** Asks on a terminal: the answer is a number of the list, or a text. An empty answer is the first candidate. */
-export function askOn(input: Readable, output: Writable): Ask {
-  return async (question) => {
-    const { sentence, candidates } = question
-    const shown = candidates.slice(0, MAX_CANDIDATES)
-    const terminal = createInterface({ input, output, terminal: false })
-    const ended = new Promise<never>((_, reject) =>
-      terminal.once('close', () => reject(new StartupError(`No answer came. Set ${flagOf(question)}.`))),
-    )
-    const list = shown.map((candidate, index) => `  ${index + 1}. ${candidate}\n`).join('')
-    try {
-      const text = `${sentence}\n${list}Number, or ${FLAGS[question.flag]} [1]: `
-      const answer = (await Promise.race([terminal.question(text), ended])).trim() || '1'
+export function askOn(input: Readable, output: Writable): { ask: Ask; close(): void } {
+  const terminal = createInterface({ input })
+  // One reader for all questions: it keeps lines that come before their question.
+  const lines = terminal[Symbol.asyncIterator]()
+  return {
+    async ask(question) {
+      const shown = question.candidates.slice(0, MAX_CANDIDATES)
+      const list = shown.map((candidate, index) => `  ${index + 1}. ${candidate}\n`).join('')
+      output.write(`${question.sentence}\n${list}Number, or ${FLAGS[question.flag]} [1]: `)
+      const { value, done } = await lines.next()
+      if (done === true) throw new StartupError(`No answer came. Set ${flagOf(question)}.`)
+      const answer = value.trim() || '1'
       return shown[Number(answer) - 1] ?? answer
-    } finally {
-      terminal.close()
-    }
+    },
+    close: () => terminal.close(),
   }
 }

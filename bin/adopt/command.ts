@@ -104,8 +104,9 @@ async function proposed(
   grant: string | undefined,
 ): Promise<string> {
   const tables = await readCatalog(db, schema)
-  const ask = stdin.isTTY === true ? askOn(stdin, stderr) : undefined
-  return writeSql(await settle(tables, choices, ask), { schema, grant })
+  const terminal = stdin.isTTY === true ? askOn(stdin, stderr) : undefined
+  const proposal = await settle(tables, choices, terminal?.ask).finally(terminal?.close)
+  return writeSql(proposal, { schema, grant })
 }
 
 async function read(file: string): Promise<string> {

@@ -76,7 +76,8 @@ t.test('tags in an array or in JSON', async (t) => {
   const { list, filters } = await adopted(t, 'Tags in an array or in JSON')
   t.match(await list(), [{ tags: ['Rain', 'Warm Days'], categories: [{ name: 'Garden', slug: 'garden' }] }])
   t.match(await list({ tag: ['warm-days'] }), [{ slug: 'spring' }])
-  t.match(await filters(), { tags: ['rain', 'warm-days'], categories: ['garden'] })
+  t.same((await filters()).tags.sort(), ['rain', 'warm-days'])
+  t.same((await filters()).categories, ['garden'])
 })
 
 t.test('several authors', async (t) => {

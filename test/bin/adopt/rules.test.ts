@@ -188,7 +188,7 @@ t.test('columns of posts', async (t) => {
         ['date', 'instant'],
         ['byline', 'text'],
       ],
-      { author_id: 'post.byline::text' },
+      { author_id: 'post.byline' },
     ],
     [
       [

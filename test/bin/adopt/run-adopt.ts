@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { CommanderError } from 'commander'
 import { Kysely, PostgresDialect } from 'kysely'
 import { Pool } from 'pg'
 import { adoptCommand } from '../../../bin/adopt/command.ts'
@@ -22,7 +23,7 @@ export interface AdoptRun {
 export async function runAdopt(_t: unknown, url: string, args: readonly string[], answers?: string): Promise<AdoptRun> {
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()]
   const output = { stdout: text(stdout), stderr: text(stderr) }
-  if (answers !== undefined) stdin.write(answers)
+  if (answers !== undefined) stdin.end(answers)
   const at = args.indexOf('--schema')
   const schema = at < 0 ? 'popular_posts' : (args[at + 1] ?? '')
   const pool = new Pool({ connectionString: url, max: 2 })
@@ -39,12 +40,13 @@ export async function runAdopt(_t: unknown, url: string, args: readonly string[]
     }),
   })
     .option('--schema <name>')
-    .exitOverride((error) => {
-      code = error.exitCode
-    })
+    .exitOverride()
     .configureOutput({ writeErr: (said) => void stderr.write(said) })
   try {
     await command.parseAsync([...args], { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    code = error.exitCode
   } finally {
     stdout.end()
     stderr.end()
