@@ -93,9 +93,7 @@ async function scriptOf(context: AdoptContext, database: AdoptDatabase, flags: F
   return kept ?? proposed(context, database, choices, grant)
 }
 
-function isChosen({ apply: _apply, drop: _drop, check: _check, ...choices }: Flags): boolean {
-  return Object.keys(choices).length > 0
-}
+const isChosen = (flags: Flags) => Object.keys(flags).some((flag) => flag in FLAGS || flag === 'grant')
 
 async function proposed(
   { stdin, stderr }: AdoptContext,

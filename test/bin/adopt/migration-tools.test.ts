@@ -52,8 +52,12 @@ t.test('Prisma does not see the schema of this package, and changes tables after
   await writeFile(join(folder, 'schema.prisma'), schemaOf(100))
   const packages = [`prisma@${PRISMA}`, `@prisma/adapter-pg@${PRISMA}`]
   await runIn(folder, 'npm', ...npmInstall, '--ignore-scripts', ...packages)
-  const prisma = (...args: string[]) =>
-    runIn(folder, 'env', `DATABASE_URL=${url}`, 'CHECKPOINT_DISABLE=1', 'node_modules/.bin/prisma', ...args)
+  // The command line looks for native engines, which npm does not have, and does not use them.
+  const engines = ['QUERY_ENGINE_LIBRARY', 'SCHEMA_ENGINE_BINARY'].map(
+    (name) => `PRISMA_${name}=${join(folder, 'schema.prisma')}`,
+  )
+  const variables = [`DATABASE_URL=${url}`, 'CHECKPOINT_DISABLE=1', ...engines]
+  const prisma = (...args: string[]) => runIn(folder, 'env', ...variables, 'node_modules/.bin/prisma', ...args)
   const list = () =>
     findPopularPosts(
       inOwnSchema(db, () => 'popular_posts'),
