@@ -6,7 +6,7 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY . .
 # What only the service needs is no dependency of the package: here it is one, at the versions of the lock file.
 RUN npm run build \
-  && for name in fastify kysely ghtml @fastify/cors @fastify/swagger @fastify/swagger-ui prom-client; do \
+  && for name in fastify kysely ghtml htmlparser2 @fastify/cors @fastify/swagger @fastify/swagger-ui prom-client; do \
     npm pkg set "dependencies.$name=$(npm pkg get "devDependencies.$name" | tr -d '"')" && npm pkg delete "devDependencies.$name"; \
   done \
   && npm prune --omit=dev --ignore-scripts --no-audit --no-fund

@@ -47,7 +47,7 @@ async function start(): Promise<number> {
     })
   } else {
     const load = async () => POSTS
-    await app.register(popularPosts, { load, ...(mode === 'redis' ? { redisUrl, prefix: 'bench:hit' } : {}) })
+    await app.register(popularPosts, { load, ...(mode === 'redis' ? { redisUrl, redisPrefix: 'bench:hit' } : {}) })
   }
   return Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port)
 }

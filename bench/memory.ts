@@ -82,7 +82,9 @@ async function flatness(collect: () => void): Promise<void> {
     combineFilters: true,
     load: async () => posts,
     loadFilters: async () => ({ categories: slugs('category'), tags: slugs('tag'), authors: slugs('author') }),
-    ...(process.env['REDIS_URL'] === undefined ? {} : { redisUrl: process.env['REDIS_URL'], prefix: 'bench:memory' }),
+    ...(process.env['REDIS_URL'] === undefined
+      ? {}
+      : { redisUrl: process.env['REDIS_URL'], redisPrefix: 'bench:memory' }),
   })
   await app.ready()
   const rows = [['all kinds of requests', 'heap', 'resident', 'lists']]

@@ -26,7 +26,7 @@ export function flushRedis(
     async (client) => {
       const flusher = createFlusher({
         // This buffer only flushes; `dedupSeconds` is not used.
-        buffer: createRedisViewBuffer({ client, prefix: cache.prefix, dedupSeconds: 1 }),
+        buffer: createRedisViewBuffer({ client, prefix: cache.redisPrefix, dedupSeconds: 1 }),
         count: (id, buckets) => countBatch(db, { id, timeZone, nowMs: Date.now(), buckets }),
         nonce,
         drainMs: DRAIN_MS,

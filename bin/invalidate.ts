@@ -9,7 +9,7 @@ import { type RedisConfig, withRedis } from './redis.ts'
  * @throws StartupError if Redis did not confirm the invalidation.
  */
 export async function invalidateInRedis(config: RedisConfig, mode: InvalidateMode): Promise<boolean> {
-  const { prefix } = config.cache
+  const { redisPrefix: prefix } = config.cache
   return withRedis(
     config,
     async (client) => {

@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
+import type { Transaction } from 'kysely'
 import { passwordsOf } from '../aws/tokens.ts'
 import { recordChange } from '../changes/revision.ts'
 import { type MigrateOptions, POST_ID_TYPES, type PostIdType } from '../db/migrate.ts'
 import { openDatabase } from '../db/open-database.ts'
 import { ADOPTED_SCHEMA } from '../db/own-schema.ts'
+import type { Database } from '../db/schema.ts'
 import { setTimeZone } from '../db/time-zone.ts'
 import { removeDemo, seedDemo } from '../demo/data/seed-demo.ts'
 import { StartupError } from '../lib/errors.ts'
@@ -15,6 +17,7 @@ import { expectTimeZone, explainStartupError, openServiceDatabase, type ServiceD
 import { runMain } from '../service/run.ts'
 import { adoptCommand } from './adopt/command.ts'
 import { flushRedis } from './flush.ts'
+import { importFeedCommand } from './import-feed/command.ts'
 import { importLogCommand } from './import-log/command.ts'
 import { addressOf } from './import-log/paths.ts'
 import { invalidateInRedis } from './invalidate.ts'
@@ -90,7 +93,7 @@ program
     print(
       (await invalidateInRedis({ ...config, redisUrl }, mode))
         ? `All lists are outdated (${mode}).`
-        : `There was nothing to invalidate: no process has used REDIS_URL with the prefix "${cache.prefix}". Check both; for a client whose keyPrefix is "app:", CACHE_PREFIX is app:{${cache.prefix}}.`,
+        : `There was nothing to invalidate: no process has used REDIS_URL with the prefix "${cache.redisPrefix}". Check both; for a client whose keyPrefix is "app:", CACHE_PREFIX is app:{${cache.redisPrefix}}.`,
     )
   })
 
@@ -134,14 +137,12 @@ program.addCommand(
           // So that services on this database show the new counts at once.
           await recordChange(db, 'hard').finally(close)
         },
-        // A real blog replaces the demo.
         async beforeCreatingPosts(trx) {
           if (isAdopted)
             throw new StartupError(
               'The blog in DATABASE_URL has its own tables, in which this command creates no posts: import without --create-posts.',
             )
-          const removed = await removeDemo(trx)
-          if (removed > 0) process.stderr.write(`The demo blog (${plural(removed, 'post')}) was removed.\n`)
+          await replaceDemo(trx)
         },
       }
     },
@@ -165,6 +166,24 @@ program.addCommand(
         () => schema,
       )
       return { db, schema, close: () => db.destroy() }
+    },
+  }),
+)
+
+program.addCommand(
+  importFeedCommand({
+    stdout: process.stdout,
+    nowMs: Date.now,
+    async openDatabase() {
+      const config = readSettings()
+      const { db, close, isAdopted } = await openServiceDatabase(config)
+      if (isAdopted) {
+        await close()
+        throw new StartupError(
+          'The blog in DATABASE_URL has its own tables, in which this command creates no posts: a blog with tables needs no feed.',
+        )
+      }
+      return { db, close, address: addressOf(config), beforeImport: replaceDemo }
     },
   }),
 )
@@ -193,6 +212,12 @@ async function withDatabase(
   } finally {
     await database.close()
   }
+}
+
+/** A real blog replaces the demo. */
+async function replaceDemo(trx: Transaction<Database>): Promise<void> {
+  const removed = await removeDemo(trx)
+  if (removed > 0) process.stderr.write(`The demo blog (${plural(removed, 'post')}) was removed.\n`)
 }
 
 function print(sentence: string): void {

@@ -42,7 +42,7 @@ export interface FailoverStore extends Store {
  * load at a time for each entry, whose value is served for `localMs`. An outage rejects no command, and only the
  * commands at its start wait for the deadline (see `createBreaker`).
  *
- * Only an invalidation needs the shared store: without it `invalidate` and `invalidateForChange` reject with
+ * Only an invalidation needs the shared store: without it `invalidate`, `invalidateKey` and `invalidateForChange` reject with
  * `PP_UNCONFIRMED`.
  */
 export function createFailoverStore(options: FailoverOptions): FailoverStore {
@@ -175,6 +175,15 @@ export function createFailoverStore(options: FailoverOptions): FailoverStore {
       try {
         // Sent also while the store seems to be out of reach: there is no fallback.
         return await breaker.run(() => primary.invalidate(mode, cause))
+      } catch (error) {
+        throw new UnconfirmedError(error)
+      }
+    },
+
+    async invalidateKey(key) {
+      await backup.invalidateKey(key)
+      try {
+        await breaker.run(() => primary.invalidateKey(key))
       } catch (error) {
         throw new UnconfirmedError(error)
       }

@@ -1,7 +1,7 @@
 import { LoadTimeoutError, TooManyLoadsError } from './errors.ts'
 import type { LoadReason } from './events.ts'
 import { createLoadSlots, type Rank } from './load-slots.ts'
-import type { CacheOptions, Load } from './options.ts'
+import type { CacheOptions, EntryTimes, Load } from './options.ts'
 import { MAX_SLOT_MS, TTL_JITTER } from './protocol.ts'
 import type { Committed, Lease, StoredValue } from './store.ts'
 import type { TaskTracker } from './task-tracker.ts'
@@ -11,6 +11,7 @@ export interface LoadRequest {
   key: string
   load: Load
   rank: Rank
+  times: EntryTimes
 }
 
 /** The lease to load with, and why the entry is loaded. */
@@ -115,7 +116,7 @@ export function createLeaseLoader({ store, clock, random, policy, tasks }: Lease
 
   /** Takes a slot, loads, and commits the value; or gives the lease back. Rejects only if the store does. */
   return async function loadWithLease(request: LoadRequest, { lease, why, found }: LoadOrder): Promise<LoadResult> {
-    const { key, rank } = request
+    const { key, rank, times } = request
     const startedAtMs = clock.now()
     let bytes: Uint8Array
     try {
@@ -123,8 +124,8 @@ export function createLeaseLoader({ store, clock, random, policy, tasks }: Lease
     } catch (error) {
       return end(key, lease, error, startedAtMs)
     }
-    const ttlMs = policy.ttlMs * (1 - TTL_JITTER + 2 * TTL_JITTER * random())
-    const keepForMs = ttlMs + Math.max(policy.staleMs, policy.failSafeMs)
+    const ttlMs = times.ttlMs * (1 - TTL_JITTER + 2 * TTL_JITTER * random())
+    const keepForMs = ttlMs + Math.max(times.staleMs, times.failSafeMs)
     // The store had no older value: this reader may be the only one that the entry ever has.
     const isUnread = rank > 0 && why === 'load' && found === undefined
     const unreadForMs = isUnread ? Math.min(policy.unreadMs, keepForMs) : keepForMs

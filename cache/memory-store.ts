@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../lib/clock.ts'
 import { createPace } from './pace.ts'
-import { CAUSE_KNOWN_MS } from './protocol.ts'
+import { CAUSE_KNOWN_MS, MAX_EPOCHS } from './protocol.ts'
 import type { Acquired, AcquireRequest, InvalidateMode, Lease, Store, StoredValue } from './store.ts'
 
 interface Generation {
@@ -58,8 +58,12 @@ export function createMemoryStore({
   const causes = new LRUCache<string, number>({ max: 1000 })
   const coolDowns = new Map<string, { untilMs: number; forgetAtMs: number; failures: number }>()
   const pace = createPace(clock)
+  /** The last invalidation of each entry alone; of the others, the last time when these were forgotten. */
+  const epochs = new Map<string, string>()
+  let otherEpoch = ''
   let generation: Generation = { hard: nonce(), soft: nonce() }
 
+  const epochOf = (key: string) => epochs.get(key) ?? otherEpoch
   const nameOf = ({ hard, soft }: Generation) => `${hard}.${soft}`
 
   /** The lease of a key, if it has not ended. (`invalidate` drops the leases of older generations.) */
@@ -96,7 +100,7 @@ export function createMemoryStore({
     if (held !== undefined) return { state: 'wait', generation: current, retryAfterMs: held.untilMs - now, found }
     const coolUntilMs = coolDowns.get(key)?.untilMs ?? 0
     if (coolUntilMs > now) return { state: 'cooling', generation: current, retryAfterMs: coolUntilMs - now, found }
-    const lease = { token, generation: current, replaces: entries.peek(key)?.name ?? '' }
+    const lease = { token, generation: current, replaces: entries.peek(key)?.name ?? '', epoch: epochOf(key) }
     leases.set(key, { ...lease, untilMs: now + leaseMs })
     return { state: 'lease', generation: current, lease, found }
   }
@@ -127,6 +131,7 @@ export function createMemoryStore({
       if (lease.generation !== nameOf(generation)) {
         return lease.generation.startsWith(`${generation.hard}.`) ? 'outdated' : 'outdated-hard'
       }
+      if (lease.epoch !== epochOf(key)) return 'outdated-hard'
       find(key, now, false)
       const known = entries.peek(key)
       if (known?.name === lease.token) return 'stored'
@@ -175,6 +180,18 @@ export function createMemoryStore({
       if (isKnown(mode, cause)) return false
       end(mode, cause, false)
       return true
+    },
+
+    async invalidateKey(key) {
+      const epoch = nonce()
+      if (epochs.size >= MAX_EPOCHS) {
+        epochs.clear()
+        otherEpoch = epoch
+      }
+      epochs.set(key, epoch)
+      entries.delete(key)
+      leases.delete(key)
+      coolDowns.delete(key)
     },
 
     async invalidateForChange(mode, { cause, after = Number.POSITIVE_INFINITY }) {

@@ -37,6 +37,9 @@ export interface CachePolicy {
   poll: { firstMs: number; longestMs: number }
 }
 
+/** How long one entry lives: see {@link CachePolicy}. */
+export type EntryTimes = Pick<CachePolicy, 'ttlMs' | 'staleMs' | 'failSafeMs'>
+
 /** What a cache is made of. */
 export interface CacheOptions {
   store: Store
@@ -95,8 +98,9 @@ export interface ReadThroughCache {
    * longer than `policy.waitTimeoutMs`, and there is no older value; a process without background work has no bound for a
    * load of its own, because it cannot go on after the reply.
    * @param sinceMs when the reader began to wait (ms, `clock`). Default: now.
+   * @param times how long the entry lives. Default: those of the policy.
    */
-  read(key: string, load: Load, rank?: Rank, sinceMs?: number): Promise<ReadAnswer>
+  read(key: string, load: Load, rank?: Rank, sinceMs?: number, times?: EntryTimes): Promise<ReadAnswer>
   /** Ends the waits of all readers, as after `policy.waitTimeoutMs`. Call it when the process closes. */
   endWaits(): void
   /**
@@ -116,6 +120,12 @@ export interface ReadThroughCache {
    * @throws UnconfirmedError when the store did not confirm it.
    */
   invalidate(mode: InvalidateMode, options?: InvalidateOptions): Promise<void>
+  /**
+   * Ends one entry: see `Store.invalidateKey`. A later `read` never joins a load of it that began before. For a cache without
+   * copies: those of other processes are not found.
+   * @throws UnconfirmedError when the store did not confirm it.
+   */
+  invalidateKey(key: string): Promise<void>
   /**
    * Ends the generation for a change of the data, at the pace of the store: see `Store.invalidateForChange`. Copies in other
    * processes may be served for `near.maxStaleMs` after that. Throws as `invalidate`.

@@ -58,6 +58,12 @@ export const CAUSE_KNOWN_MS = 60_000
  */
 export const PACE = { shortestMs: { hard: 1_000, soft: 5_000 }, longestMs: 30_000, loads: 2.5, knownMs: 120_000 }
 
+/**
+ * How many invalidations of single entries a store remembers. One more makes it forget them, and loads that run at that
+ * moment are repeated. So 10,000 entries that are invalidated one by one repeat such loads twice.
+ */
+export const MAX_EPOCHS = 4096
+
 /** The time to live of an entry varies by ±10 %, so that entries that were loaded together do not expire together. */
 export const TTL_JITTER = 0.1
 

@@ -2,15 +2,14 @@ import { decide, decideRefresh, type StoreReply } from './decide.ts'
 import { LoadFailedError, UnsettledError, WaitTimeoutError } from './errors.ts'
 import type { LoadReason } from './events.ts'
 import { createKeyedWait } from './keyed-wait.ts'
-import type { Rank } from './load-slots.ts'
 import { createLeaseLoader, type LoadRequest } from './load-with-lease.ts'
 import { createNearCache, type FoundCopy } from './near-cache.ts'
-import type { Answer, CacheOptions, Load, ReadAnswer, ReadThroughCache } from './options.ts'
+import type { Answer, CacheOptions, ReadAnswer, ReadThroughCache } from './options.ts'
 import { createPatience } from './patience.ts'
 import { MAX_RELOADS } from './protocol.ts'
 import { createReporter } from './report.ts'
 import { createSingleFlight } from './single-flight.ts'
-import type { Applied, Change, InvalidateMode, InvalidateOptions, StoredValue } from './store.ts'
+import type { Applied, Change, InvalidateMode, StoredValue } from './store.ts'
 import { createTaskTracker } from './task-tracker.ts'
 
 /*
@@ -82,12 +81,12 @@ export function createReadThroughCache({
     return found
   }
 
-  async function read(key: string, load: Load, rank: Rank = 0, sinceMs?: number): Promise<ReadAnswer> {
+  const read: ReadThroughCache['read'] = async (key, load, rank = 0, sinceMs, times = policy) => {
     const local = findLocal(key)
     if (local !== undefined) return localAnswer(key, local)
     const startedAtMs = clock.now()
     const waitMs = (sinceMs ?? startedAtMs) + policy.waitTimeoutMs - startedAtMs
-    const request = { key, load, rank }
+    const request = { key, load, rank, times }
     // Without background work the read ends its waits itself: its load must end before the reply.
     const flight = flights.joinOrStart(key, startedAtMs, () => readThrough(request, backgroundWork ? Infinity : waitMs))
     const inTime = backgroundWork ? await patience.atMost(waitMs, flight) : await flight
@@ -117,7 +116,7 @@ export function createReadThroughCache({
    * @param waitMs for how long the read may wait for another process; 0: it neither waits nor loads before its answer.
    */
   async function readThrough(request: LoadRequest, waitMs = Infinity): Promise<ReadResult> {
-    const { key } = request
+    const { key, times } = request
     if (copies !== undefined) {
       await copies.verify(key)
       const copy = copies.find(key)
@@ -127,7 +126,7 @@ export function createReadThroughCache({
     for (let polls = 0; ; polls += 1) {
       const reply = await acquire(key)
       const isLast = clock.now() - startedAtMs >= waitMs
-      const decision = decide(reply, { staleMs: isLast ? Infinity : policy.staleMs, backgroundWork })
+      const decision = decide(reply, { staleMs: isLast ? Infinity : times.staleMs, backgroundWork })
       if (isLast && decision.action === 'wait') throw new WaitTimeoutError()
       report.decision(key, decision, polls === 0 ? undefined : clock.now() - startedAtMs)
       switch (decision.action) {
@@ -152,12 +151,8 @@ export function createReadThroughCache({
     }
   }
 
-  async function refresh(
-    key: string,
-    load: Load,
-    { withinMs = Infinity, rank = 0 }: { withinMs?: number; rank?: Rank } = {},
-  ): Promise<Answer> {
-    const request = { key, load, rank }
+  const refresh: ReadThroughCache['refresh'] = async (key, load, { withinMs = Infinity, rank = 0 } = {}) => {
+    const request = { key, load, rank, times: policy }
     let decision = decideRefresh(await acquire(key, { force: withinMs === Infinity }), withinMs)
     if (decision.action === 'force') decision = decideRefresh(await acquire(key, { force: true }), withinMs)
     if (decision.action === 'serve') return { ...decision.value, outcome: 'hit' }
@@ -247,10 +242,7 @@ export function createReadThroughCache({
    * 2. The store ends the generation.
    * 3. A load that began between 1 and 2 may have a lease of the old generation: later readers must not join it either.
    */
-  async function invalidate(
-    mode: InvalidateMode,
-    { wait = true, idempotencyKey: cause }: InvalidateOptions = {},
-  ): Promise<void> {
+  const invalidate: ReadThroughCache['invalidate'] = async (mode, { wait = true, idempotencyKey: cause } = {}) => {
     const startedAtMs = clock.now()
     dropAll()
     const isEnded = await store.invalidate(mode, cause)
@@ -261,6 +253,14 @@ export function createReadThroughCache({
     if (isEnded) report.invalidation(mode, clock.now() - startedAtMs)
   }
 
+  async function invalidateKey(key: string): Promise<void> {
+    const startedAtMs = clock.now()
+    dropFlights(key)
+    await store.invalidateKey(key)
+    dropFlights(key)
+    report.invalidation('hard', clock.now() - startedAtMs)
+  }
+
   async function invalidateForChange(mode: InvalidateMode, change: Change): Promise<Applied> {
     const startedAtMs = clock.now()
     const applied = await store.invalidateForChange(mode, change)
@@ -269,9 +269,13 @@ export function createReadThroughCache({
     return applied
   }
 
+  function dropFlights(key?: string): void {
+    flights.clear(key)
+    lastReads.clear(key)
+  }
+
   function dropAll(): void {
-    flights.clear()
-    lastReads.clear()
+    dropFlights()
     copies?.clear()
     copies?.markUnverified()
   }
@@ -281,6 +285,7 @@ export function createReadThroughCache({
     read,
     refresh,
     invalidate,
+    invalidateKey,
     invalidateForChange,
     onStoreMessage,
     endWaits: patience.end,

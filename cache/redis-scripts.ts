@@ -25,6 +25,7 @@ export function createScripts(time: string = REDIS_TIME) {
     fail: script('fail'),
     release: script('release'),
     invalidate: script('invalidate'),
+    invalidateKey: script('invalidate-key'),
     generation: script('generation'),
   }
 }

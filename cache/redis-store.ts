@@ -1,6 +1,6 @@
 import { keyPrefixOf, keyRoot } from '../lib/redis-keys.ts'
 import { createRunner, type RedisClient, type Reply } from '../lib/redis-scripts-runner.ts'
-import { CAUSE_KNOWN_MS, PACE } from './protocol.ts'
+import { CAUSE_KNOWN_MS, MAX_EPOCHS, PACE } from './protocol.ts'
 import { createScripts, type Scripts } from './redis-scripts.ts'
 import type { Acquired, Applied, Committed, InvalidateMode, Store, StoredValue } from './store.ts'
 
@@ -23,7 +23,8 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
   const generationKey = `${keyRoot(prefix)}:gen`
   const channel = channelOf(client, prefix)
   const paceKey = `${keyRoot(prefix)}:pace`
-  const keysOf = (key: string) => [generationKey, key, `${key}:lease`, `${key}:cool`, paceKey]
+  const epochsKey = `${keyRoot(prefix)}:epochs`
+  const keysOf = (key: string) => [generationKey, key, `${key}:lease`, `${key}:cool`, paceKey, epochsKey]
 
   const run = createRunner(client)
 
@@ -38,22 +39,24 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
   return {
     async acquire(key, { token, leaseMs, force = false }): Promise<Acquired> {
       const reply = await run(scripts.acquire, keysOf(key), nonce(), token, Math.ceil(leaseMs), force ? 1 : 0)
-      const [state, generationBytes, bytes, ageMs, ttlMs, retryAfterMs, name] = reply as Reply
+      const [state, generationBytes, bytes, ageMs, ttlMs, retryAfterMs, name, epoch] = reply as Reply
       const generation = String(generationBytes)
       const found = storedValue(bytes, ageMs, ttlMs)
       const replied = String(state)
       if (replied === 'hit' && found !== undefined) return { state: replied, generation, found }
       if (replied === 'lease') {
-        return { state: replied, generation, lease: { token, generation, replaces: String(name) }, found }
+        const lease = { token, generation, replaces: String(name), epoch: String(epoch) }
+        return { state: replied, generation, lease, found }
       }
       return { state: replied as 'wait' | 'cooling', generation, retryAfterMs: Number(retryAfterMs), found }
     },
 
-    async commit(key, { token, generation, replaces }, value, lifetime) {
+    async commit(key, { token, generation, replaces, epoch }, value, lifetime) {
       const { ttlMs, keepForMs, unreadForMs = keepForMs, loadedInMs = 0 } = lifetime
       const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
       const times = [ttlMs, keepForMs, unreadForMs, loadedInMs, PACE.knownMs].map(Math.ceil)
-      const reply = await run(scripts.commit, keysOf(key), token, generation, replaces, bytes, channel, ...times)
+      const args = [token, generation, replaces, bytes, channel, ...times, epoch]
+      const reply = await run(scripts.commit, keysOf(key), ...args)
       return String(reply) as Committed
     },
 
@@ -73,6 +76,10 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
     async invalidate(mode, cause) {
       const { state } = await invalidate(mode, cause)
       return state === 'ended'
+    },
+
+    async invalidateKey(key) {
+      await run(scripts.invalidateKey, keysOf(key), nonce(), MAX_EPOCHS, channel)
     },
 
     invalidateForChange: (mode, { cause, after = '' }) =>

@@ -7,8 +7,8 @@ export interface SingleFlight<Result> {
    * @returns the result, and whether the reader has joined a read of another reader. A rejection reaches all readers.
    */
   joinOrStart(key: string, sinceMs: number, run: () => Promise<Result>): Promise<{ result: Result; hasWaited: boolean }>
-  /** Later readers join no read that is in flight now. The readers that have joined are still answered. */
-  clear(): void
+  /** Later readers join no read of `key`, or of any key, that is in flight now. The readers that have joined are still answered. */
+  clear(key?: string): void
 }
 
 /**
@@ -59,5 +59,5 @@ export function createSingleFlight<
     return isTooOld ? joinOrStart(key, sinceMs, run) : { result, hasWaited: true }
   }
 
-  return { joinOrStart, clear: () => inFlight.clear() }
+  return { joinOrStart, clear: (key) => (key === undefined ? inFlight.clear() : void inFlight.delete(key)) }
 }

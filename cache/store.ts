@@ -35,6 +35,11 @@ export interface Store {
    */
   invalidate(mode: InvalidateMode, cause?: string): Promise<boolean>
   /**
+   * Ends one entry: no value of it that was committed, or whose load began, before this is returned again. Its cool-down ends,
+   * too.
+   */
+  invalidateKey(key: string): Promise<void>
+  /**
    * Ends the generation for a change of the data, at the pace of the store: after a change has ended one, no other change
    * does for a pause (`PACE`). Then the first call ends one for all processes. `invalidate` does not wait for this pace.
    */
@@ -98,6 +103,8 @@ export interface Lease {
   generation: string
   /** The name of the value that the entry had when the lease was granted: its commit replaces no other; `''`: none. */
   replaces: string
+  /** The last invalidation of this entry alone, when the lease was granted; opaque. */
+  epoch: string
   /** The process's own store has granted it, while the shared store was out of reach. */
   isLocal?: true
 }

@@ -8,7 +8,7 @@ import { createProblemLog, type ProblemLog } from '../db/problem-log.ts'
 import { createRowGuard, type RowGuard } from '../db/row-guard.ts'
 import { backgroundClock } from '../lib/clock.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
-import type { Logger } from '../lib/logger.ts'
+import type { ErrorLogger, Logger } from '../lib/logger.ts'
 import { openRedis, type RedisConnections } from '../lib/redis.ts'
 import { keyRoot } from '../lib/redis-keys.ts'
 import { type Backend, createBackend } from '../lists/backend.ts'
@@ -18,7 +18,9 @@ import type { Settings } from '../settings/options.ts'
 import { type CacheEvents, createCacheEvents } from '../telemetry/cache-events.ts'
 import { createViews, type Views } from '../views/post-views.ts'
 import { createCloser } from './closer.ts'
+import { createListsChanged } from './lists-changed.ts'
 import { createMaintenance, type Maintain } from './maintenance.ts'
+import { createOwnCache } from './own-cache.ts'
 import { createSchemaFinder } from './own-schema.ts'
 import { ownsPrefix } from './owner.ts'
 import { createSiteTimeZone } from './time-zone.ts'
@@ -35,6 +37,8 @@ export interface Services {
   redis: RedisConnections | undefined
   /** The services that need a database; `undefined`: the host has a `load` and no database. */
   database: DatabaseServices | undefined
+  /** Ends the waits of readers of lists and of the host's own cache: the app closes. */
+  endWaits(): void
   /** Waits for the background tasks of requests. The process may be suspended after that. */
   idle(): Promise<void>
   /** Counts recorded views, and closes all services, within a few seconds: see `createCloser`. Never rejects. */
@@ -57,8 +61,8 @@ export interface DatabaseServices {
  * @param hostRedis the client of the option `redis`.
  * @throws the error of the first service that cannot be created; those before it are closed.
  */
-export async function createServices(settings: Settings, log: Logger, hostRedis?: HostRedis): Promise<Services> {
-  const { prefix, backgroundWork, databaseUrl, databasePassword } = settings
+export async function createServices(settings: Settings, log: ErrorLogger, hostRedis?: HostRedis): Promise<Services> {
+  const { redisPrefix: prefix, backgroundWork, databaseUrl, databasePassword } = settings
   const { add: onClose, close } = createCloser(log)
 
   try {
@@ -76,6 +80,11 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     const backend = createBackend({ prefix, backgroundWork, redis, observe: events.emit, log })
     onClose('connections', 'listeners of the client', async () => backend.close())
     await backend.connect()
+
+    const { onListsChanged } = settings
+    const delayMs = backend.near?.maxStaleMs ?? 0
+    const changed = onListsChanged && createListsChanged({ notify: onListsChanged, delayMs, events, log })
+    onClose('work', 'onListsChanged', async () => changed?.close())
 
     const guard = createRowGuard(log)
     const read: RowGuard = async (db, query) => {
@@ -95,15 +104,24 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     const source = createLoaders(settings, databases?.db, countViews, databases?.listDb, timeZone, read)
     const announce =
       databases && ((mode: InvalidateMode) => ready().then(() => recordChangeIfPossible(databases.db, mode)))
-    const lists = createLists(settings, source, backend, events, announce)
+    const own = createOwnCache({ ...settings, prefix: `${keyRoot(prefix)}:own`, redis, log, isSecond: true })
+    onClose('connections', "listeners of the client of the app's own cache", async () => own.close())
+    const lists = createLists(settings, source, backend, events, own.cache, announce)
     onClose('work', 'loads of lists', lists.idle)
+    onClose('work', "loads of the app's own cache", own.idle)
 
+    const endWaits = () => {
+      lists.endWaits()
+      own.endWaits()
+    }
     const idle = async () => {
       await views?.idle()
+      await own.idle()
       await lists.idle()
+      await changed?.idle()
     }
     if (databases === undefined || views === undefined)
-      return { lists, events, backend, redis, database: undefined, idle, close }
+      return { lists, events, backend, redis, database: undefined, endWaits, idle, close }
 
     const { db } = databases
     const problems = createProblemLog({ db, log, clock: backgroundClock, read })
@@ -126,7 +144,7 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     }
     const run = createMaintenance({ prefix, db, lists, views, problems, redis: backend.redis })
     const maintain: Maintain = (request) => ready().then(() => run(request))
-    return { lists, events, backend, redis, database: { views, problems, maintain }, idle, close }
+    return { lists, events, backend, redis, database: { views, problems, maintain }, endWaits, idle, close }
   } catch (error) {
     await close()
     throw error
@@ -152,14 +170,14 @@ function openDatabasesOf(settings: Settings, schema: OwnSchema, log: Logger): Da
  */
 async function unlessForeign(
   redis: RedisConnections | undefined,
-  { prefix, backgroundWork }: Settings,
+  { redisPrefix: prefix, backgroundWork }: Settings,
   databases: Databases | undefined,
   log: Logger,
 ): Promise<RedisConnections | undefined> {
   if (redis === undefined || databases === undefined || !backgroundWork) return redis
   if (await ownsPrefix(prefix, redis.client, databases.db)) return redis
   const message =
-    'another blog uses the same prefix in Redis, so this process does not use Redis: set another prefix, or, if the other ' +
+    'another blog uses the same prefix in Redis, so this process does not use Redis: set another redisPrefix, or, if the other ' +
     'database is gone, delete the key "owner"'
   log.warn({ owner: `${keyRoot(prefix)}:owner` }, `popular posts: ${message}`)
   return undefined

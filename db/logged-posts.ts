@@ -67,7 +67,7 @@ export async function createPosts(
     select post.slug, post.title, post.url, least(to_timestamp(post.time_ms / 1000.0), now())
     from unnest(
       ${posts.map((post) => post.slug)}::text[],
-      ${posts.map((post) => titleOf(post.slug))}::text[],
+      ${posts.map((post) => titleOfSlug(post.slug))}::text[],
       ${posts.map((post) => baseUrl + post.url)}::text[],
       ${posts.map((post) => post.timeMs)}::float8[]
     ) with ordinality as post (slug, title, url, time_ms, position)
@@ -77,7 +77,7 @@ export async function createPosts(
 }
 
 /** `xvfb-firefox` -> `Xvfb firefox`. A slug of separators only is its own title. */
-function titleOf(slug: string): string {
+export function titleOfSlug(slug: string): string {
   const words = slug.replace(/[-_+\s]+/g, ' ').trim()
   return words === '' ? slug : words.replace(/^./u, (first) => first.toUpperCase())
 }

@@ -14,6 +14,7 @@ import { site } from './migrations/010-site.ts'
 import { parentsAndLanguages } from './migrations/013-parents-and-languages.ts'
 import { ownTriggers } from './migrations/014-own-triggers.ts'
 import { adoption } from './migrations/020-adoption.ts'
+import { feedPosts } from './migrations/023-feed-posts.ts'
 import { ADOPTED_SCHEMA, findOwnSchemas } from './own-schema.ts'
 import { findShadowingObjects } from './safe-path.ts'
 
@@ -45,6 +46,7 @@ const blogMigrations: Record<string, Migration> = {
   '005-blog-signals': blogSignals,
   '009-post-aliases': postAliases,
   '013-parents-and-languages': parentsAndLanguages,
+  '023-feed-posts': feedPosts,
 }
 
 /** The tables that each migration creates. */
@@ -58,6 +60,7 @@ const TABLES: Readonly<Record<string, readonly string[]>> = {
   '009-post-aliases': ['post_aliases'],
   '010-site': ['popular_posts_site'],
   '020-adoption': ['popular_posts_adoption'],
+  '023-feed-posts': ['feed_posts'],
 }
 
 /** The first major version with `pg_current_snapshot` and `xid8`. */
@@ -140,7 +143,7 @@ async function migrator<DB>(db: Kysely<DB>, { adopt, schema: wanted }: MigrateOp
   const state = (await readState(db, schema)) ?? { postId: adopt?.postId ?? 'bigint', isAdopted: adopt !== undefined }
   if (adopt !== undefined && !state.isAdopted)
     throw new StartupError(
-      'This schema has the blog tables of this package: to adopt your own blog, use a schema without them.',
+      'This schema has the blog tables of this package: to adopt your own blog, name another schema, such as --schema popular_posts (DATABASE_SCHEMA), for the services, too.',
     )
   if (adopt !== undefined && adopt.postId !== state.postId)
     throw new StartupError(
@@ -194,13 +197,13 @@ export async function pendingMigrations<DB>(db: Kysely<DB>, options?: MigrateOpt
 }
 
 /**
- * The schema to use or to migrate, where the user names none; `undefined`: that of the search_path. A blog is never adopted
- * beside the tables of another program, so by default into `popular_posts`.
+ * The schema to use or to migrate, where the user names none; `undefined`: that of the search_path, if it has the counters.
+ * A new blog is adopted into `popular_posts`, never beside the tables of another program.
  */
 export async function findSchema<DB>(db: Kysely<DB>, { adopt }: MigrateOptions = {}): Promise<string | undefined> {
   const [found] = await findOwnSchemas(db)
-  if (adopt === undefined) return found?.isInPath === true ? undefined : found?.name
-  return found?.isInPath === true && (await isAdopted(db)) ? undefined : ADOPTED_SCHEMA
+  if (found?.isInPath === true) return undefined
+  return adopt === undefined ? found?.name : ADOPTED_SCHEMA
 }
 
 /** Whether the blog has its own tables: see `docs/adopting.md`. */

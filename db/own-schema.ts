@@ -42,6 +42,7 @@ const OWN_NAMES: Record<OwnName, true> = {
   authors: true,
   categories: true,
   comments: true,
+  feed_posts: true,
   popular_posts_announce: true,
   popular_posts_change: true,
   popular_posts_migration: true,

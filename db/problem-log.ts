@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../lib/clock.ts'
 import { loggedError, ofOwnQuery } from '../lib/logged-error.ts'
-import type { Logger } from '../lib/logger.ts'
+import type { ErrorLogger } from '../lib/logger.ts'
 import { checkShape } from './blog-shape.ts'
 import { TablesMissing } from './own-schema.ts'
 import { findProblems } from './problems.ts'
@@ -14,7 +14,7 @@ const PAUSE_MS = 10_000
 
 interface ProblemLogOptions {
   db: Kysely<Tables>
-  log: Pick<Logger, 'warn' | 'error'>
+  log: Pick<ErrorLogger, 'warn' | 'error'>
   clock: Clock
   /** Runs queries of the blog. Default: directly. */
   read?: RowGuard

@@ -80,6 +80,8 @@ export interface BlogTables {
   }
   /** Earlier slugs of posts, for views of their old addresses. A trigger on `posts` adds them. */
   post_aliases: { slug: string; post_id: BigInteger }
+  /** The ids of posts in feeds, as digests. */
+  feed_posts: { id: string; post_id: BigInteger }
   post_categories: { post_id: BigInteger; category_id: BigInteger }
   tags: { id: GeneratedBigInteger; slug: string; name: string }
   post_tags: { post_id: BigInteger; tag_id: BigInteger }

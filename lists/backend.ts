@@ -74,13 +74,23 @@ interface BackendOptions {
   redis: Omit<RedisConnections, 'close'> | undefined
   observe: (event: CacheEvent) => void
   log: Pick<Logger, 'warn'>
+  /**
+   * Whether this process has another backend on the same connections, which reports the state of Redis. Default false.
+   */
+  isSecond?: boolean
 }
+
+const isOfStore = ({ type }: CacheEvent) => type.startsWith('store-')
 
 /**
  * Creates the backend: the memory of this process; or Redis, shared by all processes with the same prefix, with the
  * memory of this process as the fallback.
  */
-export function createBackend({ prefix, backgroundWork, redis, observe, log }: BackendOptions): Backend {
+export function createBackend(options: BackendOptions): Backend {
+  const { prefix, backgroundWork, redis, log, isSecond = false } = options
+  const observe = (event: CacheEvent) => {
+    if (!(isSecond && isOfStore(event))) options.observe(event)
+  }
   const memory = createMemoryStore({ clock: systemClock, nonce })
   if (redis === undefined) {
     return {
@@ -137,7 +147,7 @@ export function createBackend({ prefix, backgroundWork, redis, observe, log }: B
   /** Logs once that the user has no right to the channel. Messages only shorten waits. */
   function onRefused(error: unknown): void {
     const err = loggedError(error)
-    if (err.code !== 'NOPERM' || isWarned) return
+    if (err.code !== 'NOPERM' || isWarned || isSecond) return
     isWarned = true
     log.warn({ err }, 'popular posts: Redis refuses SUBSCRIBE to this user, the process asks Redis for changes instead')
   }
@@ -161,7 +171,9 @@ export function createBackend({ prefix, backgroundWork, redis, observe, log }: B
       if (!backgroundWork) return
       const channel = channelOf(client, prefix)
       const committed = `committed ${keyPrefixOf(client)}`
-      subscriber.on('message', (_channel, text) => {
+      subscriber.on('message', (from, text) => {
+        // Another backend may use the same connection.
+        if (String(from) !== channel) return
         const message = String(text)
         onMessage(message.startsWith(committed) ? `committed ${message.slice(committed.length)}` : message)
       })
@@ -169,6 +181,7 @@ export function createBackend({ prefix, backgroundWork, redis, observe, log }: B
       const subscribe = () => subscriber.subscribe(channel).then(() => onMessage('invalidated'), onRefused)
       subscriber.on('ready', subscribe)
       void subscribe()
+      if (isSecond) return
       const { runIfClosed: ask } = background
       endEvictionWatch = watchEvictions({ client, key: `${keyRoot(prefix)}:gen`, ask, clock: systemClock, observe })
     },

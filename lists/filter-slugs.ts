@@ -1,4 +1,5 @@
-import { encodeList, kindOf } from './encode-list.ts'
+import { kindOf } from './encode-json.ts'
+import { encodeList } from './encode-list.ts'
 import type { FILTERS } from './query.ts'
 
 /** The slugs and languages that a list can be filtered by, per filter. */

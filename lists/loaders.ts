@@ -6,7 +6,8 @@ import { findPopularPosts, type Ranking, type Tables } from '../db/ranking.ts'
 import type { RowGuard } from '../db/row-guard.ts'
 import { materializeWindow } from '../db/window-rollups.ts'
 import { createUpCheck } from '../lib/up-check.ts'
-import type { ListQuery, Settings } from '../settings/options.ts'
+import type { ListQuery } from '../settings/list-query.ts'
+import type { Settings } from '../settings/options.ts'
 
 /** Functions that load lists for the cache, by expensive queries. */
 export interface Loaders {

@@ -13,6 +13,7 @@ import { policyOf } from './cache-policy.ts'
 import { encodeList } from './encode-list.ts'
 import { decodeFilters, encodeFilters, type KnownSlugs } from './filter-slugs.ts'
 import { type Announce, createInvalidation, type InvalidationReach } from './invalidation.ts'
+import type { JsonCache } from './json-cache.ts'
 import { emptyAnswer, type ListAnswer } from './list-answer.ts'
 import type { ListBody } from './list-body.ts'
 import type { Loaders } from './loaders.ts'
@@ -108,6 +109,8 @@ export interface PopularPosts<P = Post> {
    * @throws `PP_UNCONFIRMED` (503) when Redis, or without Redis the database, did not reply: it may hold or not. Try again.
    */
   invalidate(mode?: InvalidateMode, options?: InvalidateOptions): Promise<InvalidationReach>
+  /** The cache for values of your own, such as a tag cloud; invalidations of lists do not concern it: see {@link JsonCache}. */
+  cache: JsonCache
   /** Returns the state of the store. */
   backend(): {
     /** Where lists are stored: in Redis, or in the memory of this process. */
@@ -152,6 +155,7 @@ export function createLists<P = Post>(
   loaders: Loaders,
   backend: Backend,
   events: Pick<CacheEvents, 'emit' | 'counts'>,
+  own: JsonCache,
   announce: Announce = async () => undefined,
 ): Lists<P> {
   const cache = createReadThroughCache({
@@ -270,6 +274,7 @@ export function createLists<P = Post>(
         if (entry) await cache.refresh(entry.key, entry.load, { rank: entry.rank, withinMs: toMs(options) })
       },
       invalidate: createInvalidation(cache.invalidate, backend.redis === undefined ? announce : undefined),
+      cache: own,
       backend: backend.state,
       isDatabaseUp: loaders.isUp,
       stats: () => ({ ...events.counts(), ...backend.size(), isStoreDown: backend.state().isDown }),

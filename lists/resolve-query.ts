@@ -44,8 +44,8 @@ const NO_SLUGS: readonly string[] = []
 const FORMAT = 1
 
 /** Returns the key of a list: lists of other versions have other keys. */
-export function listKey({ prefix, version }: Settings, ...parts: (string | number)[]): string {
-  return entryKey(prefix, version === '' ? `v${FORMAT}` : `v${FORMAT}-${version}`, ...parts)
+export function listKey({ redisPrefix, version }: Settings, ...parts: (string | number)[]): string {
+  return entryKey(redisPrefix, version === '' ? `v${FORMAT}` : `v${FORMAT}-${version}`, ...parts)
 }
 
 /** Creates the functions that resolve queries to entries of the cache. Equal questions get the same key. */

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { createServices, type Services } from '../composition/services.ts'
 import { findHostRedis } from '../lib/host-redis.ts'
@@ -8,8 +8,10 @@ import { handleOwnError, withOwnErrors } from '../routes/errors.ts'
 import invalidateRoute from '../routes/invalidate.ts'
 import popularPostsRoute from '../routes/popular-posts.ts'
 import viewsRoute from '../routes/views.ts'
+import { checkOptions } from '../settings/check-options.ts'
 import { checkConflicts, explainDuplicateRoute } from '../settings/conflicts.ts'
-import { checkOptions, type PopularPostsOptions, type Settings } from '../settings/options.ts'
+import type { PopularPostsOptions, Settings } from '../settings/options.ts'
+import type { RouteHooks } from '../settings/route-options.ts'
 import type { PostViews } from '../views/post-views.ts'
 import freezeHooks from './freeze-hooks.ts'
 
@@ -19,6 +21,13 @@ declare module 'fastify' {
     popularPosts: PopularPosts
     /** Records views and counts them: see {@link PostViews}. `undefined` if the plugin has no database. */
     postViews: PostViews
+  }
+  interface FastifyContextConfig {
+    /**
+     * The name of a route of fastify-popular-posts: `listPopularPosts`, `listCategories`, `recordView`, `recordViewByImage` or
+     * `invalidate`. `undefined`: a route of your app.
+     */
+    popularPosts?: string
   }
 }
 
@@ -41,7 +50,7 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
   const hostRedis = settings.redis === undefined ? undefined : findHostRedis(app, settings.redis)
   const made = await createServices(settings, app.log, hostRedis)
   // The server closes after the requests in flight, so they must not wait for a load that hangs.
-  app.addHook('preClose', async () => void setTimeout(made.lists.endWaits, CLOSE_WAITS_MS).unref())
+  app.addHook('preClose', async () => void setTimeout(made.endWaits, CLOSE_WAITS_MS).unref())
   app.addHook('onClose', made.close)
   const { lists, database, idle } = made
   services.set(lists.popularPosts, made)
@@ -49,26 +58,41 @@ const plugin: FastifyPluginAsync<PopularPostsOptions> = async (app, options) => 
   if (database !== undefined) app.decorate('postViews', database.views.postViews)
   if (!settings.backgroundWork) await app.register(freezeHooks, { resume: lists.resume, idle })
   else if (database !== undefined) app.addHook('onReady', async () => database.problems.checkSoon())
-  if (settings.routes !== false) await addRoutes(app, settings, made)
+  if (settings.routes !== false) await addRoutes(app, settings, made, options)
 }
 
-async function addRoutes(app: FastifyInstance, settings: Settings, { lists, database }: Services): Promise<void> {
+/** @param options those of `register`: Fastify applies its own (`prefix`, `logLevel`, `logSerializers`) to the scope of the routes. */
+async function addRoutes(
+  app: FastifyInstance,
+  settings: Settings,
+  { lists, database }: Services,
+  options: PopularPostsOptions,
+): Promise<void> {
   const routes = async (scope: FastifyInstance) => {
     scope.setErrorHandler(handleOwnError)
     scope.addHook('onRoute', (route) => {
       route.handler = withOwnErrors(route.handler)
+      if (!settings.openapi) route.schema = { ...route.schema, hide: true }
     })
+    addHooks(scope, settings.hooks)
     await scope.register(popularPostsRoute, { settings, lists })
     await scope.register(categoriesRoute, { settings, lists })
-    const { adminToken: token, viewsPerMinute: perMinute, viewOrigins: origins } = settings
-    if (database !== undefined) await scope.register(viewsRoute, { views: database.views, perMinute, origins })
+    const { adminToken: token, viewsPerMinute: perMinute, viewOrigins: origins, viewRateLimit: rateLimit } = settings
+    if (database !== undefined)
+      await scope.register(viewsRoute, { views: database.views, perMinute, rateLimit, origins })
     if (token !== undefined) await scope.register(invalidateRoute, { token, lists })
   }
   try {
-    await app.register(routes, { prefix: settings.routes || '' })
+    await app.register((scope) => scope.register(routes, { prefix: settings.routes || '' }), options)
   } catch (error) {
     throw explainDuplicateRoute(error)
   }
+}
+
+/** Adds the host's hooks to the routes. Fastify refuses what is no hook. */
+function addHooks(scope: FastifyInstance, hooks: RouteHooks = {}): void {
+  for (const [name, functions] of Object.entries(hooks))
+    for (const hook of [functions].flat()) scope.addHook(name as 'onRequest', hook as onRequestHookHandler)
 }
 
 /**

@@ -26,7 +26,14 @@ export function operation<Request extends FastifySchema>(
     ...description,
     operationId: operationId + app.prefix.replaceAll(/[^a-zA-Z0-9]+/g, '_'),
   }
-  return { schema, validatorCompiler: compileRoute, serializerCompiler: () => JSON.stringify, schemaErrorFormatter }
+  const config = { popularPosts: operationId }
+  return {
+    schema,
+    config,
+    validatorCompiler: compileRoute,
+    serializerCompiler: () => JSON.stringify,
+    schemaErrorFormatter,
+  }
 }
 
 /** Like the default of Fastify, which the host's app may have replaced. */

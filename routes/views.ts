@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { networkOf } from '../lib/address.ts'
 import { MAX_SLUG_LENGTH } from '../lib/slug-forms.ts'
+import type { ViewRateLimit } from '../settings/route-options.ts'
 import { createOriginCheck } from '../views/allowed-origin.ts'
 import { detachedCopy } from '../views/client-text.ts'
 import type { Views } from '../views/post-views.ts'
@@ -85,6 +86,8 @@ interface ViewRouteOptions {
   views: Views
   /** The most views per minute of one address to this process; 0: no limit. */
   perMinute: number
+  /** Options of the host for that limit. */
+  rateLimit: ViewRateLimit | undefined
   /** The origins of pages that may send views; empty: any. */
   origins: readonly string[]
 }
@@ -94,7 +97,8 @@ interface ViewRouteOptions {
  * sends the request. The reply comes at once, and is the same for readers, bots and repeats, so that no client learns which
  * views count. A body of any type is ignored: `navigator.sendBeacon` may send one, from any origin without a preflight.
  */
-const viewsRoute: FastifyPluginAsyncTypebox<ViewRouteOptions> = async (app, { views, perMinute, origins }) => {
+const viewsRoute: FastifyPluginAsyncTypebox<ViewRouteOptions> = async (app, options) => {
+  const { views, perMinute, origins } = options
   const isAllowed = createOriginCheck(origins)
   app.addHook('onRequest', async ({ headers }) => {
     if (!isAllowed(headers)) throw new OriginRefused()
@@ -102,12 +106,13 @@ const viewsRoute: FastifyPluginAsyncTypebox<ViewRouteOptions> = async (app, { vi
   if (perMinute > 0) {
     await app.register(rateLimit, {
       max: perMinute,
-      timeWindow: 60_000,
       cache: 10_000,
       // Copied from the header: each key is kept for a minute.
       keyGenerator: ({ ip }) => detachedCopy(networkOf(ip)),
-      errorResponseBuilder: (_request, { ttl }) => Object.assign(new TooManyViews(perMinute), { retryAfterMs: ttl }),
+      errorResponseBuilder: (_request, { max, ttl }) => Object.assign(new TooManyViews(max), { retryAfterMs: ttl }),
       addHeadersOnExceeding: { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false },
+      ...options.rateLimit,
+      timeWindow: 60_000,
     })
   }
   app.removeAllContentTypeParsers()

@@ -17,6 +17,7 @@ This page lists the public types, with what their docstrings say, for developers
 /** The files that TypeDoc writes, and the import paths that they describe. */
 const TITLES = {
   index: 'fastify-popular-posts',
+  'composition.create-cache': 'fastify-popular-posts/cache',
   'plugins.metrics': 'fastify-popular-posts/metrics',
   'telemetry.opentelemetry': 'fastify-popular-posts/opentelemetry',
 }

@@ -4,7 +4,6 @@
 import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
-  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -50,6 +49,23 @@ function moveMaps(folder) {
   }
 }
 
+/**
+ * Replaces the module that reads `.sql` and `.lua` files by one that holds their texts. An app that bundles this package has
+ * no such files beside it, and in a bundle of CommonJS there is no `import.meta.url`.
+ * @param {string} folder a complete dist/
+ */
+function holdTexts(folder) {
+  const paths = ['cache', 'db', 'views'].flatMap((room) =>
+    filesIn(join(root, room))
+      .filter((name) => /\.(?:lua|sql)$/.test(name))
+      .map((name) => `${room}/${name}`),
+  )
+  const texts = Object.fromEntries(paths.sort().map((path) => [path, readFileSync(join(root, path), 'utf8')]))
+  const code = `const texts = ${JSON.stringify(texts, undefined, 1)}\nexport const readTextFile = (path) => texts[path]\n`
+  writeFileSync(join(folder, 'lib', 'text-files.js'), code)
+  rmSync(join(folder, 'lib', 'text-files.js.map'), { force: true })
+}
+
 /** @param {string} folder a complete dist/ */
 function install(folder) {
   const files = filesIn(folder)
@@ -70,11 +86,7 @@ try {
   const args = [tsc, '-p', 'tsconfig.build.json', '--outDir', folder]
   const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' })
   if (status === 0) {
-    for (const room of ['cache', 'db', 'views'])
-      for (const file of filesIn(join(root, room)).filter((name) => /\.(?:lua|sql)$/.test(name))) {
-        mkdirSync(dirname(join(folder, room, file)), { recursive: true })
-        copyFileSync(join(root, room, file), join(folder, room, file))
-      }
+    holdTexts(folder)
     // npm makes a command executable only when it links it.
     chmodSync(join(folder, 'bin', 'popular-posts.js'), 0o755)
     moveMaps(folder)

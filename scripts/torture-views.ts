@@ -56,7 +56,7 @@ t.teardown(async () => ledger.close())
 const options = {
   databaseUrl: postgres.url,
   redisUrl: redis.url,
-  prefix: PREFIX,
+  redisPrefix: PREFIX,
   viewsPerMinute: 0,
   viewFlushSeconds: 1,
   viewDedupSeconds: 86_400,

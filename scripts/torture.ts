@@ -45,7 +45,7 @@ await createVersions(pool, 0.05)
 const startRedis = () => (values.failovers ? replicatedRedis(t, random) : singleRedis())
 const redis = values.cluster ? await redisCluster(random, PREFIX) : await startRedis()
 t.teardown(() => redis.stop())
-const options = { postgresUrl: postgres.url, redisUrl: redis.url, prefix: PREFIX, ttlSeconds: 2 }
+const options = { postgresUrl: postgres.url, redisUrl: redis.url, redisPrefix: PREFIX, ttlSeconds: 2 }
 const slots: (Member | undefined)[] = await Promise.all(Array.from({ length: MEMBERS }, () => startMember(t, options)))
 const frozen = new Set<number>()
 const busy = new Set<string>()

@@ -11,6 +11,8 @@ const option = optionsSchema.properties
 
 const awsSecret = (description: string) => Type.Optional(Type.String({ description, expected: 'text', isSecret: true }))
 
+const switchOf = (description: string) => Type.Boolean({ default: true, description, expected: 'true or false' })
+
 const environment = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', description: 'The address to listen on.' }),
   PORT: Type.Integer({
@@ -25,6 +27,9 @@ const environment = Type.Object({
       'The lowest level that is logged: cache hits and requests are debug, loads and invalidations are info.',
     expected: 'fatal, error, warn, info, debug, trace or silent',
   }),
+  SITE: switchOf('Whether the service has pages. Without them it still has the script of the element.'),
+  DOCS: switchOf('Whether the service has `/docs` and `/openapi.json`.'),
+  METRICS: switchOf('Whether the service has `/metrics`.'),
   DATABASE_URL: Type.Optional(
     Type.String({
       ...option.databaseUrl,
@@ -73,7 +78,7 @@ const environment = Type.Object({
   AWS_SECRET_ACCESS_KEY: awsSecret('The secret of that access key.'),
   AWS_SESSION_TOKEN: awsSecret('The session token of that access key.'),
   ADMIN_TOKEN: option.adminToken,
-  CACHE_PREFIX: option.prefix,
+  CACHE_PREFIX: option.redisPrefix,
   CACHE_TTL_SECONDS: option.ttlSeconds,
   CACHE_STALE_SECONDS: option.staleSeconds,
   CACHE_FAIL_SAFE_SECONDS: option.failSafeSeconds,
@@ -125,6 +130,11 @@ export interface Config {
   readonly host: string
   readonly port: number
   readonly logLevel: string
+  /** Whether the service has pages. */
+  readonly hasSite: boolean
+  /** Whether the service has the document of its API. */
+  readonly hasDocs: boolean
+  readonly hasMetrics: boolean
   /** `undefined`: an embedded database in `dataDir`. */
   readonly databaseUrl: string | undefined
   /** `undefined`: it is looked up, see `composition/own-schema.ts`. */
@@ -151,7 +161,7 @@ export interface Config {
   /** The origins whose pages may read the lists; `*`: any. */
   readonly corsOrigins: readonly string[]
   readonly cache: {
-    readonly prefix: string
+    readonly redisPrefix: string
     readonly ttlSeconds: number
     readonly staleSeconds: number
     readonly failSafeSeconds: number
@@ -187,6 +197,9 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env, flags: No
     host: checked.HOST,
     port: checked.PORT,
     logLevel: checked.LOG_LEVEL,
+    hasSite: checked.SITE,
+    hasDocs: checked.DOCS,
+    hasMetrics: checked.METRICS,
     databaseUrl: checked.DATABASE_URL,
     databaseSchema: checked.DATABASE_SCHEMA,
     dataDir: checked.DATA_DIR,
@@ -205,7 +218,7 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env, flags: No
     trustProxy: checked.TRUST_PROXY ?? false,
     corsOrigins: listOf(checked.CORS_ORIGIN),
     cache: Object.freeze({
-      prefix: checked.CACHE_PREFIX,
+      redisPrefix: checked.CACHE_PREFIX,
       ttlSeconds: checked.CACHE_TTL_SECONDS,
       staleSeconds: checked.CACHE_STALE_SECONDS,
       failSafeSeconds: checked.CACHE_FAIL_SAFE_SECONDS,

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Settings } from './options.ts'
 
 const SCOPE =
-  "app.register(async (scope) => { await scope.register(popularPosts, { prefix: 'other', routes: '/other', … }) })"
+  "app.register(async (scope) => { await scope.register(popularPosts, { prefix: '/other', redisPrefix: 'other', … }) })"
 
 const AlreadyRegistered = createError(
   'PP_ALREADY_REGISTERED',
@@ -18,7 +18,7 @@ const NameTaken = createError<[string, string]>(
 )
 const PrefixTaken = createError<[string]>(
   'PP_PREFIX_TAKEN',
-  'Expected a prefix of its own for each instance in one app that loads from elsewhere, got "%s" for both: set prefix, ' +
+  'Expected a redisPrefix of its own for each instance in one app that loads from elsewhere, got "%s" for both: set redisPrefix, ' +
     'which is what their keys in Redis begin with.',
   500,
 )
@@ -46,7 +46,7 @@ export function checkConflicts(app: FastifyInstance, settings: Settings): void {
   instances.set(app.server, [...others, settings])
   // Over Redis one would answer with the other's lists, and count its views for posts of another blog.
   if (others.some((other) => isShared(other) && isShared(settings) && wouldShareKeys(other, settings)))
-    throw new PrefixTaken(settings.prefix)
+    throw new PrefixTaken(settings.redisPrefix)
 }
 
 function isShared({ redis, redisUrl }: Settings): boolean {
@@ -55,7 +55,7 @@ function isShared({ redis, redisUrl }: Settings): boolean {
 
 function wouldShareKeys(one: Settings, other: Settings): boolean {
   const isSameSource = (['db', 'databaseUrl', 'schema', 'load'] as const).every((name) => one[name] === other[name])
-  return one.prefix === other.prefix && !isSameSource
+  return one.redisPrefix === other.redisPrefix && !isSameSource
 }
 
 /** An error of a route's registration, as one that says what to do where the host has that route. */

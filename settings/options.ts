@@ -1,24 +1,18 @@
-import createError from '@fastify/error'
 import type { Kysely } from 'kysely'
 import { type TSchema, Type } from 'typebox'
 import type { FilterSlugs } from '../db/filters.ts'
 import type { Tables } from '../db/ranking.ts'
-import { urlProblems } from '../lib/connection-urls.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
 import { REQUEST_RULE } from '../lib/request-rules.ts'
-import { databaseProblem } from './host-database.ts'
+import type { AnyKysely } from './host-database.ts'
+import type { ListQuery, ListsChange } from './list-query.ts'
 import type { LoadedPost } from './post-type.ts'
-import { createValidator, type SettingsSchema, shown } from './validate.ts'
-
-const InvalidOptions = createError<[string]>(
-  'PP_INVALID_OPTIONS',
-  'The options of fastify-popular-posts are not usable: %s.',
-  500,
-)
+import type { RouteHooks, ViewRateLimit } from './route-options.ts'
 
 const DAY_SECONDS = 86_400
 const seconds = (byDefault: number, minimum = 0) =>
   Type.Integer({ minimum, maximum: 365 * DAY_SECONDS, default: byDefault })
+const secret = (expected: string) => Type.Optional(Type.String({ expected, isSecret: true }))
 
 const schema = Type.Object(
   {
@@ -35,7 +29,7 @@ const schema = Type.Object(
       format: 'time-zone',
       expected: 'the name of an IANA time zone, such as Europe/Berlin, or UTC',
     }),
-    prefix: Type.String({
+    redisPrefix: Type.String({
       default: 'blog:popular',
       pattern: '^(?=.{1,100}$)(?:[^{}\\s]+|[^{}\\s]*\\{[^{}\\s]+\\})$',
       expected: '1 to 100 characters without spaces, with one pair of braces at the end or none',
@@ -63,12 +57,7 @@ const schema = Type.Object(
       default: '',
       expected: 'false or a prefix such as /api',
     }),
-    databaseUrl: Type.Optional(
-      Type.String({
-        expected: 'a URL such as postgres://user:password@host:5432/name',
-        isSecret: true,
-      }),
-    ),
+    databaseUrl: secret('a URL such as postgres://user:password@host:5432/name'),
     schema: Type.Optional(
       Type.String({
         format: 'schema',
@@ -83,13 +72,11 @@ const schema = Type.Object(
         isSecret: true,
       }),
     ),
-    redisUrl: Type.Optional(
-      Type.String({
-        expected: 'a URL such as redis://user:password@host:6379, or several with commas between them',
-        isSecret: true,
-      }),
-    ),
+    redisUrl: secret('a URL such as redis://user:password@host:6379, or several with commas between them'),
     redisCluster: Type.Boolean({ default: false, expected: 'true or false' }),
+    openapi: Type.Boolean({ default: true, expected: 'true or false' }),
+    hooks: Type.Optional(Type.Object({}, { expected: 'an object of hooks of Fastify, by their names' })),
+    viewRateLimit: Type.Optional(Type.Object({}, { expected: 'an object of options of @fastify/rate-limit' })),
     adminToken: Type.Optional(
       Type.String({
         pattern: '^[!-~][ -~]{14,}[!-~]$',
@@ -101,42 +88,13 @@ const schema = Type.Object(
     load: Type.Optional(Type.Unknown()),
     loadCategories: Type.Optional(Type.Unknown()),
     loadFilters: Type.Optional(Type.Unknown()),
+    onListsChanged: Type.Optional(Type.Unknown()),
   } satisfies Record<keyof PopularPostsOptions, TSchema>,
   { additionalProperties: false },
 )
-const validate = createValidator(schema as SettingsSchema)
 
 /** What each option must be, and its default: also for the environment variables that set it, and for docs/options.md. */
 export const optionsSchema = schema
-
-/** The argument of your own `load`: which posts a list has. */
-export interface ListQuery {
-  /** The order: by views in the window, or by views that fade with a half-life of one day (`trending`). */
-  sort: 'views' | 'trending'
-  /** The window in days; 0 is all time. */
-  days: number
-  /** The number of items to load: `maxLimit`, or 50 more for `exclude`. Shorter lists are the first items of it. */
-  limit: number
-  /** The slug of the category of all posts; `undefined`: any. It is one of `loadFilters`, as those of the other filters. */
-  category?: string
-  /** The slug of the tag of all posts; `undefined`: any. */
-  tag?: string
-  /** The slug of the author of all posts; `undefined`: any. */
-  author?: string
-  /** The language of all posts, as a BCP 47 tag in lower case, such as `pt-br`; `en` is for `en-gb`, too. `undefined`: any. */
-  language?: string
-}
-
-/**
- * A Kysely instance with any tables. It names no type of Kysely, because Kysely 0.28 declares its classes twice, for `import`
- * and for `require`.
- */
-export interface AnyKysely {
-  /** Whether the instance is a transaction. */
-  readonly isTransaction: boolean
-  /** Returns the executor of queries. */
-  getExecutor(): object
-}
 
 /** Options of the plugin. Each has a default, except the source of posts: one of `db`, `databaseUrl` and `load` is required. */
 export interface PopularPostsOptions {
@@ -171,7 +129,7 @@ export interface PopularPostsOptions {
    * The prefix of all keys in Redis. The keys have it in braces, a Cluster's hash tag; with braces of its own, such as
    * `app:{blog}`, it is used as it is. Default `blog:popular`.
    */
-  prefix?: string
+  redisPrefix?: string | undefined
   /**
    * The version of what your `load` returns. Set another one when the shape of the items changes: then old and new processes of
    * a deploy have lists of their own in Redis. Views and invalidations are shared. Default none.
@@ -217,8 +175,26 @@ export interface PopularPostsOptions {
    * `Retry-After`, and the load goes on. Default 5. Without `backgroundWork` the reader that runs the load waits for its end.
    */
   waitTimeoutSeconds?: number | undefined
-  /** The prefix of the routes, such as `/api`; `false` adds no routes. Default none: `/posts/popular` and `/categories`. */
+  /**
+   * The prefix of the routes, such as `/api`, below that of the scope and the `prefix` of `register`; `false` adds no routes.
+   * Default none: `/posts/popular` and `/categories`.
+   */
   routes?: string | false | undefined
+  /**
+   * Whether the routes are in the OpenAPI document that @fastify/swagger makes of your app. Default true. `false` where its
+   * `transform` takes only schemas of one kind, such as `jsonSchemaTransform` of fastify-type-provider-zod.
+   */
+  openapi?: boolean | undefined
+  /**
+   * Hooks of Fastify for the routes of this package, such as the access control of your app: each a function or a list of
+   * functions. They run after the hooks of your app. `request.routeOptions.config.popularPosts` is the name of the route.
+   */
+  hooks?: RouteHooks | undefined
+  /**
+   * Options of @fastify/rate-limit for the routes that record views, in place of ours: `redis`, `keyGenerator`, `allowList`,
+   * `max` and more. The time window stays a minute. `viewsPerMinute: 0` switches this limit off.
+   */
+  viewRateLimit?: ViewRateLimit | undefined
   /**
    * A Kysely instance for all queries. It stays yours: the app does not close it. The process compares the database every 5
    * seconds to find changes; with a `databaseUrl` PostgreSQL notifies it at once.
@@ -260,10 +236,16 @@ export interface PopularPostsOptions {
    * public. Without it and without `db`, each filtered list is empty.
    */
   loadFilters?: (() => Promise<FilterSlugs>) | undefined
+  /**
+   * A function that is called after all lists became outdated, by a change in the database or by `invalidate`: to purge a
+   * CDN. One call of the fleet over Redis, else one of each process. Calls do not overlap; an error is logged.
+   */
+  onListsChanged?: ((change: ListsChange) => unknown) | undefined
 }
 
 /** Options without a default. */
-type Bare = 'load' | 'loadCategories' | 'loadFilters' | 'adminToken' | Connections
+type Bare = 'load' | 'loadCategories' | 'loadFilters' | 'onListsChanged' | 'adminToken' | HostRoutes | Connections
+type HostRoutes = 'hooks' | 'viewRateLimit'
 type Connections = 'databaseUrl' | 'schema' | 'databasePassword' | 'redis' | 'redisUrl' | 'redisPassword'
 type Checked = {
   [Name in keyof Omit<PopularPostsOptions, Bare | 'db'>]-?: Exclude<PopularPostsOptions[Name], undefined>
@@ -272,40 +254,4 @@ type Checked = {
 /** The checked options, with the defaults filled in. */
 export interface Settings extends Checked, Pick<PopularPostsOptions, Bare> {
   db?: Kysely<Tables>
-}
-
-/**
- * Checks the options, and fills in the defaults. The object of the caller is not changed.
- * @throws `PP_INVALID_OPTIONS`, which lists every invalid option with what was expected and what came.
- */
-export function checkOptions(options: PopularPostsOptions): Settings {
-  const given = Object.entries(options).filter(([, value]) => value !== undefined)
-  const settings = Object.fromEntries(given) as unknown as Settings
-  const names = { databaseUrl: 'databaseUrl', redisUrl: 'redisUrl', redisCluster: 'redisCluster' }
-  const problems = [...validate(settings), ...urlProblems(settings, names)]
-  if (problems.length === 0) problems.push(...contradictions(settings))
-  if (problems.length > 0) throw new InvalidOptions(problems.join('; '))
-  return settings
-}
-
-function contradictions(settings: Settings): string[] {
-  const problems: string[] = []
-  const { defaultLimit, maxLimit, defaultDays, maxDays, db, databaseUrl, schema, load } = settings
-  for (const name of ['load', 'loadCategories', 'loadFilters', 'databasePassword', 'redisPassword'] as const) {
-    const value: unknown = settings[name]
-    if (value !== undefined && typeof value !== 'function')
-      problems.push(`${name}: expected a function, got ${shown(value)}`)
-  }
-  const problem = db && databaseProblem(db, schema)
-  if (problem !== undefined) problems.push(`db: ${problem}`)
-  if (db !== undefined && databaseUrl !== undefined) problems.push('databaseUrl: expected none beside db, got both')
-  if (settings.redis !== undefined && settings.redisUrl !== undefined)
-    problems.push('redisUrl: expected none beside redis, got both')
-  if (db === undefined && databaseUrl === undefined && load === undefined) {
-    problems.push('db: expected a Kysely instance, or a databaseUrl, or a load function, got none of them')
-  }
-  if (defaultLimit > maxLimit)
-    problems.push(`defaultLimit: expected at most maxLimit (${maxLimit}), got ${defaultLimit}`)
-  if (defaultDays > maxDays) problems.push(`defaultDays: expected at most maxDays (${maxDays}), got ${defaultDays}`)
-  return problems
 }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { NAVIGATION } from '../scripts/docs-site/navigation.js'
 import { environmentSchema } from '../service/config.ts'
 import { optionsSchema } from '../settings/options.ts'
 import { runIn } from './helpers/checkout.ts'
@@ -38,6 +39,16 @@ t.test('each link of each document has a target', async (t) => {
         t.fail(`${document}: ${target} has no #${anchor}`)
     }
     t.pass(`${document}: ${links.length} links`)
+  }
+})
+
+t.test('each page of docs/ is in the navigation of the site, and each entry has a target', async (t) => {
+  const entries = NAVIGATION.flatMap(({ pages }) => pages.map(({ page }) => page.split('#')))
+  const pages = new Set(entries.map(([file]) => file))
+  for (const document of documents.filter((name) => name.startsWith('docs/'))) t.ok(pages.has(document), document)
+  for (const [file = '', anchor] of entries) {
+    t.ok(documents.includes(file), file)
+    if (anchor !== undefined) t.ok(anchorsOf(file).includes(anchor), `${file}#${anchor}`)
   }
 })
 
@@ -100,9 +111,12 @@ t.test('the documented options and variables equal the validated ones', async (t
 })
 
 t.test('the runbook has a section for every alert', async (t) => {
-  const alerts = ['DatabaseFailing', 'RedisDown', 'HitRateLow', 'ViewsDropped', 'FlushFailing', 'ServingFailSafe']
-  const anchors = anchorsOf('docs/operating.md')
-  for (const alert of alerts) t.ok(anchors.includes(`popularposts${alert.toLowerCase()}`), alert)
+  const urls = [...read('dashboards/alerts.yml').matchAll(/runbook_url: (\S+)/g)].map(([, url = '']) => url)
+  t.equal(urls.length, read('dashboards/alerts.yml').split('- alert:').length - 1)
+  for (const url of urls) {
+    const [document = '', anchor = ''] = url.split('#')
+    t.ok(anchorsOf(document).includes(anchor), url)
+  }
 })
 
 t.test('each line of the comparison with other caches has a test in bench/peers', async (t) => {

@@ -105,7 +105,7 @@ const listOf = async (url: string) => (await (await fetch(url)).json()) as Popul
 t.test('the smallest example app works', async (t) => {
   const { address, answers } = await follow('smallest')
   t.match(answers, [
-    { status: 200, body: /^\[\{"id":\d+,"slug":"/ },
+    { status: 200, body: /^\[\{"id":"\d+","slug":"/ },
     { status: 200, body: /^\[\{/ },
   ])
   t.equal((await fetch(`${address}/posts/goat-has-my-map/views`, { method: 'POST', headers: READER })).status, 204)

@@ -33,7 +33,7 @@ t.test('the packed package installs into an empty project and works', async (t) 
     .split('\n')
     .map((name) => name.replace('package/', ''))
   const own =
-    /^(?:package\.json|LICENSE|(?:README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|bench\/peers\/README\.md|docs\/(?:[\w-]+\.md|images\/[\w-]+\.png)|examples\/[\w./-]+\.(?:md|js|sql|eta|tsx|d\.ts|vue|svelte)|dashboards\/(?:alerts\.yml|grafana\.json)|public\/popular-posts\.(?:js|d\.ts)|dist\/[\w./-]+\.(?:sql|lua|(?:js|d\.ts)(?:\.map)?)|(?:index|(?:aws|bin|cache|changes|composition|db|demo\/data|lib|lists|plugins|routes|service|settings|telemetry|views)\/[\w./-]+)\.(?:ts|sql|lua))$/
+    /^(?:package\.json|LICENSE|(?:README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|bench\/peers\/README\.md|docs\/(?:[\w-]+\.md|images\/[\w-]+\.png)|examples\/[\w./-]+\.(?:md|js|sql|eta|tsx|d\.ts|vue|svelte)|dashboards\/(?:alerts\.yml|grafana\.json)|public\/popular-posts\.(?:js|d\.ts)|dist\/[\w./-]+\.(?:js|d\.ts)(?:\.map)?|(?:index|(?:aws|bin|cache|changes|composition|db|demo\/data|lib|lists|plugins|routes|service|settings|telemetry|views)\/[\w./-]+)\.(?:ts|sql|lua))$/
   t.same(
     files.filter((name) => !own.test(name)),
     [],
@@ -106,6 +106,18 @@ t.test('the packed package installs into an empty project and works', async (t) 
       `const Fastify = require('fastify')\nconst popularPosts = require('fastify-popular-posts')${PROGRAM}`,
     )
     t.equal(await runIn(directory, process.execPath, 'app.cjs'), '[{"slug":"hello"}]\n')
+  })
+  await t.test('its cache needs no Fastify, with import and with require', async (t) => {
+    const use = `createCache()
+      .then((cache) => cache.getOrSet('a', () => 'cached', { ttlSeconds: 60 }).finally(cache.close))
+      .then(console.log)`
+    await writeFile(join(directory, 'cache.mjs'), `import { createCache } from 'fastify-popular-posts/cache'\n${use}`)
+    await writeFile(
+      join(directory, 'cache.cjs'),
+      `const { createCache } = require('fastify-popular-posts/cache')\n${use}`,
+    )
+    for (const file of ['cache.mjs', 'cache.cjs'])
+      t.equal(await runIn(directory, process.execPath, file), 'cached\n', file)
   })
   await t.test('prom-client is required only for metrics', async (t) => {
     const program = (open: string) => `${open}

@@ -38,10 +38,16 @@ const files = readdirSync(folder).sort()
 const workflowOf = (file: string) => parse(readFileSync(join(folder, file), 'utf8')) as Workflow
 const ci = workflowOf('ci.yml')
 const release = workflowOf('release.yml')
+const docs = workflowOf('docs.yml')
 const [verify, publish] = [release.jobs['verify'], release.jobs['publish']]
 const runsOf = (job: Job | undefined) => (job?.steps ?? []).flatMap(({ run }) => run?.trim().split('\n') ?? [])
 
-t.same(files, ['ci.yml', 'release.yml'])
+t.same(files, ['ci.yml', 'docs.yml', 'release.yml'])
+/** The rights of the jobs that publish. */
+const RIGHTS: Record<string, Record<string, string>> = {
+  'release.yml publish': { contents: 'read', 'id-token': 'write' },
+  'docs.yml publish': { pages: 'write', 'id-token': 'write' },
+}
 
 for (const file of files) {
   t.test(`${file} has the least permissions, and no secret in a command`, async (t) => {
@@ -50,9 +56,8 @@ for (const file of files) {
     t.equal(env, undefined, 'no variable for all jobs')
     t.match(concurrency.group, /\$\{\{ github\.ref \}\}/)
     for (const [name, job] of Object.entries(jobs)) {
-      const isPublisher = file === 'release.yml' && name === 'publish'
-      const rights = isPublisher ? { contents: 'read', 'id-token': 'write' } : undefined
-      t.same(job.permissions, rights, `${name}: permissions`)
+      const isPublisher = `${file} ${name}` in RIGHTS
+      t.same(job.permissions, RIGHTS[`${file} ${name}`], `${name}: permissions`)
       t.equal(job.env, undefined, `${name}: no variable for all steps`)
       t.match(job['runs-on'], /^ubuntu-\d\d\.\d\d$/, `${name}: a named version`)
       t.type(job['timeout-minutes'], 'number', `${name}: ends`)
@@ -94,6 +99,15 @@ t.test('a release publishes the tarball that was tested, after all tests, with p
     'the job that may publish has no code of the repository',
   )
   for (const job of [verify, ...Object.values(ci.jobs)]) t.notMatch(runsOf(job).join('\n'), /npm publish/)
+})
+
+t.test('the site of the documents is built from main, and published for a tag by a job without code', (t) => {
+  t.same(docs.on, { workflow_dispatch: null, push: { branches: ['main'], tags: ['v*'] } })
+  t.same(runsOf(docs.jobs['build']), ['npm ci --no-audit --no-fund', 'npm run docs:site -- --base "/$NAME/"'])
+  const site = docs.jobs['publish']
+  t.match(site, { needs: 'build', if: "github.ref_type == 'tag'" })
+  t.same(site?.steps, [{ uses: 'actions/deploy-pages@v4' }])
+  t.end()
 })
 
 t.test('a tag that differs from the version or is missing in the changelog fails the release', async (t) => {

@@ -19,7 +19,7 @@ export interface SharedRedis {
 interface BuffersOptions {
   /** `undefined`: the buffer is in the memory of this process. */
   redis: SharedRedis | undefined
-  settings: Pick<Settings, 'prefix' | 'viewDedupSeconds' | 'backgroundWork'>
+  settings: Pick<Settings, 'redisPrefix' | 'viewDedupSeconds' | 'backgroundWork'>
   /** See `createRedisViewBuffer`. */
   onUnreadable: () => void
   /** See `keepLateViews`. */
@@ -38,7 +38,7 @@ export interface Buffers {
 
 /** Creates the buffer of views: in Redis, or in the memory of this process. */
 export function createBuffers({ redis, settings, onUnreadable, onKept, onLost }: BuffersOptions): Buffers {
-  const { prefix, backgroundWork, viewDedupSeconds: dedupSeconds } = settings
+  const { redisPrefix: prefix, backgroundWork, viewDedupSeconds: dedupSeconds } = settings
   if (redis === undefined) {
     const memory = createMemoryViewBuffer({ dedupSeconds })
     return { buffer: memory, flushBuffer: memory, endKeeping() {} }

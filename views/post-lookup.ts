@@ -8,15 +8,15 @@ const SLOW_MS = 1_000
 /** The most slugs of a statement, and the most statements that wait. */
 const MAX = { slugs: 500, waiting: 10 }
 
-interface PostLookupOptions {
-  /** Returns the ids of the live posts with these slugs, by slug. Slugs without a live post are missing. */
-  find: (slugs: readonly string[]) => Promise<ReadonlyMap<string, string>>
+interface PostLookupOptions<T> {
+  /** Returns what belongs to the live posts with these slugs, such as their ids. Slugs without a live post are missing. */
+  find: (slugs: readonly string[]) => Promise<ReadonlyMap<string, T>>
   clock: Clock
 }
 
-interface Batch {
+interface Batch<T> {
   slugs: Set<string>
-  found: Promise<ReadonlyMap<string, string>>
+  found: Promise<ReadonlyMap<string, T>>
 }
 
 /**
@@ -25,14 +25,14 @@ interface Batch {
  *
  * Unknown slugs cost the database little: calls that wait share one statement, and after a statement with an unknown slug
  * the next one waits for 100 ms. So any number of unknown slugs costs at most 10 statements a second in each process.
- * @returns the id of the post; `undefined`: there is no live post. Rejects with the error of `find`, or when 5,000 slugs wait.
+ * @returns what `find` returned for the slug; `undefined`: there is no live post. Rejects with the error of `find`, or when 5,000 slugs wait.
  */
-export function createPostLookup({ find, clock }: PostLookupOptions): (slug: string) => Promise<string | undefined> {
-  let filling: Batch | undefined
+export function createPostLookup<T>({ find, clock }: PostLookupOptions<T>): (slug: string) => Promise<T | undefined> {
+  let filling: Batch<T> | undefined
   let turn: Promise<unknown> = Promise.resolve()
   let waiting = 0
 
-  function openBatch(): Batch {
+  function openBatch(): Batch<T> {
     if (waiting === MAX.waiting)
       throw new Error('Expected the database to reply to earlier look-ups, but too many wait.')
     waiting += 1
@@ -43,8 +43,8 @@ export function createPostLookup({ find, clock }: PostLookupOptions): (slug: str
       return find([...slugs])
     })
     turn = turn.then(async () => {
-      const ids = await withinDeadline(clock, SLOW_MS, found).catch(() => undefined)
-      if (ids?.size !== slugs.size) await new Promise<void>((resolve) => clock.schedule(PAUSE_MS, resolve))
+      const results = await withinDeadline(clock, SLOW_MS, found).catch(() => undefined)
+      if (results?.size !== slugs.size) await new Promise<void>((resolve) => clock.schedule(PAUSE_MS, resolve))
     })
     return { slugs, found }
   }
@@ -52,7 +52,7 @@ export function createPostLookup({ find, clock }: PostLookupOptions): (slug: str
   return async (slug) => {
     if (filling === undefined || filling.slugs.size === MAX.slugs) filling = openBatch()
     filling.slugs.add(slug)
-    const ids = await filling.found
-    return ids.get(slug)
+    const results = await filling.found
+    return results.get(slug)
   }
 }

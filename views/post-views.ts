@@ -13,6 +13,7 @@ import { startFlushTimer } from './flush-timer.ts'
 import { createFlusher, type FlushReport, type FlushResult } from './flusher.ts'
 import { createPostFinder, type FindPost } from './post-finder.ts'
 import { createRecorder, NO_VIEWS, type RequestInfo, type ViewOutcome } from './recorder.ts'
+import { createViewCounter } from './view-counter.ts'
 
 /** The argument of `record`: a view of a post. */
 export interface ViewInput {
@@ -48,6 +49,20 @@ export interface PostViews {
    * @throws the first error of the database or of Redis. No view is lost: the next flush counts the rest.
    */
   flush(): Promise<FlushResult>
+  /**
+   * Returns the number of views of the post with a slug, of all time, as of the last flush: what its page shows. `undefined`
+   * when there is no live post with this slug.
+   *
+   * The count is cached for a second in this process, and until its next flush. Calls at the same time share one statement.
+   * While the database does not reply, the last known count is returned after a quarter of a second.
+   * @throws `PP_LOOKUP_FAILED` (503, with `retryAfterMs`) when no count is known, and the database does not reply in a second.
+   */
+  count(slug: string): Promise<number | undefined>
+  /**
+   * Returns the counts of several posts by their slugs, as `count` does, for example of a list of posts. Slugs without a live
+   * post are missing. Throws as `count`.
+   */
+  countMany(slugs: readonly string[]): Promise<Map<string, number>>
   /**
    * Deletes counters that no list reads any more: hours after 2 days, days after 400 days, ids of counted batches after 7
    * days. One call deletes at most 20,000 rows of a table; `hasMore` says whether to call again. A timer of the plugin calls
@@ -97,7 +112,13 @@ const restAfter = (batchMs: number) => sleep(Math.min(3 * batchMs, 1_000))
 interface PostViewsOptions {
   settings: Pick<
     Settings,
-    'prefix' | 'maxDays' | 'viewDedupSeconds' | 'viewFlushSeconds' | 'backgroundWork' | 'readersPerAddress' | 'ignore'
+    | 'redisPrefix'
+    | 'maxDays'
+    | 'viewDedupSeconds'
+    | 'viewFlushSeconds'
+    | 'backgroundWork'
+    | 'readersPerAddress'
+    | 'ignore'
   >
   /** Returns the site's IANA time zone. */
   timeZone: () => Promise<string>
@@ -118,6 +139,7 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
   const recording = new Set<Promise<unknown>>()
   const warned = { dropped: false, late: false, flushing: false, pruning: false, unreadable: false, misfit: false }
   const findPost = createPostFinder(db, read)
+  const counter = createViewCounter(db, read)
   const { buffer, flushBuffer, endKeeping } = createBuffers({
     redis,
     settings,
@@ -152,6 +174,7 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
       log.warn({ err: loggedError(ofOwnQuery(error)), batch }, message)
     },
     onEnd({ views, batches, error }) {
+      counter.expire()
       counts.flushed += views
       counts.batches += batches
       if (error === undefined) {
@@ -220,7 +243,14 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
   const stopTimer = isTimed ? startFlushTimer({ flush, prune, flushMs: viewFlushSeconds * 1000 }) : () => {}
 
   return {
-    postViews: { record, flush, prune, stats: () => ({ ...counts }) },
+    postViews: {
+      record,
+      flush,
+      count: counter.count,
+      countMany: counter.countMany,
+      prune,
+      stats: () => ({ ...counts }),
+    },
     findPost,
     async flushBriefly() {
       if (!flusher.isBehind()) await flusher.flush({ isBrief: true })

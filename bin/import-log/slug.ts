@@ -40,7 +40,8 @@ export function compilePostPattern(source: string): PostPattern {
 
 /**
  * The post of a request target, if it has one.
- * @param pattern applied to the decoded path. Default: the slug is the last part of the path, without `.html`.
+ * @param pattern applied to the decoded path. Default: the slug is the last part of the path, without `.html`;
+ * `/a/index.html` is `/a/`.
  */
 export function requestedPost(target: string, pattern: PostPattern = lastSegment): RequestedPost | undefined {
   const path = pathOf(target)
@@ -50,7 +51,7 @@ export function requestedPost(target: string, pattern: PostPattern = lastSegment
 }
 
 function lastSegment(path: string): string {
-  let end = path.length
+  let end = path.endsWith('/index.html') ? path.length - 'index.html'.length : path.length
   while (path[end - 1] === '/') end--
   const segment = path.slice(path.lastIndexOf('/', end - 1) + 1, end)
   return segment.endsWith('.html') ? segment.slice(0, -'.html'.length) : segment

@@ -1,4 +1,5 @@
--- ARGV: nonce, token, lease ms, force. Replies: state, generation, bytes, age, ttl, retry after (ms), name of the value.
+-- ARGV: nonce, token, lease ms, force. Replies: state, generation, bytes, age, ttl, retry after (ms), name of the
+-- value, epoch.
 local generation = currentGeneration()
 if not generation then
   -- No older value is current in a new generation.
@@ -13,7 +14,7 @@ if keepIfRead then
 end
 local function reply(state, retryAfter)
   requireMaster()
-  return {state, generation, found[1], found[2], found[3], retryAfter, found[4]}
+  return {state, generation, found[1], found[2], found[3], retryAfter, found[4], epoch()}
 end
 if found[1] and found[3] > 0 and ARGV[4] ~= '1' then return reply('hit', 0) end
 local token, remaining = holder(generation)

@@ -1,5 +1,5 @@
 -- ARGV: token, generation, name of the value that the lease replaces, bytes, channel, ttl ms, keep ms, keep ms until the first
--- read, load ms, for how long the pace is remembered (ms). Replies: a `Committed`.
+-- read, load ms, for how long the pace is remembered (ms), epoch of the lease. Replies: a `Committed`.
 -- Also of a load that comes too late: changes wait for loads as slow as this one (invalidate.lua).
 local slowest = slowestLoad(KEYS[5], ARGV[10])
 if 2 * ARGV[9] >= slowest then
@@ -11,6 +11,7 @@ if generation ~= ARGV[2] then
   if generation and hard(generation) == hard(ARGV[2]) then return 'outdated' end
   return 'outdated-hard'
 end
+if epoch() ~= ARGV[11] then return 'outdated-hard' end
 local found = find(generation)
 -- The same request, sent twice because the first reply was lost.
 if found[4] == ARGV[1] then return 'stored' end

@@ -1,4 +1,4 @@
--- KEYS: 1 generation, 2 value, 3 lease, 4 cool-down, 5 pace; all in one slot.
+-- KEYS: 1 generation, 2 value, 3 lease, 4 cool-down, 5 pace, 6 epochs; all in one slot.
 -- A record has the moment at which it was written, `at`, and durations from then. PEXPIRE only removes keys whose durations
 -- have passed.
 local function text(number) return string.format('%.0f', number) end
@@ -22,6 +22,12 @@ end
 -- Fails on a server that cannot write: a replica is not the store. PERSIST changes nothing here. It comes after the other
 -- writes, because a server whose memory is full accepts any write of a script that has written before.
 local function requireMaster() redis.call('PERSIST', KEYS[1]) end
+
+-- The epoch of this entry: the name of its last invalidation alone, or of the last time when epochs were forgotten; else ''.
+local function epoch()
+  local epochs = redis.call('HMGET', KEYS[6], KEYS[2], '')
+  return epochs[1] or epochs[2] or ''
+end
 
 local function hard(generation) return string.match(generation, '^([^.]*)') end
 

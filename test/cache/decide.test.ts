@@ -4,7 +4,7 @@ import type { StoredValue } from '../../cache/store.ts'
 
 const STALE_MS = 1000
 const WITHIN_MS = 300
-const LEASE = { token: 'token', generation: 'g1', replaces: '' }
+const LEASE = { token: 'token', generation: 'g1', replaces: '', epoch: '' }
 
 const stored = (ttlMs: number): StoredValue => ({ value: new Uint8Array([1]), ageMs: 50, ttlMs })
 

@@ -83,6 +83,8 @@ t.test('a full Redis, and a key of another type: Redis stays in use, and the log
   const refusals = (code: string) =>
     lines.filter(({ msg, err }) => msg === 'popular posts: store-refused' && err?.code === code).length
   await read(1)
+  const { cache } = app.popularPosts
+  await cache.getOrSet('kept', () => 'kept', { ttlSeconds: 3600 })
   await admin.sadd('{blog:popular}:v1:50:7', 'not ours')
   for (let attempt = 0; attempt < 3; attempt += 1) t.equal((await read(7)).statusCode, 200)
   t.equal(refusals('WRONGTYPE'), 1)
@@ -94,6 +96,11 @@ t.test('a full Redis, and a key of another type: Redis stays in use, and the log
   t.same({ storeFailures, isStoreDown }, { storeFailures: 0, isStoreDown: false })
   t.match((await read(1)).headers['cache-status'], /hit/, 'another list is served')
   await app.popularPosts.invalidate()
+  const never = () => Promise.reject(new Error('expected no load'))
+  t.equal(await cache.getOrSet('kept', never, { ttlSeconds: 3600 }), 'kept', 'so is a value of the host')
+  t.equal(await cache.getOrSet('other', () => 'other', { ttlSeconds: 3600 }), 'other')
+  await cache.invalidate('kept')
+  t.equal(await cache.getOrSet('kept', () => 'new', { ttlSeconds: 3600 }), 'new')
 })
 
 t.test('a Redis that evicts is logged once in ten minutes, and its evicted keys are counted', async (t) => {

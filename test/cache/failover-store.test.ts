@@ -41,6 +41,7 @@ function setUp({ isOutage = (_error: unknown): boolean => true } = {}) {
     fail: (key, lease, coolDown) => gate(() => shared.fail(key, lease, coolDown)),
     release: (key, lease) => gate(() => shared.release(key, lease)),
     invalidate: (mode, cause) => gate(() => shared.invalidate(mode, cause)),
+    invalidateKey: (key) => gate(() => shared.invalidateKey(key)),
     invalidateForChange: (mode, change) => gate(() => shared.invalidateForChange(mode, change)),
     generation: () => gate(() => shared.generation()),
   }
@@ -311,6 +312,26 @@ t.test(
     set('up')
     await store.invalidate('hard')
     t.strictSame(events, ['store-down', 'store-still-down', 'store-up'])
+  },
+)
+
+t.test(
+  'an invalidation of one key is confirmed by the shared store, or rejects; the local value is dropped',
+  async (t) => {
+    const { set, clock, store, acquire, takeLease } = setUp()
+    set('refusing')
+    await store.commit('a', await takeLease('a'), bytes('local'), LIFETIME)
+    const under = await takeLease('b')
+    for (const key of ['a', 'b'])
+      await t.rejects(store.invalidateKey(key), { code: 'PP_UNCONFIRMED', statusCode: 503, cause: Error })
+    t.match(await acquire('a'), { state: 'lease', found: undefined })
+    t.equal(await store.commit('b', under, bytes('old'), LIFETIME), 'outdated-hard')
+    await clock.advance(1000)
+    set('up')
+    await store.invalidateKey('a')
+    t.equal(await store.commit('c', await takeLease('c'), bytes('new'), LIFETIME), 'stored')
+    await store.invalidateKey('c')
+    t.match(await acquire('c'), { state: 'lease', found: undefined })
   },
 )
 

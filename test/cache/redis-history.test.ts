@@ -108,7 +108,12 @@ t.test('a replica is not the store: it answers nothing, whether its link is up o
     await t.rejects(acquire(onReplica), /READONLY/, link)
     await t.rejects(onReplica.generation(), /READONLY/, link)
     await t.rejects(onReplica.invalidate('hard'), /READONLY/, link)
-    await t.rejects(onReplica.renew('a', { token: 'x', generation: 'x', replaces: '' }, 1000), /READONLY/, link)
+    await t.rejects(onReplica.invalidateKey('a'), /READONLY/, link)
+    await t.rejects(
+      onReplica.renew('a', { token: 'x', generation: 'x', replaces: '', epoch: '' }, 1000),
+      /READONLY/,
+      link,
+    )
   }
 })
 

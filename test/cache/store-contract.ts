@@ -1,4 +1,5 @@
 import type { Test } from 'tap'
+import { MAX_EPOCHS } from '../../cache/protocol.ts'
 import type { Lease, Store } from '../../cache/store.ts'
 
 /** A store under test, and a function that advances its time. */
@@ -213,6 +214,44 @@ export async function testStoreContract(t: Test, createStore: (t: Test) => Promi
     await store.invalidate('hard')
     t.match(await acquire(store), { found: undefined }, 'hard after soft')
     t.equal(await put(store, 'new').catch(() => 'leased'), 'leased')
+  })
+
+  await t.test('after the invalidation of one key, no older value of it is returned or stored', async (t) => {
+    const { store, advance } = await createStore(t)
+    await put(store, 'old')
+    const refreshing = await takeLease(store, { force: true })
+    const other = await store.acquire('b', { token: 'other', leaseMs: LEASE_MS })
+    await store.invalidateKey('a')
+    t.equal(await store.renew('a', refreshing, LEASE_MS), false)
+    t.equal(await store.commit('a', refreshing, bytes('old'), LIFETIME), 'outdated-hard')
+    t.match(await store.fail('a', refreshing, COOL_DOWN), { coolDownMs: 0, found: undefined })
+    const next = await acquire(store)
+    t.match(next, { state: 'lease', found: undefined }, 'the lease from before it is free')
+    t.equal(await store.commit('a', refreshing, bytes('old'), LIFETIME), 'outdated-hard', 'while another holder loads')
+    if (next.state !== 'lease' || other.state !== 'lease') throw new Error('expected two leases')
+    t.equal(await store.commit('a', next.lease, bytes('new'), LIFETIME), 'stored')
+    t.equal(await store.commit('a', refreshing, bytes('old'), LIFETIME), 'outdated-hard', 'after it has stored a value')
+    await advance(LIFETIME.keepForMs)
+    t.equal(await store.commit('a', refreshing, bytes('old'), LIFETIME), 'outdated-hard', 'after that value is gone')
+    t.equal(await store.commit('b', other.lease, bytes('b'), LIFETIME), 'stored', 'another key is not concerned')
+    await store.fail('a', await takeLease(store), COOL_DOWN)
+    t.match(await acquire(store), { state: 'cooling' })
+    await store.invalidateKey('a')
+    t.match(await acquire(store), { state: 'lease' }, 'a cool-down ends')
+  })
+
+  await t.test('a store that forgets invalidations of keys refuses the loads from before that', async (t) => {
+    const { store } = await createStore(t)
+    const lease = await takeLease(store)
+    const other = await store.acquire('b', { token: 'other', leaseMs: LEASE_MS })
+    await store.invalidateKey('a')
+    const keys = Array.from({ length: MAX_EPOCHS }, (_none, index) => `key ${index}`)
+    for (let from = 0; from < keys.length; from += 256)
+      await Promise.all(keys.slice(from, from + 256).map((key) => store.invalidateKey(key)))
+    t.equal(await store.commit('a', lease, bytes('old'), LIFETIME), 'outdated-hard')
+    if (other.state !== 'lease') throw new Error('expected a lease')
+    t.equal(await store.commit('b', other.lease, bytes('b'), LIFETIME), 'outdated-hard', 'though valid')
+    t.equal(await put(store, 'new'), 'stored')
   })
 
   await t.test('a lease from before a hard and a soft invalidation is outdated hard', async (t) => {

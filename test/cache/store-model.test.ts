@@ -27,6 +27,7 @@ type Command =
   | { do: 'release'; lease: number }
   | { do: 'invalidate'; mode: 'hard' | 'soft'; cause: string | undefined }
   | { do: 'change'; mode: 'hard' | 'soft'; cause: string | undefined; isRepeated: boolean }
+  | { do: 'invalidate key'; key: string }
   | { do: 'advance'; ms: number }
 
 const key = fc.constantFrom('a', 'a', 'b', 'c')
@@ -72,6 +73,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ do: fc.constant('change' as const), mode: invalidateMode, cause, isRepeated: fc.boolean() }),
   },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('invalidate key' as const), key }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('advance' as const), ms }) },
 )
 
@@ -93,12 +95,13 @@ function createSide(store: Store, advance: (ms: number) => Promise<unknown>) {
     if (typeof reply !== 'object' || reply === null) return reply
     const fields = Object.entries(reply)
     return Object.fromEntries(
-      fields.map(([name, value]) => [name, name === 'generation' ? numberOf(value) : plain(value)]),
+      fields.map(([name, value]) => [name, name === 'generation' || name === 'epoch' ? numberOf(value) : plain(value)]),
     )
   }
 
   async function run(command: Command): Promise<unknown> {
     if (command.do === 'advance') return void (await advance(command.ms))
+    if (command.do === 'invalidate key') return store.invalidateKey(command.key)
     if (command.do === 'invalidate') {
       const isEnded = await store.invalidate(command.mode, command.cause)
       return { state: isEnded, generation: await store.generation() }

@@ -139,7 +139,7 @@ t.test(
         loadFilters: () =>
           new Promise((resolve) => setTimeout(resolve, 600, { categories: [], tags: ['a'], authors: [] })),
         redisUrl: await redisUrl(),
-        prefix,
+        redisPrefix: prefix,
         waitTimeoutSeconds: 1,
       })
       return app

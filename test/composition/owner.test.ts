@@ -41,7 +41,7 @@ t.test('a second blog with the same prefix neither reads nor writes what is the 
   t.equal(await second.posts(), 5)
   t.equal(await again.posts(), 3)
   t.strictSame([first.warnings, again.warnings], [[], []])
-  t.match(second.warnings, [/another blog uses the same prefix in Redis.*set another prefix/])
+  t.match(second.warnings, [/another blog uses the same prefix in Redis.*set another redisPrefix/])
   t.match(second.warnings.join(), '{blog:popular}:owner')
   t.same(
     [first, again, second].map(({ app }) => app.popularPosts.backend().kind),
@@ -54,7 +54,7 @@ t.test('a second blog with the same prefix neither reads nor writes what is the 
   t.match(await first.app.postViews.flush(), { views: 0 })
   t.match(await second.app.postViews.flush(), { views: 1 })
 
-  const other = await startApp(t, { databaseUrl: two.url, redisUrl: redis.url, prefix: 'other' })
+  const other = await startApp(t, { databaseUrl: two.url, redisUrl: redis.url, redisPrefix: 'other' })
   t.equal(await other.posts(), 5)
   t.match(other.app.popularPosts.backend(), { kind: 'redis' })
   t.same(other.warnings, [])

@@ -19,6 +19,7 @@ const ALL = [
   '010-site',
   '013-parents-and-languages',
   '014-own-triggers',
+  '023-feed-posts',
 ]
 
 t.test('every migration runs once, in order', async (t) => {
@@ -34,6 +35,7 @@ t.test('every migration runs once, in order', async (t) => {
       'authors',
       'categories',
       'comments',
+      'feed_posts',
       'post_aliases',
       'post_categories',
       'post_tags',

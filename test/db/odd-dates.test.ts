@@ -163,13 +163,14 @@ t.test('a database that cannot be checked is logged once, and the app starts', a
   t.teardown(() => app.close())
   await app.register(popularPosts, { db })
   await app.ready()
-  await until(() => lines.length > 0, 'it is logged')
+  await until(() => lines.some(({ msg }) => msg.includes('cannot be checked')), 'it is logged')
   await servicesOf(app).database?.problems.check()
-  t.match(lines, [
+  const checks = lines.filter(({ msg }) => msg.includes('cannot be checked'))
+  t.match(checks, [
     {
       err: { code: '42501', message: 'permission denied for table popular_posts_watch_failure' },
       msg: 'popular posts: the database cannot be checked for posts and tables that need attention',
     },
   ])
-  t.equal(lines.length, 1)
+  t.equal(checks.length, 1)
 })

@@ -88,7 +88,7 @@ async function useApp(t: Test, pool: Pool, options: PopularPostsOptions) {
     { slug: 'one', author: { name: 'Ann' }, tags: ['Red'], categories: [{ slug: 'news' }], commentCount: 1 },
   ])
   for (const query of ['tag=red', 'author=ann', 'days=7&category=news']) t.same(await list(query), ['one'], query)
-  t.same((await list('excludeCategory=news&days=1')).slice(-1), ['two'])
+  t.ok((await list('excludeCategory=news&days=1&limit=50')).includes('two'))
   t.match((await app.inject('/categories?days=7')).json(), [{ slug: 'news', postCount: 1 }])
   for (const slug of ['one', 'uno'])
     t.equal(
@@ -174,7 +174,7 @@ for (const [schema, flags, given] of [
         databaseUrl: url,
         schema: given,
         redisUrl: redis.REDIS_URL,
-        prefix,
+        redisPrefix: prefix,
         viewFlushSeconds: 0,
       })
       const view = { slug: 'two', request: { method: 'POST', ip: '203.0.113.98', headers: READER } }

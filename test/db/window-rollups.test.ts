@@ -8,7 +8,7 @@ import { prune } from '../../db/retention.ts'
 import type { Database } from '../../db/schema.ts'
 import { compactDayVersions, materializeWindow, viewsOfDays } from '../../db/window-rollups.ts'
 import { createLoaders } from '../../lists/loaders.ts'
-import { checkOptions } from '../../settings/options.ts'
+import { checkOptions } from '../../settings/check-options.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
 const DAY_MS = 86_400_000

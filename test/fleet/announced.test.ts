@@ -79,7 +79,7 @@ t.test('the result says that an invalidation could not be announced', async (t) 
   const { url: empty } = await createTestDatabase(t, { migrate: false })
   let loads = 0
   const load = async () => [{ slug: `load-${++loads}` }]
-  const shared = { redisUrl: await redisUrl(), prefix: `test:${randomUUID()}` }
+  const shared = { redisUrl: await redisUrl(), redisPrefix: `test:${randomUUID()}` }
   for (const [name, options, reach] of [
     ['no database', { load }, 'process'],
     ['a database without the tables', { load, databaseUrl: empty }, 'process'],
@@ -90,7 +90,7 @@ t.test('the result says that an invalidation could not be announced', async (t) 
     ],
     ['a database', { load, databaseUrl: url }, 'announced'],
     ['Redis', { load, ...shared }, 'all'],
-    ['Redis and a database', { load, databaseUrl: url, ...shared, prefix: `test:${randomUUID()}` }, 'all'],
+    ['Redis and a database', { load, databaseUrl: url, ...shared, redisPrefix: `test:${randomUUID()}` }, 'all'],
   ] as const) {
     const app = await createApp(t, options)
     const before = await app.popularPosts.get()

@@ -41,7 +41,7 @@ async function startApp(t: Test, options: { viewFlushSeconds?: number } = {}) {
   await app.register(popularPosts, {
     databaseUrl: postgres.url,
     redisUrl: redis.url,
-    prefix: PREFIX,
+    redisPrefix: PREFIX,
     viewFlushSeconds: 0,
     ...options,
   })

@@ -22,7 +22,7 @@ const load = async () => [{ slug: 'a' }]
 function createApp(options: PopularPostsOptions) {
   const app = Fastify()
   prefixes += 1
-  app.register(popularPosts, { prefix: `connections-${process.pid}-${prefixes}`, load, ...options })
+  app.register(popularPosts, { redisPrefix: `connections-${process.pid}-${prefixes}`, load, ...options })
   return app
 }
 
@@ -183,7 +183,7 @@ t.test('with @fastify/redis', async (t) => {
     await t.test(namespace === '' ? 'without a namespace' : 'by its namespace', async (t) => {
       const app = Fastify()
       await app.register(fastifyRedis, { url, closeClient: true, ...(namespace === '' ? {} : { namespace }) })
-      await app.register(popularPosts, { prefix: `registered-${process.pid}${namespace}`, load, redis: namespace })
+      await app.register(popularPosts, { redisPrefix: `registered-${process.pid}${namespace}`, load, redis: namespace })
       await app.ready()
       await app.popularPosts.read()
       t.match((await app.inject('/posts/popular')).headers['cache-status'], /^popular-posts; hit; /)

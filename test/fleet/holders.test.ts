@@ -30,7 +30,7 @@ t.teardown(() => redis.quit())
 const prefix = 'holders'
 // The clocks of the members are ten minutes apart.
 const clockShiftsMs = [0, 5 * MINUTE_MS, -5 * MINUTE_MS]
-const members = await startFleet(t, 3, { postgresUrl, redisUrl: server.url, prefix, clockShiftsMs })
+const members = await startFleet(t, 3, { postgresUrl, redisUrl: server.url, redisPrefix: prefix, clockShiftsMs })
 const [first, second, third] = members as [Member, Member, Member]
 
 const readAll = (path?: string) => Promise.all(members.map((member) => member.read(path)))

@@ -50,7 +50,7 @@ t.test('4 processes x 250 requests on a cold list are one query', async (t) => {
 /** Sends a thousand requests for a cold list to a new fleet, then requests for three more lists, and for warm ones. */
 async function stampede(t: Test, redisUrl: string, prefix: string) {
   const { url: postgresUrl, countStatements } = await createDatabase(t, 0.5)
-  const members = await startFleet(t, 4, { postgresUrl, redisUrl, prefix })
+  const members = await startFleet(t, 4, { postgresUrl, redisUrl, redisPrefix: prefix })
   const answers = await readAll(members, 250)
   const cold = { queries: await countStatements(LOADS), loads: await total(members, 'loads') }
   // Each list has a key of its own. All keys are in one slot.
@@ -74,7 +74,7 @@ async function stampede(t: Test, redisUrl: string, prefix: string) {
 
 t.test('a list that expires under load is refreshed once in the fleet, and nobody waits', async (t) => {
   const { url: postgresUrl, countStatements } = await createDatabase(t, 0.3)
-  const options = { postgresUrl, redisUrl: await redisUrl(), prefix: `expiry-${process.pid}`, ttlSeconds: 1 }
+  const options = { postgresUrl, redisUrl: await redisUrl(), redisPrefix: `expiry-${process.pid}`, ttlSeconds: 1 }
   const members = await startFleet(t, 3, options)
   await readAll(members, 1)
   const startedAtMs = performance.now()

@@ -12,9 +12,11 @@ import { until } from './services/until.ts'
  * Starts nginx in front of servers, which it uses in turn; it ends with the test. As in its documentation, it appends the
  * address of its client to X-Forwarded-For. Here that client is this machine, in the place of a CDN.
  * @param addresses the servers, such as `http://127.0.0.1:3000`.
+ * @param cached locations that a cache named `lists` stores. In their text `http://127.0.0.1:3000`, as in docs/http.md, is the
+ * servers.
  * @returns its own address.
  */
-export async function startNginx(t: Teardown, addresses: readonly string[]): Promise<string> {
+export async function startNginx(t: Teardown, addresses: readonly string[], cached = ''): Promise<string> {
   const { program, env } = await findNginx()
   const directory = await mkdtemp(join(tmpdir(), 'popular-posts-nginx-'))
   removeAtExit(directory)
@@ -31,6 +33,7 @@ export async function startNginx(t: Teardown, addresses: readonly string[]): Pro
     events { worker_connections 1024; }
     http {
       access_log off;
+      proxy_cache_path ${file('cache')} keys_zone=lists:1m;
       ${temporary.map((name) => `${name}_temp_path ${file(name)};`).join('\n')}
       upstream servers {
         ${addresses.map((address) => `server ${new URL(address).host};`).join('\n')}
@@ -39,6 +42,7 @@ export async function startNginx(t: Teardown, addresses: readonly string[]): Pro
       server {
         listen 127.0.0.1:${port};
         keepalive_requests 1000000;
+        ${cached.replaceAll('http://127.0.0.1:3000', 'http://servers')}
         location / {
           proxy_pass http://servers;
           proxy_http_version 1.1;

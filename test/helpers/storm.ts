@@ -34,7 +34,7 @@ export async function makeStorm(t: Teardown, options: StormOptions) {
   const members: Member[] = []
   // One after another, because all at once would take a minute on a machine with few cores.
   for (let index = 0; index < processes; index += 1)
-    members.push(await startMember(t, { postgresUrl, databaseUrl, redisUrl, prefix }))
+    members.push(await startMember(t, { postgresUrl, databaseUrl, redisUrl, redisPrefix: prefix }))
   await setSeconds(pool, loadSeconds)
   if (isWarm) await Promise.all(members.map((member) => member.read()))
   const counts = async () => ({

@@ -26,5 +26,6 @@ export function withPrefix(store: Store, prefix: string): Store {
     renew: (key, lease, leaseMs) => store.renew(full(key), lease, leaseMs),
     fail: (key, lease, coolDown) => store.fail(full(key), lease, coolDown),
     release: (key, lease) => store.release(full(key), lease),
+    invalidateKey: (key) => store.invalidateKey(full(key)),
   }
 }

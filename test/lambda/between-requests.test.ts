@@ -18,7 +18,7 @@ async function createApp(t: Test, options: PopularPostsOptions): Promise<Fastify
   const app = Fastify()
   prefixes += 1
   const prefix = `between-${process.pid}-${prefixes}`
-  await app.register(popularPosts, { prefix, backgroundWork: false, ...options })
+  await app.register(popularPosts, { redisPrefix: prefix, backgroundWork: false, ...options })
   t.teardown(() => app.close())
   return app
 }
@@ -101,12 +101,12 @@ t.test('the maintenance compares with the result of the last one, in any process
   const { db } = await createTestDatabase(t)
   const url = await redisUrl()
   const prefix = `upkeep-${process.pid}`
-  const app = await createApp(t, { db, redisUrl: url, prefix })
+  const app = await createApp(t, { db, redisUrl: url, redisPrefix: prefix })
   const { database, redis } = servicesOf(app)
   t.match(await database?.maintain(), { change: 'hard' }, 'it is not known since when nobody has looked')
   t.match(await database?.maintain(), { change: undefined })
   await recordChange(db, 'soft')
-  const other = await createApp(t, { db, redisUrl: url, prefix })
+  const other = await createApp(t, { db, redisUrl: url, redisPrefix: prefix })
   t.match(await servicesOf(other).database?.maintain(), { change: 'soft' })
   t.match(await database?.maintain(), { change: undefined })
   t.equal(app.popularPosts.stats().invalidations + other.popularPosts.stats().invalidations, 2)

@@ -16,7 +16,7 @@ import { redisCommand } from '../helpers/redis-command.ts'
 import { until } from '../helpers/services/until.ts'
 
 const READER = { method: 'POST', ip: '192.0.2.7', headers: { 'user-agent': 'Mozilla/5.0 (X11; Linux) Firefox/144.0' } }
-const log = { debug() {}, info() {}, warn() {}, error() {} }
+const log = { debug() {}, info() {}, warn() {} }
 
 const server = await startRedis()
 t.teardown(() => server.stop())
@@ -127,7 +127,7 @@ t.test('two environments with one prefix and a keyPrefix each share nothing', as
   const prefix = randomUUID()
   const start = (keyPrefix: string) =>
     startLoggedApp(t, {
-      prefix,
+      redisPrefix: prefix,
       load: async () => [{ slug: keyPrefix }],
       redis: connect(t, { keyPrefix }) as HostRedis,
     })
@@ -140,7 +140,10 @@ t.test('two environments with one prefix and a keyPrefix each share nothing', as
 
 t.test('the command line reaches the keys of a client with keyPrefix, and says where there are none', async (t) => {
   const prefix = randomUUID()
-  const { app } = await startLoggedApp(t, { prefix, redis: connect(t, { keyPrefix: 'app:' }) as HostRedis })
+  const { app } = await startLoggedApp(t, {
+    redisPrefix: prefix,
+    redis: connect(t, { keyPrefix: 'app:' }) as HostRedis,
+  })
   t.match(await cacheStatus(app), 'fwd=miss; stored')
   const invalidate = async (CACHE_PREFIX: string) => {
     const env = { REDIS_URL: server.url, CACHE_PREFIX }
@@ -159,7 +162,7 @@ t.test('the command line reaches the keys of a client with keyPrefix, and says w
 
 t.test('a prefix with braces of its own is the beginning of all keys', async (t) => {
   const prefix = `app:{${randomUUID()}}`
-  const options = { databaseUrl, viewFlushSeconds: 0, redisUrl: server.url, prefix }
+  const options = { databaseUrl, viewFlushSeconds: 0, redisUrl: server.url, redisPrefix: prefix }
   await redisCommand(server.port, 'FLUSHALL')
   const { app, warnings } = await startLoggedApp(t, options)
   t.match(await cacheStatus(app), 'fwd=miss; stored')
@@ -173,10 +176,10 @@ t.test('a prefix with braces of its own is the beginning of all keys', async (t)
   t.same(warnings(), [])
   for (const wrong of ['{a}{b}', 'a{b}c', 'a{}', '{', 'a}', 'a{b', `{${'a'.repeat(99)}}`, ''])
     await t.rejects(
-      Promise.resolve(createLoggedApp(t).app.register(popularPosts, { load: async () => [], prefix: wrong })),
+      Promise.resolve(createLoggedApp(t).app.register(popularPosts, { load: async () => [], redisPrefix: wrong })),
       {
         code: 'PP_INVALID_OPTIONS',
-        message: /prefix: expected 1 to 100 characters without spaces, with one pair of braces/,
+        message: /redisPrefix: expected 1 to 100 characters without spaces, with one pair of braces/,
       },
       wrong,
     )
@@ -194,7 +197,7 @@ t.test('transformers of a host for arguments and replies do not reach the comman
       Command.setArgumentTransformer(name, (args: unknown[]) => args)
     }
   })
-  const options = { databaseUrl, prefix: randomUUID(), viewFlushSeconds: 0, redis: connect(t) as HostRedis }
+  const options = { databaseUrl, redisPrefix: randomUUID(), viewFlushSeconds: 0, redis: connect(t) as HostRedis }
   const { app, warnings } = await startLoggedApp(t, options)
   t.match(await cacheStatus(app), 'fwd=miss; stored')
   t.equal(await app.postViews.record({ slug: 'post-1', request: READER }), 'counted')
@@ -219,7 +222,7 @@ t.test("apps leave no listener on a host's client, and Node.js warns of none", a
     const before = listeners()
     const options = (index: number): PopularPostsOptions => ({
       load: async () => [{ slug: 'a' }],
-      prefix: `app-${index % 3}`,
+      redisPrefix: `app-${index % 3}`,
       redis: client as HostRedis,
     })
     await t.test(`${name}: one after the other`, async (t) => {
@@ -253,7 +256,7 @@ t.test("apps leave no listener on a host's client, and Node.js warns of none", a
 t.test('the client of @fastify/redis, with a keyPrefix', async (t) => {
   const { app, warnings } = createLoggedApp(t)
   await app.register(fastifyRedis, { url: server.url, keyPrefix: 'shop:' })
-  await app.register(popularPosts, { load: async () => [{ slug: 'a' }], prefix: randomUUID(), redis: '' })
+  await app.register(popularPosts, { load: async () => [{ slug: 'a' }], redisPrefix: randomUUID(), redis: '' })
   t.match(await cacheStatus(app), 'fwd=miss; stored')
   t.match(await cacheStatus(app), /^hit/)
   t.same(warnings(), [])

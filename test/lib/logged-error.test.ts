@@ -281,7 +281,7 @@ t.test('real connections that fail: no address, user or statement in the log', a
 t.test('errors of background tasks are logged', async (t) => {
   const logged: unknown[] = []
   const level = (name: string) => (details: object, message: string) => logged.push([name, message, details])
-  const log = { debug: level('debug'), info: level('info'), warn: level('warn'), error: level('error') }
+  const log = { debug: level('debug'), info: level('info'), warn: level('warn') }
   logEvent(log, { type: 'takeover', key: 'a' })
   logEvent(log, { type: 'background-failed', error: new TypeError('a bug') })
   t.match(logged, [

@@ -70,14 +70,15 @@ async function runAllOperations(url: string): Promise<void> {
     const steps: (() => Promise<unknown>)[] = [
       () => store.generation(),
       () => store.acquire(key, { token: 'one', leaseMs: 60_000 }),
-      () => store.renew(key, { token: 'one', generation: '', replaces: '' }, 60_000),
-      () => store.fail(key, { token: 'one', generation: '', replaces: '' }, { firstMs: 1, maxMs: 1 }),
+      () => store.renew(key, { token: 'one', generation: '', replaces: '', epoch: '' }, 60_000),
+      () => store.fail(key, { token: 'one', generation: '', replaces: '', epoch: '' }, { firstMs: 1, maxMs: 1 }),
       async () => {
         const acquired = await store.acquire(key, { token: 'two', leaseMs: 60_000, force: true })
         if (acquired.state === 'lease') await store.commit(key, acquired.lease, Buffer.from('list'), lifetime)
       },
       () => store.acquire(key, { token: 'three', leaseMs: 60_000 }),
       () => store.release(key, { token: 'three' }),
+      () => store.invalidateKey(key),
       () => store.invalidate('hard'),
       () => store.invalidate('soft', randomUUID()),
     ]

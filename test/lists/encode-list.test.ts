@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { type PopularPostsOptions, popularPosts } from '../../index.ts'
-import { MAX_LIST_BYTES } from '../../lists/encode-list.ts'
+import { MAX_ENTRY_BYTES } from '../../lists/encode-json.ts'
 
 async function start(t: Test, options: PopularPostsOptions) {
   const lines: string[] = []
@@ -14,7 +14,7 @@ async function start(t: Test, options: PopularPostsOptions) {
 const circular: Record<string, unknown> = { slug: 'a' }
 circular['itself'] = circular
 const a = { slug: 'a' }
-const huge = { slug: 'b', text: 'x'.repeat(MAX_LIST_BYTES) }
+const huge = { slug: 'b', text: 'x'.repeat(MAX_ENTRY_BYTES) }
 
 /** What a `load` of JavaScript may return, and what the log says about it. */
 const WRONG: Record<string, [unknown, RegExp]> = {

@@ -3,7 +3,7 @@ import t from 'tap'
 import { decodeFilters, encodeFilters } from '../../lists/filter-slugs.ts'
 import { MAX_SLUGS, type PopularPostsQuery, PUBLISHED_WITHIN } from '../../lists/query.ts'
 import { createQueryResolver } from '../../lists/resolve-query.ts'
-import { checkOptions } from '../../settings/options.ts'
+import { checkOptions } from '../../settings/check-options.ts'
 
 const databaseUrl = 'postgres://127.0.0.1:9/none'
 const { resolve, knownEntry } = createQueryResolver(checkOptions({ databaseUrl, combineFilters: true }))

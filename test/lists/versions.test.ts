@@ -20,7 +20,14 @@ t.test('two versions of a host run side by side: lists are apart, views and inva
       loads += 1
       return [{ slug: 'a', author }]
     }
-    await app.register(popularPosts, { databaseUrl, redis: client, prefix, version, load, viewFlushSeconds: 0 })
+    await app.register(popularPosts, {
+      databaseUrl,
+      redis: client,
+      redisPrefix: prefix,
+      version,
+      load,
+      viewFlushSeconds: 0,
+    })
     return { app, loads: () => loads, author: async () => (await app.popularPosts.get())[0]?.['author'] }
   }
   const old = await start(t, undefined, 'Ann')

@@ -6,6 +6,7 @@ import {
   Kysely,
   type KyselyPlugin,
   type Kysely as KyselyType,
+  MssqlQueryCompiler,
   MysqlAdapter,
   MysqlIntrospector,
   MysqlQueryCompiler,
@@ -189,6 +190,14 @@ t.test('a Kysely instance whose queries would silently be other ones is refused'
     createIntrospector: (kysely: KyselyType<unknown>) => new MysqlIntrospector(kysely),
     createQueryCompiler: () => new MysqlQueryCompiler(),
   }
+  const mssql = { ...mysql, createQueryCompiler: () => new MssqlQueryCompiler() }
+  /** Kysely has no such dialect; packages have one. */
+  class OracleQueryCompiler extends SqliteQueryCompiler {
+    protected override getCurrentParameterPlaceholder(): string {
+      return ':1'
+    }
+  }
+  const oracle = { ...sqlite, createQueryCompiler: () => new OracleQueryCompiler() }
   const register = async (kysely: unknown) => {
     const app = Fastify()
     await app.register(popularPosts, { db: kysely as KyselyType<never> })
@@ -202,8 +211,10 @@ t.test('a Kysely instance whose queries would silently be other ones is refused'
     ['withSchema and another plugin', db.withPlugin(new CamelCasePlugin()).withSchema('pp'), SCHEMA],
     ['withSchema and a condition', new Kysely<never>({ dialect, plugins: [new OnlyMine()] }).withSchema('pp'), CHANGED],
     ['a plugin with a condition', new Kysely<never>({ dialect, plugins: [new OnlyMine()] }), CHANGED],
-    ['SQLite', new Kysely<never>({ dialect: sqlite }), /db: expected .* a dialect of PostgreSQL, got one of another/],
-    ['MySQL', new Kysely<never>({ dialect: mysql }), /db: expected .* a dialect of PostgreSQL, got one of another/],
+    ['SQLite', new Kysely<never>({ dialect: sqlite }), /db: expected .* a dialect of PostgreSQL, got one of SQLite/],
+    ['MySQL', new Kysely<never>({ dialect: mysql }), /db: expected .* PostgreSQL, got one of MySQL or MariaDB/],
+    ['SQL Server', new Kysely<never>({ dialect: mssql }), /db: expected .* PostgreSQL, got one of SQL Server/],
+    ['Oracle', new Kysely<never>({ dialect: oracle }), /db: expected .* PostgreSQL, got one of another database/],
     ['a pool', pool, /db: expected a Kysely instance, got something else/],
   ] as const)
     await t.rejects(register(kysely), { code: 'PP_INVALID_OPTIONS', message }, name)

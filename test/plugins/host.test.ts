@@ -157,7 +157,7 @@ t.test('two instances work in one app', async (t) => {
     'in sibling scopes, by the prefixes of their routes': async (app) => {
       for (const language of ['en', 'de'])
         await app.register(async (scope) => {
-          await scope.register(popularPosts, { load: titled(language), prefix: language, routes: `/${language}` })
+          await scope.register(popularPosts, { load: titled(language), redisPrefix: language, routes: `/${language}` })
         })
     },
     'in sibling scopes that have prefixes, over one Redis': async (app) => {
@@ -165,7 +165,7 @@ t.test('two instances work in one app', async (t) => {
       for (const language of ['en', 'de'])
         await app.register(
           async (scope) => {
-            await scope.register(popularPosts, { load: titled(language), prefix: language, redis: '' })
+            await scope.register(popularPosts, { load: titled(language), redisPrefix: language, redis: '' })
           },
           { prefix: language },
         )
@@ -189,7 +189,7 @@ t.test('two instances work in one app', async (t) => {
   }
   await t.test('two instances with one prefix share a source', async (t) => {
     const app = createHost(t)
-    const options = { load, redisUrl: redis.url, prefix: 'shared' }
+    const options = { load, redisUrl: redis.url, redisPrefix: 'shared' }
     for (const routes of ['/one', '/two'])
       await app.register(async (scope) => {
         await scope.register(popularPosts, { ...options, routes })
@@ -212,7 +212,7 @@ t.test('a conflict with the app fails registration with a message that says what
   const redisUrl = redis.url
   const wrong: Record<string, [((app: FastifyInstance) => unknown)[], string, RegExp]> = {
     'registered twice': [
-      [register(), register({ prefix: 'other', routes: '/other' })],
+      [register(), register({ redisPrefix: 'other', routes: '/other' })],
       'PP_ALREADY_REGISTERED',
       /^popular posts is registered in this scope already: register the second one in a scope of its own, app\.register\(/,
     ],
@@ -231,16 +231,20 @@ t.test('a conflict with the app fails registration with a message that says what
       'PP_ROUTE_TAKEN',
       /^Method 'GET' already declared for route '\/categories': give the routes .* a prefix \(routes: '\/api'\) or none/,
     ],
-    'two in sibling scopes with the same routes': [[inScope({}), inScope({ prefix: 'b' })], 'PP_ROUTE_TAKEN', /prefix/],
+    'two in sibling scopes with the same routes': [
+      [inScope({}), inScope({ redisPrefix: 'b' })],
+      'PP_ROUTE_TAKEN',
+      /prefix/,
+    ],
     'two schemas under one prefix in Redis': [
       [inScope({ redisUrl }), inScope({ redisUrl, schema: 'public', routes: '/other' })],
       'PP_PREFIX_TAKEN',
-      /^Expected a prefix of its own/,
+      /^Expected a redisPrefix of its own/,
     ],
     'two sources under one prefix in Redis': [
       [inScope({ redisUrl }), inScope({ redisUrl, load: async () => [], routes: '/other' })],
       'PP_PREFIX_TAKEN',
-      /^Expected a prefix of its own for each instance in one app that loads from elsewhere, got "blog:popular" for both/,
+      /^Expected a redisPrefix of its own for each instance in one app that loads from elsewhere, got "blog:popular" for both/,
     ],
     'another error of a route': [
       [

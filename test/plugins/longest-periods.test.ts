@@ -25,9 +25,14 @@ t.test('with every option at its greatest value, no timer fires at once', async 
   const onWarning = ({ name, message }: Error) => void (name === 'TimeoutOverflowWarning' && overflows.push(message))
   process.on('warning', onWarning)
   t.teardown(() => process.off('warning', onWarning))
-  const redis = { redisUrl: await redisUrl(), prefix: `test:${randomUUID()}` }
+  const redis = { redisUrl: await redisUrl(), redisPrefix: `test:${randomUUID()}` }
   const load = () => sleep(100, [{ slug: 'a' }])
-  for (const source of [{ load }, { databaseUrl }, { databaseUrl, ...redis }, { load, ...redis, prefix: 'longest' }]) {
+  for (const source of [
+    { load },
+    { databaseUrl },
+    { databaseUrl, ...redis },
+    { load, ...redis, redisPrefix: 'longest' },
+  ]) {
     const app = Fastify()
     t.teardown(() => app.close())
     await app.register(popularPosts, { ...GREATEST, ...source })

@@ -161,7 +161,7 @@ t.test('failures are counted: loads, expired lists, Redis', async (t) => {
 
 t.test('a wait for another process is measured, and published', async (t) => {
   const loading = deferred<object[]>()
-  const options = { redisUrl: await redisUrl(), prefix: `waits-${process.pid}-${Date.now()}` }
+  const options = { redisUrl: await redisUrl(), redisPrefix: `waits-${process.pid}-${Date.now()}` }
   const one = await createHost(t, { ...options, load: () => loading.promise })
   const other = await createHost(t, { ...options, load: async () => [] })
   const first = one.app.inject('/posts/popular')

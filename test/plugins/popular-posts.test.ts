@@ -9,7 +9,7 @@ import { backgroundClock } from '../../lib/clock.ts'
 import { createLoaders } from '../../lists/loaders.ts'
 import { servicesOf } from '../../plugins/popular-posts.ts'
 import health from '../../routes/health.ts'
-import { checkOptions } from '../../settings/options.ts'
+import { checkOptions } from '../../settings/check-options.ts'
 import { fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { until } from '../helpers/services/until.ts'
@@ -46,7 +46,7 @@ t.test('a host passes its own Kysely instance with plugins, and the plugin does 
 t.test('with a database URL the plugin opens a pool, and closes it with the app', async (t) => {
   const { db, url, pool } = await createTestDatabase(t)
   await fillBlog(db, 1)
-  const { app } = await createHost(t, { databaseUrl: url, prefix: 'mine', ttlSeconds: 60 })
+  const { app } = await createHost(t, { databaseUrl: url, redisPrefix: 'mine', ttlSeconds: 60 })
   t.equal((await app.popularPosts.get()).length, 1)
   await app.close()
   await t.rejects(app.popularPosts.get({ days: 1 }), { code: 'PP_LOAD_FAILED' })
@@ -166,7 +166,7 @@ t.test('invalid options are refused at registration, each by name, without secre
     [{ load, maxLimit: 20, defaultLimit: 30 }, /defaultLimit: expected at most maxLimit \(20\), got 30/],
     [{ load, maxDays: 7 }, /defaultDays: expected at most maxDays \(7\), got 30/],
     [{ load, timeZone: '+05:30' }, /timeZone: expected the name of an IANA time zone/],
-    [{ load, prefix: 'a b' }, /prefix: expected 1 to 100 characters/],
+    [{ load, redisPrefix: 'a b' }, /redisPrefix: expected 1 to 100 characters/],
     [{ load, routes: true }, /routes: expected false or a prefix such as \/api, got true/],
     [{ load, routes: 'api' }, /routes: .*got "api"/],
     [{ load: 'select 1' }, /load: expected a function, got "select 1"/],

@@ -167,7 +167,7 @@ t.test("a host's own @fastify/swagger finds the routes of the plugin, below thei
   await app.register(popularPosts, { db, routes: '/blog' })
   await app.register(async (scope) => {
     const load = async () => [{ slug: 'mine' }]
-    await scope.register(popularPosts, { load, loadCategories: load, routes: '/my/own', prefix: 'own' })
+    await scope.register(popularPosts, { load, loadCategories: load, routes: '/my/own', redisPrefix: 'own' })
   })
   await app.ready()
   const { paths } = app.swagger() as unknown as Document
@@ -188,4 +188,22 @@ t.test("a host's own @fastify/swagger finds the routes of the plugin, below thei
       content: { 'application/json': { schema: { items: { type: 'object', additionalProperties: true } } } },
     })
   t.equal((await app.inject('/my/own/posts/popular')).body, '[{"slug":"mine"}]', 'and is not in the way')
+})
+
+t.test('with openapi: false the routes are not in the document of a host, whatever its transform needs', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(swagger, {
+    openapi: { openapi: '3.1.0' },
+    transform({ schema, url }) {
+      // As jsonSchemaTransform of fastify-type-provider-zod does.
+      if (schema.hide !== true) throw new Error('Expected a schema of zod.')
+      return { schema, url }
+    },
+  })
+  await app.register(popularPosts, { db, adminToken: 'a token for the tests', openapi: false })
+  await app.ready()
+  t.same(app.swagger().paths, {})
+  t.equal((await app.inject('/posts/popular')).statusCode, 200)
+  t.equal((await app.inject('/posts/popular?limit=0')).statusCode, 400, 'requests are still checked')
 })

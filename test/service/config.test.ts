@@ -23,7 +23,7 @@ t.test('without variables the configuration has the defaults, frozen', async (t)
     iam: {},
     trustProxy: false,
     corsOrigins: [],
-    cache: { prefix: 'blog:popular', ttlSeconds: 1800, staleSeconds: 3600, failSafeSeconds: 86_400 },
+    cache: { redisPrefix: 'blog:popular', ttlSeconds: 1800, staleSeconds: 3600, failSafeSeconds: 86_400 },
   })
   t.ok(Object.isFrozen(config) && Object.isFrozen(config.cache))
   t.type(readConfig().port, 'number', 'the process is the default source')

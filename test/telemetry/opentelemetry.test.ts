@@ -40,7 +40,7 @@ t.test('a meter gets reads, loads and waits until reports are stopped', async (t
     )
   }
 
-  const options = { redisUrl: await redisUrl(), prefix: `otel-${process.pid}-${Date.now()}` }
+  const options = { redisUrl: await redisUrl(), redisPrefix: `otel-${process.pid}-${Date.now()}` }
   const loading = deferred<object[]>()
   let isDown = false
   const [one, other] = [Fastify(), Fastify()]

@@ -102,7 +102,7 @@ t.test('while a slot of a Cluster moves to another node, views are kept, and the
   const client = new Cluster(cluster.nodes.map(({ port }) => ({ host: '127.0.0.1', port })))
   t.teardown(() => client.disconnect())
   if (client.status !== 'ready') await once(client, 'ready')
-  const blog = await setUp(t, { redis: client, prefix })
+  const blog = await setUp(t, { redis: client, redisPrefix: prefix })
   const { app, view } = blog
   t.equal(await view(1), 'counted')
 

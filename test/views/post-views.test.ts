@@ -11,7 +11,7 @@ import { redisUrl } from '../helpers/redis.ts'
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
 
 /** An app with the plugin on a blog with `posts` posts: `post-1`, `post-2`, … */
-async function setUp(t: Test, posts: number, options: { redisUrl?: string; prefix?: string } = {}) {
+async function setUp(t: Test, posts: number, options: { redisUrl?: string; redisPrefix?: string } = {}) {
   const { pool, url: databaseUrl } = await createTestDatabase(t)
   await pool.query(`
     insert into posts (slug, title, url, published_at)
@@ -37,7 +37,7 @@ t.test('without Redis, closing counts all views in memory', async (t) => {
 
 t.test('with Redis, invalid counts of another program are left out, and logged once', async (t) => {
   const [url, prefix] = [await redisUrl(), `test:${randomUUID()}`]
-  const { app, pool, warnings } = await setUp(t, 1, { redisUrl: url, prefix })
+  const { app, pool, warnings } = await setUp(t, 1, { redisUrl: url, redisPrefix: prefix })
   const { rows } = await pool.query<{ id: string }>('select id from posts')
   const client = new Redis(url)
   t.teardown(() => client.disconnect())
@@ -53,7 +53,7 @@ t.test('with Redis, invalid counts of another program are left out, and logged o
 })
 
 t.test('a batch that cannot be counted is set aside, with a warning, and the others are counted', async (t) => {
-  const { app, pool, warnings } = await setUp(t, 2, { redisUrl: await redisUrl(), prefix: `test:${randomUUID()}` })
+  const { app, pool, warnings } = await setUp(t, 2, { redisUrl: await redisUrl(), redisPrefix: `test:${randomUUID()}` })
   // As with a partitioned counter that lacks a partition.
   await pool.query(`
     create function refuse() returns trigger language plpgsql as $$ begin

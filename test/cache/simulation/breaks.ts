@@ -40,7 +40,12 @@ export const BREAKS: Record<string, Break & { says: RegExp }> = {
         const acquired = await store.acquire(key, request)
         if (acquired.state !== 'wait') return acquired
         const { generation = '', found } = acquired
-        return { state: 'lease', generation, lease: { token: request.token, generation, replaces: '' }, found }
+        return {
+          state: 'lease',
+          generation,
+          lease: { token: request.token, generation, replaces: '', epoch: '' },
+          found,
+        }
       },
     }),
   },

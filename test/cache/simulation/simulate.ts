@@ -125,6 +125,7 @@ export async function simulate(seed: number, broken: Break = {}, print?: (line: 
           return applied
         })
       },
+      invalidateKey: (key) => machine.command(() => on().invalidateKey(key)),
       generation: () => machine.command(() => on().generation()),
     }
   }

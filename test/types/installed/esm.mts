@@ -7,6 +7,7 @@ import popularPosts, {
   type PopularPostsOptions,
   type PostViewsStats,
 } from 'fastify-popular-posts'
+import { type Cache, createCache } from 'fastify-popular-posts/cache'
 import metrics, { metrics as namedMetrics } from 'fastify-popular-posts/metrics'
 import { watchWithOpenTelemetry } from 'fastify-popular-posts/opentelemetry'
 import { Redis } from 'ioredis'
@@ -27,6 +28,14 @@ app.register(popularPosts, { ttlSeconds: '900' })
 app.register(popularPosts, { db: {} })
 // @ts-expect-error -- not a registry
 app.register(metrics, { register: {} })
+
+const cache: Cache = await createCache({ redis: new Redis(), log: app.log })
+export const tags: { name: string; usedAt: string }[] = await cache.getOrSet(
+  'tags',
+  async () => [{ name: 'a', usedAt: new Date() }],
+  { ttlSeconds: 60 },
+)
+export const own: string = await app.popularPosts.cache.getOrSet('a', () => 'a', { ttlSeconds: 60 })
 
 export const stop: () => void = watchWithOpenTelemetry(openTelemetry.getMeter('host'))
 export const posts: PopularPost[] = await app.popularPosts.get({ limit: 3 })
