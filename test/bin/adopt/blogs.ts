@@ -48,6 +48,26 @@ export const BLOGS: readonly Blog[] = [
     publish: "update posts set status = 'published', published_at = '2020-01-02' where id = 'p2'",
   },
   {
+    name: 'wordpress',
+    choices: { url: '/{year}/{month}/{day}/{slug}-{id}/' },
+    one: {
+      id: '1',
+      title: 'Fish & Chips',
+      url: '/2020/01/01/one-1/',
+      excerpt: 'First',
+      publishedAt: published,
+      author: { name: 'Ann & Co', slug: 'ann' },
+      categories: [news],
+      tags: ['Red'],
+      image: { url: 'https://blog.example/hill.jpg' },
+      commentCount: 1,
+    },
+    authors: ['ann'],
+    categories: ['news', 'world'],
+    tags: ['red'],
+    publish: "update wp_posts set post_status = 'publish' where post_name = 'hidden'",
+  },
+  {
     name: 'wagtail',
     one: {
       id: '2',

@@ -188,6 +188,7 @@ t.test('--check says what does not fit', async (t) => {
   t.match((await adopt(['--apply'])).stdout, /^one: .*\n[\s\S]*The blog is connected/m, '--apply says it, too')
 
   await pool.query('drop view popular_posts.posts')
+  t.match(await adopt(['--check']), { code: 1, stdout: /^posts: a table, a view or a column is missing/ })
   await pool.query(`create view popular_posts.posts as select id, slug, title, '/' as url, '' as excerpt, null::text as author_id,
     published_at::timestamp as published_at, 'f'::text as is_private, null::text as image_url, 8 as image_width, null::integer as image_height, '' as image_alt, 1 as reading_minutes from public.post where id = 1`)
   const program = runProgram(t, 'bin/popular-posts.ts', { args: ['adopt', '--check'], env: { DATABASE_URL: url } })

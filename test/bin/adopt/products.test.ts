@@ -15,8 +15,7 @@ import { BLOGS } from './blogs.ts'
 const SCHEMA = 'popular_posts'
 const tablesOf = (name: string) => readFileSync(new URL(`../../fixtures/adopt/${name}.sql`, import.meta.url), 'utf8')
 
-const only = process.env['ONLY']?.split(',')
-for (const blog of BLOGS.filter(({ name }) => only?.includes(name) !== false))
+for (const blog of BLOGS)
   t.test(`the tables of ${blog.name} are adopted`, async (t: Test) => {
     const { db: plain, pool } = await createTestDatabase(t, { migrate: false })
     await pool.query(tablesOf(blog.name))

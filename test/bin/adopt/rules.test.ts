@@ -310,3 +310,57 @@ t.test('one watch for each table', async (t) => {
     ],
   )
 })
+
+t.test('products of which some tables are missing', async (t) => {
+  const text = (name: string): Short => [name, 'text']
+  const wordpress = table('posts', ['post_name', 'post_type', 'post_status', 'post_title'].map(text))
+  const terms = [
+    table('terms', [text('name')]),
+    table('term_taxonomy', [text('taxonomy')]),
+    table('term_relationships', [text('object_id')]),
+  ]
+  t.match(propose([wordpress], { where: 'x = 1' }), { views: {}, notes: [/post_date_gmt/, /guessed/] })
+  t.match(propose([wordpress, ...terms], { timeZone: 'Europe/Vienna' }), {
+    views: { categories: /^(?!.*parent_id)/ },
+    posts: { columns: { url: "'/' || post.post_name", published_at: /Europe.Vienna/ } },
+  })
+  const nodes = table('node_field_data', [['type', 'text', { values: ['page'] }]])
+  const image = table('node__field_image', [['field_image_target_id', 'integer']])
+  t.match(propose([nodes, image], { url: '/blog/{slug}' }), {
+    views: {},
+    posts: { columns: { slug: "ltrim('/node/' || post.nid, '/')", url: /^'.blog.' / } },
+    notes: [/Nodes of all types/],
+  })
+  t.match(propose([nodes, image, table('file_managed', [])], { where: "type = 'a'" }), {
+    posts: { where: [/default_langcode/, "(type = 'a')"], columns: { image_url: /public/ } },
+  })
+})
+
+t.test('persons', async (t) => {
+  const date: Short = ['date', 'instant']
+  const author: Short = ['author_id', 'integer']
+  const references = [{ column: 'author_id', table: 'public.people', to: 'id' }]
+  const people = (columns: readonly Short[]) => [table('people', [['id', 'integer'], ...columns])]
+  for (const [columns, name] of [
+    [[], 'person.id::text'],
+    [[['first_name', 'text']], "nullif(trim(concat_ws(' ', person.first_name)), '')"],
+    [[['username', 'text']], 'person.username'],
+    [
+      [
+        ['name', 'text'],
+        ['login', 'text'],
+      ],
+      'coalesce(person.name, person.login)',
+    ],
+  ] as const)
+    t.ok(
+      proposed(t, [date, author], people(columns), {}, { references }).views.authors?.includes(`${name} as name`),
+      name,
+    )
+  t.match(proposed(t, [date, author], people([]), { authors: 'people' }, { references }).posts.columns, {
+    author_id: 'post.author_id',
+  })
+  t.match(proposed(t, [date, author], people([]), { authors: 'author_id' }, { references }).posts.columns, {
+    author_id: 'post.author_id',
+  })
+})
