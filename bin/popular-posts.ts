@@ -2,8 +2,11 @@
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import type { Transaction } from 'kysely'
+import { passwordsOf } from '../aws/tokens.ts'
 import { recordChange } from '../changes/revision.ts'
 import { type MigrateOptions, POST_ID_TYPES, type PostIdType } from '../db/migrate.ts'
+import { openDatabase } from '../db/open-database.ts'
+import { ADOPTED_SCHEMA } from '../db/own-schema.ts'
 import type { Database } from '../db/schema.ts'
 import { setTimeZone } from '../db/time-zone.ts'
 import { removeDemo, seedDemo } from '../demo/data/seed-demo.ts'
@@ -12,6 +15,7 @@ import { plural } from '../lib/plural.ts'
 import { type Config, readConfig } from '../service/config.ts'
 import { expectTimeZone, explainStartupError, openServiceDatabase, type ServiceDatabase } from '../service/database.ts'
 import { runMain } from '../service/run.ts'
+import { adoptCommand } from './adopt/command.ts'
 import { flushRedis } from './flush.ts'
 import { importFeedCommand } from './import-feed/command.ts'
 import { importLogCommand } from './import-log/command.ts'
@@ -141,6 +145,27 @@ program.addCommand(
           await replaceDemo(trx)
         },
       }
+    },
+  }),
+)
+
+program.addCommand(
+  adoptCommand({
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    async openDatabase() {
+      const { databaseUrl, databaseSchema: schema = ADOPTED_SCHEMA, iam } = readSettings()
+      if (databaseUrl === undefined)
+        throw new StartupError('The embedded database has no blog to adopt: set DATABASE_URL.')
+      const { databasePassword: password } = passwordsOf(iam)
+      const db = openDatabase(
+        databaseUrl,
+        () => {},
+        { password },
+        () => schema,
+      )
+      return { db, schema, close: () => db.destroy() }
     },
   }),
 )

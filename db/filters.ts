@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { MAX_SLUG_LENGTH } from '../lib/slug-forms.ts'
 import { CATEGORY_TREE, categoryTree } from './category-tree.ts'
+import { coAuthorIds } from './co-authors.ts'
 import { optionalColumn } from './optional-column.ts'
 import type { BlogReader } from './schema.ts'
 import { isLive } from './window.ts'
@@ -31,7 +32,12 @@ export async function findFilters(db: BlogReader): Promise<FilterSlugs> {
       cte
         .selectFrom('posts')
         .where(isLive({}))
-        .select(['posts.id', 'posts.author_id', optionalColumn('posts', 'language').as('language')]),
+        .select([
+          'posts.id',
+          'posts.author_id',
+          optionalColumn('posts', 'language').as('language'),
+          coAuthorIds.as('co_author_ids'),
+        ]),
     )
     .with('filters', (cte) =>
       cte
@@ -51,7 +57,9 @@ export async function findFilters(db: BlogReader): Promise<FilterSlugs> {
         .unionAll(
           cte
             .selectFrom('authors')
-            .where(sql<boolean>`id in (select author_id from live)`)
+            .where(
+              sql<boolean>`id in (select author_id from live) or id::text in (select unnest(co_author_ids::text[]) from live)`,
+            )
             .select((row) => ['slug', row.val('authors').as('kind')]),
         )
         .unionAll(

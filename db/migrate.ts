@@ -13,6 +13,7 @@ import { postAliases } from './migrations/009-post-aliases.ts'
 import { site } from './migrations/010-site.ts'
 import { parentsAndLanguages } from './migrations/013-parents-and-languages.ts'
 import { ownTriggers } from './migrations/014-own-triggers.ts'
+import { adoption } from './migrations/020-adoption.ts'
 import { feedPosts } from './migrations/023-feed-posts.ts'
 import { ADOPTED_SCHEMA, findOwnSchemas } from './own-schema.ts'
 import { findShadowingObjects } from './safe-path.ts'
@@ -36,6 +37,7 @@ const counterMigrations = (postId: PostIdType): Record<string, Migration> => ({
   '007-safe-functions': safeFunctions,
   '010-site': site,
   '014-own-triggers': ownTriggers,
+  '020-adoption': adoption,
 })
 
 /** The migrations for the blog tables of the service. */
@@ -57,6 +59,7 @@ const TABLES: Readonly<Record<string, readonly string[]>> = {
   '007-safe-functions': ['popular_posts_watch_failure'],
   '009-post-aliases': ['post_aliases'],
   '010-site': ['popular_posts_site'],
+  '020-adoption': ['popular_posts_adoption'],
   '023-feed-posts': ['feed_posts'],
 }
 

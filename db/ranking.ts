@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres'
 import { boundedText, countOf, hasFiniteHeat, MAX_LINKS, MAX_TEXT, viewsOf } from './bounded.ts'
 import { CATEGORY_TREE, categoryTree, isOneOf } from './category-tree.ts'
+import { hasAuthor } from './co-authors.ts'
 import { fromJsonText, jsonText } from './json-text.ts'
 import { isInLanguage } from './language.ts'
 import type { BlogReader, BlogTables, CounterTables } from './schema.ts'
@@ -235,11 +236,7 @@ function matchesFilters({ category, tag, author, excludeCategory, language, publ
       select from ${sql.table('post_tags')} link join ${sql.table('tags')} on tags.id = link.tag_id
       where link.post_id = posts.id and ${isOneOf('tags.slug', tag)})`)
   }
-  if (author !== undefined) {
-    conditions.push(
-      sql`posts.author_id in (select id from ${sql.table('authors')} where ${isOneOf('authors.slug', author)})`,
-    )
-  }
+  if (author !== undefined) conditions.push(hasAuthor(author))
   if (language !== undefined) conditions.push(isInLanguage(language))
   if (publishedWithin !== undefined) {
     conditions.push(sql`posts.published_at > ${sqlNow(nowMs)} - ${publishedWithin}::integer * interval '24 hours'`)

@@ -5,6 +5,11 @@
 export const SLOW: readonly string[] = [
   'test/alternatives.test.ts',
   'test/api-reference.test.ts',
+  'test/bin/adopt/command.test.ts',
+  'test/bin/adopt/documented.test.ts',
+  'test/bin/adopt/migration-tools.test.ts',
+  'test/bin/adopt/products.test.ts',
+  'test/bin/adopt/restore.test.ts',
   'test/bin/flush.test.ts',
   'test/bin/import-log/import-log.test.ts',
   'test/bin/import-log/replay.test.ts',

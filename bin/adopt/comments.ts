@@ -1,0 +1,72 @@
+import type { Reference, Table } from './catalog.ts'
+import { bare, combine, type Expression, isNotTrue, isTrue, ofRef, wrap } from './expression.ts'
+import { findColumn, findRef, type Ref, type Source } from './find-posts.ts'
+import { isNamed, quoted, referencesTo } from './links.ts'
+import { isOneOf, literal, nounOf } from './names.ts'
+import type { Watch } from './proposal.ts'
+import { isCopy } from './references.ts'
+import * as roles from './roles.ts'
+import { wordAmong } from './state.ts'
+
+/** The view of comments; empty if there are none. */
+export interface Comments {
+  comments?: string
+  watches: readonly Watch[]
+}
+
+interface CommentsContext {
+  source: Source
+  tables: readonly Table[]
+  /** What the user says: a table, or `none`. */
+  chosen: string | undefined
+  /** Writes a query of rows that refer to posts. */
+  linkQuery(link: { table: Table; reference: Reference }, select: string, where: readonly string[]): string
+}
+
+/** Finds the table of comments, and which of them readers see. */
+export function commentsOf({ source, tables, chosen, linkQuery }: CommentsContext): Comments {
+  const isThread = ['topic', 'thread', 'discussion'].some(
+    (noun) => nounOf(source.parts[0]?.table.name as string) === noun,
+  )
+  const nouns = isThread ? [...roles.COMMENT_NOUNS, 'post'] : roles.COMMENT_NOUNS
+  const [table] = tables
+    .filter((each) => (chosen === undefined ? isOneOf(each.name, nouns) && !isCopy(each.name) : isNamed(each, chosen)))
+    .filter((each) => referencesTo(source, each).length > 0)
+    .toSorted((a, b) => a.name.length - b.name.length)
+  if (table === undefined) return { watches: [] }
+  const reference = referencesTo(source, table)[0] as Reference
+  const approved = combine(approvedOf(table), (...all) => all.join(' and ') || 'true')
+  const show = (ref: Ref) => `link.${bare(ref)}`
+  return {
+    comments: linkQuery({ table, reference }, `${approved.write(show)} as is_approved`, when(reference)),
+    watches: [
+      {
+        table: quoted(table),
+        live: [...when(reference), ...approvedOf(table).map((each) => each.write(bare))].join(' and ') || undefined,
+        columns: [reference.column],
+      },
+    ],
+  }
+}
+
+const when = (reference: Reference) => (reference.when === undefined ? [] : [reference.when])
+
+function approvedOf(table: Table): Expression[] {
+  const source = { parts: [{ alias: 'link', table }], joins: [] }
+  const found = (...search: [names: readonly string[], kinds: Parameters<typeof findRef>[2]]) => {
+    const ref = findRef(source, ...search)
+    return ref === undefined ? [] : [ref]
+  }
+  const first = findColumn(table, ['post_number'], ['integer'])
+  return [
+    ...found(roles.STATUSES, ['text', 'enum']).flatMap((ref) => {
+      const word = wordAmong(roles.PUBLISHED_WORDS, ref.column.values)
+      return word === undefined ? [] : [wrap(ofRef(ref), (name) => `${name} = ${literal(word)}`)]
+    }),
+    ...found(roles.PUBLISHED_FLAGS.toReversed(), roles.KINDS.flag).map(isTrue),
+    ...roles.COMMENT_HIDDEN.flatMap((name) => found([name], roles.KINDS.flag)).map(isNotTrue),
+    ...found(roles.DELETED_AT, roles.KINDS.clock).map((ref) => wrap(ofRef(ref), (name) => `${name} is null`)),
+    // The first row of a topic is its text.
+    ...(first === undefined ? [] : [wrap(ofRef({ alias: 'link', table, column: first }), (name) => `${name} > 1`)]),
+  ]
+}

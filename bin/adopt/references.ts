@@ -1,0 +1,96 @@
+import type { Column, Reference, Table } from './catalog.ts'
+import { literal, normalized, nounOf, singular } from './names.ts'
+
+/** Stems of columns that name a person: they refer to the table of users, if there is no table of that name. */
+const PERSONS = ['author', 'user', 'owner', 'writer', 'creator', 'created_by', 'user_created', 'posted_by']
+
+/** Tables of a blog have other rows of the same shape beside the published ones, which no reference means. */
+const COPIES = new Set(['v', 'version', 'revision', 'history', 'draft', 'archive', 'log', 'backup', 'old'])
+
+/** Whether a table has copies of rows: versions, drafts, logs. */
+export function isCopy(name: string): boolean {
+  return normalized(name)
+    .split('_')
+    .some((word) => COPIES.has(singular(word)))
+}
+
+/**
+ * Adds the references that the database does not know of: columns with the name of a table (Rails and WordPress have no
+ * foreign keys), pairs of an id and a type (`taggable_id`, `taggable_type`), and generic relations of Django.
+ */
+export function withReferences(tables: readonly Table[]): Table[] {
+  return tables.map((table) => {
+    const declared = new Set(table.references.map(({ column }) => column))
+    const free = table.columns.filter(({ name }) => !declared.has(name))
+    const references = [...table.references, ...polymorphic(tables, table), ...generic(tables, table)]
+    for (const column of free) {
+      if (references.some((each) => each.column === column.name)) continue
+      const target = named(tables, table, column)
+      if (target !== undefined) references.push({ column: column.name, table: target.id, to: target.key[0] as string })
+    }
+    return { ...table, references }
+  })
+}
+
+/** The table that a column names, such as `author_id`. */
+function named(tables: readonly Table[], table: Table, column: Column): Table | undefined {
+  const [, stem] = /^(.+?)_(?:id|uuid|uid|fk)$/.exec(normalized(column.name)) ?? []
+  if (stem === undefined) return undefined
+  const noun = singular(stem)
+  const fitting = tables.filter(
+    (each) =>
+      each.schema === table.schema &&
+      each.key.length === 1 &&
+      !isCopy(each.name) &&
+      each.columns.some(({ name, kind }) => name === each.key[0] && kind === column.kind),
+  )
+  const shortest = (found: Table[]) => found.toSorted((a, b) => a.name.length - b.name.length)[0]
+  const bySuffix =
+    shortest(
+      fitting.filter(({ name }) => `_${singular(normalized(name))}`.endsWith(`_${noun}`) || nounOf(name) === noun),
+    ) ?? fitting.find(({ columns }) => hasClass(columns, noun))
+  return (
+    bySuffix ?? (PERSONS.includes(stem) ? shortest(fitting.filter(({ name }) => nounOf(name) === 'user')) : undefined)
+  )
+}
+
+/** Rails: a table has the rows of several classes, whose names are in the column `type`. */
+function hasClass(columns: readonly Column[], noun: string): boolean {
+  const type = columns.find(({ name }) => name === 'type')
+  return type?.values.some((value) => normalized(value) === noun) === true
+}
+
+/** Rails: `taggable_id` with `taggable_type`, which has the name of a class. Strapi: `related_id`, `related_type`. */
+function polymorphic(tables: readonly Table[], table: Table): Reference[] {
+  return table.columns.flatMap((column) => {
+    const [, stem] = /^(.+)_type$/.exec(column.name) ?? []
+    const id = table.columns.find(({ name }) => name === `${stem}_id`)
+    if (stem === undefined || id === undefined) return []
+    return column.values.flatMap((value) => {
+      const noun = singular(normalized(value.split(/[.:\\]+/).at(-1) as string))
+      const target = tables.find(
+        (each) => each.schema === table.schema && each.key.length === 1 && singular(normalized(each.name)) === noun,
+      )
+      if (target === undefined) return []
+      return [
+        { column: id.name, table: target.id, to: target.key[0] as string, when: `${column.name} = ${literal(value)}` },
+      ]
+    })
+  })
+}
+
+/** Django: `object_id` of the model `content_type_id`, whose table is `app_model`. */
+function generic(tables: readonly Table[], table: Table): Reference[] {
+  const types = tables.find(({ name }) => name === 'django_content_type')
+  const object = table.columns.find(({ name }) => name === 'object_id' || name === 'object_pk')
+  if (types === undefined || object === undefined || !table.columns.some(({ name }) => name === 'content_type_id'))
+    return []
+  return tables
+    .filter(({ key }) => key.length === 1)
+    .map((target) => ({
+      column: object.name,
+      table: target.id,
+      to: target.key[0] as string,
+      when: `content_type_id = (select id from ${types.id} where app_label || '_' || model = ${literal(target.name)})`,
+    }))
+}

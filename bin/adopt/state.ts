@@ -1,0 +1,96 @@
+import { combine, type Expression, isNotTrue, isTrue, ofRef, parseExpression, wrap } from './expression.ts'
+import { findRef, type Ref, type Source } from './find-posts.ts'
+import { ident, literal } from './names.ts'
+import type { Choices, Question } from './proposal.ts'
+import * as roles from './roles.ts'
+import { asInstant } from './times.ts'
+
+/** Which rows are posts, and which of them readers see. */
+export interface State {
+  /** Conditions: the row is a post of this site, and was not deleted. */
+  filters: readonly Expression[]
+  /** Conditions: the post is published. */
+  published: readonly Expression[]
+  /** A condition with the present: the post has not expired. */
+  expiry: readonly Expression[]
+  /** Conditions: the post is not for all readers. */
+  isPrivate: readonly Expression[]
+}
+
+/** Finds the conditions by the names and the values of columns. */
+export function stateOf(source: Source, choices: Choices, zone: string): State | Question {
+  const published = publishedOf(source, choices)
+  if ('flag' in published) return published
+  const found = (names: readonly string[], kinds: Parameters<typeof findRef>[2]) => findRef(source, names, kinds)
+  const list = (ref: Ref | undefined, write: (ref: Ref) => Expression) => (ref === undefined ? [] : [write(ref)])
+  return {
+    published,
+    filters: [
+      ...typeFilter(source),
+      ...list(found(roles.DELETED_AT, roles.KINDS.clock), (ref) => wrap(ofRef(ref), (name) => `${name} is null`)),
+      ...list(found(roles.DELETED, roles.KINDS.flag), isNotTrue),
+      ...(choices.where === undefined
+        ? []
+        : [wrap(parseExpression(choices.where, source), (condition) => `(${condition})`)]),
+    ],
+    expiry: list(found(roles.EXPIRES, roles.KINDS.clock), (ref) =>
+      combine([ofRef(ref), asInstant(ref, zone)], (name, time) => `(${name} is null or ${time} > now())`),
+    ),
+    isPrivate: [
+      ...list(visibilityOf(source), (ref) => wrap(ofRef(ref), (name) => `${name} is distinct from 'public'`)),
+      ...list(found(roles.PRIVATE_FLAGS, roles.KINDS.flag), isTrue),
+      ...list(found(roles.PASSWORDS, roles.KINDS.text), (ref) =>
+        wrap(ofRef(ref), (name) => `coalesce(${name}, '') <> ''`),
+      ),
+    ],
+  }
+}
+
+function publishedOf(source: Source, choices: Choices): readonly Expression[] | Question {
+  if (choices.published === 'always') return []
+  if (choices.published !== undefined)
+    return [wrap(parseExpression(choices.published, source), (condition) => `(${condition})`)]
+  const status = findRef(source, roles.STATUSES, ['text', 'enum', 'integer'])
+  const flags = [
+    ...found(findRef(source, roles.PUBLISHED_FLAGS, roles.KINDS.flag)).map(isTrue),
+    ...found(findRef(source, roles.DRAFTS, roles.KINDS.flag)).map(isNotTrue),
+  ]
+  if (status === undefined) return flags
+  const word = wordAmong(roles.PUBLISHED_WORDS, status.column.values)
+  if (word !== undefined) return [wrap(ofRef(status), (name) => `${name} = ${literal(word)}`), ...flags]
+  if (flags.length > 0) return flags
+  const { name, values, kind } = status.column
+  return {
+    flag: 'published',
+    sentence: `Cannot tell which values of ${name} readers see:`,
+    candidates: [
+      ...values.map((value) => `${ident(name)} = ${kind === 'integer' ? value : literal(value)}`),
+      ...(values.length === 0 ? [`${ident(name)} = ${kind === 'integer' ? 1 : "'published'"}`] : []),
+      'always',
+    ],
+  }
+}
+
+/** The value that one of the words has, as it is written there. */
+export function wordAmong(words: readonly string[], values: readonly string[]): string | undefined {
+  for (const word of words) {
+    const value = values.find((each) => each.toLowerCase() === word)
+    if (value !== undefined) return value
+  }
+  return undefined
+}
+
+const found = (ref: Ref | undefined): Ref[] => (ref === undefined ? [] : [ref])
+
+/** A table may have posts and pages: only the posts count, if a value of the type says which they are. */
+function typeFilter(source: Source): Expression[] {
+  return found(findRef(source, roles.TYPES, ['text', 'enum'])).flatMap((ref) => {
+    const word = wordAmong(roles.POST_TYPES, ref.column.values)
+    return word === undefined ? [] : [wrap(ofRef(ref), (name) => `${name} = ${literal(word)}`)]
+  })
+}
+
+function visibilityOf(source: Source): Ref | undefined {
+  const ref = findRef(source, ['visibility', 'privacy'], ['text', 'enum'])
+  return ref?.column.values.includes('public') === true ? ref : undefined
+}

@@ -1,0 +1,52 @@
+import { bare, type Expression, type Uses } from './expression.ts'
+import type { Part, Ref } from './find-posts.ts'
+import { quoted } from './links.ts'
+import type { Watch } from './proposal.ts'
+
+/** What makes a post appear in lists, or disappear. */
+interface Conditions {
+  live: readonly Expression[]
+  date: Expression
+}
+
+/**
+ * The watch of a table that posts are made of. A condition over several tables is left out: then more changes are
+ * announced than are seen.
+ */
+export function watchOf(part: Part, uses: Uses, hard: readonly Ref[], { live, date }: Conditions): Watch {
+  const isOwn = ({ refs }: Expression) => refs.length > 0 && refs.every(({ table }) => table === part.table)
+  const own = hard.filter(({ table }) => table === part.table).map(({ column }) => column.name)
+  const columns = uses.of(part.table.id)
+  const conditions = live.filter(isOwn).map((each) => each.write(bare))
+  return {
+    table: quoted(part.table),
+    // The rows of a part without a slug follow those of the part with it.
+    hard: own.length > 0 ? [...new Set(own)] : undefined,
+    live: conditions.join(' and ') || undefined,
+    liveFrom: isOwn(date) ? date.write(bare) : undefined,
+    columns,
+  }
+}
+
+/** One watch for each table: a second call of `popular_posts_watch` replaces the first one. */
+export function mergeWatches(watches: readonly Watch[]): Watch[] {
+  const merged = new Map<string, Watch>()
+  for (const watch of watches) {
+    const before = merged.get(watch.table)
+    merged.set(watch.table, before === undefined ? watch : both(before, watch))
+  }
+  return [...merged.values()]
+}
+
+function both(first: Watch, second: Watch): Watch {
+  return {
+    table: first.table,
+    hard: first.hard ?? second.hard,
+    live: first.live === second.live ? first.live : undefined,
+    liveFrom: first.liveFrom === second.liveFrom ? first.liveFrom : undefined,
+    columns:
+      first.columns === undefined || second.columns === undefined
+        ? undefined
+        : [...new Set([...first.columns, ...second.columns])],
+  }
+}

@@ -1,0 +1,308 @@
+import type { Choices } from '../../../bin/adopt/proposal.ts'
+
+/** A blog with the tables of a product, in test/fixtures/adopt, and what its lists must show. */
+interface Blog {
+  /** The name of the file. */
+  name: string
+  /** What the user must say. */
+  choices?: Choices
+  /** Questions, by their flags: the answer is in `choices`. */
+  asks?: string[]
+  /** The post `one`, as lists show it. */
+  one: object
+  /** Slugs of all posts of the list. */
+  slugs?: string[]
+  /** Slugs of authors by which the post is found. */
+  authors?: string[]
+  /** Slugs of categories by which the post is found. */
+  categories?: string[]
+  /** Slugs of tags by which the post is found. */
+  tags?: string[]
+  /** A statement that publishes the post `hidden`. */
+  publish: string
+}
+
+const published = '2020-01-01T00:00:00.000Z'
+const [ann, news] = [
+  { name: 'Ann', slug: 'ann' },
+  { name: 'News', slug: 'news' },
+]
+const oakes = { name: 'Ann Oakes', slug: 'ann' }
+
+export const BLOGS: readonly Blog[] = [
+  {
+    name: 'ghost',
+    one: {
+      id: 'p1',
+      title: 'One',
+      url: '/one',
+      excerpt: 'First',
+      publishedAt: published,
+      author: ann,
+      tags: ['Red'],
+      image: { url: 'https://blog.example/one.jpg' },
+      commentCount: 1,
+    },
+    authors: ['ann', 'bob'],
+    tags: ['red'],
+    publish: "update posts set status = 'published', published_at = '2020-01-02' where id = 'p2'",
+  },
+  {
+    name: 'wordpress',
+    choices: { url: '/{year}/{month}/{day}/{slug}-{id}/' },
+    one: {
+      id: '1',
+      title: 'Fish & Chips',
+      url: '/2020/01/01/one-1/',
+      excerpt: 'First',
+      publishedAt: published,
+      author: { name: 'Ann & Co', slug: 'ann' },
+      categories: [news],
+      tags: ['Red'],
+      image: { url: 'https://blog.example/hill.jpg' },
+      commentCount: 1,
+    },
+    authors: ['ann'],
+    categories: ['news', 'world'],
+    tags: ['red'],
+    publish: "update wp_posts set post_status = 'publish' where post_name = 'hidden'",
+  },
+  {
+    name: 'wagtail',
+    one: {
+      id: '2',
+      title: 'One',
+      url: '/blog/one/',
+      excerpt: 'First',
+      publishedAt: published,
+      author: { name: 'Ann Oakes', slug: 'ann-oakes' },
+      tags: ['Red'],
+      image: { url: '/media/original_images/loaf.jpg', width: 800, height: 600, alt: 'A loaf' },
+    },
+    authors: ['ann-oakes', 'bob-elm'],
+    tags: ['red'],
+    publish: "update wagtailcore_page set live = true, first_published_at = '2020-01-02' where slug = 'hidden'",
+  },
+  {
+    name: 'django',
+    choices: { published: "status = 'PB'", url: '/blog/{year}/{month}/{day}/{slug}/' },
+    asks: ['published'],
+    one: {
+      id: '1',
+      url: '/blog/2020/01/01/one/',
+      publishedAt: published,
+      author: oakes,
+      categories: [news],
+      tags: ['Red'],
+      image: { url: '/media/covers/one.jpg' },
+      commentCount: 1,
+    },
+    authors: ['ann'],
+    categories: ['news'],
+    tags: ['red'],
+    publish: "update blog_post set status = 'PB' where slug = 'hidden'",
+  },
+  {
+    name: 'payload',
+    one: {
+      id: '1',
+      title: 'One',
+      excerpt: 'First',
+      publishedAt: published,
+      author: ann,
+      categories: [news],
+      image: { url: '/api/media/file/hill.jpg', width: 800, height: 600, alt: 'A hill' },
+    },
+    authors: ['ann', 'bob'],
+    categories: ['news', 'world'],
+    publish: "update posts set _status = 'published', published_at = '2020-01-02' where slug = 'hidden'",
+  },
+  {
+    name: 'strapi',
+    one: {
+      id: 'doc1',
+      title: 'One',
+      excerpt: 'First',
+      publishedAt: published,
+      author: { name: 'Ann Oakes', slug: 'ann-oakes' },
+      categories: [news],
+      image: { url: '/uploads/hill.jpg', width: 800, height: 600, alt: 'A hill' },
+    },
+    authors: ['ann-oakes'],
+    categories: ['news'],
+    publish: `insert into articles (id, document_id, title, slug, created_at, published_at, locale)
+      values (9, 'doc2', 'Hidden', 'hidden', '2019-12-01', '2020-01-02', 'en')`,
+  },
+  {
+    name: 'directus',
+    choices: { url: '/blog/{slug}' },
+    one: {
+      id: '00000000-0000-4000-8000-00000000000a',
+      url: '/blog/one',
+      excerpt: 'First',
+      publishedAt: published,
+      author: { name: 'Ann Oakes', slug: 'ann-oakes' },
+      tags: ['Red'],
+      image: { url: '/assets/00000000-0000-4000-8000-000000000002', width: 800, height: 600 },
+    },
+    authors: ['ann-oakes'],
+    tags: ['red'],
+    publish: "update posts set status = 'published', published_at = '2020-01-02' where slug = 'hidden'",
+  },
+  {
+    name: 'keystone',
+    one: { id: 'ckpost1', title: 'One', publishedAt: published, author: ann, tags: ['Red'] },
+    authors: ['ann'],
+    tags: ['red'],
+    publish: `update "Post" set status = 'published', "publishDate" = '2020-01-02' where slug = 'hidden'`,
+  },
+  {
+    name: 'prisma',
+    one: {
+      id: 'clx1',
+      publishedAt: published,
+      author: ann,
+      categories: [news],
+      image: { url: '/one.jpg' },
+      commentCount: 1,
+    },
+    authors: ['ann'],
+    categories: ['news'],
+    publish: `update "Post" set published = true where slug = 'hidden'`,
+  },
+  {
+    name: 'drupal',
+    slugs: ['blog/one'],
+    one: {
+      id: '1',
+      slug: 'blog/one',
+      title: 'One',
+      url: '/blog/one',
+      publishedAt: published,
+      author: ann,
+      tags: ['Red'],
+      image: { url: '/sites/default/files/2020-01/hill.jpg', width: 800, height: 600, alt: 'A hill' },
+      commentCount: 1,
+    },
+    authors: ['ann'],
+    tags: ['red'],
+    publish: 'update node_field_data set status = 1 where nid = 2',
+  },
+  {
+    name: 'discourse',
+    choices: { url: '/t/{slug}/{id}' },
+    one: {
+      id: '1',
+      url: '/t/one/1',
+      publishedAt: published,
+      author: ann,
+      categories: [news],
+      tags: ['Red'],
+      commentCount: 1,
+    },
+    authors: ['ann'],
+    categories: ['news'],
+    tags: ['red'],
+    publish: 'update topics set visible = true where id = 2',
+  },
+  {
+    name: 'puput',
+    one: {
+      id: '2',
+      url: '/blog/one/',
+      excerpt: 'First',
+      publishedAt: published,
+      author: oakes,
+      categories: [news],
+      tags: ['Red'],
+    },
+    authors: ['ann'],
+    categories: ['news'],
+    tags: ['red'],
+    publish: "update wagtailcore_page set live = true where slug = 'hidden'",
+  },
+  {
+    name: 'zinnia',
+    choices: { published: 'status = 2' },
+    asks: ['published'],
+    one: { id: '1', publishedAt: published, author: oakes, categories: [news], tags: ['Blue', 'Red'], image: null },
+    authors: ['ann', 'bob'],
+    categories: ['news'],
+    tags: ['red', 'blue'],
+    publish: "update zinnia_entry set status = 2 where slug = 'hidden'",
+  },
+  {
+    name: 'forem',
+    one: {
+      id: '1',
+      url: '/ann/one',
+      excerpt: 'First',
+      publishedAt: published,
+      author: ann,
+      categories: [news],
+      tags: ['red'],
+      image: { url: 'https://blog.example/one.jpg' },
+      readingMinutes: 4,
+      commentCount: 1,
+    },
+    authors: ['ann', 'bob'],
+    categories: ['news'],
+    tags: ['red'],
+    publish: "update articles set published = true, published_at = '2020-01-02' where slug = 'hidden'",
+  },
+  {
+    name: 'publify',
+    choices: { url: '/{year}/{month}/{day}/{slug}' },
+    one: {
+      id: '1',
+      url: '/2020/01/01/one',
+      excerpt: 'First',
+      publishedAt: published,
+      author: ann,
+      tags: ['Red'],
+      commentCount: 1,
+    },
+    authors: ['ann'],
+    tags: ['red'],
+    publish: "update contents set published = true, state = 'published', published_at = '2020-01-02' where id = 2",
+  },
+  {
+    name: 'plume',
+    choices: { url: '/~/{slug}' },
+    one: {
+      id: '1',
+      url: '/~/one',
+      excerpt: 'First',
+      publishedAt: published,
+      author: ann,
+      categories: [news],
+      tags: ['Red'],
+      image: { url: 'static/media/hill.jpg', alt: 'A hill' },
+      commentCount: 1,
+    },
+    authors: ['ann', 'bob'],
+    categories: ['news'],
+    tags: ['red'],
+    publish: "update posts set published = true where slug = 'hidden'",
+  },
+  {
+    name: 'mezzanine',
+    choices: { published: 'status = 2', url: '/blog/{slug}/' },
+    asks: ['published'],
+    one: {
+      id: '1',
+      url: '/blog/one/',
+      excerpt: 'First',
+      publishedAt: published,
+      author: oakes,
+      categories: [news],
+      tags: ['Red'],
+      image: { url: '/media/uploads/one.jpg' },
+      commentCount: 1,
+    },
+    authors: ['ann'],
+    categories: ['news'],
+    tags: ['red'],
+    publish: "update blog_blogpost set status = 2 where slug = 'hidden'",
+  },
+]

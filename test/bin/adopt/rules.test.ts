@@ -1,0 +1,366 @@
+import t, { type Test } from 'tap'
+import { type Column, type Kind, kindOf, literalsIn, type Table } from '../../../bin/adopt/catalog.ts'
+import { ident, isOneOf, literal, normalized, nounOf, singular, wordsOf } from '../../../bin/adopt/names.ts'
+import type { Choices, Proposal } from '../../../bin/adopt/proposal.ts'
+import { propose } from '../../../bin/adopt/propose.ts'
+import { mergeWatches } from '../../../bin/adopt/watches.ts'
+
+t.test('names of tables and columns', async (t) => {
+  for (const [name, expected] of [
+    ['publishedAt', 'published_at'],
+    ['PublishedAt', 'published_at'],
+    ['_status', 'status'],
+    ['post_ID', 'post_id'],
+    ['blog-posts', 'blog_posts'],
+  ] as const)
+    t.equal(normalized(name), expected)
+  for (const [word, expected] of [
+    ['stories', 'story'],
+    ['posts', 'post'],
+    ['status', 'status'],
+    ['address', 'address'],
+    ['people', 'person'],
+    ['news', 'news'],
+  ] as const)
+    t.equal(singular(word), expected)
+  t.same(wordsOf('wp_posts'), ['wp', 'post'])
+  t.equal(nounOf('BlogPosts'), 'post')
+  t.ok(isOneOf('blog_blogpost', ['post']))
+  t.notOk(isOneOf('blog_postcard', ['post']))
+  t.equal(ident('slug'), 'slug')
+  t.equal(ident('order'), '"order"')
+  t.equal(ident('created"At'), '"created""At"')
+  t.equal(literal("it's"), "'it''s'")
+})
+
+t.test('kinds of types, and literals', async (t) => {
+  for (const [type, isEnum, expected] of [
+    ['text[]', false, 'array'],
+    ['bigint', false, 'integer'],
+    ['character varying', false, 'text'],
+    ['timestamp without time zone', false, 'timestamp'],
+    ['jsonb', false, 'json'],
+    ['point', false, 'other'],
+    ['mood', true, 'enum'],
+  ] as const)
+    t.equal(kindOf(type, isEnum), expected, type)
+  t.same(literalsIn("CHECK ((a = 'x') OR (a = 'it''s'))"), ['x', "it's"])
+})
+
+type Short = readonly [name: string, kind: Kind, more?: Partial<Column>]
+
+function table(name: string, columns: readonly Short[], more: Partial<Table> = {}): Table {
+  return {
+    id: `public.${name}`,
+    schema: 'public',
+    name,
+    key: ['id'],
+    references: [],
+    columns: columns.map(([name, kind, more]) => ({ name, kind, type: kind, isNullable: false, values: [], ...more })),
+    ...more,
+  }
+}
+
+const BASE: readonly Short[] = [
+  ['id', 'integer'],
+  ['slug', 'text'],
+  ['title', 'text'],
+]
+
+/** The proposal for a table of posts with more columns, and for other tables. */
+function proposed(
+  t: Test,
+  columns: readonly Short[],
+  others: readonly Table[] = [],
+  choices: Choices = {},
+  more: Partial<Table> = {},
+): Proposal {
+  const result = propose([table('posts', [...BASE, ...columns], more), ...others], { url: '/{slug}', ...choices })
+  if ('flag' in result) throw new Error(`asks for ${JSON.stringify(result)}`)
+  t.ok(result.posts.columns.id)
+  return result
+}
+
+t.test('columns of posts', async (t) => {
+  for (const [columns, expected] of [
+    [[['published_at', 'instant']], { published_at: 'post.published_at', is_private: 'false' }],
+    [[['published_at', 'timestamp']], { published_at: "post.published_at at time zone 'UTC'" }],
+    [[['published_on', 'date']], { published_at: "post.published_on::timestamp at time zone 'UTC'" }],
+    [[['created', 'integer', { values: ['1577836800'] }]], { published_at: 'to_timestamp(post.created)' }],
+    [[['created', 'integer', { values: ['1577836800000'] }]], { published_at: 'to_timestamp(post.created / 1000.0)' }],
+    [
+      [
+        ['published', 'boolean'],
+        ['published_at', 'instant', { isNullable: true }],
+        ['created_at', 'instant'],
+      ],
+      { published_at: 'case when post.published is true then coalesce(post.published_at, post.created_at) end' },
+    ],
+    [
+      [
+        ['draft', 'boolean'],
+        ['date', 'instant', { isNullable: true }],
+      ],
+      { published_at: 'case when post.draft is not true then post.date end' },
+    ],
+    [
+      [
+        ['is_hidden', 'integer'],
+        ['date', 'instant'],
+      ],
+      { published_at: 'case when coalesce(post.is_hidden, 0) = 0 then post.date end' },
+    ],
+    [
+      [
+        ['status', 'integer'],
+        ['live', 'integer'],
+        ['date', 'instant'],
+      ],
+      { published_at: 'case when post.live = 1 then post.date end' },
+    ],
+    [
+      [
+        ['status', 'enum', { values: ['Draft', 'Live'] }],
+        ['date', 'instant'],
+      ],
+      { published_at: "case when post.status = 'Live' then post.date end" },
+    ],
+    [
+      [
+        ['expires_at', 'timestamp'],
+        ['date', 'instant'],
+      ],
+      {
+        published_at:
+          "case when (post.expires_at is null or post.expires_at at time zone 'UTC' > now()) then post.date end",
+      },
+    ],
+    [
+      [
+        ['visibility', 'text', { values: ['public', 'members'] }],
+        ['password', 'text'],
+        ['members_only', 'boolean'],
+        ['date', 'instant'],
+      ],
+      {
+        is_private:
+          "post.visibility is distinct from 'public' or post.members_only is true or coalesce(post.password, '') <> ''",
+      },
+    ],
+    [
+      [
+        ['visibility', 'text', { values: ['1'] }],
+        ['date', 'instant'],
+      ],
+      { is_private: 'false' },
+    ],
+    [
+      [
+        ['date', 'instant'],
+        ['cover', 'json'],
+      ],
+      { image_url: "coalesce(post.cover ->> 'url', post.cover ->> 'src')" },
+    ],
+    [
+      [
+        ['date', 'instant'],
+        ['cover_url', 'text'],
+        ['cover_alt', 'text'],
+        ['cover_width', 'integer'],
+        ['cover_height', 'integer'],
+      ],
+      {
+        image_url: "nullif(post.cover_url, '')",
+        image_width: 'post.cover_width',
+        image_height: 'post.cover_height',
+        image_alt: "coalesce(post.cover_alt, '')",
+      },
+    ],
+    [
+      [
+        ['date', 'instant'],
+        ['reading_time', 'integer'],
+      ],
+      { reading_minutes: 'greatest(1, coalesce(post.reading_time, 1))' },
+    ],
+    [
+      [
+        ['date', 'instant'],
+        ['byline', 'text'],
+      ],
+      { author_id: 'post.byline' },
+    ],
+    [
+      [
+        ['date', 'instant'],
+        ['language', 'enum'],
+      ],
+      { language: 'post.language::text' },
+    ],
+  ] as const)
+    t.match(proposed(t, columns as readonly Short[]).posts.columns, expected, JSON.stringify(columns))
+})
+
+t.test('what the user says is taken', async (t) => {
+  const columns: readonly Short[] = [
+    ['date', 'timestamp'],
+    ['tags', 'array'],
+    ['byline', 'text'],
+    ['cover', 'text'],
+    ['lang', 'text'],
+    ['state', 'integer'],
+    ['site_id', 'integer'],
+  ]
+  const none = {
+    authors: 'none',
+    tags: 'none',
+    categories: 'none',
+    comments: 'none',
+    image: 'none',
+    published: 'always',
+  }
+  const without = proposed(t, columns, [], none)
+  t.same(without.views, {})
+  t.match(without.posts.columns, { author_id: 'null::text', published_at: "post.date at time zone 'UTC'" })
+  t.match(without.notes, [/site_id/, /read as UTC/])
+  const { posts, views, notes } = proposed(t, columns, [], {
+    published: 'state > 1 and "lang" <> \'state\'',
+    where: 'site_id = 3',
+    date: 'date',
+    title: 'upper(title)',
+    slug: 'id',
+    image: 'cover',
+    authors: 'byline',
+    tags: 'tags',
+    categories: 'lang',
+    language: 'lang',
+    timeZone: 'Europe/Vienna',
+    url: '/{year}/{id}',
+  })
+  t.match(posts, {
+    where: ['(post.site_id = 3)'],
+    columns: {
+      slug: 'post.id::text',
+      title: '(upper(post.title))::text',
+      published_at:
+        "case when (post.state > 1 and post.lang <> 'state') then post.date at time zone 'Europe/Vienna' end",
+      url: "'/' || to_char((post.date at time zone 'Europe/Vienna') at time zone 'Europe/Vienna', 'YYYY') || '/' || post.id::text",
+      image_url: "nullif(post.cover, '')",
+    },
+  })
+  t.match(views.categories, /post\.lang::text/)
+  t.same(notes, [])
+})
+
+t.test('notes on what is guessed', async (t) => {
+  const result = propose([table('posts', [...BASE, ['date', 'instant'], ['type', 'text', { values: ['a', 'b'] }]])], {})
+  t.match(result, { notes: [/The column type has several values/, /The address of a post is guessed/] })
+})
+
+t.test('keys', async (t) => {
+  const date: Short = ['date', 'instant']
+  t.match(proposed(t, [date, ['nr', 'number']], [], {}, { key: ['nr'] }), {
+    postId: 'bigint',
+    posts: { columns: { id: 'post.nr::bigint' } },
+  })
+  t.match(proposed(t, [date], [], { id: 'slug' }), { postId: 'text', posts: { columns: { id: 'post.slug' } } })
+  t.match(proposed(t, [date, ['uid', 'uuid']], [], { id: 'uid' }), { postId: 'uuid' })
+  t.match(proposed(t, [date, ['place', 'other']], [], { id: 'place' }), {
+    postId: 'text',
+    posts: { columns: { id: '(post.place)::text' } },
+  })
+  const columns: readonly Short[] = [
+    ['document_id', 'text'],
+    ['published_at', 'instant', { isNullable: true }],
+    ['locale', 'text', { values: ['en', 'de'] }],
+  ]
+  const links = table(
+    'posts_tags',
+    [
+      ['post_id', 'integer'],
+      ['tag_id', 'integer'],
+    ],
+    {
+      key: [],
+      references: [
+        { column: 'post_id', table: 'public.posts', to: 'id' },
+        { column: 'tag_id', table: 'public.tags', to: 'id' },
+      ],
+    },
+  )
+  const { posts, views } = proposed(t, columns, [links, table('tags', [['id', 'integer']])])
+  t.match(posts.columns.id, "concat_ws(':', post.document_id, post.locale)")
+  t.match(views, {
+    tags: /term\.id::text/,
+    post_tags: /join public\.posts_tags as link on link\.post_id = post\.id\nwhere post\.published_at is not null/,
+  })
+})
+
+t.test('one watch for each table', async (t) => {
+  t.same(
+    mergeWatches([
+      { table: 'a', columns: ['x'], live: 'l' },
+      { table: 'a', columns: ['y'], live: 'l', hard: ['x'] },
+      { table: 'b', columns: ['x'], liveFrom: 'f' },
+      { table: 'b' },
+    ]),
+    [
+      { table: 'a', hard: ['x'], live: 'l', liveFrom: undefined, columns: ['x', 'y'] },
+      { table: 'b', hard: undefined, live: undefined, liveFrom: undefined, columns: undefined },
+    ],
+  )
+})
+
+t.test('products of which some tables are missing', async (t) => {
+  const text = (name: string): Short => [name, 'text']
+  const wordpress = table('posts', ['post_name', 'post_type', 'post_status', 'post_title'].map(text))
+  const terms = [
+    table('terms', [text('name')]),
+    table('term_taxonomy', [text('taxonomy')]),
+    table('term_relationships', [text('object_id')]),
+  ]
+  t.match(propose([wordpress], { where: 'x = 1' }), { views: {}, notes: [/post_date_gmt/, /guessed/] })
+  t.match(propose([wordpress, ...terms], { timeZone: 'Europe/Vienna' }), {
+    views: { categories: /^(?!.*parent_id)/ },
+    posts: { columns: { url: "'/' || post.post_name", published_at: /Europe.Vienna/ } },
+  })
+  const nodes = table('node_field_data', [['type', 'text', { values: ['page'] }]])
+  const image = table('node__field_image', [['field_image_target_id', 'integer']])
+  t.match(propose([nodes, image], { url: '/blog/{slug}' }), {
+    views: {},
+    posts: { columns: { slug: "ltrim('/node/' || post.nid, '/')", url: /^'.blog.' / } },
+    notes: [/Nodes of all types/],
+  })
+  t.match(propose([nodes, image, table('file_managed', [])], { where: "type = 'a'" }), {
+    posts: { where: [/default_langcode/, "(type = 'a')"], columns: { image_url: /public/ } },
+  })
+})
+
+t.test('persons', async (t) => {
+  const date: Short = ['date', 'instant']
+  const author: Short = ['author_id', 'integer']
+  const references = [{ column: 'author_id', table: 'public.people', to: 'id' }]
+  const people = (columns: readonly Short[]) => [table('people', [['id', 'integer'], ...columns])]
+  for (const [columns, name] of [
+    [[], 'person.id::text'],
+    [[['first_name', 'text']], "nullif(trim(concat_ws(' ', person.first_name)), '')"],
+    [[['username', 'text']], 'person.username'],
+    [
+      [
+        ['name', 'text'],
+        ['login', 'text'],
+      ],
+      'coalesce(person.name, person.login)',
+    ],
+  ] as const)
+    t.ok(
+      proposed(t, [date, author], people(columns), {}, { references }).views.authors?.includes(`${name} as name`),
+      name,
+    )
+  t.match(proposed(t, [date, author], people([]), { authors: 'people' }, { references }).posts.columns, {
+    author_id: 'post.author_id',
+  })
+  t.match(proposed(t, [date, author], people([]), { authors: 'author_id' }, { references }).posts.columns, {
+    author_id: 'post.author_id',
+  })
+})
