@@ -12,6 +12,7 @@ await runMain(() =>
     const { expectTimeZone, explainStartupError, openServiceDatabase } = await import('./service/database.ts')
     const { seedDemo } = await import('./demo/data/seed-demo.ts')
     const { default: site } = await import('./demo/site/site.ts')
+    const { serveElement } = await import('./demo/site/assets.ts')
     const { buildService, closeService } = await import('./service/service.ts')
     const config = readConfig()
     const database = await openServiceDatabase(config)
@@ -22,7 +23,8 @@ await runMain(() =>
       if (database.isEmbedded) await seedDemo(database.db, { nowMs: Date.now(), timeZone })
       const app = await buildService(config, database.connectionString)
       addEnd(() => closeService(app))
-      await app.register(site, { db: database.db, isAdopted: database.isAdopted, timeZone })
+      if (config.hasSite) await app.register(site, { db: database.db, isAdopted: database.isAdopted, timeZone })
+      else await serveElement(app)
       await listen(app, config, database)
     } catch (error) {
       throw explainStartupError(error, config)
@@ -54,7 +56,7 @@ async function listen(app: FastifyInstance, config: Config, database: ServiceDat
 /** The text printed at the start: the address, the data, and commands to try. */
 async function greeting(
   { db, isEmbedded, isAdopted }: ServiceDatabase,
-  { dataDir }: Config,
+  { dataDir, hasSite }: Config,
   address: string,
 ): Promise<string> {
   const { isLive } = await import('./db/window.ts')
@@ -75,7 +77,7 @@ async function greeting(
   Popular posts of ${isDemo ? 'a demo blog' : 'your blog'}, on ${address}
   Data: ${plural(Number(posts), 'post')} in ${data}
 
-  Open it in a browser, or try next:
+  ${hasSite ? 'Open it in a browser, or try' : 'Try'} next:
     curl '${address}/posts/popular?limit=5&days=7'
     curl '${address}/categories'
     npx popular-posts import-log access.log --post /blog/${isAdopted ? '' : ' --create-posts'}

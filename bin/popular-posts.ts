@@ -22,6 +22,10 @@ const { version } = JSON.parse(
   readFileSync(new URL(import.meta.resolve('fastify-popular-posts/package.json')), 'utf8'),
 ) as { version: string }
 
+/** The variables that flags set. */
+const flags: NodeJS.ProcessEnv = {}
+const readSettings = () => readConfig(undefined, flags)
+
 const program = new Command('popular-posts')
   .description(
     'Manages the database and the views of the popular posts of a blog. It reads the same environment variables as the service.',
@@ -37,8 +41,9 @@ program
   .action(async ({ adopt, postId }: { adopt?: boolean; postId?: PostIdType }, command: Command) => {
     if (postId !== undefined && adopt !== true) command.error('error: --post-id needs --adopt')
     const migrate = adopt === true ? { adopt: { postId: postId ?? 'bigint' } } : {}
-    await withDatabase({ migrate }, async ({ isAdopted }) => {
-      print(isAdopted ? 'The tables of this package are up to date.' : 'The tables are up to date.')
+    await withDatabase({ migrate }, async ({ isAdopted, schema }) => {
+      const place = schema === undefined ? '' : `, in the schema ${schema}`
+      print(`The tables${isAdopted ? ' of this package' : ''} are up to date${place}.`)
     })
   })
 
@@ -73,7 +78,7 @@ program
   .description('invalidates every cached list: in REDIS_URL, or in all services that listen to the database')
   .option('--soft', 'serve the old lists while they are refreshed')
   .action(async ({ soft }: { soft?: boolean }) => {
-    const config = readConfig()
+    const config = readSettings()
     const mode = soft === true ? 'soft' : 'hard'
     const { redisUrl, cache } = config
     if (redisUrl === undefined) {
@@ -92,7 +97,7 @@ program
   .command('flush')
   .description('counts the views that wait in REDIS_URL in the database, once; running services do so regularly')
   .action(async () => {
-    const config = readConfig()
+    const config = readSettings()
     const { redisUrl } = config
     // This is an error: a timer that runs this without the variable would leave the views waiting, unnoticed.
     if (redisUrl === undefined)
@@ -112,7 +117,7 @@ program.addCommand(
     stderr: process.stderr,
     nowMs: Date.now,
     async openDatabase() {
-      const config = readConfig()
+      const config = readSettings()
       const { db, close, isAdopted } = await openServiceDatabase(config)
       await expectTimeZone(db, config).catch(async (error: unknown) => {
         await close()
@@ -145,7 +150,7 @@ program.addCommand(
     stdout: process.stdout,
     nowMs: Date.now,
     async openDatabase() {
-      const config = readConfig()
+      const config = readSettings()
       const { db, close, isAdopted } = await openServiceDatabase(config)
       if (isAdopted) {
         await close()
@@ -158,9 +163,16 @@ program.addCommand(
   }),
 )
 
+for (const command of program.commands)
+  command.option('--schema <name>', 'the schema of the tables of this package, instead of DATABASE_SCHEMA')
+program.hook('preAction', (_program, command) => {
+  const { schema } = command.opts<{ schema?: string }>()
+  if (schema !== undefined) flags['DATABASE_SCHEMA'] = schema
+})
+
 await runMain(async () => {
   await program.parseAsync().catch((error: unknown) => {
-    throw explainStartupError(error, readConfig())
+    throw explainStartupError(error, readSettings())
   })
 })
 
@@ -168,7 +180,7 @@ async function withDatabase(
   options: { migrate?: MigrateOptions },
   work: (database: ServiceDatabase, config: Config) => Promise<void>,
 ): Promise<void> {
-  const config = readConfig()
+  const config = readSettings()
   const database = await openServiceDatabase(config, options)
   try {
     await work(database, config)

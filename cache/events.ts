@@ -5,7 +5,8 @@ import type { Committed, InvalidateMode } from './store.ts'
  * of the entry. By `type`:
  *
  * - reads: `hit` (a fresh value; 0 ms from the memory of the process), `stale-hit` (an expired value), `miss` (after a load),
- *   `fail-safe` (an expired value, because loading fails), `wait` and `waited` (for the load of another process)
+ *   `fail-safe` (an expired value, because loading fails), `wait` and `waited` (for the load of another process),
+ *   `wait-timeout` (no value in time)
  * - loads: `loaded`, `load-failed` and `load-refused` (too many loads are running), with `why`: a reader waits (`load`), or
  *   none (`refresh`); `takeover` (the lease of a process that died or gave up)
  * - `invalidated` (confirmed by the store)
@@ -31,6 +32,11 @@ export type CacheEvent =
   | { type: 'wait'; key: string }
   /** The wait has ended, for any reason. */
   | { type: 'waited'; key: string; durationMs: number }
+  /**
+   * A read ended without a value, because the load takes longer than `waitTimeoutSeconds`. `isFirst`: the first one in ten
+   * minutes.
+   */
+  | { type: 'wait-timeout'; key: string; durationMs: number; isFirst: boolean }
   /** A waiter got the lease, because its holder died or gave it back. */
   | { type: 'takeover'; key: string }
   /**
@@ -84,6 +90,8 @@ export interface CacheCounts {
   failSafeServed: number
   /** Reads that waited for the load of another process. */
   waits: number
+  /** Reads that ended without a value, because the load took longer than `waitTimeoutSeconds`. */
+  waitTimeouts: number
   /** Leases that a waiter got, because the holder died or gave the lease back. */
   takeovers: number
   /** Invalidations that the store confirmed. */
@@ -108,6 +116,7 @@ export function createCounts(): { count(event: CacheEvent): void; read(): CacheC
     commitsRefused: 0,
     failSafeServed: 0,
     waits: 0,
+    waitTimeouts: 0,
     takeovers: 0,
     invalidations: 0,
     storeFailures: 0,
@@ -142,6 +151,9 @@ export function createCounts(): { count(event: CacheEvent): void; read(): CacheC
           break
         case 'wait':
           counts.waits += 1
+          break
+        case 'wait-timeout':
+          counts.waitTimeouts += 1
           break
         case 'takeover':
           counts.takeovers += 1

@@ -65,7 +65,7 @@ export function createReadThroughCache({
   const patience = createPatience(clock)
   const commits = createKeyedWait(clock)
   const tasks = createTaskTracker(observe)
-  const report = createReporter(observe)
+  const report = createReporter(observe, clock)
   const loadWithLease = createLeaseLoader({ store, clock, random, policy, tasks })
 
   /** A fresh value, or a stale copy that may be served again. Synchronous. */
@@ -89,8 +89,13 @@ export function createReadThroughCache({
     const request = { key, load, rank, times }
     // Without background work the read ends its waits itself: its load must end before the reply.
     const flight = flights.joinOrStart(key, startedAtMs, () => readThrough(request, backgroundWork ? Infinity : waitMs))
-    const inTime = backgroundWork ? await patience.atMost(waitMs, flight) : await flight
-    const { result, hasWaited } = inTime ?? (await readLast(request, flight))
+    const inTime = (backgroundWork ? patience.atMost(waitMs, flight) : flight).then(
+      (found) => found ?? readLast(request, flight),
+    )
+    const { result, hasWaited } = await inTime.catch((error: unknown) => {
+      if (error instanceof WaitTimeoutError) report.waitTimeout(key, startedAtMs)
+      throw error
+    })
     const { answer } = result
     const outcome = hasWaited && answer.outcome === 'loaded' ? 'collapsed' : answer.outcome
     const durationMs = clock.now() - startedAtMs

@@ -1,3 +1,4 @@
+import type { Clock } from '../lib/clock.ts'
 import type { Decision } from './decide.ts'
 import type { CacheEvent, LoadReason } from './events.ts'
 import type { LoadResult } from './load-with-lease.ts'
@@ -8,6 +9,8 @@ import type { InvalidateMode, StoredValue } from './store.ts'
 export interface Reporter {
   /** A read has an answer. `durationMs` is 0 for an answer from the memory of this process, which is not timed. */
   read(key: string, outcome: Answer['outcome'], durationMs: number): void
+  /** A read that began at `startedAtMs` (ms, `clock`) ends without a value, because its load takes too long. */
+  waitTimeout(key: string, startedAtMs: number): void
   /** A stale value is served because the last load failed. */
   failSafe(key: string): void
   /**
@@ -21,11 +24,21 @@ export interface Reporter {
   invalidation(mode: InvalidateMode, durationMs: number): void
 }
 
-export function createReporter(observe: (event: CacheEvent) => void): Reporter {
+/** A repeated problem is a first one again after this time. */
+const FIRST_AGAIN_MS = 600_000
+
+export function createReporter(observe: (event: CacheEvent) => void, clock: Clock): Reporter {
+  let timedOutAtMs = Number.NEGATIVE_INFINITY
   const failSafe = (key: string) => observe({ type: 'fail-safe', key })
   return {
     read(key, outcome, durationMs) {
       observe({ type: outcome === 'hit' ? 'hit' : outcome === 'stale' ? 'stale-hit' : 'miss', key, durationMs })
+    },
+    waitTimeout(key, startedAtMs) {
+      const nowMs = clock.now()
+      const isFirst = nowMs - timedOutAtMs >= FIRST_AGAIN_MS
+      if (isFirst) timedOutAtMs = nowMs
+      observe({ type: 'wait-timeout', key, durationMs: nowMs - startedAtMs, isFirst })
     },
     failSafe,
     decision(key, decision, waitedMs) {

@@ -3,6 +3,7 @@ import type { Tables } from '../db/ranking.ts'
 import type { Clock } from '../lib/clock.ts'
 import { loggedError } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
+import type { ChangeMode } from './revision.ts'
 import { type ApplyChange, createChangeThrottle } from './throttle.ts'
 import { watchChanges } from './watch.ts'
 
@@ -12,17 +13,21 @@ interface InvalidateOnChangeOptions {
   databaseUrl?: string | undefined
   /** Makes the password for each new connection. */
   password?: (() => string) | undefined
+  /** Returns the schema of this package's tables, where it is known. */
+  schema?: (() => string | undefined) | undefined
   clock: Clock
   log: Logger
   /** Invalidates the lists, at the pace of the fleet. */
   invalidate: ApplyChange
+  /** Called at once with each change, before the lists are invalidated. Must not throw. */
+  onHeard: (mode: ChangeMode) => void
   /** Called after the lists were invalidated for hard changes. Must not throw. */
   onHardChange: () => void
 }
 
 /** Invalidates the lists when the data in the database changes. */
 export function invalidateOnChange(options: InvalidateOnChangeOptions) {
-  const { db, databaseUrl, password, clock, log, invalidate, onHardChange } = options
+  const { db, databaseUrl, password, schema, clock, log, invalidate, onHeard, onHardChange } = options
   const throttle = createChangeThrottle({
     clock,
     async apply(mode, change) {
@@ -36,7 +41,18 @@ export function invalidateOnChange(options: InvalidateOnChangeOptions) {
         'popular posts: the cache could not be invalidated after a change, retrying until it succeeds',
       ),
   })
-  const watch = watchChanges({ db, databaseUrl, password, clock, onChange: throttle.add, log })
+  const watch = watchChanges({
+    db,
+    databaseUrl,
+    password,
+    schema,
+    clock,
+    onChange(event) {
+      onHeard(event.mode)
+      throttle.add(event)
+    },
+    log,
+  })
   return {
     /** Resolves when later changes are not missed any more; see `watchChanges`. */
     ready: watch.ready,

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
+import { hasOwnTable } from '../db/own-schema.ts'
 import { LEDGER_DAYS_KEPT } from '../db/retention.ts'
 import { codeOf } from '../lib/errors.ts'
 
@@ -7,8 +8,8 @@ import { codeOf } from '../lib/errors.ts'
 export type ChangeMode = 'hard' | 'soft'
 
 /**
- * The channel of notifications. Payloads: the name of a change (`hard <transaction> <time>`, `soft …`), or `later` for a
- * change that takes effect at a later time.
+ * The channel of notifications of a database. Payloads: the name of a change (`hard <transaction> <time>`, `soft …`), or
+ * `later` for a change that takes effect at a later time; and the schema of the tables that it is in.
  */
 export const CHANNEL = 'popular_posts'
 
@@ -23,7 +24,7 @@ const COMPARABLE_DAYS = LEDGER_DAYS_KEPT - 1
 export async function recordChange<DB>(db: Kysely<DB>, mode: ChangeMode): Promise<string> {
   const { rows } = await sql<{ name: string }>`
     select concat_ws(' ', ${mode}::text, pg_current_xact_id(), extract(epoch from now())) as name
-    from popular_posts_announce(${mode}::text)`.execute(db)
+    from ${sql.table('popular_posts_announce')}(${mode}::text)`.execute(db)
   // A select from this function returns one row.
   const [change] = rows as [{ name: string }]
   return change.name
@@ -44,8 +45,7 @@ export function recordChangeIfPossible<DB>(db: Kysely<DB>, mode: ChangeMode): Pr
 
 /** Whether this database records changes, that is, whether it was migrated. */
 export async function hasChangeTable<DB>(db: Kysely<DB>): Promise<boolean> {
-  const { rows } = await sql`select where to_regclass('popular_posts_change') is not null`.execute(db)
-  return rows.length > 0
+  return hasOwnTable(db, 'popular_posts_change')
 }
 
 /**
@@ -53,6 +53,12 @@ export async function hasChangeTable<DB>(db: Kysely<DB>): Promise<boolean> {
  * range of transaction ids of PostgreSQL.
  */
 const CHANGE_NAME = /^(?:hard|soft) (\d{1,18}) [\d.]+$/
+
+/** The payload of a notification without the schema, and the schema; functions of earlier versions do not send it. */
+export function partsOf(notification: string): [payload: string, schema: string | undefined] {
+  const [, payload = notification, schema] = /^((?:hard|soft) \d+ [\d.]+|later) (.+)$/s.exec(notification) ?? []
+  return [payload, schema]
+}
 
 /** Whether the payload of a notification has the form of a change's name. The change itself may not exist. */
 export function isChangeName(notification: string): boolean {
@@ -71,7 +77,7 @@ export async function committedSince<DB>(
   const [, snapshot] = revision.split(' ')
   const xids = new Set(names.map((name) => CHANGE_NAME.exec(name)?.[1]))
   const { rows } = await sql<{ name: string }>`
-    select concat_ws(' ', change, xid, extract(epoch from changed_at)) as name from popular_posts_change
+    select concat_ws(' ', change, xid, extract(epoch from changed_at)) as name from ${sql.table('popular_posts_change')}
     where xid = any(${[...xids]}::xid8[]) and not pg_visible_in_snapshot(xid, ${snapshot}::pg_snapshot)`.execute(db)
   const committed = new Set(rows.map(({ name }) => name))
   return names.filter((name) => committed.has(name))
@@ -121,10 +127,10 @@ export async function changesSince<DB>(
     with present as materialized (
       select statement_timestamp() as at, pg_current_snapshot() as snapshot
     ), known as (
-      select xid, change, changed_at from popular_posts_change
+      select xid, change, changed_at from ${sql.table('popular_posts_change')}
       where xid >= pg_snapshot_xmin(${seen}) and not pg_visible_in_snapshot(xid, ${seen})
       union
-      select xid, change, changed_at from popular_posts_change where changed_at > ${then}
+      select xid, change, changed_at from ${sql.table('popular_posts_change')} where changed_at > ${then}
     ), missed as (
       select concat_ws(' ', change, xid, extract(epoch from changed_at)) as name from known, present
       -- A restored dump has rows with transaction ids of another cluster.
@@ -137,7 +143,7 @@ export async function changesSince<DB>(
       (at - ${then} > make_interval(days => ${COMPARABLE_DAYS})
         or pg_snapshot_xmax(${seen}) > pg_snapshot_xmax(snapshot))::int as lost,
       to_json(array(select name from missed order by name))::text as names,
-      (select extract(epoch from min(changed_at) - at) * 1000 from popular_posts_change
+      (select extract(epoch from min(changed_at) - at) * 1000 from ${sql.table('popular_posts_change')}
         where changed_at > at and changed_at < 'infinity')::float8 as due_in_ms
     from present
   )`.as('comparison')

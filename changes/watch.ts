@@ -1,14 +1,15 @@
 import { type Kysely, sql } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import { explainDatabaseError } from '../db/explain-error.ts'
+import { TablesMissing } from '../db/own-schema.ts'
 import type { Tables } from '../db/ranking.ts'
 import type { Clock } from '../lib/clock.ts'
-import { type LoggedError, loggedError } from '../lib/logged-error.ts'
+import { type LoggedError, loggedError, ofOwnQuery } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
 import { listenForChanges } from './listen.ts'
 import { createNotificationCheck } from './notifications.ts'
 import { NotificationsDropped } from './pooler.ts'
-import { changesSince, committedSince, hasChangeTable } from './revision.ts'
+import { changesSince, committedSince, hasChangeTable, partsOf } from './revision.ts'
 import type { ChangeEvent } from './throttle.ts'
 
 interface WatchOptions {
@@ -17,6 +18,8 @@ interface WatchOptions {
   databaseUrl: string | undefined
   /** Makes the password for each new connection. */
   password?: (() => string) | undefined
+  /** Returns the schema of this package's tables; `undefined`: it is not known. Default: it is not. */
+  schema?: (() => string | undefined) | undefined
   clock: Clock
   /** Called once for each change. */
   onChange: (event: ChangeEvent) => void
@@ -42,7 +45,15 @@ const LOST_MESSAGES = {
  * Finds the changes of the database, and reports each once. It listens for notifications where that is possible. It also
  * compares revisions: after every connection, at intervals (polling), and when a scheduled post is due.
  */
-export function watchChanges({ db, databaseUrl, password, clock, onChange, log }: WatchOptions) {
+export function watchChanges({
+  db,
+  databaseUrl,
+  password,
+  schema = () => undefined,
+  clock,
+  onChange,
+  log,
+}: WatchOptions) {
   const seen = new LRUCache<string, true>({ max: 10_000 })
   let revision: string | undefined
   let hasTable = false
@@ -98,7 +109,8 @@ export function watchChanges({ db, databaseUrl, password, clock, onChange, log }
         onChange({ mode: found.mode, name: found.name, isNotification: false })
       }
     } catch (error) {
-      if (!isFailing)
+      // The check of the database reports missing tables.
+      if (!isFailing && !(error instanceof TablesMissing))
         log.warn(errorDetails(error), 'popular posts: the database could not be polled for changes, retrying')
       isFailing = true
     }
@@ -123,7 +135,10 @@ export function watchChanges({ db, databaseUrl, password, clock, onChange, log }
     compare,
   })
 
-  function onNotification(payload: string): void {
+  function onNotification(payloadInDatabase: string): void {
+    const [payload, from] = partsOf(payloadInDatabase)
+    const own = schema()
+    if (from !== undefined && own !== undefined && from !== own) return
     missesNotifications = false
     if (!seen.has(payload)) notifications.onNotification(payload)
   }
@@ -181,5 +196,5 @@ export function watchChanges({ db, databaseUrl, password, clock, onChange, log }
 
 /** Details for the log, without the names and values that messages of the driver may contain. */
 function errorDetails(error: unknown): { err: LoggedError; reason: string | undefined } {
-  return { err: loggedError(error), reason: explainDatabaseError(error, 'the database URL') }
+  return { err: loggedError(ofOwnQuery(error)), reason: explainDatabaseError(error, 'the database URL') }
 }

@@ -1,4 +1,5 @@
-import type { HostRedis } from '../lib/host-redis.ts'
+import { inspect } from 'node:util'
+import { findHostRedis, type HostRedis } from '../lib/host-redis.ts'
 import type { Logger } from '../lib/logger.ts'
 import { openRedis } from '../lib/redis.ts'
 import type { JsonCache } from '../lists/json-cache.ts'
@@ -21,7 +22,10 @@ export interface CreateCacheOptions {
    * this process only.
    */
   redisUrl?: string | undefined
-  /** The prefix of all keys in Redis: caches with the same prefix share their values. Default `cache`. */
+  /**
+   * The prefix of all keys in Redis: caches with the same prefix share their values. 1 to 120 characters without spaces, with one
+   * pair of braces or none. Default `cache`.
+   */
   prefix?: string | undefined
   /** Receives failures of loads and of Redis at `warn`, and all else at `debug`, as pino does. Default: no log. */
   log?: Logger | undefined
@@ -33,6 +37,8 @@ export interface Cache extends JsonCache {
   close(): Promise<void>
 }
 
+/** With other braces the keys of a prefix would be in several slots of a Cluster. */
+const PREFIX = /^(?=.{1,120}$)[^{}\s]*(?:\{[^{}\s]+\}[^{}\s]*)?$/
 /** How long callers wait for a load while the cache closes. */
 const CLOSE_WAITS_MS = 750
 const ignore = () => {}
@@ -45,11 +51,17 @@ const NO_LOG: Logger = { debug: ignore, info: ignore, warn: ignore }
  * const cache = await createCache({ redisUrl: 'redis://localhost' })
  * const tags = await cache.getOrSet('tags', loadTags, { ttlSeconds: 600 })
  * ```
- * @throws when `redisUrl` is no such URL; `PP_WRONG_REDIS` when the server has no such database, or runs no scripts.
+ * @throws TypeError when an option is wrong; when `redisUrl` is no such URL; `PP_NO_SUCH_REDIS` when `redis` is no client; `PP_WRONG_REDIS` when the server has no such database, or runs no scripts.
  */
 export async function createCache(options: CreateCacheOptions = {}): Promise<Cache> {
-  const { redis: client, redisUrl, prefix = 'cache', log = NO_LOG } = options
-  if (client !== undefined && redisUrl !== undefined) throw new TypeError('Expected redis or redisUrl, got both.')
+  const { redisUrl, prefix = 'cache', log = NO_LOG } = options
+  if (options.redis !== undefined && redisUrl !== undefined)
+    throw new TypeError('Expected redis or redisUrl, got both.')
+  if (!PREFIX.test(prefix))
+    throw new TypeError(
+      `Expected prefix to be 1 to 120 characters without spaces, with one pair of braces or none, got ${inspect(prefix)}.`,
+    )
+  const client = options.redis === undefined ? undefined : findHostRedis({}, options.redis)
   const hasRedis = client !== undefined || redisUrl !== undefined
   const redis = hasRedis ? await openRedis({ client, redisUrl, bootBudgetMs: 500 }, log) : undefined
   const { cache, connect, endWaits, idle, close } = createOwnCache({

@@ -1,6 +1,6 @@
 import { PROTOCOL } from '../cache/protocol.ts'
 import { createReadThroughCache } from '../cache/read-through-cache.ts'
-import { systemClock } from '../lib/clock.ts'
+import { createReleasableClock } from '../lib/clock.ts'
 import type { Logger } from '../lib/logger.ts'
 import { nonce } from '../lib/nonce.ts'
 import type { RedisConnections } from '../lib/redis.ts'
@@ -28,7 +28,7 @@ interface OwnCache {
   endWaits(): void
   /** Waits for background tasks. */
   idle(): Promise<void>
-  /** Removes its listener of the client. */
+  /** Removes its listener of the client. No timer keeps the process alive any more. */
   close(): void
 }
 
@@ -44,12 +44,13 @@ export function createOwnCache(options: OwnCacheOptions): OwnCache {
     info: (details, message) => log.debug(details, message),
     warn: (details, message) => log.warn(details, message),
   }
+  const clock = createReleasableClock()
   const events = createCacheEvents(quiet)
   const backend = createBackend({ prefix, backgroundWork, redis, observe: events.emit, log, isSecond })
   const cache = createReadThroughCache({
     store: backend.store,
     observe: events.emit,
-    clock: systemClock,
+    clock,
     random: Math.random,
     nonce,
     policy: {
@@ -70,6 +71,9 @@ export function createOwnCache(options: OwnCacheOptions): OwnCache {
     connect: backend.connect,
     endWaits: cache.endWaits,
     idle: cache.settle,
-    close: backend.close,
+    close() {
+      backend.close()
+      clock.release()
+    },
   }
 }

@@ -3,11 +3,12 @@ import type { InvalidateMode } from '../cache/store.ts'
 import { invalidateOnChange } from '../changes/invalidate-on-change.ts'
 import { recordChangeIfPossible } from '../changes/revision.ts'
 import { type Databases, openDatabases } from '../db/open-database.ts'
+import { inOwnSchema, type OwnSchema } from '../db/own-schema.ts'
 import { createProblemLog, type ProblemLog } from '../db/problem-log.ts'
-import { createRowGuard } from '../db/row-guard.ts'
+import { createRowGuard, type RowGuard } from '../db/row-guard.ts'
 import { backgroundClock } from '../lib/clock.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
-import type { Logger } from '../lib/logger.ts'
+import type { ErrorLogger, Logger } from '../lib/logger.ts'
 import { openRedis, type RedisConnections } from '../lib/redis.ts'
 import { keyRoot } from '../lib/redis-keys.ts'
 import { type Backend, createBackend } from '../lists/backend.ts'
@@ -20,6 +21,7 @@ import { createCloser } from './closer.ts'
 import { createListsChanged } from './lists-changed.ts'
 import { createMaintenance, type Maintain } from './maintenance.ts'
 import { createOwnCache } from './own-cache.ts'
+import { createSchemaFinder } from './own-schema.ts'
 import { ownsPrefix } from './owner.ts'
 import { createSiteTimeZone } from './time-zone.ts'
 
@@ -59,13 +61,16 @@ export interface DatabaseServices {
  * @param hostRedis the client of the option `redis`.
  * @throws the error of the first service that cannot be created; those before it are closed.
  */
-export async function createServices(settings: Settings, log: Logger, hostRedis?: HostRedis): Promise<Services> {
+export async function createServices(settings: Settings, log: ErrorLogger, hostRedis?: HostRedis): Promise<Services> {
   const { redisPrefix: prefix, backgroundWork, databaseUrl, databasePassword } = settings
   const { add: onClose, close } = createCloser(log)
 
   try {
-    const databases = openDatabasesOf(settings, log)
+    const { schema, name, ready, start } = createSchemaFinder(settings, () => (databases as Databases).db, log)
+    const databases = openDatabasesOf(settings, schema, log)
     onClose('connections', 'connections to PostgreSQL', async () => databases?.close())
+    // A process that is suspended between requests would query the database before its first reply.
+    if (databases !== undefined && settings.backgroundWork) await start()
 
     const opened = await openRedisOf(settings, log, hostRedis)
     onClose('connections', 'connections to Redis', async () => opened?.close())
@@ -80,8 +85,13 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
     const changed = onListsChanged && createListsChanged({ notify: onListsChanged, events, log })
     onClose('work', 'onListsChanged', async () => changed?.close())
 
-    const read = createRowGuard(log)
-    const timeZone = databases && createSiteTimeZone({ db: databases.db, timeZone: settings.timeZone, log })
+    const guard = createRowGuard(log)
+    const read: RowGuard = async (db, query) => {
+      await ready()
+      return guard(db, query)
+    }
+    const siteTimeZone = databases && createSiteTimeZone({ db: databases.db, timeZone: settings.timeZone, log })
+    const timeZone = siteTimeZone && (() => ready().then(siteTimeZone))
     const views =
       databases && timeZone && createViews({ ...databases, settings, timeZone, read, redis: backend.redis, log })
     onClose('views', 'counting of views', async (onProgress) => views?.close(onProgress))
@@ -91,12 +101,14 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
       if (!backend.state().isDown) await views?.flushBriefly()
     }
     const source = createLoaders(settings, databases?.db, countViews, databases?.listDb, timeZone, read)
-    const announce = databases && ((mode: InvalidateMode) => recordChangeIfPossible(databases.db, mode))
+    const announce =
+      databases && ((mode: InvalidateMode) => ready().then(() => recordChangeIfPossible(databases.db, mode)))
     const own = createOwnCache({ ...settings, prefix: `${keyRoot(prefix)}:own`, redis, log, isSecond: true })
     onClose('connections', "listeners of the client of the app's own cache", async () => own.close())
     const lists = createLists(settings, source, backend, events, own.cache, announce)
     onClose('work', 'loads of lists', lists.idle)
     onClose('work', "loads of the app's own cache", own.idle)
+    onClose('connections', 'timers of loads', async () => lists.releaseTimers())
 
     const endWaits = () => {
       lists.endWaits()
@@ -120,16 +132,19 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
         db,
         databaseUrl,
         password: databasePassword,
+        schema: name,
         clock: backgroundClock,
         log,
         invalidate: lists.invalidateForChange,
+        onHeard: (mode) => mode === 'hard' && views.verifyPosts(),
         onHardChange: problems.checkSoon,
       })
       onClose('work', 'search for changes', changes.close)
       // Lists are loaded only after this, so that no later change is missed.
       await changes.ready()
     }
-    const maintain = createMaintenance({ prefix, db, lists, views, problems, redis: backend.redis })
+    const run = createMaintenance({ prefix, db, lists, views, problems, redis: backend.redis })
+    const maintain: Maintain = (request) => ready().then(() => run(request))
     return { lists, events, backend, redis, database: { views, problems, maintain }, endWaits, idle, close }
   } catch (error) {
     await close()
@@ -138,31 +153,31 @@ export async function createServices(settings: Settings, log: Logger, hostRedis?
 }
 
 /** Opens the pools of `databaseUrl`, or uses the Kysely instance of the host, which stays open at `close`. */
-function openDatabasesOf(settings: Settings, log: Logger): Databases | undefined {
+function openDatabasesOf(settings: Settings, schema: OwnSchema, log: Logger): Databases | undefined {
   const { db, databaseUrl, databasePassword: password, loadTimeoutSeconds, backgroundWork } = settings
   if (db !== undefined) {
-    // The host's plugins are for the host's queries.
-    const plain = db.withoutPlugins()
-    return { db: plain, listDb: plain, flushDb: plain, close: async () => {} }
+    const own = inOwnSchema(db, schema)
+    return { db: own, listDb: own, flushDb: own, close: async () => {} }
   }
   if (databaseUrl === undefined) return undefined
   // A process that is suspended between requests handles one request at a time.
   const size = backgroundWork ? { max: 6, listMax: PROTOCOL.loads.max } : { max: 2, listMax: 0 }
-  return openDatabases({ databaseUrl, password, statementSeconds: loadTimeoutSeconds, ...size }, log)
+  return openDatabases({ databaseUrl, password, schema, statementSeconds: loadTimeoutSeconds, ...size }, log)
 }
 
 /**
- * Redis, unless its keys belong to another blog: then lists and views stay in the memory of this process. A process that is
- * suspended between requests does not check this, because it would query the database before its first reply.
+ * Redis, unless its keys belong to another blog: then lists and views stay in the memory of this process.
  */
 async function unlessForeign(
   redis: RedisConnections | undefined,
-  { redisPrefix: prefix, backgroundWork }: Settings,
+  { redisPrefix: prefix, backgroundWork, databaseUrl }: Settings,
   databases: Databases | undefined,
   log: Logger,
 ): Promise<RedisConnections | undefined> {
-  if (redis === undefined || databases === undefined || !backgroundWork) return redis
-  if (await ownsPrefix(prefix, redis.client, databases.db)) return redis
+  if (redis === undefined || databases === undefined) return redis
+  // A process that is suspended between requests starts often, and replies soon after.
+  const place = backgroundWork ? undefined : databaseUrl
+  if (await ownsPrefix(prefix, redis.client, databases.db, place)) return redis
   const message =
     'another blog uses the same prefix in Redis, so this process does not use Redis: set another redisPrefix, or, if the other ' +
     'database is gone, delete the key "owner"'

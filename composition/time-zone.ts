@@ -11,6 +11,9 @@ interface TimeZoneOptions {
   log: Pick<Logger, 'warn'>
 }
 
+/** The database is not migrated yet. */
+const UNDEFINED_TABLE = '42P01'
+
 /**
  * Creates a function that returns the time zone of the site: the one in the database, which may be another one than the
  * option says. Then the log says so, once. The database is read at the first call only.
@@ -33,8 +36,9 @@ export function createSiteTimeZone({ db, timeZone: wanted, log }: TimeZoneOption
   return () => {
     known ??= read().catch((error: unknown) => {
       // No table, no right, a standby: then this process does not count either.
-      if (/^(?:42|25)/.test(codeOf(error))) return wanted
+      if (/^(?:42(?!P01)|25)/.test(codeOf(error))) return wanted
       known = undefined
+      if (codeOf(error) === UNDEFINED_TABLE) return wanted
       throw error
     })
     return known

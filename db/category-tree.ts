@@ -20,10 +20,10 @@ export function categoryTree(slugs?: readonly string[]): RawBuilder<Row> {
   const isRoot = slugs === undefined ? sql`true` : isOneOf('categories.slug', slugs)
   return sql`(
     with recursive tree (root_id, root, id) as (
-      select categories.id, categories.slug, categories.id from categories where ${isRoot}
+      select categories.id, categories.slug, categories.id from ${sql.table('categories')} where ${isRoot}
       union
       select tree.root_id, tree.root, child.id from tree
-      join (select categories.id, ${optionalColumn('categories', 'parent_id')} as parent_id from categories) as child
+      join (select categories.id, ${optionalColumn('categories', 'parent_id')} as parent_id from ${sql.table('categories')}) as child
       on child.parent_id = tree.id::text
     )
     select root_id, root, id from tree

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { MAX_SLUG_LENGTH } from '../lib/slug-forms.ts'
 import { hasFiniteHeat } from './bounded.ts'
+import { ownRelation } from './own-schema.ts'
 import type { BlogReader } from './schema.ts'
 
 /** A problem of the database that an administrator should fix. */
@@ -19,6 +20,7 @@ const POST_PROBLEMS = {
   undated: 'a post is in no list, because its published_at is -infinity: give it a date',
   unclear: 'a post is in no list, because its is_private is null: make it true or false',
   nameless: 'a post is in no list, because its id, slug or url is null: give it one, or no published_at',
+  untitled: 'a post has no title in lists, because its title is null: give it one, also in the view (coalesce)',
   uncountable: `the views of a post cannot be counted, because its slug is empty, a dot, two dots, or longer than ${MAX_SLUG_LENGTH} characters: give it another slug`,
 }
 
@@ -43,6 +45,7 @@ async function postProblems(db: BlogReader): Promise<DatabaseProblem[]> {
     when posts.is_private is null then 'unclear'
     when posts.id is null or posts.slug is null or posts.url is null then 'nameless'
     when posts.slug in ('', '.', '..') or length(posts.slug) > ${MAX_SLUG_LENGTH} then 'uncountable'
+    when posts.title is null then 'untitled'
   end`
   const posts = await db
     .selectFrom('posts')
@@ -57,7 +60,7 @@ async function postProblems(db: BlogReader): Promise<DatabaseProblem[]> {
 async function duplicates(db: BlogReader): Promise<DatabaseProblem[]> {
   const found: DatabaseProblem[] = []
   for (const relation of ['posts', 'authors', 'categories', 'tags'] as const) {
-    const isView = sql<boolean>`exists (select from pg_class where oid = to_regclass(${relation}::text) and relkind <> 'r')`
+    const isView = sql<boolean>`exists (select from pg_class where oid = ${ownRelation(relation)} and relkind <> 'r')`
     // Slugs of drafts, such as an empty one, need not be unique.
     const isShown =
       relation === 'posts' ? sql<boolean>`published_at is not null and is_private is not true` : sql<boolean>`true`

@@ -62,7 +62,7 @@ export async function countBatch<DB>(
   { id, timeZone, nowMs, buckets, maxReadAgeSeconds = 3600, onDataException = () => {} }: ViewBatch,
 ): Promise<'counted' | 'before' | 'late'> {
   const { rows: opened } = await sql<{ at: string }>`
-    select extract(epoch from now())::text as at where not exists (select from post_views_batch where id = ${id})`.execute(
+    select extract(epoch from now())::text as at where not exists (select from ${sql.table('post_views_batch')} where id = ${id})`.execute(
     db,
   )
   if (opened[0] === undefined) return 'before'
@@ -75,7 +75,7 @@ export async function countBatch<DB>(
   const count = async (input: RawBuilder<unknown>) => {
     const { rows } = await sql<{ isNew: number; isInTime: number }>`
       with batch as (
-        insert into post_views_batch (id) select ${id} where ${isInTime} on conflict (id) do nothing returning id
+        insert into ${sql.table('post_views_batch')} (id) select ${id} where ${isInTime} on conflict (id) do nothing returning id
       ),
       input as materialized (select * from (${input}) as input where exists (select from batch)),
       hourly as (${hourly(sql`input`)} returning 1),
@@ -109,8 +109,8 @@ export async function addViews(
 function inputOf(buckets: readonly ViewBucket[]) {
   // As rows of the counter table: its row type accepts the ids as text, whatever type they have.
   return sql`
-    select b.post_id, least(b.hour, now()) as at, b.views from unnest(${rowsOf(buckets)}::post_views_hourly[]) as b
-    where exists (select from posts where posts.id = b.post_id)`
+    select b.post_id, least(b.hour, now()) as at, b.views from unnest(${rowsOf(buckets)}::${sql.table('post_views_hourly')}[]) as b
+    where exists (select from ${sql.table('posts')} where posts.id = b.post_id)`
 }
 
 /** The text of an array of rows. Not made by pg, which takes 2 ms of CPU for the array of one batch. */
@@ -138,7 +138,7 @@ function inputByIdText(buckets: readonly ViewBucket[]) {
   return sql`
     select posts.id as post_id, least(b.at, now()) as at, b.views
     from unnest(${ids}::text[], ${times}::timestamptz[], ${views}::bigint[]) as b (id, at, views)
-    join posts on posts.id::text = b.id`
+    join ${sql.table('posts')} on posts.id::text = b.id`
 }
 
 /** The statements that add rows of `post_id`, `at` and `views` to each counter. */
@@ -146,18 +146,18 @@ function upserts({ timeZone, nowMs }: { timeZone: string; nowMs: number }) {
   type Input = RawBuilder<unknown>
   return {
     hourly: (input: Input) => sql`
-      insert into post_views_hourly as counter (hour, post_id, views)
+      insert into ${sql.table('post_views_hourly')} as counter (hour, post_id, views)
       select date_trunc('hour', at, 'UTC') as hour, post_id, least(sum(views), ${MAX_VIEWS}) from ${input} as input
       where at >= least(${new Date(nowMs)}, now()) - ${HOURS_KEPT} * interval '1 hour'
       group by 1, 2 order by 1, 2
       on conflict (hour, post_id) do update set views = ${sumOfBoth()}`,
     daily: (input: Input) => sql`
-      insert into post_views_daily as counter (day, post_id, views)
+      insert into ${sql.table('post_views_daily')} as counter (day, post_id, views)
       select (at at time zone ${countedTimeZone(timeZone)})::date as day, post_id, least(sum(views), ${MAX_VIEWS}) from ${input} as input
       group by 1, 2 order by 1, 2
       on conflict (day, post_id) do update set views = ${sumOfBoth()}`,
     total: (input: Input) => sql`
-      insert into post_views_total as counter (post_id, views, heat)
+      insert into ${sql.table('post_views_total')} as counter (post_id, views, heat)
       select post_id, least(sum(views), ${MAX_VIEWS}), ${heatOfGroup()} from (
         select *, max(x) over (partition by post_id) as max_x
         from (select *, (extract(epoch from at) / 86400)::float8 as x from ${input} as input) as timed

@@ -41,11 +41,11 @@ const UNTRUSTED_CERTIFICATE: Explanation = [
 ]
 const NOT_FOUND: Explanation = [
   'PostgreSQL finds no object named $object',
-  'check the search_path of $url, and run "npx popular-posts migrate"; restore objects that were dropped by hand from a backup',
+  'check DATABASE_SCHEMA (the option schema), or the search_path of $url without it, and run "npx popular-posts migrate"; restore objects that were dropped by hand from a backup',
 ]
 const NAME_TAKEN: Explanation = [
   'Tables of another program have names in the schema that this package needs: $object',
-  'for a blog with its own tables see docs/adopting.md ("npx popular-posts migrate --adopt"); for one beside it, "create schema popular_posts" and add ?options=-csearch_path%3Dpopular_posts to $url',
+  'for a blog with its own tables see docs/adopting.md ("npx popular-posts migrate --adopt"); for one beside it, name a schema for this package: DATABASE_SCHEMA=popular_posts (--schema popular_posts)',
 ]
 const NAME_TAKEN_EMBEDDED: Explanation = [
   NAME_TAKEN[0],
@@ -101,7 +101,10 @@ export const BY_CODE: Readonly<Record<string, Explanation>> = {
     'correct them, with special characters as in a URL (%40 for @)',
   ],
   '3D000': ['The database that $url names does not exist', 'create it with "create database", or correct its name'],
-  '3F000': ['PostgreSQL finds no schema $object', 'create it with "create schema", or correct the search_path of $url'],
+  '3F000': [
+    'PostgreSQL finds no schema $object',
+    'create it with "create schema", or correct DATABASE_SCHEMA or the search_path of $url',
+  ],
   '40001': COLLIDED,
   '40P01': COLLIDED,
   '42501': [
@@ -134,7 +137,7 @@ export const BY_MESSAGE: readonly (readonly [RegExp, Explanation])[] = [
     /^unsupported startup parameter/,
     [
       'A pooler in front of PostgreSQL refuses the parameter $object',
-      'remove it from $url, and set it for the user (for a search_path: alter role … set search_path = …)',
+      'remove it from $url; in place of a search_path set DATABASE_SCHEMA, other settings for the user (alter role … set …)',
     ],
   ],
   [/^(?:timeout e|Connection terminated due to connection timeout)/, NO_ANSWER],

@@ -181,10 +181,10 @@ async function updatePosts(trx: Transaction<Database>, changes: readonly Change[
     const json = JSON.stringify(batch)
     // Rows are locked in the order of their slugs, as in `createPosts` of logged-posts.ts.
     await sql`
-      select from posts where id in (select id from jsonb_to_recordset(${json}::jsonb) as change (id bigint))
+      select from ${sql.table('posts')} where id in (select id from jsonb_to_recordset(${json}::jsonb) as change (id bigint))
       order by slug for update`.execute(trx)
     await sql`
-      update posts set
+      update ${sql.table('posts')} set
         slug = coalesce(change.slug, posts.slug),
         url = change.url,
         title = coalesce(change.title, posts.title),
@@ -221,7 +221,7 @@ async function insertPosts(
   // A feed begins with its latest post: ids grow with time.
   for (const batch of batchesOf(rows.toReversed())) {
     const inserted = await sql<{ id: string; slug: string }>`
-      insert into posts
+      insert into ${sql.table('posts')}
         (slug, url, title, excerpt, published_at, author_id, language, image_url, image_width, image_height, image_alt)
       select slug, url, title, coalesce(excerpt, ''), published_at, author_id, language,
         image_url, image_width, image_height, coalesce(image_alt, '')
@@ -245,7 +245,7 @@ async function rememberIds(
 ): Promise<void> {
   const known = posts.filter(({ post }) => post.id !== undefined)
   await sql`
-    insert into feed_posts (id, post_id)
+    insert into ${sql.table('feed_posts')} (id, post_id)
     select id, post_id from unnest(
       ${known.map(({ post }) => post.id)}::text[], ${known.map(({ postId }) => postId)}::bigint[]
     ) as known (id, post_id)

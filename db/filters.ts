@@ -38,14 +38,14 @@ export async function findFilters(db: BlogReader): Promise<FilterSlugs> {
         .selectFrom('categories')
         .where(
           sql<boolean>`id in (
-            select root_id from category_tree where id in (select category_id from post_categories join live on live.id = post_id)
+            select root_id from category_tree where id in (select category_id from ${sql.table('post_categories')} join live on live.id = post_id)
           )`,
         )
         .select((row) => ['slug', row.val('categories').as('kind')])
         .unionAll(
           cte
             .selectFrom('tags')
-            .where(sql<boolean>`id in (select tag_id from post_tags join live on live.id = post_id)`)
+            .where(sql<boolean>`id in (select tag_id from ${sql.table('post_tags')} join live on live.id = post_id)`)
             .select((row) => ['slug', row.val('tags').as('kind')]),
         )
         .unionAll(

@@ -25,7 +25,7 @@ export async function findPathPosts(
   const paths = new Map(views.map((view) => [`${view.slug} ${view.url}`, view]))
   const possible = [...paths.values()].filter(({ slug }) => canBeSlug(slug))
   const { rows } = await sql<{ id: string }>`
-    select posts.id::text as id from posts
+    select posts.id::text as id from ${sql.table('posts')}
     join unnest(
       ${possible.map(({ slug }) => slug)}::text[],
       ${possible.map(({ url }) => url)}::text[]
@@ -43,9 +43,9 @@ export async function linkPosts(trx: Transaction<Database>, postIds: readonly st
   // Rows are locked in the order of their slugs: see `createPosts`.
   const { numAffectedRows } = await sql`
     with post as materialized (
-      select id from posts where id = any(${postIds}::bigint[]) and url like '/%' order by slug for update
+      select id from ${sql.table('posts')} where id = any(${postIds}::bigint[]) and url like '/%' order by slug for update
     )
-    update posts set url = ${baseUrl} || url from post where posts.id = post.id`.execute(trx)
+    update ${sql.table('posts')} set url = ${baseUrl} || url from post where posts.id = post.id`.execute(trx)
   return Number(numAffectedRows)
 }
 
@@ -63,7 +63,7 @@ export async function createPosts(
   // In the order of their slugs: two imports that create the same posts wait for each other and cannot deadlock.
   const posts = [...views].sort((a, b) => (a.slug < b.slug ? -1 : 1))
   const { numAffectedRows } = await sql`
-    insert into posts (slug, title, url, published_at)
+    insert into ${sql.table('posts')} (slug, title, url, published_at)
     select post.slug, post.title, post.url, least(to_timestamp(post.time_ms / 1000.0), now())
     from unnest(
       ${posts.map((post) => post.slug)}::text[],

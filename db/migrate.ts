@@ -12,7 +12,9 @@ import { safeFunctions } from './migrations/007-safe-functions.ts'
 import { postAliases } from './migrations/009-post-aliases.ts'
 import { site } from './migrations/010-site.ts'
 import { parentsAndLanguages } from './migrations/013-parents-and-languages.ts'
+import { ownTriggers } from './migrations/014-own-triggers.ts'
 import { feedPosts } from './migrations/023-feed-posts.ts'
+import { ADOPTED_SCHEMA, findOwnSchemas } from './own-schema.ts'
 import { findShadowingObjects } from './safe-path.ts'
 
 export { POST_ID_TYPES, type PostIdType } from './migrations/001-view-counters.ts'
@@ -21,6 +23,8 @@ export { POST_ID_TYPES, type PostIdType } from './migrations/001-view-counters.t
 export interface MigrateOptions {
   /** The blog has its own tables: only the tables of this package are created, for post ids of this type. */
   adopt?: { postId: PostIdType } | undefined
+  /** The schema, which is created if it does not exist. Default: the first one of the search_path. */
+  schema?: string | undefined
 }
 
 /** The migrations for the counters and changes of a blog, whatever its tables. */
@@ -31,6 +35,7 @@ const counterMigrations = (postId: PostIdType): Record<string, Migration> => ({
   '006-kept-windows': keptWindows(postId),
   '007-safe-functions': safeFunctions,
   '010-site': site,
+  '014-own-triggers': ownTriggers,
 })
 
 /** The migrations for the blog tables of the service. */
@@ -58,9 +63,12 @@ const TABLES: Readonly<Record<string, readonly string[]>> = {
 /** The first major version with `pg_current_snapshot` and `xid8`. */
 const MIN_POSTGRES_VERSION = 13
 
-async function createMigrator<DB>(db: Kysely<DB>, migrations: Record<string, Migration>): Promise<Migrator> {
+/** The schema of the migration: see {@link MigrateOptions}. */
+async function schemaOf<DB>(db: Kysely<DB>, wanted: string | undefined): Promise<string> {
   const { rows } = await sql<{ schema: string | null; version: number }>`
-    select current_schema() as schema, current_setting('server_version_num')::int / 10000 as version`.execute(db)
+    select coalesce(${wanted ?? null}::text, current_schema()) as schema, current_setting('server_version_num')::int / 10000 as version`.execute(
+    db,
+  )
   const schema = rows[0]?.schema
   for (const { version } of rows)
     if (version < MIN_POSTGRES_VERSION)
@@ -69,10 +77,29 @@ async function createMigrator<DB>(db: Kysely<DB>, migrations: Record<string, Mig
       )
   if (typeof schema !== 'string')
     throw new StartupError('No schema of the search_path exists: create it with "create schema".')
+  return schema
+}
+
+/** The same migration with only the schema in the search_path of its transaction. */
+function inSchema({ up }: Migration, schema: string): Migration {
+  return {
+    async up(db) {
+      await sql`select set_config('search_path', quote_ident(${schema}), true)`.execute(db)
+      await up(db)
+    },
+  }
+}
+
+async function createMigrator<DB>(
+  db: Kysely<DB>,
+  migrations: Record<string, Migration>,
+  schema: string,
+): Promise<Migrator> {
   const { Migrator } = await importMigrator()
+  const inTheirSchema = Object.entries(migrations).map(([name, migration]) => [name, inSchema(migration, schema)])
   return new Migrator({
-    db,
-    provider: { getMigrations: async () => migrations },
+    db: db.withoutPlugins(),
+    provider: { getMigrations: async () => Object.fromEntries(inTheirSchema) as Record<string, Migration> },
     // Not Kysely's default names: the host may run its own migrations with Kysely.
     migrationTableName: 'popular_posts_migration',
     migrationLockTableName: 'popular_posts_migration_lock',
@@ -85,26 +112,18 @@ async function createMigrator<DB>(db: Kysely<DB>, migrations: Record<string, Mig
  * The type of post ids of the counters, and whether the blog has its own tables; `undefined`: nothing has been
  * migrated.
  */
-async function readState<DB>(db: Kysely<DB>): Promise<{ postId: PostIdType; isAdopted: boolean } | undefined> {
-  const migrator = await createMigrator(db, { ...counterMigrations('bigint'), ...blogMigrations })
+async function readState<DB>(
+  db: Kysely<DB>,
+  schema: string,
+): Promise<{ postId: PostIdType; isAdopted: boolean } | undefined> {
+  const migrator = await createMigrator(db, { ...counterMigrations('bigint'), ...blogMigrations }, schema)
   const all = await migrator.getMigrations()
   const executed = all.filter(({ executedAt }) => executedAt !== undefined).map(({ name }) => name)
   if (executed.length === 0) return undefined
   const { rows } = await sql<{ type: PostIdType }>`
     select format_type(atttypid, null) as type from pg_attribute
-    where attrelid = 'post_views_total'::regclass and attname = 'post_id'`.execute(db)
+    where attrelid = format('%I.post_views_total', ${schema}::text)::regclass and attname = 'post_id'`.execute(db)
   return rows.map(({ type }) => ({ postId: type, isAdopted: !executed.includes('002-blog') }))[0]
-}
-
-/**
- * Tables go into the first existing schema of the search_path; fails if the first named schema does not exist (a typo).
- */
-async function expectSchema<DB>(db: Kysely<DB>): Promise<void> {
-  const { rows } = await sql<{ wanted: string }>`
-    select wanted from trim(both ' "' from split_part(current_setting('search_path'), ',', 1)) as wanted
-    where wanted not in ('$user', current_schema())`.execute(db)
-  for (const { wanted } of rows)
-    throw new StartupError(`The schema ${wanted} of the search_path does not exist: create it with "create schema".`)
 }
 
 /** Statements of a migration, Kysely's included, must not call a function of another role. */
@@ -115,13 +134,13 @@ async function expectNoShadowing<DB>(db: Kysely<DB>): Promise<void> {
     )
 }
 
-async function migrator<DB>(db: Kysely<DB>, { adopt }: MigrateOptions = {}): Promise<Migrator> {
+async function migrator<DB>(db: Kysely<DB>, { adopt, schema: wanted }: MigrateOptions = {}): Promise<Migrator> {
   await expectNoShadowing(db)
-  if (adopt !== undefined) await expectSchema(db)
-  const state = (await readState(db)) ?? { postId: adopt?.postId ?? 'bigint', isAdopted: adopt !== undefined }
+  const schema = await schemaOf(db, wanted)
+  const state = (await readState(db, schema)) ?? { postId: adopt?.postId ?? 'bigint', isAdopted: adopt !== undefined }
   if (adopt !== undefined && !state.isAdopted)
     throw new StartupError(
-      'This schema has the blog tables of this package: to adopt your own blog, use a schema without them.',
+      'This schema has the blog tables of this package: to adopt your own blog, name another schema, such as --schema popular_posts (DATABASE_SCHEMA), for the services, too.',
     )
   if (adopt !== undefined && adopt.postId !== state.postId)
     throw new StartupError(
@@ -130,6 +149,7 @@ async function migrator<DB>(db: Kysely<DB>, { adopt }: MigrateOptions = {}): Pro
   return createMigrator(
     db,
     state.isAdopted ? counterMigrations(state.postId) : { ...counterMigrations(state.postId), ...blogMigrations },
+    schema,
   )
 }
 
@@ -156,10 +176,11 @@ export async function migrateToLatest<DB>(db: Kysely<DB>, options?: MigrateOptio
  * @throws NamesTaken
  */
 export async function expectNamesFree<DB>(db: Kysely<DB>, options?: MigrateOptions): Promise<void> {
+  const schema = await schemaOf(db, options?.schema)
   // Tables are read first: if another process migrates now, its tables are then not pending any more.
   const { rows } = await sql<{ name: string }>`
     select relname as name from pg_class join pg_namespace on pg_namespace.oid = relnamespace
-    where nspname = current_schema() and relname = any(${Object.values(TABLES).flat()}::text[])
+    where nspname = ${schema} and relname = any(${Object.values(TABLES).flat()}::text[])
     order by relname`.execute(db)
   const pending = (await pendingMigrations(db, options)).flatMap((name) => TABLES[name] ?? [])
   const taken = rows.map(({ name }) => name).filter((name) => pending.includes(name))
@@ -172,9 +193,19 @@ export async function pendingMigrations<DB>(db: Kysely<DB>, options?: MigrateOpt
   return all.filter((migration) => migration.executedAt === undefined).map((migration) => migration.name)
 }
 
+/**
+ * The schema to use or to migrate, where the user names none; `undefined`: that of the search_path, if it has the counters.
+ * A new blog is adopted into `popular_posts`, never beside the tables of another program.
+ */
+export async function findSchema<DB>(db: Kysely<DB>, { adopt }: MigrateOptions = {}): Promise<string | undefined> {
+  const [found] = await findOwnSchemas(db)
+  if (found?.isInPath === true) return undefined
+  return adopt === undefined ? found?.name : ADOPTED_SCHEMA
+}
+
 /** Whether the blog has its own tables: see `docs/adopting.md`. */
-export async function isAdopted<DB>(db: Kysely<DB>): Promise<boolean> {
-  return (await readState(db))?.isAdopted ?? false
+export async function isAdopted<DB>(db: Kysely<DB>, schema?: string): Promise<boolean> {
+  return (await readState(db, await schemaOf(db, schema)))?.isAdopted ?? false
 }
 
 function namesOf({ error, results = [] }: Awaited<ReturnType<Migrator['migrateToLatest']>>): string[] {

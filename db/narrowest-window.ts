@@ -13,16 +13,16 @@ export async function shortestWindow<Days extends number>(
   { windows, timeZone }: { windows: readonly Days[]; timeZone: string },
 ): Promise<Days | undefined> {
   const today = sql`(statement_timestamp() at time zone ${timeZone})::date`
-  const live = sql`from posts where posts.id = counter.post_id and ${isLive({})}`
+  const live = sql`from ${sql.table('posts')} where posts.id = counter.post_id and ${isLive({})}`
   const lastDay = viewsInWindow(db, { days: 1, timeZone }).as('counter')
   const rows = await db
     .selectNoFrom([
       sql<boolean>`exists (select from ${lastDay} where exists (select ${live}))`.as('hours'),
       sql<number | null>`(
-        select ${today} - day from post_views_daily counter
+        select ${today} - day from ${sql.table('post_views_daily')} counter
         where day <= ${today} and day > '-infinity' and views > 0 and exists (select ${live}) order by day desc limit 1
       )`.as('age'),
-      sql<boolean>`exists (select from post_views_total counter where views > 0 and exists (select ${live}))`.as(
+      sql<boolean>`exists (select from ${sql.table('post_views_total')} counter where views > 0 and exists (select ${live}))`.as(
         'total',
       ),
     ])

@@ -1,17 +1,22 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import { loggedError } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
+import { inOwnSchema, type OwnSchema } from './own-schema.ts'
 import { openPool, type PoolOptions } from './pool.ts'
 import type { Database } from './schema.ts'
 
-/** Opens a connection pool to PostgreSQL. `onError` is called if an idle connection breaks. */
+/**
+ * Opens a connection pool to PostgreSQL. `onError` is called if an idle connection breaks.
+ * @param schema where the tables of this package are. Default: as the search_path says.
+ */
 export function openDatabase(
   connectionString: string,
   onError: (error: Error) => void,
   options: Omit<PoolOptions, 'connectionString' | 'onError'> = {},
+  schema: OwnSchema = () => undefined,
 ): Kysely<Database> {
   const pool = openPool({ ...options, connectionString, onError })
-  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+  return inOwnSchema(new Kysely<Database>({ dialect: new PostgresDialect({ pool }) }), schema)
 }
 
 /**
@@ -23,6 +28,8 @@ const FLUSH_STATEMENT_SECONDS = 10
 interface DatabasesOptions {
   databaseUrl: string
   password?: (() => string) | undefined
+  /** Where the tables of this package are. */
+  schema: OwnSchema
   /** The timeout of a statement in seconds, except those of `flushDb`. */
   statementSeconds: number
   /** The greatest number of connections of `db`. */
@@ -44,10 +51,10 @@ export interface Databases {
 
 /** Opens the connection pools of an app. No connection is made before the first statement. */
 export function openDatabases(options: DatabasesOptions, log: Logger): Databases {
-  const { databaseUrl, password, statementSeconds, max, listMax } = options
+  const { databaseUrl, password, schema, statementSeconds, max, listMax } = options
   const onError = (error: Error) => log.warn({ err: loggedError(error) }, 'a database connection broke')
   const open = (more: Omit<PoolOptions, 'connectionString' | 'onError' | 'password'>) =>
-    openDatabase(databaseUrl, onError, { password, ...more })
+    openDatabase(databaseUrl, onError, { password, ...more }, schema)
   const db = open({ max, statementSeconds })
   const listDb = listMax === 0 ? db : open({ max: listMax, statementSeconds, name: 'popular-posts-lists' })
   const flushDb = open({ max: 1, statementSeconds: FLUSH_STATEMENT_SECONDS, name: 'popular-posts-flush' })

@@ -8,6 +8,6 @@ export function optionalColumn(table: 'posts' | 'categories', name: string): Raw
   const column = sql.ref(name)
   return sql`(
     select own.value from (select null::text as ${column}) as none,
-    lateral (select ${column}::text as value from (select ${sql.table(table)}.*) as own_row) as own
+    lateral (select ${column}::text as value from (select ${sql.id(table)}.*) as own_row) as own
   )`
 }

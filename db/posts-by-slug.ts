@@ -1,6 +1,7 @@
-import { type OrderByItemBuilder, sql } from 'kysely'
+import { type Kysely, type OrderByItemBuilder, sql } from 'kysely'
 import { slugForms } from '../lib/slug-forms.ts'
-import type { BlogReader } from './schema.ts'
+import { ownRelation } from './own-schema.ts'
+import type { BlogReader, Database } from './schema.ts'
 
 /** A post that was found by a slug. */
 export interface FoundPost {
@@ -17,6 +18,10 @@ interface Row extends FoundPost {
 
 const ANY = sql<boolean>`true`
 const ID = sql<string>`posts.id::text`.as('id')
+const HAS_ALIASES = sql`(
+  select count(*) = 2 from pg_attribute
+  where attrelid = ${ownRelation('post_aliases')} and attname in ('slug', 'post_id') and not attisdropped
+)`
 const LATEST_LAST = (order: OrderByItemBuilder) => order.nullsFirst()
 
 /**
@@ -56,12 +61,7 @@ export async function findPostsBySlug(
     )
     .selectFrom('found')
     .selectAll()
-    .unionAll(
-      sql<Row>`select '', '', '' where (
-        select count(*) from pg_attribute
-        where attrelid = to_regclass('post_aliases') and attname in ('slug', 'post_id') and not attisdropped
-      ) = 2`,
-    )
+    .unionAll(sql<Row>`select '', '', '' where ${HAS_ALIASES}`)
     .execute()
   take(rows)
   if (missing.length === 0 || !rows.some(({ form }) => form === '')) return found
@@ -77,6 +77,39 @@ export async function findPostsBySlug(
       .execute(),
   )
   return found
+}
+
+/** An earlier slug of a post, and its present one. */
+export interface Alias {
+  slug: string
+  present: string
+}
+
+/** The most earlier slugs of the posts of one list. */
+const MAX_ALIASES = 1_000
+
+/** Whether the blog keeps earlier slugs. */
+export async function hasAliases(db: Kysely<Database>): Promise<boolean> {
+  const { rows } = await sql<{ has: boolean }>`select ${HAS_ALIASES} as has`.execute(db)
+  return rows.some(({ has }) => has)
+}
+
+/**
+ * Returns the earlier slugs of posts that are not the slug of another post now. The blog must keep them.
+ * @param slugs the present slugs of the posts. Default: all posts.
+ */
+export async function findAliases(db: Kysely<Database>, slugs?: readonly string[]): Promise<Alias[]> {
+  return db
+    .selectFrom('post_aliases as alias')
+    .innerJoin('posts', 'posts.id', 'alias.post_id')
+    .where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom('posts as other').select('other.id').whereRef('other.slug', '=', 'alias.slug'))),
+    )
+    .$if(slugs !== undefined, (query) =>
+      query.where(sql<boolean>`posts.slug = any(${slugs}::text[])`).limit(MAX_ALIASES),
+    )
+    .select(['alias.slug', 'posts.slug as present'])
+    .execute()
 }
 
 function formsOf(slugs: readonly { forms: string[] }[]): string[] {

@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import { contentProblems, type DatabaseProblem, MAX_PER_KIND } from './content-problems.ts'
+import { hasOwnTable } from './own-schema.ts'
 import type { Tables } from './ranking.ts'
 import type { RowGuard } from './row-guard.ts'
 import { findShadowingObjects } from './safe-path.ts'
@@ -17,17 +18,14 @@ export async function findProblems(
 }
 /** Watched tables whose trigger function fails: see `popular_posts_failed`. */
 async function brokenWatchers(db: Kysely<Tables>): Promise<DatabaseProblem[]> {
-  const { rows: known } = await sql`select where to_regclass('popular_posts_watch_failure') is not null`.execute(db)
-  if (known.length === 0) return []
+  if (!(await hasOwnTable(db, 'popular_posts_watch_failure'))) return []
   const { rows } = await sql<{ subject: string; reason: string }>`
     select distinct on (pg_trigger.tgrelid) pg_trigger.tgrelid::regclass::text as subject,
       concat_ws(' ', failure.code, nullif(failure.message, '')) as reason
-    from popular_posts_watch_failure as failure
+    from ${sql.table('popular_posts_watch_failure')} as failure
     join pg_proc on pg_proc.proname = failure.watcher::name
     join pg_trigger on pg_trigger.tgfoid = pg_proc.oid
-    where pg_proc.pronamespace = (
-      select relnamespace from pg_class where oid = 'popular_posts_watch_failure'::regclass::oid
-    )
+    where pg_proc.pronamespace = (select relnamespace from pg_class where oid = failure.tableoid)
     order by pg_trigger.tgrelid, failure.failed_at desc limit ${MAX_PER_KIND}`.execute(db)
   return rows.map(({ subject, reason }) => ({
     subject,

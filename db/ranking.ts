@@ -226,17 +226,19 @@ export async function findPopularPosts(db: BlogReader, query: RankingQuery): Pro
 function matchesFilters({ category, tag, author, excludeCategory, language, publishedWithin, nowMs }: RankingQuery) {
   const conditions = [sql<boolean>`true`]
   const isInCategory = (slugs: readonly string[]) => sql<boolean>`exists (
-    select from post_categories link where link.post_id = posts.id
+    select from ${sql.table('post_categories')} link where link.post_id = posts.id
     and link.category_id in (select id from category_tree where ${isOneOf('root', slugs)}))`
   if (category !== undefined) conditions.push(isInCategory(category))
   if (excludeCategory !== undefined) conditions.push(sql`not ${isInCategory(excludeCategory)}`)
   if (tag !== undefined) {
     conditions.push(sql`exists (
-      select from post_tags link join tags on tags.id = link.tag_id
+      select from ${sql.table('post_tags')} link join ${sql.table('tags')} on tags.id = link.tag_id
       where link.post_id = posts.id and ${isOneOf('tags.slug', tag)})`)
   }
   if (author !== undefined) {
-    conditions.push(sql`posts.author_id in (select id from authors where ${isOneOf('authors.slug', author)})`)
+    conditions.push(
+      sql`posts.author_id in (select id from ${sql.table('authors')} where ${isOneOf('authors.slug', author)})`,
+    )
   }
   if (language !== undefined) conditions.push(isInLanguage(language))
   if (publishedWithin !== undefined) {

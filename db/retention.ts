@@ -1,4 +1,5 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { hasOwnTable } from './own-schema.ts'
 import { compactDayVersions } from './window-rollups.ts'
 
 /** The numbers of rows that one call of `prune` deleted. */
@@ -64,7 +65,8 @@ export async function prune<DB>(
   await compactDayVersions(db, ROWS_PER_STATEMENT)
   const isForgotten = (at: RawBuilder<unknown>) => sql`${at} < now() - ${LEDGER_DAYS_KEPT} * interval '1 day'`
   const batches = await deleteSome(db, 'post_views_batch', isForgotten(sql`applied_at`))
-  const changes = (await hasChanges(db))
+  // A host that only counts views may lack the table.
+  const changes = (await hasOwnTable(db, 'popular_posts_change'))
     ? await deleteSome(db, 'popular_posts_change', isForgotten(sql`changed_at`))
     : NONE
   return {
@@ -77,12 +79,6 @@ export async function prune<DB>(
 }
 
 const NONE = { rows: 0, hasMore: false }
-
-/** Whether this database announces changes: a host that only counts views may lack the table. */
-async function hasChanges<DB>(db: Kysely<DB>): Promise<boolean> {
-  const { rows } = await sql`select where to_regclass('popular_posts_change') is not null`.execute(db)
-  return rows.length > 0
-}
 
 /** Deletes rows in small statements, up to the limit of one call. */
 async function deleteSome<DB>(

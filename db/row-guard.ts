@@ -1,5 +1,6 @@
 import { type Kysely, type QueryCreator, sql } from 'kysely'
 import { codeOf } from '../lib/errors.ts'
+import { loggedError, ofOwnQuery } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
 import type { Tables } from './ranking.ts'
 import type { BlogReader } from './schema.ts'
@@ -39,8 +40,9 @@ export function createRowGuard(log: Pick<Logger, 'warn'>): RowGuard {
   let nextSearchAtMs = 0
   let running: Promise<void> | undefined
 
-  async function search(db: Kysely<Tables>, code: string): Promise<void> {
+  async function search(db: Kysely<Tables>, cause: unknown): Promise<void> {
     const startedAtMs = performance.now()
+    const { code, message } = loggedError(cause)
     const found = new Map<Relation, readonly string[]>()
     const budget = { statements: MAX_STATEMENTS }
     for (const relation of Object.keys(KEYS) as Relation[]) {
@@ -50,7 +52,7 @@ export function createRowGuard(log: Pick<Logger, 'warn'>): RowGuard {
         const name = `${relation} ${subject}`
         if (!logged.has(name))
           log.warn(
-            { subject, relation, code },
+            { subject, relation, code, reason: message },
             'popular posts: a row of a view cannot be read, so lists do not have it: correct its values, or the expression of the view that fails for them',
           )
         logged.add(name)
@@ -65,9 +67,10 @@ export function createRowGuard(log: Pick<Logger, 'warn'>): RowGuard {
     try {
       return await query(db)
     } catch (error) {
+      ofOwnQuery(error)
       if (!isCausedByRow(error)) throw error
       if (performance.now() >= nextSearchAtMs)
-        running ??= search(db, codeOf(error)).finally(() => {
+        running ??= search(db, error).finally(() => {
           running = undefined
         })
       await running

@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import { jsonArrayFrom } from 'kysely/helpers/postgres'
 import { boundedText, countOf, MAX_LINKS } from './bounded.ts'
+import { CATEGORY_TREE, categoryTree } from './category-tree.ts'
 import { findPostsBySlug } from './posts-by-slug.ts'
 import type { BlogReader, BlogTables } from './schema.ts'
 import { isLive } from './window.ts'
@@ -16,7 +17,7 @@ export interface SitePost {
   excerpt: string
   publishedAt: Date
   author: string | null
-  categories: string[]
+  categories: { name: string; slug: string }[]
   readingMinutes: number
 }
 
@@ -27,18 +28,39 @@ export interface SiteComment {
   createdAt: Date
 }
 
-/** Live posts, the latest first, and the number of all live posts. */
-export async function latestPosts(
+/**
+ * The ids of live posts, the latest first.
+ * @param query.category the slug of a category: posts in it, or in one below it. Default: all posts.
+ */
+export async function latestPostIds(
   db: BlogReader,
-  { limit, offset }: { limit: number; offset: number },
-): Promise<{ posts: SitePost[]; total: number }> {
-  const { total } = await db
+  { category, limit }: { category?: string | undefined; limit: number },
+): Promise<string[]> {
+  const inCategory = sql<boolean>`posts.id in (
+    select link.post_id from post_categories as link join category_tree as tree on tree.id = link.category_id
+  )`
+  const rows = await db
+    .with(CATEGORY_TREE, () => categoryTree(category === undefined ? [] : [category]))
     .selectFrom('posts')
     .where(isLive({}))
-    .select((post) => post.fn.countAll<string>().as('total'))
-    .executeTakeFirstOrThrow()
-  const posts = await sitePosts(db).orderBy('posts.published_at', 'desc').limit(limit).offset(offset).execute()
-  return { posts: posts.map(toPost), total: Number(total) }
+    .where(category === undefined ? sql<boolean>`true` : inCategory)
+    .select(sql<string>`posts.id::text`.as('id'))
+    .orderBy('posts.published_at', 'desc')
+    .orderBy('posts.id', 'desc')
+    .limit(limit)
+    .execute()
+  // A view may have a post twice.
+  return [...new Set(rows.map(({ id }) => id))]
+}
+
+/** The live posts with these ids, in their order. */
+export async function sitePostsById(db: BlogReader, ids: readonly string[]): Promise<SitePost[]> {
+  if (ids.length === 0) return []
+  const rows = await sitePosts(db)
+    .where('posts.id', 'in', [...ids])
+    .execute()
+  const posts = new Map(rows.map((row) => [row.id, toPost(row)]))
+  return ids.flatMap((id) => posts.get(id) ?? [])
 }
 
 /** The live post with a slug, in any of its forms, or with an earlier slug; `undefined`: there is none. */
@@ -93,24 +115,24 @@ function sitePosts(db: BlogReader) {
           .innerJoin('post_categories as link', 'link.category_id', 'categories.id')
           .whereRef('link.post_id', '=', 'posts.id')
           .where('categories.slug', 'is not', null)
-          .select(boundedText('categories.name', 'categories.slug').as('name'))
+          .select([
+            boundedText('categories.name', 'categories.slug').as('name'),
+            boundedText('categories.slug').as('slug'),
+          ])
           .distinct()
           .orderBy('name')
+          .orderBy('slug')
           .limit(MAX_LINKS),
       ).as('categories'),
     ])
 }
 
-type Row = Omit<SitePost, 'categories' | 'publishedAt'> & {
-  publishedAtMs: number | string | bigint
-  categories: { name: string }[]
-}
+type Row = Omit<SitePost, 'publishedAt'> & { publishedAtMs: number | string | bigint }
 
-function toPost({ publishedAtMs, categories, readingMinutes, ...row }: Row): SitePost {
+function toPost({ publishedAtMs, readingMinutes, ...row }: Row): SitePost {
   return {
     ...row,
     readingMinutes: countOf(readingMinutes),
     publishedAt: new Date(Number(publishedAtMs)),
-    categories: categories.map(({ name }) => name),
   }
 }

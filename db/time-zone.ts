@@ -8,7 +8,7 @@ import { codeOf, StartupError } from '../lib/errors.ts'
 
 /** The time zone in which views are counted: the one of the database, else `timeZone`. */
 export function countedTimeZone(timeZone: string): RawBuilder<string> {
-  return sql`coalesce((select value from popular_posts_site where name = 'time_zone'), ${timeZone}::text)`
+  return sql`coalesce((select value from ${sql.table('popular_posts_site')} where name = 'time_zone'), ${timeZone}::text)`
 }
 
 /** The time zone of the site in the database, and whether its days are those of the wanted one. */
@@ -32,7 +32,7 @@ export async function claimTimeZone<DB>(db: Kysely<DB>, wanted: string): Promise
       select value as "timeZone", (value = ${wanted}::text or not exists (
         select from ${COMPARED} as at where at at time zone value <> at at time zone ${wanted}::text
       ))::int as "isWanted"
-      from popular_posts_site where name = 'time_zone'`
+      from ${sql.table('popular_posts_site')} where name = 'time_zone'`
       .execute(db)
       .catch((error: unknown) => explain(error, wanted))
     for (const { timeZone, isWanted } of rows) return { timeZone, isWanted: Number(isWanted) === 1 }
@@ -50,7 +50,7 @@ export async function setTimeZone<DB>(db: Kysely<DB>, timeZone: string): Promise
 
 async function writeTimeZone<DB>(db: Kysely<DB>, timeZone: string, onConflict: RawBuilder<unknown>): Promise<void> {
   await sql`
-    insert into popular_posts_site (name, value)
+    insert into ${sql.table('popular_posts_site')} (name, value)
     select 'time_zone', ${timeZone}::text where now() at time zone ${timeZone}::text is not null
     on conflict ${onConflict}`
     .execute(db)

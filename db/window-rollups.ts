@@ -29,7 +29,7 @@ function bounds({ days, nowMs, timeZone }: WindowQuery) {
 
 /** The number of changes of the closed days of a window. */
 function dayVersions({ first, lastClosedDay }: ReturnType<typeof bounds>) {
-  return sql`(select coalesce(sum(times), 0) from post_views_touch where day between ${first} and ${lastClosedDay})`
+  return sql`(select coalesce(sum(times), 0) from ${sql.table('post_views_touch')} where day between ${first} and ${lastClosedDay})`
 }
 
 /** A condition: the row of `post_views_window` belongs to the current rollup of the window. */
@@ -40,14 +40,14 @@ function isCurrent(days: number, at: ReturnType<typeof bounds>) {
 /** The views of each post in a window of whole days: `post_id`, `views`. Uses the rollup if it is current. */
 export function viewsOfDays(moment: WindowQuery) {
   const at = bounds(moment)
-  const kept = sql`select post_id, views from post_views_window where ${isCurrent(moment.days, at)}`
+  const kept = sql`select post_id, views from ${sql.table('post_views_window')} where ${isCurrent(moment.days, at)}`
   return sql<{ post_id: string; views: string }>`(
     select post_id, sum(views) as views from (
       ${kept}
       union all
-      select post_id, views from post_views_daily where day > ${at.lastClosedDay} and day <= ${at.today} and day >= ${at.first}
+      select post_id, views from ${sql.table('post_views_daily')} where day > ${at.lastClosedDay} and day <= ${at.today} and day >= ${at.first}
       union all
-      select post_id, views from post_views_daily
+      select post_id, views from ${sql.table('post_views_daily')}
       where day >= ${at.first} and day <= ${at.lastClosedDay} and not exists (${kept})
     ) as parts group by post_id
   )`
@@ -63,14 +63,14 @@ export async function materializeWindow<DB>(db: Kysely<DB>, moment: WindowQuery)
   await sql`
     with changes as materialized (select ${dayVersions(at)} as touches),
     outdated as (
-      delete from post_views_window using changes
+      delete from ${sql.table('post_views_window')} using changes
       where days = ${days}::integer
       and (last_day < ${at.lastClosedDay} or (last_day = ${at.lastClosedDay} and post_views_window.touches < changes.touches))
     )
-    insert into post_views_window (days, last_day, touches, post_id, views)
-    select ${days}::integer, ${at.lastClosedDay}, changes.touches, post_id, least(sum(views), ${MAX_BIGINT}) from post_views_daily, changes
+    insert into ${sql.table('post_views_window')} (days, last_day, touches, post_id, views)
+    select ${days}::integer, ${at.lastClosedDay}, changes.touches, post_id, least(sum(views), ${MAX_BIGINT}) from ${sql.table('post_views_daily')}, changes
     where day >= ${at.first} and day <= ${at.lastClosedDay} and changes.touches <= ${MAX_BIGINT}
-    and not exists (select from post_views_window where ${isCurrent(days, at)})
+    and not exists (select from ${sql.table('post_views_window')} where ${isCurrent(days, at)})
     group by changes.touches, post_id order by post_id
     on conflict do nothing`.execute(db)
 }
@@ -79,11 +79,13 @@ export async function materializeWindow<DB>(db: Kysely<DB>, moment: WindowQuery)
 export async function compactDayVersions<DB>(db: Kysely<DB>, rows: number): Promise<void> {
   await sql`
     with folded as (
-      delete from post_views_touch where ctid = any(array(
-        select ctid from post_views_touch
-        where day in (select day from post_views_touch group by day having count(*) > 1 and sum(times) <= ${MAX_BIGINT})
+      delete from ${sql.table('post_views_touch')} where ctid = any(array(
+        select ctid from ${sql.table('post_views_touch')}
+        where day in (select day from ${sql.table('post_views_touch')} group by day having count(*) > 1 and sum(times) <= ${MAX_BIGINT})
         limit ${rows} for update skip locked
       )) returning day, times
     )
-    insert into post_views_touch (day, times) select day, sum(times) from folded group by day`.execute(db)
+    insert into ${sql.table('post_views_touch')} (day, times) select day, sum(times) from folded group by day`.execute(
+    db,
+  )
 }

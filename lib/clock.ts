@@ -40,30 +40,54 @@ export function createNow({ monotonic, wall }: TimeSources): () => number {
   }
 }
 
+const now = createNow({ monotonic: () => performance.now(), wall: () => Date.now() })
+
+/** A clock whose timers keep the process alive until `release` is called. */
+export interface ReleasableClock extends Clock {
+  /** From now on no timer keeps the process alive, also none that is scheduled later: the owner of the clock has closed. */
+  release(): void
+}
+
 /**
- * The clock of the process: it includes suspensions of the machine (see `createNow`).
+ * Creates a clock that includes suspensions of the machine (see `createNow`).
  *
  * A reply that has arrived in time is handled before its timeout. When a process was busy or suspended for longer than
  * a deadline, the timer is due and the reply is in the socket at the same moment, and Node.js runs timers before it
  * reads sockets. The immediate runs after both.
  */
-export const systemClock: Clock = {
-  now: createNow({ monotonic: () => performance.now(), wall: () => Date.now() }),
-  schedule(delayMs, run) {
-    let immediate: NodeJS.Immediate | undefined
-    const timer = setTimeout(() => {
-      immediate = setImmediate(run)
-    }, delayMs)
-    return () => {
-      clearTimeout(timer)
-      clearImmediate(immediate)
-    }
-  },
+export function createReleasableClock(): ReleasableClock {
+  const timers = new Set<NodeJS.Timeout>()
+  let isReleased = false
+  return {
+    now,
+    schedule(delayMs, run) {
+      let immediate: NodeJS.Immediate | undefined
+      const timer = setTimeout(() => {
+        timers.delete(timer)
+        immediate = setImmediate(run)
+      }, delayMs)
+      if (isReleased) timer.unref()
+      else timers.add(timer)
+      return () => {
+        timers.delete(timer)
+        clearTimeout(timer)
+        clearImmediate(immediate)
+      }
+    },
+    release() {
+      isReleased = true
+      for (const timer of timers) timer.unref()
+      timers.clear()
+    },
+  }
 }
+
+/** The clock of the process. */
+export const systemClock: Clock = createReleasableClock()
 
 /** The same clock, with timers that do not keep an otherwise idle process alive. */
 export const backgroundClock: Clock = {
-  now: systemClock.now,
+  now,
   schedule(delayMs, run) {
     const timer = setTimeout(run, delayMs).unref()
     return () => clearTimeout(timer)

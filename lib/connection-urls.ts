@@ -140,13 +140,21 @@ function checkParameter(name: string, value: string): void {
     throw new WrongUrl('a URL with ssl=true, 1, 0 or no-verify')
   // Other drivers write `schema=public` into each URL. It is where names are looked up anyway.
   if (SCHEMA_PARAMETERS.includes(name) && value !== 'public')
-    throw new WrongUrl(`a URL that names the schema as options=-csearch_path%3Dname, because ${name}= has no effect`)
+    throw new WrongUrl(
+      `a URL without ${name}=, which has no effect: name the schema of the tables of this package in the option schema (DATABASE_SCHEMA)`,
+    )
   if (!SSL_FILES.includes(name)) return
   try {
     readFileSync(value)
   } catch {
     throw new WrongUrl(`a URL whose ${name} is a file that this process may read`)
   }
+}
+
+/** Returns a text that is equal for equal databases and schemas: the URL without user and password. */
+export function databaseAddress(connectionString: string): string {
+  const { host, port, database } = new pg.Client({ connectionString })
+  return JSON.stringify([host, port, database, new URLSearchParams(connectionString.split('?')[1]).get('options')])
 }
 
 /** Returns the driver's options for the URL. Errors of the driver contain parts of the URL, so they are replaced. */

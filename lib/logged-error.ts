@@ -7,19 +7,38 @@ export interface LoggedError {
   type: string
   code?: string | number
   message?: string
+  /** The table and the column that PostgreSQL names. */
+  table?: string
+  column?: string
   stack?: string
   cause?: LoggedError
   /** The errors of an `AggregateError`, under the name that pino uses. */
   aggregateErrors?: LoggedError[]
 }
 
-/** The bounds of a logged error: the depth of causes, the number of aggregate errors, the characters of a text. */
-const MAX = { causes: 5, errors: 10, characters: 10_000 }
+/**
+ * The bounds of a logged error: the depth of causes, the number of aggregate errors, the characters of a text, and of a
+ * message of PostgreSQL.
+ */
+const MAX = { causes: 5, errors: 10, characters: 10_000, reason: 300 }
+
+/** Errors of queries of this package: see {@link ofOwnQuery}. */
+const ofOwnQueries = new WeakSet<object>()
+
+/**
+ * Marks the error of a query of this package, and returns it: the log shows PostgreSQL's message, because it has names of
+ * tables and columns only. A message for another query, as in the host's `load`, may contain anything.
+ */
+export function ofOwnQuery(error: unknown): unknown {
+  if (isErrorLike(error)) ofOwnQueries.add(error)
+  return error
+}
 
 /**
  * Returns what a log shows of an error; the only place that decides it. Of an error of a database, of Redis or of a
  * connection it shows the class and the code, because the message may contain hosts, users and statements. Where an
- * error that wraps it repeats that message, the message is replaced by `(not shown)`. Of every other error it shows
+ * error that wraps it repeats that message, the message is replaced by `(not shown)`. Of an error of PostgreSQL for a query of
+ * this package it shows the message too, without values. Of every other error it shows
  * message, stack and causes, without URLs and addresses (see `redact`), and no other properties. Never throws, for any value.
  */
 export function loggedError(error: unknown): LoggedError {
@@ -42,7 +61,10 @@ function describe(error: unknown, without: (text: string) => string, depth: numb
   const described: LoggedError = Object.assign(Object.create(null) as object, { type: classOf(error) })
   const code = codeOf(error)
   if (code !== undefined) described.code = code
-  if (isFromConnection(error)) return described
+  if (isFromConnection(error)) {
+    if (ofOwnQueries.has(error)) describeQueryError(error, described)
+    return described
+  }
   const [message, stack, cause, errors] = ['message', 'stack', 'cause', 'errors'].map((name) => read(error, name))
   described.message = typeof message === 'string' ? without(message) : '(the message cannot be read)'
   if (typeof stack === 'string') described.stack = without(stack)
@@ -51,6 +73,28 @@ function describe(error: unknown, without: (text: string) => string, depth: numb
   if (Array.isArray(errors))
     described.aggregateErrors = errors.slice(0, MAX.errors).map((one) => describe(one, without, depth + 1))
   return described
+}
+
+/** Errors of PostgreSQL whose messages name tables, columns, functions and types: undefined objects, broken constraints. */
+const NAMES_OBJECTS = /^(?:42|23)/
+/** Errors whose messages have values, in quotes or after a colon. */
+const NAMES_VALUES = /^2[12]/
+
+function describeQueryError(error: object, described: LoggedError): void {
+  const code = String(described.code)
+  const [message, routine] = [String(read(error, 'message')), read(error, 'routine')]
+  // `raise` of a function of the host may say anything.
+  if (routine === 'exec_stmt_raise') return
+  if (NAMES_OBJECTS.test(code)) described.message = redact(message.slice(0, MAX.reason))
+  if (NAMES_VALUES.test(code))
+    described.message = message
+      .replace(/["«»„“”'].*["«»„“”']/s, '(not shown)')
+      .replace(/: .*/s, '')
+      .slice(0, MAX.reason)
+  for (const name of ['table', 'column'] as const) {
+    const value = read(error, name)
+    if (typeof value === 'string') described[name] = value.slice(0, MAX.reason)
+  }
 }
 
 /** Collects the messages that are not shown, of an error and of its causes. */

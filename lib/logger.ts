@@ -7,3 +7,8 @@ export interface Logger {
   /** Logs a failure. */
   warn(details: object, message: string): void
 }
+
+/** A logger that writes errors, too. */
+export interface ErrorLogger extends Logger {
+  error(details: object, message: string): void
+}

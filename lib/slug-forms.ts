@@ -22,7 +22,7 @@ const PLAIN = /^[a-z0-9_~.-]*$/
 export function slugForms(slug: string): string[] {
   if (slug.length > MAX_SLUG_LENGTH || slug.includes('\0')) return []
   if (PLAIN.test(slug)) return slug === '' ? [] : [slug]
-  const named = [slug, decoded(slug)]
+  const named = [slug, decodedSlug(slug)]
   const normal = named.flatMap((text) => [text, text.normalize('NFC'), text.normalize('NFD')])
   const cased = [...normal, ...normal.map((text) => text.toLowerCase())]
   const encoded = cased.flatMap((text) => [lowerHex(encode(text)), encode(text)])
@@ -30,7 +30,7 @@ export function slugForms(slug: string): string[] {
 }
 
 /** The text without percent-encoding; unchanged if it is not percent-encoded UTF-8. */
-function decoded(text: string): string {
+export function decodedSlug(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {

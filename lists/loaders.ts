@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import { findCategories } from '../db/categories.ts'
 import { type FilterSlugs, findFilters } from '../db/filters.ts'
-import { findPopularPosts, type Ranking, type Tables } from '../db/ranking.ts'
+import { type Alias, findAliases, hasAliases } from '../db/posts-by-slug.ts'
+import { findPopularPosts, type PopularPost, type Ranking, type Tables } from '../db/ranking.ts'
 import type { RowGuard } from '../db/row-guard.ts'
 import { materializeWindow } from '../db/window-rollups.ts'
 import { createUpCheck } from '../lib/up-check.ts'
@@ -13,6 +14,8 @@ import type { Settings } from '../settings/options.ts'
 export interface Loaders {
   /** Loads a list of posts. */
   posts(query: Ranking): Promise<readonly object[]>
+  /** Returns the earlier slugs of posts, for `exclude`; `undefined`: the posts are of the host's `load`. Never rejects. */
+  aliases: ((posts: readonly object[]) => Promise<readonly Alias[]>) | undefined
   /** Loads the list of categories; `undefined`: there is no such list. */
   categories: ((query: { days: number }) => Promise<readonly object[]>) | undefined
   /** Loads the slugs by which a list can be filtered. */
@@ -54,6 +57,7 @@ export function createLoaders(
     Promise.race([countViews().catch(() => {}), sleep(FLUSH_TIMEOUT_MS, undefined, { ref: false })])
   return {
     posts: (query) => afterFlush().then(() => posts(query)),
+    aliases: load === undefined ? builtIn?.aliases : undefined,
     categories: categories === undefined ? undefined : (query) => afterFlush().then(() => categories(query)),
     filters: loadFilters ?? builtIn?.filters ?? (async () => noSlugs),
     isUp: db === undefined ? undefined : createUpCheck(() => sql`select 1 as up`.execute(db)),
@@ -85,7 +89,20 @@ function databaseLoaders(
     if (days > 1 && materializedDays.has(days)) await materializeWindow(db, { days, timeZone }).catch(() => {})
     return { days, timeZone }
   }
+  let keepsAliases = false
+  /** Errors are ignored: lists are the same without, only `exclude` does not know earlier slugs. */
+  async function aliases(posts: readonly object[]): Promise<readonly Alias[]> {
+    const slugs = (posts as readonly PopularPost[]).map(({ slug }) => slug)
+    try {
+      keepsAliases ||= await hasAliases(db)
+      return keepsAliases ? await findAliases(db, slugs) : []
+    } catch {
+      keepsAliases = false
+      return []
+    }
+  }
   return {
+    aliases,
     posts: async (query: Ranking) => {
       const moment = await materialized(query)
       return read(db, (blog) => findPopularPosts(blog, { ...query, ...moment }))

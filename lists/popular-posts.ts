@@ -3,7 +3,7 @@ import type { ReadAnswer, ReadThroughCache } from '../cache/options.ts'
 import { createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
 import type { Ranking } from '../db/ranking.ts'
-import { systemClock } from '../lib/clock.ts'
+import { createReleasableClock } from '../lib/clock.ts'
 import { nonce } from '../lib/nonce.ts'
 import type { Settings } from '../settings/options.ts'
 import type { Post } from '../settings/post-type.ts'
@@ -141,6 +141,8 @@ export interface Lists<P = Post> {
   resume(): Promise<void>
   /** Ends the waits of readers, who get an older list or `PP_WAIT_TIMEOUT`: the app closes. */
   endWaits(): void
+  /** From now on no timer of a load keeps the process alive: the app has closed, and a load may hang. */
+  releaseTimers(): void
   /** Waits for background tasks. The process may be suspended after that. */
   idle(): Promise<void>
 }
@@ -158,11 +160,12 @@ export function createLists<P = Post>(
   own: JsonCache,
   announce: Announce = async () => undefined,
 ): Lists<P> {
+  const clock = createReleasableClock()
   const cache = createReadThroughCache({
     store: backend.store,
     near: backend.near,
     observe: events.emit,
-    clock: systemClock,
+    clock,
     random: Math.random,
     nonce,
     policy: policyOf(settings),
@@ -174,7 +177,10 @@ export function createLists<P = Post>(
   const decodedLists = new WeakMap<Uint8Array, DecodedList>()
   const decodedFilters = new WeakMap<Uint8Array, KnownSlugs>()
 
-  const loadPosts = (list: Ranking) => async () => encodeList(await loaders.posts(list), 'load')
+  const loadPosts = (list: Ranking) => async () => {
+    const posts = await loaders.posts(list)
+    return encodeList(posts, 'load', await loaders.aliases?.(posts))
+  }
 
   function categoriesEntry(query: { days?: number | undefined }) {
     const { categories } = loaders
@@ -199,7 +205,7 @@ export function createLists<P = Post>(
     const resolved = resolve(query)
     const { cut } = resolved
     // One bound for all waits: for the filters, and for the lists.
-    const sinceMs = systemClock.now()
+    const sinceMs = clock.now()
     const entry = await entryOf(resolved)
     if (entry === undefined) return emptyAnswer()
     const readEntry = ({ key, list, rank }: CacheEntryRef) => cache.read(key, loadPosts(list), rank, sinceMs)
@@ -281,6 +287,7 @@ export function createLists<P = Post>(
     },
     invalidateForChange: cache.invalidateForChange,
     endWaits: cache.endWaits,
+    releaseTimers: clock.release,
     async resume() {
       cache.onStoreMessage('invalidated')
       await backend.onResume()

@@ -41,7 +41,7 @@ const NO_SLUGS: readonly string[] = []
  * The version of the entries of lists in Redis: what `encodeList` writes, and the posts, categories and filters in it. Raise it
  * with each change that an older or newer process cannot read: during a deploy both run.
  */
-const FORMAT = 1
+const FORMAT = 2
 
 /** Returns the key of a list: lists of other versions have other keys. */
 export function listKey({ redisPrefix, version }: Settings, ...parts: (string | number)[]): string {

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import { slugForms } from '../lib/slug-forms.ts'
 import { ListBody } from './list-body.ts'
 
-const NEWLINE = 0x0a
+const [TAB, NEWLINE] = [0x09, 0x0a]
 const [OPEN, COMMA, CLOSE] = [Buffer.from('['), Buffer.from(','), Buffer.from(']')]
 
 /** The cached bodies of one list may take up to this many times its bytes, without compressed bodies. */
@@ -24,7 +24,11 @@ export interface ListCut {
 export class DecodedList {
   readonly #lines: Buffer[]
   readonly #bodies: LRUCache<string, ListBody>
+  /** The earlier slugs of each item, in JSON; see `encodeList`. */
+  readonly #earlier = new Map<number, Buffer>()
   #items: { slug?: unknown; views?: unknown }[] | undefined
+  /** The slugs of items, by these and by earlier ones. */
+  #slugs: Map<unknown, unknown> | undefined
 
   constructor(bytes: Uint8Array) {
     const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -32,7 +36,10 @@ export class DecodedList {
     for (let start = 0; start < all.length; ) {
       const newline = all.indexOf(NEWLINE, start)
       const end = newline === -1 ? all.length : newline
-      this.#lines.push(all.subarray(start, end))
+      const line = all.subarray(start, end)
+      const tab = line.indexOf(TAB)
+      if (tab !== -1) this.#earlier.set(this.#lines.length, line.subarray(tab + 1))
+      this.#lines.push(tab === -1 ? line : line.subarray(0, tab))
       start = end + 1
     }
     // The brackets count: without them the limit would be too small for an empty list.
@@ -84,14 +91,28 @@ export class DecodedList {
       const { slug, views } = JSON.parse(line.toString()) as { slug?: unknown; views?: unknown }
       return { slug, views }
     })
-    const slugs = new Set(this.#items.map(({ slug }) => slug))
-    const excluded = new Set<unknown>(exclude.flatMap((slug) => slugForms(slug).find((form) => slugs.has(form)) ?? []))
+    const slugs = this.#slugs ?? this.#findSlugs(this.#items)
+    this.#slugs = slugs
+    const excluded = new Set<unknown>()
+    for (const slug of exclude) {
+      const form = slugForms(slug).find((each) => slugs.has(each))
+      if (form !== undefined) excluded.add(slugs.get(form))
+    }
     const indexes: number[] = []
     for (const [index, { slug, views }] of this.#items.entries()) {
       if (indexes.length === wanted) break
       if (!excluded.has(slug) && (minViews === 0 || Number(views) >= minViews)) indexes.push(index)
     }
     return indexes
+  }
+
+  #findSlugs(items: readonly { slug?: unknown }[]): Map<unknown, unknown> {
+    const slugs = new Map<unknown, unknown>()
+    for (const [index, json] of this.#earlier)
+      for (const slug of JSON.parse(json.toString()) as string[]) slugs.set(slug, items[index]?.slug)
+    // The present slug of one item may be an earlier one of another item.
+    for (const { slug } of items) slugs.set(slug, slug)
+    return slugs
   }
 }
 

@@ -41,8 +41,8 @@ const caching = {
  * A reply in JSON. Its schema is inlined: the document of a host may have definitions with the same names, and resolves
  * references in its own way.
  */
-function json(schema: object, description: string, headers: Record<string, Header>, example: unknown) {
-  return { ...schema, 'x-response-description': description, headers, examples: [example] }
+function json(schema: object, description: string, headers: Record<string, Header>, ...examples: unknown[]) {
+  return { ...schema, 'x-response-description': description, headers, examples }
 }
 
 /** The replies of a route that sends a list; `items` is the schema of an item. */
@@ -87,10 +87,15 @@ interface Failure {
   headers?: Record<string, Header>
 }
 
-/** An error, in the shape of Fastify. */
-export function errorResponse(statusCode: number, description: string, { code, message, headers = {} }: Failure) {
-  const example = { statusCode, code, error: STATUS_CODES[statusCode], message }
-  return json(errorSchema, description, { ...uncached, ...headers }, example)
+/** An error, in the shape of Fastify; with several codes, an example of each. */
+export function errorResponse(statusCode: number, description: string, failure: Failure, ...others: Failure[]) {
+  const examples = [failure, ...others].map(({ code, message }) => ({
+    statusCode,
+    code,
+    error: STATUS_CODES[statusCode],
+    message,
+  }))
+  return json(errorSchema, description, { ...uncached, ...failure.headers }, ...examples)
 }
 
 /** The header that says when to retry. */
@@ -103,8 +108,24 @@ export const badQueryResponse = errorResponse(400, 'A parameter is invalid.', {
 })
 
 /** The reply when there is no list. */
-export const noListResponse = errorResponse(503, 'The list could not be loaded, and there is no older list.', {
-  code: 'PP_LOAD_FAILED',
-  message: 'Expected the list to load, but loading it failed.',
-  headers: retryAfterHeader,
-})
+export const noListResponse = errorResponse(
+  503,
+  'There is no list, also no older one: its load failed, takes too long, was overtaken by changes, or too many loads run.',
+  {
+    code: 'PP_LOAD_FAILED',
+    message: 'Expected the list to load, but loading it failed.',
+    headers: retryAfterHeader,
+  },
+  {
+    code: 'PP_WAIT_TIMEOUT',
+    message: 'Expected the list to load in time, but its load takes longer. Try again.',
+  },
+  {
+    code: 'PP_TOO_MANY_LOADS',
+    message: 'Expected the list to load, but too many other lists are being loaded. Try again.',
+  },
+  {
+    code: 'PP_UNSETTLED',
+    message: 'Expected the list to load, but it was invalidated during each of three loads. Try again.',
+  },
+)

@@ -1,8 +1,9 @@
 /**
  * Kills, suspends and restarts members of a fleet, Redis and PostgreSQL at random while it publishes, invalidates and
  * reads lists; `helpers/torture-judge.ts` checks the promises. `npm run torture -- --seconds 600 --seed 1`,
- * `--cluster` for a Redis Cluster of three masters, and `--failovers` for a master with a replica: the replica is promoted,
- * the old master stays up, or Redis restarts from an older snapshot.
+ * `--cluster` for a Redis Cluster of three masters. `--failovers` adds a replica, which is promoted, while the old master
+ * stays up; on a single Redis it also restarts from an older snapshot, and the clock is set back (by Debian's libfaketime);
+ * on a Cluster the slot moves. `--sentinel` is a master and a replica that Sentinels watch, with failovers.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -10,8 +11,10 @@ import { Pool } from 'pg'
 import { createVersions, type Member, publish, setSeconds, startMember } from '../test/helpers/fleet.ts'
 import { startPostgres } from '../test/helpers/private-postgres.ts'
 import { createRandom } from '../test/helpers/random.ts'
+import { redisCluster } from '../test/helpers/torture-cluster.ts'
 import { createJudge } from '../test/helpers/torture-judge.ts'
-import { redisCluster, replicatedRedis, singleRedis } from '../test/helpers/torture-redis.ts'
+import { replicatedRedis, singleRedis } from '../test/helpers/torture-redis.ts'
+import { watchedRedis } from '../test/helpers/torture-sentinel.ts'
 
 const { values } = parseArgs({
   options: {
@@ -19,11 +22,12 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     cluster: { type: 'boolean', default: false },
     failovers: { type: 'boolean', default: false },
+    sentinel: { type: 'boolean', default: false },
   },
 })
 const [seconds, seed] = [Number(values.seconds), Number(values.seed)]
 if (!(seconds > 0) || !Number.isInteger(seed)) throw new TypeError('Expected --seconds above 0 and a whole --seed.')
-if (values.cluster && values.failovers) throw new TypeError('Expected --cluster or --failovers, not both.')
+if (values.cluster && values.sentinel) throw new TypeError('Expected --cluster or --sentinel, not both.')
 
 const MEMBERS = 4
 const PREFIX = 'torture'
@@ -42,10 +46,14 @@ const pool = new Pool({ connectionString: postgres.url, max: 3 })
 pool.on('error', () => undefined)
 t.teardown(() => pool.end())
 await createVersions(pool, 0.05)
-const startRedis = () => (values.failovers ? replicatedRedis(t, random) : singleRedis())
-const redis = values.cluster ? await redisCluster(random, PREFIX) : await startRedis()
+function startRedis() {
+  if (values.cluster) return redisCluster(random, PREFIX, values.failovers)
+  if (values.sentinel) return watchedRedis()
+  return values.failovers ? replicatedRedis(t, random) : singleRedis()
+}
+const redis = await startRedis()
 t.teardown(() => redis.stop())
-const options = { postgresUrl: postgres.url, redisUrl: redis.url, redisPrefix: PREFIX, ttlSeconds: 2 }
+const options = { postgresUrl: postgres.url, ...redis.address, redisPrefix: PREFIX, ttlSeconds: 2 }
 const slots: (Member | undefined)[] = await Promise.all(Array.from({ length: MEMBERS }, () => startMember(t, options)))
 const frozen = new Set<number>()
 const busy = new Set<string>()
@@ -109,7 +117,7 @@ async function freezeRedis(): Promise<void> {
   const isBack = judge.goesAway('redis')
   await redis.freeze()
   await sleep(between(50, 2_000))
-  await redis.thaw()
+  if (await redis.thaw()) judge.losesWrites()
   isBack()
 }
 
@@ -204,15 +212,15 @@ function report(): string {
   const all = Object.entries(done).map(([name, times]) => `${name} ${times}`)
   return (
     `${Math.round(elapsedSeconds())} s: ${reads} reads (${failed} with nothing to serve, ${broken} cut by a kill, ` +
-    `${values.failovers ? lost : ''}${staleWhileCutOff} loaded under a second before, by a member cut off from Redis, ` +
+    `${redis.failovers ? lost : ''}${staleWhileCutOff} loaded under a second before, by a member cut off from Redis, ` +
     `${givenUp} shortly after Redis was too slow for the member), ${confirmed} invalidations confirmed, ` +
     `${unconfirmed} refused; ${all.join(', ') || 'no fault yet'}; ${judge.violations.length} violations`
   )
 }
 
-say(
-  `torture: ${MEMBERS} members${values.cluster ? ', a Cluster' : ''}${values.failovers ? ', failovers' : ''}, ${seconds} s, seed ${seed}`,
-)
+const mode = (['cluster', 'failovers', 'sentinel'] as const).filter((name) => values[name])
+say(`torture: ${[`${MEMBERS} members`, ...mode].join(', ')}, ${seconds} s, seed ${seed}`)
+if (redis.skipped) say(`not tried: ${redis.skipped}`)
 const progress = setInterval(() => say(report()), 10_000)
 const end = setTimeout(() => {
   isOver = true

@@ -50,6 +50,7 @@ export async function buildApp(
     ...config.cache,
     timeZone,
     databaseUrl,
+    schema: config.databaseSchema,
     redisUrl,
     redisCluster,
     adminToken,

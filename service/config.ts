@@ -11,6 +11,8 @@ const option = optionsSchema.properties
 
 const awsSecret = (description: string) => Type.Optional(Type.String({ description, expected: 'text', isSecret: true }))
 
+const switchOf = (description: string) => Type.Boolean({ default: true, description, expected: 'true or false' })
+
 const environment = Type.Object({
   HOST: Type.String({ default: '127.0.0.1', description: 'The address to listen on.' }),
   PORT: Type.Integer({
@@ -25,10 +27,20 @@ const environment = Type.Object({
       'The lowest level that is logged: cache hits and requests are debug, loads and invalidations are info.',
     expected: 'fatal, error, warn, info, debug, trace or silent',
   }),
+  SITE: switchOf('Whether the service has pages. Without them it still has the script of the element.'),
+  DOCS: switchOf('Whether the service has `/docs` and `/openapi.json`.'),
+  METRICS: switchOf('Whether the service has `/metrics`.'),
   DATABASE_URL: Type.Optional(
     Type.String({
       ...option.databaseUrl,
       description: 'The PostgreSQL server. Without it, the service starts an embedded one.',
+    }),
+  ),
+  DATABASE_SCHEMA: Type.Optional(
+    Type.String({
+      ...option.schema,
+      description:
+        'The schema of the tables and views of this package. Default: that of the search_path, where it has the counters, else popular_posts.',
     }),
   ),
   DATA_DIR: Type.String({ default: './data', description: 'The folder of the embedded database.' }),
@@ -118,8 +130,15 @@ export interface Config {
   readonly host: string
   readonly port: number
   readonly logLevel: string
+  /** Whether the service has pages. */
+  readonly hasSite: boolean
+  /** Whether the service has the document of its API. */
+  readonly hasDocs: boolean
+  readonly hasMetrics: boolean
   /** `undefined`: an embedded database in `dataDir`. */
   readonly databaseUrl: string | undefined
+  /** `undefined`: it is looked up, see `composition/own-schema.ts`. */
+  readonly databaseSchema: string | undefined
   readonly dataDir: string
   /** `undefined`: each process has its own cache. */
   readonly redisUrl: string | undefined
@@ -159,12 +178,13 @@ export class ConfigError extends StartupError {
 
 /**
  * Reads the configuration from environment variables. An empty variable counts as not set.
+ * @param flags variables that flags of the command line set.
  * @throws ConfigError that lists every problem.
  */
-export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
+export function readConfig(variables: NodeJS.ProcessEnv = process.env, flags: NodeJS.ProcessEnv = {}): Config {
   const names = Object.keys(environment.properties)
   const settings = Object.fromEntries(
-    Object.entries(variables)
+    Object.entries({ ...variables, ...flags })
       .filter(([name, value]) => names.includes(name) && value !== undefined && value !== '')
       .map(([name, value]) => [name, coerce(name, String(value))]),
   )
@@ -177,7 +197,11 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     host: checked.HOST,
     port: checked.PORT,
     logLevel: checked.LOG_LEVEL,
+    hasSite: checked.SITE,
+    hasDocs: checked.DOCS,
+    hasMetrics: checked.METRICS,
     databaseUrl: checked.DATABASE_URL,
+    databaseSchema: checked.DATABASE_SCHEMA,
     dataDir: checked.DATA_DIR,
     redisUrl: checked.REDIS_URL,
     redisCluster: checked.REDIS_CLUSTER,

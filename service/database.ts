@@ -3,7 +3,14 @@ import { passwordsOf } from '../aws/tokens.ts'
 import { openEmbeddedDatabase } from '../db/embedded/database.ts'
 import { toStartupError } from '../db/explain-error.ts'
 import { checkHostViews } from '../db/host-views.ts'
-import { expectNamesFree, isAdopted, type MigrateOptions, migrateToLatest, pendingMigrations } from '../db/migrate.ts'
+import {
+  expectNamesFree,
+  findSchema,
+  isAdopted,
+  type MigrateOptions,
+  migrateToLatest,
+  pendingMigrations,
+} from '../db/migrate.ts'
 import { openDatabase } from '../db/open-database.ts'
 import type { Database } from '../db/schema.ts'
 import { claimTimeZone } from '../db/time-zone.ts'
@@ -17,6 +24,8 @@ export interface ServiceDatabase {
   /** Contains a password: never log it. */
   connectionString: string
   isEmbedded: boolean
+  /** The schema of the tables of this package; `undefined`: the search_path finds them. */
+  schema: string | undefined
   /** The blog has its own tables, and views in place of this package's: see `docs/adopting.md`. */
   isAdopted: boolean
   close(): Promise<void>
@@ -37,18 +46,26 @@ export async function openServiceDatabase(
     throw new StartupError('The embedded database has no blog to adopt: set DATABASE_URL.')
   const server = await openServer(config)
   // The pool replaces a connection that breaks between two queries; a query that fails reports its own error.
-  const db = openDatabase(server.connectionString, () => {}, { password: passwordsOf(config.iam).databasePassword })
+  const { databasePassword: password } = passwordsOf(config.iam)
+  let schema = config.databaseSchema
+  const db = openDatabase(
+    server.connectionString,
+    () => {},
+    { password },
+    () => schema,
+  )
   const close = async () => {
     await db.destroy()
     await server.close()
   }
   try {
-    if (isEmbedded || migrate !== undefined) await migrateToLatest(db, migrate)
-    else await expectTables(db)
-    const hasViews = await isAdopted(db)
+    schema ??= await findSchema(db, migrate)
+    if (isEmbedded || migrate !== undefined) await migrateToLatest(db, { ...migrate, schema })
+    else await expectTables(db, schema)
+    const hasViews = await isAdopted(db, schema)
     // An adopting blog migrates first, and creates its views after that.
     if (hasViews && migrate === undefined) await checkHostViews(db)
-    return { db, connectionString: server.connectionString, isEmbedded, isAdopted: hasViews, close }
+    return { db, connectionString: server.connectionString, isEmbedded, schema, isAdopted: hasViews, close }
   } catch (error) {
     await close()
     throw unusable(explainStartupError(error, config), config)
@@ -63,13 +80,14 @@ async function openServer({
   return openEmbeddedDatabase({ directory: dataDir })
 }
 
-async function expectTables(db: Kysely<Database>): Promise<void> {
-  const pending = await pendingMigrations(db)
+async function expectTables(db: Kysely<Database>, schema: string | undefined): Promise<void> {
+  const pending = await pendingMigrations(db, { schema })
   if (pending.length === 0) return
   // Do not advise a migration that would fail.
-  await expectNamesFree(db)
+  await expectNamesFree(db, { schema })
+  const place = schema === undefined ? '' : ` in the schema ${schema}`
   throw new StartupError(
-    `The database in DATABASE_URL lacks tables of this version (${pending.join(', ')}): run "npx popular-posts migrate", then start again.`,
+    `The database in DATABASE_URL lacks tables of this version${place} (${pending.join(', ')}): run "npx popular-posts migrate"${place && ' with this DATABASE_SCHEMA'}, then start again.`,
   )
 }
 

@@ -9,21 +9,24 @@ import { buildApp } from './app.ts'
 import type { Config } from './config.ts'
 
 /**
- * Builds the service for a long-running server: the app with metrics and OpenAPI, which AWS Lambda does without. It
- * does not listen yet.
+ * Builds the service for a long-running server: the app with metrics and OpenAPI, unless they are switched off; AWS Lambda
+ * does without. It does not listen yet.
  */
 export async function buildService(config: Config, databaseUrl: string): Promise<FastifyInstance> {
   const register = new Registry()
   collectDefaultMetrics({ register })
+  const { hasDocs, hasMetrics } = config
   const app = await buildApp(config, databaseUrl, {
     async prepare(app) {
-      await app.register(openapi)
-      await app.register(httpMetrics, { register })
+      if (hasDocs) await app.register(openapi)
+      if (hasMetrics) await app.register(httpMetrics, { register })
     },
   })
-  await app.register(metrics, { register })
-  await app.register(metricsRoute, { register })
-  await app.register(openapiRoute)
+  if (hasMetrics) {
+    await app.register(metrics, { register })
+    await app.register(metricsRoute, { register })
+  }
+  if (hasDocs) await app.register(openapiRoute)
   return app
 }
 

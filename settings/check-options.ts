@@ -40,7 +40,7 @@ function contradictions(settings: Settings): string[] {
     if (value !== undefined && typeof value !== 'function')
       problems.push(`${name}: expected a function, got ${shown(value)}`)
   }
-  const problem = db && databaseProblem(db)
+  const problem = db && databaseProblem(db, settings.schema)
   if (problem !== undefined) problems.push(`db: ${problem}`)
   if (db !== undefined && databaseUrl !== undefined) problems.push('databaseUrl: expected none beside db, got both')
   if (settings.redis !== undefined && settings.redisUrl !== undefined)

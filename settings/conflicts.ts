@@ -54,7 +54,7 @@ function isShared({ redis, redisUrl }: Settings): boolean {
 }
 
 function wouldShareKeys(one: Settings, other: Settings): boolean {
-  const isSameSource = (['db', 'databaseUrl', 'load'] as const).every((name) => one[name] === other[name])
+  const isSameSource = (['db', 'databaseUrl', 'schema', 'load'] as const).every((name) => one[name] === other[name])
   return one.redisPrefix === other.redisPrefix && !isSameSource
 }
 

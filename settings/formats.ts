@@ -3,12 +3,14 @@ import { isRequestRule } from '../lib/request-rules.ts'
 
 /**
  * Formats of settings: `time-zone` is the name of an IANA time zone; `trusted-proxies` are addresses and networks, and
- * `request-rules` are rules for requests, with commas between them; `request-rule` is one of them.
+ * `request-rules` are rules for requests, with commas between them; `request-rule` is one of them; `schema` is the name of a
+ * schema of PostgreSQL that may have tables of this package.
  */
 export const formats = {
   'time-zone': isTimeZone,
   'trusted-proxies': areProxies,
   'request-rule': isRequestRule,
+  schema: isSchema,
   'request-rules': (text: string) => text.split(',').every(isRequestRule),
 }
 
@@ -34,4 +36,9 @@ function isTimeZone(name: string): boolean {
  */
 function areProxies(text: string): boolean {
   return text.split(',').every(isNetwork)
+}
+
+/** PostgreSQL cuts longer names off, and reserves `pg_`. */
+function isSchema(name: string): boolean {
+  return !/^$|^pg_|^information_schema$|\0/.test(name) && Buffer.byteLength(name) <= 63
 }

@@ -16,10 +16,11 @@ export interface AnyKysely {
 
 /**
  * Checks the host's Kysely instance: what was expected, and what came; `undefined`: it can be used. The queries of this
- * package run without the host's plugins, which may rename columns. A plugin that changes which rows a query reads, such
- * as that of `withSchema`, would silently be left out, so it is refused. Compiled queries show what plugins change.
+ * package run without the host's plugins, which may rename columns. A plugin that changes which rows a query reads would
+ * silently be left out, so it is refused. Compiled queries show what plugins change. The schema of `withSchema` is that of
+ * the host's tables, or of this package's: only the option `schema` can tell.
  */
-export function databaseProblem(db: Kysely<Tables>): string | undefined {
+export function databaseProblem(db: Kysely<Tables>, schema: string | undefined): string | undefined {
   if (typeof db.getExecutor !== 'function' || typeof db.withoutPlugins !== 'function')
     return 'expected a Kysely instance, got something else'
   if (db.isTransaction) return 'expected a Kysely instance, got a transaction, which ends before the app does'
@@ -27,10 +28,16 @@ export function databaseProblem(db: Kysely<Tables>): string | undefined {
   const sql = compile(plain, 'posts')
   if (sql !== 'select "slug" from "posts" where "slug" = $1')
     return `expected a Kysely instance with a dialect of PostgreSQL, got one of ${databaseOf(sql)}`
-  if (TABLES.some((table) => compile(db, table) !== compile(plain, table)))
+  const [, prefix = '', name = ''] = /from ("((?:[^"]|"")+)"\.)"posts"/.exec(compile(db, 'posts')) ?? []
+  if (TABLES.some((table) => compile(db, table) !== compile(plain, table).replace(' from ', () => ` from ${prefix}`)))
     return (
-      'expected a Kysely instance without withSchema and without plugins that change tables or conditions, got one ' +
-      'with them: pass new Kysely({ dialect }), and name a schema in the search_path of its pool (options: -c search_path=name)'
+      'expected a Kysely instance without plugins that change tables or conditions, got one with them: pass ' +
+      'new Kysely({ dialect })'
+    )
+  if (name !== '' && schema === undefined)
+    return (
+      `expected a Kysely instance without withSchema, got one with withSchema('${name}'): pass the instance without it, ` +
+      'or name the schema of the tables of this package in the option schema'
     )
   return undefined
 }

@@ -58,6 +58,12 @@ const schema = Type.Object(
       expected: 'false or a prefix such as /api',
     }),
     databaseUrl: secret('a URL such as postgres://user:password@host:5432/name'),
+    schema: Type.Optional(
+      Type.String({
+        format: 'schema',
+        expected: 'the name of a schema, as PostgreSQL lists it: up to 63 bytes, without quotes around it, not pg_…',
+      }),
+    ),
     databasePassword: Type.Optional(Type.Unknown()),
     redisPassword: Type.Optional(Type.Unknown()),
     redis: Type.Optional(
@@ -196,6 +202,11 @@ export interface PopularPostsOptions {
   db?: AnyKysely | undefined
   /** The URL of a PostgreSQL server, instead of `db`. The plugin opens connections, and closes them with the app. */
   databaseUrl?: string | undefined
+  /**
+   * The schema of PostgreSQL that has the tables and views of this package. Default: that of the `search_path`, where it has
+   * the counters, else `popular_posts`, in which `migrate --adopt` puts them.
+   */
+  schema?: string | undefined
   /** A function that returns the password of each new connection to `databaseUrl`: for tokens that expire. */
   databasePassword?: (() => string) | undefined
   /**
@@ -213,7 +224,8 @@ export interface PopularPostsOptions {
   /** The bearer token for `POST /posts/popular/invalidate`. Without it that route does not exist. */
   adminToken?: string | undefined
   /**
-   * A query of your own for the posts of a list, instead of the query of this package. The items are sent as they are;
+   * A query of your own for the posts of a list, instead of the query of this package. Views are counted only with a database
+   * (`db` or `databaseUrl`), which has the counters, and posts with the slugs that readers view. The items are sent as they are;
    * `exclude` compares their `slug`.
    */
   load?: ((query: ListQuery) => Promise<readonly LoadedPost[]>) | undefined
@@ -235,7 +247,7 @@ export interface PopularPostsOptions {
 /** Options without a default. */
 type Bare = 'load' | 'loadCategories' | 'loadFilters' | 'onListsChanged' | 'adminToken' | HostRoutes | Connections
 type HostRoutes = 'hooks' | 'viewRateLimit'
-type Connections = 'databaseUrl' | 'databasePassword' | 'redis' | 'redisUrl' | 'redisPassword'
+type Connections = 'databaseUrl' | 'schema' | 'databasePassword' | 'redis' | 'redisUrl' | 'redisPassword'
 type Checked = {
   [Name in keyof Omit<PopularPostsOptions, Bare | 'db'>]-?: Exclude<PopularPostsOptions[Name], undefined>
 }

@@ -46,6 +46,11 @@ export function measureCache({ popularPosts, events }: Measured, register: AnyRe
       read: () => stats().loadsRefused,
     },
     {
+      name: 'popular_posts_wait_timeouts_total',
+      help: 'Reads that got no list, because its load took longer than waitTimeoutSeconds.',
+      read: () => stats().waitTimeouts,
+    },
+    {
       name: 'popular_posts_commits_refused_total',
       help: 'Loaded lists that were not stored, because an invalidation or another process was faster.',
       read: () => stats().commitsRefused,

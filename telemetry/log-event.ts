@@ -20,6 +20,11 @@ export function logEvent(log: Logger, event: CacheEvent): void {
     case 'store-up':
       log.info(inWholeMs(event), `popular posts: ${event.type}`)
       return
+    case 'wait-timeout': {
+      const { isFirst, ...rest } = event
+      if (isFirst) log.warn(inWholeMs(rest), 'popular posts: wait-timeout')
+      return
+    }
     case 'store-refused': {
       const { error, isFirst } = event
       if (isFirst) log.warn({ err: loggedError(error) }, 'popular posts: store-refused')

@@ -53,6 +53,11 @@ const COUNTERS: [string, Description, (counts: CacheCounts) => Record<string, nu
     ({ loadsRefused }) => ({ '': loadsRefused }),
   ],
   [
+    'popular_posts.wait_timeouts',
+    { description: 'Reads that got no list, because its load took longer than waitTimeoutSeconds.', unit: '{read}' },
+    ({ waitTimeouts }) => ({ '': waitTimeouts }),
+  ],
+  [
     'popular_posts.invalidations',
     { description: 'Invalidations confirmed by the store.', unit: '{invalidation}' },
     ({ invalidations }) => ({ '': invalidations }),

@@ -102,6 +102,17 @@ t.test('compose starts the services in order, and publishes ports only on loopba
   }
 })
 
+t.test('compose passes on every setting that it does not decide itself', async (t) => {
+  const given = services['service']?.environment ?? {}
+  t.same(services['migrate']?.environment, given, 'the migration has the same')
+  // The servers of compose.yml, its port, and the sign-in to servers of AWS.
+  const decided = /^(?:HOST|PORT|DATA_DIR|REDIS_CLUSTER|REDIS_IAM_\w+|DATABASE_IAM|AWS_\w+)$/
+  const names = Object.keys(environmentSchema.properties).filter((name) => !decided.test(name))
+  t.same(Object.keys(given).toSorted(), names.toSorted())
+  for (const [name, value] of Object.entries(given))
+    if (!/^(?:DATABASE|REDIS)_URL$/.test(name)) t.equal(value, `\${${name}:-}`, `${name}: empty, if it is not set`)
+})
+
 t.test('docker parses compose.yml, where docker is installed', async (t) => {
   const version = await runIn(root, 'docker', 'compose', 'version').catch(() => '')
   if (version === '') return t.pass('no docker compose on this machine')

@@ -48,8 +48,11 @@ const TARGET_LABELS = ['job', 'instance']
 function checks(t: Test, what: string, expression: string): void {
   const { selectors, functions, labels } = readPromql(expression)
   t.ok(selectors.length > 0, what)
+  const isPresence = functions.includes('present_over_time')
   const known = new Set(TARGET_LABELS)
   for (const { name, isRange, matchers } of selectors) {
+    // Prometheus itself makes it.
+    if (name === 'up') continue
     const base = metrics.has(name) ? name : name.replace(/_(?:bucket|count|sum)$/, '')
     const metric = metrics.get(base)
     if (metric === undefined) {
@@ -57,7 +60,11 @@ function checks(t: Test, what: string, expression: string): void {
       continue
     }
     const isCounted = metric.type !== 'gauge'
-    t.equal(isRange, isCounted, `${what}: ${name}, a ${metric.type}, ${isCounted ? 'by its rate' : 'as it is'}`)
+    t.equal(
+      isRange,
+      isCounted || isPresence,
+      `${what}: ${name}, a ${metric.type}, ${isCounted ? 'by its rate' : 'as it is'}`,
+    )
     t.equal(base !== name, metric.type === 'histogram', `${what}: ${name} is what a ${metric.type} has`)
     for (const label of [...metric.labels.keys(), ...(name.endsWith('_bucket') ? ['le'] : [])]) known.add(label)
     for (const { label, operator, value } of matchers) {
@@ -69,7 +76,7 @@ function checks(t: Test, what: string, expression: string): void {
     }
   }
   for (const label of labels) t.ok(known.has(label), `${what}: ${label} is a label of these`)
-  for (const name of functions) t.match(name, /^(?:rate|increase|histogram_quantile)$/, what)
+  for (const name of functions) t.match(name, /^(?:rate|increase|histogram_quantile|present_over_time)$/, what)
   if (functions.includes('histogram_quantile')) t.ok(labels.includes('le'), `${what}: buckets are kept apart`)
 }
 

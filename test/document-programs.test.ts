@@ -1,6 +1,5 @@
 /** Runs the programs in the documents that no other test runs, and holds which test runs which. */
 import { existsSync, readFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { metrics as meters } from '@opentelemetry/api'
@@ -8,14 +7,15 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
+import { createCache } from '../composition/create-cache.ts'
 import popularPosts, { type PopularPost } from '../index.ts'
 import metrics from '../plugins/metrics.ts'
 import { watchWithOpenTelemetry } from '../telemetry/opentelemetry.ts'
 import { fillBlog } from './helpers/blog.ts'
 import { runIn } from './helpers/checkout.ts'
 import { createTestDatabase } from './helpers/postgres.ts'
-import { findNginx } from './helpers/services/find-nginx.ts'
-import { temporaryDirectory } from './helpers/temporary-directory.ts'
+import { redisUrl } from './helpers/redis.ts'
+import { until } from './helpers/services/until.ts'
 
 const HERE = 'test/document-programs.test.ts'
 /** Where the blocks of a document in a language are run, or why they are not. */
@@ -34,15 +34,19 @@ const RUN_BY: Record<string, string> = {
   'docs/deploy.md sh': 'test/lambda/template.test.ts',
   'docs/element.md css': 'test/browser/element.test.ts',
   'docs/element.md html': 'test/browser/element-documents.test.ts',
+  'docs/hosts.md js': 'test/hosts.test.ts',
+  'docs/hosts.md sh': 'test/hosts.test.ts',
+  'docs/hosts.md ts': 'test/hosts.test.ts',
   'docs/http.md json': HERE,
-  'docs/http.md nginx': HERE,
   'docs/metrics.md js': HERE,
   'docs/metrics.md yaml': HERE,
   'docs/options.md ts': HERE,
+  'docs/own-lists.md js': HERE,
+  'docs/proxies.md nginx': 'test/proxies/nginx.test.ts',
+  'docs/proxies.md vcl': 'test/proxies/varnish.test.ts',
   'docs/recipes.md js': HERE,
   'docs/recipes.md sh': HERE,
   'examples/blog/README.md sh': 'test/examples.test.ts',
-  'examples/frameworks/README.md sh': 'test/frameworks.test.ts',
   'examples/own-schema/README.md sh': 'test/examples.test.ts',
   'examples/smallest/README.md sh': 'test/examples.test.ts',
 }
@@ -127,8 +131,7 @@ t.test('docs/counting.md', async (t) => {
   })
   await run(rendered?.code ?? '', { app, postOf: async (slug: string) => ({ slug }) })
   t.match((await app.inject({ url: '/blog/post-3', headers: READER })).json(), { slug: 'post-3' })
-  await app.postViews.flush()
-  t.equal(app.postViews.stats().counted, 1)
+  await until(() => app.postViews.stats().counted === 1, 'the view of the page is counted')
 
   const other = await createApp(t, false)
   await run(ignored?.code ?? '', { app: other, popularPosts, databaseUrl })
@@ -142,6 +145,31 @@ t.test('docs/counting.md', async (t) => {
     const url = address.replace('https://blog.example/posts/goat-has-my-map', '/posts/post-2')
     t.match(await app.inject({ url, headers: READER }), { statusCode: 200, headers: { 'content-type': 'image/gif' } })
   }
+})
+
+t.test('docs/own-lists.md', async (t) => {
+  const [inApp, without] = programs('docs/own-lists.md')
+  const app = await createApp(t)
+  let queries = 0
+  const execute = async () => {
+    queries += 1
+    return [{ name: 'Alps', count: queries }]
+  }
+  const tags = { selectFrom: () => ({ select: () => ({ execute }) }) }
+  await run(inApp?.code ?? '', { app, db: tags, findRelated: async (slug: string) => [slug], slug: 'post-1' })
+  const replies = await Promise.all([1, 2, 3].map(() => app.inject('/tags')))
+  for (const reply of replies) t.same(reply.json(), [{ name: 'Alps', count: 1 }])
+  t.same((await app.inject('/posts/post-2/related')).json(), ['post-2'])
+
+  const url = await redisUrl()
+  const program = without?.code.replace('redis://localhost:6379', url).replace('await cache.close()', '')
+  const values: unknown[] = []
+  await run(`${program}\nvalues.push(await cache.getOrSet('a', () => 7, { ttlSeconds: 9 }))\nawait cache.close()`, {
+    createCache,
+    log: undefined,
+    values,
+  })
+  t.same(values, [7])
 })
 
 t.test('docs/options.md', async (t) => {
@@ -173,18 +201,4 @@ t.test('the list in docs/http.md has the fields of a list', async (t) => {
   const [{ code: shown = '' } = {}] = programs('docs/http.md', 'json')
   const [example] = JSON.parse(shown) as PopularPost[]
   t.same(Object.keys(example ?? {}), Object.keys(post ?? {}))
-})
-
-t.test('nginx accepts the configuration in docs/http.md', async (t) => {
-  const { program, env } = await findNginx()
-  const directory = await temporaryDirectory(t)
-  const [{ code: location = '' } = {}] = programs('docs/http.md', 'nginx')
-  const zone = `proxy_cache_path ${directory}/cache keys_zone=lists:1m;`
-  await writeFile(
-    join(directory, 'nginx.conf'),
-    `pid ${directory}/pid; events {} http { access_log off; ${zone} server { listen 127.0.0.1:1; ${location} } }`,
-  )
-  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`)
-  const args = ['-t', '-e', join(directory, 'error.log'), '-c', join(directory, 'nginx.conf')]
-  await t.resolves(runIn(directory, 'env', ...variables, program, ...args))
 })

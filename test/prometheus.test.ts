@@ -66,15 +66,39 @@ tests:
     input_series:
       - { series: 'popular_posts_loads_total{job="blog",outcome="failed"}', values: '0x5 1+1x10' }
       - { series: 'popular_posts_redis_up{job="blog",instance="a"}', values: '1x5 0x10' }
+      - { series: 'up{job="blog",instance="a"}', values: '1x5 0x10' }
+      - { series: 'popular_posts_memory_entries{job="blog",instance="a"}', values: '1x5 stale' }
+      - { series: 'up{job="other",instance="b"}', values: '0x15' }
     alert_rule_test:
       - { eval_time: 5m, alertname: PopularPostsDatabaseFailing, exp_alerts: [] }
       - { eval_time: 5m, alertname: PopularPostsRedisDown, exp_alerts: [] }
+      - { eval_time: 5m, alertname: PopularPostsDown, exp_alerts: [] }
     promql_expr_test:
-      - expr: count by (alertname, alertstate) (ALERTS{alertname=~"PopularPosts(DatabaseFailing|RedisDown)"})
+      - expr: count by (alertname, alertstate) (ALERTS{alertname=~"PopularPosts(DatabaseFailing|RedisDown|Down)"})
         eval_time: 12m
         exp_samples:
           - { labels: '{alertname="PopularPostsDatabaseFailing", alertstate="firing"}', value: 1 }
           - { labels: '{alertname="PopularPostsRedisDown", alertstate="firing"}', value: 1 }
+          - { labels: '{alertname="PopularPostsDown", alertstate="firing"}', value: 1 }
+  - interval: 5m
+    input_series:
+      - { series: 'popular_posts_views_total{job="busy",instance="a",outcome="counted"}', values: '0+10x287 2870x24' }
+      - { series: 'popular_posts_views_total{job="quiet",instance="a",outcome="counted"}', values: '0x250 1+0x61' }
+      - { series: 'popular_posts_views_total{job="read",instance="a",outcome="counted"}', values: '0+10x311' }
+      - { series: 'popular_posts_load_duration_seconds_bucket{job="busy",list="posts",le="1"}', values: '0x311' }
+      - { series: 'popular_posts_load_duration_seconds_bucket{job="busy",list="posts",le="5"}', values: '0+3x311' }
+      - { series: 'popular_posts_load_duration_seconds_bucket{job="busy",list="posts",le="+Inf"}', values: '0+3x311' }
+      - { series: 'popular_posts_load_duration_seconds_bucket{job="read",list="posts",le="1"}', values: '0+3x311' }
+      - { series: 'popular_posts_load_duration_seconds_bucket{job="read",list="posts",le="+Inf"}', values: '0+3x311' }
+    promql_expr_test:
+      - expr: count by (alertname, job) (ALERTS{alertname=~"PopularPosts(NoViews|LoadsSlow)", alertstate="firing"})
+        eval_time: 25h30m
+        exp_samples:
+          - { labels: '{alertname="PopularPostsLoadsSlow", job="busy"}', value: 1 }
+          - { labels: '{alertname="PopularPostsNoViews", job="busy"}', value: 1 }
+      - expr: count by (alertname, job) (ALERTS{alertname="PopularPostsNoViews"})
+        eval_time: 23h
+        exp_samples: []
 `,
     )
     const { code, output } = await check(['test', 'rules', file])

@@ -11,17 +11,24 @@ const ID_MS = 10_000
 /** See `Views.findPost`. */
 export type FindPost = (slug: string) => Promise<string | undefined>
 
+/** Finds posts by slug. */
+export interface PostFinder {
+  findPost: FindPost
+  /** A post may have been withdrawn: each slug is looked up again. While the database does not reply, found posts count. */
+  verify(): void
+}
+
 /**
- * Creates `Views.findPost`.
+ * Creates a finder of posts.
  * @param read runs the queries of the blog.
  */
-export function createPostFinder(db: Kysely<Tables>, read: RowGuard): FindPost {
-  const { lookUp } = createCachedLookup({
+export function createPostFinder(db: Kysely<Tables>, read: RowGuard): PostFinder {
+  const { lookUp: findPost, expire: verify } = createCachedLookup({
     ttlMs: ID_MS,
     async find(slugs) {
       const found = await read(db, (blog) => findPostsBySlug(blog, slugs, isLive({})))
       return new Map([...found].map(([slug, { id }]) => [slug, id]))
     },
   })
-  return lookUp
+  return { findPost, verify }
 }

@@ -4,7 +4,7 @@ import { bucketStart, countBatch } from '../db/count-views.ts'
 import type { Tables } from '../db/ranking.ts'
 import { type PruneResult, prune as pruneCounters } from '../db/retention.ts'
 import type { RowGuard } from '../db/row-guard.ts'
-import { loggedError } from '../lib/logged-error.ts'
+import { loggedError, ofOwnQuery } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
 import { nonce } from '../lib/nonce.ts'
 import type { Settings } from '../settings/options.ts'
@@ -79,12 +79,14 @@ export interface Views {
   postViews: PostViews
   /**
    * Returns the id of the live post with a slug (see `slugForms`), or with an earlier slug; `undefined`: there is none. The id
-   * is cached for 10 s, and for longer while the database does not reply in a quarter of a second. That there is none is not
+   * is cached for 10 s, or until `verifyPosts`, and for longer while the database does not reply in a quarter of a second. That there is none is not
    * cached: see `createPostLookup`.
    * @throws `PP_LOOKUP_FAILED` (503, with `retryAfterMs`) when the post is not known, and the database does not reply in a
    * second.
    */
   findPost: FindPost
+  /** Call when a post may have been withdrawn: the next view of each post asks the database. */
+  verifyPosts(): void
   /** Counts at most one batch, for a list that is about to be loaded. Does nothing while a flush counts a backlog. */
   flushBriefly(): Promise<void>
   /** Waits for the views that are being recorded. */
@@ -138,7 +140,7 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
   const counts: PostViewsStats = Object.assign({ flushed: 0, batches: 0, flushesFailed: 0 }, NO_VIEWS)
   const recording = new Set<Promise<unknown>>()
   const warned = { dropped: false, late: false, flushing: false, pruning: false, unreadable: false, misfit: false }
-  const findPost = createPostFinder(db, read)
+  const { findPost, verify: verifyPosts } = createPostFinder(db, read)
   const counter = createViewCounter(db, read)
   const { buffer, flushBuffer, endKeeping } = createBuffers({
     redis,
@@ -171,7 +173,7 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
     rest: restAfter,
     onAside(batch, error) {
       const message = 'popular posts: a batch of views cannot be counted, retrying it in ten minutes'
-      log.warn({ err: loggedError(error), batch }, message)
+      log.warn({ err: loggedError(ofOwnQuery(error)), batch }, message)
     },
     onEnd({ views, batches, error }) {
       counter.expire()
@@ -198,7 +200,8 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
 
   /** Logs the first failure of a series. */
   function warnOnce(what: keyof typeof warned, error: unknown, message: string): void {
-    if (!warned[what]) log.warn(error === undefined ? {} : { err: loggedError(error) }, `popular posts: ${message}`)
+    if (!warned[what])
+      log.warn(error === undefined ? {} : { err: loggedError(ofOwnQuery(error)) }, `popular posts: ${message}`)
     warned[what] = true
   }
 
@@ -251,6 +254,7 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
       stats: () => ({ ...counts }),
     },
     findPost,
+    verifyPosts,
     async flushBriefly() {
       if (!flusher.isBehind()) await flusher.flush({ isBrief: true })
     },

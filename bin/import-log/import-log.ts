@@ -1,10 +1,12 @@
 import type { Kysely, Transaction } from 'kysely'
 import { type ChunkOutcome, importChunk, type LoggedView } from '../../db/log-imports.ts'
 import { findTitles } from '../../db/logged-posts.ts'
+import { findAliases, hasAliases } from '../../db/posts-by-slug.ts'
 import type { Database } from '../../db/schema.ts'
 import { firstChunk } from './chunks.ts'
 import { isClosedLine, parseLine } from './parse-line.ts'
 import { urlOfPath } from './paths.ts'
+import { createPresentSlug } from './present-slug.ts'
 import { type LogLine, readLines } from './read-lines.ts'
 import type { PostPattern } from './slug.ts'
 import { createVisits } from './visits.ts'
@@ -79,7 +81,8 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
   const { db, timeZone, dedupSeconds, nowMs, input, post, onProgress = () => {}, chunkLines = 10_000 } = options
   const tally = { lines: 0, bots: 0, ignored: 0, repeats: 0, other: 0, malformed: 0, withoutAgent: 0 }
   const total: ChunkOutcome = { counted: new Map(), countedBefore: 0, unknown: 0, created: 0, linked: 0 }
-  const visits = createVisits({ dedupSeconds, post, ignore: options.ignore })
+  const presentSlug = createPresentSlug((await hasAliases(db)) ? await findAliases(db) : [])
+  const visits = createVisits({ dedupSeconds, post, presentSlug, ignore: options.ignore })
   const createPosts =
     options.createPosts === true ? { before: once(options.beforeCreatingPosts), baseUrl: options.baseUrl } : undefined
   let chunk = firstChunk(chunkLines)

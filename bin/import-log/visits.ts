@@ -14,6 +14,8 @@ type Verdict = ({ kind: 'view' } & RequestedPost) | { kind: 'bot' | 'ignored' | 
 interface VisitsOptions {
   dedupSeconds: number
   post?: PostPattern | undefined
+  /** Returns the name by which repeats of a slug are recognized: see `createPresentSlug`. Default: the slug. */
+  presentSlug?: (slug: string) => string
   /** The option `ignore`. A log has the headers {@link LOGGED_HEADERS} only. */
   ignore?: readonly string[] | undefined
 }
@@ -25,14 +27,14 @@ export const LOGGED_HEADERS = ['user-agent', 'referer']
 const MAX_REMEMBERED = 10_000
 
 /**
- * Judges requests in the order of the log. A verdict depends only on the lines, not on the posts of the database.
+ * Judges requests in the order of the log. A verdict depends on the lines, and of the database only on the earlier slugs of posts.
  *
  * A view is a GET with status 200 or 304, not of a bot, of the path of a post. A visitor is an address (the network of
  * an IPv6 address) and a user agent, as for views over HTTP. A request within `dedupSeconds` of the counted view is a
  * repeat; at exactly `dedupSeconds` it counts again. Lines may be out of order: verdicts are exact if no line is late
  * by more than `dedupSeconds`.
  */
-export function createVisits({ dedupSeconds, post, ignore = [] }: VisitsOptions) {
+export function createVisits({ dedupSeconds, post, presentSlug = (slug) => slug, ignore = [] }: VisitsOptions) {
   const isIgnored = createRequestCheck(ignore)
   const windowMs = dedupSeconds * 1000
   const countedAtMs = new Map<string, number>()
@@ -55,7 +57,7 @@ export function createVisits({ dedupSeconds, post, ignore = [] }: VisitsOptions)
       if (isIgnored({ ip: address, headers })) return { kind: 'ignored' }
       const userAgent = sent === undefined ? undefined : truncate(sent)
       if (userAgent !== undefined && isBot(userAgent)) return { kind: 'bot' }
-      const { slug } = requested
+      const slug = presentSlug(requested.slug)
       // The length separates slug and agent: two pairs never give the same key.
       const view = `${networkOf(address)} ${slug.length} ${slug}${userAgent ?? ''}`
       const lastMs = countedAtMs.get(view)

@@ -8,9 +8,10 @@ declare
 begin
   insert into popular_posts_schema.popular_posts_change (change, changed_at) values (change, since) on conflict do nothing;
   if not found then return; end if;
-  perform pg_notify('popular_posts', case
+  -- The channel is that of the database, so the payload ends with the schema.
+  perform pg_notify('popular_posts', concat_ws(' ', case
     when since <= clock_timestamp() then concat_ws(' ', change, pg_current_xact_id(), extract(epoch from since))
     else 'later'
-  end);
+  end, (parse_ident('popular_posts_schema'))[1]));
 end
 $function$;

@@ -16,6 +16,8 @@ create function popular_posts_schema.popular_posts_watch(
 ) returns void language plpgsql set search_path = pg_catalog, pg_temp as $watch$
 declare
   ours constant text := 'popular_posts_schema';
+  -- Triggers of two schemas may be on one table.
+  suffix constant text := left(gen_random_uuid()::text, 8);
   keys constant text[] := array(
     select attname::text from pg_index join pg_attribute on attrelid = indrelid and attnum = any(indkey)
     where indrelid = watched and indisprimary
@@ -58,7 +60,7 @@ begin
   end;
   -- The name has at most 63 bytes, and is new in each call.
   name := (select format('popular_posts_watch_%s_%s', left(regexp_replace(relname, '[^a-z0-9_]', '', 'g'), 30),
-    left(gen_random_uuid()::text, 8)) from pg_class where oid = watched);
+    suffix) from pg_class where oid = watched);
   body := popular_posts_schema.popular_posts_write_watcher(name, watched, case when hard_columns is null then 'soft' else 'hard' end,
     live, live_from, hard_row, soft_row, schemas);
 
@@ -66,13 +68,13 @@ begin
   trigger_function := format('%s.%I()', ours, name);
   execute format('create function %s returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as %L', trigger_function, body);
   execute format('revoke execute on function %s from public', trigger_function);
-  execute format('create trigger popular_posts_insert after insert on %s
-    referencing new table as new_rows for each statement execute function %s', watched, trigger_function);
-  execute format('create trigger popular_posts_update after update on %s
-    referencing old table as old_rows new table as new_rows for each statement execute function %s', watched, trigger_function);
-  execute format('create trigger popular_posts_delete after delete on %s
-    referencing old table as old_rows for each statement execute function %s', watched, trigger_function);
-  execute format('create trigger popular_posts_truncate after truncate on %s
-    for each statement execute function %s', watched, trigger_function);
+  execute format('create trigger popular_posts_insert_%s after insert on %s
+    referencing new table as new_rows for each statement execute function %s', suffix, watched, trigger_function);
+  execute format('create trigger popular_posts_update_%s after update on %s
+    referencing old table as old_rows new table as new_rows for each statement execute function %s', suffix, watched, trigger_function);
+  execute format('create trigger popular_posts_delete_%s after delete on %s
+    referencing old table as old_rows for each statement execute function %s', suffix, watched, trigger_function);
+  execute format('create trigger popular_posts_truncate_%s after truncate on %s
+    for each statement execute function %s', suffix, watched, trigger_function);
 end
 $watch$;

@@ -77,9 +77,9 @@ export async function removeDemo(trx: Kysely<Database>): Promise<number> {
         select ${key} from ${sql.table(table)} where post_id = any(${ids}::bigint[]) order by ${key} for update
       )`.execute(trx)
   }
-  await deleteUnused(trx, 'authors', demoAuthors, sql`select from posts where author_id = named.id`)
-  await deleteUnused(trx, 'categories', demoCategories, sql`select from post_categories where category_id = named.id`)
-  await deleteUnused(trx, 'tags', demoTags, sql`select from post_tags where tag_id = named.id`)
+  await deleteUnused(trx, 'authors', demoAuthors, sql`select from ${sql.table('posts')} where author_id = named.id`)
+  await deleteUnused(trx, 'categories', demoCategories, sql`select from ${sql.table('post_categories')} where category_id = named.id`)
+  await deleteUnused(trx, 'tags', demoTags, sql`select from ${sql.table('post_tags')} where tag_id = named.id`)
   await trx.updateTable('site_facts').set({ value: 'removed' }).where('name', '=', 'demo').execute()
   return ids.length
 }

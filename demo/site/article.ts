@@ -1,6 +1,6 @@
 import { html } from 'ghtml'
 import { contours } from './contours.ts'
-import { originalOf } from './link.ts'
+import { kicker, originalOf } from './link.ts'
 import { DAYS, type FullPost } from './page-data.ts'
 import { sparkline } from './sparkline.ts'
 import { type Days, describeWindow } from './windows.ts'
@@ -10,6 +10,8 @@ interface Article {
   /** Its rank in the window, from 1; 0: below the first {@link PLACES}; `undefined`: no list is available. */
   place: number | undefined
   days: Days
+  /** The query string of links to other pages. */
+  query: string
   date: (date: Date) => string
   /** Whether visitors may simulate readers. */
   isDemo: boolean
@@ -19,11 +21,11 @@ interface Article {
 export const PLACES = 50
 
 /** The main part of the page of a post, as HTML. */
-export function article({ post, place, days, date, isDemo }: Article): string {
+export function article({ post, place, days, query, date, isDemo }: Article): string {
   const { slug, title, excerpt, text, comments, perDay, isOwn } = post
   return html`<article class="post">
     !${contours(slug)}
-    !${post.categories.length === 0 ? '' : html`<p class="kicker">${post.categories.join(', ')}</p>`}
+    !${kicker(post.categories, query)}
     <h1>${title}</h1>
     <p class="meta">${post.author === null ? '' : `${post.author} · `}!${date(post.publishedAt)} · ${post.readingMinutes} min</p>
     !${excerpt === '' ? '' : html`<p class="lead">${excerpt}</p>`}

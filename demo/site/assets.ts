@@ -14,7 +14,9 @@ interface Asset {
 /** The assets by file name. */
 export type Assets = Record<(typeof NAMES)[number], Asset>
 
-const NAMES = ['popular-posts.js', 'site.js', 'site.css', 'icon.svg'] as const
+/** What the pages of a blog load. */
+const ELEMENT = 'popular-posts.js'
+const NAMES = [ELEMENT, 'site.js', 'site.css', 'icon.svg'] as const
 const TYPES: Record<string, string> = {
   '.js': 'text/javascript; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
@@ -32,6 +34,11 @@ const A_WHILE = 'public, max-age=300'
 export async function serveAssets(app: FastifyInstance): Promise<Assets> {
   const entries = NAMES.map(async (name) => [name, await serve(app, name)] as const)
   return Object.fromEntries(await Promise.all(entries)) as Assets
+}
+
+/** Serves only the element, for a service without pages. */
+export async function serveElement(app: FastifyInstance): Promise<void> {
+  await serve(app, ELEMENT)
 }
 
 async function serve(app: FastifyInstance, name: string): Promise<Asset> {

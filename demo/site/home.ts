@@ -1,13 +1,15 @@
 import { html } from 'ghtml'
 import type { PopularPost } from '../../db/ranking.ts'
 import { contours } from './contours.ts'
-import { linkTo } from './link.ts'
-import { DAYS, type Latest, POSTS_A_PAGE } from './page-data.ts'
+import { addressOf, kicker, linkTo } from './link.ts'
+import { DAYS, type Latest } from './page-data.ts'
 import { sparkline } from './sparkline.ts'
 
 interface Home {
   latest: Latest
   page: number
+  /** The slug of the category of all posts on the page. */
+  category?: string | undefined
   /** The query string of links to other pages: `''` or `?days=7`. */
   query: string
   date: (date: Date) => string
@@ -16,14 +18,17 @@ interface Home {
 type ShownPost = Latest['posts'][number]
 
 /** The main part of the page with the latest posts, as HTML. */
-export function home({ latest: { posts, total }, page, query, date }: Home): string {
-  const pages = Math.ceil(total / POSTS_A_PAGE)
-  if (posts.length === 0)
-    return html`<h1>The latest posts</h1><p class="empty">There is no post ${page === 1 ? 'yet' : 'on this page'}.</p>`
+export function home({ latest: { posts, pages }, page, category, query, date }: Home): string {
+  if (posts.length === 0) {
+    const where = page > 1 ? 'on this page' : category === undefined ? 'yet' : 'in this category'
+    return html`<h1>The latest posts</h1><p class="empty">There is no post ${where}.</p>`
+  }
+  const name = posts.flatMap((post) => post.categories).find(({ slug }) => slug === category)?.name ?? category
+  const all = category === undefined ? '' : ` in ${name}`
   return html`
-    <h1 class="quiet">${page === 1 ? 'The latest posts' : `Older posts, page ${page} of ${pages}`}</h1>
+    <h1 class="quiet">${page === 1 ? `The latest posts${all}` : `Older posts${all}, page ${page} of ${pages}`}</h1>
     <ol class="posts" role="list">!${posts.map((post) => entry(post, { query, date }))}</ol>
-    !${pager(page, pages, query)}`
+    !${pager({ page, pages, category, query })}`
 }
 
 /** The main part while the database does not answer: the last good list, from the cache. */
@@ -33,7 +38,6 @@ export function homeWithout(popular: readonly PopularPost[], shown: Pick<Home, '
     ...post,
     author: post.author?.name ?? null,
     publishedAt: new Date(post.publishedAt),
-    categories: post.categories.map(({ name }) => name),
     perDay: none,
   }))
   return html`
@@ -47,7 +51,7 @@ function entry(post: ShownPost, { query, date }: Pick<Home, 'query' | 'date'>): 
   return html`<li><article class="entry">
     !${contours(slug)}
     <div>
-      !${post.categories.length === 0 ? '' : html`<p class="kicker">${post.categories.join(', ')}</p>`}
+      !${kicker(post.categories, query)}
       <h2>!${linkTo(post, query)}</h2>
       !${excerpt === '' ? '' : html`<p>${excerpt}</p>`}
       <div class="meta"><span>${post.author === null ? '' : `${post.author} · `}!${date(post.publishedAt)} · ${post.readingMinutes} min</span>
@@ -56,14 +60,14 @@ function entry(post: ShownPost, { query, date }: Pick<Home, 'query' | 'date'>): 
   </article></li>`
 }
 
-function pager(page: number, pages: number, query: string): string {
+function pager({
+  page,
+  pages,
+  category,
+  query,
+}: Pick<Home, 'page' | 'category' | 'query'> & { pages: number }): string {
   if (pages < 2) return ''
   const link = (to: number, text: string) =>
-    to < 1 || to > pages ? '' : html`<a href="${addressOf(to, query)}">${text}</a>`
+    to < 1 || to > pages ? '' : html`<a href="${addressOf({ page: to, category, query })}">${text}</a>`
   return html`<nav class="pager" aria-label="Pages">!${link(page - 1, '← Newer posts')}!${link(page + 1, 'Older posts →')}</nav>`
-}
-
-function addressOf(page: number, query: string): string {
-  if (page === 1) return `/${query}`
-  return query === '' ? `/?page=${page}` : `/${query}&page=${page}`
 }

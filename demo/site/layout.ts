@@ -1,20 +1,33 @@
 import { html } from 'ghtml'
 import type { Assets } from './assets.ts'
 import type { Blog } from './page-data.ts'
+import type { Asides } from './sidebar.ts'
+
+/** What all pages of a service share. */
+export interface Frame {
+  assets: Assets
+  /** Whether the service has `/docs` and `/metrics`. */
+  hasDocs: boolean
+  hasMetrics: boolean
+}
 
 interface Page {
-  assets: Assets
-  blog: Pick<Blog, 'name' | 'tagline'>
+  frame: Frame
+  blog: Pick<Blog, 'name' | 'tagline' | 'isDemo'>
   /** Default: the blog's name. */
   title: string | undefined
   /** HTML. */
   main: string
-  /** HTML of the sidebar; a page without it has no scripts. */
-  aside?: string
+  /** The sidebar; a page without it has no scripts. */
+  aside?: Asides
 }
 
+/** The README. */
+const README = 'https://www.npmjs.com/package/fastify-popular-posts'
+
 /** A complete HTML page of the service. */
-export function layout({ assets, blog, title, main, aside }: Page): string {
+export function layout({ frame, blog, title, main, aside }: Page): string {
+  const { assets } = frame
   const script = (name: 'popular-posts.js' | 'site.js') =>
     html`<script type="module" src="${assets[name].path}" integrity="${assets[name].integrity}"></script>`
   return html`<!doctype html>
@@ -35,13 +48,28 @@ export function layout({ assets, blog, title, main, aside }: Page): string {
     <p>${blog.tagline}</p>
   </header>
   <div class="columns">
+    !${aside === undefined ? '' : html`<aside aria-label="What is read">!${aside.list}</aside>`}
     <main id="main">!${main}</main>
-    !${aside === undefined ? '' : html`<aside aria-label="What is read">!${aside}</aside>`}
+    !${aside === undefined ? '' : html`<aside aria-label="The cache">!${aside.panel}</aside>`}
   </div>
   <footer>
-    <p>Served by fastify-popular-posts: <a href="/posts/popular">its list</a>, <a href="/health/ready">its health</a></p>
+    !${about(blog.isDemo)}
+    <nav aria-label="The service">!${links(frame)}</nav>
   </footer>
 </body>
 </html>
 `
+}
+
+/** Says what the page shows. */
+function about(isDemo: boolean): string {
+  const blog = isDemo ? 'The blog and its readers are invented' : 'The posts are those of your blog'
+  return html`<p class="about">This is the page of fastify-popular-posts, a service that counts the views of a blog’s posts, ranks the posts, and
+    serves the lists from a cache. ${blog}; <i>Most read</i> is a list that the pages of a blog show.</p>`
+}
+
+function links({ hasDocs, hasMetrics }: Frame): string {
+  return html`<a href="${README}">How to use it</a> <a href="/posts/popular">The list as JSON</a>
+    <a href="/categories">Categories as JSON</a> !${hasDocs ? html`<a href="/docs">HTTP API</a> ` : ''}
+    !${hasMetrics ? html`<a href="/metrics">Metrics</a> ` : ''}<a href="/health/ready">Health</a>`
 }

@@ -2,7 +2,14 @@ import type { Kysely } from 'kysely'
 import { shortestWindow } from '../../db/narrowest-window.ts'
 import { createRowGuard } from '../../db/row-guard.ts'
 import type { Database } from '../../db/schema.ts'
-import { latestPosts, type SiteComment, type SitePost, siteComments, sitePost } from '../../db/site-posts.ts'
+import {
+  latestPostIds,
+  type SiteComment,
+  type SitePost,
+  siteComments,
+  sitePost,
+  sitePostsById,
+} from '../../db/site-posts.ts'
 import { viewsPerDay } from '../../db/views-per-day.ts'
 import { demoBlog } from '../data/content.ts'
 import { hasDemo, isDemoBlog } from '../data/demo-marker.ts'
@@ -32,7 +39,8 @@ export interface Blog {
 /** A page of latest posts. */
 export interface Latest {
   posts: (SitePost & { perDay: number[] })[]
-  total: number
+  /** The number of pages. */
+  pages: number
 }
 
 /** A post with its text, comments and views. */
@@ -49,6 +57,8 @@ export type PageData = ReturnType<typeof createPageData>
 
 /** The number of posts on a page of latest posts. */
 export const POSTS_A_PAGE = 8
+/** The posts that pages of latest posts reach. Older ones are found by their slugs. */
+const MAX_LISTED = 10_000
 /** The number of days in charts. */
 export const DAYS = 30
 
@@ -76,13 +86,21 @@ export function createPageData({ db, timeZone, isAdopted, ttlMs }: PageDataOptio
     return lastBlog
   })
 
-  const latest = cached({ max: 20, ttlMs: ttlMs }, async (page): Promise<Latest> => {
-    const { posts, total } = await read(db, (blog) =>
-      latestPosts(blog, { limit: POSTS_A_PAGE, offset: (Number(page) - 1) * POSTS_A_PAGE }),
-    )
-    const postIds = posts.map(({ id }) => id)
+  // The order of all posts is loaded once for all pages, so a page costs the same whatever its number is.
+  const order = cached({ max: 20, ttlMs: ttlMs }, async (category): Promise<string[]> => {
+    return read(db, (blog) => latestPostIds(blog, { category: category || undefined, limit: MAX_LISTED }))
+  })
+
+  const latest = cached({ max: 100, ttlMs: ttlMs }, async (key): Promise<Latest> => {
+    const { page, category } = JSON.parse(key) as { page: number; category: string }
+    const ids = await order(category)
+    const postIds = ids.slice((page - 1) * POSTS_A_PAGE, page * POSTS_A_PAGE)
+    const posts = await read(db, (blog) => sitePostsById(blog, postIds))
     const perDay = await viewsPerDay(db, { days: DAYS, timeZone, postIds })
-    return { posts: posts.map((post) => ({ ...post, perDay: perDay.get(post.id) ?? none() })), total }
+    return {
+      posts: posts.map((post) => ({ ...post, perDay: perDay.get(post.id) ?? none() })),
+      pages: Math.ceil(ids.length / POSTS_A_PAGE),
+    }
   })
 
   const post = cached({ max: 500, ttlMs: ttlMs }, async (slug): Promise<{ found: FullPost | undefined }> => {
@@ -105,8 +123,8 @@ export function createPageData({ db, timeZone, isAdopted, ttlMs }: PageDataOptio
     blog: () => blog('blog'),
     /** The last result of `blog`; never rejects. */
     lastBlog: () => lastBlog,
-    /** A page of latest posts, from 1. */
-    latest: (page: number) => latest(String(page)),
+    /** A page of latest posts, from 1: of all, or of those in a category. */
+    latest: (page: number, category = '') => latest(JSON.stringify({ page, category })),
     /** The shortest window with a view; `undefined`: there is none. */
     shortestWindow: async () => (await start('start')).days,
     /** The live post with a slug, or with an earlier slug; `none`: there is none. */

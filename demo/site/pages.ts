@@ -6,9 +6,8 @@ import type { PopularPost } from '../../db/ranking.ts'
 import { loggedError } from '../../lib/logged-error.ts'
 import { MAX_SLUG_LENGTH } from '../../lib/slug-forms.ts'
 import { article, noArticle, PLACES, unknownArticle } from './article.ts'
-import type { Assets } from './assets.ts'
 import { home, homeWithout } from './home.ts'
-import { layout } from './layout.ts'
+import { type Frame, layout } from './layout.ts'
 import type { PageData } from './page-data.ts'
 import { PAGE_HEADERS } from './page-headers.ts'
 import { sidebar } from './sidebar.ts'
@@ -24,6 +23,8 @@ interface Content {
   slug?: string
   /** The number of the page of latest posts, from 1. */
   page?: number
+  /** The slug of the category of these posts. */
+  category?: string | undefined
 }
 
 /** The list on a page: of the window in the address, or of the shortest window with views. */
@@ -37,7 +38,7 @@ interface Popular {
 }
 
 interface PagesOptions {
-  assets: Assets
+  frame: Frame
   pageData: PageData
   timeZone: string
   stats: () => Promise<SiteStats>
@@ -45,10 +46,11 @@ interface PagesOptions {
   shown: Set<Days>
 }
 
+const category = Type.Optional(Type.String({ minLength: 1, maxLength: MAX_SLUG_LENGTH, pattern: '^[^\\0]*$' }))
 const days = Type.Optional(Type.Integer({ enum: [...WINDOWS] }))
 
 /** `GET /` and `GET /posts/:slug`: the HTML pages of the blog. */
-const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { assets, pageData, timeZone, stats, shown }) => {
+const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { frame, pageData, timeZone, stats, shown }) => {
   const date = dateIn(timeZone)
   const orUndefined = <T>(work: Promise<T>): Promise<T | undefined> =>
     work.catch((error: unknown) => {
@@ -72,24 +74,39 @@ const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { assets, pag
   async function send(
     reply: FastifyReply,
     popular: Popular,
-    { title, main, slug, page = 1 }: Content,
+    { title, main, slug, page = 1, category }: Content,
   ): Promise<FastifyReply> {
     const [known, now] = await Promise.all([orUndefined(pageData.blog()), stats()])
     const blog = known ?? pageData.lastBlog()
     const posts = withViews(popular.posts)
-    const aside = sidebar({ ...popular, posts, stats: now, perDay: known?.perDay, slug, page, isDemo: blog.isDemo })
-    return reply.headers(PAGE_HEADERS).send(layout({ assets, blog, title, main, aside }))
+    const aside = sidebar({
+      ...popular,
+      posts,
+      stats: now,
+      perDay: known?.perDay,
+      slug,
+      page,
+      category,
+      isDemo: blog.isDemo,
+    })
+    return reply.headers(PAGE_HEADERS).send(layout({ frame, blog, title, main, aside }))
   }
 
   app.get(
     '/',
-    { schema: { querystring: Type.Object({ page: Type.Integer({ minimum: 1, maximum: 10_000, default: 1 }), days }) } },
-    async ({ query: { page, days } }, reply) => {
-      const [popular, latest] = await Promise.all([findPopular(days), orUndefined(pageData.latest(page))])
+    {
+      schema: {
+        querystring: Type.Object({ page: Type.Integer({ minimum: 1, maximum: 10_000, default: 1 }), category, days }),
+      },
+    },
+    async ({ query: { page, category, days } }, reply) => {
+      const [popular, latest] = await Promise.all([findPopular(days), orUndefined(pageData.latest(page, category))])
       const { query } = popular
       const main =
-        latest === undefined ? homeWithout(popular.posts ?? [], { query, date }) : home({ latest, page, query, date })
-      return send(reply, popular, { main, page })
+        latest === undefined
+          ? homeWithout(popular.posts ?? [], { query, date })
+          : home({ latest, page, category, query, date })
+      return send(reply, popular, { main, page, category })
     },
   )
 
@@ -114,7 +131,14 @@ const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { assets, pag
       if (post === 'none') return send(reply.code(404), popular, { title: 'No such post', main: noArticle() })
       if (post.slug !== slug) return reply.redirect(`/posts/${encodeURIComponent(post.slug)}`, 301)
       const place = popular.posts && withViews(popular.posts).findIndex((other) => other.slug === slug) + 1
-      const main = article({ post, place, days: popular.days, date, isDemo: blog?.isDemo === true })
+      const main = article({
+        post,
+        place,
+        days: popular.days,
+        query: popular.query,
+        date,
+        isDemo: blog?.isDemo === true,
+      })
       return send(reply, popular, { title: post.title, main, ...(post.isOwn ? { slug } : {}) })
     },
   )

@@ -14,6 +14,8 @@ interface Sidebar {
   query: string
   /** The number of the page of latest posts. */
   page: number
+  /** The slug of the category of the latest posts. */
+  category?: string | undefined
   /** The posts of the list that have views, in the order of the list. */
   posts: readonly PopularPost[]
   /** The age of the list; `undefined`: no list is available. */
@@ -29,16 +31,32 @@ interface Sidebar {
 
 const LIMIT = 5
 
-/** The sidebar of every page: the most read posts, and figures of the cache. */
-export function sidebar({ days, query, page, posts, ageSeconds, stats, perDay, slug, isDemo }: Sidebar): string {
-  const { loads, invalidations } = stats
+/** What stands beside the main part of a page: HTML. */
+export interface Asides {
+  /** The most read posts. On a phone they come first. */
+  list: string
+  /** Figures of the cache. On a phone they come last. */
+  panel: string
+}
+
+/** The sidebar of every page. */
+export function sidebar(of: Sidebar): Asides {
+  return { list: mostRead(of), panel: panel(of) }
+}
+
+function mostRead({ days, query, page, category, posts, slug }: Sidebar): string {
   return html`
   <section class="card" aria-labelledby="popular-title">
     <h2 id="popular-title">Most read <small>${describeWindow(days, 'in')}</small></h2>
-    !${windowSwitch(days, page)}
+    !${windowSwitch(days, page, category)}
     <popular-posts days="${days}" limit="${LIMIT}" label="Most read" views link="/posts/{slug}${query}"
       text-empty="${emptyText(days)}"!${slug === undefined ? '' : html` record="${slug}"`}>!${list(posts.slice(0, LIMIT), days, query)}</popular-posts>
-  </section>
+  </section>`
+}
+
+function panel({ days, ageSeconds, stats, perDay, isDemo }: Sidebar): string {
+  const { loads, invalidations } = stats
+  return html`
   <section class="card panel" aria-labelledby="panel-title" data-days="${days}" data-window="${describeWindow(days)}"
     data-loads="${loads}" data-invalidations="${invalidations}" data-age="${ageSeconds ?? ''}">
     <h2 id="panel-title">The cache at work</h2>

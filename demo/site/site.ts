@@ -45,9 +45,10 @@ const site: FastifyPluginAsync<SiteOptions> = async (app, options) => {
     const isUp = await app.popularPosts.isDatabaseUp?.()
     return siteStats(app, { lastMinute: history.read(), isDatabaseUp: isUp !== false })
   }
-  const assets = await serveAssets(app)
-  app.decorate('popularPostsErrorPage', (problem) => errorPage(problem, { assets, blog: pageData.lastBlog() }))
-  await app.register(pages, { assets, pageData, timeZone, stats, shown })
+  const hasRoute = (url: string) => app.hasRoute({ method: 'GET', url })
+  const frame = { assets: await serveAssets(app), hasDocs: hasRoute('/docs'), hasMetrics: hasRoute('/metrics') }
+  app.decorate('popularPostsErrorPage', (problem) => errorPage(problem, { frame, blog: pageData.lastBlog() }))
+  await app.register(pages, { frame, pageData, timeZone, stats, shown })
   // While the database does not answer, the demo's routes do not exist.
   if (isDemo) await app.register(demo, { isDemo: () => isDemoBlog(db).catch(() => false) })
   app.get('/demo/stats', async (_request, reply) => {

@@ -15,9 +15,10 @@ export function describeWindow(days: Days, preposition = 'of'): string {
 }
 
 /** Links to the same page with another window. */
-export function windowSwitch(days: Days, page: number): string {
+export function windowSwitch(days: Days, page: number, category?: string): string {
   const links = WINDOWS.map((other) => {
-    const query = `?${page === 1 ? '' : `page=${page}&`}days=${other}`
+    const filter = category === undefined ? '' : `category=${encodeURIComponent(category)}&`
+    const query = `?${filter}${page === 1 ? '' : `page=${page}&`}days=${other}`
     return other === days
       ? html`<a href="${query}" aria-current="true">${NAMES[other]}</a>`
       : html`<a href="${query}">${NAMES[other]}</a>`

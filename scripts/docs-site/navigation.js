@@ -10,12 +10,15 @@ export const NAVIGATION = [
       { text: 'What it is', page: 'README.md' },
       { text: 'Examples', page: 'examples/README.md' },
       { text: 'Recipes', page: 'docs/recipes.md' },
+      { text: 'A static site', page: 'docs/static-sites.md' },
     ],
   },
   {
     text: 'Your site',
     pages: [
       { text: 'A Fastify app', page: 'README.md#in-your-app' },
+      { text: 'NestJS', page: 'docs/hosts.md#nestjs' },
+      { text: 'Plugins, bundlers, Jest, CDNs', page: 'docs/hosts.md' },
       { text: 'A blog with its own tables', page: 'docs/adopting.md' },
       { text: 'AWS Lambda', page: 'docs/deploy.md#on-aws-lambda' },
       { text: 'A container', page: 'docs/deploy.md#as-a-process' },
@@ -26,6 +29,7 @@ export const NAVIGATION = [
     pages: [
       { text: 'HTTP', page: 'docs/http.md' },
       { text: 'The element', page: 'docs/element.md' },
+      { text: 'Your own lists', page: 'docs/own-lists.md' },
       { text: 'Counting views', page: 'docs/counting.md' },
       { text: 'Options and environment', page: 'docs/options.md' },
       { text: 'API reference', page: 'docs/api.md' },
@@ -35,6 +39,7 @@ export const NAVIGATION = [
     text: 'Operate',
     pages: [
       { text: 'Deploying', page: 'docs/deploy.md' },
+      { text: 'A cache in front', page: 'docs/proxies.md' },
       { text: 'Operating', page: 'docs/operating.md' },
       { text: 'Metrics', page: 'docs/metrics.md' },
       { text: 'Scale', page: 'docs/scale.md' },

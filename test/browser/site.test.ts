@@ -36,6 +36,25 @@ for (const [name, options] of Object.entries({
   })
 }
 
+t.test('on a phone the list comes first, and the figures of the cache last', async (t) => {
+  const { page } = await openPage(t, browser, PHONE)
+  const topOf = async (selector: string) => Number((await page.locator(selector).first().boundingBox())?.y)
+  for (const path of ['/', '/posts/last-train-from-corrach']) {
+    await page.goto(address + path)
+    const list = page.getByRole('list', { name: 'Most read' })
+    await list.getByRole('link').nth(4).waitFor()
+    const third = await list.getByRole('listitem').nth(2).boundingBox()
+    t.ok(Number(third?.y) + Number(third?.height) < PHONE.viewport.height, `${path}: the first three without scrolling`)
+    t.ok((await topOf('popular-posts')) < (await topOf('main')), path)
+    t.ok((await topOf('main')) < (await topOf('.panel')), path)
+  }
+  const { page: wide } = await openPage(t, browser, { viewport: { width: 1200, height: 800 } })
+  await wide.goto(address)
+  const [main, panel] = [await wide.locator('main').boundingBox(), await wide.locator('.panel').boundingBox()]
+  t.ok(Number(panel?.x) > Number(main?.x) + Number(main?.width) - 1, 'beside the posts')
+  t.ok(Number(panel?.y) < 800, 'below the list, not below the posts')
+})
+
 t.test('a view is counted, and the ranking changes on an open page', async (t) => {
   const { page, complaints, beacons } = await openPage(t, browser)
   const slug = 'owls-do-not-care'

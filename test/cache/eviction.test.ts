@@ -31,7 +31,7 @@ async function fill(t: Test, policy: string) {
   let lists = 0
   const load = async (count: number) => {
     for (const end = lists + count; lists < end; lists += 1) {
-      const key = `{blog}:v1:50:${lists}`
+      const key = `{blog}:v2:50:${lists}`
       const acquired = await store.acquire(key, { token: randomUUID(), leaseMs: 3_000 })
       if (acquired.state === 'lease') await store.commit(key, acquired.lease, bytes, LIFETIME)
     }
@@ -42,7 +42,7 @@ async function fill(t: Test, policy: string) {
   await sleep(2_100)
   const view = () => buffer.add({ visitors: ['ann 1'], postId: '1', bucketStartMs: 900_000, timeMs: 900_000 })
   await view()
-  const leases = Array.from({ length: LEASES }, (_none, index) => `{blog}:v1:50:mine ${index}`)
+  const leases = Array.from({ length: LEASES }, (_none, index) => `{blog}:v2:50:mine ${index}`)
   for (const key of leases) await store.acquire(key, { token: 'mine', leaseMs: 3_000 })
   const generation = await store.generation()
   // As if all were renewed until the end.
@@ -83,7 +83,9 @@ t.test('a full Redis, and a key of another type: Redis stays in use, and the log
   const refusals = (code: string) =>
     lines.filter(({ msg, err }) => msg === 'popular posts: store-refused' && err?.code === code).length
   await read(1)
-  await admin.sadd('{blog:popular}:v1:50:7', 'not ours')
+  const { cache } = app.popularPosts
+  await cache.getOrSet('kept', () => 'kept', { ttlSeconds: 3600 })
+  await admin.sadd('{blog:popular}:v2:50:7', 'not ours')
   for (let attempt = 0; attempt < 3; attempt += 1) t.equal((await read(7)).statusCode, 200)
   t.equal(refusals('WRONGTYPE'), 1)
   await admin.config('SET', 'maxmemory', '1')
@@ -94,6 +96,11 @@ t.test('a full Redis, and a key of another type: Redis stays in use, and the log
   t.same({ storeFailures, isStoreDown }, { storeFailures: 0, isStoreDown: false })
   t.match((await read(1)).headers['cache-status'], /hit/, 'another list is served')
   await app.popularPosts.invalidate()
+  const never = () => Promise.reject(new Error('expected no load'))
+  t.equal(await cache.getOrSet('kept', never, { ttlSeconds: 3600 }), 'kept', 'so is a value of the host')
+  t.equal(await cache.getOrSet('other', () => 'other', { ttlSeconds: 3600 }), 'other')
+  await cache.invalidate('kept')
+  t.equal(await cache.getOrSet('kept', () => 'new', { ttlSeconds: 3600 }), 'new')
 })
 
 t.test('a Redis that evicts is logged once in ten minutes, and its evicted keys are counted', async (t) => {

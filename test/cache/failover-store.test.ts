@@ -315,6 +315,26 @@ t.test(
   },
 )
 
+t.test(
+  'an invalidation of one key is confirmed by the shared store, or rejects; the local value is dropped',
+  async (t) => {
+    const { set, clock, store, acquire, takeLease } = setUp()
+    set('refusing')
+    await store.commit('a', await takeLease('a'), bytes('local'), LIFETIME)
+    const under = await takeLease('b')
+    for (const key of ['a', 'b'])
+      await t.rejects(store.invalidateKey(key), { code: 'PP_UNCONFIRMED', statusCode: 503, cause: Error })
+    t.match(await acquire('a'), { state: 'lease', found: undefined })
+    t.equal(await store.commit('b', under, bytes('old'), LIFETIME), 'outdated-hard')
+    await clock.advance(1000)
+    set('up')
+    await store.invalidateKey('a')
+    t.equal(await store.commit('c', await takeLease('c'), bytes('new'), LIFETIME), 'stored')
+    await store.invalidateKey('c')
+    t.match(await acquire('c'), { state: 'lease', found: undefined })
+  },
+)
+
 t.test('a known cause ends no generation, but local values are dropped', async (t) => {
   const { set, clock, store, shared, acquire, takeLease } = setUp()
   t.equal(await store.invalidate('hard', 'why'), true)

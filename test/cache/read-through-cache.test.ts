@@ -657,3 +657,37 @@ t.test('an entry of rank 1 or 2 is dropped soon unless it is read again, also be
     t.equal(loads() - before, 6)
   }
 })
+
+t.test('after an invalidation of one key no later reader of it gets a value from before, in any process', async (t) => {
+  const { clock, cache, createProcess, text, counts } = setUp(t)
+  const other = createProcess()
+  const old = deferred<Uint8Array>()
+  const early = text(cache.read('a', () => old.promise))
+  const waiter = text(other.read('a', async () => Buffer.from('new')))
+  await clock.advance(10)
+  await other.invalidateKey('a')
+  const late = text(cache.read('a', async () => Buffer.from('new')))
+  await clock.advance(1_000)
+  old.resolve(Buffer.from('old'))
+  await clock.advance(1_000)
+  t.same(await Promise.all([early, waiter, late]), ['new', 'new', 'new'])
+  t.match(counts.read(), { invalidations: 1 })
+})
+
+t.test('an entry has the times of the read that loads it', async (t) => {
+  const { clock, cache, load } = setUp(t)
+  const times = { ttlMs: 1_000, staleMs: 500, failSafeMs: 5_000 }
+  const read = (loadIt = load) => cache.read('a', loadIt, 0, undefined, times)
+  t.match(await read(), { outcome: 'loaded', ttlMs: 1_000 })
+  await clock.advance(999)
+  t.match(await read(), { outcome: 'hit' })
+  await clock.advance(502)
+  t.match(await read(), { outcome: 'loaded' }, 'past its stale time')
+  await clock.advance(1_100)
+  t.match(await read(), { outcome: 'stale' })
+  await clock.advance(5_900)
+  const fails = () => Promise.reject(new Error('no'))
+  t.match(await read(fails), { outcome: 'stale' }, 'fail-safe')
+  await clock.advance(6_100)
+  await t.rejects(read(fails), { code: 'PP_LOAD_FAILED' })
+})

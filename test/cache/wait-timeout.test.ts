@@ -1,6 +1,7 @@
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { WaitTimeoutError } from '../../cache/errors.ts'
+import type { CacheEvent } from '../../cache/events.ts'
 import { createMemoryStore } from '../../cache/memory-store.ts'
 import { createReadThroughCache } from '../../cache/read-through-cache.ts'
 import { popularPosts } from '../../index.ts'
@@ -10,6 +11,7 @@ import { policy } from './policy.ts'
 
 function setUp(t: Test) {
   const clock = createVirtualClock()
+  const events: CacheEvent[] = []
   const nonce = createNames()
   const store = createMemoryStore({ clock, nonce })
   const createProcess = (backgroundWork = true) =>
@@ -20,7 +22,7 @@ function setUp(t: Test) {
       nonce,
       policy: { ...policy, waitTimeoutMs: 5_000 },
       backgroundWork,
-      observe() {},
+      observe: (event) => void events.push(event),
     })
   const cache = createProcess()
   t.teardown(() => cache.settle())
@@ -38,7 +40,7 @@ function setUp(t: Test) {
     )
     return seen
   }
-  return { clock, cache, createProcess, load: () => loading.promise, loading, watch }
+  return { clock, events, cache, createProcess, load: () => loading.promise, loading, watch }
 }
 const never = () => Promise.reject(new Error('there is a lease'))
 
@@ -62,7 +64,7 @@ t.test('a reader waits at most for waitTimeoutMs: its own load, a joined one, th
 })
 
 t.test('a reader that began to wait before has less time; endWaits ends all waits', async (t) => {
-  const { clock, cache, load, watch } = setUp(t)
+  const { clock, cache, load, watch, events } = setUp(t)
   await clock.advance(4_000)
   const reader = watch(cache.read('a', load, 0, 0))
   await clock.advance(1_100)
@@ -72,7 +74,21 @@ t.test('a reader that began to wait before has less time; endWaits ends all wait
   cache.endWaits()
   await clock.advance(10)
   t.equal(closing.state, 'PP_WAIT_TIMEOUT')
-  await clock.advance(60_000)
+  const late = watch(cache.read('c', load))
+  await clock.advance(600_000)
+  t.equal(late.state, 'PP_WAIT_TIMEOUT')
+  t.match(
+    events.filter(({ type }) => type === 'wait-timeout'),
+    [
+      { key: 'a', isFirst: true },
+      { key: 'b', isFirst: false },
+      { key: 'c', isFirst: false },
+    ],
+  )
+  const next = watch(cache.read('d', load))
+  await clock.advance(6_000)
+  t.equal(next.state, 'PP_WAIT_TIMEOUT')
+  t.match(events.filter(({ type }) => type === 'wait-timeout').at(-1), { key: 'd', isFirst: true })
 })
 
 t.test('an older value, though it is past its stale time, is served instead of an error', async (t) => {
@@ -133,7 +149,8 @@ t.test(
     const prefix = `wait-${process.pid}-${Date.now()}`
     const loading = deferred<{ slug: string }[]>()
     const make = async () => {
-      const app = Fastify()
+      const lines: string[] = []
+      const app = Fastify({ logger: { level: 'warn', stream: { write: (line) => void lines.push(line) } } })
       await app.register(popularPosts, {
         load: () => loading.promise,
         loadFilters: () =>
@@ -142,9 +159,10 @@ t.test(
         redisPrefix: prefix,
         waitTimeoutSeconds: 1,
       })
-      return app
+      return { app, lines }
     }
-    const [one, other] = [await make(), await make()]
+    const apps = [await make(), await make()] as const
+    const [one, other] = [apps[0].app, apps[1].app]
     t.teardown(() => Promise.all([one.close(), other.close()]))
     const startedAtMs = performance.now()
     const replies = await Promise.all(
@@ -157,6 +175,14 @@ t.test(
       t.equal(reply.statusCode, 503)
       t.match(reply.json(), { code: 'PP_WAIT_TIMEOUT' })
       t.match(reply.headers, { 'retry-after': '1', 'cache-control': 'no-store' })
+    }
+    for (const { app, lines } of apps) {
+      t.equal(app.popularPosts.stats().waitTimeouts, 3)
+      t.match(
+        lines.filter((line) => line.includes('wait-timeout')),
+        [/"level":40,.*"key":"[^"]+","durationMs":\d+,.*popular posts: wait-timeout/],
+        'it is logged once',
+      )
     }
     t.ok(performance.now() - startedAtMs < 10_000)
     loading.resolve([{ slug: 'a' }])

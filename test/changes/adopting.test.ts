@@ -7,6 +7,7 @@ import { changesSince, recordChange } from '../../changes/revision.ts'
 import { bucketStart, countBatch } from '../../db/count-views.ts'
 import { checkHostViews } from '../../db/host-views.ts'
 import { isAdopted, migrateToLatest, type PostIdType, pendingMigrations } from '../../db/migrate.ts'
+import { inOwnSchema } from '../../db/own-schema.ts'
 import { findProblems } from '../../db/problems.ts'
 import { findPopularPosts } from '../../db/ranking.ts'
 import { prune } from '../../db/retention.ts'
@@ -35,16 +36,16 @@ function exampleOf(heading: string): string[] {
   const [, views = '', triggers = ''] = /([\s\S]*?)(select popular_posts\.[\s\S]*)/.exec(read('views.sql')) ?? []
   return [tables, views, triggers]
 }
-const [makeSchema = ''] = sqlOf('1. A schema')
 const [grants = ''] = sqlOf('Another user')
-/** The query string of the URL in the document. */
-const [options = ''] = /\?options=[^']+/.exec(document) ?? []
+/** What a URL had to say in earlier versions. */
+const options = '?options=-csearch_path%3Dpopular_posts,public'
 
-/** A database with an empty blog, and the URL that the document names. */
-async function createForeign(t: Test, tables: string) {
+/** A database with an empty blog, and a URL that puts the schema of this package first, as earlier versions needed it. */
+async function createForeign(t: Test, tables: string, search = options) {
   const { pool, url: plainUrl } = await createTestDatabase(t, { migrate: false })
-  await pool.query(`${tables}; ${makeSchema}`)
-  const url = plainUrl + options
+  await pool.query(tables)
+  if (search !== '') await pool.query('create schema popular_posts')
+  const url = plainUrl + search
   const db = openKysely(t, url)
   return { db, pool, url }
 }
@@ -57,7 +58,7 @@ function openKysely(t: Test, url: string, onQuery = (_sql: string, _parameters: 
     log: ({ query }) => onQuery(query.sql, query.parameters),
   })
   t.teardown(() => db.destroy())
-  return db
+  return url.includes(options) ? db : inOwnSchema(db, () => 'popular_posts')
 }
 
 const popularPosts = (t: Test, databaseUrl: string, args: string[], input?: string) =>
@@ -70,12 +71,12 @@ const popularPosts = (t: Test, databaseUrl: string, args: string[], input?: stri
 for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_BLOGS) {
   t.test(heading, async (t) => {
     const [tables = '', views = '', triggers = ''] = exampleOf(heading)
-    const { db, pool, url } = await createForeign(t, tables)
+    const { db, pool, url } = await createForeign(t, tables, postId === 'uuid' ? '' : options)
     t.match(document, `migrate --adopt --post-id ${postId}`)
     const type = postId === 'bigint' ? [] : ['--post-id', postId]
     const migrate = popularPosts(t, url, ['migrate', '--adopt', ...type])
     t.equal(await migrate.ended(), 0, migrate.stderr())
-    t.equal(migrate.stdout(), 'The tables of this package are up to date.\n')
+    t.equal(migrate.stdout(), 'The tables of this package are up to date, in the schema popular_posts.\n')
     for (const sql of [views, triggers, fill]) await pool.query(sql)
     const ids = new Map(
       (await db.selectFrom('posts').select(['id', 'slug']).execute()).map(({ id, slug }) => [slug, String(id)]),
@@ -373,9 +374,6 @@ t.test('an unsuitable blog fails with one sentence', async (t) => {
   const adopt = (postId: PostIdType) =>
     openServiceDatabase(config, { migrate: { adopt: { postId } } }).then((database) => database.close())
 
-  await pool.query('alter schema popular_posts rename to elsewhere')
-  await fails(adopt('bigint'), /^The schema popular_posts of the search_path does not exist: create it/)
-  await pool.query('alter schema elsewhere rename to popular_posts')
   t.equal(await isAdopted(db), false, 'not yet')
   await adopt('uuid')
   t.equal(await isAdopted(db), true)
@@ -390,7 +388,15 @@ t.test('an unsuitable blog fails with one sentence', async (t) => {
   const { rows } = await pool.query('select name from popular_posts.popular_posts_migration order by name')
   t.same(
     rows.map(({ name }) => name),
-    ['001-view-counters', '003-log-imports', '004-signals', '006-kept-windows', '007-safe-functions', '010-site'],
+    [
+      '001-view-counters',
+      '003-log-imports',
+      '004-signals',
+      '006-kept-windows',
+      '007-safe-functions',
+      '010-site',
+      '014-own-triggers',
+    ],
   )
   await pool.query('drop schema popular_posts cascade; create schema popular_posts')
   await adopt('bigint')

@@ -96,7 +96,10 @@ t.test('watching again replaces the triggers; unwatching removes them', async (t
   for (const columns of ['{title}', '{body}'])
     await pool.query('select popular_posts_watch($1, columns => $2)', ['entries', columns])
   const all = ['popular_posts_delete', 'popular_posts_insert', 'popular_posts_truncate', 'popular_posts_update']
-  t.same(await triggers('entries'), all)
+  t.same(
+    (await triggers('entries')).map((name) => name.replace(/_[0-9a-f]{8}$/, '')),
+    all,
+  )
   t.equal(await functions(), 1)
   t.equal(await changeBy(`insert into entries values (1, 'a', 'a')`), 'soft')
   t.equal(await changeBy(`update entries set title = 'b'`), undefined)

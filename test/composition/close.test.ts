@@ -11,7 +11,8 @@ import type { Database } from '../../db/schema.ts'
 import { type PopularPostsOptions, popularPosts } from '../../index.ts'
 import { fillBlog } from '../helpers/blog.ts'
 import { type PrivatePostgres, startPostgres } from '../helpers/private-postgres.ts'
-import { type RedisServer, startRedis } from '../helpers/redis.ts'
+import { runProgram } from '../helpers/program.ts'
+import { type RedisServer, redisUrl, startRedis } from '../helpers/redis.ts'
 import { startProxy } from '../helpers/tcp-proxy.ts'
 
 /** A close takes 3.3 s at most; the machine may be slow. Before, it took 10 s, 30 s, or for ever. */
@@ -44,6 +45,22 @@ t.test('a load that hangs', async (t) => {
   t.equal(loads, 2, 'a refresh hangs in the background')
   await closes(t, app)
   t.match(warnings.join(), /"part":"loads of lists".*did not close in time/)
+})
+
+t.test('a load that hangs, in memory and on Redis: nothing keeps the process alive after close()', async (t) => {
+  for (const isRefresh of [false, true])
+    for (const where of ['memory', 'own client', "host's client"]) {
+      const redis = where === 'memory' ? {} : { redisUrl: await redisUrl() }
+      const program = runProgram(t, 'test/fixtures/hanging-load.ts', {
+        args: [JSON.stringify({ isRefresh, isOwnClient: where === 'own client', ...redis })],
+        isCovered: false,
+      })
+      await program.says(/closed/, 60_000)
+      const startedAtMs = performance.now()
+      t.equal(await program.ended(), 0)
+      const tookMs = Math.round(performance.now() - startedAtMs)
+      t.ok(tookMs < ENDS_MS, `${isRefresh ? 'a refresh' : 'a first load'}, ${where}: it ends after ${tookMs} ms`)
+    }
 })
 
 t.test('Redis does not reply', async (t) => {

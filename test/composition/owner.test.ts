@@ -6,6 +6,7 @@ import { type PopularPostsOptions, popularPosts } from '../../index.ts'
 import { fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { startRedis } from '../helpers/redis.ts'
+import { startProxy } from '../helpers/tcp-proxy.ts'
 
 // One Redis, one prefix, two blogs.
 
@@ -62,6 +63,42 @@ t.test('a second blog with the same prefix neither reads nor writes what is the 
   const moved = await startApp(t, { databaseUrl: two.url, redisUrl: redis.url })
   t.match(moved.app.popularPosts.backend(), { kind: 'redis' }, 'as the warning says, when the other blog is gone')
 })
+
+t.test(
+  'without background work: Redis knows the blog at an address, so later starts do not ask the database',
+  async (t) => {
+    const redis = await startRedis()
+    t.teardown(redis.stop)
+    const client = new Redis(redis.url)
+    t.teardown(() => client.disconnect())
+    const [one, two] = [await createBlog(t, 'one', 3), await createBlog(t, 'two', 5)]
+    const wires = await Promise.all([one, two].map(({ url }) => startProxy(t, Number(new URL(url).port))))
+    const start = (blog: 0 | 1) => {
+      const { port } = wires[blog] ?? {}
+      const url = new URL((blog === 0 ? one : two).url)
+      url.port = String(port)
+      return startApp(t, { databaseUrl: url.href, redisUrl: redis.url, backgroundWork: false })
+    }
+    const kinds = (...apps: Awaited<ReturnType<typeof start>>[]) =>
+      apps.map(({ app }) => app.popularPosts.backend().kind)
+    const [first, second] = [await start(0), await start(1)]
+    t.same(kinds(first, second), ['redis', 'memory'])
+    t.same([await first.posts(), await second.posts()], [3, 5])
+    t.match(second.warnings, [/another blog uses the same prefix in Redis/])
+    for (const { app } of [first, second]) await app.close()
+
+    for (const wire of wires) await wire.stop()
+    const [again, other] = [await start(0), await start(1)]
+    t.same(kinds(again, other), ['redis', 'memory'], 'the databases are away')
+    t.equal(await again.posts(), 3, 'from the cache')
+    t.equal((await other.app.inject('/posts/popular')).statusCode, 503, 'not the list of the other blog')
+
+    const places = (await client.keys('*:owner:*')).length
+    t.equal(places, 2)
+    await client.del('{blog:popular}:owner')
+    t.same(kinds(await start(1)), ['redis'], 'the owner is not known, and the database neither')
+  },
+)
 
 t.test('where the blog is not known, nothing is refused', async (t) => {
   const redis = await startRedis()

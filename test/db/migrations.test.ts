@@ -18,6 +18,7 @@ const ALL = [
   '009-post-aliases',
   '010-site',
   '013-parents-and-languages',
+  '014-own-triggers',
   '023-feed-posts',
 ]
 

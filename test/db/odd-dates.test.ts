@@ -4,6 +4,7 @@ import { Pool, types } from 'pg'
 import { pino } from 'pino'
 import t from 'tap'
 import { invalidateOnChange } from '../../changes/invalidate-on-change.ts'
+import { openDatabase } from '../../db/open-database.ts'
 import { createProblemLog } from '../../db/problem-log.ts'
 import type { Database } from '../../db/schema.ts'
 import popularPosts, { type PopularPost } from '../../index.ts'
@@ -129,6 +130,7 @@ t.test('after hard changes the check runs again, at most every ten seconds', asy
     clock: backgroundClock,
     log,
     invalidate: async () => ({ state: 'ended', pauseMs: 0, ends: 0 }),
+    onHeard() {},
     onHardChange() {
       hard += 1
       problems.checkSoon()
@@ -151,19 +153,25 @@ t.test('after hard changes the check runs again, at most every ten seconds', asy
 })
 
 t.test('a database that cannot be checked is logged once, and the app starts', async (t) => {
-  const { db } = await createTestDatabase(t, { migrate: false })
+  const { pool, url } = await createTestDatabase(t)
+  const role = `nobody_${process.pid}`
+  await pool.query(`create role ${role}`)
+  t.teardown(() => pool.query(`drop role ${role}`))
+  const db = openDatabase(`${url}?options=-crole%3D${role}`, () => {})
+  t.teardown(() => db.destroy())
   const lines: { msg: string; code?: string }[] = []
   const app = Fastify({ logger: { level: 'warn', stream: { write: (line: string) => lines.push(JSON.parse(line)) } } })
   t.teardown(() => app.close())
   await app.register(popularPosts, { db })
   await app.ready()
-  await until(() => lines.length > 0, 'it is logged')
+  await until(() => lines.some(({ msg }) => msg.includes('cannot be checked')), 'it is logged')
   await servicesOf(app).database?.problems.check()
-  t.match(lines, [
+  const checks = lines.filter(({ msg }) => msg.includes('cannot be checked'))
+  t.match(checks, [
     {
-      err: { code: '42P01' },
+      err: { code: '42501', message: 'permission denied for table popular_posts_watch_failure' },
       msg: 'popular posts: the database cannot be checked for posts and tables that need attention',
     },
   ])
-  t.equal(lines.length, 1)
+  t.equal(checks.length, 1)
 })

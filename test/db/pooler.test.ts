@@ -109,7 +109,7 @@ t.test('a parameter of the URL that PgBouncer refuses is named, with what to do'
     t.equal(await migrating.ended(), 1)
     t.equal(
       migrating.stderr().trim(),
-      `A pooler in front of PostgreSQL refuses the parameter ${named} (08P01): remove it from DATABASE_URL, and set it for the user (for a search_path: alter role … set search_path = …).`,
+      `A pooler in front of PostgreSQL refuses the parameter ${named} (08P01): remove it from DATABASE_URL; in place of a search_path set DATABASE_SCHEMA, other settings for the user (alter role … set …).`,
     )
   }
 })

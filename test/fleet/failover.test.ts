@@ -145,7 +145,7 @@ t.test('Sentinel promotes a replica: the client of the host finds it, and the ol
   t.equal(await one.read(), 'v2')
   await until(async () => {
     await one.read()
-    return (await ask(pair.replica, 'HGET', '{blog:popular}:v1:50:30', 'bytes')).includes('v2')
+    return (await ask(pair.replica, 'HGET', '{blog:popular}:v2:50:30', 'bytes')).includes('v2')
   }, 'the list is in the new master')
 })
 

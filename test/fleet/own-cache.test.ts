@@ -27,6 +27,7 @@ async function startProcess(t: Test, url: string, prefix: string) {
     get: (value: string, ms = 0) => ask('/get', { key: 'a', value, ms }),
     invalidate: () => ask('/invalidate', { key: 'a' }),
     loads: async () => Number(await ask('/loads')),
+    outages: async () => Number(await ask('/outages')),
     kill: (signal: NodeJS.Signals) => child.kill(signal),
   }
 }
@@ -38,15 +39,22 @@ async function startProcesses(t: Test) {
   return { one, other }
 }
 
-t.test('two processes with a hundred requests each make one load, and one invalidates for both', async (t) => {
+t.test('two processes with fifty requests each make one load, and one invalidates for both', async (t) => {
   const { one, other } = await startProcesses(t)
   const all = (value: string) =>
-    Promise.all([one, other].flatMap(({ get }) => Array.from({ length: 100 }, () => get(value, 300))))
+    Promise.all([one, other].flatMap(({ get }) => Array.from({ length: 50 }, () => get(value, 300))))
+  /** Without an outage. On a busy machine a command may time out: then a process loads for itself. */
+  const isOne = async (before: number) => {
+    const outages = (await one.outages()) + (await other.outages())
+    const loads = (await one.loads()) + (await other.loads()) - before
+    t.ok(loads === 1 || (outages > 0 && loads === 2), `${loads} loads, ${outages} outages`)
+    return before + loads
+  }
   t.same([...new Set(await all('first'))], ['first'])
-  t.equal((await one.loads()) + (await other.loads()), 1)
-  await other.invalidate()
+  const before = await isOne(0)
+  await until(() => other.invalidate().then((code) => code === undefined), 'the invalidation is confirmed')
   t.same([...new Set(await all('second'))], ['second'])
-  t.equal((await one.loads()) + (await other.loads()), 2)
+  await isOne(before)
 })
 
 t.test('a process that is suspended while it loads stores no value from before an invalidation', async (t) => {

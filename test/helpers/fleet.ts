@@ -12,6 +12,8 @@ const BOOT_MS = 60_000
 interface FleetOptions extends PopularPostsOptions {
   /** The database from which the members load; see `createVersions`. */
   postgresUrl: string
+  /** The Sentinels of the master `torture`; in place of `redisUrl`. */
+  sentinels?: readonly { host: string; port: number }[]
   /** The error of each member's clock. */
   clockShiftsMs?: readonly number[]
 }

@@ -23,7 +23,8 @@ export async function startRedisCluster({ masters = 3, certificate }: ClusterOpt
     }),
   )
   const servers = nodes.map((node) => node.server)
-  const isWhole = async () => (await Promise.all(servers.map((server) => isFormed(server, masters)))).every(Boolean)
+  const isWhole = async () =>
+    (await Promise.all(nodes.map(({ server }) => isFormed(server, nodes.length, masters)))).every(Boolean)
   const meeting = servers.flatMap((from) => nodes.filter((to) => to.server !== from).map((to) => ({ from, to })))
   for (const { from, to } of meeting) {
     const port = to.tlsPort || to.server.port
@@ -43,7 +44,9 @@ export async function startRedisCluster({ masters = 3, certificate }: ClusterOpt
     },
     /** Adds a replica of the master with this id; it ends with the Cluster. */
     async addReplica(masterId: string): Promise<RedisServer> {
-      const { server, busPort } = await retryOnTakenPort(() => startNode(certificate))
+      const node = await retryOnTakenPort(() => startNode(certificate))
+      const { server, busPort } = node
+      nodes.push(node)
       servers.push(server)
       const first = nodes[0]?.server.port ?? 0
       await redisCommand(first, 'CLUSTER', 'MEET', '127.0.0.1', String(server.port), String(busPort))
@@ -66,7 +69,7 @@ export async function startRedisCluster({ masters = 3, certificate }: ClusterOpt
     /** Brings a killed node back, without its data, and waits until all nodes find the cluster whole. */
     async revive(index: number): Promise<void> {
       const node = nodes[index]
-      if (node === undefined) throw new RangeError(`expected one of ${masters} nodes, got ${index}`)
+      if (node === undefined) throw new RangeError(`expected one of ${nodes.length} nodes, got ${index}`)
       const { port, directory } = node.server
       servers[index] = node.server = await startRedis({ port, directory, args: node.args })
       await until(isWhole, 'the cluster is whole again')
@@ -102,8 +105,8 @@ async function startNode(certificate?: Certificate): Promise<Node> {
   return { server: await startRedis({ args }), busPort, tlsPort, args }
 }
 
-async function isFormed(server: RedisServer, masters: number): Promise<boolean> {
+async function isFormed(server: RedisServer, known: number, masters: number): Promise<boolean> {
   const info = await redisCommand(server.port, 'CLUSTER', 'INFO')
-  const wanted = ['cluster_state:ok', `cluster_known_nodes:${masters}`, `cluster_size:${masters}`]
+  const wanted = ['cluster_state:ok', `cluster_known_nodes:${known}`, `cluster_size:${masters}`]
   return wanted.every((line) => info.includes(`${line}\r\n`))
 }

@@ -16,6 +16,8 @@ interface TestRedisOptions {
   args?: readonly string[]
   /** The data folder. Default: a new one. The folder of a killed node restarts that node of its Cluster. */
   directory?: string
+  /** Variables for its environment, beside those of this process. */
+  env?: Readonly<Record<string, string>>
   /** Whether it is a Sentinel, which watches nothing yet. Default false. */
   isSentinel?: boolean
 }
@@ -40,7 +42,8 @@ export function startRedis(options: TestRedisOptions = {}) {
   return retryOnTakenPort(async () => launch(await freePort(), options))
 }
 
-async function launch(port: number, { args = [], directory: kept, isSentinel = false }: TestRedisOptions) {
+async function launch(port: number, options: TestRedisOptions) {
+  const { args = [], directory: kept, env: own, isSentinel = false } = options
   const { program, env, version, from } = await findRedis()
   const directory = kept ?? (await mkdtemp(join(tmpdir(), 'popular-posts-redis-')))
   removeAtExit(directory)
@@ -62,7 +65,7 @@ async function launch(port: number, { args = [], directory: kept, isSentinel = f
   ]
   const child = spawn(program, [...all, ...args], {
     detached: true, // Ctrl-C must not end it, because the tests still use it while they end.
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...env, ...own },
     stdio: ['ignore', log.fd, log.fd],
   })
   const pid = child.pid ?? 0

@@ -5,8 +5,8 @@ import type { Teardown } from './program.ts'
 /** How connections break: with FIN, with RST, or silently, as behind a firewall that drops their state. */
 type CutKind = 'closed' | 'reset' | 'half-open'
 
-/** Starts a TCP proxy to a server on 127.0.0.1 that can break its connections. It ends with the test. */
-export async function startProxy(t: Teardown, port: number) {
+/** Starts a TCP proxy to a server on 127.0.0.1 that can break its connections. It ends with the test. Default port: a free one. */
+export async function startProxy(t: Teardown, port: number, ownPort = 0) {
   const pairs = new Set<readonly [Socket, Socket]>()
   let target = port
   let isSilent = false
@@ -29,7 +29,7 @@ export async function startProxy(t: Teardown, port: number) {
       })
     }
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(ownPort, '127.0.0.1')
   await once(server, 'listening')
   const stop = async () => {
     if (!server.listening) return

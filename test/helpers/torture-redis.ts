@@ -1,29 +1,34 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Teardown } from './program.ts'
 import { startRedis } from './redis.ts'
-import { startRedisCluster } from './redis-cluster.ts'
 import { redisCommand } from './redis-command.ts'
 import { until } from './services/until.ts'
+import { createShiftedClock } from './shifted-clock.ts'
 import { startProxy } from './tcp-proxy.ts'
 
 /** A Redis of one or several nodes whose nodes can be killed and frozen, one at a time. */
-interface TorturedRedis {
-  /** The `redisUrl` of a member. */
-  url: string
+export interface TorturedRedis {
+  /** The options of a member that lead to it. */
+  address: { redisUrl: string } | { sentinels: { host: string; port: number }[] }
   kill(): Promise<void>
   /** Resolves when all nodes run again, without the data of the killed node. */
   revive(): Promise<void>
   freeze(): Promise<void>
-  /** Resolves when all nodes run again. */
-  thaw(): Promise<void>
+  /**
+   * Resolves when all nodes run again: to whether another node was promoted, so that two masters took writes until the one
+   * that was frozen knew it.
+   */
+  thaw(): Promise<boolean>
   stop(): Promise<void>
   /** Further faults. They resolve when the new master takes commands. */
   failovers?: readonly Failover[]
+  /** What this machine cannot try, and why. */
+  skipped?: string
 }
 
 interface Failover {
   name: string
-  /** Whether it loses writes that were confirmed. */
+  /** Whether it can lose an invalidation that was confirmed, as docs/cache.md says. */
   isLossy: boolean
   run(): Promise<void>
 }
@@ -31,48 +36,68 @@ interface Failover {
 export async function singleRedis(): Promise<TorturedRedis> {
   let server = await startRedis()
   return {
-    url: server.url,
+    address: { redisUrl: server.url },
     kill: () => server.stop(),
     async revive() {
       server = await startRedis({ port: server.port })
     },
     freeze: () => server.kill('SIGSTOP'),
-    thaw: () => server.kill('SIGCONT'),
+    async thaw() {
+      await server.kill('SIGCONT')
+      return false
+    },
     stop: () => server.stop(),
   }
 }
 
 /**
  * A master and a replica behind one address, which leads new connections to the master. After a failover the old master
- * stays up, as the replica, and keeps the connections that it has.
+ * stays up, as the replica, and keeps the connections that it has. Each has a clock of its own, where libfaketime can be
+ * downloaded.
  * @param random from 0 to 1
  */
 export async function replicatedRedis(t: Teardown, random: () => number): Promise<TorturedRedis> {
-  let master = await startRedis()
-  let replica = await startRedis()
-  const wire = await startProxy(t, master.port)
+  const start = async () => {
+    const clock = await createShiftedClock()
+    return { clock, server: await startRedis({ ...(clock && { env: clock.env }) }) }
+  }
+  let [master, replica] = [await start(), await start()]
+  /** Starts the server of a node again, on its port and with its clock. */
+  const restart = async ({ clock, server: { port } }: typeof master, directory?: string) => ({
+    clock,
+    server: await startRedis({ port, ...(directory && { directory }), ...(clock && { env: clock.env }) }),
+  })
+  const wire = await startProxy(t, master.server.port)
   const follow = (one: typeof master, other: typeof master) =>
-    redisCommand(one.port, 'REPLICAOF', '127.0.0.1', String(other.port))
-  const isMaster = async ({ port }: typeof master) =>
-    (await redisCommand(port, 'INFO', 'replication')).includes('role:master')
-  const isSynchronized = () =>
-    until(async () => (await redisCommand(replica.port, 'INFO', 'replication')).includes('link_status:up'), 'in sync')
+    redisCommand(one.server.port, 'REPLICAOF', '127.0.0.1', String(other.server.port))
+  const replicationOf = ({ server: { port } }: typeof master) => redisCommand(port, 'INFO', 'replication')
+  const isMaster = async (node: typeof master) => (await replicationOf(node)).includes('role:master')
+  const isSynchronized = () => until(async () => (await replicationOf(replica)).includes('link_status:up'), 'in sync')
   const swap = () => {
     ;[master, replica] = [replica, master]
-    wire.leadTo(master.port)
+    wire.leadTo(master.server.port)
   }
   await follow(replica, master)
   await isSynchronized()
+  const clockSetBack = {
+    name: 'clock set back or forward',
+    isLossy: false,
+    // At most an hour behind. The clocks of the two nodes differ.
+    run: async () => master.clock?.set(Math.round(random() < 0.3 ? 0 : -3_600 * random())),
+  }
   return {
-    url: `redis://127.0.0.1:${wire.port}`,
-    kill: () => master.stop(),
+    address: { redisUrl: `redis://127.0.0.1:${wire.port}` },
+    kill: () => master.server.stop(),
     async revive() {
-      master = await startRedis({ port: master.port })
+      master = await restart(master)
     },
-    freeze: () => master.kill('SIGSTOP'),
-    thaw: () => master.kill('SIGCONT'),
+    freeze: () => master.server.kill('SIGSTOP'),
+    async thaw() {
+      await master.server.kill('SIGCONT')
+      return false
+    },
     stop: async () => {
-      await Promise.all([master.stop(), replica.stop()])
+      await Promise.all([master.server.stop(), replica.server.stop()])
     },
     failovers: [
       {
@@ -81,7 +106,7 @@ export async function replicatedRedis(t: Teardown, random: () => number): Promis
         async run() {
           await isSynchronized()
           const failOver = () =>
-            redisCommand(master.port, 'FAILOVER', 'TO', '127.0.0.1', String(replica.port)).then(
+            redisCommand(master.server.port, 'FAILOVER', 'TO', '127.0.0.1', String(replica.server.port)).then(
               () => true,
               () => false,
             )
@@ -95,7 +120,7 @@ export async function replicatedRedis(t: Teardown, random: () => number): Promis
         isLossy: true,
         async run() {
           await isSynchronized()
-          await redisCommand(replica.port, 'REPLICAOF', 'NO', 'ONE')
+          await redisCommand(replica.server.port, 'REPLICAOF', 'NO', 'ONE')
           // Members that are still connected to the old master write to it.
           await sleep(500 * random())
           swap()
@@ -104,46 +129,18 @@ export async function replicatedRedis(t: Teardown, random: () => number): Promis
         },
       },
       {
+        // Its history differs, so nothing of the snapshot is served.
         name: 'snapshot restored',
-        isLossy: true,
+        isLossy: false,
         async run() {
-          await redisCommand(master.port, 'SAVE')
+          await redisCommand(master.server.port, 'SAVE')
           await sleep(3_000 * random())
-          const { port, directory } = master
-          await master.kill()
-          master = await startRedis({ port, directory })
+          await master.server.kill()
+          master = await restart(master, master.server.directory)
         },
       },
+      ...(master.clock ? [clockSetBack] : []),
     ],
-  }
-}
-
-/**
- * A Cluster of three masters. The keys of a prefix are in one slot, so one node holds all of them, and every second
- * fault hits that node. Two seconds after any node is gone, the others refuse all commands, because slots are missing.
- * @param random from 0 to 1
- */
-export async function redisCluster(random: () => number, prefix: string): Promise<TorturedRedis> {
-  const { nodes, ownerOf, revive, whole, stop } = await startRedisCluster()
-  const owner = await ownerOf(`{${prefix}}`)
-  let target = owner
-  const next = () => {
-    target = random() < 0.5 ? owner : Math.floor(random() * nodes.length)
-    return nodes[target]
-  }
-  return {
-    url: nodes.map((node) => node.url).join(),
-    async kill() {
-      await next()?.kill()
-    },
-    revive: () => revive(target),
-    async freeze() {
-      await next()?.kill('SIGSTOP')
-    },
-    async thaw() {
-      await nodes[target]?.kill('SIGCONT')
-      await whole()
-    },
-    stop,
+    ...(!master.clock && { skipped: 'a clock that is set back, because libfaketime cannot be downloaded' }),
   }
 }

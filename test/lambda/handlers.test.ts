@@ -256,6 +256,27 @@ t.test('the function migrate migrates', async (t) => {
   t.equal((await pool.query('select count(*)::int as count from posts')).rows[0].count, 0)
 })
 
+t.test('the function migrate adopts a blog with its own tables, whatever their names', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { migrate: false })
+  process.env['DATABASE_URL'] = url
+  await pool.query('create table posts (mine text)')
+  const { migrate } = await import('../../lambda-migrate.ts')
+  await t.rejects(migrate({ adopt: 'int' as 'text' }), { message: /^Expected adopt to be one of bigint, uuid, text/ })
+  t.same(await migrate({ adopt: 'uuid' }), { migrated: true })
+  t.same(await migrate(), { migrated: true }, 'the schema is found')
+  t.equal(
+    (await pool.query("select to_regclass('popular_posts.post_views_total') as name")).rows[0].name,
+    'popular_posts.post_views_total',
+  )
+  process.env['DATABASE_SCHEMA'] = 'Other One'
+  t.same(await migrate({ adopt: 'text' }), { migrated: true })
+  delete process.env['DATABASE_SCHEMA']
+  t.equal(
+    (await pool.query(`select from "Other One".popular_posts_migration where name = '001-view-counters'`)).rowCount,
+    1,
+  )
+})
+
 t.test('the error of a failed migration has the reason, without address and user', async (t) => {
   const { url, pool } = await createTestDatabase(t, { migrate: false })
   const { migrate } = await import('../../lambda-migrate.ts')

@@ -72,7 +72,9 @@ const DATABASE: [url: string, expected?: RegExp][] = [
   ['postgres://u@h/db?schema=public'],
   ...['schema', 'search_path', 'currentSchema'].map((name): [string, RegExp] => [
     `postgres://u:${S}@h/db?${name}=${S}`,
-    new RegExp(`^a URL that names the schema as options=-csearch_path%3Dname, because ${name}= has no effect`),
+    new RegExp(
+      `^a URL without ${name}=, which has no effect: name the schema .* in the option schema \\(DATABASE_SCHEMA\\)`,
+    ),
   ]),
   [`postgres://u:${S}@h/db?sslmode=bogus`, /^a URL with an sslmode of disable,prefer,require,/],
   [`postgres://u:${S}@h/db?sslmode=allow`, /sslmode/],

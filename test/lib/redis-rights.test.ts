@@ -192,7 +192,7 @@ for (const [name, change] of Object.entries(WITHOUT_MESSAGES)) {
       end = resolve
     })
     const first = one.app.inject('/posts/popular')
-    await until(async () => (await admin.exists(`{${PREFIX}}:v1:50:30:lease`)) === 1, 'a process loads')
+    await until(async () => (await admin.exists(`{${PREFIX}}:v2:50:30:lease`)) === 1, 'a process loads')
     const second = other.app.inject('/posts/popular')
     await until(() => other.app.popularPosts.stats().waits === 1, 'the other one waits')
     end()

@@ -166,17 +166,19 @@ for (const [where, options] of Object.entries(STORES)) {
     const caches = where === 'in memory' ? [await open(t, options)] : await openTwo(t, options)
     const all = (key: string, load: () => unknown) =>
       Promise.allSettled(caches.flatMap((cache) => Array.from({ length: 200 }, () => cache.getOrSet(key, load, HOUR))))
+    // On a busy machine a command may time out: then a process loads for itself.
+    const mostLoads = () => (caches.some((cache) => cache.stats().storeFailures > 0) ? 2 : 1)
     const slow = counted(() => sleep(100, 'slow'))
     const values = await all('slow', slow)
     t.ok(values.every((result) => result.status === 'fulfilled' && result.value === 'slow'))
-    t.equal(slow.count, 1)
+    t.ok(slow.count <= mostLoads(), `${slow.count} loads`)
     const cause = new Error('the shop is closed')
     const failing = counted(() => sleep(100).then(() => Promise.reject(cause)))
     const errors = await all('failing', failing)
     const codes = errors.map((result) => result.status === 'rejected' && result.reason.code)
     t.same([...new Set(codes)], ['PP_LOAD_FAILED'])
     t.ok(errors.some((result) => result.status === 'rejected' && result.reason.cause === cause))
-    t.equal(failing.count, 1)
+    t.ok(failing.count <= mostLoads(), `${failing.count} loads`)
   })
 
   t.test(
@@ -351,6 +353,12 @@ t.test('arguments that are wrong are refused with what was expected and what cam
   await t.rejects((cache.invalidate as (key?: string) => Promise<void>)(), { name: 'TypeError' }, 'not all keys')
   await t.rejects(createCache({ redisUrl: url, redis: nodes as HostRedis }), /got both/)
   await t.rejects(createCache({ redisUrl: 'http://127.0.0.1' }))
+  await t.rejects(createCache({ redis: {} as HostRedis }), { code: 'PP_NO_SUCH_REDIS' })
+  for (const prefix of ['', 'a b', '{}', 'a{b', '{a}{b}', 'x'.repeat(121)])
+    await t.rejects(createCache({ prefix }), {
+      name: 'TypeError',
+      message: /^Expected prefix to be 1 to 120 characters/,
+    })
 })
 
 t.test('a load may read other keys of the cache, and is refused its own', async (t) => {

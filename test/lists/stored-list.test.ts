@@ -86,6 +86,26 @@ t.test('excluded items beyond the limit give the same body', async (t) => {
   t.not(without, three)
 })
 
+t.test('earlier slugs of an item exclude it, and are in no body', async (t) => {
+  const aliases = [
+    { slug: 'old-b', present: 'b' },
+    { slug: 'ältest-b', present: 'b' },
+    { slug: 'c', present: 'a' },
+    { slug: 'old-d', present: 'd' },
+  ]
+  const list = new DecodedList(encodeList(items([...'abcd']), 'load', aliases))
+  const slugsOf = (exclude: string[]) =>
+    (JSON.parse(list.body({ exclude }).body.toString()) as { slug: string }[]).map(({ slug }) => slug).join('')
+  t.equal(slugsOf([]), 'abcd')
+  t.equal(slugsOf(['old-b']), 'acd')
+  t.equal(slugsOf(['ÄLTEST-B', 'old-d']), 'ac')
+  t.equal(slugsOf(['c']), 'abd', 'the present slug of one item is an earlier one of another')
+  t.equal(slugsOf(['none']), 'abcd')
+  const plain = new DecodedList(encodeList(items([...'abcd']), 'load'))
+  t.same(list.body().body, plain.body().body)
+  t.same(list.body({ exclude: ['old-b'] }).body, plain.body({ exclude: ['b'] }).body)
+})
+
 t.test('a list caches its bodies, up to a limit', async (t) => {
   const slugs = Array.from({ length: 50 }, (_none, place) => `post-${place}`)
   const list = new DecodedList(encodeList(items(slugs), 'load'))

@@ -204,10 +204,12 @@ t.test('a Kysely instance whose queries would silently be other ones is refused'
     await app.close()
   }
   const CHANGED =
-    /db: expected a Kysely instance without withSchema and without plugins .*: pass new Kysely\(\{ dialect \}\), and name a schema in the search_path/
+    /db: expected a Kysely instance without plugins that change tables .*: pass new Kysely\(\{ dialect \}\)/
+  const SCHEMA = /db: expected .* without withSchema, got one with withSchema\('pp'\): .* in the option schema/
   for (const [name, kysely, message] of [
-    ['withSchema', db.withSchema('pp'), CHANGED],
-    ['withSchema and another plugin', db.withPlugin(new CamelCasePlugin()).withSchema('pp'), CHANGED],
+    ['withSchema', db.withSchema('pp'), SCHEMA],
+    ['withSchema and another plugin', db.withPlugin(new CamelCasePlugin()).withSchema('pp'), SCHEMA],
+    ['withSchema and a condition', new Kysely<never>({ dialect, plugins: [new OnlyMine()] }).withSchema('pp'), CHANGED],
     ['a plugin with a condition', new Kysely<never>({ dialect, plugins: [new OnlyMine()] }), CHANGED],
     ['SQLite', new Kysely<never>({ dialect: sqlite }), /db: expected .* a dialect of PostgreSQL, got one of SQLite/],
     ['MySQL', new Kysely<never>({ dialect: mysql }), /db: expected .* PostgreSQL, got one of MySQL or MariaDB/],

@@ -236,6 +236,11 @@ t.test('a conflict with the app fails registration with a message that says what
       'PP_ROUTE_TAKEN',
       /prefix/,
     ],
+    'two schemas under one prefix in Redis': [
+      [inScope({ redisUrl }), inScope({ redisUrl, schema: 'public', routes: '/other' })],
+      'PP_PREFIX_TAKEN',
+      /^Expected a redisPrefix of its own/,
+    ],
     'two sources under one prefix in Redis': [
       [inScope({ redisUrl }), inScope({ redisUrl, load: async () => [], routes: '/other' })],
       'PP_PREFIX_TAKEN',

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { channel } from 'node:diagnostics_channel'
+import { readFile } from 'node:fs/promises'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import type { CacheEvent } from '../../index.ts'
 import popularPosts from '../../index.ts'
+import { httpGet } from '../helpers/http-get.ts'
 import { createLoggedApp, startLoggedApp } from '../helpers/logged-app.ts'
 import { redisUrl, startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/services/until.ts'
@@ -94,10 +96,10 @@ t.test('an app that closes ends the wait for a load that hangs', async (t) => {
     ),
   )
   const address = await app.listen({ port: 0, host: '127.0.0.1' })
-  const response = fetch(address)
+  const response = httpGet(address)
   await until(() => isLoading, 'it loads')
   await app.close()
-  t.match(await (await response).json(), { code: 'PP_WAIT_TIMEOUT' })
+  t.match(JSON.parse((await response).text), { code: 'PP_WAIT_TIMEOUT' })
   t.same(of('a part of the app did not close in time, and is dropped').length, 1)
 })
 
@@ -112,4 +114,25 @@ t.test('without background work a stale value is refreshed before the reply', as
   t.equal(await cache.getOrSet('a', () => 'old', short), 'old')
   await new Promise((resolve) => setTimeout(resolve, 100))
   t.equal(await cache.getOrSet('a', () => 'new', short), 'new')
+})
+
+t.test('the example of docs/own-lists.md works', async (t) => {
+  const [, example = ''] = /```js\n([\s\S]+?)```/.exec(await readFile('docs/own-lists.md', 'utf8')) ?? []
+  const { app } = createLoggedApp(t)
+  await app.register(popularPosts, { load: async () => [] })
+  let queries = 0
+  const execute = async () => {
+    queries += 1
+    return [{ name: 'cats', count: queries }]
+  }
+  const db = { selectFrom: () => ({ select: () => ({ execute }) }) }
+  const findRelated = async (slug: string) => [`after ${slug}`]
+  const AsyncFunction = (async () => {}).constructor as new (...all: string[]) => (...all: unknown[]) => Promise<void>
+  // The routes, and the invalidation after them.
+  const [routes = '', invalidation = ''] = example.split('// After a change of the tags of a post:')
+  await new AsyncFunction('app', 'db', 'findRelated', routes)(app, db, findRelated)
+  for (let count = 0; count < 3; count += 1) t.same((await app.inject('/tags')).json(), [{ name: 'cats', count: 1 }])
+  t.same((await app.inject('/posts/a/related')).json(), ['after a'])
+  await new AsyncFunction('cache', 'slug', invalidation)(app.popularPosts.cache, 'a')
+  t.same((await app.inject('/tags')).json(), [{ name: 'cats', count: 2 }])
 })

@@ -221,7 +221,7 @@ t.test(
     isDown = true
     await app.popularPosts.get()
     await app.close()
-    t.match(logged('miss'), [{ level: 20, key: '{blog:popular}:v1:50:30', durationMs: Number }])
+    t.match(logged('miss'), [{ level: 20, key: '{blog:popular}:v2:50:30', durationMs: Number }])
     t.match(logged('hit'), [{ level: 20 }])
     t.match(logged('stale-hit'), [{ level: 20 }])
     t.match(logged('loaded'), [{ level: 30, why: 'load', durationMs: Number, bytes: 12, committed: 'stored' }])
@@ -253,6 +253,7 @@ t.test('a change that cannot be applied to the cache is logged', async (t) => {
     clock: backgroundClock,
     log: app.log,
     invalidate: () => Promise.reject(Object.assign(new Error('no store'), { code: 'ESTORE' })),
+    onHeard() {},
     onHardChange() {},
   })
   t.teardown(changes.close)
@@ -279,7 +280,7 @@ t.test('every event is published on the diagnostics channel', async (t) => {
   const { app } = await createHost(t, { load: async () => [] })
   await app.popularPosts.get()
   t.match(seen, [
-    { type: 'loaded', key: '{blog:popular}:v1:50:30', committed: 'stored' },
+    { type: 'loaded', key: '{blog:popular}:v2:50:30', committed: 'stored' },
     { type: 'miss', durationMs: Number },
   ])
 })

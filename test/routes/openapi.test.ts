@@ -4,6 +4,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import Fastify, { type FastifyInstance, type InjectOptions } from 'fastify'
 import t from 'tap'
 import type { Static } from 'typebox'
+import { LoadFailedError, TooManyLoadsError, UnsettledError, WaitTimeoutError } from '../../cache/errors.ts'
 import { type PopularCategory, type PopularPost, popularPosts } from '../../index.ts'
 import type { categoryItem, postItem } from '../../routes/shapes.ts'
 import { createService, fillBlog } from '../helpers/blog.ts'
@@ -134,6 +135,21 @@ t.test('the replies of every status match the document', async (t) => {
     ),
   )
   t.same([...seen].sort(), described.sort(), 'nothing is described that was not seen')
+})
+
+t.test('a list that cannot be sent has an example of each code, with the words of the error', async (t) => {
+  const errors = [
+    new LoadFailedError(0, { cause: new Error('down') }),
+    new WaitTimeoutError(),
+    new TooManyLoadsError(),
+    new UnsettledError(),
+  ]
+  for (const path of ['/posts/popular', '/categories'])
+    t.match(document.paths[path]?.['get']?.responses['503']?.content?.['application/json'], {
+      schema: {
+        examples: errors.map(({ code, message }) => ({ statusCode: 503, code, error: 'Service Unavailable', message })),
+      },
+    })
 })
 
 t.test('the schemas match the types of the package', async (t) => {

@@ -175,3 +175,29 @@ t.test('views of an old address count for the post, which lists and links name b
   const third = await importLog({ ...options, post, input: Readable.from(log) })
   t.match(third, { viewsCounted: 0, viewsCountedBefore: 3 }, 'also after another renaming')
 })
+
+t.test('exclude knows the earlier slugs of posts, also where the blog begins or ceases to keep them', async (t) => {
+  const { app, pool } = await setUp(t)
+  const slugsOf = async (exclude: string) => {
+    await app.popularPosts.invalidate()
+    const { body, statusCode } = await app.inject(
+      `/posts/popular?days=0&limit=50&exclude=${encodeURIComponent(exclude)}`,
+    )
+    t.equal(statusCode, 200)
+    return (JSON.parse(body) as PopularPost[]).map(({ slug }) => slug).sort()
+  }
+  const all = Object.keys(SLUGS).sort()
+  const without = (slug: string) => all.filter((each) => each !== slug)
+  await pool.query(`
+    update posts set slug = 'renamed' where slug = 'goat'; update posts set slug = 'goat' where slug = 'renamed';
+    insert into post_aliases (slug, post_id) select 'tor-größe', id from posts where slug = 'über'`)
+  t.same(await slugsOf('renamed'), without('goat'))
+  t.same(await slugsOf('RENAMED'), without('goat'))
+  t.same(await slugsOf('TOR-GR%C3%96%C3%9FE'), without('über'))
+  t.same(await slugsOf('über'), without('über'))
+  await pool.query('alter table post_aliases rename to kept')
+  t.same(await slugsOf('renamed'), all)
+  t.same(await slugsOf('über'), without('über'))
+  await pool.query('alter table kept rename to post_aliases')
+  t.same(await slugsOf('renamed'), without('goat'))
+})

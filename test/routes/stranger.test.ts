@@ -118,7 +118,7 @@ t.test('Redis keeps a list that was read once for minutes, not for a day', async
   const app = await createService(t, url, { REDIS_URL: await redisUrl(), CACHE_PREFIX: prefix })
   const wanted = listsOf(60)
   for (const path of [...wanted, '/categories?days=5']) t.equal((await app.inject(path)).statusCode, 200)
-  const lifeMs = (key: string) => redis.pttl(`{${prefix}}:v1:${key}`)
+  const lifeMs = (key: string) => redis.pttl(`{${prefix}}:v2:${key}`)
   const DAY_MS = 86_400_000
   // On a shared machine Redis sometimes counts as down, and the list is not stored.
   const lasts = async (path: string, key: string) =>
@@ -134,7 +134,7 @@ t.test('Redis keeps a list that was read once for minutes, not for a day', async
   const lasting: string[] = []
   for (const key of keys) {
     const ms = await redis.pttl(key)
-    if (ms > 120_000) lasting.push(key.replace(`{${prefix}}:v1:`, ''))
+    if (ms > 120_000) lasting.push(key.replace(`{${prefix}}:v2:`, ''))
     else if (ms > 0) brief.push(key)
   }
   t.same(lasting.sort(), ['50:30', '50:3:category:odd', 'filters'])

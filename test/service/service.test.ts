@@ -25,6 +25,18 @@ t.test('without a database the service starts a demo blog on an embedded databas
   t.equal(await second.stop(), 0)
 })
 
+t.test('SITE=false leaves the API and the script of the element', async (t) => {
+  const { url } = await createTestDatabase(t)
+  const { address, stdout } = await startService(t, { DATABASE_URL: url, SITE: 'false' })
+  t.match(stdout(), /\n {2}Try next:\n/)
+  const statuses = { '/': 404, '/posts/x': 404, '/demo/stats': 404, '/site.css': 404, '/popular-posts.js': 200 }
+  for (const [path, status] of Object.entries({ ...statuses, '/posts/popular': 200, '/docs': 200, '/metrics': 200 })) {
+    const response = await fetch(address + path, { headers: { accept: 'text/html' } })
+    t.equal(response.status, status, path)
+    if (status === 404) t.match(await response.json(), { code: 'PP_NOT_FOUND' }, path)
+  }
+})
+
 t.test('with a PostgreSQL server the tables are created by command, and the demo only by option', async (t) => {
   const { url } = await createTestDatabase(t, { migrate: false })
   const env = { DATABASE_URL: url }

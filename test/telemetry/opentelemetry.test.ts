@@ -78,6 +78,7 @@ t.test('a meter gets reads, loads and waits until reports are stopped', async (t
   t.same(before.get('popular_posts.invalidations {invalidation}'), [['', 1]])
   for (const name of [
     'loads_refused {load}',
+    'wait_timeouts {read}',
     'fail_safe_answers {answer}',
     'takeovers {load}',
     'redis_failures {failure}',

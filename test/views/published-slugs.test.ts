@@ -64,6 +64,28 @@ t.test('a post counts from the moment of its publication, on every process, howe
   t.same(await statuses('scheduled'), everywhere(204), 'scheduled')
 })
 
+t.test('a post that is withdrawn counts no more at once, on every process, however it is withdrawn', async (t) => {
+  const { pool, url: databaseUrl } = await createTestDatabase(t)
+  const apps = [await createApp(t, { databaseUrl }), await createApp(t, { databaseUrl })]
+  const statuses = (slug: string) => Promise.all(apps.map((app) => view(app, slug)))
+  for (const [slug, withdraw] of [
+    ['deleted', `delete from posts where slug = 'deleted'`],
+    ['draft', `update posts set published_at = null where slug = 'draft'`],
+    ['scheduled', `update posts set published_at = now() + interval '1 day' where slug = 'scheduled'`],
+    ['hidden', `update posts set is_private = true where slug = 'hidden'`],
+    ['truncated', 'truncate posts cascade'],
+  ] as const) {
+    await pool.query(`insert into posts (slug, title, url, published_at) values ($1, '', '', now())`, [slug])
+    await until(async () => (await statuses(slug)).every((status) => status === 204), `${slug} counts`)
+    await pool.query(withdraw)
+    // A found post is cached for ten seconds.
+    const startedAtMs = performance.now()
+    await until(async () => (await statuses(slug)).every((status) => status === 404), `${slug} counts no more`)
+    const tookMs = Math.round(performance.now() - startedAtMs)
+    t.ok(tookMs < 6_000, `${slug}: ${tookMs} ms`)
+  }
+})
+
 t.test('the clock of a process does not decide whether a post is published', async (t) => {
   const { pool, url: databaseUrl } = await createTestDatabase(t)
   const app = await createApp(t, { databaseUrl })

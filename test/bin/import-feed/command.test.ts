@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { migrateToLatest } from '../../../db/migrate.ts'
 import { createTestDatabase, type TestDatabase } from '../../helpers/postgres.ts'
+import { runProgram } from '../../helpers/program.ts'
 import { command } from '../../helpers/service.ts'
 import { fillWithDemo } from '../../helpers/site.ts'
 import { temporaryDirectory } from '../../helpers/temporary-directory.ts'
@@ -261,4 +262,10 @@ t.test('a wrong argument, or a blog with tables of its own, is refused in one se
     error,
     /^The blog in DATABASE_URL has its own tables, in which this command creates no posts: a blog with tables needs no feed\.\n$/,
   )
+})
+
+t.test('without htmlparser2 the command says what to install', async (t) => {
+  const program = runProgram(t, 'test/fixtures/without-htmlparser2.ts', { args: ['import-feed', fixture('hugo.xml')] })
+  t.equal(await program.ended(), 1)
+  t.equal(program.stderr(), 'error: This command needs a package that is not installed: run npm install htmlparser2.\n')
 })

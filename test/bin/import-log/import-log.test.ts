@@ -48,6 +48,33 @@ function viewsOf(...slugs: string[]): number {
   return Object.values(bruteForce(HITS, { slugs })).reduce((sum, views) => sum + views)
 }
 
+t.test('a reader of the old and the new address of a post is one reader', async (t) => {
+  const { db, pool } = await createTestDatabase(t)
+  await addPosts(db, 'a', 'b', 'caf%c3%a9')
+  await pool.query(`
+    insert into post_aliases (slug, post_id)
+    select alias, posts.id from (values ('old', 'a'), ('older', 'a'), ('b', 'a'), ('Bar', 'caf%c3%a9')) as old (alias, post)
+    join posts on posts.slug = post`)
+  const requests = [
+    ['/blog/old', 'a'],
+    ['/blog/a', 'a repeat'],
+    ['/blog/older', 'a repeat'],
+    ['/blog/OLD', 'a repeat, in capital letters'],
+    ['/blog/b', 'b, which is a post of its own'],
+    ['/blog/Bar', 'café'],
+    ['/blog/caf%C3%A9', 'a repeat'],
+    ['/blog/bar', 'a repeat'],
+  ]
+  const log = logOf(
+    requests.map(([target = ''], second) => ({ second, visitor: 1, target, status: 200, agent: FIREFOX })),
+  )
+  t.match(await importText(db, log), { lines: 8, viewsCounted: 3, repeats: 5 })
+  t.same(await readTotals(db), { a: 1, b: 1, 'caf%c3%a9': 1 })
+  t.match(await importText(db, log), { viewsCounted: 0, viewsCountedBefore: 3 })
+  await pool.query('drop table post_aliases cascade')
+  t.match(await importText(db, `${log}${logLine({ second: 9, visitor: 2, target: '/blog/a' })}\n`), { viewsCounted: 1 })
+})
+
 t.test('every line has an outcome, and every view is counted', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a', 'b')

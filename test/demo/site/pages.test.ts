@@ -59,6 +59,92 @@ t.test('the demo blog has pages of posts, and a page for each post', async (t) =
   }
 })
 
+t.test('categories of posts lead to pages of their posts, and of the categories below', async (t) => {
+  const { db, url, pool } = await createTestDatabase(t)
+  await fillBlog(db, POSTS_A_PAGE + 2)
+  await pool.query(`
+    insert into categories (slug, name) values ('news & more', '<News>'), ('local', 'Local'), ('drafts', 'Drafts');
+    update categories set parent_id = (select id from categories where slug = 'news & more') where slug = 'local';
+    insert into post_categories select posts.id, categories.id from posts, categories where categories.slug = 'news & more' and posts.slug <> 'post-3';
+    insert into post_categories select posts.id, categories.id from posts, categories where categories.slug = 'local' and posts.slug = 'post-3';
+    insert into posts (slug, title, url) values ('draft', 'Draft', '/draft');
+    insert into post_categories select posts.id, categories.id from posts, categories where categories.slug = 'drafts' and posts.slug = 'draft'`)
+  const app = await createSite(t, { db, url })
+  const get = async (path: string) => {
+    const { statusCode, body } = await app.inject(path)
+    t.equal(statusCode, 200, path)
+    return decoded(body)
+  }
+  const kicker = (query: string) =>
+    `<p class="kicker"><a href="/?${query}category=news%20%26%20more">&#60;News&#62;</a></p>`
+  t.match(await get('/'), kicker(''))
+  t.match(await get('/?days=7'), kicker('days=7&'))
+  t.match(await get('/posts/post-2'), kicker(''))
+  const first = await get('/?category=news%20%26%20more')
+  t.match(first, 'The latest posts in &#60;News&#62;')
+  t.equal(linksOf(first).length, POSTS_A_PAGE)
+  t.match(first, '<a href="/?category=news%20%26%20more&page=2">Older posts')
+  t.match(first, '<a href="?category=news%20%26%20more&days=7">')
+  const second = await get('/?days=7&category=news%20%26%20more&page=2')
+  t.match(second, 'Older posts in &#60;News&#62;, page 2 of 2')
+  t.equal(linksOf(second).length, 2)
+  t.match(second, '<a href="/?days=7&category=news%20%26%20more">← Newer posts')
+  t.match(second, '<a href="?category=news%20%26%20more&page=2&days=0">')
+  const local = await get('/?category=local')
+  t.same(linksOf(local), ['/posts/post-3'])
+  for (const slug of ['drafts', 'nothing', '%3Cb%3E']) {
+    const empty = await get(`/?category=${slug}`)
+    t.match(empty, 'There is no post in this category.')
+    t.notMatch(empty, /Drafts|<b>|class="entry"/)
+  }
+  for (const slug of ['', '%00', 'x'.repeat(501)])
+    t.equal((await app.inject(`/?category=${slug}`)).statusCode, 400, slug)
+})
+
+t.test('a page says what it shows, and links to what the service has', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  const whole = await createSite(t, { db, url })
+  const footer = (html: string) => /<footer>[\s\S]*<\/footer>/.exec(html)?.[0] ?? ''
+  const linksIn = (html: string) => [...footer(html).matchAll(/href="([^"]+)"/g)].map(([, href = '']) => href)
+  const { body } = await whole.inject('/')
+  t.match(footer(body), 'The posts are those of your blog')
+  const own = linksIn(body).filter((href) => href.startsWith('/'))
+  t.same(own, ['/posts/popular', '/categories', '/docs', '/metrics', '/health/ready'])
+  for (const href of own) t.match((await whole.inject(href)).statusCode, /^(?:200|302)$/, href)
+  const bare = await createSite(t, { db, url, variables: { DOCS: 'false', METRICS: 'false' } })
+  const page = (await bare.inject('/')).body
+  t.same(
+    linksIn(page).filter((href) => href.startsWith('/')),
+    ['/posts/popular', '/categories', '/health/ready'],
+  )
+  for (const path of ['/docs', '/docs/', '/openapi.json', '/metrics'])
+    t.equal((await bare.inject(path)).statusCode, 404, path)
+  t.equal((await bare.inject('/posts/popular')).statusCode, 200)
+  await fillWithDemo(db)
+  t.match((await (await createSite(t, { db, url })).inject('/')).body, 'The blog and its readers are invented')
+})
+
+t.test('pages of any number cost one query for the order of all posts', async (t) => {
+  const { db, url, countStatements, resetStatements } = await createTestDatabase(t)
+  await fillBlog(db, 5 * POSTS_A_PAGE)
+  const app = await createSite(t, { db, url })
+  await app.inject('/')
+  await resetStatements()
+  const numbers = [1, 2, 3, 4, 5, 6, 999, 9_999]
+  const pages = await Promise.all(numbers.map((number) => app.inject(`/?page=${number}`)))
+  t.same(
+    pages.map(({ body }) => linksOf(body).length),
+    [...new Array(5).fill(POSTS_A_PAGE), 0, 0, 0],
+  )
+  t.equal(
+    await countStatements(/order by "posts"\."published_at" desc, "posts"\."id" desc limit/),
+    0,
+    'the order is known',
+  )
+  t.equal(await countStatements(/from "posts" where .*"posts"\."id" in/s), 4, 'and a page reads its posts only')
+  t.equal((await app.inject('/?page=10001')).statusCode, 400)
+})
+
 t.test('pages have a content security policy, and no secret', async (t) => {
   const { db, url } = await createTestDatabase(t)
   const app = await createSite(t, { db, url, variables: { ADMIN_TOKEN: 'nobody must see this' } })
