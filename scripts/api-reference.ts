@@ -33,7 +33,7 @@ export async function makeApiReference(out: string): Promise<string> {
   const pages = await Promise.all(
     Object.entries(TITLES).map(async ([file, title]) => {
       const page = await readFile(join(out, `${file}.md`), 'utf8')
-      return page.replace(/^# .*/, `## \`${title}\``).replaceAll(/\]\((?:index|[\w.-]+)\.md(#[^)]*)?\)/g, ']($1)')
+      return page.replace(/^# .*/, `## \`${title}\``).replaceAll(/\]\([\w.-]+\.md(#[^)]*)?\)/g, ']($1)')
     }),
   )
   return `${HEAD}\n${pages.join('\n')}`
