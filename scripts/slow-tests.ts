@@ -7,7 +7,6 @@ export const SLOW: readonly string[] = [
   'test/api-reference.test.ts',
   'test/bin/adopt/command.test.ts',
   'test/bin/adopt/documented.test.ts',
-  'test/bin/adopt/migration-tools.test.ts',
   'test/bin/adopt/products.test.ts',
   'test/bin/adopt/restore.test.ts',
   'test/bin/flush.test.ts',

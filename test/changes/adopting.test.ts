@@ -396,6 +396,7 @@ t.test('an unsuitable blog fails with one sentence', async (t) => {
       '007-safe-functions',
       '010-site',
       '014-own-triggers',
+      '020-adoption',
     ],
   )
   await pool.query('drop schema popular_posts cascade; create schema popular_posts')

@@ -19,6 +19,7 @@ const ALL = [
   '010-site',
   '013-parents-and-languages',
   '014-own-triggers',
+  '020-adoption',
   '023-feed-posts',
 ]
 
