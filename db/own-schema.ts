@@ -126,9 +126,11 @@ function nameOf({ name }: CommonTableExpressionNode): string {
   return name.table.table.identifier.name
 }
 
-/** A query for the id of the schema that has the counters. */
+/** A query for the id of the schema that has the counters: the table is named outside of text, so that its schema is written. */
 const OWN_NAMESPACE = sql`(
-  select typnamespace from pg_type where oid = pg_typeof(null::${sql.table('post_views_total')})::oid
+  select typnamespace from pg_type where oid = (
+    select pg_typeof(counter)::oid from (select) as one left join ${sql.table('post_views_total')} as counter on false
+  )
 )`
 
 /** A query for the id of a table or view of this package, in `pg_class`; no row: there is none. */

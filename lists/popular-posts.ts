@@ -1,4 +1,3 @@
-import type { CacheCounts } from '../cache/events.ts'
 import type { ReadAnswer, ReadThroughCache } from '../cache/options.ts'
 import { createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
@@ -26,17 +25,8 @@ import {
   rankOf,
   resolveDays,
 } from './resolve-query.ts'
+import type { PopularPostsStats } from './stats.ts'
 import { DecodedList, type ListCut } from './stored-list.ts'
-
-/** Counts since the start of the process, and the present size of its memory store. */
-export interface PopularPostsStats extends CacheCounts {
-  /** The number of lists in the memory store of this process, without copies of lists in Redis. */
-  entries: number
-  /** The bytes of these lists. */
-  bytes: number
-  /** Whether Redis does not reply, so that this process uses its own memory instead of the shared cache. */
-  isStoreDown: boolean
-}
 
 /** Options of a refresh. */
 export interface RefreshOptions {

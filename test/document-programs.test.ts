@@ -26,6 +26,8 @@ const RUN_BY: Record<string, string> = {
   'README.md sh': 'test/readme.test.ts',
   'SECURITY.md sh': 'test/documents.test.ts',
   'bench/peers/README.md sh': 'test/documents.test.ts',
+  'docs/adopt.md sh': 'test/bin/adopt/documented.test.ts',
+  'docs/adopt.md sql': 'test/bin/adopt/documented.test.ts',
   'docs/adopting.md sh': 'test/changes/adopting.test.ts',
   'docs/adopting.md sql': 'test/changes/adopting.test.ts',
   'docs/cache.md sh': 'test/documents.test.ts',

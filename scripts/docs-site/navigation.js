@@ -20,6 +20,7 @@ export const NAVIGATION = [
       { text: 'NestJS', page: 'docs/hosts.md#nestjs' },
       { text: 'Plugins, bundlers, Jest, CDNs', page: 'docs/hosts.md' },
       { text: 'A static site', page: 'docs/static-sites.md' },
+      { text: 'WordPress, Ghost, Django …', page: 'docs/adopt.md' },
       { text: 'A blog with its own tables', page: 'docs/adopting.md' },
       { text: 'AWS Lambda', page: 'docs/deploy.md#on-aws-lambda' },
       { text: 'A container', page: 'docs/deploy.md#as-a-process' },

@@ -30,4 +30,4 @@ async function run() {
   process.stdout.write('all is well\n')
 }
 
-run()
+void run()
