@@ -80,8 +80,8 @@ async function run(db: Kysely<Database>, script: string): Promise<void> {
   try {
     await sql.raw(script).execute(db)
   } catch (error) {
-    const position = error instanceof Error && 'position' in error ? Number(error.position) : Number.NaN
-    const line = Number.isNaN(position) ? '' : `, line ${script.slice(0, position).split('\n').length}`
+    const { position } = error as { position?: string }
+    const line = position === undefined ? '' : `, line ${script.slice(0, Number(position)).split('\n').length}`
     throw new StartupError(
       `Nothing was changed, because PostgreSQL does not accept the SQL (${codeOf(error)}${line}): ${messageOf(error)}.`,
       { cause: error },

@@ -45,13 +45,18 @@ export function asText(ref: Ref): Expression {
 export function parseExpression(text: string, { parts }: Source): Expression {
   const refs: Ref[] = []
   const pieces: (string | Ref)[] = []
-  for (const token of text.match(/'(?:[^']|'')*'|"(?:[^"]|"")+"|[A-Za-z_][\w.]*|[^'"A-Za-z_]+|['"]/g) ?? []) {
+  for (const [token] of text.matchAll(/'(?:[^']|'')*'|"(?:[^"]|"")+"|[A-Za-z_][\w.]*|[^'"A-Za-z_]+|['"]/g)) {
     const name = token.startsWith('"') ? token.slice(1, -1).replaceAll('""', '"') : token
     const ref = columnNamed(parts, name)
     if (ref !== undefined) refs.push(ref)
     pieces.push(ref ?? token)
   }
   return { refs, write: (show) => pieces.map((piece) => (typeof piece === 'string' ? piece : show(piece))).join('') }
+}
+
+/** The column that an expression is, if it is nothing more. */
+export function columnOf({ refs, write }: Expression): Ref | undefined {
+  return write(() => '?') === '?' ? refs[0] : undefined
 }
 
 function columnNamed(parts: readonly Part[], name: string): Ref | undefined {

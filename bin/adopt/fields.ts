@@ -1,6 +1,6 @@
 import type { PostIdType } from '../../db/migrate.ts'
 import type { Column } from './catalog.ts'
-import { asText, combine, type Expression, ofRef, parseExpression, wrap } from './expression.ts'
+import { asText, columnOf, combine, type Expression, ofRef, parseExpression, wrap } from './expression.ts'
 import { findColumn, findRef, type Part, type Ref, type Source } from './find-posts.ts'
 import { ident, literal } from './names.ts'
 import type { Choices, Flag, Question } from './proposal.ts'
@@ -45,11 +45,10 @@ export function identityOf(source: Source, choices: Choices): Identity | Questio
   const key = base.table.columns.find((column) => column.name === name)
   const type = (column: Column | undefined) => (column === undefined ? undefined : ID_TYPES[column.kind])
   if (given !== undefined) {
-    const [ref] = given.refs
-    const isColumn = ref !== undefined && given.write(() => '?') === '?'
-    const postId = isColumn ? type(ref.column) : undefined
+    const column = columnOf(given)?.column
+    const postId = type(column)
     const expression = postId === undefined ? wrap(given, (sql) => `(${sql})::text`) : given
-    const isKey = isColumn && more.length === 0 && ref.column === key
+    const isKey = column !== undefined && column === key && more.length === 0
     return { postId: postId ?? 'text', expression, isKey, filters: [], notes: [] }
   }
   const document = findColumn(base.table, ['document_id'], ['text'])
@@ -94,7 +93,7 @@ const ID_TYPES: Readonly<Partial<Record<string, PostIdType>>> = {
 /** Finds the slug. */
 export function slugOf(source: Source, choices: Choices): Expression | Question {
   const given = chosen('slug', choices, source)
-  if (given !== undefined) return 'flag' in given ? given : wrap(given, textual(given))
+  if (given !== undefined) return 'flag' in given ? given : textual(given)
   const ref = findRef(source, roles.SLUGS, roles.KINDS.text)
   if (ref !== undefined) return asText(ref)
   return {
@@ -104,16 +103,16 @@ export function slugOf(source: Source, choices: Choices): Expression | Question 
   }
 }
 
-/** A column of another type, or an expression, as text. */
-function textual({ refs, write }: Expression): (sql: string) => string {
-  const isColumn = refs.length === 1 && write(() => '?') === '?'
-  return (sql) => (isColumn ? (refs[0]?.column.type === 'text' ? sql : `${sql}::text`) : `(${sql})::text`)
+/** A column, or an expression, as text. */
+function textual(given: Expression): Expression {
+  const ref = columnOf(given)
+  return ref === undefined ? wrap(given, (sql) => `(${sql})::text`) : asText(ref)
 }
 
 /** Finds the title. */
 export function titleOf(source: Source, choices: Choices): Expression | Question {
   const given = chosen('title', choices, source)
-  if (given !== undefined) return 'flag' in given ? given : wrap(given, textual(given))
+  if (given !== undefined) return 'flag' in given ? given : textual(given)
   const ref = findRef(source, roles.TITLES, roles.KINDS.text)
   if (ref !== undefined) return asText(ref)
   return {

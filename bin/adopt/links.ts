@@ -1,5 +1,5 @@
 import type { Column, Reference, Table } from './catalog.ts'
-import { findColumn, type Source } from './find-posts.ts'
+import { findColumn, type Ref, type Source } from './find-posts.ts'
 import { ident, isOneOf, literal, normalized, singular } from './names.ts'
 import { isCopy } from './references.ts'
 import { IMAGES, NOUNS, POSITIONS } from './roles.ts'
@@ -27,6 +27,17 @@ export function referencesTo(source: Source, table: Table): Reference[] {
   return table.references
     .filter((reference) => source.parts.some((part) => part.table.id === reference.table))
     .toSorted((a, b) => isOptional(a) - isOptional(b))
+}
+
+/** The tables that columns of a source refer to, as far as the user can read them, each with the column. */
+export function referredTables(source: Source, tables: readonly Table[]): { table: Table; ref: Ref }[] {
+  return source.parts.flatMap((part) =>
+    part.table.references.flatMap((reference) => {
+      const column = part.table.columns.find(({ name }) => name === reference.column) as Column
+      const table = tables.find(({ id }) => id === reference.table)
+      return table === undefined ? [] : [{ table, ref: { ...part, column } }]
+    }),
+  )
 }
 
 /** The links of posts to other tables, those with the shortest names first. */

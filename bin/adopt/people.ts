@@ -1,7 +1,7 @@
 import type { Table } from './catalog.ts'
 import { asText, ofRef, type Uses } from './expression.ts'
 import { findColumn, findRef, type Ref, type Source } from './find-posts.ts'
-import { authorLinks, conditionsOf, isNamed, type Link, positionOf, quoted } from './links.ts'
+import { authorLinks, conditionsOf, isNamed, type Link, positionOf, quoted, referredTables } from './links.ts'
 import { ident, isOneOf, normalized } from './names.ts'
 import type { Watch } from './proposal.ts'
 import * as roles from './roles.ts'
@@ -77,23 +77,15 @@ function linked({ uses, source }: PeopleContext, { link, field }: { link: Link; 
 
 /** The column of the posts that refers to the author. */
 function directOf({ source, tables, chosen }: PeopleContext): { table: Table; ref: Ref } | undefined {
-  const found: { table: Table; ref: Ref; place: number }[] = []
-  for (const part of source.parts)
-    for (const reference of part.table.references) {
-      const table = tables.find(({ id }) => id === reference.table)
-      const column = part.table.columns.find(({ name }) => name === reference.column)
-      if (table === undefined || column === undefined) continue
-      const stem = normalized(column.name).replace(/_(?:id|uuid)$/, '')
-      const place =
-        chosen === undefined
-          ? roles.PERSONS.indexOf(stem)
-          : isNamed(table, chosen) || column.name === chosen
-            ? roles.PERSONS.length
-            : -1
-      const isPerson = chosen !== undefined || isOneOf(table.name, roles.NOUNS.authors) || hasName(table)
-      if (place >= 0 && isPerson) found.push({ table, ref: { ...part, column }, place })
-    }
-  return found.toSorted((a, b) => a.place - b.place)[0]
+  const referred = referredTables(source, tables)
+  if (chosen !== undefined)
+    return referred.find(({ table, ref }) => isNamed(table, chosen) || ref.column.name === chosen)
+  const place = ({ ref }: { ref: Ref }) =>
+    roles.PERSONS.indexOf(normalized(ref.column.name).replace(/_(?:id|uuid)$/, ''))
+  return referred
+    .filter(({ table }) => isOneOf(table.name, roles.NOUNS.authors) || hasName(table))
+    .filter((each) => place(each) >= 0)
+    .toSorted((a, b) => place(a) - place(b))[0]
 }
 
 const hasName = (table: Table) =>

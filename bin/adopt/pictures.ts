@@ -1,7 +1,7 @@
 import type { Table } from './catalog.ts'
 import type { Uses } from './expression.ts'
 import { findColumn, findRef, type Ref, type Source } from './find-posts.ts'
-import { conditionsOf, type Link, linksTo, pictureField, positionOf, quoted } from './links.ts'
+import { conditionsOf, type Link, linksTo, pictureField, positionOf, quoted, referredTables } from './links.ts'
 import { ident, isOneOf, normalized } from './names.ts'
 import type { PostColumn, Watch } from './proposal.ts'
 import * as roles from './roles.ts'
@@ -32,7 +32,7 @@ export function pictureOf(context: PictureContext): Picture {
     chosen === undefined ? roles.IMAGES.flatMap((name) => [name, `${name}_url`, `${name}_src`]) : [normalized(chosen)]
   const direct = fileOf(context, names)
   if (direct !== undefined) {
-    const { ref, file } = direct
+    const { ref, table: file } = direct
     return picture(
       file,
       tables,
@@ -62,16 +62,10 @@ export function pictureOf(context: PictureContext): Picture {
 }
 
 /** The table of files that a column of the posts refers to. */
-function fileOf({ source, tables }: PictureContext, names: readonly string[]): { ref: Ref; file: Table } | undefined {
-  for (const name of names)
-    for (const part of source.parts)
-      for (const reference of part.table.references) {
-        const column = part.table.columns.find((each) => each.name === reference.column)
-        const file = tables.find(({ id }) => id === reference.table)
-        if (column === undefined || file === undefined || !isOneOf(file.name, FILES)) continue
-        if ([name, `${name}_id`].includes(normalized(column.name))) return { ref: { ...part, column }, file }
-      }
-  return undefined
+function fileOf({ source, tables }: PictureContext, names: readonly string[]): { table: Table; ref: Ref } | undefined {
+  const files = referredTables(source, tables).filter(({ table }) => isOneOf(table.name, FILES))
+  const found = (name: string) => files.find(({ ref }) => [name, `${name}_id`].includes(normalized(ref.column.name)))
+  return names.map(found).find((file) => file !== undefined)
 }
 
 /** The columns of a file. Its name is below the folder of the files of Django, or of Directus. */

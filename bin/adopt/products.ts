@@ -139,8 +139,9 @@ function drupal(tables: readonly Table[], { where, url }: Choices): Proposal | u
     return field === undefined || column === undefined ? [] : [{ table, field, column: column.name }]
   })
   const fieldOf = (pattern: RegExp) => fields.find(({ field }) => pattern.test(field))
-  const types = nodes.columns.find(({ name }) => name === 'type')?.values ?? []
-  const type = ['article', 'blog', 'blog_post', 'post', 'news', 'story'].find((each) => types.includes(each))
+  const type = ['article', 'blog', 'blog_post', 'post', 'news', 'story'].find((each) =>
+    nodes.columns.some(({ name, values }) => name === 'type' && values.includes(each)),
+  )
   const condition = where ?? (type === undefined ? undefined : `type = ${literal(type)}`)
   const watches: Watch[] = [
     {

@@ -1,6 +1,6 @@
 import type { Table } from './catalog.ts'
 import { commentsOf } from './comments.ts'
-import { createUses, type Expression, type Uses, wrap } from './expression.ts'
+import { columnOf, createUses, type Expression, type Uses, wrap } from './expression.ts'
 import { chosen, identityOf, languageOf, minutesOf, slugOf, titleOf, urlOf } from './fields.ts'
 import { findColumn, findPosts, findRef, type Part, type Ref, type Source, sourceOf } from './find-posts.ts'
 import { isNamed, type Link, linksOf, quoted } from './links.ts'
@@ -13,7 +13,7 @@ import { withReferences } from './references.ts'
 import * as roles from './roles.ts'
 import { type State, stateOf } from './state.ts'
 import { query, type Terms, type TermsContext, termsOf } from './terms.ts'
-import { dateOf, datesOf, lacksZone } from './times.ts'
+import { asInstant, dateOf, datesOf, lacksZone } from './times.ts'
 import { mergeWatches, watchOf } from './watches.ts'
 
 /**
@@ -138,9 +138,8 @@ function timeOf(source: Source, choices: Choices, state: State, zone: string): E
   if (given !== undefined && 'flag' in given) return given
   const dates = datesOf(source)
   if (given !== undefined) {
-    const [ref] = given.refs
-    const isColumn = ref !== undefined && given.write(() => '?') === '?'
-    return isColumn ? (dateOf([ref], false, zone) as Expression) : given
+    const ref = columnOf(given)
+    return ref === undefined ? given : asInstant(ref, zone)
   }
   return (
     dateOf(dates, state.published.length > 0, zone) ?? {

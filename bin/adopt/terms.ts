@@ -1,7 +1,7 @@
 import type { Table } from './catalog.ts'
 import { asText, type Uses } from './expression.ts'
 import { findColumn, findRef, type Ref, type Source } from './find-posts.ts'
-import { conditionsOf, isNamed, type Link, linksTo, quoted, referencesTo } from './links.ts'
+import { conditionsOf, isNamed, type Link, linksTo, quoted, referencesTo, referredTables } from './links.ts'
 import { ident, isOneOf, normalized } from './names.ts'
 import type { Watch } from './proposal.ts'
 import * as roles from './roles.ts'
@@ -95,18 +95,13 @@ const NAMING = ['array', 'json', 'text', 'enum'] as const
 
 /** A column of the posts that refers to a table of terms. */
 function directOf({ source, tables, nouns, chosen }: TermsContext): { table: Table; ref: Ref } | undefined {
-  for (const part of source.parts)
-    for (const reference of part.table.references) {
-      const table = tables.find(({ id }) => id === reference.table)
-      const column = part.table.columns.find(({ name }) => name === reference.column)
-      if (table === undefined || column === undefined || source.parts.some((each) => each.table === table)) continue
-      const isMeant =
-        chosen === undefined
-          ? isOneOf(table.name, nouns) && findColumn(table, roles.TERM_NAMES, ['text']) !== undefined
-          : isNamed(table, chosen) || normalized(column.name) === normalized(chosen)
-      if (isMeant) return { table, ref: { ...part, column } }
-    }
-  return undefined
+  return referredTables(source, tables)
+    .filter(({ table }) => !source.parts.some((part) => part.table === table))
+    .find(({ table, ref }) =>
+      chosen === undefined
+        ? isOneOf(table.name, nouns) && findColumn(table, roles.TERM_NAMES, ['text']) !== undefined
+        : isNamed(table, chosen) || normalized(ref.column.name) === normalized(chosen),
+    )
 }
 
 /** The view of a table of terms. */

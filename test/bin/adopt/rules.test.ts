@@ -303,10 +303,13 @@ t.test('one watch for each table', async (t) => {
       { table: 'a', columns: ['y'], live: 'l', hard: ['x'] },
       { table: 'b', columns: ['x'], liveFrom: 'f' },
       { table: 'b' },
+      { table: 'c', live: 'l' },
+      { table: 'c', live: 'm' },
     ]),
     [
       { table: 'a', hard: ['x'], live: 'l', liveFrom: undefined, columns: ['x', 'y'] },
       { table: 'b', hard: undefined, live: undefined, liveFrom: undefined, columns: undefined },
+      { table: 'c', hard: undefined, live: undefined, liveFrom: undefined, columns: undefined },
     ],
   )
 })
@@ -363,4 +366,155 @@ t.test('persons', async (t) => {
   t.match(proposed(t, [date, author], people([]), { authors: 'author_id' }, { references }).posts.columns, {
     author_id: 'post.author_id',
   })
+  const several = [table('people', [['id', 'integer']]), table('staff', [['id', 'integer']])]
+  const both = [...references, { column: 'editor_id', table: 'public.staff', to: 'id' }]
+  for (const [authors, expected] of [
+    ['staff', 'post.editor_id'],
+    ['public.people', 'post.author_id'],
+    ['nobody', 'null::text'],
+  ] as const)
+    t.match(
+      proposed(t, [date, author, ['editor_id', 'integer']], several, { authors }, { references: both }).posts.columns,
+      { author_id: expected },
+      authors,
+    )
+  t.match(
+    proposed(t, [date, author], [], {}, { references }),
+    {
+      posts: { columns: { author_id: 'null::text' } },
+      views: { authors: undefined },
+    },
+    'a table that the user cannot read',
+  )
+})
+
+t.test('questions name the likeliest answers', async (t) => {
+  const date: Short = ['date', 'instant']
+  for (const [columns, more, expected] of [
+    [[date, ['status', 'integer']], {}, { flag: 'published', candidates: ['status = 1', 'always'] }],
+    [[date, ['status', 'text']], {}, { flag: 'published', candidates: ["status = 'published'", 'always'] }],
+    [[date], { key: [] }, { flag: 'id', candidates: ['id', 'slug', 'title'] }],
+    [[date, ['place', 'other']], { key: ['place'] }, { flag: 'id', candidates: ['id', 'slug', 'title'] }],
+  ] as const)
+    t.match(propose([table('posts', [...BASE, ...columns], more as Partial<Table>)], { posts: 'posts' }), expected)
+  t.match(propose([table('bare', [])], {}), { flag: 'posts', candidates: ['public.bare'] })
+  t.match(propose([], {}), { flag: 'posts', candidates: [] })
+})
+
+t.test('tables that a table of posts inherits from', async (t) => {
+  const parent = (name: string, columns: readonly Short[], of?: string) =>
+    table(name, [['id', 'integer'], ...columns], {
+      references: of === undefined ? [] : [{ column: 'id', table: `public.${of}`, to: 'id' }],
+    })
+  const posts = table('articles', [...BASE, ['date', 'instant']], {
+    references: [{ column: 'id', table: 'public.base_post', to: 'id' }],
+  })
+  const tables = [
+    posts,
+    parent('base_post', [['excerpt', 'text']], 'rich_page'),
+    parent('rich_page', [], 'page'),
+    parent('page', []),
+  ]
+  t.match(propose(tables, { posts: 'articles' }), {
+    posts: {
+      columns: { excerpt: "coalesce(parent.excerpt, '')" },
+      from: [
+        'public.articles as post',
+        'join public.base_post as parent on parent.id = post.id',
+        'join public.rich_page as page on page.id = parent.id',
+        'join public.page as page_3 on page_3.id = page.id',
+      ].join('\n'),
+    },
+  })
+})
+
+t.test('links to posts, by the types of both columns', async (t) => {
+  for (const [key, column, expected] of [
+    ['integer', 'integer', 'link.post_id as post_id'],
+    ['integer', 'text', 'link.post_id::bigint as post_id'],
+    ['number', 'number', 'link.post_id::bigint as post_id'],
+    ['text', 'uuid', 'link.post_id::text as post_id'],
+    ['uuid', 'text', 'link.post_id::uuid as post_id'],
+  ] as const) {
+    const comments = table(
+      'comments',
+      [
+        ['id', 'integer'],
+        ['post_id', column],
+      ],
+      {
+        references: [{ column: 'post_id', table: 'public.posts', to: 'nr' }],
+      },
+    )
+    const { views } = proposed(
+      t,
+      [
+        ['date', 'instant'],
+        ['nr', key],
+      ],
+      [comments],
+      {},
+      { key: ['nr'] },
+    )
+    t.ok(views.comments?.includes(expected), `${key} ${column}: ${views.comments}`)
+  }
+})
+
+t.test('pictures in a table of files', async (t) => {
+  const images = (columns: readonly Short[]) => [
+    table('images', [['id', 'integer'], ...columns]),
+    table(
+      'posts_images',
+      [
+        ['post_id', 'integer'],
+        ['image_id', 'integer'],
+      ],
+      {
+        references: [
+          { column: 'post_id', table: 'public.posts', to: 'id' },
+          { column: 'image_id', table: 'public.images', to: 'id' },
+        ],
+      },
+    ),
+  ]
+  const { posts } = proposed(t, [['date', 'instant']], images([['url', 'text']]))
+  t.match(posts, { columns: { image_url: 'picture.url' }, from: /order by link\.image_id limit 1/ })
+  t.notOk('image_alt' in posts.columns)
+  t.notOk('image_url' in proposed(t, [['date', 'instant']], images([])).posts.columns, 'files without an address')
+})
+
+t.test('columns of posts that refer to tables', async (t) => {
+  const shelves = table('shelves', [
+    ['id', 'integer'],
+    ['name', 'text'],
+  ])
+  const references = [{ column: 'shelf', table: 'public.shelves', to: 'id' }]
+  for (const categories of ['shelves', 'shelf'])
+    t.match(
+      proposed(
+        t,
+        [
+          ['date', 'instant'],
+          ['shelf', 'integer'],
+        ],
+        [shelves],
+        { categories },
+        { references },
+      ).views,
+      { categories: /term\.name/, post_categories: /post\.shelf as category_id/ },
+      categories,
+    )
+  for (const others of [[], [table('locale', [['id', 'integer']])]])
+    t.notOk(
+      'language' in
+        proposed(
+          t,
+          [
+            ['date', 'instant'],
+            ['locale_id', 'integer'],
+          ],
+          others,
+        ).posts.columns,
+    )
+  t.match(proposed(t, [['date', 'instant']], [], { slug: 'slug' }).posts.columns, { slug: 'post.slug' })
 })
