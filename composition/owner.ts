@@ -31,6 +31,7 @@ const TIMEOUT_MS = 1_000
 /**
  * Whether the keys of a prefix in Redis belong to the blog in the database. The first blog that asks gets them. A blog is
  * known by the time at which its counters were created, which a dump keeps: a copy of a database counts as the same blog.
+ * @param ready is called before a query.
  * @param databaseUrl the address of the database, for a process that must not query it before its first reply (on AWS Lambda):
  * Redis knows for a day which blog is there. Default: the database is always asked.
  * @returns true also where this cannot be found out: Redis or the database does not reply, or the counters do not exist.
@@ -39,6 +40,7 @@ export async function ownsPrefix(
   prefix: string,
   client: HostRedis,
   db: Kysely<Tables>,
+  ready: () => Promise<void>,
   databaseUrl?: string,
 ): Promise<boolean> {
   const run = createRunner(client)
@@ -47,6 +49,7 @@ export async function ownsPrefix(
   const claim = async () => {
     const known = place && (await run(RECALL, [owner, place]))
     if (typeof known === 'number') return known === 1
+    await ready()
     const { rows } = await sql<{ id: string }>`
       select timestamp as id from ${sql.table('popular_posts_migration')}
       where name = '001-view-counters'`.execute(db)

@@ -74,7 +74,7 @@ export async function createServices(settings: Settings, log: ErrorLogger, hostR
 
     const opened = await openRedisOf(settings, log, hostRedis)
     onClose('connections', 'connections to Redis', async () => opened?.close())
-    const redis = await unlessForeign(opened, settings, databases, log)
+    const redis = await unlessForeign(opened, settings, databases, ready, log)
 
     const events = createCacheEvents(log)
     const backend = createBackend({ prefix, backgroundWork, redis, observe: events.emit, log })
@@ -172,12 +172,13 @@ async function unlessForeign(
   redis: RedisConnections | undefined,
   { redisPrefix: prefix, backgroundWork, databaseUrl }: Settings,
   databases: Databases | undefined,
+  ready: () => Promise<void>,
   log: Logger,
 ): Promise<RedisConnections | undefined> {
   if (redis === undefined || databases === undefined) return redis
   // A process that is suspended between requests starts often, and replies soon after.
   const place = backgroundWork ? undefined : databaseUrl
-  if (await ownsPrefix(prefix, redis.client, databases.db, place)) return redis
+  if (await ownsPrefix(prefix, redis.client, databases.db, ready, place)) return redis
   const message =
     'another blog uses the same prefix in Redis, so this process does not use Redis: set another redisPrefix, or, if the other ' +
     'database is gone, delete the key "owner"'
