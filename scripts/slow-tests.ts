@@ -57,6 +57,7 @@ export const SLOW: readonly string[] = [
   'test/fleet/real-readers.test.ts',
   'test/fleet/stampede.test.ts',
   'test/fleet/storm.test.ts',
+  'test/fleet/torture-groups.test.ts',
   'test/fleet/torture.test.ts',
   'test/fleet/views.test.ts',
   'test/frameworks.test.ts',
