@@ -26,7 +26,7 @@ export interface CreateCacheOptions {
    * The prefix of all keys in Redis: caches with the same prefix share their values. 1 to 120 characters without spaces, with one
    * pair of braces or none. Default `cache`.
    */
-  prefix?: string | undefined
+  redisPrefix?: string | undefined
   /** Receives failures of loads and of Redis at `warn`, and all else at `debug`, as pino does. Default: no log. */
   log?: Logger | undefined
 }
@@ -54,12 +54,12 @@ const NO_LOG: Logger = { debug: ignore, info: ignore, warn: ignore }
  * @throws TypeError when an option is wrong; when `redisUrl` is no such URL; `PP_NO_SUCH_REDIS` when `redis` is no client; `PP_WRONG_REDIS` when the server has no such database, or runs no scripts.
  */
 export async function createCache(options: CreateCacheOptions = {}): Promise<Cache> {
-  const { redisUrl, prefix = 'cache', log = NO_LOG } = options
+  const { redisUrl, redisPrefix: prefix = 'cache', log = NO_LOG } = options
   if (options.redis !== undefined && redisUrl !== undefined)
     throw new TypeError('Expected redis or redisUrl, got both.')
   if (!PREFIX.test(prefix))
     throw new TypeError(
-      `Expected prefix to be 1 to 120 characters without spaces, with one pair of braces or none, got ${inspect(prefix)}.`,
+      `Expected redisPrefix to be 1 to 120 characters without spaces, with one pair of braces or none, got ${inspect(prefix)}.`,
     )
   const client = options.redis === undefined ? undefined : findHostRedis({}, options.redis)
   const hasRedis = client !== undefined || redisUrl !== undefined

@@ -348,7 +348,7 @@ async function openService(t: Test, { postId, schema }: Blog, url: string) {
     const latest = await pages.latest(1)
     t.ok(latest.posts.length > 0 && latest.posts.every(({ publishedAt }) => publishedAt.toISOString()), name)
     const page = await pages.post('good-1')
-    t.match(page, { title: 'good-1', author: 'good', categories: ['good'] }, name)
+    t.match(page, { title: 'good-1', author: 'good', categories: [{ slug: 'good', name: 'good' }] }, name)
     t.equal(typeof (await pages.shortestWindow()), 'number', name)
 
     const slugs = ['good-1', ...Array.from({ length: BAD }, (_none, index) => `bad-${index + 4}`)]

@@ -104,6 +104,7 @@ t.test('without earlier slugs, or with another table of that name, posts are fou
 t.test('of two posts with one slug in an adopted view, the one that was published last is found', async (t) => {
   const { db, pool } = await createTestDatabase(t, { migrate: false })
   await pool.query(`
+    create table post_views_total ();
     create table posts (id uuid primary key default gen_random_uuid(), slug text, url text default '', published_at timestamptz, is_private boolean);
     create view post_aliases as select 'was-' || slug as slug, id as post_id from posts;
     insert into posts (slug, published_at, is_private) values ('a', '2026-01-02', false), ('a', '2026-01-01', false), ('a', null, false)`)

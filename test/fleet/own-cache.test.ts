@@ -87,7 +87,7 @@ t.test('while Redis is down each process loads for itself, and an invalidation i
   t.teardown(() => server.stop())
   const warnings: string[] = []
   const log = { debug() {}, info() {}, warn: (_details: object, message: string) => void warnings.push(message) }
-  const cache = await createCache({ redisUrl: server.url, prefix: `own-${randomUUID()}`, log })
+  const cache = await createCache({ redisUrl: server.url, redisPrefix: `own-${randomUUID()}`, log })
   t.teardown(() => cache.close())
   let version = 1
   const load = async () => `version ${version}`

@@ -17,6 +17,7 @@ export async function restartDuringQueries(
     client.on('error', () => undefined)
     await client.connect()
     await client.query('begin')
+    await client.query('set search_path = popular_posts, public')
     await client.query('lock table post_views_daily, post_views_total in access exclusive mode')
     // The result of the read does not matter.
     reading.push(read().catch(() => undefined))

@@ -26,7 +26,7 @@ const STORES: Record<string, CreateCacheOptions> = {
 }
 
 async function open(t: Test, options: CreateCacheOptions): Promise<Cache> {
-  const cache = await createCache({ prefix: `own-${randomUUID()}`, ...options })
+  const cache = await createCache({ redisPrefix: `own-${randomUUID()}`, ...options })
   t.teardown(() => cache.close())
   return cache
 }
@@ -34,7 +34,10 @@ async function open(t: Test, options: CreateCacheOptions): Promise<Cache> {
 /** Two caches with the same values, as two processes have them. */
 async function openTwo(t: Test, options: CreateCacheOptions = STORES['on Redis'] ?? {}) {
   const prefix = `own-${randomUUID()}`
-  return [await open(t, { ...options, prefix }), await open(t, { ...options, prefix })] as const
+  return [
+    await open(t, { ...options, redisPrefix: prefix }),
+    await open(t, { ...options, redisPrefix: prefix }),
+  ] as const
 }
 
 /** A load that counts its calls, and returns `value 1`, `value 2`, … unless it gets values. */
@@ -355,9 +358,9 @@ t.test('arguments that are wrong are refused with what was expected and what cam
   await t.rejects(createCache({ redisUrl: 'http://127.0.0.1' }))
   await t.rejects(createCache({ redis: {} as HostRedis }), { code: 'PP_NO_SUCH_REDIS' })
   for (const prefix of ['', 'a b', '{}', 'a{b', '{a}{b}', 'x'.repeat(121)])
-    await t.rejects(createCache({ prefix }), {
+    await t.rejects(createCache({ redisPrefix: prefix }), {
       name: 'TypeError',
-      message: /^Expected prefix to be 1 to 120 characters/,
+      message: /^Expected redisPrefix to be 1 to 120 characters/,
     })
 })
 
@@ -388,7 +391,7 @@ t.test('a load may read other keys of the cache, and is refused its own', async 
 })
 
 t.test('a host that closes while a load runs gets no unhandled rejection, and its callers an answer', async (t) => {
-  const cache = await createCache({ redisUrl: url, prefix: `own-${randomUUID()}` })
+  const cache = await createCache({ redisUrl: url, redisPrefix: `own-${randomUUID()}` })
   const { load, end, isCalled } = held()
   const reader = cache.getOrSet('a', load, HOUR)
   const answered = reader.then(String, (error: { code: string }) => error.code)
@@ -407,7 +410,7 @@ t.test('counts and loads are those of one cache', async (t) => {
     warn: (details: object, message: string) => void lines.push({ level: 'warn', message, ...details }),
   }
   const prefix = `own-${randomUUID()}`
-  const cache = await open(t, { redisUrl: url, prefix, log })
+  const cache = await open(t, { redisUrl: url, redisPrefix: prefix, log })
   const other = await open(t, { redisUrl: url })
   await cache.getOrSet('a', () => 1, HOUR)
   await cache.getOrSet('a', never, HOUR)
@@ -428,7 +431,7 @@ t.test('counts and loads are those of one cache', async (t) => {
 t.test('a client of the host stays open when the cache closes', async (t) => {
   const client = new Redis(url)
   t.teardown(() => client.disconnect())
-  const cache = await createCache({ redis: client as HostRedis, prefix: `own-${randomUUID()}` })
+  const cache = await createCache({ redis: client as HostRedis, redisPrefix: `own-${randomUUID()}` })
   t.equal(await cache.getOrSet('a', () => 1, HOUR), 1)
   await cache.close()
   t.equal(await client.ping(), 'PONG')
