@@ -151,7 +151,7 @@ export async function readCatalog<DB>(db: Kysely<DB>, ownSchema: string): Promis
 
 /** Columns whose values tell what a row is, and whether readers see it. */
 const SAMPLED =
-  /(?:^|_)(?:status|state|type|kind|visibility|archetype|approved|path|permalink|url|locale|langcode|field|published|draft|bundle)$/
+  /(?:^|_)(?:status|state|type|kind|visibility|archetype|approved|path|permalink|url|locale|langcode|field|published|draft|bundle|taxonomy|vocabulary|live|public|visible)$/
 
 function isSampled(name: string, kind: Kind | undefined): boolean {
   return (kind === 'text' || kind === 'integer') && (SAMPLED.test(normalized(name)) || DATES.includes(normalized(name)))

@@ -6,7 +6,7 @@ import { isOneOf, literal, nounOf } from './names.ts'
 import type { Watch } from './proposal.ts'
 import { isCopy } from './references.ts'
 import * as roles from './roles.ts'
-import { wordAmong } from './state.ts'
+import { wordAmong, wordFlags } from './state.ts'
 
 /** The view of comments; empty if there are none. */
 export interface Comments {
@@ -64,6 +64,7 @@ function approvedOf(table: Table): Expression[] {
       return word === undefined ? [] : [wrap(ofRef(ref), (name) => `${name} = ${literal(word)}`)]
     }),
     ...found(roles.PUBLISHED_FLAGS.toReversed(), roles.KINDS.flag).map(isTrue),
+    ...wordFlags(source),
     ...roles.COMMENT_HIDDEN.flatMap((name) => found([name], roles.KINDS.flag)).map(isNotTrue),
     ...found(roles.DELETED_AT, roles.KINDS.clock).map((ref) => wrap(ofRef(ref), (name) => `${name} is null`)),
     // The first row of a topic is its text.

@@ -5,6 +5,7 @@ import { authorLinks, conditionsOf, isNamed, type Link, positionOf, quoted, refe
 import { ident, isOneOf, normalized } from './names.ts'
 import type { Watch } from './proposal.ts'
 import * as roles from './roles.ts'
+import { keptOf } from './state.ts'
 import { query, slugify } from './terms.ts'
 
 /** The view of authors, and the columns of the view of posts that refer to it; empty if there are none. */
@@ -112,8 +113,9 @@ function tableQuery(table: Table, uses: Uses): { authors: string; watch: Watch }
   ]
   const name = names.length > 1 ? `coalesce(${names.join(', ')})` : (names[0] ?? `${id}::text`)
   const slug = text(roles.PERSON_SLUGS) ?? slugify(name)
+  const kept = keptOf({ parts: [{ alias: 'person', table }], joins: [] }).map((each) => each.write(uses.show))
   return {
-    authors: query(`${id} as id, ${slug} as slug, ${name} as name`, `${quoted(table)} as person`, []),
+    authors: query(`${id} as id, ${slug} as slug, ${name} as name`, `${quoted(table)} as person`, kept),
     watch: { table: quoted(table), columns: uses.of(table.id) },
   }
 }

@@ -1,9 +1,10 @@
 import type { Table } from './catalog.ts'
-import type { Uses } from './expression.ts'
+import { columnOf, type Uses } from './expression.ts'
+import { chosen as chosenExpression } from './fields.ts'
 import { findColumn, findRef, type Ref, type Source } from './find-posts.ts'
 import { conditionsOf, type Link, linksTo, pictureField, positionOf, quoted, referredTables } from './links.ts'
 import { ident, isOneOf, normalized } from './names.ts'
-import type { PostColumn, Watch } from './proposal.ts'
+import type { PostColumn, Question, Watch } from './proposal.ts'
 import * as roles from './roles.ts'
 
 /** The columns of the picture, and what must be joined for them; empty if there is none. */
@@ -18,16 +19,20 @@ interface PictureContext {
   tables: readonly Table[]
   links: readonly Link[]
   uses: Uses
-  /** What the user says: a column, or `none`. */
+  /** What the user says: a column, an expression, or `none`. */
   chosen: string | undefined
 }
 
 const FILES = ['file', 'image', 'medium', 'media', 'asset', 'upload', 'photo', 'picture', 'attachment']
 
 /** Finds the picture of a post: a column with its address, JSON, a column that refers to a file, or a table of links. */
-export function pictureOf(context: PictureContext): Picture {
+export function pictureOf(context: PictureContext): Picture | Question {
   const { source, links, uses, chosen, tables } = context
   if (chosen === 'none') return { columns: {}, watches: [] }
+  const given = chosenExpression('image', chosen === undefined ? {} : { image: chosen }, source)
+  if (given !== undefined && 'flag' in given) return given
+  if (given !== undefined && columnOf(given) === undefined)
+    return { columns: { image_url: `nullif((${given.write(uses.show)})::text, '')` }, watches: [] }
   const names =
     chosen === undefined ? roles.IMAGES.flatMap((name) => [name, `${name}_url`, `${name}_src`]) : [normalized(chosen)]
   const direct = fileOf(context, names)

@@ -9,10 +9,10 @@ import { peopleOf } from './people.ts'
 import { pictureOf } from './pictures.ts'
 import { ofProduct } from './products.ts'
 import type { Choices, PostColumn, Proposal, Question, Watch } from './proposal.ts'
-import { withReferences } from './references.ts'
+import { withObjects, withReferences } from './references.ts'
 import * as roles from './roles.ts'
 import { type State, stateOf } from './state.ts'
-import { query, type Terms, type TermsContext, termsOf } from './terms.ts'
+import { kindOf, query, type Terms, type TermsContext, termsOf } from './terms.ts'
 import { asInstant, dateOf, datesOf, lacksZone } from './times.ts'
 import { mergeWatches, watchOf } from './watches.ts'
 
@@ -21,11 +21,12 @@ import { mergeWatches, watchOf } from './watches.ts'
  * @returns a question, where the tables do not tell: its answer belongs in the choices of the next call.
  */
 export function propose(catalog: readonly Table[], choices: Choices): Proposal | Question {
-  const tables = withReferences(catalog)
-  const product = choices.posts === undefined ? ofProduct(tables, choices) : undefined
+  const referring = withReferences(catalog)
+  const product = choices.posts === undefined ? ofProduct(referring, choices) : undefined
   if (product !== undefined) return product
-  const table = tableOfPosts(tables, choices)
+  const table = tableOfPosts(referring, choices)
   if ('flag' in table) return table
+  const tables = withObjects(referring, table)
   const source = sourceOf(table, tables)
   const zone = choices.timeZone ?? 'UTC'
   const identity = identityOf(source, choices)
@@ -60,7 +61,10 @@ export function propose(catalog: readonly Table[], choices: Choices): Proposal |
   })
   const categories = termsOf({
     ...common,
-    links: links.filter(({ table }) => choices.categories !== undefined || !isUsed(tags, table)),
+    links: links.filter(
+      ({ table, target }) =>
+        choices.categories !== undefined || !isUsed(tags, table) || kindOf(target, roles.NOUNS.categories).length > 0,
+    ),
     idName: 'category_id',
     nouns: roles.NOUNS.categories,
     columns: roles.CATEGORY_COLUMNS,
@@ -68,6 +72,7 @@ export function propose(catalog: readonly Table[], choices: Choices): Proposal |
   })
   const comments = commentsOf({ source, tables, chosen: choices.comments, linkQuery })
   const picture = pictureOf({ source, tables, links, uses, chosen: choices.image })
+  if ('flag' in picture) return picture
   const url = urlOf(source, choices.url, { slug, id: identity.expression, date, zone })
   const excerpt = findRef(source, roles.EXCERPTS, roles.KINDS.text)
   const isPublished = [...state.published, ...state.expiry].map((each) => each.write(show)).join(' and ')
@@ -203,11 +208,13 @@ function localeQuery(tables: readonly Table[], ref: Ref): string | undefined {
 }
 
 const SITES = ['site_id', 'blog_id', 'tenant_id', 'website_id', 'instance_id', 'organization_id']
+const POST_KINDS = ['taxonomy_id', 'type_id', 'post_type_id', 'kind_id']
 
 function notesOf(source: Source, choices: Choices): string[] {
   const [{ table }] = source.parts as [Part]
   const type = findRef(source, roles.TYPES, ['text', 'enum'])
   const site = findRef(source, SITES, roles.KINDS.id)
+  const kind = findRef(source, POST_KINDS, roles.KINDS.id)
   const hasTypes =
     type !== undefined &&
     type.column.values.length > 1 &&
@@ -219,6 +226,11 @@ function notesOf(source: Source, choices: Choices): string[] {
     ...(site !== undefined && choices.where === undefined
       ? [
           `The posts of all values of ${site.column.name} are listed: --where "${site.column.name} = …" selects one site.`,
+        ]
+      : []),
+    ...(kind !== undefined && choices.where === undefined
+      ? [
+          `The rows of all values of ${kind.column.name} are listed, perhaps also pages: --where "${kind.column.name} = …" selects one kind.`,
         ]
       : []),
     ...(choices.url === undefined ? ['The address of a post is guessed: --url /blog/{slug} sets it.'] : []),

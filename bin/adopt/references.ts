@@ -32,6 +32,22 @@ export function withReferences(tables: readonly Table[]): Table[] {
   })
 }
 
+/**
+ * Adds the references of links to objects of which no column tells the class: in a blog, they are the posts.
+ * The other column of such a link refers to a table.
+ */
+export function withObjects(tables: readonly Table[], posts: Table): Table[] {
+  const [key = '', ...more] = posts.key
+  return tables.map((table) => {
+    const object = table.columns.find(({ name }) => ['object_id', 'objectid'].includes(normalized(name)))
+    const hasClass = table.columns.some(({ name }) => /(?:^|_)(?:type|class|type_id)$/.test(normalized(name)))
+    const isLink = table.references.some(({ column }) => column !== object?.name)
+    const isKnown = table === posts || table.references.some(({ column }) => column === object?.name)
+    if (object === undefined || hasClass || !isLink || isKnown || more.length > 0) return table
+    return { ...table, references: [...table.references, { column: object.name, table: posts.id, to: key }] }
+  })
+}
+
 /** The table that a column names, such as `author_id`. */
 function named(tables: readonly Table[], table: Table, column: Column): Table | undefined {
   const [, stem] = /^(.+?)_(?:id|uuid|uid|fk)$/.exec(normalized(column.name)) ?? []

@@ -26,6 +26,8 @@ export const PUBLISHED_FLAGS = list(
   'published is_published live is_live public public_visibility is_public visible is_visible online is_active publish approved is_approved',
 )
 export const DRAFTS = list('draft is_draft hidden is_hidden unpublished is_unpublished disabled')
+/** Words for a flag that is a text. */
+export const TRUE_WORDS = [...PUBLISHED_WORDS, ...list('yes y true t 1')]
 /** A time or a flag of a row that was deleted. */
 export const DELETED_AT = list('deleted_at trashed_at discarded_at removed_at archived_at deleted_on date_deleted')
 export const DELETED = list('deleted is_deleted trashed is_trashed removed is_removed archived is_archived')
@@ -38,7 +40,7 @@ export const TYPES = list('type post_type kind archetype content_type entry_type
 export const POST_TYPES = list('post posts article articles blog blog_post blogpost story regular news entry')
 export const LANGUAGES = list('locale language lang langcode language_code locale_code')
 export const EXCERPTS = list(
-  'excerpt custom_excerpt summary description teaser standfirst intro introduction lead abstract dek short_description meta_description search_description subtitle preview',
+  'excerpt custom_excerpt summary description teaser standfirst intro introduction lead abstract dek tldr synopsis blurb short_description meta_description search_description subtitle preview',
 )
 export const TEXTS = list(
   'content body text html plaintext post_content content_html body_html body_markdown markdown raw content_rendered source mobiledoc lexical',
@@ -57,6 +59,8 @@ export const PERSON_SLUGS = list(
   'slug user_nicename nicename username user_name login handle screen_name permalink fqn',
 )
 export const TERM_NAMES = list('name title label tag value keyword text')
+/** Columns of a table with terms of several kinds that say which a row is. */
+export const TERM_KINDS = list('taxonomy vocabulary type kind')
 export const TERM_SLUGS = list('slug permalink handle url_key key')
 export const PARENTS = list('parent_id parent parent_category_id parent_category')
 export const POSITIONS = list('sort_order position order author_ord article_ord sort delta')

@@ -1,6 +1,6 @@
 import { combine, type Expression, isNotTrue, isTrue, ofRef, parseExpression, wrap } from './expression.ts'
 import { findRef, type Ref, type Source } from './find-posts.ts'
-import { ident, literal } from './names.ts'
+import { ident, literal, normalized } from './names.ts'
 import type { Choices, Question } from './proposal.ts'
 import * as roles from './roles.ts'
 import { asInstant } from './times.ts'
@@ -27,8 +27,7 @@ export function stateOf(source: Source, choices: Choices, zone: string): State |
     published,
     filters: [
       ...typeFilter(source),
-      ...list(found(roles.DELETED_AT, roles.KINDS.clock), (ref) => wrap(ofRef(ref), (name) => `${name} is null`)),
-      ...list(found(roles.DELETED, roles.KINDS.flag), isNotTrue),
+      ...keptOf(source),
       ...(choices.where === undefined
         ? []
         : [wrap(parseExpression(choices.where, source), (condition) => `(${condition})`)]),
@@ -46,6 +45,27 @@ export function stateOf(source: Source, choices: Choices, zone: string): State |
   }
 }
 
+/** Conditions: a row of any table of the blog was not deleted. */
+export function keptOf(source: Source): Expression[] {
+  return [
+    ...found(findRef(source, roles.DELETED_AT, roles.KINDS.clock)).map((ref) =>
+      wrap(ofRef(ref), (name) => `${name} is null`),
+    ),
+    ...found(findRef(source, roles.DELETED, roles.KINDS.flag)).map(isNotTrue),
+  ]
+}
+
+/** Flags that readers see a row, whose values are words: `approved` is `yes`, or `pending`. */
+export function wordFlags(source: Source): Expression[] {
+  return roles.PUBLISHED_FLAGS.flatMap((flag) => found(findRef(source, [flag], ['text', 'enum']))).flatMap((ref) => {
+    const word = wordAmong(roles.TRUE_WORDS, ref.column.values)
+    if (word !== undefined) return [wrap(ofRef(ref), (name) => `${name} = ${literal(word)}`)]
+    // Nothing is approved yet: the word is not known.
+    const words = roles.TRUE_WORDS.map(literal).join(', ')
+    return /approved$/.test(normalized(ref.column.name)) ? [wrap(ofRef(ref), (name) => `${name} in (${words})`)] : []
+  })
+}
+
 function publishedOf(source: Source, choices: Choices): readonly Expression[] | Question {
   if (choices.published === 'always') return []
   if (choices.published !== undefined)
@@ -53,6 +73,7 @@ function publishedOf(source: Source, choices: Choices): readonly Expression[] | 
   const status = findRef(source, roles.STATUSES, ['text', 'enum', 'integer'])
   const flags = [
     ...found(findRef(source, roles.PUBLISHED_FLAGS, roles.KINDS.flag)).map(isTrue),
+    ...wordFlags(source),
     ...found(findRef(source, roles.DRAFTS, roles.KINDS.flag)).map(isNotTrue),
   ]
   if (status === undefined) return flags

@@ -1,10 +1,11 @@
 import type { Table } from './catalog.ts'
-import { asText, type Uses } from './expression.ts'
+import { asText, type Expression, ofRef, type Uses, wrap } from './expression.ts'
 import { findColumn, findRef, type Ref, type Source } from './find-posts.ts'
 import { conditionsOf, isNamed, type Link, linksTo, quoted, referencesTo, referredTables } from './links.ts'
-import { ident, isOneOf, normalized } from './names.ts'
+import { ident, isOneOf, literal, normalized } from './names.ts'
 import type { Watch } from './proposal.ts'
 import * as roles from './roles.ts'
+import { keptOf } from './state.ts'
 
 /** The views of tags or categories, and of their links to posts; empty if there are none. */
 export interface Terms {
@@ -42,9 +43,12 @@ export function slugify(sql: string): string {
 export function termsOf(context: TermsContext): Terms {
   const { links, nouns, chosen, idName, uses } = context
   if (chosen === 'none') return { watches: [] }
-  const [link] = linksTo(links, nouns, chosen)
+  const [link] = [
+    ...linksTo(links, nouns, chosen),
+    ...links.filter(({ target }) => chosen === undefined && kindOf(target, nouns).length > 0),
+  ]
   if (link !== undefined) {
-    const { terms, watch } = tableQuery(link.target, uses)
+    const { terms, watch } = tableQuery(link.target, uses, nouns)
     const select = `link.${ident(link.to.column)} as ${idName}`
     return {
       terms,
@@ -54,7 +58,7 @@ export function termsOf(context: TermsContext): Terms {
   }
   const direct = directOf(context)
   if (direct !== undefined) {
-    const { terms, watch } = tableQuery(direct.table, uses)
+    const { terms, watch } = tableQuery(direct.table, uses, nouns)
     const column = uses.show(direct.ref)
     const { from, id, where } = context.posts
     return {
@@ -104,8 +108,18 @@ function directOf({ source, tables, nouns, chosen }: TermsContext): { table: Tab
     )
 }
 
+/** The condition that a row is such a term, if a table of another name has terms of several kinds. */
+export function kindOf(table: Table, nouns: readonly string[]): Expression[] {
+  const column = findColumn(table, roles.TERM_KINDS, ['text', 'enum'])
+  if (column === undefined || isOneOf(table.name, nouns)) return []
+  const word = nouns.flatMap((noun) => column.values.filter((value) => isOneOf(value, [noun])))[0]
+  return word === undefined
+    ? []
+    : [wrap(ofRef({ alias: 'term', table, column }), (name) => `${name} = ${literal(word)}`)]
+}
+
 /** The view of a table of terms. */
-function tableQuery(table: Table, uses: Uses): { terms: string; watch: Watch } {
+function tableQuery(table: Table, uses: Uses, nouns: readonly string[]): { terms: string; watch: Watch } {
   const ref = (names: readonly string[], kinds: Parameters<typeof findColumn>[2]) => {
     const column = findColumn(table, names, kinds)
     return column === undefined ? undefined : { alias: 'term', table, column }
@@ -119,8 +133,10 @@ function tableQuery(table: Table, uses: Uses): { terms: string; watch: Watch } {
   const slug = text(ref(slugs, ['text'])) ?? slugify(name)
   const parent = ref(roles.PARENTS, ['integer', 'uuid', 'text'])
   const parents = parent === undefined ? '' : `, ${uses.show(parent)} as parent_id`
+  const conditions = [...keptOf({ parts: [{ alias: 'term', table }], joins: [] }), ...kindOf(table, nouns)]
+  const where = conditions.map((each) => each.write(uses.show))
   return {
-    terms: query(`${key} as id, ${slug} as slug, ${name} as name${parents}`, `${quoted(table)} as term`, []),
+    terms: query(`${key} as id, ${slug} as slug, ${name} as name${parents}`, `${quoted(table)} as term`, where),
     watch: { table: quoted(table), columns: uses.of(table.id) },
   }
 }

@@ -18,6 +18,8 @@ interface Blog {
   categories?: string[]
   /** Slugs of tags by which the post is found. */
   tags?: string[]
+  /** What the user changes in the SQL by hand. */
+  edit?: (sql: string) => string
   /** A statement that publishes the post `hidden`. */
   publish: string
 }
@@ -304,5 +306,101 @@ export const BLOGS: readonly Blog[] = [
     categories: ['news'],
     tags: ['red'],
     publish: "update blog_blogpost set status = 2 where slug = 'hidden'",
+  },
+  {
+    name: 'changelog',
+    choices: { url: '/posts/{slug}' },
+    one: {
+      id: '1',
+      url: '/posts/one',
+      excerpt: 'First',
+      publishedAt: published,
+      author: oakes,
+      categories: [news, { name: 'Red', slug: 'red' }],
+      image: { url: 'one.png' },
+      commentCount: 1,
+    },
+    // A comment refers to a news item, which has the slug of the post in a text.
+    edit: (sql) => `${sql}
+create or replace view popular_posts.comments as
+select post.id as post_id, comment.approved is true and comment.deleted_at is null as is_approved
+from public.news_item_comments as comment
+join public.news_items as item on item.id = comment.item_id
+join public.posts as post on item.object_id = 'posts:' || post.slug;
+select popular_posts.popular_posts_watch('public.news_item_comments', live => 'approved and deleted_at is null');
+`,
+    authors: ['ann'],
+    categories: ['news', 'red'],
+    publish: "update posts set published = true, published_at = '2020-01-02' where slug = 'hidden'",
+  },
+  {
+    name: 'canvas',
+    choices: { url: '/canvas/{slug}' },
+    one: {
+      id: '00000000-0000-4000-8000-000000000001',
+      url: '/canvas/one',
+      excerpt: 'First',
+      publishedAt: published,
+      author: oakes,
+      categories: [news],
+      tags: ['Red'],
+      image: { url: '/storage/canvas/images/hill.jpg', alt: 'A hill' },
+    },
+    authors: ['ann'],
+    categories: ['news'],
+    tags: ['red'],
+    publish: "update canvas_posts set published_at = '2020-01-02' where slug = 'hidden'",
+  },
+  {
+    name: 'winter',
+    choices: {
+      url: '/blog/post/{slug}',
+      image: `(
+        select '/storage/app/uploads/public/' || regexp_replace(disk_name, '^(...)(...)(...).*', '\\1/\\2/\\3/') || disk_name
+        from public.system_files as f where f.attachment_type = 'RainLab\\Blog\\Models\\Post' and f.field = 'featured_images'
+          and f.attachment_id = id::text order by f.sort_order limit 1
+      )`,
+    },
+    one: {
+      id: '1',
+      url: '/blog/post/one',
+      excerpt: 'First',
+      publishedAt: published,
+      author: oakes,
+      categories: [news],
+      image: { url: '/storage/app/uploads/public/5f3/e1a/2b4/5f3e1a2b4.jpg' },
+    },
+    authors: ['ann'],
+    categories: ['news', 'world'],
+    publish: "update rainlab_blog_posts set published = true where slug = 'hidden'",
+  },
+  {
+    name: 'camaleon',
+    choices: {
+      url: '/{slug}.html',
+      where: 'taxonomy_id = 2',
+      image:
+        "(select m.value from public.metas as m where m.objectid = id and m.object_class = 'Post' and m.key = 'thumb' limit 1)",
+    },
+    one: {
+      id: '1',
+      url: '/one.html',
+      excerpt: 'First',
+      publishedAt: published,
+      author: oakes,
+      categories: [news],
+      tags: ['Red'],
+      image: { url: '/media/1/hill.jpg' },
+      commentCount: 1,
+    },
+    edit: (sql) =>
+      sql.replace(
+        "'' as excerpt",
+        "(select coalesce(max(value), '') from public.metas where objectid = post.id and object_class = 'Post' and key = 'summary') as excerpt",
+      ),
+    authors: ['ann'],
+    categories: ['news'],
+    tags: ['red'],
+    publish: "update posts set status = 'published', published_at = '2020-01-02' where slug = 'hidden'",
   },
 ]

@@ -518,3 +518,120 @@ t.test('columns of posts that refer to tables', async (t) => {
     )
   t.match(proposed(t, [['date', 'instant']], [], { slug: 'slug' }).posts.columns, { slug: 'post.slug' })
 })
+
+t.test('flags that are words', async (t) => {
+  const date: Short = ['date', 'instant']
+  for (const [flag, expected] of [
+    [['published', 'text', { values: ['no', 'Yes'] }], "case when post.published = 'Yes' then post.date end"],
+    [['published', 'text', { values: ['spring'] }], 'post.date'],
+    [
+      ['approved', 'enum', { values: ['pending', 'approved'] }],
+      "case when post.approved = 'approved' then post.date end",
+    ],
+    [
+      ['is_approved', 'text', { values: ['pending'] }],
+      /^case when post\.is_approved in \('published', .*'approved', .*'1'\) then/,
+    ],
+  ] as const)
+    t.match(proposed(t, [flag, date]).posts.columns, { published_at: expected }, flag[0])
+  const comments = (values: readonly string[]) =>
+    table('comments', [
+      ['id', 'integer'],
+      ['post_id', 'integer'],
+      ['approved', 'text', { values }],
+    ])
+  for (const [values, expected] of [
+    [['pending', 'spam', 'approved'], "link.approved = 'approved' as is_approved"],
+    [['pending'], "link.approved in ('published',"],
+  ] as const)
+    t.ok(proposed(t, [date], [comments(values)]).views.comments?.includes(expected), expected)
+})
+
+t.test('rows of terms and persons that were deleted', async (t) => {
+  const deleted: readonly Short[] = [
+    ['id', 'integer'],
+    ['name', 'text'],
+    ['deleted_at', 'timestamp'],
+  ]
+  const links = table(
+    'posts_tags',
+    [
+      ['post_id', 'integer'],
+      ['tag_id', 'integer'],
+    ],
+    { key: [] },
+  )
+  const { views, watches } = proposed(
+    t,
+    [
+      ['date', 'instant'],
+      ['user_id', 'integer'],
+    ],
+    [table('tags', deleted), table('users', deleted), links],
+  )
+  t.match(views, { tags: /where term\.deleted_at is null$/, authors: /where person\.deleted_at is null$/ })
+  for (const name of ['public.tags', 'public.users'])
+    t.match(watches.find((watch) => watch.table === name)?.columns, ['name', 'deleted_at'], name)
+})
+
+t.test('terms of several kinds in one table, and links to objects', async (t) => {
+  const terms = (values: readonly string[]) =>
+    table('terms', [
+      ['id', 'integer'],
+      ['name', 'text'],
+      ['kind', 'text', { values }],
+    ])
+  const links = (columns: readonly Short[] = []) =>
+    table('term_relationships', [['objectid', 'integer'], ['term_id', 'integer'], ...columns], { key: [] })
+  const both = terms(['menu', 'category', 'post_tag'])
+  const date: Short = ['date', 'instant']
+  t.match(proposed(t, [date], [both, links()]).views, {
+    tags: /where term\.kind = 'post_tag'$/,
+    categories: /where term\.kind = 'category'$/,
+    post_tags: /select link\.objectid as post_id, link\.term_id as tag_id/,
+    post_categories: /link\.term_id as category_id/,
+  })
+  t.match(proposed(t, [date], [both, links()], { tags: 'terms' }).views, { tags: /where term\.kind = 'post_tag'$/ })
+  const none = { views: { tags: undefined, categories: undefined } }
+  t.match(proposed(t, [date], [terms(['menu']), links()]), none, 'no kind has a known name')
+  t.match(proposed(t, [date], [both, links([['object_class', 'text']])]), none, 'the object has a class')
+  t.match(proposed(t, [date], [both, table('relations', [['object_id', 'integer']])]), none, 'not a link')
+  const known = { references: [{ column: 'objectid', table: 'public.terms', to: 'id' }] }
+  t.match(proposed(t, [date], [both, { ...links(), ...known }]), none, 'the object is known')
+  t.match(proposed(t, [date], [both, links()], { id: 'slug' }, { key: ['id', 'slug'] }), none, 'no key of one column')
+  const tags = table('tags', [
+    ['id', 'integer'],
+    ['name', 'text'],
+    ['type', 'text', { values: ['tag'] }],
+  ])
+  const own = table(
+    'posts_tags',
+    [
+      ['post_id', 'integer'],
+      ['tag_id', 'integer'],
+    ],
+    { key: [] },
+  )
+  t.notMatch(proposed(t, [date], [tags, own]).views.tags, /where/, 'a table of tags has only tags')
+})
+
+t.test('a picture may be an expression', async (t) => {
+  const date: Short = ['date', 'instant']
+  t.match(proposed(t, [date], [], { image: '(select f.url from public.files as f where f.post = id)' }).posts.columns, {
+    image_url: "nullif(((select f.url from public.files as f where f.post = post.id))::text, '')",
+  })
+  t.match(propose([table('posts', [...BASE, date])], { image: 'cover' }), {
+    flag: 'image',
+    sentence: 'There is no column cover in posts:',
+    candidates: ['id', 'slug', 'title', 'date'],
+  })
+})
+
+t.test('a note on rows of several kinds', async (t) => {
+  const columns: readonly Short[] = [
+    ['date', 'instant'],
+    ['taxonomy_id', 'integer'],
+  ]
+  t.match(proposed(t, columns).notes, [/all values of taxonomy_id are listed/])
+  t.same(proposed(t, columns, [], { where: 'taxonomy_id = 2' }).notes, [])
+})
