@@ -26,7 +26,8 @@ export function operation<Request extends FastifySchema>(
     ...description,
     operationId: operationId + app.prefix.replaceAll(/[^a-zA-Z0-9]+/g, '_'),
   }
-  const config = { popularPosts: operationId }
+  // A host's `transform` of @fastify/swagger, such as jsonSchemaTransform for zod, fails for schemas of another kind.
+  const config = { popularPosts: operationId, swaggerTransform: false as const }
   return {
     schema,
     config,

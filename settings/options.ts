@@ -181,8 +181,8 @@ export interface PopularPostsOptions {
    */
   routes?: string | false | undefined
   /**
-   * Whether the routes are in the OpenAPI document that @fastify/swagger makes of your app. Default true. `false` where its
-   * `transform` takes only schemas of one kind, such as `jsonSchemaTransform` of fastify-type-provider-zod.
+   * Whether the routes are in the OpenAPI document that @fastify/swagger makes of your app. Default true. Its `transform` is not
+   * called for them.
    */
   openapi?: boolean | undefined
   /**

@@ -205,20 +205,29 @@ t.test("a host's own @fastify/swagger finds the routes of the plugin, below thei
   t.equal((await app.inject('/my/own/posts/popular')).body, '[{"slug":"mine"}]', 'and is not in the way')
 })
 
-t.test('with openapi: false the routes are not in the document of a host, whatever its transform needs', async (t) => {
-  const app = Fastify()
-  t.teardown(() => app.close())
-  await app.register(swagger, {
-    openapi: { openapi: '3.1.0' },
-    transform({ schema, url }) {
-      // As jsonSchemaTransform of fastify-type-provider-zod does.
-      if (schema.hide !== true) throw new Error('Expected a schema of zod.')
-      return { schema, url }
-    },
-  })
-  await app.register(popularPosts, { db, adminToken: 'a token for the tests', openapi: false })
-  await app.ready()
-  t.same(app.swagger().paths, {})
-  t.equal((await app.inject('/posts/popular')).statusCode, 200)
-  t.equal((await app.inject('/posts/popular?limit=0')).statusCode, 400, 'requests are still checked')
+t.test('a transform of the host is not called for these routes, and openapi: false leaves them out', async (t) => {
+  for (const document of [{ openapi: { openapi: '3.1.0' } }, { swagger: {} }])
+    for (const openapi of [undefined, true, false]) {
+      const app = Fastify()
+      t.teardown(() => app.close())
+      await app.register(swagger, {
+        ...document,
+        transform({ schema }) {
+          // As jsonSchemaTransform of fastify-type-provider-zod, and those for Joi, do.
+          if (schema.summary !== 'mine') throw new Error('Expected a schema of zod.')
+          return { schema: { ...schema, summary: 'transformed' }, url: '/moved' }
+        },
+      })
+      app.get('/mine', { schema: { summary: 'mine' } }, async () => '')
+      await app.register(popularPosts, { db, adminToken: 'a token for the tests', openapi })
+      await app.ready()
+      const { '/moved': mine, ...paths } = app.swagger().paths ?? {}
+      t.match(mine, { get: { summary: 'transformed' } })
+      const own = ['/posts/popular', '/categories', '/posts/{slug}/views', '/posts/{slug}/views.gif']
+      t.same(Object.keys(paths).sort(), openapi === false ? [] : [...own, '/posts/popular/invalidate'].sort())
+      if (openapi !== false)
+        t.match(JSON.stringify(paths['/posts/popular']), '"name":"limit"', 'with their own parameters')
+      t.equal((await app.inject('/posts/popular')).statusCode, 200)
+      t.equal((await app.inject('/posts/popular?limit=0')).statusCode, 400, 'requests are still checked')
+    }
 })
