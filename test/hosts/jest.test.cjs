@@ -7,4 +7,4 @@ test('the plugin works in Jest', async () => {
   const list = await app.inject('/posts/popular?limit=2')
   expect(list.json().map(({ slug }) => slug)).toEqual(['post-1', 'post-2'])
   await app.close()
-}, 60_000)
+}, 300_000)
