@@ -47,7 +47,7 @@ t.test('the packed package installs into an empty project and works', async (t) 
   const { size } = await stat(tarball)
   t.comment(`${files.length} files, ${Math.round(size / 1000)} kB`)
   // With sources, source maps and documents. A host that bundles takes none of them.
-  t.ok(size < 1_300_000, `expected a tarball below 1.3 MB, got ${size} bytes`)
+  t.ok(size < 1_500_000, `expected a tarball below 1.5 MB, got ${size} bytes`)
 
   await writeFile(join(directory, 'package.json'), '{"name":"host","version":"1.0.0","private":true}')
   await install(tarball)
