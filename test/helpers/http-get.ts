@@ -21,7 +21,8 @@ export function httpGet(url: string, headers: Record<string, string> = {}, metho
       response.on('error', reject)
       response.on('end', () => {
         const bytes = Buffer.concat(chunks)
-        const encoding = response.headers['content-encoding']
+        // A 304 may name the encoding of the body that it does not have.
+        const encoding = bytes.length > 0 ? response.headers['content-encoding'] : undefined
         const plain = encoding === 'gzip' ? gunzipSync(bytes) : encoding === 'br' ? brotliDecompressSync(bytes) : bytes
         resolve({ status: response.statusCode ?? 0, headers: response.headers, text: plain.toString() })
       })
