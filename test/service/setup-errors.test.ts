@@ -314,7 +314,9 @@ t.test('errors for tables that are missing, locked or read-only', async (t) => {
   )
   const database = new URL(url).pathname.slice(1)
   // As if the last migrations had not run.
-  await pool.query("delete from popular_posts_migration where name >= '013'; drop table feed_posts")
+  await pool.query(
+    "delete from popular_posts_migration where name >= '013'; drop table feed_posts, popular_posts_adoption",
+  )
   await pool.query('alter table categories drop column parent_id; alter table posts drop column language')
   await during(
     '25006',
