@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { codeOf, StartupError } from './lib/errors.ts'
 import { plural } from './lib/plural.ts'
 import type { Config } from './service/config.ts'
@@ -39,7 +39,7 @@ async function listen(app: FastifyInstance, config: Config, database: ServiceDat
   app.log.level = 'silent'
   try {
     const address = await app.listen({ host, port })
-    process.stdout.write(await greeting(database, config, address))
+    process.stdout.write(await greeting(database, config, address, app.log))
     app.log.level = logLevel
   } catch (error) {
     const code = codeOf(error)
@@ -58,12 +58,13 @@ async function greeting(
   { db, isEmbedded, isAdopted }: ServiceDatabase,
   { dataDir, hasSite }: Config,
   address: string,
+  log: FastifyBaseLogger,
 ): Promise<string> {
   const { isLive } = await import('./db/window.ts')
   const { isDemoBlog } = await import('./demo/data/demo-marker.ts')
   const { createRowGuard } = await import('./db/row-guard.ts')
-  // Lists read the same rows, and log those that cannot be read.
-  const read = createRowGuard({ warn() {} })
+  // The log is silent here: lists read the same rows, and log those that cannot be read.
+  const read = createRowGuard(log)
   const { posts } = await read(db, (blog) =>
     blog
       .selectFrom('posts')

@@ -161,7 +161,8 @@ program.addCommand(
       const { databasePassword: password } = passwordsOf(iam)
       const db = openDatabase(
         databaseUrl,
-        () => {},
+        // Nothing to do: the next statement reports it.
+        Boolean,
         { password },
         () => schema,
       )

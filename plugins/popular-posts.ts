@@ -72,7 +72,7 @@ async function addRoutes(
     scope.setErrorHandler(handleOwnError)
     scope.addHook('onRoute', (route) => {
       route.handler = withOwnErrors(route.handler)
-      if (!settings.openapi) route.schema = { ...route.schema, hide: true }
+      if (!settings.openapi) route.schema = Object.assign({}, route.schema, { hide: true })
     })
     addHooks(scope, settings.hooks)
     await scope.register(popularPostsRoute, { settings, lists })

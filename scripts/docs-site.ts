@@ -1,48 +1,7 @@
 // npm run docs:site: builds the documents as a site with search, into build/docs-site/. Arguments are those of
 // `vitepress build`, such as `--base /name/`.
-import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { cp, mkdir, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { buildDocsSite, copyDocuments, installDocsSite } from './docs-site/build.ts'
 
-const run = promisify(execFile)
-const root = fileURLToPath(new URL('..', import.meta.url))
-const folder = join(root, 'scripts/docs-site')
-/** What is on the site. */
-const SOURCES = ['*.md', 'docs/*.md', 'docs/images/*.png', 'examples/**/README.md', 'bench/peers/README.md']
-
-/** Installs VitePress, in a folder of its own. */
-export async function installDocsSite(): Promise<void> {
-  await run('npm', ['ci', '--no-audit', '--no-fund', '--prefer-offline'], { cwd: folder })
-}
-
-/** Copies the documents to where VitePress reads them. Resolves to that folder. */
-export async function copyDocuments(): Promise<string> {
-  const pages = join(folder, 'pages')
-  await rm(pages, { recursive: true, force: true })
-  const globs = SOURCES.map((source) => `:(glob)${source}`)
-  const listed = await run('git', ['ls-files', '--cached', '--others', '--exclude-standard', ...globs], { cwd: root })
-  for (const file of listed.stdout.trim().split('\n')) {
-    if (!existsSync(join(root, file))) continue
-    await mkdir(dirname(join(pages, file)), { recursive: true })
-    await cp(join(root, file), join(pages, file))
-  }
-  return pages
-}
-
-/**
- * Builds the site. Resolves to what VitePress has printed.
- * @throws when a link is dead.
- */
-export async function buildDocsSite(args: readonly string[]): Promise<string> {
-  const built = await run(join(folder, 'node_modules/.bin/vitepress'), ['build', ...args], { cwd: folder })
-  return built.stdout + built.stderr
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await installDocsSite()
-  await copyDocuments()
-  process.stdout.write(await buildDocsSite(process.argv.slice(2)))
-}
+await installDocsSite()
+await copyDocuments()
+process.stdout.write(await buildDocsSite(process.argv.slice(2)))

@@ -3,7 +3,7 @@ import { appendFile } from 'node:fs/promises'
 import { dirname, join, posix, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { buildDocsSite, copyDocuments, installDocsSite } from '../scripts/docs-site.ts'
+import { buildDocsSite, copyDocuments, installDocsSite } from '../scripts/docs-site/build.ts'
 import { temporaryDirectory } from './helpers/temporary-directory.ts'
 
 // An installation and two builds.

@@ -70,14 +70,14 @@ const UNKNOWN_BLOG: Blog = { name: 'Popular posts', tagline: 'From the cache.', 
  * answer. Each method rejects with the error of the database if it has no cached result.
  */
 export function createPageData({ db, timeZone, isAdopted, ttlMs }: PageDataOptions) {
-  const none = () => new Array<number>(DAYS).fill(0)
+  const none = new Array<number>(DAYS).fill(0)
   // Lists read the same rows, and log those that cannot be read.
   const read = createRowGuard({ warn() {} })
 
   let lastBlog = UNKNOWN_BLOG
   const blog = cached({ max: 1, ttlMs: ttlMs }, async (): Promise<Blog> => {
     const isDemo = !isAdopted && (await isDemoBlog(db))
-    const perDay = (await viewsPerDay(db, { days: DAYS, timeZone })).get('all') ?? none()
+    const perDay = (await viewsPerDay(db, { days: DAYS, timeZone })).get('all') ?? none
     lastBlog = {
       ...(isDemo ? demoBlog : { name: 'Your blog', tagline: 'Its posts, and what is read.' }),
       isDemo,
@@ -98,7 +98,7 @@ export function createPageData({ db, timeZone, isAdopted, ttlMs }: PageDataOptio
     const posts = await read(db, (blog) => sitePostsById(blog, postIds))
     const perDay = await viewsPerDay(db, { days: DAYS, timeZone, postIds })
     return {
-      posts: posts.map((post) => ({ ...post, perDay: perDay.get(post.id) ?? none() })),
+      posts: posts.map((post) => ({ ...post, perDay: perDay.get(post.id) ?? none })),
       pages: Math.ceil(ids.length / POSTS_A_PAGE),
     }
   })
@@ -112,7 +112,7 @@ export function createPageData({ db, timeZone, isAdopted, ttlMs }: PageDataOptio
     ])
     const isOwn = !isAdopted && found.url === `/posts/${found.slug}`
     const text = !isAdopted && (await hasDemo(db)) ? demoText(found.slug) : []
-    return { found: { ...found, isOwn, text, comments, perDay: perDay.get(found.id) ?? none() } }
+    return { found: { ...found, isOwn, text, comments, perDay: perDay.get(found.id) ?? none } }
   })
 
   const start = cached({ max: 1, ttlMs: ttlMs }, async (): Promise<{ days: Days | undefined }> => {

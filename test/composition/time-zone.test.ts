@@ -1,5 +1,6 @@
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
+import { createSiteTimeZone } from '../../composition/time-zone.ts'
 import popularPosts, { type PopularPostsOptions } from '../../index.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { runProgram } from '../helpers/program.ts'
@@ -108,4 +109,18 @@ t.test('commands and the service refuse another time zone by name, and a command
     stderr: /^PostgreSQL does not know the time zone US\/Pacific-New/,
   })
   t.match(await run(['migrate'], 'UTC'), { code: 0 }, 'a migration counts nothing')
+})
+
+t.test('where the zone of the site cannot be read, the option is used', async (t) => {
+  const { db, pool } = await createTestDatabase(t, { migrate: false })
+  const read = createSiteTimeZone({
+    db,
+    timeZone: 'Asia/Kolkata',
+    log: { warn: () => t.fail('no other zone is known') },
+  })
+  t.equal(await read(), 'Asia/Kolkata', 'there is no table, and the next call looks again')
+  await pool.query('create table popular_posts_site (other text)')
+  t.equal(await read(), 'Asia/Kolkata', 'the table is another one')
+  await pool.query('drop table popular_posts_site')
+  t.equal(await read(), 'Asia/Kolkata', 'that is known')
 })

@@ -115,6 +115,7 @@ t.test('rows that are there twice are shown once, and named', async (t) => {
   t.match((await findPostsBySlug(db, ['same'], isLive({}))).get('same'), { id: '3' })
   const [latest = ''] = await latestPostIds(db, { limit: 10 })
   t.equal((await sitePostsById(db, [latest]))[0]?.author, 'B3')
+  t.equal((await sitePostsById(db, [latest, '999999'])).length, 1, 'without posts that are withdrawn meanwhile')
   const problems = await findProblems(db)
   t.same(
     problems

@@ -390,6 +390,11 @@ t.test('errors of the embedded database refer to its log', async (t) => {
     )
 })
 
+t.test('a message that names no object refers to the log', async (t) => {
+  const error = Object.assign(new Error('there is none'), { code: '3F000' })
+  t.match(explainDatabaseError(error, 'postgres://localhost/blog'), 'the object that its log names')
+})
+
 t.test('the tests cause every sentence', async (t) => {
   const all = [...Object.keys(BY_CODE), ...BY_MESSAGE.map(([pattern]) => pattern)]
   t.same(
