@@ -72,7 +72,7 @@ const UNKNOWN_BLOG: Blog = { name: 'Popular posts', tagline: 'From the cache.', 
 export function createPageData({ db, timeZone, isAdopted, ttlMs }: PageDataOptions) {
   const none = new Array<number>(DAYS).fill(0)
   // Lists read the same rows, and log those that cannot be read.
-  const read = createRowGuard({ warn() {} })
+  const read = createRowGuard({ warn: Boolean })
 
   let lastBlog = UNKNOWN_BLOG
   const blog = cached({ max: 1, ttlMs: ttlMs }, async (): Promise<Blog> => {
