@@ -53,8 +53,8 @@ export async function ownsPrefix(
     const { rows } = await sql<{ id: string }>`
       select timestamp as id from ${sql.table('popular_posts_migration')}
       where name = '001-view-counters'`.execute(db)
-    const [blog] = rows
-    if (blog === undefined) return true
+    // The schema was found, so its first migration has run.
+    const [blog] = rows as [{ id: string }]
     if (place) await run(REMEMBER, [place], blog.id, KNOWN_SECONDS)
     return (await run(CLAIM, [owner], blog.id)) === 1
   }
