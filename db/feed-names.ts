@@ -10,7 +10,7 @@ const COLUMNS = { post_categories: 'category_id', post_tags: 'tag_id' } as const
 
 /**
  * Finds the authors, categories or tags with these names, and creates the missing ones. A row is recognized by its name,
- * whatever the letter case, else by the slug that its name makes: it keeps a name that somebody has given it.
+ * whatever the letter case, else by the slug that its name makes. Its name is not changed.
  * @returns the ids by the names.
  */
 export async function namedRows(

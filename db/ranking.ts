@@ -5,6 +5,7 @@ import { CATEGORY_TREE, categoryTree, isOneOf } from './category-tree.ts'
 import { hasAuthor } from './co-authors.ts'
 import { fromJsonText, jsonText } from './json-text.ts'
 import { isInLanguage } from './language.ts'
+import { postCategories } from './post-categories.ts'
 import type { BlogReader, BlogTables, CounterTables } from './schema.ts'
 import { isLive, viewsInWindow } from './window.ts'
 import type { WindowQuery } from './window-query.ts'
@@ -153,24 +154,7 @@ export async function findPopularPosts(db: BlogReader, query: RankingQuery): Pro
             .limit(1),
         ),
       ).as('author'),
-      jsonText(
-        jsonArrayFrom(
-          post
-            .selectFrom('categories')
-            .innerJoin('post_categories as link', 'link.category_id', 'categories.id')
-            .whereRef('link.post_id', '=', 'posts.id')
-            .where('categories.slug', 'is not', null)
-            .select([
-              boundedText('categories.name', 'categories.slug').as('name'),
-              boundedText('categories.slug').as('slug'),
-            ])
-            // A view may have a category, or a link, twice.
-            .distinct()
-            .orderBy('name')
-            .orderBy('slug')
-            .limit(MAX_LINKS),
-        ),
-      ).as('categories'),
+      jsonText(jsonArrayFrom(postCategories)).as('categories'),
       jsonText(
         jsonArrayFrom(
           post

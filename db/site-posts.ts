@@ -1,7 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 import { jsonArrayFrom } from 'kysely/helpers/postgres'
-import { boundedText, countOf, MAX_LINKS } from './bounded.ts'
+import { boundedText, countOf } from './bounded.ts'
 import { CATEGORY_TREE, categoryTree } from './category-tree.ts'
+import { postCategories } from './post-categories.ts'
 import { findPostsBySlug } from './posts-by-slug.ts'
 import type { BlogReader, BlogTables } from './schema.ts'
 import { isLive } from './window.ts'
@@ -109,21 +110,7 @@ function sitePosts(db: BlogReader) {
         .orderBy('authors.slug')
         .limit(1)
         .as('author'),
-      jsonArrayFrom(
-        post
-          .selectFrom('categories')
-          .innerJoin('post_categories as link', 'link.category_id', 'categories.id')
-          .whereRef('link.post_id', '=', 'posts.id')
-          .where('categories.slug', 'is not', null)
-          .select([
-            boundedText('categories.name', 'categories.slug').as('name'),
-            boundedText('categories.slug').as('slug'),
-          ])
-          .distinct()
-          .orderBy('name')
-          .orderBy('slug')
-          .limit(MAX_LINKS),
-      ).as('categories'),
+      jsonArrayFrom(postCategories).as('categories'),
     ])
 }
 

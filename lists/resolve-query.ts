@@ -151,7 +151,7 @@ export function createQueryResolver(settings: Settings) {
     },
     /**
      * Returns the entry of the same list with so many more posts that excluded ones cannot shorten it. It is an entry of its
-     * own, because few pages exclude so many posts, and other pages would pay for a longer list.
+     * own, because few requests exclude so many posts, and the other requests would load a longer list for nothing.
      */
     longerEntry({ list }: CacheEntryRef): CacheEntryRef {
       return toEntry({ ...list, limit: maxLimit + MAX_EXCLUDED })

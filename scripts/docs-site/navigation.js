@@ -10,7 +10,6 @@ export const NAVIGATION = [
       { text: 'What it is', page: 'README.md' },
       { text: 'Examples', page: 'examples/README.md' },
       { text: 'Recipes', page: 'docs/recipes.md' },
-      { text: 'A static site', page: 'docs/static-sites.md' },
     ],
   },
   {

@@ -1,5 +1,10 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { parseDate } from '../../../bin/import-feed/dates.ts'
+
+/** Each text is this date, in UTC. */
+function expectDates(t: Test, cases: Record<string, string>): void {
+  for (const [text, date] of Object.entries(cases)) t.equal(parseDate(text)?.toISOString(), `${date}.000Z`, text)
+}
 
 t.test('dates of RFC 822 and 2822, as generators write them', async (t) => {
   const cases = {
@@ -39,7 +44,7 @@ t.test('dates of RFC 822 and 2822, as generators write them', async (t) => {
     'Sat, 29 Feb 2020 24:00:00 GMT': '2020-03-01T00:00:00',
     'Sat, 31 Dec 2016 23:59:60 GMT': '2016-12-31T23:59:59',
   }
-  for (const [text, date] of Object.entries(cases)) t.equal(parseDate(text)?.toISOString(), `${date}.000Z`, text)
+  expectDates(t, cases)
 })
 
 t.test('dates of ISO 8601', async (t) => {
@@ -58,7 +63,7 @@ t.test('dates of ISO 8601', async (t) => {
     '2025-06': '2025-06-01T00:00:00',
     '2025': '2025-01-01T00:00:00',
   }
-  for (const [text, date] of Object.entries(cases)) t.equal(parseDate(text)?.toISOString(), `${date}.000Z`, text)
+  expectDates(t, cases)
 })
 
 t.test('what is no date, or stands for none', async (t) => {
