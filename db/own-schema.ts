@@ -126,11 +126,12 @@ function nameOf({ name }: CommonTableExpressionNode): string {
   return name.table.table.identifier.name
 }
 
-/** A query for the id of the schema that has the counters: the table is named outside of text, so that its schema is written. */
+/**
+ * A query for the id of the schema that has the counters. It names the table as a type: outside of text, so that its
+ * schema is written, and without waiting for a lock of the table.
+ */
 const OWN_NAMESPACE = sql`(
-  select typnamespace from pg_type where oid = (
-    select pg_typeof(counter)::oid from (select) as one left join ${sql.table('post_views_total')} as counter on false
-  )
+  select typnamespace from pg_type where oid = pg_typeof(null::${sql.table('post_views_total')})::oid
 )`
 
 /** A query for the id of a table or view of this package, in `pg_class`; no row: there is none. */

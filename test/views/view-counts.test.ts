@@ -121,6 +121,7 @@ t.test('a process of a fleet sees the flush of another one within seconds', asyn
   const [one, other] = [await start(t, shared), await start(t, shared)]
   t.equal(await other.app.postViews.count('post-1'), 999)
   await one.view('post-1')
+  await until(() => one.app.postViews.stats().counted === 1, 'the view is in the buffer')
   await one.app.postViews.flush()
   t.equal(await one.app.postViews.count('post-1'), 1000)
   await until(async () => (await other.app.postViews.count('post-1')) === 1000, 'the other process sees it', 20_000)
