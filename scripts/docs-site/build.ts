@@ -22,8 +22,9 @@ export async function copyDocuments(): Promise<string> {
   await rm(pages, { recursive: true, force: true })
   const globs = SOURCES.map((source) => `:(glob)${source}`)
   const listed = await run('git', ['ls-files', '--cached', '--others', '--exclude-standard', ...globs], { cwd: root })
-  for (const file of listed.stdout.trim().split('\n')) {
-    if (!existsSync(join(root, file))) continue
+  const files = listed.stdout.trim().split('\n')
+  // A file may be deleted, and not yet for git.
+  for (const file of files.filter((each) => existsSync(join(root, each)))) {
     await mkdir(dirname(join(pages, file)), { recursive: true })
     await cp(join(root, file), join(pages, file))
   }
