@@ -208,7 +208,8 @@ t.test('--check names each table that the views read and nothing watches', async
     create table half partition of "Other Words" default;
     create table never_read (id integer);
     create view newest_words as select post_id, max(words) as words from "Other Words" group by post_id;
-    create or replace view popular_posts.comments as select post_id, words <> '' as is_approved from newest_words`)
+    create or replace view popular_posts.comments as
+      select post_id::bigint, words <> '' as is_approved from newest_words`)
   t.match(await adopt(['--check']), {
     code: 1,
     stdout: /^"Other Words": a view reads this table, .*\n$/,
