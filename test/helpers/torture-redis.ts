@@ -26,10 +26,12 @@ export interface TorturedRedis {
   skipped?: string
 }
 
-interface Failover {
+export interface Failover {
   name: string
   /** Whether it can lose an invalidation that was confirmed, as docs/cache.md says. */
   isLossy: boolean
+  /** Whether two masters take writes meanwhile: members of one do not see the invalidations of the other. */
+  hasTwoMasters?: boolean
   run(): Promise<void>
 }
 
