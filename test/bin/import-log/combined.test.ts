@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import { DateTime } from 'luxon'
 import t from 'tap'
-import { isClosedLine, parseLine } from '../../../bin/import-log/parse-line.ts'
+import { createCombinedReader } from '../../../bin/import-log/formats/combined.ts'
+import { isClosedLine } from '../../../bin/import-log/formats/formats.ts'
 
+const parseLine = createCombinedReader()
 const LINE = '1.2.3.4 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 12 "-" "Firefox"'
 const GET_A = {
   address: '1.2.3.4',

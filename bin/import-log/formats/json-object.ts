@@ -1,0 +1,33 @@
+import { unescapeField } from './fields.ts'
+
+/** An object of JSON. */
+export type JsonObject = Readonly<Record<string, unknown>>
+
+/** Parses an object; `undefined`: the line is none. */
+export function parseJsonLine(line: string): JsonObject | undefined {
+  if (!line.startsWith('{')) return undefined
+  try {
+    // nginx without `escape=json` writes \xhh, which JSON does not have.
+    const text = line.replace(/(?:\\x[\dA-F]{2})+/gi, (bytes) => JSON.stringify(unescapeField(bytes)).slice(1, -1))
+    return JSON.parse(text) as JsonObject
+  } catch {
+    return undefined
+  }
+}
+
+/** The value under a name; a name with dots is also a path. */
+export function valueAt(object: JsonObject, name: string): unknown {
+  const value = object[name]
+  if (value !== undefined || !name.includes('.')) return value
+  return name.split('.').reduce<unknown>((parent, key) => (isObject(parent) ? parent[key] : undefined), object)
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null
+}
+
+/** A text or a number, also as the first of a list; `undefined`: another value. */
+export function textOf(value: unknown): string | undefined {
+  const [one] = Array.isArray(value) ? value : [value]
+  return typeof one === 'string' ? one : typeof one === 'number' ? String(one) : undefined
+}
