@@ -14,7 +14,7 @@ export async function* gunzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buf
   try {
     let rest: Buffer | undefined = Buffer.alloc(0)
     while (rest !== undefined) {
-      const padded = yield* unpackMembers(prepend(rest, pieces))
+      const padded: Buffer | undefined = yield* unpackMembers(prepend(rest, pieces))
       rest = padded === undefined ? undefined : await skipZeros(padded, pieces)
     }
   } finally {

@@ -6,13 +6,17 @@ export interface Opened {
   all: AsyncGenerator<Buffer, void>
 }
 
-/** Reads the first bytes of a stream. */
+/** Reads the first bytes of a stream. An error of the stream comes after the pieces before it. */
 export async function openPieces(pieces: AsyncIterator<Buffer>, wanted: number): Promise<Opened> {
   let head = Buffer.alloc(0)
-  while (head.length < wanted) {
-    const next = await pieces.next()
-    if (next.done === true) break
-    head = Buffer.concat([head, next.value])
+  try {
+    while (head.length < wanted) {
+      const next = await pieces.next()
+      if (next.done === true) break
+      head = Buffer.concat([head, next.value])
+    }
+  } catch (error) {
+    return { head, all: prepend(head, { next: () => Promise.reject(error) }) }
   }
   return { head, all: prepend(head, pieces) }
 }

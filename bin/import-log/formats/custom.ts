@@ -32,7 +32,7 @@ export function createCustomReader(source: string): LineReader {
     const address = isAddress(value('reader')) ? value('reader') : (values.get('address') ?? String(forwarded[0]))
     if (timeMs === undefined || !Number.isInteger(status)) return undefined
     const userAgent = values.has('agent') ? agentOf(value('agent')) : undefined
-    const referer = refererOf(value('referer'))
+    const referer = refererOf(value('referer') || '-')
     return { address: readerOf(address, forwarded), timeMs, method, target, status, referer, userAgent }
   }
 }
@@ -53,20 +53,30 @@ function requireParts(source: string, parts: ReadonlySet<Part>): void {
 const SPACED: readonly Part[] = ['user', 'request', 'forwarded', 'reader']
 
 function patternOf(piece: Piece, pieces: readonly Piece[], index: number): string {
-  if (typeof piece === 'string') return escape(piece)
+  if (typeof piece === 'string') return escapePattern(piece)
   if (piece.pattern !== undefined) return `(${piece.pattern})`
   const [before, after] = [pieces[index - 1], pieces[index + 1]]
-  const next = typeof after === 'string' ? after.charAt(0) : ''
-  const isQuoted = typeof before === 'string' && before.endsWith('"') && next === '"'
-  if (isQuoted) return String.raw`([^"\\]*(?:\\.[^"\\]*)*)`
-  if (after === undefined) return '(.*)'
-  if (next !== ' ' && next !== '') return `([^${escape(next)}]*)`
-  if (SPACED.includes(piece.part)) return '(.*?)'
-  if (piece.part === 'time') return String.raw`(\[[^\]]*\]|\S+(?: [+-]\d{4})?)`
-  return next === '' ? String.raw`([^\s"]*?)` : String.raw`(\S*)`
+  const start = typeof before === 'string' ? before.at(-1) : before === undefined ? '' : undefined
+  const next = typeof after === 'string' ? after.charAt(0) : after === undefined ? '' : undefined
+  // `$host$request_uri`: the path begins with a slash.
+  const slash = piece.part === 'target' && start === undefined ? '(?=/)' : ''
+  return `(${slash}${valuePattern(piece.part, start, next)})`
 }
 
-function escape(text: string): string {
+/**
+ * @param start the character before the value; `undefined`: it follows another variable.
+ * @param next the character after it; empty at the end of the line; `undefined`: another variable follows.
+ */
+function valuePattern(part: Part, start: string | undefined, next: string | undefined): string {
+  if (start === '"' && next === '"') return String.raw`[^"\\]*(?:\\.[^"\\]*)*`
+  if (next === '') return '.*'
+  if (next === undefined) return part === 'target' ? String.raw`[^\s"?]*` : String.raw`[^\s"]*?`
+  if (next !== ' ') return `[^${escapePattern(next)}]*`
+  if (SPACED.includes(part)) return '.*?'
+  return part === 'time' ? String.raw`\[[^\]]*\]|\S+(?: [+-]\d{4})?` : String.raw`\S*`
+}
+
+function escapePattern(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
 }
 

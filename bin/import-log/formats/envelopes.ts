@@ -24,7 +24,7 @@ const ENVELOPES: readonly RegExp[] = [
   String.raw`${ZONED} `,
 ].map((pattern) => new RegExp(`^${pattern}`))
 
-const COLORS = /\u001b\[[\d;]*m/g
+const ESCAPE = '\u001b'
 /** Docker's `json-file`, `journalctl -o json`, Fluent Bit and Filebeat. */
 const MESSAGES = ['log', 'MESSAGE', 'message', 'textPayload', '@message'] as const
 const HAS_MESSAGE = /"(?:log|MESSAGE|@?message|textPayload)":/
@@ -35,12 +35,18 @@ const HAS_MESSAGE = /"(?:log|MESSAGE|@?message|textPayload)":/
  */
 export function openEnvelope(line: string): string | undefined {
   if (line.startsWith('{')) return HAS_MESSAGE.test(line) ? messageIn(line) : undefined
-  if (line.includes('\u001b[')) return line.replace(COLORS, '')
+  if (line.includes(ESCAPE)) return withoutColors(line)
   for (const envelope of ENVELOPES) {
     const [prefix] = envelope.exec(line) ?? []
     if (prefix !== undefined) return line.slice(prefix.length)
   }
   return undefined
+}
+
+/** `docker compose logs` writes the names of containers in colors. */
+function withoutColors(line: string): string {
+  const [before = '', ...parts] = line.split(ESCAPE)
+  return `${before}${parts.map((part) => part.replace(/^\[[\d;]*m/, '')).join('')}`
 }
 
 function messageIn(line: string): string | undefined {

@@ -45,7 +45,7 @@ export function agentOf(field: string): string {
   return field === '-' ? '' : field
 }
 
-/** The referer of a field in which servers write `-` or nothing for none. */
+/** The referer of a field in which servers write `-` for none. */
 export function refererOf(field: string): string | undefined {
-  return field === '-' || field === '' ? undefined : field
+  return field === '-' ? undefined : field
 }

@@ -19,7 +19,13 @@ export type Part =
 export type Clock = 'year' | 'month' | 'monthName' | 'day' | 'hour' | 'minute' | 'second' | 'zone'
 
 /** A piece of a format string: text, or a variable. */
-export type Piece = string | { part: Part; pattern?: string }
+export type Piece = string | Variable
+
+interface Variable {
+  part: Part
+  /** The regular expression of its values, where it is known. */
+  pattern?: string
+}
 
 const HEADERS: Readonly<Record<string, Part>> = {
   referer: 'referer',
@@ -32,7 +38,7 @@ const HEADERS: Readonly<Record<string, Part>> = {
 }
 
 /** @see https://nginx.org/en/docs/varindex.html */
-const NGINX: Readonly<Record<string, Part>> = {
+const NGINX: Readonly<Record<string, Part | Variable>> = {
   remote_addr: 'address',
   proxy_protocol_addr: 'forwarded',
   proxy_add_x_forwarded_for: 'forwarded',
@@ -45,13 +51,14 @@ const NGINX: Readonly<Record<string, Part>> = {
   request_uri: 'target',
   uri: 'target',
   document_uri: 'target',
+  is_args: { part: 'other', pattern: String.raw`\??` },
   args: 'query',
   query_string: 'query',
   status: 'status',
 }
 
 /** @see https://httpd.apache.org/docs/2.4/mod/mod_log_config.html#formats */
-const APACHE: Readonly<Record<string, Part>> = {
+const APACHE: Readonly<Record<string, Part | Variable>> = {
   h: 'address',
   a: 'address',
   u: 'user',
@@ -59,7 +66,7 @@ const APACHE: Readonly<Record<string, Part>> = {
   r: 'request',
   m: 'method',
   U: 'target',
-  q: 'query',
+  q: { part: 'query', pattern: String.raw`(?:\?[^\s"]*)?` },
   s: 'status',
 }
 
@@ -110,17 +117,21 @@ function nginxPieces(text: string): Piece[] {
   return split(text, new RegExp(VARIABLE, 'g'), ([, braced, plain]) => {
     const name = String(braced ?? plain)
     const header = name.startsWith('http_') ? HEADERS[name.slice('http_'.length).replaceAll('_', '-')] : undefined
-    return [{ part: header ?? NGINX[name] ?? 'other' }]
+    return [variable(header ?? NGINX[name])]
   })
 }
 
 function apachePieces(text: string): Piece[] {
   return split(text, new RegExp(DIRECTIVE, 'g'), ([, argument, letter = '']) => {
     if (letter === '%') return ['%']
-    if (argument === undefined) return [{ part: APACHE[letter] ?? 'other' }]
-    if (letter === 'i') return [{ part: HEADERS[argument.toLowerCase()] ?? 'other' }]
+    if (argument === undefined) return [variable(APACHE[letter])]
+    if (letter === 'i') return [variable(HEADERS[argument.toLowerCase()])]
     return letter === 't' ? clockPieces(argument.replace(/^(?:begin|end):/, '')) : [{ part: 'other' }]
   })
+}
+
+function variable(meaning: Part | Variable = 'other'): Variable {
+  return typeof meaning === 'string' ? { part: meaning } : meaning
 }
 
 /** @throws an error for the user, if the format of the time is unknown. */

@@ -6,9 +6,14 @@ export type JsonObject = Readonly<Record<string, unknown>>
 /** Parses an object; `undefined`: the line is none. */
 export function parseJsonLine(line: string): JsonObject | undefined {
   if (!line.startsWith('{')) return undefined
+  // nginx without `escape=json` writes \xhh, which JSON does not have.
+  return parse(line) ?? parse(line.replace(HEX, (bytes) => JSON.stringify(unescapeField(bytes)).slice(1, -1)))
+}
+
+const HEX = /(?:\\x[\dA-F]{2})+/gi
+
+function parse(text: string): JsonObject | undefined {
   try {
-    // nginx without `escape=json` writes \xhh, which JSON does not have.
-    const text = line.replace(/(?:\\x[\dA-F]{2})+/gi, (bytes) => JSON.stringify(unescapeField(bytes)).slice(1, -1))
     return JSON.parse(text) as JsonObject
   } catch {
     return undefined

@@ -40,7 +40,7 @@ function requestOf(object: JsonObject, timeOf: (text: string) => number | undefi
     method,
     target,
     status: Number(status),
-    referer: refererOf(find('referer') ?? ''),
+    referer: refererOf(find('referer') || '-'),
     userAgent: agent === undefined ? undefined : agentOf(agent),
   }
 }

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import type { JsonObject } from './json-object.ts'
 
 /** Requests without an answer: a process that was killed leaves some. The oldest are forgotten. */
@@ -8,7 +9,7 @@ const MAX_OPEN = 10_000
  * `res` and the same `reqId`.
  */
 export function createPinoPairs() {
-  const open = new Map<string, JsonObject>()
+  const open = new LRUCache<string, JsonObject>({ max: MAX_OPEN })
   return {
     /** @returns the object with the parts of both lines; `null`: the line is the first of two, or a message of the app. */
     join(object: JsonObject): JsonObject | null {
@@ -18,7 +19,6 @@ export function createPinoPairs() {
       const key = `${object['hostname']} ${object['pid']} ${reqId}`
       if (req !== undefined) {
         open.set(key, object)
-        if (open.size > MAX_OPEN) for (const oldest of open.keys()) if (open.size > MAX_OPEN) open.delete(oldest)
         return null
       }
       if (res === undefined) return null
