@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { messageOf } from '../../lib/errors.ts'
 import { gunzip } from './gunzip.ts'
 import { openPieces } from './pieces.ts'
 
@@ -42,7 +43,12 @@ async function* runCommand(
   packed: AsyncIterable<Buffer>,
 ): AsyncGenerator<Buffer, void> {
   const child = spawn(command, ['-dc'])
-  const ended = once(child, 'close').catch((error: Error) => error)
+  try {
+    await once(child, 'spawn')
+  } catch (error) {
+    throw notInstalled(name, command, error)
+  }
+  const closed: Promise<[code: number | null]> = once(child, 'close') as Promise<[number | null]>
   let said = ''
   child.stderr.on('data', (text: Buffer) => {
     said = `${said}${text}`.slice(0, MAX_ERROR_LENGTH)
@@ -55,20 +61,18 @@ async function* runCommand(
   const fed = pipeline(source, child.stdin).catch(() => undefined)
   try {
     yield* child.stdout
-    const end = await ended
+    const [code] = await closed
     await fed
     if (readError !== undefined) throw readError
-    if (end instanceof Error) throw notInstalled(name, command, end)
-    const [code] = end
     if (code !== 0) throw new Error(`The ${name} data cannot be read to its end: ${said.trim()}`)
   } finally {
     child.kill()
   }
 }
 
-function notInstalled(name: string, command: string, cause: Error): Error {
+function notInstalled(name: string, command: string, cause: unknown): Error {
   return new Error(
-    `The log is compressed by ${name}, and the command ${command} cannot be run (${cause.message}). Install it, or unpack the log first.`,
+    `The log is compressed by ${name}, and the command ${command} cannot be run (${messageOf(cause)}). Install it, or unpack the log first.`,
     { cause },
   )
 }
