@@ -35,13 +35,9 @@ const utc = ({ timeMs }: SentRequest) => new Date(timeMs).toISOString()
 
 /** The escapes of nginx: bytes as \xHH. */
 function nginx(text: string): string {
-  return [...Buffer.from(text)]
-    .map((byte) =>
-      byte < 0x20 || byte > 0x7e || byte === 0x22 || byte === 0x5c
-        ? `\\x${byte.toString(16).toUpperCase().padStart(2, '0')}`
-        : String.fromCharCode(byte),
-    )
-    .join('')
+  return text.replace(/[^ !#-[\]-~]/gu, (sign) =>
+    [...Buffer.from(sign)].map((byte) => `\\x${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+  )
 }
 
 const field = (text: string) => (text === '' ? '-' : nginx(text))
@@ -93,13 +89,9 @@ function haproxy(one: SentRequest): string {
   const clock = [at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(':')
   const date = `${two(at.getDate())}/${MONTHS[at.getMonth()]}/${at.getFullYear()}:${clock}.250`
   const hash = (text: string) =>
-    [...Buffer.from(text)]
-      .map((byte) =>
-        byte < 0x20 || byte > 0x7e || '"#{|}'.includes(String.fromCharCode(byte))
-          ? `#${byte.toString(16).toUpperCase().padStart(2, '0')}`
-          : String.fromCharCode(byte),
-      )
-      .join('')
+    text.replace(/[^ !$-z~]/gu, (sign) =>
+      [...Buffer.from(sign)].map((byte) => `#${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+    )
   const request = `${one.method} ${hash(one.target)} HTTP/1.1`
   return `${one.address}:${PORT} [${date}] http-in static/srv1 10/0/30/69/109 ${one.status} 2750 - - ---- 1/1/1/1/0 0/0 {blog.example|${hash(one.agent)}} {} "${request}"`
 }
@@ -159,9 +151,17 @@ function iis(one: SentRequest): string {
   const [day, time] = utc(one).slice(0, 19).split('T')
   const agent = one.agent === '' ? '-' : one.agent.replaceAll(' ', '+')
   // IIS writes the decoded path.
-  const stem = decodeURIComponent(path).replaceAll(' ', '%20')
+  const stem = decoded(path).replaceAll(' ', '%20')
   const referer = one.referer === '' ? '-' : one.referer
   return `${day} ${time} 10.0.0.4 ${one.method} ${stem} ${query} 443 - ${one.address} ${agent} ${referer} ${one.status} 0 0 15`
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
 }
 
 let requests = 0

@@ -4,7 +4,7 @@
  * Cloudflare Logpush (`EdgeStartTimestamp` …), Fastly's and Envoy's examples, API Gateway, the Elastic Common Schema,
  * Google Cloud (`httpRequest.…`), pino-http (`req.…`, `res.…`), and what people call them.
  */
-export const NAMES = {
+const NAMES = {
   address: [
     ...['request.client_ip', 'request.remote_ip', 'request.remote_addr', 'req.remoteAddress', 'httpRequest.remoteIp'],
     ...[
@@ -107,6 +107,8 @@ export const NAMES = {
       'proxy.referer',
     ],
   ],
+  /** All headers, if the log has them: a header that is not there was not sent. */
+  headers: ['request.headers', 'req.headers'],
   agent: [
     ...['request.headers.User-Agent', 'req.headers.user-agent', 'request_User-Agent', 'ClientRequestUserAgent'],
     ...['http_user_agent', 'request_user_agent', 'user_agent', 'userAgent', 'useragent', 'user-agent', 'agent'],
@@ -114,5 +116,16 @@ export const NAMES = {
   ],
 } as const satisfies Record<string, readonly string[]>
 
-/** The headers of a request, if the log has them: a header that is not there was not sent. */
-export const HEADERS = ['request.headers', 'req.headers']
+/** A name, and its parts if it is a path. */
+export interface Name {
+  name: string
+  keys: readonly string[]
+}
+
+/** The part of a request. */
+export type Part = keyof typeof NAMES
+
+/** The names of each part. */
+export const PARTS = Object.fromEntries(
+  Object.entries(NAMES).map(([part, names]) => [part, names.map((name) => ({ name, keys: name.split('.') }))]),
+) as unknown as Readonly<Record<Part, readonly Name[]>>

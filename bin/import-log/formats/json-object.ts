@@ -1,4 +1,5 @@
 import { unescapeField } from './fields.ts'
+import type { Name } from './json-names.ts'
 
 /** An object of JSON. */
 export type JsonObject = Readonly<Record<string, unknown>>
@@ -20,11 +21,11 @@ function parse(text: string): JsonObject | undefined {
   }
 }
 
-/** The value under a name; a name with dots is also a path. */
-export function valueAt(object: JsonObject, name: string): unknown {
+/** The value under a name, or at a path. */
+export function valueAt(object: JsonObject, { name, keys }: Name): unknown {
   const value = object[name]
-  if (value !== undefined || !name.includes('.')) return value
-  return name.split('.').reduce<unknown>((parent, key) => (isObject(parent) ? parent[key] : undefined), object)
+  if (value !== undefined || keys.length === 1) return value
+  return keys.reduce<unknown>((parent, key) => (isObject(parent) ? parent[key] : undefined), object)
 }
 
 function isObject(value: unknown): value is JsonObject {

@@ -1,5 +1,5 @@
 import { agentOf, parseRequestLine, refererOf } from './fields.ts'
-import { HEADERS, NAMES } from './json-names.ts'
+import { type Name, PARTS, type Part } from './json-names.ts'
 import { type JsonObject, parseJsonLine, textOf, valueAt } from './json-object.ts'
 import { createPinoPairs } from './pino-pairs.ts'
 import { readerOf } from './readers.ts'
@@ -21,18 +21,18 @@ export function createJsonReader(): LineReader {
 }
 
 function requestOf(object: JsonObject, timeOf: (text: string) => number | undefined): LoggedRequest | undefined {
-  const find = (part: keyof typeof NAMES) => first(NAMES[part], (name) => textOf(valueAt(object, name)))
+  const find = (part: Part) => first(PARTS[part], (name) => textOf(valueAt(object, name)))
   const status = find('status')
-  const timeMs = first(NAMES.time, (name) => timeOf(textOf(valueAt(object, name)) ?? ''))
+  const timeMs = first(PARTS.time, (name) => timeOf(textOf(valueAt(object, name)) ?? ''))
   const line = find('request')
   const { method, target } = requestLineOf(line, find)
-  const forwarded = NAMES.forwarded.flatMap((name) => textOf(valueAt(object, name)) ?? [])
+  const forwarded = PARTS.forwarded.flatMap((name) => textOf(valueAt(object, name)) ?? [])
   const address =
-    first(NAMES.address, (name) => textOf(valueAt(object, name))?.replace(/^-?$/, '') || undefined) ?? forwarded[0]
+    first(PARTS.address, (name) => textOf(valueAt(object, name))?.replace(/^-?$/, '') || undefined) ?? forwarded[0]
   if (status === undefined || !/^\d{1,3}$/.test(status) || timeMs === undefined || address === undefined)
     return undefined
   if (method === undefined) return undefined
-  const hasHeaders = HEADERS.some((name) => valueAt(object, name) !== undefined)
+  const hasHeaders = PARTS.headers.some((name) => valueAt(object, name) !== undefined)
   const agent = find('agent') ?? (hasHeaders ? '' : undefined)
   return {
     address: readerOf(address, forwarded),
@@ -61,7 +61,7 @@ function withQuery(target: string, query = ''): string {
   return query === '' || query === '-' || target.includes('?') ? target : `${target}?${query.replace(/^\?/, '')}`
 }
 
-function first<R>(names: readonly string[], read: (name: string) => R | undefined): R | undefined {
+function first<R>(names: readonly Name[], read: (name: Name) => R | undefined): R | undefined {
   for (const name of names) {
     const value = read(name)
     if (value !== undefined) return value
