@@ -30,7 +30,7 @@ export function createCustomReader(source: string): LineReader {
     const status = Number(value('status'))
     const { method, target } = values.has('request') ? parseRequestLine(value('request')) : requestOf(value)
     const address = isAddress(value('reader')) ? value('reader') : (values.get('address') ?? String(forwarded[0]))
-    if (timeMs === undefined || !Number.isInteger(status)) return undefined
+    if (timeMs === undefined) return undefined
     const userAgent = values.has('agent') ? agentOf(value('agent')) : undefined
     const referer = refererOf(value('referer') || '-')
     return { address: readerOf(address, forwarded), timeMs, method, target, status, referer, userAgent }
@@ -49,8 +49,19 @@ function requireParts(source: string, parts: ReadonlySet<Part>): void {
   if (missing.length > 0) throw new Error(`--format needs the ${missing.join(', the ')}, got: ${source}`)
 }
 
-/** Values may have spaces where servers write some: user names, request lines, lists of addresses. */
-const SPACED: readonly Part[] = ['user', 'request', 'forwarded', 'reader']
+/** The greatest length of a value in brackets or before another sign; a quoted one has none. */
+const MAX_VALUE = 4096
+
+/**
+ * Values that may have spaces outside of quotes. Their lengths are bounded: clients choose them, and several values
+ * without a bound would take quadratic time.
+ */
+const SPACED: Partial<Record<Part, string>> = {
+  user: '.{0,128}?',
+  forwarded: '.{0,256}?',
+  reader: '.{0,256}?',
+  request: '.*?',
+}
 
 function patternOf(piece: Piece, pieces: readonly Piece[], index: number): string {
   if (typeof piece === 'string') return escapePattern(piece)
@@ -69,11 +80,11 @@ function patternOf(piece: Piece, pieces: readonly Piece[], index: number): strin
  */
 function valuePattern(part: Part, start: string | undefined, next: string | undefined): string {
   if (start === '"' && next === '"') return String.raw`[^"\\]*(?:\\.[^"\\]*)*`
+  if (part === 'status') return String.raw`-?\d{1,3}`
   if (next === '') return '.*'
   if (next === undefined) return part === 'target' ? String.raw`[^\s"?]*` : String.raw`[^\s"]*?`
-  if (next !== ' ') return `[^${escapePattern(next)}]*`
-  if (SPACED.includes(part)) return '.*?'
-  return part === 'time' ? String.raw`\[[^\]]*\]|\S+(?: [+-]\d{4})?` : String.raw`\S*`
+  if (next !== ' ') return `[^${escapePattern(next)}]{0,${MAX_VALUE}}`
+  return SPACED[part] ?? (part === 'time' ? String.raw`\[[^\]]*\]|\S+(?: [+-]\d{4})?` : String.raw`\S*`)
 }
 
 function escapePattern(text: string): string {

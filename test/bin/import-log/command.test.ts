@@ -134,7 +134,7 @@ t.test('odd logs are explained', async (t) => {
     code: 1,
     stdout: /malformed +2/,
     stderr:
-      'error: No line could be read. The first is: {"a":"\\\\u001b"}\nIt is JSON, but an address, a time, a method, a path or a status under a usual name is missing.\nIf it is a line of an access log, say its format with --format: see --help.\n',
+      'error: No line could be read. The first is: {"a":"\\u001b"}\nIt is JSON, but an address, a time, a method, a path or a status under a usual name is missing.\nIf it is a line of an access log, say its format with --format: see --help.\n',
   })
   const mixed = await run([], { db, stdin: `${LOG}\x1b[31mred\n` })
   t.match(mixed, { code: 0, stdout: 'The first malformed line: \\u001b[31mred\n' })

@@ -220,7 +220,7 @@ t.test('no line takes long', async (t) => {
   const custom = createLogReader('$remote_user $http_x_forwarded_for $remote_addr [$time_local] $request $status')
   reader('#Fields: date time c-ip cs-method cs-uri-stem sc-status')
   for (const part of parts) {
-    const line = part.repeat(65_536 / part.length)
+    const line = part.repeat(32_768 / part.length)
     const beganMs = performance.now()
     for (const before of [
       '',
