@@ -1,9 +1,11 @@
 import { agentOf, parseRequestLine, QUOTED, refererOf, unescapeField } from './fields.ts'
-import { isAddress, publicAddressIn, readerOf } from './readers.ts'
+import { isAddress, isPrivate, publicAddressIn, readerOf } from './readers.ts'
 import type { LineReader, LoggedRequest } from './request.ts'
 import { parseClfTime, parseTime, rememberingLast } from './times.ts'
 
 const REQUEST = new RegExp(String.raw` ${QUOTED} (\d{3}) (?:\d+|-)(?= |$)`, 'sy')
+/** The usual line: its request, status, referer and user agent at once. */
+const USUAL = new RegExp(String.raw` ${QUOTED} (\d{3}) (?:\d+|-) ${QUOTED} ${QUOTED}(?= |$)`, 'sy')
 /** Servers may add fields, such as the duration, before the referer. */
 const AGENT = new RegExp(String.raw`((?: (?!")\S+){0,8}) ${QUOTED}(?: ${QUOTED})?(?= |$)`, 'sy')
 const FIELD = new RegExp(String.raw` (?:(?:\w+=)?${QUOTED}|(\S+))`, 'sg')
@@ -29,17 +31,28 @@ export function createCombinedReader(): LineReader {
 }
 
 function readAfterTime(line: string, open: number, start: number, timeMs: number): LoggedRequest | undefined {
+  const address = addressBefore(line.slice(0, open))
+  const fields = address === undefined ? undefined : fieldsAfter(line, start)
+  if (address === undefined || fields === undefined) return undefined
+  const { request, status, referer, userAgent, end } = fields
+  const { method, target } = parseRequestLine(unescapeField(request))
+  const reader = isPrivate(address) ? readerOf(address, fieldsFrom(line, end)) : address
+  return { address: reader, timeMs, method, target, status: Number(status), referer, userAgent }
+}
+
+function fieldsAfter(line: string, start: number) {
+  USUAL.lastIndex = start
+  const usual = USUAL.exec(line)
+  if (usual !== null) {
+    const [, request = '', status = '', from = '', agent = ''] = usual
+    const [referer, userAgent] = [refererOf(unescapeField(from)), agentOf(unescapeField(agent))]
+    return { request, status, referer, userAgent, end: USUAL.lastIndex }
+  }
   REQUEST.lastIndex = start
   const match = REQUEST.exec(line)
-  if (match === null) return undefined
-  const address = addressBefore(line.slice(0, open))
-  const headers = headersAfter(line, REQUEST.lastIndex)
-  if (address === undefined || headers === undefined) return undefined
-  const [, request = '', status] = match
-  const { method, target } = parseRequestLine(unescapeField(request))
-  const { referer, userAgent, end } = headers
-  const reader = readerOf(address, fieldsFrom(line, end))
-  return { address: reader, timeMs, method, target, status: Number(status), referer, userAgent }
+  const headers = match === null ? undefined : headersAfter(line, REQUEST.lastIndex)
+  const [, request = '', status = ''] = match ?? []
+  return headers === undefined ? undefined : { request, status, ...headers }
 }
 
 /** The fields after the answer's size. A log in common format has no referer and no user agent. */
@@ -59,7 +72,7 @@ function headersAfter(line: string, start: number) {
 }
 
 function* fieldsFrom(line: string, start: number): Generator<string, void> {
-  for (const [, quoted, word] of line.slice(start).matchAll(FIELD)) yield quoted ?? word ?? ''
+  for (const [, quoted, word] of line.slice(start).matchAll(FIELD)) yield String(quoted ?? word)
 }
 
 /**
@@ -68,10 +81,12 @@ function* fieldsFrom(line: string, start: number): Generator<string, void> {
  * @returns the first address of a list; `undefined`: it cannot be told which word is the address.
  */
 function addressBefore(head: string): string | undefined {
+  const firstEnd = head.indexOf(' ')
+  const isUsual = head.startsWith(' - ', firstEnd) && !head.includes(' ', firstEnd + 3)
+  if (isUsual) return head.slice(0, firstEnd)
   const words = head.split(' ')
   const [first = '', second = '', third] = words
   if (words.length < 3) return undefined
-  if (second === '-' && words.length === 3) return first
   const addresses = words.flatMap((word, index) => {
     const isStart = isAddress(word) && words[index - 1]?.endsWith(',') !== true
     return isStart && index < words.length - 1 ? [index] : []

@@ -21,7 +21,7 @@ export function createCustomReader(source: string): LineReader {
     const values = new Map<Part, string>()
     const forwarded: string[] = []
     for (const [index, part] of parts.entries()) {
-      const value = decode(match[index + 1] ?? '')
+      const value = decode(String(match[index + 1]))
       if (part === 'forwarded') forwarded.push(value)
       else values.set(part, `${part === 'target' ? (values.get(part) ?? '') : ''}${value}`)
     }
