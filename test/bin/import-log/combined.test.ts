@@ -86,6 +86,7 @@ t.test('a line in another format is refused', async (t) => {
     'two addresses that may be the client': `5.6.7.8 - ${LINE}`,
     'no host name that can be told': LINE.replace('1.2.3.4 - -', 'a - b - c'),
     'many words without an address': LINE.replace('1.2.3.4 - -', 'a b c d'),
+    'an open quote': LINE.replace('"-" "Firefox"', '"open'),
     'no user': LINE.replace('1.2.3.4 - -', 'a -'),
     'no time': LINE.replace('17/May/2015:10:05:03 +0000', 'today'),
     'an open escape': LINE.replace('Firefox"', String.raw`Firefox\"`),
