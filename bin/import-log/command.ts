@@ -5,7 +5,8 @@ import { Command } from 'commander'
 import type { Kysely, Transaction } from 'kysely'
 import type { Database } from '../../db/schema.ts'
 import { messageOf } from '../../lib/errors.ts'
-import { formatSummary } from './format-summary.ts'
+import { formatSummary, refusalOf } from './format-summary.ts'
+import { createLogReader, FORMATS } from './formats/formats.ts'
 import { importLog, type Summary } from './import-log.ts'
 import { parseBaseUrl } from './paths.ts'
 import { createProgress } from './progress.ts'
@@ -40,6 +41,7 @@ interface Flags {
   post?: string
   createPosts?: boolean
   baseUrl?: string
+  format?: string
 }
 
 /** The checked flags. */
@@ -47,6 +49,7 @@ interface Choices {
   post: PostPattern | undefined
   createPosts: boolean
   baseUrl: string | undefined
+  format: string | undefined
 }
 
 /**
@@ -57,7 +60,7 @@ interface Choices {
 export function importLogCommand(context: ImportLogContext): Command {
   const command = new Command('import-log')
     .description('counts the views in an access log of a web server; the same log is never counted twice')
-    .argument('[file]', 'a log in combined format, plain or gzip; - or no file: standard input')
+    .argument('[file]', 'an access log, plain or compressed; - or no file: standard input')
     .option(
       '--post <folder or regexp>',
       'the paths of posts: a folder such as /blog/ (tags, pages of lists, feeds and files in it are not posts), or a regular expression whose group (?<slug>...) is the slug of the post',
@@ -67,12 +70,17 @@ export function importLogCommand(context: ImportLogContext): Command {
       '--base-url <url>',
       'the address of the blog, such as https://blog.example: created posts link there (needs --create-posts)',
     )
+    .option(
+      '--format <name or string>',
+      `the format of the lines: ${FORMATS.map(({ name }) => name).join(', ')}, or the format string of nginx or Apache (default: recognised)`,
+    )
     .addHelpText(
       'after',
       `
 Examples:
   popular-posts import-log access.log --post /blog/ --create-posts --base-url https://blog.example
   zcat access.log.*.gz | popular-posts import-log --post /blog/ --create-posts
+  popular-posts import-log access.log --format '$remote_addr [$time_iso8601] "$request" $status' --post /blog/
   popular-posts import-log access.log --post '^/(?:news|blog)/(?<slug>[^/]+)/?$'
 
 If the posts are at /a-post/ or /2015/05/a-post/, the folder is /.`,
@@ -109,13 +117,15 @@ async function run(context: ImportLogContext, file: string | undefined, flags: F
 }
 
 /** @returns the error message, if the flags are wrong. */
-function choose({ post, createPosts = false, baseUrl }: Flags): Choices | string {
+function choose({ post, createPosts = false, baseUrl, format }: Flags): Choices | string {
   if (createPosts && post === undefined)
     return '--create-posts needs --post, such as --post /blog/: without it every image would become a post.'
   if (baseUrl !== undefined && !createPosts)
     return '--base-url needs --create-posts: it sets the addresses of created posts.'
   try {
+    createLogReader(format)
     return {
+      format,
       post: post === undefined ? undefined : compilePostPattern(post),
       createPosts,
       baseUrl: baseUrl === undefined ? undefined : parseBaseUrl(baseUrl),
@@ -156,7 +166,7 @@ async function importFrom(
     progress.stop()
     stdout.write(formatSummary(summary, { ...choices, address, ignore }))
     await close()
-    return summary.stoppedBy && `${summary.stoppedBy.message} The lines before that were counted.`
+    return summary.stoppedBy ? `${summary.stoppedBy.message} The lines before that were counted.` : refusalOf(summary)
   } finally {
     input.destroy()
   }

@@ -4,7 +4,8 @@ import { findTitles } from '../../db/logged-posts.ts'
 import { findAliases, hasAliases } from '../../db/posts-by-slug.ts'
 import type { Database } from '../../db/schema.ts'
 import { firstChunk } from './chunks.ts'
-import { isClosedLine, parseLine } from './parse-line.ts'
+import { createClients } from './clients.ts'
+import { createLogReader, isClosedLine } from './formats/formats.ts'
 import { urlOfPath } from './paths.ts'
 import { createPresentSlug } from './present-slug.ts'
 import { type LogLine, readLines } from './read-lines.ts'
@@ -20,7 +21,7 @@ export interface ImportLogOptions {
   dedupSeconds: number
   /** The present, in milliseconds since the epoch. */
   nowMs: number
-  /** The log, plain or gzip: a stream or another iterable of pieces. */
+  /** The log, plain or compressed (see `unpack`): a stream or another iterable of pieces. */
   input: AsyncIterable<Uint8Array | string>
   /** Requests whose views do not count: the option `ignore`. Default none. */
   ignore?: readonly string[] | undefined
@@ -32,6 +33,8 @@ export interface ImportLogOptions {
   baseUrl?: string | undefined
   /** Called at most once, in the transaction that creates or links the first post, before it does. */
   beforeCreatingPosts?: ((trx: Transaction<Database>) => Promise<void>) | undefined
+  /** `--format`: see `createLogReader`. Default: each line is recognised. */
+  format?: string | undefined
   /** Called after each piece. Bytes are counted before unpacking. */
   onProgress?: ((progress: { bytes: number; lines: number }) => void) | undefined
   /**
@@ -43,7 +46,7 @@ export interface ImportLogOptions {
 
 /** The result of an import: `lines` is the sum of all counts from `viewsCounted` to `malformed`. */
 export interface Summary {
-  /** Lines that are not empty. */
+  /** Lines that are not empty and that are no directives, such as `#Fields:`. */
   lines: number
   viewsCounted: number
   /** Views that an earlier import counted. */
@@ -67,6 +70,10 @@ export interface Summary {
   postsLinked: number
   /** The ten posts with the most views counted by this import. */
   top: { slug: string; title: string; views: number }[]
+  /** The first malformed line. */
+  firstRefused: string | undefined
+  /** See `createClients`. */
+  proxies: string[]
   /** The error that ended reading before the end of the log; the lines before it were counted. */
   stoppedBy: Error | undefined
 }
@@ -85,6 +92,9 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
   const visits = createVisits({ dedupSeconds, post, presentSlug, ignore: options.ignore })
   const createPosts =
     options.createPosts === true ? { before: once(options.beforeCreatingPosts), baseUrl: options.baseUrl } : undefined
+  const readRequest = createLogReader(options.format)
+  const clients = createClients()
+  let firstRefused: string | undefined
   let chunk = firstChunk(chunkLines)
   let views: LoggedView[] = []
   let bytes = 0
@@ -95,12 +105,15 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
     // An unfinished line is not part of the log yet: once the server completes the line, the digests would differ.
     if (!isHalf) chunk.add(lineBytes)
     if (line.trim() === '') return
+    const request = isTooLong || isHalf ? undefined : readRequest(line)
+    if (request === null) return
     tally.lines++
-    const request = isTooLong || isHalf ? undefined : parseLine(line)
     if (request === undefined) {
       tally.malformed++
+      firstRefused ??= line
       return
     }
+    clients.add(request.address)
     if (request.userAgent === undefined) tally.withoutAgent++
     const verdict = visits.judge(request)
     if (verdict.kind === 'view') {
@@ -132,7 +145,18 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
   const { created: postsCreated, linked: postsLinked, countedBefore: viewsCountedBefore, unknown } = total
   const viewsCounted = [...total.counted.values()].reduce((sum, some) => sum + some, 0)
   const top = await topTen(db, total.counted)
-  return { ...tally, viewsCounted, viewsCountedBefore, unknown, postsCreated, postsLinked, top, stoppedBy }
+  return {
+    ...tally,
+    viewsCounted,
+    viewsCountedBefore,
+    unknown,
+    postsCreated,
+    postsLinked,
+    top,
+    firstRefused,
+    proxies: clients.proxies(),
+    stoppedBy,
+  }
 }
 
 const KINDS = { bot: 'bots', ignored: 'ignored', repeat: 'repeats', other: 'other' } as const
