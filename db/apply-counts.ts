@@ -75,7 +75,7 @@ export async function applyImport(trx: Transaction<Database>, job: Import): Prom
     await total(ledger.timedParts(page)).execute(trx)
     await sql`
       insert into ${sql.table('post_views_total')} as counter (post_id, views, heat)
-      select post_id, all_time - dated, '-infinity' from (${ledger.deltas(page)}) as delta where all_time <> dated order by post_id
+      select post_id, greatest(least(all_time - dated, ${MAX_VIEWS}), -${MAX_VIEWS}), '-infinity' from (${ledger.deltas(page)}) as delta where all_time <> dated order by post_id
       on conflict (post_id) do update
       set views = greatest(0, least(counter.views::numeric + excluded.views, ${MAX_VIEWS}))`.execute(trx)
     // Where all views of a post come from another database of this package, its heat does, too.

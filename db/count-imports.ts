@@ -1,7 +1,7 @@
 import { sql, type Transaction } from 'kysely'
 import { type AppliedImport, applyImport } from './apply-counts.ts'
 import { lockSource, noonOf } from './count-ledger.ts'
-import { MAX_VIEWS } from './count-views.ts'
+import { MAX_COUNT, MAX_VIEWS } from './count-views.ts'
 import type { PostCreation } from './log-imports.ts'
 import { canBeSlug, createPosts } from './logged-posts.ts'
 import { type FoundPost, findPostsBySlug } from './posts-by-slug.ts'
@@ -9,8 +9,8 @@ import type { Database } from './schema.ts'
 
 /** Views of a post on a day, or of all time, in an export. */
 export interface ExportedCount {
-  /** The slug, or the id as text. */
-  post: { slug: string } | { id: string }
+  /** The slug, the id as text, or an id of another system, which is in no database. */
+  post: { slug: string } | { id: string } | { foreignId: string }
   /** The address of a post that is created, without the site. */
   url: string
   /** `YYYY-MM-DD` in the site's time zone; `undefined`: the total of all time. */
@@ -78,7 +78,7 @@ export async function beginCountImport(
     const ids = new Set(counts.flatMap(({ post }) => ('id' in post ? post.id : [])))
     const bySlug = await findPostsBySlug(trx, [...slugs])
     const byId = ids.size === 0 ? new Map<string, FoundPost>() : await findPostsById(trx, [...ids])
-    return ({ post }) => ('slug' in post ? bySlug.get(post.slug) : byId.get(post.id))
+    return ({ post }) => ('slug' in post ? bySlug.get(post.slug) : 'id' in post ? byId.get(post.id) : undefined)
   }
 
   /** Creates the posts of slugs that no post has. */
@@ -121,7 +121,7 @@ export async function beginCountImport(
         const key = `${post.id} ${day} ${hour}`
         const row = rows.get(key)
         if (row === undefined) rows.set(key, { post_id: post.id, day, hour, views, heat: heat ?? null })
-        else row.views += views
+        else row.views = row.views + views > MAX_COUNT ? MAX_COUNT : row.views + views
       }
       await stage(trx, id, [...rows.values()], { timeZone, nowMs })
       return counts.filter((count) => postOf(count) === undefined)

@@ -29,6 +29,7 @@ const BUCKET_MS = 15 * 60 * 1000
 const HOURS_KEPT = 48
 
 /** The greatest number that a counter can hold. A full counter stays there: an overflow would fail the whole batch. */
+export const MAX_COUNT = 9223372036854775807n
 export const MAX_VIEWS = sql`9223372036854775807`
 
 /** The start of the bucket that contains a time; both in milliseconds since the epoch. */

@@ -33,7 +33,7 @@ export async function* csvRecords(pieces: AsyncIterable<string>): AsyncGenerator
 }
 
 /** The first line that is neither empty nor a comment, with its end. */
-const FIRST_LINE = /^(?!#)\s*\S.*\n/m
+const FIRST_LINE = /^(?!#)[^\S\n]*\S.*\n/m
 
 function delimiterOf(line: string): string {
   const plain = line.replace(/"[^"]*"/g, '')

@@ -160,10 +160,15 @@ function countOf(
     throw new ExportError(
       '--create-posts needs --post, such as --post /blog/: without it every page of the export would become a post.',
     )
-  const slug = 'id' in post && ids instanceof Map ? ids.get(post.id) : undefined
-  const named = slug === undefined ? post : { slug }
-  const url = path === undefined ? urlOfPath('slug' in named ? named.slug : '') : urlOfPath(path)
-  return { post: named, url, day, timeMs, views, heat }
+  const url = path === undefined ? urlOfPath('slug' in post ? post.slug : '') : urlOfPath(path)
+  return { post: namedPost(post, ids), url, day, timeMs, views, heat }
+}
+
+/** An id of an export is an id of the database only if the user says so: numbers of two systems look the same. */
+function namedPost(post: CountedRow['post'], ids: ImportCountsOptions['ids']): ExportedCount['post'] {
+  if ('slug' in post || !(ids instanceof Map)) return post
+  const slug = ids.get(post.id) as string | undefined
+  return slug === undefined ? { foreignId: post.id } : { slug }
 }
 
 type Counted = Pick<
@@ -207,7 +212,7 @@ function createTally() {
     },
     addUnknown(counts: readonly ExportedCount[]): void {
       for (const { post, url, views } of counts) {
-        const name = 'slug' in post ? url : `id ${post.id}`
+        const name = 'slug' in post ? url : `id ${'id' in post ? post.id : post.foreignId}`
         result.unknown += views
         unknown.set(name, (unknown.get(name) ?? 0n) + views)
       }

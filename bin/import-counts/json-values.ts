@@ -5,7 +5,7 @@ export interface JsonValue {
 }
 
 /** The most characters of one value. Arrays of any length are read element by element. */
-const MAX_VALUE = 64 * 1024 * 1024
+export const MAX_VALUE = 64 * 1024 * 1024
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -17,7 +17,10 @@ const CLOSING = [0x7d, 0x5d]
  * Numbers and strings outside of them are left out.
  * @throws an error for the user, if the text is no JSON, or cut off.
  */
-export async function* jsonValues(pieces: AsyncIterable<string>): AsyncGenerator<JsonValue[], void> {
+export async function* jsonValues(
+  pieces: AsyncIterable<string>,
+  maxValue = MAX_VALUE,
+): AsyncGenerator<JsonValue[], void> {
   /** The depth at which values begin: 1 in an array. */
   let base: number | undefined
   let depth = 0
@@ -63,7 +66,8 @@ export async function* jsonValues(pieces: AsyncIterable<string>): AsyncGenerator
       }
     }
     if (start !== -1) begun += piece.slice(start)
-    if (begun.length > MAX_VALUE) throw new Error('One value of the file is too large: write one object a line.')
+    if (begun.length > maxValue)
+      throw new Error('One value of the file is too large: export fewer days at once, or write one object a line.')
     yield values
   }
   if (begun !== '') throw new Error('The JSON is cut off in the middle of a value.')

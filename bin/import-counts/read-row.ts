@@ -1,3 +1,4 @@
+import { MAX_COUNT } from '../../db/count-views.ts'
 import { type PostPattern, requestedPost } from '../import-log/slug.ts'
 import type { Calendar, Moment } from './days.ts'
 import type { Format } from './formats.ts'
@@ -36,8 +37,6 @@ export interface RowOptions {
 /** The web is younger. Days before it are those of zeros and of numbers that are no dates. */
 const FIRST_DAY = '1990-01-01'
 const NUMBER = /^(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.0+)?$/
-/** The greatest number that a counter can hold. */
-const MAX_VIEWS = 9223372036854775807n
 const ZERO_DATE = /^0000-00-00/
 
 /** Reads a row of an export. */
@@ -51,7 +50,7 @@ export function readRow(fields: Fields, format: Format, options: RowOptions): Ro
   const number = format.views === undefined ? '1' : field(format.views)
   if (!NUMBER.test(number)) return broken(`expected a number of views, got "${number}"`)
   const views = BigInt(number.replace(/\.0+$/, '').replaceAll(',', ''))
-  if (views > MAX_VIEWS) return broken(`expected at most ${MAX_VIEWS} views, got ${number}`)
+  if (views > MAX_COUNT) return broken(`expected at most ${MAX_COUNT} views, got ${number}`)
   const moment = momentOf(field(format.day), field(format.time), format, calendar)
   if (moment === 'broken')
     return broken(`expected a day such as 2026-01-31, got "${field(format.day) || field(format.time)}"`)
