@@ -116,8 +116,7 @@ export async function beginCountImport(
         const { day = TOTAL, timeMs, views, heat } = count
         const first = firstDays.get(post.slug)
         if (first !== undefined && day !== TOTAL && day < first) firstDays.set(post.slug, day)
-        const isRecent = timeMs !== undefined && nowMs - timeMs < HOURS_READ * 3_600_000
-        const hour = isRecent ? new Date(Math.min(timeMs, nowMs)).toISOString() : null
+        const hour = timeMs === undefined ? null : hourOf(timeMs, nowMs)
         const key = `${post.id} ${day} ${hour}`
         const row = rows.get(key)
         if (row === undefined) rows.set(key, { post_id: post.id, day, hour, views, heat: heat ?? null })
@@ -149,6 +148,11 @@ async function publishBefore(trx: Transaction<Database>, firstDays: ReadonlyMap<
     update ${sql.table('posts')} set published_at = first.day::timestamptz
     from unnest(${[...firstDays.keys()]}::text[], ${[...firstDays.values()]}::text[]) as first (slug, day)
     where posts.slug = first.slug and posts.published_at > first.day::timestamptz`.execute(trx)
+}
+
+/** The time of views of about the last day. Of older views only the day is of use. */
+function hourOf(timeMs: number, nowMs: number): string {
+  return nowMs - timeMs < HOURS_READ * 3_600_000 ? new Date(Math.min(timeMs, nowMs)).toISOString() : '-infinity'
 }
 
 /** Adds rows to the ledger. Views of about the last day without an hour get that of noon, or the present one. */
