@@ -181,6 +181,6 @@ function addTotals(applied: AppliedImport, { views, undated, posts, addedTotals,
     views: BigInt(post.views),
   }))
   applied.top = [...applied.top, ...more]
-    .sort((a, b) => (a.views < b.views ? 1 : a.views > b.views ? -1 : a.slug < b.slug ? -1 : 1))
+    .sort((a, b) => Number(b.views - a.views) || a.slug.localeCompare(b.slug))
     .slice(0, TOP)
 }

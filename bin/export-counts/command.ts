@@ -1,5 +1,5 @@
-import { once } from 'node:events'
 import type { Writable } from 'node:stream'
+import { promisify } from 'node:util'
 import { Command, Option } from 'commander'
 import type { Kysely } from 'kysely'
 import { type ExportedCounter, exportCounters } from '../../db/export-counts.ts'
@@ -29,12 +29,13 @@ A row without a day is the total of all time. The views of a day are the sum of 
     )
     .action(async ({ format }: { format: 'csv' | 'json' }) => {
       const lineOf = format === 'csv' ? csvLine : jsonLine
+      // Waits for the reader: a pipe may be slower than the database.
+      const write = promisify((text: string, done: (error?: Error | null) => void) => void stdout.write(text, done))
       const { db, timeZone, close } = await openDatabase()
       try {
-        if (format === 'csv') stdout.write(`${COLUMNS.join()}\n`)
+        if (format === 'csv') await write(`${COLUMNS.join()}\n`)
         await exportCounters(db, { timeZone }, async (rows) => {
-          // The pipe may be slower than the database.
-          if (!stdout.write(rows.map(lineOf).join(''))) await once(stdout, 'drain')
+          await write(rows.map(lineOf).join(''))
         })
       } finally {
         await close()

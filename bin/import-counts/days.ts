@@ -76,15 +76,12 @@ export function createCalendar(timeZone: string, sourceZone: string): Calendar {
 /** The offsets of a time zone: local time minus UTC, in milliseconds. */
 function offsetsOf(timeZone: string): (timeMs: number) => number {
   const format = new Intl.DateTimeFormat('en-US', { timeZone, timeZoneName: 'longOffset' })
-  return remember((timeMs) => {
-    const name = format.formatToParts(timeMs).find(({ type }) => type === 'timeZoneName')?.value ?? ''
-    return offsetMs(name.replace('GMT', ''))
-  })
+  return remember((timeMs) => offsetMs(format.format(timeMs)))
 }
 
-/** `+02:00`, `-0330`, `+02`; other names are UTC. */
+/** Finds an offset such as `+02:00`, `-0330` or `+02` in a text; without one it is UTC. */
 function offsetMs(name: string): number {
-  const [, sign, hours = '0', minutes = '0'] = /^([+-])(\d\d):?(\d\d)?/.exec(name) ?? []
+  const [, sign, hours = '0', minutes = '0'] = /([+-])(\d\d):?(\d\d)?/.exec(name) ?? []
   return (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes)) * 60_000
 }
 

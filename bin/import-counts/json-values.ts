@@ -13,7 +13,7 @@ const OPENING = [0x7b, 0x5b]
 const CLOSING = [0x7d, 0x5d]
 
 /**
- * Reads JSON piece by piece: the elements of an array, or else objects and arrays one after another, as in JSON lines.
+ * Reads JSON piece by piece, of which the first begins a value: the elements of an array, or else objects and arrays one after another, as in JSON lines.
  * Numbers and strings outside of them are left out.
  * @throws an error for the user, if the text is no JSON, or cut off.
  */
@@ -47,7 +47,7 @@ export async function* jsonValues(
   }
 
   for await (const piece of pieces) {
-    base ??= baseOf(piece)
+    base ??= piece.trimStart().startsWith('[') ? 1 : 0
     const values: JsonValue[] = []
     let start = begun === '' ? -1 : 0
     for (let index = 0; index < piece.length; index++) {
@@ -71,9 +71,4 @@ export async function* jsonValues(
     yield values
   }
   if (begun !== '') throw new Error('The JSON is cut off in the middle of a value.')
-}
-
-function baseOf(piece: string): number | undefined {
-  const first = piece.trimStart()[0]
-  return first === undefined ? undefined : first === '[' ? 1 : 0
 }

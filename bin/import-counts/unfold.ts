@@ -13,7 +13,7 @@ export function createUnfolder(): (value: unknown) => Fields[] {
     )
     if (name.endsWith('_paths')) for (const { id = '', path = '' } of all) paths.set(id, path)
     if (!name.endsWith('_post_stats')) return []
-    return all.map((row) => ({ ...row, path: paths.get(row['path_id'] ?? '') ?? '' }))
+    return all.map((row) => ({ ...row, path: paths.get(`${row['path_id']}`) ?? '' }))
   }
 
   return (value) => {

@@ -19,6 +19,7 @@ t.test('the commands of the document, in a database of this package', async (t) 
     'imported_pages_20240101_20251231.csv':
       'date,hostname,page,visits,visitors,pageviews\n2024-05-01,x,/blog/goat,1,1,5\n',
     'wp_post_views.csv': 'id,type,period,count\n11,0,20240502,3\n11,0,20260201,3\n11,4,total,9\n',
+    'new.csv': 'slug,total\nnew,9\n',
     'wp_posts.csv': '"ID";"post_name"\n"11";"map"\n',
   })
   const [, block = ''] = /```sh\n(.*?)```/s.exec(DOCUMENT) ?? []
@@ -49,11 +50,8 @@ t.test('the commands of the document, in a database of this package', async (t) 
     after.length,
     'not if nothing is new',
   )
-  const created = await run(
-    'npx popular-posts import-counts wp_post_views.csv --ids wp_posts.csv --create-posts --source x --anyway',
-    other.url,
-  )
-  t.match(created, /views counted +9 /)
+  const created = await run('npx popular-posts import-counts new.csv --create-posts', other.url)
+  t.match(created, /views counted +9 +of 1 post, 1 new post/)
   const zone = command(t, ['export-counts'], { DATABASE_URL: url, SITE_TIME_ZONE: 'Asia/Tokyo' })
   t.equal(await zone.ended(), 1, 'another time zone has other days')
   for (const name of FORMAT_NAMES) t.match(DOCUMENT, `| \`${name}\` |`)

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
+import { createCalendar } from '../../../bin/import-counts/days.ts'
 import { FORMAT_NAMES } from '../../../bin/import-counts/formats.ts'
 import type { ImportCountsOptions } from '../../../bin/import-counts/import-counts.ts'
 import { jsonValues } from '../../../bin/import-counts/json-values.ts'
@@ -280,7 +281,10 @@ const CASES: Case[] = [
         ['2024-05-01', '1', '11', '4', '5'],
         ['2024-05-01', '2', '12', '3', '3'],
       ],
-      [['2024-05-02', '1', '11', '1', '2']],
+      [
+        ['2024-05-02', '1', '11', '1', '2'],
+        ['2024-05-02', '9', '0', '1', '2'],
+      ],
       { table: 'koko_analytics_referrer_labels', columns: ['id', 'value'] },
       [['1', 'example.com']],
     ),
@@ -416,9 +420,15 @@ function fileOf(pieces: (Buffer | string)[]): ExportFile {
   return { name: 'file', input: input() }
 }
 
+t.test('days of more times than are remembered', async (t) => {
+  const calendar = createCalendar('Asia/Kolkata', 'UTC')
+  const days = new Set(Array.from({ length: 100_010 }, (_, quarter) => calendar.dayOf(quarter * 900_000)))
+  t.equal(days.size, 1043)
+})
+
 t.test('files are the same in any pieces, packed or in UTF-16', async (t) => {
-  const text = '\n#note, with a comma\nslug;title;views\n"a;b";"Say ""hi"",\nand more";1\nc;Ü"x;2\n#d;"";3\n'
-  const rows = ['4 a;b|Say "hi",\nand more|1', '6 c|Ü"x|2', '7 #d||3']
+  const text = '\n#note, with a comma\nslug;title;views\n"a;b";"Say ""hi"",\nand more";1\nc;Ü"x;2\n#d;"";3\ne\n'
+  const rows = ['4 a;b|Say "hi",\nand more|1', '6 c|Ü"x|2', '7 #d||3', '8 e||']
   const bytes = Buffer.from(text)
   for (const size of [1, 2, 3, 7, 1000]) {
     const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>

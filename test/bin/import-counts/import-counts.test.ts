@@ -254,6 +254,13 @@ t.test('the files of an export are added up; those of two counters are refused',
   const rows = 'slug,time\na,2024-01-05T10:00:00Z\n'
   await t.rejects(importTexts(db, [csv('a,2024-01-02,1'), rows]), { message: /two counters, counts and rows/ })
   t.match(await importTexts(db, [csv('a,2024-01-02,1'), rows], { source: 'all' }), { views: 2n })
+  let prepared = 0
+  const createPosts = { before: async () => void prepared++ }
+  const two = [csv('n,2024-01-02,1'), csv('n,2024-01-01,1', 'm,2024-01-02,1')]
+  t.match(await importTexts(db, two, { createPosts, source: 'new' }), { views: 3n, postsCreated: 2 })
+  t.equal(prepared, 1)
+  const created = await db.selectFrom('posts').select(['slug', 'published_at']).where('slug', '=', 'n').execute()
+  t.same(created, [{ slug: 'n', published_at: new Date('2024-01-01T00:00:00Z') }], 'on the first day')
 })
 
 t.test('more names of unknown posts than are remembered', async (t) => {
