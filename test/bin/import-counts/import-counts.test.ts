@@ -186,6 +186,8 @@ t.test('posts are found by earlier slugs and in other forms, and created on dema
   t.same(created, [{ url: 'https://blog.example/blog/new', published_at: new Date('2024-01-01T00:00:00Z') }])
   const long = 'x'.repeat(600)
   t.match(await importTexts(db, `slug,total\nnext,3\n${long},2\n`, { createPosts }), { views: 3n, unknown: 2n })
+  const onlyLong = await importTexts(db, `slug,total\n${long},2\n`, { createPosts })
+  t.match(onlyLong, { outcome: 'nothing new', unknown: 2n, postsCreated: 0 })
   t.equal(prepared, 2, 'once an import')
 })
 
