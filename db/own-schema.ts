@@ -54,6 +54,8 @@ const OWN_NAMES: Record<OwnName, true> = {
   post_views_batch: true,
   post_views_daily: true,
   post_views_hourly: true,
+  post_views_import: true,
+  post_views_import_count: true,
   post_views_log_chunk: true,
   post_views_total: true,
   post_views_touch: true,

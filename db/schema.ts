@@ -41,6 +41,26 @@ export interface LogImportTables {
   }
 }
 
+/**
+ * The ledger of `popular-posts import-counts`: what each export says of each post and day. The greatest number that the
+ * exports of a source have for a post and day is in the counters.
+ */
+export interface CountImportTables {
+  post_views_import: { id: GeneratedBigInteger; source: string; imported_at: GeneratedTimestamp }
+  post_views_import_count: {
+    import_id: BigInteger
+    /** `-infinity`: the total of all time. */
+    day: ColumnType<Date | string, string, string>
+    post_id: BigInteger
+    /** The hour of views of about the last day; `-infinity`: the views are counted as of noon. */
+    hour: ColumnType<Date | number, Date | string, Date | string>
+    /** The views of the hour. Those of the day are the sum of its hours. */
+    views: BigInteger
+    /** The heat of the post in the database that exported it, in the row of a total. */
+    heat: number | null
+  }
+}
+
 /** The blog of the service: the demo fills it, and `import-log --create-posts` adds posts. */
 export interface BlogTables {
   authors: { id: GeneratedBigInteger; slug: string; name: string }
@@ -98,7 +118,7 @@ export interface BlogTables {
 }
 
 /** All tables of the service. */
-export interface Database extends CounterTables, LogImportTables, BlogTables {}
+export interface Database extends CounterTables, LogImportTables, CountImportTables, BlogTables {}
 
 /** What a query that reads the blog needs of a Kysely instance: a `RowGuard` leaves rows out of the tables. */
 export type BlogReader = Pick<QueryCreator<BlogTables & CounterTables>, 'with' | 'selectFrom' | 'selectNoFrom'>

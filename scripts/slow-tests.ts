@@ -10,6 +10,8 @@ export const SLOW: readonly string[] = [
   'test/bin/adopt/products.test.ts',
   'test/bin/adopt/restore.test.ts',
   'test/bin/flush.test.ts',
+  'test/bin/import-counts/documented.test.ts',
+  'test/bin/import-counts/round-trip.test.ts',
   'test/bin/import-log/import-log.test.ts',
   'test/bin/import-log/replay.test.ts',
   'test/bin/import-log/visits.test.ts',
