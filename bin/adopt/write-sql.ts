@@ -104,7 +104,8 @@ const COUNTERS = [
   'post_views_batch',
   'post_views_touch',
   'post_views_window',
-  'post_views_log_chunk',
+  'post_views_log_import',
+  'post_views_log_visits',
   'popular_posts_change',
 ]
 

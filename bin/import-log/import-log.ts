@@ -1,12 +1,9 @@
 import type { Kysely, Transaction } from 'kysely'
-import { type ChunkOutcome, importChunk, type LoggedView } from '../../db/log-imports.ts'
+import { type ChunkOutcome, importChunk, type LoggedVisit, type LogImport, noOutcome } from '../../db/log-imports.ts'
 import { findTitles } from '../../db/logged-posts.ts'
-import { findAliases, hasAliases } from '../../db/posts-by-slug.ts'
 import type { Database } from '../../db/schema.ts'
-import { firstChunk } from './chunks.ts'
 import { isClosedLine, parseLine } from './parse-line.ts'
 import { urlOfPath } from './paths.ts'
-import { createPresentSlug } from './present-slug.ts'
 import { type LogLine, readLines } from './read-lines.ts'
 import type { PostPattern } from './slug.ts'
 import { createVisits } from './visits.ts'
@@ -22,6 +19,8 @@ export interface ImportLogOptions {
   nowMs: number
   /** The log, plain or gzip: a stream or another iterable of pieces. */
   input: AsyncIterable<Uint8Array | string>
+  /** The name of the log, for people. Default `standard input`. */
+  source?: string | undefined
   /** Requests whose views do not count: the option `ignore`. Default none. */
   ignore?: readonly string[] | undefined
   /** Which paths are posts. Default: the last part of the path, without `.html`, is a slug. */
@@ -34,10 +33,7 @@ export interface ImportLogOptions {
   beforeCreatingPosts?: ((trx: Transaction<Database>) => Promise<void>) | undefined
   /** Called after each piece. Bytes are counted before unpacking. */
   onProgress?: ((progress: { bytes: number; lines: number }) => void) | undefined
-  /**
-   * How many lines one transaction counts. Default 10,000; other numbers are for tests only: a log that is imported
-   * again in chunks of another size is not recognised.
-   */
+  /** How many lines one transaction counts. Default 10,000. */
   chunkLines?: number | undefined
 }
 
@@ -65,6 +61,8 @@ export interface Summary {
   postsCreated: number
   /** Posts of earlier imports that got a full URL. */
   postsLinked: number
+  /** The id of the import in the database; `undefined`: it brought nothing new. */
+  importId: string | undefined
   /** The ten posts with the most views counted by this import. */
   top: { slug: string; title: string; views: number }[]
   /** The error that ended reading before the end of the log; the lines before it were counted. */
@@ -79,21 +77,23 @@ export interface Summary {
  */
 export async function importLog(options: ImportLogOptions): Promise<Summary> {
   const { db, timeZone, dedupSeconds, nowMs, input, post, onProgress = () => {}, chunkLines = 10_000 } = options
-  const tally = { lines: 0, bots: 0, ignored: 0, repeats: 0, other: 0, malformed: 0, withoutAgent: 0 }
-  const total: ChunkOutcome = { counted: new Map(), countedBefore: 0, unknown: 0, created: 0, linked: 0 }
-  const presentSlug = createPresentSlug((await hasAliases(db)) ? await findAliases(db) : [])
-  const visits = createVisits({ dedupSeconds, post, presentSlug, ignore: options.ignore })
+  const tally = { lines: 0, bots: 0, ignored: 0, other: 0, malformed: 0, withoutAgent: 0 }
+  const total = noOutcome()
+  const logImport: LogImport = { id: undefined, source: options.source ?? 'standard input', overlaps: new Set() }
+  const { judge } = createVisits({ post, ignore: options.ignore })
   const createPosts =
     options.createPosts === true ? { before: once(options.beforeCreatingPosts), baseUrl: options.baseUrl } : undefined
-  let chunk = firstChunk(chunkLines)
-  let views: LoggedView[] = []
+  let visits: LoggedVisit[] = []
+  let linesRead = 0
+  let bytesRead = 0
   let bytes = 0
 
   function read({ bytes: lineBytes, isTooLong, isEnded }: LogLine): void {
     const line = lineBytes.toString('utf8')
+    linesRead++
+    bytesRead += lineBytes.length
+    // The server has not written its end yet: it would be another request then.
     const isHalf = !isEnded && (isTooLong || !isClosedLine(line))
-    // An unfinished line is not part of the log yet: once the server completes the line, the digests would differ.
-    if (!isHalf) chunk.add(lineBytes)
     if (line.trim() === '') return
     tally.lines++
     const request = isTooLong || isHalf ? undefined : parseLine(line)
@@ -102,19 +102,20 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
       return
     }
     if (request.userAgent === undefined) tally.withoutAgent++
-    const verdict = visits.judge(request)
-    if (verdict.kind === 'view') {
-      const { slug, path } = verdict
-      views.push({ line: chunk.lines - 1, slug, url: urlOfPath(path), timeMs: request.timeMs })
+    const verdict = judge(request)
+    if (verdict.kind === 'visit') {
+      const { slug, path, visitor } = verdict
+      visits.push({ slug, url: urlOfPath(path), visitor, timeMs: request.timeMs })
     } else {
       tally[KINDS[verdict.kind]]++
     }
   }
 
   async function count(): Promise<void> {
-    addOutcome(total, await importChunk(db, { chunk, views, timeZone, nowMs, createPosts }))
-    chunk = chunk.next()
-    views = []
+    addOutcome(total, await importChunk(db, { visits, logImport, timeZone, nowMs, dedupSeconds, createPosts }))
+    visits = []
+    linesRead = 0
+    bytesRead = 0
   }
 
   const batches = readLines(input, (count) => {
@@ -123,19 +124,23 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
   const stoppedBy = await forEachUntilError(batches, async (lines) => {
     for (const line of lines) {
       read(line)
-      if (chunk.isFull()) await count()
+      if (linesRead >= chunkLines || bytesRead >= MAX_CHUNK_BYTES) await count()
     }
     onProgress({ bytes, lines: tally.lines })
   })
   await count()
 
-  const { created: postsCreated, linked: postsLinked, countedBefore: viewsCountedBefore, unknown } = total
+  const { created: postsCreated, linked: postsLinked, countedBefore: viewsCountedBefore, unknown, repeats } = total
   const viewsCounted = [...total.counted.values()].reduce((sum, some) => sum + some, 0)
   const top = await topTen(db, total.counted)
-  return { ...tally, viewsCounted, viewsCountedBefore, unknown, postsCreated, postsLinked, top, stoppedBy }
+  const counts = { ...tally, viewsCounted, viewsCountedBefore, repeats, unknown, postsCreated, postsLinked }
+  return { ...counts, importId: logImport.id, top, stoppedBy }
 }
 
-const KINDS = { bot: 'bots', ignored: 'ignored', repeat: 'repeats', other: 'other' } as const
+const KINDS = { bot: 'bots', ignored: 'ignored', other: 'other' } as const
+
+/** The greatest size of a chunk: its visits keep their lines in memory. */
+const MAX_CHUNK_BYTES = 16 * 1024 * 1024
 
 /** Returns an error of the source, and throws an error of `each`. */
 async function forEachUntilError<T>(
@@ -158,9 +163,11 @@ function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown))
 }
 
-function addOutcome(total: ChunkOutcome, { counted, countedBefore, unknown, created, linked }: ChunkOutcome): void {
+function addOutcome(total: ChunkOutcome, some: ChunkOutcome): void {
+  const { counted, countedBefore, repeats, unknown, created, linked } = some
   for (const [slug, views] of counted) total.counted.set(slug, (total.counted.get(slug) ?? 0) + views)
   total.countedBefore += countedBefore
+  total.repeats += repeats
   total.unknown += unknown
   total.created += created
   total.linked += linked

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { importLog, type Summary } from '../../../bin/import-log/import-log.ts'
+import { parseLine } from '../../../bin/import-log/parse-line.ts'
 import { compilePostPattern, type PostPattern } from '../../../bin/import-log/slug.ts'
 import { FIREFOX, POST } from '../../helpers/access-log.ts'
 import { readCounters } from '../../helpers/counted-views.ts'
@@ -36,7 +37,10 @@ async function compare(
   )
   t.same(slugs[0], slugs[1], 'the posts are the same')
 
-  const answered = await replayLog(t, lines, { databaseUrl: replayed.url, timeZone, nowMs, post })
+  // An import judges in the order of the times, whatever the order of the lines.
+  const timeOf = (line: string) => parseLine(line)?.timeMs ?? 0
+  const inOrder = lines.toSorted((a, b) => timeOf(a) - timeOf(b))
+  const answered = await replayLog(t, inOrder, { databaseUrl: replayed.url, timeZone, nowMs, post })
   // No post is created for a path that only bots requested.
   const { 204: recorded = 0, 404: unknown = 0, ...others } = answered
   t.same(others, {})
