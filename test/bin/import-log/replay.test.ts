@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 import { importLog, type Summary } from '../../../bin/import-log/import-log.ts'
 import { parseLine } from '../../../bin/import-log/parse-line.ts'
@@ -27,7 +28,7 @@ async function compare(
     nowMs,
     post,
     createPosts: true,
-    input: [lines.map((line) => `${line}\n`).join('')] as unknown as AsyncIterable<string>,
+    input: Readable.from([lines.map((line) => `${line}\n`).join('')]),
   })
   const posts = await imported.db.selectFrom('posts').select(['slug', 'title', 'url']).orderBy('id').execute()
   const published = posts.map((one) => ({ ...one, published_at: new Date(0) }))
