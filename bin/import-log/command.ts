@@ -25,8 +25,8 @@ interface ImportLogContext {
   stderr: Writable & { isTTY?: boolean }
   /** The present, in milliseconds since the epoch. */
   nowMs(): number
-  /** Is aborted when the user ends the command (Ctrl-C). */
-  signal: AbortSignal
+  /** Is aborted when the user ends the command (Ctrl-C). The command reads it once. */
+  readonly signal: AbortSignal
 }
 
 interface ImportLogDatabase {
@@ -102,7 +102,9 @@ const failure = (message: string): Problem => ({ message, exitCode: 1 })
 async function run(context: ImportLogContext, paths: string[], flags: Flags): Promise<Problem | undefined> {
   const choices = choose(flags, paths)
   if (typeof choices === 'string') return failure(choices)
-  if (choices.undo !== undefined) return work(context, choices, [])
+  // Before anything takes time: from here on Ctrl-C ends with a summary.
+  const { signal } = context
+  if (choices.undo !== undefined) return work(context, choices, [], signal)
   if (paths.length === 0 && context.stdin.isTTY === true) return failure('Expected a log: name a file, or pipe one in.')
   let logs: OpenLog[]
   try {
@@ -111,7 +113,7 @@ async function run(context: ImportLogContext, paths: string[], flags: Flags): Pr
     return failure(messageOf(error))
   }
   try {
-    return await work(context, choices, logs)
+    return await work(context, choices, logs, signal)
   } finally {
     closeLogs(logs)
   }
@@ -122,6 +124,7 @@ async function work(
   context: ImportLogContext,
   choices: Choices,
   logs: readonly OpenLog[],
+  signal: AbortSignal,
 ): Promise<Problem | undefined> {
   const { stdout, stderr, findDatabase, openDatabase } = context
   const { name, isMissing } = await findDatabase()
@@ -134,7 +137,7 @@ async function work(
   const database = await openDatabase()
   let problem: Problem | undefined
   try {
-    if (choices.undo === undefined) problem = await importFrom(context, database, choices, logs)
+    if (choices.undo === undefined) problem = await importFrom(context, database, choices, logs, signal)
     else
       stdout.write(
         await undo({
@@ -155,10 +158,11 @@ async function work(
 }
 
 async function importFrom(
-  { stdout, stderr, nowMs, signal }: ImportLogContext,
+  { stdout, stderr, nowMs }: ImportLogContext,
   database: ImportLogDatabase,
   choices: Choices,
   logs: readonly OpenLog[],
+  signal: AbortSignal,
 ): Promise<Problem | undefined> {
   const { db, timeZone, dedupSeconds, ignore, beforeCreatingPosts, address } = database
   const { post, createPosts, baseUrl, anyway, isDryRun } = choices
