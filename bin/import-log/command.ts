@@ -1,4 +1,4 @@
-import { addAbortSignal, type Readable, type Writable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { Command } from 'commander'
 import type { Kysely, Transaction } from 'kysely'
 import { rehearse } from '../../db/log-imports.ts'
@@ -170,7 +170,8 @@ async function importFrom(
   const progress = createProgress(stderr, sizeOf(logs))
   const timeOf = async (choice: TimeChoice | undefined) =>
     typeof choice === 'string' ? startOfDay(db, choice, timeZone) : choice
-  for (const { input } of logs) addAbortSignal(signal, input)
+  // Ends also a read that waits for the next line.
+  signal.addEventListener('abort', () => closeLogs(logs))
   const count = async (db: Kysely<Database>) =>
     importLog({
       db,

@@ -159,7 +159,9 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
     })
   let stoppedBy: Error | undefined
   let stoppedAt: number | undefined
+  const isStopped = () => options.signal?.aborted === true
   for (const [index, log] of logs.entries()) {
+    if (isStopped()) break
     const error = await forEachUntilError(batchesOf(log), async (lines) => {
       for (const line of lines) {
         read(line)
@@ -167,8 +169,7 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
       }
       onProgress({ bytes, lines: tally.lines })
     })
-    if (options.signal?.aborted === true) break
-    if (error === undefined || stoppedBy !== undefined) continue
+    if (error === undefined || stoppedBy !== undefined || isStopped()) continue
     stoppedBy = error
     stoppedAt = index
   }
