@@ -1,4 +1,5 @@
 import { messageOf } from '../../lib/errors.ts'
+import { createLogReader } from './formats/formats.ts'
 import { parseBaseUrl } from './paths.ts'
 import { compilePostPattern, type PostPattern } from './slug.ts'
 import { parseTimeChoice, type TimeChoice } from './times.ts'
@@ -8,6 +9,7 @@ export interface Flags {
   post?: string
   createPosts?: boolean
   baseUrl?: string
+  format?: string
   since?: string
   until?: string
   anyway?: boolean
@@ -22,6 +24,7 @@ export interface Choices {
   post: PostPattern | undefined
   createPosts: boolean
   baseUrl: string | undefined
+  format: string | undefined
   since: TimeChoice | undefined
   until: TimeChoice | undefined
   anyway: boolean
@@ -34,7 +37,7 @@ export interface Choices {
 
 /** @returns the error message, if the flags are wrong. */
 export function choose(flags: Flags, paths: readonly string[]): Choices | string {
-  const { post, createPosts = false, baseUrl, since, until, undo } = flags
+  const { post, createPosts = false, baseUrl, format, since, until, undo } = flags
   if (undo !== undefined && (paths.length > 0 || flags.dryRun === true))
     return '--undo needs no log and no --dry-run: it takes back what an earlier import counted.'
   if (undo !== undefined && !/^[1-9]\d{0,17}$/.test(undo))
@@ -44,7 +47,9 @@ export function choose(flags: Flags, paths: readonly string[]): Choices | string
   if (baseUrl !== undefined && !createPosts)
     return '--base-url needs --create-posts: it sets the addresses of created posts.'
   try {
+    createLogReader(format)
     return {
+      format,
       post: post === undefined ? undefined : compilePostPattern(post),
       createPosts,
       baseUrl: baseUrl === undefined ? undefined : parseBaseUrl(baseUrl),

@@ -6,7 +6,8 @@ import type { Database } from '../../db/schema.ts'
 import { startOfDay } from '../../db/time-zone.ts'
 import { messageOf } from '../../lib/errors.ts'
 import { type Choices, choose, type Flags } from './choices.ts'
-import { formatJson, formatSummary } from './format-summary.ts'
+import { formatJson, formatSummary, refusalOf } from './format-summary.ts'
+import { FORMATS } from './formats/formats.ts'
 import { importLog, type Summary } from './import-log.ts'
 import { closeLogs, type OpenLog, openLogs } from './open-logs.ts'
 import { createProgress } from './progress.ts'
@@ -62,7 +63,7 @@ const INTERRUPTED = 130
 export function importLogCommand(context: ImportLogContext): Command {
   const command = new Command('import-log')
     .description('counts the views in access logs of web servers; no line is counted twice')
-    .argument('[logs...]', 'files in combined format, plain or gzip, and folders of them; - or none: standard input')
+    .argument('[logs...]', 'files, plain or compressed, and folders of them; - or none: standard input')
     .option(
       '--post <folder or regexp>',
       'the paths of posts: a folder such as /blog/ (tags, pages of lists, feeds and files in it are not posts), or a regular expression whose group (?<slug>...) is the slug of the post',
@@ -79,6 +80,10 @@ export function importLogCommand(context: ImportLogContext): Command {
     .option('--undo <id>', 'take back the views of an earlier import')
     .option('--anyway', 'count lines that an earlier version of this package may have counted')
     .option('--new-database', 'create the embedded database in DATA_DIR, if there is none')
+    .option(
+      '--format <name or string>',
+      `the format of the lines: ${FORMATS.map(({ name }) => name).join(', ')}, or the format string of nginx or Apache (default: recognised)`,
+    )
     .addHelpText(
       'after',
       `
@@ -86,6 +91,7 @@ Examples:
   popular-posts import-log access.log --post /blog/ --create-posts --base-url https://blog.example
   popular-posts import-log /var/log/nginx --post /blog/ --dry-run
   zcat access.log.*.gz | popular-posts import-log --post /blog/ --create-posts
+  popular-posts import-log access.log --format '$remote_addr [$time_iso8601] "$request" $status' --post /blog/
   popular-posts import-log access.log --post '^/(?:news|blog)/(?<slug>[^/]+)/?$'
   popular-posts import-log --undo 3
 
@@ -179,6 +185,7 @@ async function importFrom(
       createPosts,
       baseUrl,
       anyway,
+      format: choices.format,
       timeZone,
       dedupSeconds,
       ignore,
@@ -207,7 +214,10 @@ async function importFrom(
       exitCode: INTERRUPTED,
     }
   const { stoppedBy, stoppedAt = 0 } = summary
-  if (stoppedBy === undefined) return undefined
+  if (stoppedBy === undefined) {
+    const refusal = refusalOf(summary)
+    return refusal === undefined ? undefined : failure(refusal)
+  }
   const where = logs.length > 1 ? `${logs[stoppedAt]?.name}: ` : ''
   return failure(`${where}${stoppedBy.message} The lines before that were counted.`)
 }

@@ -1,5 +1,6 @@
 import { plural } from '../../lib/plural.ts'
 import { headersOfRules } from '../../lib/request-rules.ts'
+import { kindOf, showLine } from './formats/refused.ts'
 import type { Summary } from './import-log.ts'
 import type { PostPattern } from './slug.ts'
 import type { TimeChoice } from './times.ts'
@@ -31,6 +32,13 @@ export function formatJson({ stoppedBy, ...summary }: Summary, unmatched: Unmatc
 }
 
 type Row = [name: string, count: number, note: string]
+
+/** Why nothing was read; `undefined`: a line was read, or there is none. */
+export function refusalOf({ lines, malformed, firstRefused = '' }: Summary): string | undefined {
+  if (lines === 0 || malformed < lines) return undefined
+  const reason = [`No line could be read. The first is: ${showLine(firstRefused)}`, kindOf(firstRefused)]
+  return `${reason.join('\n').trimEnd()}\nIf it is a line of an access log, say its format with --format: see --help.`
+}
 
 /** A summary as plain text in aligned columns, ending with a line end. */
 export function formatSummary(summary: Summary, circumstances: Circumstances): string {
@@ -88,11 +96,20 @@ function ignoredRow({ ignored }: Summary, { ignore }: Circumstances): Row {
 /** What to do next. */
 function advice(summary: Summary, circumstances: Circumstances): string[] {
   const { post, createPosts, baseUrl, address, unmatched } = circumstances
-  const { viewsCounted, viewsCountedBefore, unknown, lines, malformed, postsCreated } = summary
-  if (lines > 0 && malformed === lines) {
-    return ['No line has the expected format: the combined log format of Apache and nginx, plain or gzip.']
-  }
+  const { viewsCounted, viewsCountedBefore, unknown, lines, malformed, postsCreated, proxies } = summary
+  if (lines > 0 && malformed === lines) return []
   const advice: string[] = []
+  if (summary.firstRefused !== undefined) {
+    advice.push(
+      `The first malformed line: ${[showLine(summary.firstRefused), kindOf(summary.firstRefused)].join(' ').trimEnd()}`,
+    )
+  }
+  if (proxies.length > 0) {
+    advice.push(
+      `All requests come from ${proxies.map(showLine).join(', ')}: if that is a proxy, its readers are counted as one. Let the server`,
+      'log the address of the reader (nginx: real_ip, Apache: mod_remoteip), or name the field that has it with --format.',
+    )
+  }
   if (viewsCounted === 0 && viewsCountedBefore > 0) {
     advice.push('This log was imported before: nothing was counted twice.')
   }

@@ -11,7 +11,9 @@ import { findTitles } from '../../db/logged-posts.ts'
 import type { Database } from '../../db/schema.ts'
 import { StartupError } from '../../lib/errors.ts'
 import { plural } from '../../lib/plural.ts'
-import { isClosedLine, type LoggedRequest, parseLine } from './parse-line.ts'
+import { createClients } from './clients.ts'
+import { createLogReader, isClosedLine } from './formats/formats.ts'
+import type { LoggedRequest } from './formats/request.ts'
 import { urlOfPath } from './paths.ts'
 import { type LogLine, readLines } from './read-lines.ts'
 import type { PostPattern } from './slug.ts'
@@ -30,7 +32,7 @@ export interface ImportLogOptions {
   dedupSeconds: number
   /** The present, in milliseconds since the epoch. */
   nowMs: number
-  /** The log, plain or gzip: a stream or another iterable of pieces; or several logs, in any order. */
+  /** The log, plain or compressed (see `unpack`): a stream or another iterable of pieces; or several logs, in any order. */
   input: LogPieces | readonly LogPieces[]
   /** The time of the first line that counts, and of the first that does not any more, in milliseconds since the epoch. */
   sinceMs?: number | undefined
@@ -53,6 +55,8 @@ export interface ImportLogOptions {
   baseUrl?: string | undefined
   /** Called at most once, in the transaction that creates or links the first post, before it does. */
   beforeCreatingPosts?: ((trx: Transaction<Database>) => Promise<void>) | undefined
+  /** `--format`: see `createLogReader`. Default: each line is recognised. */
+  format?: string | undefined
   /** Called after each piece. Bytes are counted before unpacking. */
   onProgress?: ((progress: { bytes: number; lines: number }) => void) | undefined
   /** How many lines one transaction counts. Default 10,000. */
@@ -61,7 +65,7 @@ export interface ImportLogOptions {
 
 /** The result of an import: `lines` is the sum of all counts from `viewsCounted` to `malformed`. */
 export interface Summary {
-  /** Lines that are not empty. */
+  /** Lines that are not empty and that are no directives, such as `#Fields:`. */
   lines: number
   viewsCounted: number
   /** Views that an earlier import counted. */
@@ -89,6 +93,10 @@ export interface Summary {
   importId: string | undefined
   /** The ten posts with the most views counted by this import. */
   top: { slug: string; title: string; views: number }[]
+  /** The first malformed line. */
+  firstRefused: string | undefined
+  /** See `createClients`. */
+  proxies: string[]
   /** The error that ended reading before the end of a log; the lines before it were counted. */
   stoppedBy: Error | undefined
   /** The index of that log. */
@@ -115,6 +123,9 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
   let visits: LoggedVisit[] = []
   let linesRead = 0
   let bytesRead = 0
+  let readRequest = createLogReader(options.format)
+  const clients = createClients()
+  let firstRefused: string | undefined
   let bytes = 0
 
   function read({ bytes: lineBytes, isTooLong, isEnded }: LogLine): void {
@@ -124,12 +135,15 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
     // The server has not written its end yet: it would be another request then.
     const isHalf = !isEnded && (isTooLong || !isClosedLine(line))
     if (line.trim() === '') return
+    const request = isTooLong || isHalf ? undefined : readRequest(line)
+    if (request === null) return
     tally.lines++
-    const request = isTooLong || isHalf ? undefined : parseLine(line)
     if (request === undefined) {
       tally.malformed++
+      firstRefused ??= line
       return
     }
+    clients.add(request.address)
     if (request.userAgent === undefined) tally.withoutAgent++
     if (request.timeMs < sinceMs || request.timeMs >= untilMs) {
       tally.outside++
@@ -162,6 +176,8 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
   const isStopped = () => options.signal?.aborted === true
   for (const [index, log] of logs.entries()) {
     if (isStopped()) break
+    // The directives of one log say nothing of the next.
+    readRequest = createLogReader(options.format)
     const error = await forEachUntilError(batchesOf(log), async (lines) => {
       for (const line of lines) {
         read(line)
@@ -179,7 +195,7 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
   const viewsCounted = [...total.counted.values()].reduce((sum, some) => sum + some, 0)
   const top = await topTen(db, total.counted)
   const counts = { ...tally, viewsCounted, viewsCountedBefore, repeats, unknown, postsCreated, postsLinked }
-  return { ...counts, importId: logImport.id, top, stoppedBy, stoppedAt }
+  return { ...counts, importId: logImport.id, top, firstRefused, proxies: clients.proxies(), stoppedBy, stoppedAt }
 }
 
 const KINDS = { bot: 'bots', ignored: 'ignored', other: 'other' } as const

@@ -1,4 +1,4 @@
-import type { LoggedRequest } from './parse-line.ts'
+import type { LoggedRequest } from './formats/request.ts'
 import { pathOf } from './paths.ts'
 import { postsInFolder } from './posts-in-folder.ts'
 

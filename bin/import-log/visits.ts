@@ -2,7 +2,7 @@ import { networkOf } from '../../lib/address.ts'
 import { createRequestCheck } from '../../lib/request-rules.ts'
 import { createBotDetector } from '../../views/bots.ts'
 import { truncate } from '../../views/client-text.ts'
-import type { LoggedRequest } from './parse-line.ts'
+import type { LoggedRequest } from './formats/request.ts'
 import { type PostPattern, type RequestedPost, requestedPost } from './slug.ts'
 
 /**

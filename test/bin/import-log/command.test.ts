@@ -142,13 +142,44 @@ t.test('for unknown slugs the output says what to do', async (t) => {
 t.test('odd logs are explained', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a')
-  t.match((await run([], { db, stdin: '{}\n[]\n' })).stdout, /No line has the expected format: the combined log format/)
+  const refused = await run([], { db, stdin: '{"a":"\\u001b"}\n\x1b[31m\n' })
+  t.match(refused, {
+    code: 1,
+    stdout: /malformed +2/,
+    stderr:
+      'error: No line could be read. The first is: {"a":"\\u001b"}\nIt is JSON, but an address, a time, a method, a path or a status under a usual name is missing.\nIf it is a line of an access log, say its format with --format: see --help.\n',
+  })
+  const mixed = await run([], { db, stdin: `${LOG}\x1b[31mred\n` })
+  t.match(mixed, { code: 0, stdout: 'The first malformed line: \\u001b[31mred\n' })
   t.match((await run([], { db, stdin: '' })).stdout, /^Database: .*\nlines read {6}0\n/)
   const common = logLine({ second: 0, target: '/blog/a' }).replace(/ "-" ".*"$/, '\n')
   t.match(
     (await run([], { db, stdin: common })).stdout,
     /bots {12}0 {3}1 line has no user agent: bots cannot be recognised\n/,
   )
+})
+
+t.test('readers behind a proxy that the log does not name are warned of', async (t) => {
+  const { db } = await createTestDatabase(t)
+  await addPosts(db, 'a')
+  const line = (second: number, address: string) =>
+    `${logLine({ second, target: '/blog/a' }).replace('10.0.0.1', address)}\n`
+  const log = Array.from({ length: 20 }, (_, second) => line(second, second % 2 === 0 ? '172.18.0.1' : 'unix:')).join(
+    '',
+  )
+  const warning = /All requests come from 172\.18\.0\.1, unix:: if that is a proxy, its readers are counted as one\./
+  t.match(await run(POST, { db, stdin: log }), { code: 0, stdout: warning })
+  const named = [
+    '--format',
+    '$remote_addr - $remote_user [$time_local] "$request" $status $bytes "$http_referer" "$http_user_agent" "$http_x_forwarded_for"',
+  ]
+  const forwarded = log.replaceAll('\n', ' "203.0.113.9"\n')
+  for (const format of [[], named]) {
+    const { stdout } = await run([...POST, ...format], { db, stdin: forwarded })
+    t.match(stdout, /All requests come from 203\.0\.113\.9: if/)
+  }
+  const readers = `${log}${line(30, '203.0.113.7')}${line(31, '203.0.113.8')}`
+  t.notMatch((await run(POST, { db, stdin: readers })).stdout, 'All requests')
 })
 
 t.test('control characters in titles do not reach the terminal', async (t) => {
@@ -178,6 +209,11 @@ t.test('wrong arguments fail with one sentence, before anything is opened', asyn
     [[file, '--post', '^/(.*)'], /^error: --post needs a folder, such as .*, got: \^\/\(\.\*\)\n$/],
     [[file, ...POST, '--base-url', 'https://blog.example'], /^error: --base-url needs --create-posts: .*\.\n$/],
     [[file, ...POST, '--create-posts', '--base-url', 'blog.example'], /^error: --base-url needs the address of .*\n$/],
+    [[file, '--format', 'apache'], /^error: --format needs one of combined, json, w3c, .*, got: apache\n$/],
+    [
+      [file, '--format', '$status'],
+      /^error: --format needs the address \(\$remote_addr, %h\), the time .*, got: \$status\n$/,
+    ],
     [[file, '--create-posts'], /^error: --create-posts needs --post, such as .*\.\n$/],
     [[join(dir, 'none.log')], /^error: Cannot open .*none\.log: ENOENT: no such file or directory.*\n$/],
     [[join(dir, 'empty')], /^error: .*empty has no files, expected a log file, or a folder with logs\.\n$/],

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
+import { createCombinedReader } from '../../../bin/import-log/formats/combined.ts'
 import { importLog, type Summary } from '../../../bin/import-log/import-log.ts'
-import { parseLine } from '../../../bin/import-log/parse-line.ts'
 import { compilePostPattern, type PostPattern } from '../../../bin/import-log/slug.ts'
 import { FIREFOX, POST } from '../../helpers/access-log.ts'
 import { readCounters } from '../../helpers/counted-views.ts'
@@ -39,6 +39,7 @@ async function compare(
   t.same(slugs[0], slugs[1], 'the posts are the same')
 
   // An import judges in the order of the times, whatever the order of the lines.
+  const parseLine = createCombinedReader()
   const timeOf = (line: string) => parseLine(line)?.timeMs ?? 0
   const inOrder = lines.toSorted((a, b) => timeOf(a) - timeOf(b))
   const answered = await replayLog(t, inOrder, { databaseUrl: replayed.url, timeZone, nowMs, post })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { LoggedRequest } from '../../../bin/import-log/parse-line.ts'
+import type { LoggedRequest } from '../../../bin/import-log/formats/request.ts'
 import { createVisits } from '../../../bin/import-log/visits.ts'
 import { judgeChain, type Visit } from '../../../db/log-chains.ts'
 import { POST } from '../../helpers/access-log.ts'
