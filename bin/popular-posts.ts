@@ -4,6 +4,8 @@ import { Command, Option } from 'commander'
 import type { Transaction } from 'kysely'
 import { passwordsOf } from '../aws/tokens.ts'
 import { recordChange } from '../changes/revision.ts'
+import { databaseName } from '../db/database-name.ts'
+import { hasEmbeddedDatabase } from '../db/embedded/cluster.ts'
 import { type MigrateOptions, POST_ID_TYPES, type PostIdType } from '../db/migrate.ts'
 import { openDatabase } from '../db/open-database.ts'
 import { ADOPTED_SCHEMA } from '../db/own-schema.ts'
@@ -125,6 +127,17 @@ program.addCommand(
     stdout: process.stdout,
     stderr: process.stderr,
     nowMs: Date.now,
+    get signal() {
+      const interrupt = new AbortController()
+      // Also for a second signal: a terminal and npm send each signal twice.
+      process.on('SIGINT', () => interrupt.abort())
+      return interrupt.signal
+    },
+    async findDatabase() {
+      const { databaseUrl, dataDir } = readSettings()
+      if (databaseUrl !== undefined) return { name: databaseName(databaseUrl), isMissing: false }
+      return { name: `the embedded one in ${dataDir}`, isMissing: !(await hasEmbeddedDatabase(dataDir)) }
+    },
     async openDatabase() {
       const { db, close, isAdopted, config } = await openCounters()
       return {
@@ -133,9 +146,9 @@ program.addCommand(
         dedupSeconds: config.viewDedupSeconds,
         ignore: config.ignore,
         address: addressOf(config),
-        async close() {
+        async close(hasChanged) {
           // So that services on this database show the new counts at once.
-          await recordChange(db, 'hard').finally(close)
+          await (hasChanged ? recordChange(db, 'hard') : Promise.resolve()).finally(close)
         },
         async beforeCreatingPosts(trx) {
           if (isAdopted) throw new StartupError(NO_POSTS_IN_ADOPTED)

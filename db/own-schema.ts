@@ -57,6 +57,8 @@ const OWN_NAMES: Record<OwnName, true> = {
   post_views_import: true,
   post_views_import_count: true,
   post_views_log_chunk: true,
+  post_views_log_import: true,
+  post_views_log_visits: true,
   post_views_total: true,
   post_views_touch: true,
   post_views_window: true,

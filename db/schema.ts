@@ -26,19 +26,26 @@ export interface CounterTables {
   popular_posts_site: { name: string; value: string }
 }
 
-/** The ledger of `popular-posts import-log`: which lines of which log have been counted, for which posts. */
+/** The ledger of `popular-posts import-log`: see `db/log-ledger.ts`. */
 export interface LogImportTables {
-  post_views_log_chunk: {
+  /** Each import that brought a visit, and the imports that had visits of it before. */
+  post_views_log_import: {
     id: GeneratedBigInteger
-    /** Digest of everything in the log before this chunk. */
-    before: string
-    /** How many lines of the chunk have been counted, and the digest of the log up to that line. */
-    lines: number
-    digest: string
-    /** The posts whose views in those lines have been counted. */
-    post_ids: ColumnType<string[], readonly (string | number)[], readonly (string | number)[]>
-    imported_at: GeneratedTimestamp
+    started_at: GeneratedTimestamp
+    /** The name of the log, for people. */
+    source: string
+    known_from: ColumnType<string[], never, never>
   }
+  /** Visits of one import in one hour, which is in hours since the epoch. */
+  post_views_log_visits: {
+    id: GeneratedBigInteger
+    import_id: BigInteger
+    hour: number
+    post_ids: ColumnType<string[], readonly (string | number)[], readonly (string | number)[]>
+    visits: Buffer
+  }
+  /** The ledger of earlier versions, which knew chunks of logs. */
+  post_views_log_chunk: { imported_at: GeneratedTimestamp }
 }
 
 /**
