@@ -161,7 +161,9 @@ function openDatabasesOf(settings: Settings, schema: OwnSchema, log: Logger): Da
   }
   if (databaseUrl === undefined) return undefined
   // A process that is suspended between requests handles one request at a time.
-  const size = backgroundWork ? { max: 6, listMax: PROTOCOL.loads.max } : { max: 2, listMax: 0 }
+  const size = backgroundWork
+    ? { max: 6, listMax: PROTOCOL.loads.max, idleMs: 10_000 }
+    : { max: 2, listMax: 0, idleMs: 0 }
   return openDatabases({ databaseUrl, password, schema, statementSeconds: loadTimeoutSeconds, ...size }, log)
 }
 
