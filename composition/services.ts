@@ -2,6 +2,7 @@ import { PROTOCOL } from '../cache/protocol.ts'
 import type { InvalidateMode } from '../cache/store.ts'
 import { invalidateOnChange } from '../changes/invalidate-on-change.ts'
 import { recordChangeIfPossible } from '../changes/revision.ts'
+import { withMigrationHint } from '../db/migration-hint.ts'
 import { type Databases, openDatabases } from '../db/open-database.ts'
 import { inOwnSchema, type OwnSchema } from '../db/own-schema.ts'
 import { createProblemLog, type ProblemLog } from '../db/problem-log.ts'
@@ -86,10 +87,11 @@ export async function createServices(settings: Settings, log: ErrorLogger, hostR
     onClose('work', 'onListsChanged', async () => changed?.close())
 
     const guard = createRowGuard(log)
-    const read: RowGuard = async (db, query) => {
+    const whenReady: RowGuard = async (db, query) => {
       await ready()
       return guard(db, query)
     }
+    const read = backgroundWork ? whenReady : withMigrationHint(whenReady, log)
     const siteTimeZone = databases && createSiteTimeZone({ db: databases.db, timeZone: settings.timeZone, log })
     const timeZone = siteTimeZone && (() => ready().then(siteTimeZone))
     const views =

@@ -92,7 +92,7 @@ t.test('a process that resumes reads the generation once', async (t) => {
   const other = await createApp(t, {
     load: source.load,
     redisUrl: server.url,
-    redisPrefix: `between-${process.pid}-${prefixes - 1}`,
+    redisPrefix: `between-${process.pid}-${prefixes}`,
   })
   await other.popularPosts.invalidate('hard')
   t.match(await how(app), 'fwd=miss; stored', 'the generation that it read is another one')
