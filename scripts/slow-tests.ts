@@ -69,6 +69,7 @@ export const SLOW: readonly string[] = [
   'test/lambda/between-requests.test.ts',
   'test/lambda/cluster.test.ts',
   'test/lambda/faults.test.ts',
+  'test/lambda/parameters.test.ts',
   'test/lambda/template.test.ts',
   'test/lib/connection-urls.test.ts',
   'test/lib/host-clients.test.ts',
