@@ -26,6 +26,7 @@ const caching = {
     'For browsers and CDNs. `max-age` counts from the load of the list.',
     'public, max-age=72, stale-while-revalidate=300, stale-if-error=86400',
   ),
+  'x-accel-expires': number('For how many seconds nginx, which ignores `Age`, may keep the list.', 60),
   vary: text(
     'The list is compressed if the client accepts that. Each encoding has its own entity tag.',
     'accept-encoding',

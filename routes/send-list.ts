@@ -18,7 +18,8 @@ type Headers = Record<string, string>
  * compressed if the client accepts that.
  *
  * `Age` is the age of the list, and HTTP caches subtract it from `max-age` (RFC 9111, 4.2.3). The age is therefore added to
- * `max-age`: a list of any age may be reused for `maxAgeSeconds` from now.
+ * `max-age`: a list of any age may be reused for `maxAgeSeconds` from now. nginx ignores `Age`, and reads `X-Accel-Expires`
+ * before `Cache-Control`.
  */
 export function createListSender({ maxAgeSeconds, staleWhileRevalidateSeconds, failSafeSeconds }: HttpCaching) {
   const whenStale = `stale-while-revalidate=${staleWhileRevalidateSeconds}, stale-if-error=${failSafeSeconds}`
@@ -32,6 +33,7 @@ export function createListSender({ maxAgeSeconds, staleWhileRevalidateSeconds, f
       etag: sent.etag,
       age: String(ageSeconds),
       'cache-control': `public, max-age=${ageSeconds + maxAgeSeconds}, ${whenStale}`,
+      'x-accel-expires': String(maxAgeSeconds),
       'cache-status': `popular-posts; ${cacheStatus(answer)}`,
       'server-timing': serverTiming(answer),
       vary: 'accept-encoding',

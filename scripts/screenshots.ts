@@ -15,7 +15,13 @@ const DESKTOP = { viewport: { width: 1080, height: 825 } }
 const PICTURES: Record<string, BrowserContextOptions & { path: string; part?: string }> = {
   desktop: { path: '/', ...DESKTOP },
   dark: { path: '/posts/last-train-from-corrach', colorScheme: 'dark', ...DESKTOP },
-  phone: { path: '/', part: '[aria-label="What is read"]', viewport: { width: 390, height: 780 }, deviceScaleFactor: 1.5, isMobile: true },
+  phone: {
+    path: '/',
+    part: '[aria-label="What is read"]',
+    viewport: { width: 390, height: 780 },
+    deviceScaleFactor: 1.5,
+    isMobile: true,
+  },
 }
 
 const ends: (() => Promise<unknown>)[] = []

@@ -17,11 +17,11 @@ const ENVELOPES: readonly RegExp[] = [
   String.raw`[A-Z][a-z]{2} ${TIME} \S+ ${PROGRAM}`,
   String.raw`(?:\d{10}\.\d{6}|\[ *\d+\.\d+\]) ${PROGRAM}`,
   // Kubernetes: the files of the Container Runtime Interface; `kubectl logs --prefix`.
-  String.raw`${ZONED} std(?:out|err) F `,
+  `${ZONED} std(?:out|err) F `,
   String.raw`\[pod/[^\]]*\] `,
   // `docker compose logs`; `docker logs --timestamps`, `kubectl logs --timestamps`.
   String.raw`[\w.-]+ +\| ?`,
-  String.raw`${ZONED} `,
+  `${ZONED} `,
 ].map((pattern) => new RegExp(`^${pattern}`))
 
 const ESCAPE = '\u001b'
