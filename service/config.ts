@@ -78,6 +78,7 @@ const environment = Type.Object({
   AWS_SECRET_ACCESS_KEY: awsSecret('The secret of that access key.'),
   AWS_SESSION_TOKEN: awsSecret('The session token of that access key.'),
   ADMIN_TOKEN: option.adminToken,
+  BACKGROUND_WORK: option.backgroundWork,
   CACHE_PREFIX: option.redisPrefix,
   CACHE_TTL_SECONDS: option.ttlSeconds,
   CACHE_STALE_SECONDS: option.staleSeconds,
@@ -145,6 +146,8 @@ export interface Config {
   readonly redisCluster: boolean
   /** `undefined`: no route invalidates over HTTP. */
   readonly adminToken: string | undefined
+  /** As of the plugin. On AWS Lambda it is always false. */
+  readonly backgroundWork: boolean
   readonly siteTimeZone: string
   readonly viewDedupSeconds: number
   readonly readersPerAddress: number
@@ -206,6 +209,7 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env, flags: No
     redisUrl: checked.REDIS_URL,
     redisCluster: checked.REDIS_CLUSTER,
     adminToken: checked.ADMIN_TOKEN,
+    backgroundWork: checked.BACKGROUND_WORK,
     siteTimeZone: checked.SITE_TIME_ZONE,
     viewDedupSeconds: checked.VIEW_DEDUP_SECONDS,
     readersPerAddress: checked.READERS_PER_ADDRESS,
@@ -235,7 +239,21 @@ export function readLambdaConfig(variables?: NodeJS.ProcessEnv): Config & { data
   const { databaseUrl, redisUrl } = config
   if (databaseUrl === undefined || redisUrl === undefined)
     throw new ConfigError('AWS Lambda keeps no data in a process: set DATABASE_URL and REDIS_URL.')
-  return { ...config, databaseUrl }
+  return { ...config, databaseUrl, backgroundWork: false }
+}
+
+/**
+ * Like `readConfig`, for the service.
+ * @throws ConfigError also if BACKGROUND_WORK is false and the process would lose data, or no schedule could call it.
+ */
+export function readServiceConfig(variables?: NodeJS.ProcessEnv): Config {
+  const config = readConfig(variables)
+  const { databaseUrl, redisUrl, adminToken, backgroundWork } = config
+  if (!backgroundWork && (databaseUrl === undefined || redisUrl === undefined || adminToken === undefined))
+    throw new ConfigError(
+      'With BACKGROUND_WORK=false a process keeps no data, and a schedule calls it: set DATABASE_URL, REDIS_URL and ADMIN_TOKEN.',
+    )
+  return config
 }
 
 /** The items of a text with commas between them. */

@@ -15,6 +15,7 @@ t.test('without variables the configuration has the defaults, frozen', async (t)
     redisUrl: undefined,
     redisCluster: false,
     adminToken: undefined,
+    backgroundWork: true,
     siteTimeZone: 'UTC',
     combineFilters: false,
     viewDedupSeconds: 900,
