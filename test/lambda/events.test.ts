@@ -133,7 +133,10 @@ t.test('views over each gateway are counted by the header and the address of the
   }
   const twice = { ...view, headers: { 'user-agent': BROWSER, 'x-forwarded-for': ['203.0.113.60', '203.0.113.61'] } }
   const event = balancerEvent(twice, true)
-  await http({ ...event, multiValueHeaders: { ...event.multiValueHeaders, 'x-nothing': undefined } })
+  await http({
+    ...event,
+    multiValueHeaders: { ...event.multiValueHeaders, 'x-nothing': undefined, 'x-null': null as never },
+  })
   await http(balancerEvent(sent('203.0.113.61'), true))
   t.equal(await counted(), 1, 'of two headers, the last is of the load balancer')
   const rest = { ...view, headers: { 'User-Agent': BROWSER, 'X-Forwarded-For': '198.51.100.9' } }
@@ -227,7 +230,10 @@ t.test('an unknown key, mode or value of flush and invalidate is an error that n
     const call = name === 'flush' ? flush : invalidate
     await t.rejects(
       call?.(event) ?? Promise.resolve(),
-      { name: 'TypeError', message: `The function ${name} expects ${message}` },
+      {
+        name: 'TypeError',
+        message: `${name === 'flush' ? 'The maintenance' : 'The function invalidate'} expects ${message}`,
+      },
       message,
     )
   }
