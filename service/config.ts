@@ -242,10 +242,7 @@ export function readLambdaConfig(variables?: NodeJS.ProcessEnv): Config & { data
   return { ...config, databaseUrl, backgroundWork: false }
 }
 
-/**
- * Like `readConfig`, for the service.
- * @throws ConfigError also if BACKGROUND_WORK is false and the process would lose data, or no schedule could call it.
- */
+/** Like `readConfig`. @throws ConfigError also if BACKGROUND_WORK is false, and data would be lost or no schedule could call. */
 export function readServiceConfig(variables?: NodeJS.ProcessEnv): Config {
   const config = readConfig(variables)
   const { databaseUrl, redisUrl, adminToken, backgroundWork } = config
