@@ -43,6 +43,12 @@ const environment = Type.Object({
         'The schema of the tables and views of this package. Default: that of the search_path, where it has the counters, else popular_posts.',
     }),
   ),
+  DATABASE_SERVICE_USER: Type.Optional(
+    Type.String({
+      description:
+        'The database user of the service, where it is not the one that migrates: `migrate` creates it, and grants its rights.',
+    }),
+  ),
   DATA_DIR: Type.String({ default: './data', description: 'The folder of the embedded database.' }),
   SITE_TIME_ZONE: option.timeZone,
   REDIS_URL: Type.Optional(
@@ -140,6 +146,7 @@ export interface Config {
   readonly databaseUrl: string | undefined
   /** `undefined`: it is looked up, see `composition/own-schema.ts`. */
   readonly databaseSchema: string | undefined
+  readonly databaseServiceUser: string | undefined
   readonly dataDir: string
   /** `undefined`: each process has its own cache. */
   readonly redisUrl: string | undefined
@@ -205,6 +212,7 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env, flags: No
     hasMetrics: checked.METRICS,
     databaseUrl: checked.DATABASE_URL,
     databaseSchema: checked.DATABASE_SCHEMA,
+    databaseServiceUser: checked.DATABASE_SERVICE_USER,
     dataDir: checked.DATA_DIR,
     redisUrl: checked.REDIS_URL,
     redisCluster: checked.REDIS_CLUSTER,
@@ -240,17 +248,6 @@ export function readLambdaConfig(variables?: NodeJS.ProcessEnv): Config & { data
   if (databaseUrl === undefined || redisUrl === undefined)
     throw new ConfigError('AWS Lambda keeps no data in a process: set DATABASE_URL and REDIS_URL.')
   return { ...config, databaseUrl, backgroundWork: false }
-}
-
-/** Like `readConfig`. @throws ConfigError also if BACKGROUND_WORK is false, and data would be lost or no schedule could call. */
-export function readServiceConfig(variables?: NodeJS.ProcessEnv): Config {
-  const config = readConfig(variables)
-  const { databaseUrl, redisUrl, adminToken, backgroundWork } = config
-  if (!backgroundWork && (databaseUrl === undefined || redisUrl === undefined || adminToken === undefined))
-    throw new ConfigError(
-      'With BACKGROUND_WORK=false a process keeps no data, and a schedule calls it: set DATABASE_URL, REDIS_URL and ADMIN_TOKEN.',
-    )
-  return config
 }
 
 /** The items of a text with commas between them. */

@@ -11,6 +11,7 @@ t.test('without variables the configuration has the defaults, frozen', async (t)
     hasDocs: true,
     hasMetrics: true,
     databaseUrl: undefined,
+    databaseServiceUser: undefined,
     dataDir: './data',
     redisUrl: undefined,
     redisCluster: false,
