@@ -1,5 +1,6 @@
+import { readFile } from 'node:fs/promises'
 import { Pool } from 'pg'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { createService } from '../helpers/blog.ts'
 import { startPostgres } from '../helpers/private-postgres.ts'
 import { runProgram } from '../helpers/program.ts'
@@ -82,20 +83,39 @@ t.test('the user that migrates is not the user of the service', async (t) => {
   t.same(await query('own_owner', `select to_regclass('posts') is not null as there`), [{ there: true }])
 })
 
-t.test('the function migrate grants, too, and adopts', async (t) => {
-  const { urlOf, query } = await createDatabase('adopted', 'adopted_owner')
+/** Runs the function `migrate` in a process of its own. */
+async function invokeMigrate(t: Test, env: NodeJS.ProcessEnv): Promise<void> {
   const code = `
     const { migrate } = await import('./lambda-migrate.ts')
     await migrate({ adopt: { postId: 'uuid' } })`
   const program = runProgram(t, '--input-type=module', {
     args: ['--eval', code],
-    env: {
-      DATABASE_URL: urlOf('adopted_owner'),
-      DATABASE_SERVICE_USER: 'adopted_api',
-      REDIS_URL: 'redis://127.0.0.1:9',
-    },
+    env: { REDIS_URL: 'redis://127.0.0.1:9', ...env },
   })
   t.equal(await program.ended(), 0, program.stderr())
+}
+
+t.test('the function migrate grants, too, and adopts', async (t) => {
+  const { urlOf, query } = await createDatabase('adopted', 'adopted_owner')
+  await invokeMigrate(t, { DATABASE_URL: urlOf('adopted_owner'), DATABASE_SERVICE_USER: 'adopted_api' })
   t.same(await query('adopted_api', 'select * from popular_posts.post_views_total'), [])
   await t.rejects(query('adopted_api', 'create table popular_posts.mine (id int)'), { code: '42501' })
+})
+
+t.test('the documented SQL prepares an existing database for the functions', async (t) => {
+  const document = await readFile(new URL('../../docs/deploy.md', import.meta.url), 'utf8')
+  const [, sql = ''] = /```sql\n([\s\S]*?)```/.exec(document) ?? []
+  const { urlOf, query } = await createDatabase('existing', 'master')
+  await query('master', 'create table public.articles (id uuid primary key)')
+  // PostgreSQL 15 and RDS: a user that creates a schema for another user is a member of it.
+  for (const statement of sql.trim().split(/;\n?/)) {
+    if (statement.startsWith('create schema')) await query('master', 'grant popular_posts to master')
+    await query('master', statement)
+  }
+  const env = { DATABASE_URL: urlOf('popular_posts'), DATABASE_SERVICE_USER: 'popular_posts_api' }
+  await invokeMigrate(t, env)
+  await invokeMigrate(t, env)
+  t.same(await query('popular_posts_api', 'select * from popular_posts.post_views_total'), [])
+  t.same(await query('popular_posts', 'select * from articles'), [])
+  await t.rejects(query('popular_posts_api', 'select * from articles'), { code: '42501' })
 })

@@ -69,7 +69,10 @@ t.test('a parameter that is missing, misspelt or wrong is refused, and named', a
     [{ ...EXISTING, database: 'new' }, 'databaseSecurityGroupId: expected nothing with database: new'],
     [{ databaseUser: 'Robert"; drop' }, 'databaseUser: expected lower-case letters'],
     [{ databaseUser: String(given['migrateUser']) }, 'databaseUser: expected another user than migrateUser'],
-    [{ databaseSchema: 'Blog' }, 'databaseSchema: expected lower-case letters, .*, or nothing'],
+    [
+      { databaseSchema: 'Blog' },
+      'databaseSchema: expected lower-case letters, digits and underscores, with no digit first, or nothing',
+    ],
     [{ clientSecurityGroupId: 'blog' }, 'clientSecurityGroupId: expected the id of a security group'],
   ]
   for (const [change, problem] of wrong) t.match(await problems({ ...given, ...change }), problem)
