@@ -127,7 +127,7 @@ async function countChunk(
   let counted = 0
   for (const { postId, views } of changes) {
     counted += views
-    const slug = slugs.get(String(postId)) ?? ''
+    const slug = slugs.get(String(postId)) as string
     outcome.counted.set(slug, (outcome.counted.get(slug) ?? 0) + views)
   }
   outcome.repeats += added.length - outcome.countedBefore - counted

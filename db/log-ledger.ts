@@ -195,7 +195,7 @@ export async function readImport(
       return {
         key: visits.readUIntBE(position + KEY_OFFSET, 6),
         postId: String(posts[visits.readUIntBE(position, 3)]),
-        timeMs: hour * HOUR_MS + (time >= COUNTED ? time - COUNTED : time),
+        timeMs: hour * HOUR_MS + (time % COUNTED),
       }
     }),
   )

@@ -15,7 +15,7 @@ const DESKTOP = { viewport: { width: 1080, height: 825 } }
 const PICTURES: Record<string, BrowserContextOptions & { path: string; part?: string }> = {
   desktop: { path: '/', ...DESKTOP },
   dark: { path: '/posts/last-train-from-corrach', colorScheme: 'dark', ...DESKTOP },
-  phone: { path: '/', part: 'aside', viewport: { width: 390, height: 780 }, deviceScaleFactor: 1.5, isMobile: true },
+  phone: { path: '/', part: '[aria-label="What is read"]', viewport: { width: 390, height: 780 }, deviceScaleFactor: 1.5, isMobile: true },
 }
 
 const ends: (() => Promise<unknown>)[] = []
@@ -46,7 +46,7 @@ for (const [name, { path, part = 'body', ...options }] of Object.entries(PICTURE
   await page.locator('path.queries[d^=M]').waitFor({ state: 'attached' })
   await page.getByText(/^\d+ s$/).waitFor()
   await page.locator(part).evaluate((element) => scrollTo(0, element.getBoundingClientRect().top - 16))
-  await page.screenshot({ path: `${folder}/${name}.png`, animations: 'disabled' })
-  t.comment(`docs/images/${name}.png`)
+  await page.screenshot({ path: `${folder}/${name}.jpg`, quality: 85, animations: 'disabled' })
+  t.comment(`docs/images/${name}.jpg`)
 }
 for (const end of ends) await end()

@@ -33,7 +33,7 @@ t.test('the packed package installs into an empty project and works', async (t) 
     .split('\n')
     .map((name) => name.replace('package/', ''))
   const own =
-    /^(?:package\.json|LICENSE|(?:README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|bench\/peers\/README\.md|docs\/(?:[\w-]+\.md|images\/[\w-]+\.png)|examples\/[\w./-]+\.(?:md|js|sql|eta|tsx|d\.ts|vue|svelte)|dashboards\/(?:alerts\.yml|grafana\.json)|public\/popular-posts\.(?:js|d\.ts)|dist\/[\w./-]+\.(?:js|d\.ts)(?:\.map)?|(?:index|(?:aws|bin|cache|changes|composition|db|demo\/data|lib|lists|plugins|routes|service|settings|telemetry|views)\/[\w./-]+)\.(?:ts|sql|lua))$/
+    /^(?:package\.json|LICENSE|(?:README|CHANGELOG|CONTRIBUTING|SECURITY)\.md|bench\/peers\/README\.md|docs\/(?:[\w-]+\.md|images\/[\w-]+\.jpg)|examples\/[\w./-]+\.(?:md|js|sql|eta|tsx|d\.ts|vue|svelte)|dashboards\/(?:alerts\.yml|grafana\.json)|public\/popular-posts\.(?:js|d\.ts)|dist\/[\w./-]+\.(?:js|d\.ts)(?:\.map)?|(?:index|(?:aws|bin|cache|changes|composition|db|demo\/data|lib|lists|plugins|routes|service|settings|telemetry|views)\/[\w./-]+)\.(?:ts|sql|lua))$/
   t.same(
     files.filter((name) => !own.test(name)),
     [],

@@ -62,7 +62,7 @@ export function importCountsCommand(context: ImportCountsContext): Command {
     .description(
       'counts the views that another counter has counted, from its export; the same export is never counted twice',
     )
-    .argument('[files...]', 'the files of one export, CSV or JSON, plain or gzip; - or no file: standard input')
+    .argument('[files...]', 'the files of one export, CSV or JSON, plain or compressed; - or no file: standard input')
     .addOption(
       new Option('--from <format>', 'the format of the export; it is recognised by its columns').choices(FORMAT_NAMES),
     )

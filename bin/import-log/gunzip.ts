@@ -1,18 +1,21 @@
 import { createGunzip } from 'node:zlib'
-import { prepend } from './pieces.ts'
+import { openPieces, prepend } from './pieces.ts'
 
 /** Bytes written at once. Deflate expands at most 1,032 times, so the unpacked data of one write is at most 4 MB. */
 const FEED_BYTES = 4 * 1024
+const MAGIC = Buffer.from([0x1f, 0x8b])
 
 /**
- * Unpacks gzip with any number of members (RFC 1952), also with zeros between and after them, which tapes and tools
- * that write whole blocks add.
+ * Unpacks gzip, detected by its first bytes; other data is passed on. There may be any number of members (RFC 1952), also
+ * with zeros between and after them, which tapes and tools that write whole blocks add.
  * @throws an error that describes the damage, after all data before the damage was yielded.
  */
 export async function* gunzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
   const pieces = source[Symbol.asyncIterator]()
   try {
-    let rest: Buffer | undefined = Buffer.alloc(0)
+    const { head, all } = await openPieces(pieces, MAGIC.length)
+    if (!head.subarray(0, MAGIC.length).equals(MAGIC)) return yield* all
+    let rest: Buffer | undefined = head
     while (rest !== undefined) {
       const padded: Buffer | undefined = yield* unpackMembers(prepend(rest, pieces))
       rest = padded === undefined ? undefined : await skipZeros(padded, pieces)

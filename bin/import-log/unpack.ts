@@ -31,8 +31,7 @@ export async function* unpack(source: AsyncIterable<Buffer>): AsyncGenerator<Buf
     const { head, all } = await openPieces(pieces, MAGIC_BYTES)
     const digits = head.toString('hex', 0, MAGIC_BYTES)
     const compression = COMPRESSIONS.find(({ magic }) => magic.test(digits))
-    if (compression !== undefined) yield* runCommand(compression, all)
-    else yield* digits.startsWith('1f8b') ? gunzip(all) : all
+    yield* compression === undefined ? gunzip(all) : runCommand(compression, all)
   } finally {
     await pieces.return?.()
   }

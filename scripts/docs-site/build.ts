@@ -9,7 +9,7 @@ const run = promisify(execFile)
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const folder = join(root, 'scripts/docs-site')
 /** What is on the site. */
-const SOURCES = ['*.md', 'docs/*.md', 'docs/images/*.png', 'examples/**/README.md', 'bench/peers/README.md']
+const SOURCES = ['*.md', 'docs/*.md', 'docs/images/*.jpg', 'examples/**/README.md', 'bench/peers/README.md']
 
 /** Installs VitePress, in a folder of its own. */
 export async function installDocsSite(): Promise<void> {

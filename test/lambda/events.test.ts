@@ -1,7 +1,7 @@
 import type { Context } from 'aws-lambda'
 import { Redis } from 'ioredis'
 import t from 'tap'
-import type { GatewayEvent } from '../../aws/gateway-event.ts'
+import { createNormalizer, type GatewayEvent } from '../../aws/gateway-event.ts'
 import { createService, fillBlog } from '../helpers/blog.ts'
 import { httpApiEvent } from '../helpers/lambda/events.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -187,6 +187,13 @@ t.test('the prefix of a stage, of a base path, or of a rule is removed from the 
   t.match(await http(httpApiEvent('/prod/posts/post-4/views.gif', { headers: view.headers })), { statusCode: 200 })
   for (const path of ['/', '/prod', '/xposts/popular', '/posts/popular/more', '/prod/nothing'])
     t.equal((await get(path)).body, (await server.inject(`${path}?limit=3`)).body, `${path}: no such route`)
+})
+
+t.test('multi-value headers are joined: cookies as cookies are, others as a list', async (t) => {
+  const headers = { cookie: ['staff=yes', 'theme=dark'], accept: ['text/html', 'application/json'] }
+  t.match(createNormalizer([])(balancerEvent({ path: '/', headers }, true)), {
+    headers: { cookie: 'staff=yes; theme=dark', accept: 'text/html, application/json' },
+  })
 })
 
 t.test('an event that is no request is an error that says so', async (t) => {

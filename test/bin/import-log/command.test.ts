@@ -4,6 +4,7 @@ import { PassThrough, Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { Command, CommanderError } from 'commander'
 import type { Kysely } from 'kysely'
+import pg from 'pg'
 import t from 'tap'
 import { importLogCommand } from '../../../bin/import-log/command.ts'
 import { databaseName } from '../../../db/database-name.ts'
@@ -301,6 +302,12 @@ t.test('the database is named first; a missing one is created only where that is
     'postgres://me:secret@/blog?host=/run/postgresql': 'blog of PostgreSQL at the socket in /run/postgresql',
   }
   for (const [url, name] of Object.entries(urls)) t.equal(databaseName(url), name)
+  const { user } = pg.defaults
+  t.teardown(() => {
+    pg.defaults.user = user
+  })
+  pg.defaults.user = undefined
+  t.equal(databaseName('postgres://db.example'), 'the default database of PostgreSQL at db.example:5432')
 })
 
 t.test('files and folders are one import, and a line in two of them counts once', async (t) => {
@@ -336,6 +343,13 @@ t.test('a log that cannot be read to its end does not keep the others from being
   t.match(stdout, /views counted {3}4\n/)
   t.match(stderr, /^error: .*1\.gz: The gzip data cannot be read to its end: /)
   t.equal(code, 1)
+  const { stoppedBy } = JSON.parse((await run([dir, '--json'], { db })).stdout) as { stoppedBy: string }
+  t.match(stoppedBy, /^The gzip data cannot be read to its end: /)
+  t.match(
+    await run(['/dev/null'], { db }),
+    { code: 0, stdout: /^Database: .*\nlines read {2}0\n/ },
+    'no file, but a device',
+  )
 })
 
 t.test('a file in a folder that cannot be opened ends the command before anything is counted', async (t) => {
@@ -416,6 +430,8 @@ t.test('an import is undone by its id, unless later imports need it', async (t) 
   t.strictSame(await readTotals(db), {})
   t.match(await run(POST, { db, stdin: LOG }), { stdout: /views counted {3}3\n/ })
   t.strictSame(await readTotals(db), { a: 2, b: 1 })
+  await db.schema.dropTable('post_views_log_visits').execute()
+  await t.rejects(run(['--undo', '3'], { db }), { code: '42P01' }, 'an error of PostgreSQL')
 })
 
 t.test('Ctrl-C: what was read is counted, and the summary and the way on are shown', async (t) => {

@@ -80,8 +80,10 @@ t.test('every line has an outcome, and every view is counted', async (t) => {
   await addPosts(db, 'a', 'b')
   const odd = ['', '   ', 'no log line', `${logLine({ second: 0, target: '/blog/a' })}x`, 'x'.repeat(100_000)]
   const log = `${odd.join('\n')}\n${LOG}${logLine({ second: 0, visitor: 9, target: '/blog/a' }).replace(/ "-" ".*"$/, '')}\n`
-  const { top, stoppedBy, importId, ...counts } = await importText(db, log)
+  const { top, stoppedBy, stoppedAt, importId, firstRefused, proxies, ...counts } = await importText(db, log)
   t.equal(importId, '1')
+  t.equal(firstRefused, 'no log line')
+  t.ok(proxies.length > 0, 'all addresses are private')
   t.strictSame(counts, {
     lines: 64,
     viewsCounted: 25,
@@ -90,6 +92,7 @@ t.test('every line has an outcome, and every view is counted', async (t) => {
     ignored: 0,
     repeats: 9,
     unknown: 12,
+    outside: 0,
     other: 11,
     malformed: 3,
     withoutAgent: 1,
@@ -102,7 +105,7 @@ t.test('every line has an outcome, and every view is counted', async (t) => {
     { slug: 'a', title: 'A', views: 15 },
     { slug: 'b', title: 'B', views: 10 },
   ])
-  t.equal(stoppedBy, undefined)
+  t.same([stoppedBy, stoppedAt], [undefined, undefined])
 })
 
 t.test('views are counted on the days of the site, in chunks of any size', async (t) => {
