@@ -18,14 +18,18 @@ const REQUEST = {
   },
 }
 
-/** Creates or updates the tables, in a database that only functions can reach. Invoke it directly: it has no URL. */
+/**
+ * Creates or updates the tables, in a database that only functions can reach, and grants the rights of DATABASE_SERVICE_USER.
+ * Invoke it directly: it has no URL.
+ */
 export async function migrate(event?: MigrateRequest): Promise<{ migrated: true }> {
-  const { adopt } = readRequest<MigrateRequest>(event, 'migrate', REQUEST)
+  const { adopt } = readRequest<MigrateRequest>(event, 'The function migrate', REQUEST)
   const config = readLambdaConfig()
   const { databasePassword: password } = passwordsOf(config.iam)
   const db = openDatabase(config.databaseUrl, process.emitWarning, { password, max: 2, statementSeconds: 280 })
   try {
-    await migrateToLatest(db, { adopt, schema: config.databaseSchema ?? (await findSchema(db, { adopt })) })
+    const schema = config.databaseSchema ?? (await findSchema(db, { adopt }))
+    await migrateToLatest(db, { adopt, schema, serviceUser: config.databaseServiceUser })
   } catch (error) {
     throw toStartupError(error, 'DATABASE_URL')
   } finally {

@@ -12,7 +12,8 @@ import { readLambdaConfig } from './service/config.ts'
 const config = readLambdaConfig()
 const routes: string[] = []
 const app = await buildApp(config, config.databaseUrl, {
-  backgroundWork: false,
+  // The gateway sets the id.
+  requestIdHeader: 'x-request-id',
   prepare: async (app) => app.addHook('onRoute', ({ url }) => void routes.push(url)),
 })
 const proxy = awsLambdaFastify<GatewayEvent>(app, {
@@ -52,7 +53,7 @@ interface InvalidateRequest {
  * @throws TypeError for an unknown key or mode.
  */
 export async function invalidate(event?: InvalidateRequest): Promise<{ invalidated: string }> {
-  const { mode = 'hard' } = readRequest<InvalidateRequest>(event, 'invalidate', {
+  const { mode = 'hard' } = readRequest<InvalidateRequest>(event, 'The function invalidate', {
     mode: { expected: 'hard or soft', isValid: (value) => value === 'hard' || value === 'soft' },
   })
   await lists.resume()

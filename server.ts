@@ -8,13 +8,13 @@ import { runMain, runUntilSignal } from './service/run.ts'
 await runMain(() =>
   runUntilSignal(async (addEnd) => {
     // Loaded here, because a signal ends the process with code 0 only after `runUntilSignal` has begun.
-    const { readConfig } = await import('./service/config.ts')
+    const { readServiceConfig } = await import('./service/service-config.ts')
     const { expectTimeZone, explainStartupError, openServiceDatabase } = await import('./service/database.ts')
     const { seedDemo } = await import('./demo/data/seed-demo.ts')
     const { default: site } = await import('./demo/site/site.ts')
     const { serveElement } = await import('./demo/site/assets.ts')
     const { buildService, closeService } = await import('./service/service.ts')
-    const config = readConfig()
+    const config = readServiceConfig()
     const database = await openServiceDatabase(config)
     addEnd(database.close)
     try {

@@ -84,7 +84,7 @@ function assertRequest(event: unknown): void {
 /** The headers by their names in lower case. The client's `x-request-id` is removed: logs contain the id of the gateway. */
 function headersOf({ headers, multiValueHeaders }: GatewayEvent): Record<string, string | undefined> {
   const joined = Object.entries(multiValueHeaders ?? {}).map(
-    ([name, values = []]) => [name, values.join(name.toLowerCase() === 'cookie' ? '; ' : ', ')] as const,
+    ([name, values]) => [name, (values ?? []).join(name.toLowerCase() === 'cookie' ? '; ' : ', ')] as const,
   )
   const all = [...Object.entries(headers ?? {}), ...joined].map(([name, value]) => [name.toLowerCase(), value] as const)
   return Object.fromEntries(all.filter(([name]) => name !== 'x-request-id'))

@@ -5,6 +5,10 @@ const { parse } = require('yaml')
 const root = join(__dirname, '..')
 const YES_OR_NO = { pattern: /^(?:yes|no)$/, expected: 'yes or no' }
 const SUBNET = { pattern: /^subnet-[0-9a-f]{8,17}$/, expected: 'the id of a subnet, such as subnet-0123abcd' }
+const SECURITY_GROUP = {
+  pattern: /^(?:sg-[0-9a-f]{8,17})?$/,
+  expected: 'the id of a security group, such as sg-0123abcd, or nothing',
+}
 const SQL_NAME = {
   pattern: /^[a-z_][a-z0-9_]{0,62}$/,
   expected: 'lower-case letters, digits and underscores, with no digit first',
@@ -23,12 +27,15 @@ const PARAMETERS = {
     pattern: /^(?:arn:aws[a-z-]*:secretsmanager:\S+)?$/,
     expected: 'the ARN of a secret, or nothing',
   },
-  databaseSecurityGroupId: {
-    pattern: /^(?:sg-[0-9a-f]{8,17})?$/,
-    expected: 'the id of a security group, such as sg-0123abcd, or nothing',
-  },
+  databaseSecurityGroupId: SECURITY_GROUP,
   databaseName: SQL_NAME,
+  migrateUser: SQL_NAME,
   databaseUser: SQL_NAME,
+  databaseSchema: {
+    pattern: /^(?:[a-z_][a-z0-9_]{0,62})?$/,
+    expected: `${SQL_NAME.expected}, or nothing`,
+  },
+  clientSecurityGroupId: SECURITY_GROUP,
   deletionProtection: YES_OR_NO,
   cache: { pattern: /^(?:serverless|nodes)$/, expected: 'serverless or nodes' },
   cloudFront: YES_OR_NO,
@@ -55,9 +62,11 @@ function problemsOf(content) {
     const isGiven = typeof value === 'string' && (pattern.test(value) || value.startsWith('${'))
     if (!isGiven) problems.push(`${name}: expected ${expected}, got ${JSON.stringify(value) ?? 'nothing'}`)
   }
-  const { subnetA, subnetB, database } = parameters
+  const { subnetA, subnetB, database, migrateUser, databaseUser } = parameters
   if (subnetA !== '' && subnetA === subnetB)
     problems.push('subnetB: expected another subnet than subnetA, in another zone')
+  if (migrateUser !== undefined && migrateUser === databaseUser)
+    problems.push('databaseUser: expected another user than migrateUser')
   for (const name of ['databaseSecretArn', 'databaseSecurityGroupId']) {
     if (database !== 'new' && parameters[name] === '')
       problems.push(`${name}: expected that of ${database}, got nothing`)

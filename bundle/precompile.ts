@@ -24,9 +24,12 @@ const TEXTS = ['description', 'expected', 'title']
  */
 export async function precompile(): Promise<Precompiled> {
   const validators = new Map<string, string>()
-  const config = readConfig({ LOG_LEVEL: 'silent', ADMIN_TOKEN: 'for all routes to be there' })
+  const config = readConfig({
+    LOG_LEVEL: 'silent',
+    ADMIN_TOKEN: 'for all routes to be there',
+    BACKGROUND_WORK: 'false',
+  })
   const app = await buildApp(config, 'postgres://nobody@127.0.0.1:9/none', {
-    backgroundWork: false,
     async prepare(app) {
       app.addHook('onRoute', ({ method, url, schema }) => {
         for (const part of ['body', 'querystring', 'params'] as const) {

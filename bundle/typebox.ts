@@ -26,7 +26,10 @@ export const Type = {
   Array: (items: Schema, options: Schema = {}): Schema => ({ type: 'array', items, ...options }),
   Optional: (schema: Schema): Schema => Object.defineProperty({ ...schema }, OPTIONAL, { value: true }),
   Object(properties: Record<string, Schema>, options: Schema = {}): Schema {
-    const required = Object.keys(properties).filter((name) => !(OPTIONAL in (properties[name] ?? {})))
+    const isRequired = ([, schema]: [string, Schema]) => !(OPTIONAL in schema)
+    const required = Object.entries(properties)
+      .filter(isRequired)
+      .map(([name]) => name)
     return { type: 'object', ...(required.length > 0 ? { required } : {}), properties, ...options }
   },
 }

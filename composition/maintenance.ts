@@ -11,7 +11,7 @@ import type { Lists } from '../lists/popular-posts.ts'
 import { PARAMETERS, type PopularPostsQuery } from '../lists/query.ts'
 import type { Views } from '../views/post-views.ts'
 
-/** The event of the Lambda function `flush`: which lists are kept fresh. */
+/** The event of the Lambda function `flush`, and the body of the route `maintain`: which lists are kept fresh. */
 export interface MaintenanceRequest {
   /** Queries of the lists to refresh. Default: the default list. */
   lists?: readonly PopularPostsQuery[]
@@ -49,8 +49,8 @@ const REQUEST = {
   },
 }
 
-/** Runs the maintenance once: see `createMaintenance`. */
-export type Maintain = (request?: MaintenanceRequest) => Promise<MaintenanceReport>
+/** Runs the maintenance once, for a {@link MaintenanceRequest}: see `createMaintenance`. */
+export type Maintain = (request?: unknown) => Promise<MaintenanceReport>
 
 interface MaintenanceOptions {
   prefix: string
@@ -94,10 +94,10 @@ export function createMaintenance(options: MaintenanceOptions): Maintain {
 
   /**
    * Counts views, invalidates on changes, and refreshes lists. A step that fails does not stop the others.
-   * @throws TypeError for a request with another key; AggregateError of the errors of all steps; the next run continues after the steps that succeeded.
+   * @throws RequestError for a request with another key; AggregateError of the errors of all steps; the next run continues after the steps that succeeded.
    */
-  async function run(request?: MaintenanceRequest): Promise<MaintenanceReport> {
-    const checked = readRequest<MaintenanceRequest>(request, 'flush', REQUEST)
+  async function run(request?: unknown): Promise<MaintenanceReport> {
+    const checked = readRequest<MaintenanceRequest>(request, 'The maintenance', REQUEST)
     const { lists: queries = [{}], categories = [{}], withinSeconds = 120 } = checked
     const errors: unknown[] = []
     const attempt = <T>(work: () => Promise<T>) =>

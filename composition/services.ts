@@ -52,7 +52,7 @@ export interface DatabaseServices {
   views: Views
   /** Logs problems of the database. */
   problems: ProblemLog
-  /** Runs the background tasks of a server once: for schedules on Lambda. */
+  /** Runs the background tasks of a server once: for schedules, where processes are suspended or end. */
   maintain: Maintain
 }
 

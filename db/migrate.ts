@@ -19,6 +19,7 @@ import { logVisits } from './migrations/024-log-visits.ts'
 import { countImports } from './migrations/026-count-imports.ts'
 import { ADOPTED_SCHEMA, findOwnSchemas } from './own-schema.ts'
 import { findShadowingObjects } from './safe-path.ts'
+import { grantToServiceUser } from './service-user.ts'
 
 export { POST_ID_TYPES, type PostIdType } from './migrations/001-view-counters.ts'
 
@@ -28,6 +29,8 @@ export interface MigrateOptions {
   adopt?: { postId: PostIdType } | undefined
   /** The schema, which is created if it does not exist. Default: the first one of the search_path. */
   schema?: string | undefined
+  /** The database user of the service, which gets its rights: see `db/service-user.ts`. Default: no rights change. */
+  serviceUser?: string | undefined
 }
 
 /** The migrations for the counters and changes of a blog, whatever its tables. */
@@ -179,7 +182,9 @@ export async function migrateToLatest<DB>(db: Kysely<DB>, options?: MigrateOptio
       'The database has migrations that this version of the package does not know: use the newer version that created them.',
       { cause: result.error },
     )
-  return namesOf(result)
+  const names = namesOf(result)
+  if (options?.serviceUser !== undefined) await grantToServiceUser(db, options.serviceUser, options.schema)
+  return names
 }
 
 /**

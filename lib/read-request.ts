@@ -5,6 +5,9 @@ interface Expected {
   isValid(value: unknown): boolean
 }
 
+/** A request has an unknown key or a value that is not expected. The message names it. */
+export class RequestError extends TypeError {}
+
 /** The fields of an event of EventBridge, which wraps a request as `detail`. */
 interface Envelope {
   'detail-type': string
@@ -13,10 +16,10 @@ interface Envelope {
 
 /**
  * Reads the event of a function that is invoked directly, by a schedule or by a rule of EventBridge.
- * @param name of the function, for the error.
+ * @param name of what is requested, such as `The function migrate`: the subject of the error.
  * @param keys the keys that a request may have. A key without a value counts as not given.
  * @returns the request: the event itself, or the `detail` of an event of EventBridge.
- * @throws TypeError for an unknown key or a value that is not expected: a misspelt key would silently mean its default.
+ * @throws RequestError for an unknown key or a value that is not expected: a misspelt key would silently mean its default.
  */
 export function readRequest<T extends object>(
   event: unknown,
@@ -26,7 +29,7 @@ export function readRequest<T extends object>(
   const request = isObject(event) && 'detail-type' in event ? (event as unknown as Envelope).detail : event
   if (request === undefined || request === null) return {} as T
   const fail = (expected: string, got: unknown): never => {
-    throw new TypeError(`The function ${name} expects ${expected}, got ${JSON.stringify(got)}.`)
+    throw new RequestError(`${name} expects ${expected}, got ${JSON.stringify(got)}.`)
   }
   if (!isObject(request)) return fail('an object', request)
   for (const [key, value] of Object.entries(request)) {

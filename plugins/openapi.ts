@@ -67,9 +67,9 @@ function complete(document: object): object {
     if (typeof value?.title !== 'string' || value.type === undefined) return value
     schemas[value.title] = value
     return { $ref: `#/components/schemas/${value.title}` }
-  }) as { paths: Record<string, { post?: Operation }> }
-  for (const { post } of Object.values(paths)) {
-    if (post?.responses['401'] !== undefined) post.security = [{ bearerAuth: [] }]
+  }) as { paths: Record<string, { get?: Operation; post?: Operation }> }
+  for (const { get, post } of Object.values(paths)) {
+    for (const each of [get, post]) if (each?.responses['401'] !== undefined) each.security = [{ bearerAuth: [] }]
     const body = post?.requestBody
     if (body?.content['application/json']?.schema.anyOf?.some(({ type }) => type === 'null')) body.required = false
   }

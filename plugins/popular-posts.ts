@@ -3,9 +3,9 @@ import fp from 'fastify-plugin'
 import { createServices, type Services } from '../composition/services.ts'
 import { findHostRedis } from '../lib/host-redis.ts'
 import type { PopularPosts } from '../lists/popular-posts.ts'
+import adminRoutes from '../routes/admin.ts'
 import categoriesRoute from '../routes/categories.ts'
 import { handleOwnError, withOwnErrors } from '../routes/errors.ts'
-import invalidateRoute from '../routes/invalidate.ts'
 import popularPostsRoute from '../routes/popular-posts.ts'
 import viewsRoute from '../routes/views.ts'
 import { checkOptions } from '../settings/check-options.ts'
@@ -24,8 +24,8 @@ declare module 'fastify' {
   }
   interface FastifyContextConfig {
     /**
-     * The name of a route of fastify-popular-posts: `listPopularPosts`, `listCategories`, `recordView`, `recordViewByImage` or
-     * `invalidate`. `undefined`: a route of your app.
+     * The name of a route of fastify-popular-posts: `listPopularPosts`, `listCategories`, `recordView`, `recordViewByImage`,
+     * `invalidate`, `maintain` or `maintainByGet`. `undefined`: a route of your app.
      */
     popularPosts?: string
   }
@@ -80,7 +80,8 @@ async function addRoutes(
     const { adminToken: token, viewsPerMinute: perMinute, viewOrigins: origins, viewRateLimit: rateLimit } = settings
     if (database !== undefined)
       await scope.register(viewsRoute, { views: database.views, perMinute, rateLimit, origins })
-    if (token !== undefined) await scope.register(invalidateRoute, { token, lists })
+    const maintain = settings.backgroundWork ? undefined : database?.maintain
+    if (token !== undefined) await scope.register(adminRoutes, { token, lists, maintain })
   }
   try {
     await app.register((scope) => scope.register(routes, { prefix: settings.routes || '' }), options)
@@ -98,7 +99,7 @@ function addHooks(scope: FastifyInstance, hooks: RouteHooks = {}): void {
 /**
  * The Fastify plugin. It decorates the app with `app.popularPosts` and, where it has a database, `app.postViews`. Unless the
  * option `routes` is false, it adds `GET /posts/popular`, `GET /categories`, `POST /posts/:slug/views` and `GET /posts/:slug/views.gif`; with an
- * `adminToken` also `POST /posts/popular/invalidate`.
+ * `adminToken` also `POST /posts/popular/invalidate`, and, without `backgroundWork`, `POST /posts/popular/maintain`.
  *
  * ```ts
  * await app.register(popularPosts, { databaseUrl: 'postgres://…', redisUrl: 'redis://…' })

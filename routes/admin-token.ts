@@ -3,6 +3,7 @@ import createError from '@fastify/error'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { LRUCache } from 'lru-cache'
 import { networkOf } from '../lib/address.ts'
+import { errorResponse, retryAfterHeader } from './responses.ts'
 
 /** The most wrong tokens of a network in a window, and the most networks that are remembered. */
 export const GUESSES = { max: 10, networks: 10_000 }
@@ -13,6 +14,23 @@ const TooManyGuesses = createError<[number]>(
   'Expected at most %d wrong admin tokens a minute from one address.',
   429,
 )
+
+/** The replies of a route that requires the token. */
+export const tokenResponses = {
+  401: errorResponse(401, 'The admin token is missing or wrong.', {
+    code: 'PP_UNAUTHORIZED',
+    message: 'Expected the admin token as a bearer token.',
+  }),
+  429: errorResponse(
+    429,
+    'Too many wrong tokens came from one address. It is refused for a minute, even with the right token.',
+    {
+      code: 'PP_TOO_MANY_GUESSES',
+      message: `Expected at most ${GUESSES.max} wrong admin tokens a minute from one address.`,
+      headers: retryAfterHeader,
+    },
+  ),
+}
 
 /**
  * Creates a check of bearer tokens, which compares in constant time and limits the guesses of a network. After too many wrong

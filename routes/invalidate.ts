@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import type { Lists } from '../lists/popular-posts.ts'
-import { createTokenCheck, GUESSES } from './admin-token.ts'
+import { tokenResponses } from './admin-token.ts'
 import { operation } from './operation.ts'
 import { errorResponse, jsonResponse, retryAfterHeader } from './responses.ts'
 
@@ -33,19 +33,7 @@ const spec = {
       code: 'FST_ERR_VALIDATION',
       message: 'querystring/mode must be equal to one of the allowed values',
     }),
-    401: errorResponse(401, 'The admin token is missing or wrong.', {
-      code: 'PP_UNAUTHORIZED',
-      message: 'Expected the admin token as a bearer token.',
-    }),
-    429: errorResponse(
-      429,
-      'Too many wrong tokens came from one address. It is refused for a minute, even with the right token.',
-      {
-        code: 'PP_TOO_MANY_GUESSES',
-        message: `Expected at most ${GUESSES.max} wrong admin tokens a minute from one address.`,
-        headers: retryAfterHeader,
-      },
-    ),
+    ...tokenResponses,
     503: errorResponse(503, 'Redis, or without Redis the database, did not confirm the invalidation.', {
       code: 'PP_UNCONFIRMED',
       message: 'Expected Redis to confirm the invalidation, but Redis did not reply. Try again.',
@@ -54,8 +42,7 @@ const spec = {
   },
 }
 
-interface InvalidateRouteOptions {
-  token: string
+export interface InvalidateRouteOptions {
   lists: Pick<Lists, 'popularPosts'>
 }
 
@@ -63,17 +50,9 @@ interface InvalidateRouteOptions {
  * `POST /posts/popular/invalidate`: makes every list outdated; requires the admin token. The mode is in the query or in a JSON
  * body. The reply says for which processes the invalidation holds.
  */
-const invalidate: FastifyPluginAsyncTypebox<InvalidateRouteOptions> = async (app, { token, lists }) => {
-  const { check, close } = createTokenCheck(token, app.log)
-  app.addHook('onRequest', async (request) => check(request))
-  app.addHook('onClose', async () => close())
-  // Independent of the parsers of the host's app.
-  app.removeAllContentTypeParsers()
+const invalidate: FastifyPluginAsyncTypebox<InvalidateRouteOptions> = async (app, { lists }) => {
   const parseJson = app.getDefaultJsonParser('error', 'error')
   app.addContentTypeParser('application/json', { parseAs: 'string', bodyLimit: 1024 }, parseJson)
-  app.addHook('onSend', async (_request, reply) => {
-    reply.header('cache-control', 'no-store')
-  })
   app.post(
     '/posts/popular/invalidate',
     operation(app, spec, {

@@ -9,28 +9,27 @@ import health from '../routes/health.ts'
 import type { Config } from './config.ts'
 
 interface AppOptions {
-  backgroundWork?: boolean
+  /** The header with the id of a request. Default: the server numbers its requests. */
+  requestIdHeader?: string
   /** Called before any route is registered, for plugins that observe every route. */
   prepare?: (app: FastifyInstance) => Promise<unknown>
 }
 
 /**
  * Builds the app of the service: security headers, errors, the plugin and the health routes. It does not listen yet.
- * @param options.backgroundWork as of the plugin.
  * @param options.prepare see `service/service.ts`.
  */
 export async function buildApp(
   config: Config,
   databaseUrl: string,
-  { backgroundWork = true, prepare }: AppOptions = {},
+  { requestIdHeader, prepare }: AppOptions = {},
 ): Promise<FastifyInstance> {
   const app = Fastify({
     logger: { level: config.logLevel, serializers: { req: withoutAddress } },
     logController: new RequestsAtDebug(),
     // Not the text: Fastify would trust no address with a port or brackets.
     trustProxy: config.trustProxy !== false && createNetworkCheck(config.trustProxy.split(',')),
-    // On AWS Lambda the gateway sets the id; a server numbers its requests.
-    requestIdHeader: backgroundWork ? false : 'x-request-id',
+    requestIdHeader: requestIdHeader ?? false,
     // The schema refuses slugs that are too long, with an error that names the parameter.
     routerOptions: { maxParamLength: 2_000 },
     // No route needs a longer body; the timeout ends slow clients.
@@ -45,7 +44,7 @@ export async function buildApp(
   await app.register(security, { corsOrigins: config.corsOrigins })
   await prepare?.(app)
   const { siteTimeZone: timeZone, redisCluster, redisUrl, adminToken, viewDedupSeconds, readersPerAddress } = config
-  const { loadTimeoutSeconds, waitTimeoutSeconds, combineFilters, ignore, viewOrigins } = config
+  const { loadTimeoutSeconds, waitTimeoutSeconds, combineFilters, ignore, viewOrigins, backgroundWork } = config
   await app.register(popularPosts, {
     ...config.cache,
     timeZone,

@@ -43,6 +43,12 @@ const environment = Type.Object({
         'The schema of the tables and views of this package. Default: that of the search_path, where it has the counters, else popular_posts.',
     }),
   ),
+  DATABASE_SERVICE_USER: Type.Optional(
+    Type.String({
+      description:
+        'The database user of the service, where it is not the one that migrates: `migrate` creates it, and grants its rights.',
+    }),
+  ),
   DATA_DIR: Type.String({ default: './data', description: 'The folder of the embedded database.' }),
   SITE_TIME_ZONE: option.timeZone,
   REDIS_URL: Type.Optional(
@@ -78,6 +84,7 @@ const environment = Type.Object({
   AWS_SECRET_ACCESS_KEY: awsSecret('The secret of that access key.'),
   AWS_SESSION_TOKEN: awsSecret('The session token of that access key.'),
   ADMIN_TOKEN: option.adminToken,
+  BACKGROUND_WORK: option.backgroundWork,
   CACHE_PREFIX: option.redisPrefix,
   CACHE_TTL_SECONDS: option.ttlSeconds,
   CACHE_STALE_SECONDS: option.staleSeconds,
@@ -139,12 +146,15 @@ export interface Config {
   readonly databaseUrl: string | undefined
   /** `undefined`: it is looked up, see `composition/own-schema.ts`. */
   readonly databaseSchema: string | undefined
+  readonly databaseServiceUser: string | undefined
   readonly dataDir: string
   /** `undefined`: each process has its own cache. */
   readonly redisUrl: string | undefined
   readonly redisCluster: boolean
   /** `undefined`: no route invalidates over HTTP. */
   readonly adminToken: string | undefined
+  /** As of the plugin. On AWS Lambda it is always false. */
+  readonly backgroundWork: boolean
   readonly siteTimeZone: string
   readonly viewDedupSeconds: number
   readonly readersPerAddress: number
@@ -202,10 +212,12 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env, flags: No
     hasMetrics: checked.METRICS,
     databaseUrl: checked.DATABASE_URL,
     databaseSchema: checked.DATABASE_SCHEMA,
+    databaseServiceUser: checked.DATABASE_SERVICE_USER,
     dataDir: checked.DATA_DIR,
     redisUrl: checked.REDIS_URL,
     redisCluster: checked.REDIS_CLUSTER,
     adminToken: checked.ADMIN_TOKEN,
+    backgroundWork: checked.BACKGROUND_WORK,
     siteTimeZone: checked.SITE_TIME_ZONE,
     viewDedupSeconds: checked.VIEW_DEDUP_SECONDS,
     readersPerAddress: checked.READERS_PER_ADDRESS,
@@ -235,7 +247,7 @@ export function readLambdaConfig(variables?: NodeJS.ProcessEnv): Config & { data
   const { databaseUrl, redisUrl } = config
   if (databaseUrl === undefined || redisUrl === undefined)
     throw new ConfigError('AWS Lambda keeps no data in a process: set DATABASE_URL and REDIS_URL.')
-  return { ...config, databaseUrl }
+  return { ...config, databaseUrl, backgroundWork: false }
 }
 
 /** The items of a text with commas between them. */

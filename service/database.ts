@@ -60,7 +60,8 @@ export async function openServiceDatabase(
   }
   try {
     schema ??= await findSchema(db, migrate)
-    if (isEmbedded || migrate !== undefined) await migrateToLatest(db, { ...migrate, schema })
+    if (isEmbedded || migrate !== undefined)
+      await migrateToLatest(db, { ...migrate, schema, serviceUser: config.databaseServiceUser })
     else await expectTables(db, schema)
     const hasViews = await isAdopted(db, schema)
     // An adopting blog migrates first, and creates its views after that.

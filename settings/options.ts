@@ -163,9 +163,11 @@ export interface PopularPostsOptions {
   /** The `stale-while-revalidate` of Cache-Control of a list, in seconds. Default 300. */
   staleWhileRevalidateSeconds?: number | undefined
   /**
-   * Whether the process runs background tasks between requests. Default true. `false` for AWS Lambda, which suspends processes:
-   * then no task runs after a reply (one request of the fleet refreshes a stale list before its reply), no timer counts views
-   * (call `flush`), the process does not listen for changes in the database, and it verifies connections when it resumes.
+   * Whether the process runs background tasks between requests. Default true. `false` where processes are suspended or end
+   * between requests, as on AWS Lambda and in containers that scale to zero: then no task runs after a reply (one request of the
+   * fleet refreshes a stale list before its reply), no timer counts views, the process does not listen for changes in the
+   * database, and it verifies connections when it resumes. A schedule calls `POST /posts/popular/maintain`, which needs an
+   * `adminToken`.
    */
   backgroundWork?: boolean | undefined
   /** The timeout of a load, in seconds. Default 30. */
@@ -221,7 +223,10 @@ export interface PopularPostsOptions {
   redisCluster?: boolean | undefined
   /** A function that returns the password of each new connection to `redisUrl`: for tokens that expire. */
   redisPassword?: (() => string) | undefined
-  /** The bearer token for `POST /posts/popular/invalidate`. Without it that route does not exist. */
+  /**
+   * The bearer token for `POST /posts/popular/invalidate`, and, without `backgroundWork`, for `POST /posts/popular/maintain`.
+   * Without it these routes do not exist.
+   */
   adminToken?: string | undefined
   /**
    * A query of your own for the posts of a list, instead of the query of this package. Views are counted only with a database

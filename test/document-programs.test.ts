@@ -33,6 +33,7 @@ const RUN_BY: Record<string, string> = {
   'docs/cache.md sh': 'test/documents.test.ts',
   'docs/counting.md html': 'test/browser/views.test.ts',
   'docs/counting.md js': HERE,
+  'docs/deploy.md sql': 'test/db/service-user.test.ts',
   'docs/deploy.md sh': 'test/lambda/template.test.ts',
   'docs/element.md css': 'test/browser/element.test.ts',
   'docs/element.md html': 'test/browser/element-documents.test.ts',

@@ -1,7 +1,7 @@
 import type { Context } from 'aws-lambda'
 import { Redis } from 'ioredis'
 import t from 'tap'
-import type { GatewayEvent } from '../../aws/gateway-event.ts'
+import { createNormalizer, type GatewayEvent } from '../../aws/gateway-event.ts'
 import { createService, fillBlog } from '../helpers/blog.ts'
 import { httpApiEvent } from '../helpers/lambda/events.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -133,7 +133,10 @@ t.test('views over each gateway are counted by the header and the address of the
   }
   const twice = { ...view, headers: { 'user-agent': BROWSER, 'x-forwarded-for': ['203.0.113.60', '203.0.113.61'] } }
   const event = balancerEvent(twice, true)
-  await http({ ...event, multiValueHeaders: { ...event.multiValueHeaders, 'x-nothing': undefined } })
+  await http({
+    ...event,
+    multiValueHeaders: { ...event.multiValueHeaders, 'x-nothing': undefined, 'x-null': null as never },
+  })
   await http(balancerEvent(sent('203.0.113.61'), true))
   t.equal(await counted(), 1, 'of two headers, the last is of the load balancer')
   const rest = { ...view, headers: { 'User-Agent': BROWSER, 'X-Forwarded-For': '198.51.100.9' } }
@@ -186,6 +189,13 @@ t.test('the prefix of a stage, of a base path, or of a rule is removed from the 
     t.equal((await get(path)).body, (await server.inject(`${path}?limit=3`)).body, `${path}: no such route`)
 })
 
+t.test('multi-value headers are joined: cookies as cookies are, others as a list', async (t) => {
+  const headers = { cookie: ['staff=yes', 'theme=dark'], accept: ['text/html', 'application/json'] }
+  t.match(createNormalizer([])(balancerEvent({ path: '/', headers }, true)), {
+    headers: { cookie: 'staff=yes; theme=dark', accept: 'text/html, application/json' },
+  })
+})
+
 t.test('an event that is no request is an error that says so', async (t) => {
   const events: [unknown, string][] = [
     [{ version: '0', source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} }, 'source'],
@@ -227,7 +237,10 @@ t.test('an unknown key, mode or value of flush and invalidate is an error that n
     const call = name === 'flush' ? flush : invalidate
     await t.rejects(
       call?.(event) ?? Promise.resolve(),
-      { name: 'TypeError', message: `The function ${name} expects ${message}` },
+      {
+        name: 'TypeError',
+        message: `${name === 'flush' ? 'The maintenance' : 'The function invalidate'} expects ${message}`,
+      },
       message,
     )
   }

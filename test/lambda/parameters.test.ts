@@ -42,6 +42,9 @@ const HARMLESS = {
   cloudFront: 'yes',
   siteTimeZone: 'Europe/Berlin',
   corsOrigin: 'https://blog.example',
+  databaseUser: 'other',
+  databaseSchema: 'popular_posts',
+  clientSecurityGroupId: 'sg-0999abcd',
   alarmTopicArn: 'arn:aws:sns:eu-central-1:000000000000:alarms',
 }
 
@@ -65,6 +68,12 @@ t.test('a parameter that is missing, misspelt or wrong is refused, and named', a
     [{ database: 'blog-db' }, 'databaseSecretArn: expected that of blog-db, got nothing'],
     [{ ...EXISTING, database: 'new' }, 'databaseSecurityGroupId: expected nothing with database: new'],
     [{ databaseUser: 'Robert"; drop' }, 'databaseUser: expected lower-case letters'],
+    [{ databaseUser: String(given['migrateUser']) }, 'databaseUser: expected another user than migrateUser'],
+    [
+      { databaseSchema: 'Blog' },
+      'databaseSchema: expected lower-case letters, digits and underscores, with no digit first, or nothing',
+    ],
+    [{ clientSecurityGroupId: 'blog' }, 'clientSecurityGroupId: expected the id of a security group'],
   ]
   for (const [change, problem] of wrong) t.match(await problems({ ...given, ...change }), problem)
   t.equal(await problems({ ...given, ...EXISTING }), '')
@@ -123,7 +132,7 @@ t.test('a change of a parameter never replaces or deletes the database or the ca
       expected: { 'Update:Replace': /^(?:ProxyToDatabase|DatabaseFromProxy)$/ },
     },
     { change: { databaseName: 'other' }, expected: { 'Update:Replace': /^Database$/ } },
-    { change: { databaseUser: 'other' }, expected: { 'Update:Replace': /^Database$/ } },
+    { change: { migrateUser: 'other' }, expected: { 'Update:Replace': /^Database$/ } },
     { change: { cache: 'nodes' }, expected: { 'Update:Delete': /^Cache$/ } },
     { change: HARMLESS, expected: {} },
   ]
@@ -157,6 +166,44 @@ t.test('deletion protection is a parameter, and a stack without it can be remove
   const safe = await pack({ ...given, deletionProtection: 'yes' })
   t.match(database(safe), { Properties: { DeletionProtection: true } })
   t.same(findErrors(join(directory, '.serverless', 'cloudformation-template-update-stack.json')), [])
+})
+
+t.test('only the function migrate can sign in as the user that makes the tables', async (t) => {
+  const all = resourcesOf(base.template)
+  const rightsOf = (role: string) => JSON.stringify(all.get(role)?.Properties?.['Policies'])
+  const roleOf = (name: string) => JSON.stringify(all.get(name)?.Properties?.['Role'])
+  const variablesOf = (name: string) => JSON.stringify(all.get(name)?.Properties?.['Environment'])
+  t.match(roleOf('MigrateLambdaFunction'), '"MigrateRole"')
+  t.match(variablesOf('MigrateLambdaFunction'), 'postgres://popular_posts@')
+  t.match(rightsOf('MigrateRole'), '}/popular_posts"')
+  for (const name of ['ApiLambdaFunction', 'FlushLambdaFunction', 'InvalidateLambdaFunction']) {
+    t.match(roleOf(name), '"IamRoleLambdaExecution"', name)
+    t.match(variablesOf(name), 'postgres://popular_posts_api@', name)
+    t.notMatch(variablesOf(name), 'DATABASE_SERVICE_USER', name)
+  }
+  t.match(rightsOf('IamRoleLambdaExecution'), '}/popular_posts_api"')
+  t.notMatch(rightsOf('IamRoleLambdaExecution'), '/popular_posts"')
+  t.match(all.get('Database'), { Properties: { MasterUsername: 'popular_posts' } })
+})
+
+t.test('a blog reaches the database by its security group, and finds it by the outputs', async (t) => {
+  t.notOk(resourcesOf(base.template).has('DatabaseFromClient'))
+  for (const more of [{}, EXISTING]) {
+    const { template } = await pack({ ...given, ...more, clientSecurityGroupId: 'sg-0999abcd' })
+    const group = 'database' in more ? EXISTING.databaseSecurityGroupId : { 'Fn::GetAtt': ['DatabaseSecurityGroup'] }
+    t.match(resourcesOf(template).get('DatabaseFromClient'), {
+      Properties: { GroupId: group, SourceSecurityGroupId: 'sg-0999abcd', FromPort: 5432, ToPort: 5432 },
+    })
+    t.same(findErrors(join(directory, '.serverless', 'cloudformation-template-update-stack.json')), [])
+    const { Outputs } = template as unknown as { Outputs: Record<string, { Condition?: string }> }
+    t.match(Outputs, {
+      DatabaseProxyEndpoint: {},
+      FunctionsSecurityGroup: {},
+      DatabaseEndpoint: { Condition: 'NewDatabase' },
+      DatabaseSecret: { Condition: 'NewDatabase' },
+      DatabaseSecurityGroup: { Condition: 'NewDatabase' },
+    })
+  }
 })
 
 t.test('a new account, which may run ten functions at once, can deploy', async (t) => {

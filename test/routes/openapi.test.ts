@@ -26,8 +26,14 @@ interface Document {
 
 const { db, url } = await createTestDatabase(t)
 await fillBlog(db, 3)
-const up = await createService(t, url, { ADMIN_TOKEN })
-const down = await createService(t, 'postgres://127.0.0.1:9/none', { ADMIN_TOKEN, REDIS_URL: 'redis://127.0.0.1:9' })
+// With the route of a schedule.
+const BACKGROUND_WORK = 'false'
+const up = await createService(t, url, { ADMIN_TOKEN, BACKGROUND_WORK })
+const down = await createService(t, 'postgres://127.0.0.1:9/none', {
+  ADMIN_TOKEN,
+  BACKGROUND_WORK,
+  REDIS_URL: 'redis://127.0.0.1:9',
+})
 const closed = await createService(t, url, { VIEW_ORIGINS: 'https://blog.example' })
 // A page for browsers, not for programs.
 up.get('/page', async () => 'a page')
@@ -54,17 +60,25 @@ t.test('every route for programs is in the document', async (t) => {
       'get /posts/{slug}/views.gif',
       'post /posts/{slug}/views',
       'post /posts/popular/invalidate',
+      'get /posts/popular/maintain',
+      'post /posts/popular/maintain',
       'get /health/live',
       'get /health/ready',
       'get /metrics',
     ],
   )
-  t.same(document.paths['/posts/popular/invalidate']?.['post']?.security, [{ bearerAuth: [] }])
+  for (const [method, path] of [
+    ['post', 'invalidate'],
+    ['get', 'maintain'],
+    ['post', 'maintain'],
+  ] as const)
+    t.same(document.paths[`/posts/popular/${path}`]?.[method]?.security, [{ bearerAuth: [] }])
 })
 
 /** Requests and the status of their reply. */
 const views = '/posts/post-1/views'
 const invalidate = { method: 'POST', url: '/posts/popular/invalidate' } as const
+const maintain = '/posts/popular/maintain'
 const authorization = `Bearer ${ADMIN_TOKEN}`
 const REQUESTS: [FastifyInstance, InjectOptions, string, number][] = [
   [up, { url: '/posts/popular?limit=2&exclude=post-1' }, '/posts/popular', 200],
@@ -91,6 +105,12 @@ const REQUESTS: [FastifyInstance, InjectOptions, string, number][] = [
   [up, { ...invalidate, headers: { authorization }, query: { mode: 'gentle' } }, '/posts/popular/invalidate', 400],
   [up, invalidate, '/posts/popular/invalidate', 401],
   [down, { ...invalidate, headers: { authorization } }, '/posts/popular/invalidate', 503],
+  ...(['GET', 'POST'] as const).flatMap((method): [FastifyInstance, InjectOptions, string, number][] => [
+    [up, { method, url: maintain, headers: { authorization } }, maintain, 200],
+    [up, { method, url: maintain }, maintain, 401],
+    [down, { method, url: maintain, headers: { authorization } }, maintain, 503],
+  ]),
+  [up, { method: 'POST', url: maintain, headers: { authorization }, payload: { list: [] } }, maintain, 400],
   [up, { url: '/health/live' }, '/health/live', 200],
   [up, { url: '/health/ready' }, '/health/ready', 200],
   [down, { url: '/health/ready' }, '/health/ready', 503],
@@ -106,6 +126,8 @@ const REQUESTS: [FastifyInstance, InjectOptions, string, number][] = [
     ...([up, { ...invalidate, headers: { authorization: 'Bearer x' } }, '/posts/popular/invalidate', 401] as const),
   ]),
   [up, { ...invalidate, headers: { authorization: 'Bearer x' } }, '/posts/popular/invalidate', 429],
+  [up, { url: maintain, headers: { authorization } }, maintain, 429],
+  [up, { method: 'POST', url: maintain, headers: { authorization } }, maintain, 429],
 ]
 
 t.test('the replies of every status match the document', async (t) => {
