@@ -15,6 +15,7 @@ import { parentsAndLanguages } from './migrations/013-parents-and-languages.ts'
 import { ownTriggers } from './migrations/014-own-triggers.ts'
 import { adoption } from './migrations/020-adoption.ts'
 import { feedPosts } from './migrations/023-feed-posts.ts'
+import { ranks } from './migrations/027-ranks.ts'
 import { ADOPTED_SCHEMA, findOwnSchemas } from './own-schema.ts'
 import { findShadowingObjects } from './safe-path.ts'
 
@@ -38,6 +39,7 @@ const counterMigrations = (postId: PostIdType): Record<string, Migration> => ({
   '010-site': site,
   '014-own-triggers': ownTriggers,
   '020-adoption': adoption,
+  '027-ranks': ranks,
 })
 
 /** The migrations for the blog tables of the service. */

@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres'
 import { boundedText, countOf, hasFiniteHeat, MAX_LINKS, MAX_TEXT, viewsOf } from './bounded.ts'
 import { CATEGORY_TREE, categoryTree, isOneOf } from './category-tree.ts'
@@ -6,10 +6,16 @@ import { hasAuthor } from './co-authors.ts'
 import { fromJsonText, jsonText } from './json-text.ts'
 import { isInLanguage } from './language.ts'
 import { postCategories } from './post-categories.ts'
+import { CANDIDATES, rankCandidates, scoreOfPost } from './rank-candidates.ts'
 import type { BlogReader, BlogTables, CounterTables } from './schema.ts'
-import { isLive, viewsInWindow } from './window.ts'
+import { isLive, ROLLUP, rollupOf, viewsInWindow, viewsOfPost } from './window.ts'
 import type { WindowQuery } from './window-query.ts'
 import { inMilliseconds, sqlNow } from './window-query.ts'
+
+/** How many posts are read from the top of an index for each post of a list: see `rankCandidates`. */
+const REACH = 10
+/** The same for lists with a filter. */
+const FILTERED_REACH = 200
 
 /** The tables, or the host's views, that rankings read. */
 export type Tables = BlogTables & CounterTables
@@ -96,36 +102,60 @@ export interface PopularPost {
  * The order is total: views in the window (`trending`: heat), total views, publication, id, all descending.
  * Posts without a view come last; the list is shorter than `limit` only if there are no more live posts.
  * Views and comments are counted in separate subqueries: two one-to-many joins in one sum would multiply them.
+ * @param reach how many posts are read from the top of an index before all are: see `rankCandidates`.
  */
-export async function findPopularPosts(db: BlogReader, query: RankingQuery): Promise<PopularPost[]> {
-  const { category = [], excludeCategory = [] } = query
+export async function findPopularPosts(
+  db: BlogReader,
+  query: RankingQuery,
+  reach = query.limit * (isFiltered(query) ? FILTERED_REACH : REACH),
+): Promise<PopularPost[]> {
+  const { category = [], excludeCategory = [], limit } = query
+  const isViews = query.sort === 'views'
+  const isFilled = (isTrue: boolean) =>
+    sql<boolean>`((select count(*) from filled) ${isTrue ? sql`>=` : sql`<`} ${limit}::bigint)`
   const rows = await db
     .with(CATEGORY_TREE, () => categoryTree([...category, ...excludeCategory]))
-    .with('windowed', (cte) => viewsInWindow(cte, query))
-    .with('ranked', (cte) => {
-      const posts = cte
-        .selectFrom('posts')
+    .with(ROLLUP, () => rollupOf(query))
+    .with(CANDIDATES, () => rankCandidates(query, reach))
+    .with('filled', (cte) =>
+      cte
+        .selectFrom('candidates')
+        .innerJoin('posts', 'posts.id', 'candidates.post_id')
+        .innerJoinLateral(scored(scoreOfPost(query, 'candidates.post_id')), (join) => join.onTrue())
         .where(isLive(query))
         .where(matchesFilters(query))
-        .leftJoin('windowed', 'windowed.post_id', 'posts.id')
+        .whereRef('scored.score', '>', 'candidates.least')
+        .select(['posts.id as post_id', 'posts.published_at', 'scored.score'])
+        .orderBy('scored.score', 'desc')
+        .fetch(limit, 'with ties'),
+    )
+    .with('ranked', (cte) => {
+      const totalViews = viewsOf('total.views').as('total_views')
+      const fromTop = cte
+        .selectFrom('filled')
+        .leftJoin('post_views_total as total', 'total.post_id', 'filled.post_id')
+        .where(isFilled(true))
+        .select(['filled.post_id', 'filled.published_at', 'filled.score', totalViews])
+      const posts = cte
+        .selectFrom('posts')
+        .where(isFilled(false))
+        .where(isLive(query))
+        .where(matchesFilters(query))
         .leftJoin('post_views_total as total', 'total.post_id', 'posts.id')
-      const score =
-        query.sort === 'trending'
-          ? sql<string>`case when ${hasFiniteHeat('total')} then total.heat end`
-          : viewsOf('windowed.views')
-      return posts
-        .select([
-          'posts.id as post_id',
-          'posts.published_at',
-          score.as('score'),
-          viewsOf('windowed.views').as('views'),
-          viewsOf('total.views').as('total_views'),
-        ])
+        .select(['posts.id as post_id', 'posts.published_at'])
+      const fromAll = isViews
+        ? posts
+            .leftJoin(viewsInWindow(query).as('windowed'), 'windowed.post_id', 'posts.id')
+            .select([viewsOf('windowed.views').as('score'), totalViews])
+        : posts.select([sql<string>`case when ${hasFiniteHeat('total')} then total.heat end`.as('score'), totalViews])
+      return cte
+        .selectFrom(fromTop.unionAll(fromAll).as('found'))
+        .selectAll()
         .orderBy('score', (order) => order.desc().nullsLast())
         .orderBy('total_views', 'desc')
-        .orderBy('posts.published_at', 'desc')
+        .orderBy('published_at', 'desc')
         .orderBy('post_id', 'desc')
-        .limit(query.limit)
+        .limit(limit)
     })
     .selectFrom('ranked')
     .innerJoin('posts', 'posts.id', 'ranked.post_id')
@@ -141,7 +171,9 @@ export async function findPopularPosts(db: BlogReader, query: RankingQuery): Pro
       'posts.image_height',
       boundedText('posts.image_alt').as('image_alt'),
       'posts.reading_minutes',
-      'ranked.views',
+      isViews
+        ? sql<string>`ranked.score`.as('views')
+        : sql<string>`greatest(coalesce(${viewsOfPost(query, 'ranked.post_id')}, 0), 0)`.as('views'),
       'ranked.total_views',
       jsonText(
         jsonObjectFrom(
@@ -205,6 +237,15 @@ export async function findPopularPosts(db: BlogReader, query: RankingQuery): Pro
     views: Number(row.views),
     totalViews: Number(row.total_views),
   }))
+}
+
+/** A row of a score. `offset 0`: PostgreSQL computes the score once. */
+function scored(score: RawBuilder<string>) {
+  return sql<{ score: string }>`(select ${score} as score offset 0)`.as('scored')
+}
+
+function isFiltered({ category, tag, author, excludeCategory, language, publishedWithin }: RankingQuery): boolean {
+  return [category, tag, author, excludeCategory, language, publishedWithin].some((filter) => filter !== undefined)
 }
 
 /** A condition: the post matches each filter of the query. `category_tree` has the categories. */
