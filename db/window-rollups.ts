@@ -147,6 +147,18 @@ export async function materializeWindow<DB>(db: Kysely<DB>, moment: WindowQuery)
     on conflict do nothing`.execute(db)
 }
 
+/** The usual windows: their rollups are stored, beside that of the default window of the site. */
+const USUAL_DAYS = [7, 30, 90, 365]
+
+/** Stores the rollups of the usual windows: see {@link materializeWindow}. */
+export async function materializeWindows<DB>(
+  db: Kysely<DB>,
+  { defaultDays, maxDays, timeZone }: { defaultDays: number; maxDays: number; timeZone: string },
+): Promise<void> {
+  for (const days of new Set([defaultDays, ...USUAL_DAYS]))
+    if (days > 1 && days <= maxDays) await materializeWindow(db, { days, timeZone })
+}
+
 /** Merges the change rows of each day into one row, at most `rows` rows per call. The sum per day never changes. */
 export async function compactDayVersions<DB>(db: Kysely<DB>, rows: number): Promise<void> {
   await sql`

@@ -397,6 +397,7 @@ t.test('an unsuitable blog fails with one sentence', async (t) => {
       '010-site',
       '014-own-triggers',
       '020-adoption',
+      '027-ranks',
     ],
   )
   await pool.query('drop schema popular_posts cascade; create schema popular_posts')

@@ -21,6 +21,7 @@ const ALL = [
   '014-own-triggers',
   '020-adoption',
   '023-feed-posts',
+  '027-ranks',
 ]
 
 t.test('every migration runs once, in order', async (t) => {
