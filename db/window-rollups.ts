@@ -150,10 +150,10 @@ export async function materializeWindow<DB>(db: Kysely<DB>, moment: WindowQuery)
 /** The usual windows: their rollups are stored, beside that of the default window of the site. */
 const USUAL_DAYS = [7, 30, 90, 365]
 
-/** Stores the rollups of the usual windows: see {@link materializeWindow}. */
+/** Stores the rollups of the usual windows, up to `maxDays`: see {@link materializeWindow}. */
 export async function materializeWindows<DB>(
   db: Kysely<DB>,
-  { defaultDays, maxDays, timeZone }: { defaultDays: number; maxDays: number; timeZone: string },
+  { defaultDays = 30, maxDays = 365, timeZone }: { defaultDays?: number; maxDays?: number; timeZone: string },
 ): Promise<void> {
   for (const days of new Set([defaultDays, ...USUAL_DAYS]))
     if (days > 1 && days <= maxDays) await materializeWindow(db, { days, timeZone })

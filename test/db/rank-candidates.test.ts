@@ -52,7 +52,7 @@ t.test(
     }
 
     async function expected(
-      { days, sort, limit, tag }: { days: number; sort: string; limit: number; tag: string[] | undefined },
+      { days, sort, limit, tag }: { days: number; sort: string; limit: number; tag: readonly string[] | undefined },
       nowMs: number,
     ) {
       const today = sql`${new Date(nowMs)}::date`
