@@ -127,11 +127,11 @@ function nameOf({ name }: CommonTableExpressionNode): string {
 }
 
 /**
- * A query for the id of the schema that has the counters. It names the table as a type: outside of text, so that its
- * schema is written, and without waiting for a lock of the table.
+ * A query for the id of the schema that has the counters. `sql.table` stands in a text with dollar quotes, so that its
+ * schema is written; a text does not wait for locks of the table.
  */
 const OWN_NAMESPACE = sql`(
-  select typnamespace from pg_type where oid = pg_typeof(null::${sql.table('post_views_total')})::oid
+  select relnamespace from pg_class where oid = $own$${sql.table('post_views_total')}$own$::regclass
 )`
 
 /** A query for the id of a table or view of this package, in `pg_class`; no row: there is none. */
@@ -141,8 +141,7 @@ export function ownRelation(name: OwnName) {
 
 /** Whether a table or a view of this package exists. */
 export async function hasOwnTable<DB>(db: Kysely<DB>, name: OwnName): Promise<boolean> {
-  const { sql: quoted } = sql.table(name).compile(db)
-  const { rows } = await sql`select where to_regclass(${quoted}) is not null`.execute(db)
+  const { rows } = await sql`select where to_regclass($own$${sql.table(name)}$own$) is not null`.execute(db)
   return rows.length > 0
 }
 

@@ -74,6 +74,7 @@ export const SLOW: readonly string[] = [
   'test/lib/redis-addresses.test.ts',
   'test/lib/redis-rights.test.ts',
   'test/lib/redis.test.ts',
+  'test/migration-tools.test.ts',
   'test/package.test.ts',
   'test/plugins/host-database.test.ts',
   'test/prometheus.test.ts',

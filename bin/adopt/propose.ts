@@ -14,7 +14,7 @@ import * as roles from './roles.ts'
 import { type State, stateOf } from './state.ts'
 import { kindOf, query, type Terms, type TermsContext, termsOf } from './terms.ts'
 import { asInstant, dateOf, datesOf, lacksZone } from './times.ts'
-import { mergeWatches, watchOf } from './watches.ts'
+import { mergeWatches, watchesOfOthers, watchOf } from './watches.ts'
 
 /**
  * Proposes how the tables of a blog become the views of this package.
@@ -102,22 +102,26 @@ export function propose(catalog: readonly Table[], choices: Choices): Proposal |
     ],
     date,
   }
+  const posts = { columns, from: picture.join === undefined ? from : `${from}\n${picture.join}`, where }
+  const views = {
+    ...some('authors', people.authors),
+    ...some('categories', categories.terms),
+    ...some('tags', tags.terms),
+    ...some('post_categories', categories.links),
+    ...some('post_tags', tags.links),
+    ...some('comments', comments.comments),
+  }
+  const watches = mergeWatches([
+    ...source.parts.map((part) => watchOf(part, uses, hard, conditions)),
+    ...[people, tags, categories, comments, picture].flatMap(({ watches }): readonly Watch[] => watches),
+  ])
+  const queries = [...Object.values(columns), posts.from, ...where, ...Object.values(views)]
   return {
     postId: identity.postId,
     prelude: [],
-    posts: { columns, from: picture.join === undefined ? from : `${from}\n${picture.join}`, where },
-    views: {
-      ...some('authors', people.authors),
-      ...some('categories', categories.terms),
-      ...some('tags', tags.terms),
-      ...some('post_categories', categories.links),
-      ...some('post_tags', tags.links),
-      ...some('comments', comments.comments),
-    },
-    watches: mergeWatches([
-      ...source.parts.map((part) => watchOf(part, uses, hard, conditions)),
-      ...[people, tags, categories, comments, picture].flatMap(({ watches }): readonly Watch[] => watches),
-    ]),
+    posts,
+    views,
+    watches: [...watches, ...watchesOfOthers(queries, tables, watches)],
     notes: [...identity.notes, ...notesOf(source, choices)],
   }
 }

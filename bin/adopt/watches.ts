@@ -1,3 +1,4 @@
+import type { Table } from './catalog.ts'
 import { bare, type Expression, type Uses } from './expression.ts'
 import type { Part, Ref } from './find-posts.ts'
 import { quoted } from './links.ts'
@@ -36,6 +37,19 @@ export function mergeWatches(watches: readonly Watch[]): Watch[] {
     merged.set(watch.table, before === undefined ? watch : both(before, watch))
   }
   return [...merged.values()]
+}
+
+const QUALIFIED_NAME = /(?:\w+|"(?:[^"]|"")+")\.(?:\w+|"(?:[^"]|"")+")/g
+
+/** Watches of the other tables that queries name, such as a table of types, or one in an expression of the user. */
+export function watchesOfOthers(
+  queries: readonly string[],
+  tables: readonly Table[],
+  watches: readonly Watch[],
+): Watch[] {
+  const named = new Set(queries.flatMap((query) => Array.from(query.matchAll(QUALIFIED_NAME), ([name]) => name)))
+  for (const { table } of watches) named.delete(table)
+  return tables.map((table) => ({ table: quoted(table) })).filter(({ table }) => named.has(table))
 }
 
 function both(first: Watch, second: Watch): Watch {

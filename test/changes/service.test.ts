@@ -157,7 +157,7 @@ t.test("a scheduled post appears when its time comes, by the database's clock", 
   await fillBlog(db, 2)
   const { url } = await startService(t, databaseUrl, pool)
   const { rows } = await pool.query<{ at: Date }>(
-    "insert into posts (slug, title, url, published_at) values ('soon', 'Soon', '/soon', clock_timestamp() + interval '700 ms') returning published_at as at",
+    "insert into posts (slug, title, url, published_at) values ('soon', 'Soon', '/soon', clock_timestamp() + interval '2 seconds') returning published_at as at",
   )
   t.notOk((await slugs(url)).includes('soon'))
   await until(async () => (await slugs(url)).includes('soon'), 'it is in the list')

@@ -57,16 +57,24 @@ export async function singleRedis(): Promise<TorturedRedis> {
  * @param random from 0 to 1
  */
 export async function replicatedRedis(t: Teardown, random: () => number): Promise<TorturedRedis> {
+  /**
+   * A master sends its data to a replica over the network only after a pause by its clock, which never ends when the clock
+   * was set back.
+   */
+  const syncAtOnce = async <Node extends { server: { port: number } }>(node: Node) => {
+    await redisCommand(node.server.port, 'CONFIG', 'SET', 'repl-diskless-sync', 'no')
+    return node
+  }
   const start = async () => {
     const clock = await createShiftedClock()
-    return { clock, server: await startRedis({ ...(clock && { env: clock.env }) }) }
+    return syncAtOnce({ clock, server: await startRedis({ ...(clock && { env: clock.env }) }) })
   }
   let [master, replica] = [await start(), await start()]
   /** Starts the server of a node again, on its port and with its clock. */
-  const restart = async ({ clock, server: { port } }: typeof master, directory?: string) => ({
-    clock,
-    server: await startRedis({ port, ...(directory && { directory }), ...(clock && { env: clock.env }) }),
-  })
+  const restart = async ({ clock, server: { port } }: typeof master, directory?: string) => {
+    const server = await startRedis({ port, ...(directory && { directory }), ...(clock && { env: clock.env }) })
+    return syncAtOnce({ clock, server })
+  }
   const wire = await startProxy(t, master.server.port)
   const follow = (one: typeof master, other: typeof master) =>
     redisCommand(one.server.port, 'REPLICAOF', '127.0.0.1', String(other.server.port))

@@ -328,6 +328,7 @@ from public.news_item_comments as comment
 join public.news_items as item on item.id = comment.item_id
 join public.posts as post on item.object_id = 'posts:' || post.slug;
 select popular_posts.popular_posts_watch('public.news_item_comments', live => 'approved and deleted_at is null');
+select popular_posts.popular_posts_watch('public.news_items');
 `,
     authors: ['ann'],
     categories: ['news', 'red'],

@@ -200,6 +200,25 @@ t.test('--check says what does not fit', async (t) => {
   t.match(program.stdout(), /^posts\.is_private: a column has the type text, expected boolean/m)
 })
 
+t.test('--check names each table that the views read and nothing watches', async (t) => {
+  const { adopt, pool } = await createBlog(t, POST)
+  await adopt(['--apply'])
+  await pool.query(`
+    create table "Other Words" (post_id integer, words text) partition by range (post_id);
+    create table half partition of "Other Words" default;
+    create table never_read (id integer);
+    create view newest_words as select post_id, max(words) as words from "Other Words" group by post_id;
+    create or replace view popular_posts.comments as
+      select post_id::bigint, words <> '' as is_approved from newest_words`)
+  t.match(await adopt(['--check']), {
+    code: 1,
+    stdout: /^"Other Words": a view reads this table, .*\n$/,
+    stderr: /^error: 1 problem/,
+  })
+  await pool.query(`select popular_posts.popular_posts_watch('"Other Words"')`)
+  t.match(await adopt(['--check']), { code: undefined, stdout: 'The views fit.\n' })
+})
+
 t.test('the command line', async (t) => {
   const { url, list } = await createBlog(t, tablesOf('keystone'))
   const run = async (args: string[], env: NodeJS.ProcessEnv = { DATABASE_URL: url }) => {
