@@ -4,6 +4,8 @@ import { Command, Option } from 'commander'
 import type { Transaction } from 'kysely'
 import { passwordsOf } from '../aws/tokens.ts'
 import { recordChange } from '../changes/revision.ts'
+import { databaseName } from '../db/database-name.ts'
+import { hasEmbeddedDatabase } from '../db/embedded/cluster.ts'
 import { type MigrateOptions, POST_ID_TYPES, type PostIdType } from '../db/migrate.ts'
 import { openDatabase } from '../db/open-database.ts'
 import { ADOPTED_SCHEMA } from '../db/own-schema.ts'
@@ -16,7 +18,9 @@ import { type Config, readConfig } from '../service/config.ts'
 import { expectTimeZone, explainStartupError, openServiceDatabase, type ServiceDatabase } from '../service/database.ts'
 import { runMain } from '../service/run.ts'
 import { adoptCommand } from './adopt/command.ts'
+import { exportCountsCommand } from './export-counts/command.ts'
 import { flushRedis } from './flush.ts'
+import { importCountsCommand } from './import-counts/command.ts'
 import { importFeedCommand } from './import-feed/command.ts'
 import { importLogCommand } from './import-log/command.ts'
 import { addressOf } from './import-log/paths.ts'
@@ -25,6 +29,9 @@ import { invalidateInRedis } from './invalidate.ts'
 const { version } = JSON.parse(
   readFileSync(new URL(import.meta.resolve('fastify-popular-posts/package.json')), 'utf8'),
 ) as { version: string }
+
+const NO_POSTS_IN_ADOPTED =
+  'The blog in DATABASE_URL has its own tables, in which this command creates no posts: import without --create-posts.'
 
 /** The variables that flags set. */
 const flags: NodeJS.ProcessEnv = {}
@@ -120,31 +127,73 @@ program.addCommand(
     stdout: process.stdout,
     stderr: process.stderr,
     nowMs: Date.now,
+    get signal() {
+      const interrupt = new AbortController()
+      // Also for a second signal: a terminal and npm send each signal twice.
+      process.on('SIGINT', () => interrupt.abort())
+      return interrupt.signal
+    },
+    async findDatabase() {
+      const { databaseUrl, dataDir } = readSettings()
+      if (databaseUrl !== undefined) return { name: databaseName(databaseUrl), isMissing: false }
+      return { name: `the embedded one in ${dataDir}`, isMissing: !(await hasEmbeddedDatabase(dataDir)) }
+    },
     async openDatabase() {
-      const config = readSettings()
-      const { db, close, isAdopted } = await openServiceDatabase(config)
-      await expectTimeZone(db, config).catch(async (error: unknown) => {
-        await close()
-        throw error
-      })
+      const { db, close, isAdopted, config } = await openCounters()
       return {
         db,
         timeZone: config.siteTimeZone,
         dedupSeconds: config.viewDedupSeconds,
         ignore: config.ignore,
         address: addressOf(config),
-        async close() {
+        async close(hasChanged) {
           // So that services on this database show the new counts at once.
-          await recordChange(db, 'hard').finally(close)
+          await (hasChanged ? recordChange(db, 'hard') : Promise.resolve()).finally(close)
         },
         async beforeCreatingPosts(trx) {
-          if (isAdopted)
-            throw new StartupError(
-              'The blog in DATABASE_URL has its own tables, in which this command creates no posts: import without --create-posts.',
-            )
+          if (isAdopted) throw new StartupError(NO_POSTS_IN_ADOPTED)
           await replaceDemo(trx)
         },
       }
+    },
+  }),
+)
+
+program.addCommand(
+  importCountsCommand({
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    nowMs: Date.now,
+    async openDatabase() {
+      const { db, close, isAdopted, config } = await openCounters()
+      return {
+        db,
+        timeZone: config.siteTimeZone,
+        address: addressOf(config),
+        async beforeCreatingPosts(trx) {
+          if (isAdopted) throw new StartupError(NO_POSTS_IN_ADOPTED)
+          await replaceDemo(trx)
+        },
+        async close(isChanged) {
+          try {
+            // So that services on this database show the new counts at once.
+            if (isChanged) await recordChange(db, 'hard')
+          } finally {
+            await close()
+          }
+        },
+      }
+    },
+  }),
+)
+
+program.addCommand(
+  exportCountsCommand({
+    stdout: process.stdout,
+    async openDatabase() {
+      const { db, close, config } = await openCounters()
+      return { db, close, timeZone: config.siteTimeZone }
     },
   }),
 )
@@ -212,6 +261,19 @@ async function withDatabase(
     await work(database, config)
   } finally {
     await database.close()
+  }
+}
+
+/** Opens a database whose days are those of the configured time zone. */
+async function openCounters(): Promise<ServiceDatabase & { config: Config }> {
+  const config = readSettings()
+  const database = await openServiceDatabase(config)
+  try {
+    await expectTimeZone(database.db, config)
+    return Object.assign(database, { config })
+  } catch (error) {
+    await database.close()
+    throw error
   }
 }
 

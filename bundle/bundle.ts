@@ -6,47 +6,48 @@ import { fileURLToPath } from 'node:url'
 import { build, type Plugin } from 'esbuild'
 import { BUILD_OPTIONS } from './build-options.ts'
 import { type Precompiled, precompile } from './precompile.ts'
+import { replacePackages } from './replacements.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** Modules that the bundle replaces: see `precompile`. */
-const REPLACED_PACKAGES = /^@fastify\/(?:ajv-compiler|fast-json-stringify-compiler)$/
+/** Files that the bundle replaces: see `precompile`. */
 const REPLACED_FILES = /\/(?:(?:routes|settings)\/compile|lib\/text-files)\.ts$/
 
-/** Replaces Fastify's default compilers, which routes with their own compilers do not use. */
-const NONE = `module.exports = () => () => { throw new Error('Expected every route to bring its compilers.') }`
-
 /** Replaces the compilers by precompiled code, and the reader of SQL files by their texts. */
-function replaceCompilers({ validators, settings }: Precompiled): Plugin {
-  const known = (codes: Map<string, string>) =>
-    `{ ${[...codes].map(([name, code]) => `${JSON.stringify(name)}: () => {${asModule(code)}}`).join(',\n')} }`
+function replaceFiles({ validators, settings }: Precompiled, folders: readonly string[]): Plugin {
+  const known = (codes: Map<string, string>) => {
+    const distinct = [...new Set(codes.values())]
+    const names = [...codes].map(([name, code]) => `${JSON.stringify(name)}: code${distinct.indexOf(code)}`)
+    return [
+      ...distinct.map((code, index) => `const code${index} = () => {${asModule(code)}}`),
+      `const known = { ${names} }`,
+    ].join(';\n')
+  }
   const contents: Record<string, string> = {
     'routes/compile.ts': `
-      const known = ${known(validators)}
+      ${known(validators)}
       export const compileRoute = ({ method, url, httpPart }) => known[\`\${method} \${url} \${httpPart}\`]()`,
     'settings/compile.ts': `
       import { createHash } from 'node:crypto'
       import { formats } from './formats.ts'
-      const known = ${known(settings)}
+      ${known(settings)}
       export const compileSettings = (schema) =>
         known[createHash('sha256').update(JSON.stringify(schema)).digest('base64url')]()`,
     'lib/text-files.ts': `
-      const known = ${JSON.stringify(textFiles())}
+      const known = ${JSON.stringify(textFiles(folders))}
       export const readTextFile = (path) => known[path]`,
   }
   return {
-    name: 'replace-compilers',
-    setup({ onResolve, onLoad }) {
-      onResolve({ filter: REPLACED_PACKAGES }, ({ path }) => ({ path, namespace: 'none' }))
-      onLoad({ filter: /.*/, namespace: 'none' }, () => ({ contents: NONE }))
+    name: 'replace-files',
+    setup({ onLoad }) {
       onLoad({ filter: REPLACED_FILES }, ({ path }) => ({ contents: contents[relative(root, path)] ?? '' }))
     },
   }
 }
 
-/** The texts of functions in SQL, and of scripts in Lua without their comments, by their paths. */
-function textFiles(): Record<string, string> {
-  const paths = ['db/migrations', 'cache/lua', 'views/lua'].flatMap((folder) =>
+/** The texts of the folders: functions in SQL, or scripts in Lua without their comments, by their paths. */
+function textFiles(folders: readonly string[]): Record<string, string> {
+  const paths = folders.flatMap((folder) =>
     readdirSync(`${root}${folder}`)
       .filter((name) => /\.(?:sql|lua)$/.test(name))
       .map((name) => `${folder}/${name}`),
@@ -65,14 +66,22 @@ function asModule(code: string): string {
 
 const outdir = `${root}build/lambda`
 await rm(outdir, { recursive: true, force: true })
-const { metafile } = await build({
-  absWorkingDir: root,
-  entryPoints: { lambda: 'lambda.ts', migrate: 'lambda-migrate.ts' },
-  outdir,
-  outExtension: { '.js': '.mjs' },
-  metafile: true,
-  ...BUILD_OPTIONS,
-  plugins: [replaceCompilers(await precompile())],
-})
-for (const [file, { bytes }] of Object.entries(metafile.outputs))
-  process.stdout.write(`${file}: ${(bytes / 1e6).toFixed(2)} MB\n`)
+const precompiled = await precompile()
+/** The entry points, with the folders whose texts they read. */
+const ENTRIES = [
+  { name: 'lambda', source: 'lambda.ts', folders: ['cache/lua', 'views/lua'] },
+  { name: 'migrate', source: 'lambda-migrate.ts', folders: ['db/migrations'] },
+]
+for (const { name, source, folders } of ENTRIES) {
+  const { metafile } = await build({
+    ...BUILD_OPTIONS,
+    absWorkingDir: root,
+    entryPoints: { [name]: source },
+    outdir,
+    outExtension: { '.js': '.mjs' },
+    metafile: true,
+    plugins: [...BUILD_OPTIONS.plugins, replacePackages, replaceFiles(precompiled, folders)],
+  })
+  for (const [file, { bytes }] of Object.entries(metafile.outputs))
+    process.stdout.write(`${file}: ${(bytes / 1e6).toFixed(2)} MB\n`)
+}

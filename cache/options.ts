@@ -136,6 +136,8 @@ export interface ReadThroughCache {
    * depends on it.
    */
   onStoreMessage(message: string): void
+  /** Records that this generation is current, by the store's reply to a request sent at `requestedAtMs` (`clock`). */
+  verified(generation: string, requestedAtMs: number): void
   /** Resolves when no background task runs. Never rejects. */
   settle(): Promise<void>
 }

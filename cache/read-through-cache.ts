@@ -233,12 +233,9 @@ export function createReadThroughCache({
 
   function onStoreMessage(message: string): void {
     const [type, key = ''] = message.split(' ', 2)
-    if (type === 'invalidated') {
-      copies?.markUnverified()
-    } else {
-      copies?.dropStale(key)
-      commits.notify(key)
-    }
+    if (type === 'invalidated') copies?.markUnverified()
+    else copies?.dropStale(key)
+    commits.notify(key)
   }
 
   /*
@@ -293,6 +290,7 @@ export function createReadThroughCache({
     invalidateKey,
     invalidateForChange,
     onStoreMessage,
+    verified: (ofGeneration, requestedAtMs) => copies?.verified(ofGeneration, requestedAtMs),
     endWaits: patience.end,
     settle: tasks.settle,
   }

@@ -3,11 +3,12 @@ import type { InvalidateMode } from '../cache/store.ts'
 import { changesSince, hasChangeTable } from '../changes/revision.ts'
 import type { ProblemLog } from '../db/problem-log.ts'
 import type { Tables } from '../db/ranking.ts'
+import { isObject, readRequest } from '../lib/read-request.ts'
 import { keyRoot } from '../lib/redis-keys.ts'
 import { createRunner, defineScript } from '../lib/redis-scripts-runner.ts'
 import type { Backend } from '../lists/backend.ts'
 import type { Lists } from '../lists/popular-posts.ts'
-import type { PopularPostsQuery } from '../lists/query.ts'
+import { PARAMETERS, type PopularPostsQuery } from '../lists/query.ts'
 import type { Views } from '../views/post-views.ts'
 
 /** The event of the Lambda function `flush`: which lists are kept fresh. */
@@ -31,6 +32,21 @@ export interface MaintenanceReport {
   change: InvalidateMode | undefined
   /** The number of lists that were refreshed if necessary. */
   lists: number
+}
+
+const queriesOf = (names: readonly string[]) => ({
+  expected: `a list of queries with ${names.join(', ')}`,
+  isValid: (value: unknown) =>
+    Array.isArray(value) &&
+    value.every((query) => isObject(query) && Object.keys(query).every((name) => names.includes(name))),
+})
+const REQUEST = {
+  lists: queriesOf(PARAMETERS),
+  categories: queriesOf(['days']),
+  withinSeconds: {
+    expected: 'a number of seconds',
+    isValid: (value: unknown) => Number.isFinite(value) && Number(value) >= 0,
+  },
 }
 
 /** Runs the maintenance once: see `createMaintenance`. */
@@ -78,10 +94,11 @@ export function createMaintenance(options: MaintenanceOptions): Maintain {
 
   /**
    * Counts views, invalidates on changes, and refreshes lists. A step that fails does not stop the others.
-   * @throws AggregateError of the errors of all steps; the next run continues after the steps that succeeded.
+   * @throws TypeError for a request with another key; AggregateError of the errors of all steps; the next run continues after the steps that succeeded.
    */
-  async function run(request: MaintenanceRequest = {}): Promise<MaintenanceReport> {
-    const { lists: queries = [{}], categories = [{}], withinSeconds = 120 } = request
+  async function run(request?: MaintenanceRequest): Promise<MaintenanceReport> {
+    const checked = readRequest<MaintenanceRequest>(request, 'flush', REQUEST)
+    const { lists: queries = [{}], categories = [{}], withinSeconds = 120 } = checked
     const errors: unknown[] = []
     const attempt = <T>(work: () => Promise<T>) =>
       work().catch((error: unknown) => {

@@ -2,6 +2,7 @@ import { PROTOCOL } from '../cache/protocol.ts'
 import type { InvalidateMode } from '../cache/store.ts'
 import { invalidateOnChange } from '../changes/invalidate-on-change.ts'
 import { recordChangeIfPossible } from '../changes/revision.ts'
+import { withMigrationHint } from '../db/migration-hint.ts'
 import { type Databases, openDatabases } from '../db/open-database.ts'
 import { inOwnSchema, type OwnSchema } from '../db/own-schema.ts'
 import { createProblemLog, type ProblemLog } from '../db/problem-log.ts'
@@ -86,10 +87,11 @@ export async function createServices(settings: Settings, log: ErrorLogger, hostR
     onClose('work', 'onListsChanged', async () => changed?.close())
 
     const guard = createRowGuard(log)
-    const read: RowGuard = async (db, query) => {
+    const whenReady: RowGuard = async (db, query) => {
       await ready()
       return guard(db, query)
     }
+    const read = backgroundWork ? whenReady : withMigrationHint(whenReady, log)
     const siteTimeZone = databases && createSiteTimeZone({ db: databases.db, timeZone: settings.timeZone, log })
     const timeZone = siteTimeZone && (() => ready().then(siteTimeZone))
     const views =
@@ -161,7 +163,9 @@ function openDatabasesOf(settings: Settings, schema: OwnSchema, log: Logger): Da
   }
   if (databaseUrl === undefined) return undefined
   // A process that is suspended between requests handles one request at a time.
-  const size = backgroundWork ? { max: 6, listMax: PROTOCOL.loads.max } : { max: 2, listMax: 0 }
+  const size = backgroundWork
+    ? { max: 6, listMax: PROTOCOL.loads.max, idleMs: 10_000 }
+    : { max: 2, listMax: 0, idleMs: 0 }
   return openDatabases({ databaseUrl, password, schema, statementSeconds: loadTimeoutSeconds, ...size }, log)
 }
 

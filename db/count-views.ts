@@ -29,7 +29,8 @@ const BUCKET_MS = 15 * 60 * 1000
 const HOURS_KEPT = 48
 
 /** The greatest number that a counter can hold. A full counter stays there: an overflow would fail the whole batch. */
-const MAX_VIEWS = sql`9223372036854775807`
+export const MAX_COUNT = 9223372036854775807n
+export const MAX_VIEWS = sql`9223372036854775807`
 
 /** The start of the bucket that contains a time; both in milliseconds since the epoch. */
 export function bucketStart(timeMs: number): number {
@@ -114,7 +115,7 @@ function inputOf(buckets: readonly ViewBucket[]) {
 }
 
 /** The text of an array of rows. Not made by pg, which takes 2 ms of CPU for the array of one batch. */
-function rowsOf(buckets: readonly ViewBucket[]): string {
+export function rowsOf(buckets: readonly ViewBucket[]): string {
   const times = new Map<number, string>()
   const rows = buckets.map(({ postId, bucketStartMs, views }) => {
     const time = times.get(bucketStartMs) ?? new Date(bucketStartMs).toISOString()
@@ -141,8 +142,8 @@ function inputByIdText(buckets: readonly ViewBucket[]) {
     join ${sql.table('posts')} on posts.id::text = b.id`
 }
 
-/** The statements that add rows of `post_id`, `at` and `views` to each counter. */
-function upserts({ timeZone, nowMs }: { timeZone: string; nowMs: number }) {
+/** The statements that add rows of `post_id`, `at` and `views` to each counter: `hourly` first, then `daily`, then `total`. */
+export function upserts({ timeZone, nowMs }: { timeZone: string; nowMs: number }) {
   type Input = RawBuilder<unknown>
   return {
     hourly: (input: Input) => sql`
@@ -184,7 +185,7 @@ function asField(text: string): string {
  * greatest exponent. PostgreSQL raises an error if power() underflows, hence the minimum of -1000, which is less than a
  * double can add.
  */
-function heatOfGroup() {
+export function heatOfGroup() {
   return sql`max_x + ln(sum(views * power(2::float8, greatest(x - max_x, -1000)))) / ln(2::float8)`
 }
 function heatOfBoth() {

@@ -1,35 +1,52 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
 import { addViews, bucketStart, type ViewBucket } from './count-views.ts'
+import {
+  type Chain,
+  isKnownVisit,
+  judgeChange,
+  type KnownVisit,
+  lockLedger,
+  type NewVisit,
+  readKeys,
+  writeChains,
+} from './log-ledger.ts'
 import { canBeSlug, createPosts, findPathPosts, linkPosts } from './logged-posts.ts'
 import { type FoundPost, findPostsBySlug } from './posts-by-slug.ts'
 import type { Database } from './schema.ts'
+import { removeViews } from './uncount-views.ts'
 
-/** Consecutive lines of a log. A digest covers the whole log up to a line, without line ends. */
-export interface LogChunk {
-  /** Digest of everything before the chunk. */
-  readonly before: string
-  /** The number of lines. */
-  readonly lines: number
-  /** The digests after the given numbers of lines of the chunk, by number. */
-  digestsAt(lines: readonly number[]): ReadonlyMap<number, string>
-}
-
-/** A view found in a log. */
-export interface LoggedView {
-  /** The index of its line in the chunk, from 0. */
-  line: number
+/** A visit found in a log: a request of a reader for a post. */
+export interface LoggedVisit {
   slug: string
   /** The requested path as a URL: the post's address on its blog. */
   url: string
+  /** Names the reader, the same in every log. */
+  visitor: string
   /** Milliseconds since the epoch. */
   timeMs: number
 }
 
-interface ChunkImport {
-  chunk: LogChunk
-  views: readonly LoggedView[]
+/** How views are counted. */
+export interface Counting {
   timeZone: string
   nowMs: number
+  /** How long after a view of a visitor further visits are repeats. */
+  dedupSeconds: number
+}
+
+/** One import of one log. */
+export interface LogImport {
+  /** The id in the database; `undefined`: it has brought no new visit yet. */
+  id: string | undefined
+  /** The name of the log, for people. */
+  readonly source: string
+  /** The imports that had visits of this one before. */
+  readonly overlaps: Set<string>
+}
+
+interface ChunkImport extends Counting {
+  visits: readonly LoggedVisit[]
+  logImport: LogImport
   /** Creates posts for unknown slugs; `undefined`: they are counted as unknown. */
   createPosts?: PostCreation | undefined
 }
@@ -46,8 +63,10 @@ export interface PostCreation {
 export interface ChunkOutcome {
   /** Views counted by this import, by the present slug of the post. */
   counted: Map<string, number>
-  /** Views that an earlier import counted. */
+  /** Visits that were views in an earlier import. */
   countedBefore: number
+  /** Visits that are no views, because the visitor had viewed the post. */
+  repeats: number
   /** Views of unknown slugs. */
   unknown: number
   /** Posts created. */
@@ -56,67 +75,164 @@ export interface ChunkOutcome {
   linked: number
 }
 
+/** An outcome of nothing. */
+export function noOutcome(): ChunkOutcome {
+  return { counted: new Map(), countedBefore: 0, repeats: 0, unknown: 0, created: 0, linked: 0 }
+}
+
 /**
- * Counts the views of one chunk of a log, each exactly once per post, however often the log or a copy of it is
- * imported, and also if the log grew between the imports.
+ * Counts the visits of one chunk of a log, each exactly once for its post, whatever parts and copies of logs were
+ * imported before, in any order.
  *
- * One transaction creates posts, increases counters and writes the ledger, or does nothing.
+ * One transaction creates posts, changes counters and writes the ledger, or does nothing.
+ * @param db a transaction: the caller rolls it back, and no counter changes.
  * @throws the error of PostgreSQL; nothing is counted then.
  */
 export async function importChunk(db: Kysely<Database>, batch: ChunkImport): Promise<ChunkOutcome> {
-  const outcome: ChunkOutcome = { counted: new Map(), countedBefore: 0, unknown: 0, created: 0, linked: 0 }
-  const { chunk, views } = batch
-  if (views.length === 0) return outcome
-  return db.transaction().execute(async (trx) => {
-    // Locked before the ledger is read: of two imports of one log, the second waits and then reads what the first
-    // wrote.
-    await sql`select pg_advisory_xact_lock(hashtextextended('popular-posts import-log ' || ${chunk.before}, 0))`.execute(
-      trx,
-    )
-    const ledger = await readLedger(trx, chunk)
-    const posts = await postsOfViews(trx, batch, outcome)
-    const buckets = new Map<string, ViewBucket>()
-    for (const { line, slug, timeMs } of views) {
-      const post = posts.get(slug)
-      if (post === undefined) {
-        outcome.unknown++
-      } else if (line < ledger.linesCounted(post.id)) {
-        outcome.countedBefore++
-      } else {
-        outcome.counted.set(post.slug, (outcome.counted.get(post.slug) ?? 0) + 1)
-        addTo(buckets, post.id, bucketStart(timeMs))
-      }
-    }
-    if (buckets.size === 0) return outcome
-    const { timeZone, nowMs } = batch
-    await addViews(trx, { timeZone, nowMs, buckets: [...buckets.values()] })
-    await ledger.write(new Set([...buckets.values()].map((bucket) => String(bucket.postId))))
-    return outcome
+  const { visits, logImport } = batch
+  if (visits.length === 0) return noOutcome()
+  if (db.isTransaction) return (await countChunk(db as Transaction<Database>, batch)).outcome
+  const { outcome, id } = await db.transaction().execute(async (trx) => {
+    await lockLedger(trx)
+    const done = await countChunk(trx, batch)
+    await applyChanges(trx, batch, done.changes)
+    return done
   })
+  // Not before the commit: an id of a transaction that failed does not exist.
+  logImport.id = id
+  return outcome
 }
 
-function addTo(buckets: Map<string, ViewBucket>, postId: string, bucketStartMs: number): void {
-  const key = `${postId} ${bucketStartMs}`
-  const bucket = buckets.get(key)
-  if (bucket === undefined) buckets.set(key, { postId, bucketStartMs, views: 1 })
-  else bucket.views++
-}
-
-/** The posts of the chunk's views, by the logged slug, including posts created now. */
-async function postsOfViews(
+/** Does everything but to change the counters. */
+async function countChunk(
   trx: Transaction<Database>,
-  { views, createPosts: creation }: ChunkImport,
+  batch: ChunkImport,
+): Promise<{ outcome: ChunkOutcome; changes: Iterable<ViewBucket>; id: string | undefined }> {
+  const { visits, logImport, dedupSeconds } = batch
+  const windowMs = dedupSeconds * 1000
+  const outcome = noOutcome()
+  const posts = await postsOfVisits(trx, batch, outcome)
+  const unknown = visits.filter(({ slug }) => !posts.has(slug))
+  outcome.unknown = countViews(unknown, windowMs)
+  outcome.repeats = unknown.length - outcome.unknown
+  const keyOf = await readKeys(trx)
+  const added = visits.flatMap(({ slug, visitor, timeMs }): NewVisit[] => {
+    const post = posts.get(slug)
+    return post === undefined ? [] : [{ key: keyOf(post.id, visitor), postId: post.id, timeMs }]
+  })
+  const chains = await judgeChange(trx, { added, removed: [], removedRows: new Set(), windowMs })
+  const overlaps = countBefore(added, chains, logImport.id, outcome)
+  const changes = changesOf(chains)
+  const slugs = new Map([...posts.values()].map(({ id, slug }) => [id, slug]))
+  let counted = 0
+  for (const { postId, views } of changes) {
+    counted += views
+    const slug = slugs.get(String(postId)) ?? ''
+    outcome.counted.set(slug, (outcome.counted.get(slug) ?? 0) + views)
+  }
+  outcome.repeats += added.length - outcome.countedBefore - counted
+  for (const id of overlaps) logImport.overlaps.add(id)
+  const hasNew = [...chains.values()].some(({ visits }) => !visits.every(isKnownVisit))
+  const id = logImport.id ?? (hasNew ? await startImport(trx, logImport.source) : undefined)
+  if (id === undefined) return { outcome, changes, id }
+  await writeChains(trx, chains, id)
+  if (overlaps.size > 0 || id !== logImport.id) {
+    await sql`
+      update ${sql.table('post_views_log_import')} set known_from = ${[...logImport.overlaps]}::bigint[]
+      where id = ${id}`.execute(trx)
+  }
+  return { outcome, changes, id }
+}
+
+async function startImport(trx: Transaction<Database>, source: string): Promise<string> {
+  const { id } = await trx
+    .insertInto('post_views_log_import')
+    .values({ source })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  return String(id)
+}
+
+/** How many of these visits are views. */
+function countViews(visits: readonly LoggedVisit[], windowMs: number): number {
+  const lastMs = new Map<string, number>()
+  let views = 0
+  for (const { slug, visitor, timeMs } of [...visits].sort((a, b) => a.timeMs - b.timeMs)) {
+    const key = `${slug.length} ${slug}${visitor}`
+    if (timeMs - (lastMs.get(key) ?? Number.NEGATIVE_INFINITY) < windowMs) continue
+    lastMs.set(key, timeMs)
+    views++
+  }
+  return views
+}
+
+/** Counts the visits that were views in another import; returns the imports that had any of these visits. */
+function countBefore(
+  added: readonly NewVisit[],
+  chains: ReadonlyMap<number, Chain>,
+  importId: string | undefined,
+  outcome: ChunkOutcome,
+): Set<string> {
+  const overlaps = new Set<string>()
+  const known = new Map<string, KnownVisit>()
+  for (const [key, { visits }] of chains) {
+    for (const visit of visits) if (isKnownVisit(visit)) known.set(`${key} ${visit.timeMs}`, visit)
+  }
+  for (const { key, timeMs } of added) {
+    const visit = known.get(`${key} ${timeMs}`)
+    if (visit === undefined || visit.importId === importId) continue
+    overlaps.add(visit.importId)
+    if (visit.wasCounted) outcome.countedBefore++
+  }
+  return overlaps
+}
+
+/** The views that counters get, and below 0 those that they lose. */
+export function changesOf(chains: ReadonlyMap<number, Chain>): ViewBucket[] {
+  const buckets = new Map<string, ViewBucket>()
+  for (const { postId, visits } of chains.values()) {
+    for (const { timeMs, isCounted, wasCounted = false } of visits) {
+      if (isCounted === wasCounted) continue
+      const bucketStartMs = bucketStart(timeMs)
+      const key = `${postId} ${bucketStartMs}`
+      const bucket = buckets.get(key) ?? { postId, bucketStartMs, views: 0 }
+      buckets.set(key, bucket)
+      bucket.views += isCounted ? 1 : -1
+    }
+  }
+  return [...buckets.values()].filter(({ views }) => views !== 0)
+}
+
+/** Adds views to counters, and takes them from counters. */
+export async function applyChanges(
+  trx: Transaction<Database>,
+  { timeZone, nowMs }: Pick<Counting, 'timeZone' | 'nowMs'>,
+  changes: Iterable<ViewBucket>,
+): Promise<void> {
+  const added = [...changes].filter(({ views }) => views > 0)
+  const removed = [...changes].filter(({ views }) => views < 0).map((bucket) => ({ ...bucket, views: -bucket.views }))
+  if (added.length > 0) await addViews(trx, { timeZone, nowMs, buckets: added })
+  if (removed.length > 0) await removeViews(trx, { timeZone, buckets: removed })
+}
+
+/** The posts of the chunk's visits, by the logged slug, including posts created now. */
+async function postsOfVisits(
+  trx: Transaction<Database>,
+  { visits, createPosts: creation }: ChunkImport,
   outcome: ChunkOutcome,
 ): Promise<Map<string, FoundPost>> {
-  const firstViews = new Map<string, LoggedView>()
-  for (const view of views) if (!firstViews.has(view.slug)) firstViews.set(view.slug, view)
-  const find = () => findPostsBySlug(trx, [...firstViews.keys()])
+  const firstVisits = new Map<string, LoggedVisit>()
+  for (const visit of visits) {
+    const first = firstVisits.get(visit.slug)
+    if (first === undefined || visit.timeMs < first.timeMs) firstVisits.set(visit.slug, visit)
+  }
+  const find = () => findPostsBySlug(trx, [...firstVisits.keys()])
   const missingIn = (posts: ReadonlyMap<string, unknown>) =>
-    [...firstViews.values()].filter((view) => !posts.has(view.slug) && canBeSlug(view.slug))
+    [...firstVisits.values()].filter((visit) => !posts.has(visit.slug) && canBeSlug(visit.slug))
   const posts = await find()
   if (creation === undefined) return posts
   const { before, baseUrl } = creation
-  const findPaths = async () => (baseUrl === undefined ? [] : findPathPosts(trx, views))
+  const findPaths = async () => (baseUrl === undefined ? [] : findPathPosts(trx, visits))
   if (missingIn(posts).length === 0 && (await findPaths()).length === 0) return posts
   await before(trx)
   // Read again, because `before` may have removed posts; and again, because another process may have created the same
@@ -127,45 +243,23 @@ async function postsOfViews(
 }
 
 /**
- * Reads the ledger of a chunk. A row belongs to the chunk if the log before the chunk and the first `lines` lines are
- * the same; the row then means that these lines are counted for the posts in `post_ids`.
+ * The time, in milliseconds since the epoch, until which an earlier version of this package imported logs: its ledger
+ * had digests of chunks, which say nothing of visits. `undefined`: it imported none.
  */
-async function readLedger(trx: Transaction<Database>, chunk: LogChunk) {
-  const marks = await trx
+export async function readLegacyEnd(db: Kysely<Database>): Promise<number | undefined> {
+  const { at } = await db
     .selectFrom('post_views_log_chunk')
-    .select(['id', 'lines', 'digest'])
-    .where('before', '=', chunk.before)
-    .where('lines', '<=', chunk.lines)
-    .execute()
-  const digests = chunk.digestsAt([...new Set([...marks.map((mark) => mark.lines), chunk.lines])])
-  const ids = marks.filter((mark) => digests.get(mark.lines) === mark.digest).map((mark) => mark.id)
-  const rows =
-    ids.length === 0
-      ? []
-      : await trx.selectFrom('post_views_log_chunk').select(['lines', 'post_ids']).where('id', 'in', ids).execute()
-  const counted = new Map<string, number>()
-  for (const { lines, post_ids } of rows) {
-    for (const postId of post_ids) counted.set(postId, Math.max(lines, counted.get(postId) ?? 0))
-  }
-  return {
-    /** How many lines, from the first line of the chunk, are counted for this post. */
-    linesCounted: (postId: string): number => counted.get(postId) ?? 0,
-    /**
-     * Writes that all lines of the chunk are counted for these posts. That holds for each of them: its views in the
-     * lines of an earlier row were counted by the earlier import, the others by this one; and lines without a view of
-     * it never have one, because the same lines always give the same views. (Another --post may find views there: they
-     * are not counted, because a row promises that nothing is counted twice.) The other posts keep their number of
-     * lines: later lines may have views that only the --post of their own import finds.
-     */
-    async write(postIds: Iterable<string>): Promise<void> {
-      if (ids.length > 0) await trx.deleteFrom('post_views_log_chunk').where('id', 'in', ids).execute()
-      for (const postId of postIds) counted.set(postId, chunk.lines)
-      const rows = [...digests].map(([lines, digest]) => {
-        const post_ids = [...counted].filter(([, countedLines]) => countedLines === lines).map(([postId]) => postId)
-        return { before: chunk.before, lines, digest, post_ids }
-      })
-      const written = rows.filter((row) => row.post_ids.length > 0)
-      await trx.insertInto('post_views_log_chunk').values(written).execute()
-    },
+    .select(({ fn }) => fn.max('imported_at').as('at'))
+    .executeTakeFirstOrThrow()
+  return at === null ? undefined : new Date(at).getTime()
+}
+
+/** Does some work in a transaction, and rolls it back. */
+export async function rehearse<T>(db: Kysely<Database>, work: (trx: Transaction<Database>) => Promise<T>): Promise<T> {
+  const trx = await db.startTransaction().execute()
+  try {
+    return await work(trx)
+  } finally {
+    await trx.rollback().execute()
   }
 }

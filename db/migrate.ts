@@ -15,6 +15,8 @@ import { parentsAndLanguages } from './migrations/013-parents-and-languages.ts'
 import { ownTriggers } from './migrations/014-own-triggers.ts'
 import { adoption } from './migrations/020-adoption.ts'
 import { feedPosts } from './migrations/023-feed-posts.ts'
+import { logVisits } from './migrations/024-log-visits.ts'
+import { countImports } from './migrations/026-count-imports.ts'
 import { ranks } from './migrations/027-ranks.ts'
 import { ADOPTED_SCHEMA, findOwnSchemas } from './own-schema.ts'
 import { findShadowingObjects } from './safe-path.ts'
@@ -39,6 +41,8 @@ const counterMigrations = (postId: PostIdType): Record<string, Migration> => ({
   '010-site': site,
   '014-own-triggers': ownTriggers,
   '020-adoption': adoption,
+  '024-log-visits': logVisits(postId),
+  '026-count-imports': countImports(postId),
   '027-ranks': ranks,
 })
 
@@ -63,6 +67,8 @@ const TABLES: Readonly<Record<string, readonly string[]>> = {
   '010-site': ['popular_posts_site'],
   '020-adoption': ['popular_posts_adoption'],
   '023-feed-posts': ['feed_posts'],
+  '024-log-visits': ['post_views_log_import', 'post_views_log_visits'],
+  '026-count-imports': ['post_views_import', 'post_views_import_count'],
 }
 
 /** The first major version with `pg_current_snapshot` and `xid8`. */

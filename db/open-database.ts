@@ -36,6 +36,8 @@ interface DatabasesOptions {
   max: number
   /** The greatest number of connections of `listDb`; 0: lists use those of `db`. */
   listMax: number
+  /** As of {@link PoolOptions}. */
+  idleMs: number
 }
 
 /** The connection pools of an app: slow statements of one pool never take the connections of another. */
@@ -51,10 +53,10 @@ export interface Databases {
 
 /** Opens the connection pools of an app. No connection is made before the first statement. */
 export function openDatabases(options: DatabasesOptions, log: Logger): Databases {
-  const { databaseUrl, password, schema, statementSeconds, max, listMax } = options
+  const { databaseUrl, password, schema, statementSeconds, max, listMax, idleMs } = options
   const onError = (error: Error) => log.warn({ err: loggedError(error) }, 'a database connection broke')
-  const open = (more: Omit<PoolOptions, 'connectionString' | 'onError' | 'password'>) =>
-    openDatabase(databaseUrl, onError, { password, ...more }, schema)
+  const open = (more: Omit<PoolOptions, 'connectionString' | 'onError' | 'password' | 'idleMs'>) =>
+    openDatabase(databaseUrl, onError, { password, idleMs, ...more }, schema)
   const db = open({ max, statementSeconds })
   const listDb = listMax === 0 ? db : open({ max: listMax, statementSeconds, name: 'popular-posts-lists' })
   const flushDb = open({ max: 1, statementSeconds: FLUSH_STATEMENT_SECONDS, name: 'popular-posts-flush' })

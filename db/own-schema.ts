@@ -54,7 +54,11 @@ const OWN_NAMES: Record<OwnName, true> = {
   post_views_batch: true,
   post_views_daily: true,
   post_views_hourly: true,
+  post_views_import: true,
+  post_views_import_count: true,
   post_views_log_chunk: true,
+  post_views_log_import: true,
+  post_views_log_visits: true,
   post_views_total: true,
   post_views_touch: true,
   post_views_window: true,
@@ -126,12 +130,12 @@ function nameOf({ name }: CommonTableExpressionNode): string {
   return name.table.table.identifier.name
 }
 
-/**
- * A query for the id of the schema that has the counters. `sql.table` stands in a text with dollar quotes, so that its
- * schema is written; a text does not wait for locks of the table.
- */
+/** The name of a table or view of this package as a text, which waits for no lock. `sql.table` writes its schema. */
+const nameAsText = (name: OwnName) => sql`$own$${sql.table(name)}$own$`
+
+/** A query for the id of the schema that has the counters. */
 const OWN_NAMESPACE = sql`(
-  select relnamespace from pg_class where oid = $own$${sql.table('post_views_total')}$own$::regclass
+  select relnamespace from pg_class where oid = ${nameAsText('post_views_total')}::regclass
 )`
 
 /** A query for the id of a table or view of this package, in `pg_class`; no row: there is none. */
@@ -141,7 +145,7 @@ export function ownRelation(name: OwnName) {
 
 /** Whether a table or a view of this package exists. */
 export async function hasOwnTable<DB>(db: Kysely<DB>, name: OwnName): Promise<boolean> {
-  const { rows } = await sql`select where to_regclass($own$${sql.table(name)}$own$) is not null`.execute(db)
+  const { rows } = await sql`select where to_regclass(${nameAsText(name)}) is not null`.execute(db)
   return rows.length > 0
 }
 

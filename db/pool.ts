@@ -15,6 +15,11 @@ export interface PoolOptions extends ConnectionOptions {
    * refuses the setting. Default 30.
    */
   statementSeconds?: number
+  /**
+   * How long a connection may be idle before it is closed, in ms. 0: for ever. In a process that was suspended, the timers of
+   * idle connections are due when it resumes, before the request that needs a connection. Default 10,000.
+   */
+  idleMs?: number
   /** Called if an idle connection breaks. */
   onError: (error: Error) => void
 }
@@ -37,6 +42,7 @@ export function openPool({
   name = 'popular-posts',
   max = 10,
   statementSeconds = 30,
+  idleMs = 10_000,
   onError,
   connectionString,
   password,
@@ -54,6 +60,7 @@ export function openPool({
     },
     application_name: name,
     max,
+    idleTimeoutMillis: idleMs,
     Client: class extends Client {
       constructor(config: pg.ClientConfig = {}) {
         super(sendsTimeout ? { ...config, statement_timeout: statementSeconds * 1000 } : config)

@@ -33,18 +33,45 @@ export interface CounterTables {
   popular_posts_site: { name: string; value: string }
 }
 
-/** The ledger of `popular-posts import-log`: which lines of which log have been counted, for which posts. */
+/** The ledger of `popular-posts import-log`: see `db/log-ledger.ts`. */
 export interface LogImportTables {
-  post_views_log_chunk: {
+  /** Each import that brought a visit, and the imports that had visits of it before. */
+  post_views_log_import: {
     id: GeneratedBigInteger
-    /** Digest of everything in the log before this chunk. */
-    before: string
-    /** How many lines of the chunk have been counted, and the digest of the log up to that line. */
-    lines: number
-    digest: string
-    /** The posts whose views in those lines have been counted. */
+    started_at: GeneratedTimestamp
+    /** The name of the log, for people. */
+    source: string
+    known_from: ColumnType<string[], never, never>
+  }
+  /** Visits of one import in one hour, which is in hours since the epoch. */
+  post_views_log_visits: {
+    id: GeneratedBigInteger
+    import_id: BigInteger
+    hour: number
     post_ids: ColumnType<string[], readonly (string | number)[], readonly (string | number)[]>
-    imported_at: GeneratedTimestamp
+    visits: Buffer
+  }
+  /** The ledger of earlier versions, which knew chunks of logs. */
+  post_views_log_chunk: { imported_at: GeneratedTimestamp }
+}
+
+/**
+ * The ledger of `popular-posts import-counts`: what each export says of each post and day. The greatest number that the
+ * exports of a source have for a post and day is in the counters.
+ */
+export interface CountImportTables {
+  post_views_import: { id: GeneratedBigInteger; source: string; imported_at: GeneratedTimestamp }
+  post_views_import_count: {
+    import_id: BigInteger
+    /** `-infinity`: the total of all time. */
+    day: ColumnType<Date | string, string, string>
+    post_id: BigInteger
+    /** The hour of views of about the last day; `-infinity`: the views are counted as of noon. */
+    hour: ColumnType<Date | number, Date | string, Date | string>
+    /** The views of the hour. Those of the day are the sum of its hours. */
+    views: BigInteger
+    /** The heat of the post in the database that exported it, in the row of a total. */
+    heat: number | null
   }
 }
 
@@ -105,7 +132,7 @@ export interface BlogTables {
 }
 
 /** All tables of the service. */
-export interface Database extends CounterTables, LogImportTables, BlogTables {}
+export interface Database extends CounterTables, LogImportTables, CountImportTables, BlogTables {}
 
 /** What a query that reads the blog needs of a Kysely instance: a `RowGuard` leaves rows out of the tables. */
 export type BlogReader = Pick<QueryCreator<BlogTables & CounterTables>, 'with' | 'selectFrom' | 'selectNoFrom'>

@@ -66,3 +66,10 @@ function explain(error: unknown, timeZone: string): never {
     { cause: error },
   )
 }
+
+/** The start of a day, `YYYY-MM-DD`, in the time zone in which views are counted, in milliseconds since the epoch. */
+export async function startOfDay<DB>(db: Kysely<DB>, day: string, timeZone: string): Promise<number> {
+  const { rows } = await sql<{ at: Date }>`
+    select ${day}::date::timestamp at time zone ${countedTimeZone(timeZone)} as at`.execute(db)
+  return Math.max(...rows.map(({ at }) => at.getTime()))
+}

@@ -27,10 +27,11 @@ export interface Backend {
   /** Calls `onMessage` with each message of the store's channel. Call it once. */
   listen(onMessage: (message: string) => void): void
   /**
-   * Call when a suspended process resumes. Pings Redis if the connection was idle; drops it if no reply comes in 75 ms.
-   * Never rejects.
+   * Call when a suspended process resumes. Reads the generation if the connection was idle; drops the connection if no reply
+   * comes in 75 ms. Never rejects.
+   * @returns the generation, so that it need not be read again; `undefined`: it was not read.
    */
-  onResume(): Promise<void>
+  onResume(): Promise<string | undefined>
   /** Call before the process may be suspended. */
   onSuspend(): void
   /**
@@ -99,7 +100,7 @@ export function createBackend(options: BackendOptions): Backend {
       size: memory.size,
       state: () => ({ kind: 'memory', isDown: false }),
       listen() {},
-      onResume: async () => {},
+      onResume: async () => undefined,
       onSuspend() {},
       redis: undefined,
       connect: async () => {},
@@ -158,9 +159,13 @@ export function createBackend(options: BackendOptions): Backend {
     size: memory.size,
     state: () => ({ kind: 'redis', isDown: store.isDown() }),
     async onResume() {
-      if (client.status !== 'ready' || Date.now() - suspendedAtMs < RESUME_CHECK.afterMs) return
-      await withinDeadline(systemClock, RESUME_CHECK.patienceMs, primary.generation()).catch(() =>
-        dropConnections(client),
+      if (client.status !== 'ready' || Date.now() - suspendedAtMs < RESUME_CHECK.afterMs) return undefined
+      return withinDeadline(systemClock, RESUME_CHECK.patienceMs, primary.generation()).then(
+        (generation) => generation ?? '',
+        () => {
+          dropConnections(client)
+          return undefined
+        },
       )
     },
     onSuspend() {

@@ -280,7 +280,9 @@ export function createLists<P = Post>(
     releaseTimers: clock.release,
     async resume() {
       cache.onStoreMessage('invalidated')
-      await backend.onResume()
+      const requestedAtMs = clock.now()
+      const generation = await backend.onResume()
+      if (generation !== undefined) cache.verified(generation, requestedAtMs)
     },
     async idle() {
       await cache.settle()

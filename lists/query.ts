@@ -92,6 +92,12 @@ export interface Limits {
 /** The name of a query parameter. */
 export type Parameter = keyof PopularPostsQuery
 
+/** The names of the query parameters. */
+export const PARAMETERS: readonly Parameter[] = [
+  ...FILTERS,
+  ...(['limit', 'offset', 'days', 'sort', 'language', 'publishedWithin', 'minViews', 'exclude'] as const),
+]
+
 /** The expectation of each parameter in words, for errors and for the OpenAPI document. */
 export function expectations({ maxLimit, maxDays, combineFilters, load }: Limits): Record<Parameter, string> {
   const many = combineFilters && load === undefined ? `, up to ${MAX_SLUGS} times` : ''

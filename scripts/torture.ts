@@ -13,7 +13,7 @@ import { startPostgres } from '../test/helpers/private-postgres.ts'
 import { createRandom } from '../test/helpers/random.ts'
 import { redisCluster } from '../test/helpers/torture-cluster.ts'
 import { createJudge } from '../test/helpers/torture-judge.ts'
-import { replicatedRedis, singleRedis } from '../test/helpers/torture-redis.ts'
+import { type Failover, replicatedRedis, singleRedis } from '../test/helpers/torture-redis.ts'
 import { watchedRedis } from '../test/helpers/torture-sentinel.ts'
 
 const { values } = parseArgs({
@@ -73,10 +73,10 @@ const faults = [
   { name: 'PostgreSQL stopped', target: () => 'postgres', run: stopPostgres },
   { name: 'queries slow', target: () => 'postgres', run: slowDown },
   { name: 'queries slow', target: () => 'postgres', run: slowDown },
-  ...(redis.failovers ?? []).map(({ name, isLossy, run }) => ({
+  ...(redis.failovers ?? []).map(({ name, ...failover }) => ({
     name,
     target: () => 'redis',
-    run: () => failOver(isLossy, run),
+    run: () => failOver(failover),
   })),
 ]
 
@@ -117,13 +117,17 @@ async function freezeRedis(): Promise<void> {
   const isBack = judge.goesAway('redis')
   await redis.freeze()
   await sleep(between(50, 2_000))
+  const isSingle = judge.goesAway('a single master')
   if (await redis.thaw()) judge.losesWrites()
+  isSingle()
   isBack()
 }
 
-async function failOver(isLossy: boolean, run: () => Promise<void>): Promise<void> {
+async function failOver({ isLossy, hasTwoMasters, run }: Omit<Failover, 'name'>): Promise<void> {
   const isBack = judge.goesAway('redis')
+  const isSingle = hasTwoMasters ? judge.goesAway('a single master') : undefined
   await run()
+  isSingle?.()
   if (isLossy) judge.losesWrites()
   isBack()
 }
@@ -207,12 +211,13 @@ async function endInPeace(): Promise<void> {
 
 function report(): string {
   const { reads, failed, broken, staleWhileCutOff, givenUp, confirmed, unconfirmed } = judge.counts
-  const { staleAfterLoss, longestAfterLossMs } = judge.counts
+  const { staleAfterLoss, longestAfterLossMs, staleOfTwoMasters } = judge.counts
   const lost = `${staleAfterLoss} up to ${Math.round(longestAfterLossMs)} ms after Redis had lost writes, `
+  const two = `${staleOfTwoMasters} while two masters took writes, `
   const all = Object.entries(done).map(([name, times]) => `${name} ${times}`)
   return (
     `${Math.round(elapsedSeconds())} s: ${reads} reads (${failed} with nothing to serve, ${broken} cut by a kill, ` +
-    `${redis.failovers ? lost : ''}${staleWhileCutOff} loaded under a second before, by a member cut off from Redis, ` +
+    `${redis.failovers ? lost + two : ''}${staleWhileCutOff} loaded under a second before, by a member cut off from Redis, ` +
     `${givenUp} shortly after Redis was too slow for the member), ${confirmed} invalidations confirmed, ` +
     `${unconfirmed} refused; ${all.join(', ') || 'no fault yet'}; ${judge.violations.length} violations`
   )

@@ -20,6 +20,8 @@ export const formats = {
  * (`+05:30` is west of Greenwich), or not at all.
  */
 function isTimeZone(name: string): boolean {
+  // At a cold start on AWS Lambda, loading Intl takes milliseconds.
+  if (name === 'UTC') return true
   if (!/^(?:UTC$|[a-z_]+\/)/i.test(name) || /^(?:SystemV|posix|right)\//i.test(name)) return false
   try {
     new Intl.DateTimeFormat('en', { timeZone: name })

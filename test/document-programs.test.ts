@@ -40,6 +40,7 @@ const RUN_BY: Record<string, string> = {
   'docs/hosts.md sh': 'test/hosts.test.ts',
   'docs/hosts.md ts': 'test/hosts.test.ts',
   'docs/http.md json': HERE,
+  'docs/import-counts.md sh': 'test/bin/import-counts/documented.test.ts',
   'docs/metrics.md js': HERE,
   'docs/metrics.md yaml': HERE,
   'docs/options.md ts': HERE,

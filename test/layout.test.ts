@@ -25,8 +25,8 @@ const arrows: Record<string, string[]> = {
   demo: ['db', 'lib', 'routes'],
   bin: ['aws', 'cache', 'changes', 'db', 'demo', 'lib', 'service', 'views'],
   'server.ts': ['db', 'demo', 'lib', 'service'],
-  'lambda.ts': ['aws', 'plugins', 'service'],
-  'lambda-migrate.ts': ['aws', 'db', 'service'],
+  'lambda.ts': ['aws', 'lib', 'plugins', 'service'],
+  'lambda-migrate.ts': ['aws', 'db', 'lib', 'service'],
 }
 const typesFrom: Record<string, string[]> = {
   settings: ['db'],

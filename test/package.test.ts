@@ -170,7 +170,7 @@ t.test('the packed package installs into an empty project and works', async (t) 
       for (const name of ['popular-posts', 'fastify-popular-posts'])
         t.match(await runIn(directory, 'npx', address, name, '--version'), /^\d+\.\d+\.\d+\n$/, name)
       t.equal(asked, 0)
-      for (const args of [['migrate'], ['demo'], ['import-log', 'package.json']]) {
+      for (const args of [['migrate'], ['demo'], ['import-log', 'package.json', '--new-database']]) {
         const failure = await runIn(directory, 'npx', address, 'fastify-popular-posts', ...args).catch(
           (error: { code: number; stderr: string }) => error,
         )

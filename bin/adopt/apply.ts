@@ -9,6 +9,7 @@ import { problemsOf } from './check.ts'
 import { ident } from './names.ts'
 import { inOneTransaction } from './one-transaction.ts'
 import { OTHER_VIEWS } from './proposal.ts'
+import { IS_WATCHER } from './unwatched.ts'
 import { emptyQuery, POST_DEFAULTS } from './write-sql.ts'
 
 /**
@@ -64,7 +65,7 @@ const adoption = (schema: string) => sql.table(`${schema}.popular_posts_adoption
 async function takeDown(db: Kysely<Database>, schema: string): Promise<void> {
   const { rows: watched } = await sql<{ oid: string }>`
     select distinct tgrelid::text as oid from pg_trigger join pg_proc on pg_proc.oid = tgfoid
-    where pronamespace = ${ident(schema)}::regnamespace and proname like 'popular\\_posts\\_watch\\_%'`.execute(db)
+    where pronamespace = ${ident(schema)}::regnamespace and ${IS_WATCHER}`.execute(db)
   for (const { oid } of watched)
     await sql`select ${sql.raw(ident(schema))}.popular_posts_unwatch(${oid}::oid::regclass)`.execute(db)
   const { rows: views } = await sql<{ name: string }>`

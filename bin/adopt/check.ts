@@ -5,7 +5,10 @@ import { findProblems } from '../../db/problems.ts'
 import type { Database } from '../../db/schema.ts'
 import { findUnwatchedTables } from './unwatched.ts'
 
-/** What does not fit in an adopted blog: missing tables and views, and types; if these fit, tables that nothing watches, and rows. */
+/**
+ * What does not fit in an adopted blog: missing tables and views, and types; if these fit, tables that nothing watches,
+ * and rows.
+ */
 export async function problemsOf(db: Kysely<Database>): Promise<DatabaseProblem[]> {
   const { missingTables, missingViews, problems } = await checkShape(db)
   const missing = [...missingTables, ...missingViews].map((subject) => ({

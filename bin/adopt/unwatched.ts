@@ -3,6 +3,9 @@ import type { DatabaseProblem } from '../../db/content-problems.ts'
 import { ownRelation } from '../../db/own-schema.ts'
 import type { Database } from '../../db/schema.ts'
 
+/** A condition on `pg_proc`: whether it is a trigger function that popular_posts_watch has created. */
+export const IS_WATCHER = sql<boolean>`proname like 'popular\\_posts\\_watch\\_%'`
+
 /** Finds the tables that the views of an adopted blog read, and whose changes nothing announces. */
 export async function findUnwatchedTables(db: Kysely<Database>): Promise<DatabaseProblem[]> {
   const { rows } = await sql<{ subject: string }>`
@@ -19,7 +22,7 @@ export async function findUnwatchedTables(db: Kysely<Database>): Promise<Databas
     select used.id::regclass::text as subject from own, used join pg_class on pg_class.oid = used.id
     where relkind in ('r', 'p') and relnamespace <> schema and not exists (
       select from pg_trigger join pg_proc on pg_proc.oid = tgfoid
-      where tgrelid = used.id and pronamespace = schema and proname like 'popular\\_posts\\_watch\\_%'
+      where tgrelid = used.id and pronamespace = schema and ${IS_WATCHER}
     ) order by 1`.execute(db)
   return rows.map(({ subject }) => ({
     subject,

@@ -104,7 +104,10 @@ const COUNTERS = [
   'post_views_batch',
   'post_views_touch',
   'post_views_window',
-  'post_views_log_chunk',
+  'post_views_log_import',
+  'post_views_log_visits',
+  'post_views_import',
+  'post_views_import_count',
   'popular_posts_change',
 ]
 

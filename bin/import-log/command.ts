@@ -1,18 +1,24 @@
-import { createReadStream } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
 import type { Readable, Writable } from 'node:stream'
 import { Command } from 'commander'
 import type { Kysely, Transaction } from 'kysely'
+import { rehearse } from '../../db/log-imports.ts'
 import type { Database } from '../../db/schema.ts'
+import { startOfDay } from '../../db/time-zone.ts'
 import { messageOf } from '../../lib/errors.ts'
-import { formatSummary } from './format-summary.ts'
+import { type Choices, choose, type Flags } from './choices.ts'
+import { formatJson, formatSummary, refusalOf } from './format-summary.ts'
+import { FORMATS } from './formats/formats.ts'
 import { importLog, type Summary } from './import-log.ts'
-import { parseBaseUrl } from './paths.ts'
+import { closeLogs, type OpenLog, openLogs } from './open-logs.ts'
 import { createProgress } from './progress.ts'
-import { compilePostPattern, type PostPattern } from './slug.ts'
+import type { TimeChoice } from './times.ts'
+import { undo } from './undo.ts'
+import { createPages } from './unmatched.ts'
 
 /** The streams, the clock and the database of the command. */
 interface ImportLogContext {
+  /** Names the database that is written to, without a password; `isMissing`: opening it would create it. */
+  findDatabase(): Promise<{ name: string; isMissing: boolean }>
   /** Opens the migrated database: called once, after the arguments were checked. The command closes it. */
   openDatabase(): Promise<ImportLogDatabase>
   stdin: Readable & { isTTY?: boolean }
@@ -20,6 +26,8 @@ interface ImportLogContext {
   stderr: Writable & { isTTY?: boolean }
   /** The present, in milliseconds since the epoch. */
   nowMs(): number
+  /** Is aborted when the user ends the command (Ctrl-C). The command reads it once. */
+  readonly signal: AbortSignal
 }
 
 interface ImportLogDatabase {
@@ -33,31 +41,29 @@ interface ImportLogDatabase {
   beforeCreatingPosts?: ((trx: Transaction<Database>) => Promise<void>) | undefined
   /** The address of the service, by the environment. */
   address: string
-  close(): Promise<void>
+  /** @param hasChanged whether counters may have changed. */
+  close(hasChanged: boolean): Promise<void>
 }
 
-interface Flags {
-  post?: string
-  createPosts?: boolean
-  baseUrl?: string
+/** An error for the user, and the exit code. */
+interface Problem {
+  message: string
+  exitCode: number
 }
 
-/** The checked flags. */
-interface Choices {
-  post: PostPattern | undefined
-  createPosts: boolean
-  baseUrl: string | undefined
-}
+/** The exit code of a program that SIGINT ended. */
+const INTERRUPTED = 130
 
 /**
- * The command `import-log [file]`. The summary goes to stdout, the progress bar and errors to stderr. Wrong arguments,
- * a file that cannot be opened and a log that cannot be read to its end print one sentence and exit with code 1
- * (commander's `error`); errors of the database are thrown.
+ * The command `import-log [logs...]`. The name of the database and the summary go to stdout, the progress bar and errors
+ * to stderr; with `--json` only the summary goes to stdout. Wrong arguments, a file that cannot be opened and a log that
+ * cannot be read to its end print one sentence and exit with code 1 (commander's `error`), an interrupted import with
+ * code 130; errors of the database are thrown.
  */
 export function importLogCommand(context: ImportLogContext): Command {
   const command = new Command('import-log')
-    .description('counts the views in an access log of a web server; the same log is never counted twice')
-    .argument('[file]', 'a log in combined format, plain or gzip; - or no file: standard input')
+    .description('counts the views in access logs of web servers; no line is counted twice')
+    .argument('[logs...]', 'files, plain or compressed, and folders of them; - or none: standard input')
     .option(
       '--post <folder or regexp>',
       'the paths of posts: a folder such as /blog/ (tags, pages of lists, feeds and files in it are not posts), or a regular expression whose group (?<slug>...) is the slug of the post',
@@ -67,97 +73,161 @@ export function importLogCommand(context: ImportLogContext): Command {
       '--base-url <url>',
       'the address of the blog, such as https://blog.example: created posts link there (needs --create-posts)',
     )
+    .option('--since <time>', 'count only requests from this day (2015-05-17) or time (2015-05-17T10:05:03Z) on')
+    .option('--until <time>', 'count only requests before this day or time')
+    .option('--dry-run', 'change nothing: show what would be counted, and which paths --post does not match')
+    .option('--json', 'print the summary as JSON')
+    .option('--undo <id>', 'take back the views of an earlier import')
+    .option('--anyway', 'count lines that an earlier version of this package may have counted')
+    .option('--new-database', 'create the embedded database in DATA_DIR, if there is none')
+    .option(
+      '--format <name or string>',
+      `the format of the lines: ${FORMATS.map(({ name }) => name).join(', ')}, or the format string of nginx or Apache (default: recognised)`,
+    )
     .addHelpText(
       'after',
       `
 Examples:
   popular-posts import-log access.log --post /blog/ --create-posts --base-url https://blog.example
+  popular-posts import-log /var/log/nginx --post /blog/ --dry-run
   zcat access.log.*.gz | popular-posts import-log --post /blog/ --create-posts
+  popular-posts import-log access.log --format '$remote_addr [$time_iso8601] "$request" $status' --post /blog/
   popular-posts import-log access.log --post '^/(?:news|blog)/(?<slug>[^/]+)/?$'
+  popular-posts import-log --undo 3
 
 If the posts are at /a-post/ or /2015/05/a-post/, the folder is /.`,
     )
-  return command.action(async (file: string | undefined, flags: Flags) => {
-    const problem = await run(context, file, flags)
-    if (problem !== undefined) command.error(`error: ${problem}`, { exitCode: 1 })
+  return command.action(async (paths: string[], flags: Flags) => {
+    const problem = await run(context, paths, flags)
+    if (problem !== undefined) command.error(`error: ${problem.message}`, { exitCode: problem.exitCode })
   })
 }
 
-/** @returns the error message, if it failed. */
-async function run(context: ImportLogContext, file: string | undefined, flags: Flags): Promise<string | undefined> {
-  const choices = choose(flags)
-  if (typeof choices === 'string') return choices
-  if (file === undefined || file === '-') {
-    if (context.stdin.isTTY === true) return 'Expected a log: name a file, or pipe one in.'
-    return importFrom(context, context.stdin, undefined, choices)
-  }
-  let handle: FileHandle
-  let totalBytes: number
+const failure = (message: string): Problem => ({ message, exitCode: 1 })
+
+async function run(context: ImportLogContext, paths: string[], flags: Flags): Promise<Problem | undefined> {
+  const choices = choose(flags, paths)
+  if (typeof choices === 'string') return failure(choices)
+  // Before anything takes time: from here on Ctrl-C ends with a summary.
+  const { signal } = context
+  if (choices.undo !== undefined) return work(context, choices, [], signal)
+  if (paths.length === 0 && context.stdin.isTTY === true) return failure('Expected a log: name a file, or pipe one in.')
+  let logs: OpenLog[]
   try {
-    handle = await open(file)
-    const stats = await handle.stat()
-    if (stats.isDirectory()) {
-      await handle.close()
-      return `${file} is a directory, expected a log file.`
-    }
-    totalBytes = stats.size
+    logs = await openLogs(paths.length === 0 ? ['-'] : paths, context.stdin)
   } catch (error) {
-    return `Cannot open ${file}: ${messageOf(error)}`
+    return failure(messageOf(error))
   }
-  const input = createReadStream(file, { fd: handle, highWaterMark: 256 * 1024 })
-  return importFrom(context, input, totalBytes, choices)
+  try {
+    return await work(context, choices, logs, signal)
+  } finally {
+    closeLogs(logs)
+  }
 }
 
-/** @returns the error message, if the flags are wrong. */
-function choose({ post, createPosts = false, baseUrl }: Flags): Choices | string {
-  if (createPosts && post === undefined)
-    return '--create-posts needs --post, such as --post /blog/: without it every image would become a post.'
-  if (baseUrl !== undefined && !createPosts)
-    return '--base-url needs --create-posts: it sets the addresses of created posts.'
+/** Opens the database, imports or undoes, and closes it. */
+async function work(
+  context: ImportLogContext,
+  choices: Choices,
+  logs: readonly OpenLog[],
+  signal: AbortSignal,
+): Promise<Problem | undefined> {
+  const { stdout, stderr, findDatabase, openDatabase } = context
+  const { name, isMissing } = await findDatabase()
+  if (isMissing && !choices.newDatabase)
+    return failure(
+      `There is no database yet (${name}): set DATABASE_URL or DATA_DIR to the one of the service, or create it with --new-database.`,
+    )
+  const said = choices.isJson ? stderr : stdout
+  said.write(`Database: ${name}\n`)
+  const database = await openDatabase()
+  let problem: Problem | undefined
   try {
-    return {
-      post: post === undefined ? undefined : compilePostPattern(post),
-      createPosts,
-      baseUrl: baseUrl === undefined ? undefined : parseBaseUrl(baseUrl),
-    }
+    if (choices.undo === undefined) problem = await importFrom(context, database, choices, logs, signal)
+    else
+      stdout.write(
+        await undo({
+          db: database.db,
+          id: choices.undo,
+          timeZone: database.timeZone,
+          dedupSeconds: database.dedupSeconds,
+          nowMs: context.nowMs(),
+        }),
+      )
   } catch (error) {
-    return messageOf(error)
+    // The first error is the one to report.
+    await database.close(true).catch(() => undefined)
+    throw error
   }
+  await database.close(!choices.isDryRun)
+  return problem
 }
 
 async function importFrom(
-  { openDatabase, stdout, stderr, nowMs }: ImportLogContext,
-  input: Readable,
-  totalBytes: number | undefined,
+  { stdout, stderr, nowMs }: ImportLogContext,
+  database: ImportLogDatabase,
   choices: Choices,
-): Promise<string | undefined> {
+  logs: readonly OpenLog[],
+  signal: AbortSignal,
+): Promise<Problem | undefined> {
+  const { db, timeZone, dedupSeconds, ignore, beforeCreatingPosts, address } = database
+  const { post, createPosts, baseUrl, anyway, isDryRun } = choices
+  const pages = createPages()
+  const progress = createProgress(stderr, sizeOf(logs))
+  const timeOf = async (choice: TimeChoice | undefined) =>
+    typeof choice === 'string' ? startOfDay(db, choice, timeZone) : choice
+  // Ends also a read that waits for the next line.
+  signal.addEventListener('abort', () => closeLogs(logs))
+  const count = async (db: Kysely<Database>) =>
+    importLog({
+      db,
+      post,
+      createPosts,
+      baseUrl,
+      anyway,
+      format: choices.format,
+      timeZone,
+      dedupSeconds,
+      ignore,
+      beforeCreatingPosts,
+      signal,
+      sinceMs: await timeOf(choices.since),
+      untilMs: await timeOf(choices.until),
+      nowMs: nowMs(),
+      input: logs.map(({ input }) => input),
+      source: logs.map(({ name }) => name).join(', '),
+      onRequest: isDryRun ? pages.add : undefined,
+      onProgress: progress.update,
+    })
+  let summary: Summary
   try {
-    const { db, timeZone, dedupSeconds, ignore, beforeCreatingPosts, address, close } = await openDatabase()
-    const progress = createProgress(stderr, totalBytes)
-    let summary: Summary
-    try {
-      summary = await importLog({
-        ...choices,
-        db,
-        timeZone,
-        dedupSeconds,
-        ignore,
-        nowMs: nowMs(),
-        input,
-        beforeCreatingPosts,
-        onProgress: progress.update,
-      })
-    } catch (error) {
-      progress.stop()
-      // The first error is the one to report.
-      await close().catch(() => undefined)
-      throw error
-    }
-    progress.stop()
-    stdout.write(formatSummary(summary, { ...choices, address, ignore }))
-    await close()
-    return summary.stoppedBy && `${summary.stoppedBy.message} The lines before that were counted.`
+    summary = await (isDryRun ? rehearse(db, count) : count(db))
   } finally {
-    input.destroy()
+    progress.stop()
   }
+  const unmatched = isDryRun ? { paths: pages.topUnmatched(), folder: pages.suggestedFolder() } : undefined
+  const circumstances = { ...choices, address, ignore, unmatched }
+  stdout.write(choices.isJson ? formatJson(summary, unmatched) : formatSummary(summary, circumstances))
+  if (signal.aborted)
+    return {
+      message: 'Interrupted: the lines read until then were counted. Run the same command again to count the rest.',
+      exitCode: INTERRUPTED,
+    }
+  const { stoppedBy, stoppedAt = 0 } = summary
+  if (stoppedBy === undefined) {
+    const refusal = refusalOf(summary)
+    return refusal === undefined ? undefined : failure(refusal)
+  }
+  const where = logs.length > 1 ? `${logs[stoppedAt]?.name}: ` : ''
+  return failure(`${where}${stoppedBy.message} The lines before that were counted.`)
+}
+
+/** The size of all logs; `undefined`: unknown. */
+function sizeOf(logs: readonly OpenLog[]): number | undefined {
+  let size = 0
+  for (const { bytes } of logs) {
+    if (bytes === undefined) return undefined
+    size += bytes
+  }
+  return size
 }

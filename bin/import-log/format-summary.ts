@@ -1,7 +1,9 @@
 import { plural } from '../../lib/plural.ts'
 import { headersOfRules } from '../../lib/request-rules.ts'
+import { kindOf, showLine } from './formats/refused.ts'
 import type { Summary } from './import-log.ts'
 import type { PostPattern } from './slug.ts'
+import type { TimeChoice } from './times.ts'
 import { LOGGED_HEADERS } from './visits.ts'
 
 /** The options of the import and the address of the service, which the advice depends on. */
@@ -12,6 +14,30 @@ interface Circumstances {
   address: string
   /** The option `ignore`. */
   ignore: readonly string[]
+  since: TimeChoice | undefined
+  until: TimeChoice | undefined
+  /** What a dry run found; `undefined`: it is none. */
+  unmatched: Unmatched | undefined
+}
+
+/** The paths of pages that are no posts, and a folder for `--post`. */
+interface Unmatched {
+  paths: readonly { path: string; requests: number }[]
+  folder: string | undefined
+}
+
+/** A summary as one line of JSON, with the names of {@link Summary}. */
+export function formatJson({ stoppedBy, ...summary }: Summary, unmatched: Unmatched | undefined): string {
+  return `${JSON.stringify({ ...summary, stoppedBy: stoppedBy?.message, dryRun: unmatched !== undefined, unmatched })}\n`
+}
+
+type Row = [name: string, count: number, note: string]
+
+/** Why nothing was read; `undefined`: a line was read, or there is none. */
+export function refusalOf({ lines, malformed, firstRefused = '' }: Summary): string | undefined {
+  if (lines === 0 || malformed < lines) return undefined
+  const reason = [`No line could be read. The first is: ${showLine(firstRefused)}`, kindOf(firstRefused)]
+  return `${reason.join('\n').trimEnd()}\nIf it is a line of an access log, say its format with --format: see --help.`
 }
 
 /** A summary as plain text in aligned columns, ending with a line end. */
@@ -25,12 +51,15 @@ export function formatSummary(summary: Summary, circumstances: Circumstances): s
     withoutAgent === 0
       ? ''
       : `${plural(withoutAgent, 'line has', 'lines have')} no user agent: bots cannot be recognised`
-  const rows: [string, number, string][] = [
+  const rows: Row[] = [
     ['lines read', summary.lines, ''],
     ['views counted', summary.viewsCounted, made],
     ['counted before', summary.viewsCountedBefore, 'by an earlier import of this log'],
     ['bots', summary.bots, agents],
     ...(circumstances.ignore.length === 0 ? [] : [ignoredRow(summary, circumstances)]),
+    ...(circumstances.since === undefined && circumstances.until === undefined
+      ? []
+      : [['outside', summary.outside, 'by --since and --until'] satisfies Row]),
     ['repeats', summary.repeats, 'the same visitor on the same post, too soon'],
     ['unknown', summary.unknown, 'there are no posts with their slugs'],
     ['other requests', summary.other, 'not a GET with status 200 or 304 of a path of a post'],
@@ -43,6 +72,7 @@ export function formatSummary(summary: Summary, circumstances: Circumstances): s
   const blocks = [
     table,
     top.length === 0 ? [] : ['The most viewed posts of this import:', ...top.map((line) => `  ${line}`)],
+    pagesOf(circumstances),
     advice(summary, circumstances),
   ]
   return `${blocks
@@ -51,19 +81,35 @@ export function formatSummary(summary: Summary, circumstances: Circumstances): s
     .join('\n\n')}\n`
 }
 
-function ignoredRow({ ignored }: Summary, { ignore }: Circumstances): [string, number, string] {
+function pagesOf({ unmatched }: Circumstances): string[] {
+  if (unmatched === undefined || unmatched.paths.length === 0) return []
+  const paths = align(unmatched.paths.map(({ path, requests }) => [printable(path), requests, '']))
+  return ['The most requested pages that are no posts:', ...paths.map((line) => `  ${line}`)]
+}
+
+function ignoredRow({ ignored }: Summary, { ignore }: Circumstances): Row {
   const missing = headersOfRules(ignore).filter((name) => !LOGGED_HEADERS.includes(name))
   const note = missing.length === 0 ? '' : `; a log does not have the header ${missing.join(', ')}`
   return ['ignored', ignored, `by IGNORE${note}`]
 }
 
 /** What to do next. */
-function advice(summary: Summary, { post, createPosts, baseUrl, address }: Circumstances): string[] {
-  const { viewsCounted, viewsCountedBefore, unknown, lines, malformed, postsCreated } = summary
-  if (lines > 0 && malformed === lines) {
-    return ['No line has the expected format: the combined log format of Apache and nginx, plain or gzip.']
-  }
+function advice(summary: Summary, circumstances: Circumstances): string[] {
+  const { post, createPosts, baseUrl, address, unmatched } = circumstances
+  const { viewsCounted, viewsCountedBefore, unknown, lines, malformed, postsCreated, proxies } = summary
+  if (lines > 0 && malformed === lines) return []
   const advice: string[] = []
+  if (summary.firstRefused !== undefined) {
+    advice.push(
+      `The first malformed line: ${[showLine(summary.firstRefused), kindOf(summary.firstRefused)].join(' ').trimEnd()}`,
+    )
+  }
+  if (proxies.length > 0) {
+    advice.push(
+      `All requests come from ${proxies.map(showLine).join(', ')}: if that is a proxy, its readers are counted as one. Let the server`,
+      'log the address of the reader (nginx: real_ip, Apache: mod_remoteip), or name the field that has it with --format.',
+    )
+  }
   if (viewsCounted === 0 && viewsCountedBefore > 0) {
     advice.push('This log was imported before: nothing was counted twice.')
   }
@@ -77,11 +123,19 @@ function advice(summary: Summary, { post, createPosts, baseUrl, address }: Circu
   if (post !== undefined && lines > 0 && viewsCounted + viewsCountedBefore + unknown === 0) {
     advice.push('No request matches --post: compare --post with the paths in the log.')
   }
-  if (postsCreated > 0 && baseUrl === undefined) {
+  if (postsCreated > 0 && baseUrl === undefined && unmatched === undefined) {
     advice.push(
       'The new posts link to pages of the service. To link them to the blog, import again with --base-url, such as',
       '--base-url https://blog.example: no view is counted twice.',
     )
+  }
+  if (unmatched !== undefined) {
+    if (unmatched.folder !== undefined)
+      advice.push(`Most posts seem to be in one folder: --post ${printable(unmatched.folder)}`)
+    return [...advice, 'This was a dry run: nothing was changed.']
+  }
+  if (summary.importId !== undefined) {
+    advice.push(`To take the views of this import back: popular-posts import-log --undo ${summary.importId}`)
   }
   if (viewsCounted + viewsCountedBefore > 0) {
     advice.push(`Try next, while the service runs: open ${address}, or curl '${address}/posts/popular?limit=5&days=0'`)

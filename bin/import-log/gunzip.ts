@@ -1,69 +1,84 @@
 import { createGunzip } from 'node:zlib'
+import { prepend } from './pieces.ts'
 
 /** Bytes written at once. Deflate expands at most 1,032 times, so the unpacked data of one write is at most 4 MB. */
 const FEED_BYTES = 4 * 1024
 
 /**
- * Unpacks gzip with any number of members, detected by its magic bytes (RFC 1952, section 2.3.1); passes on other data.
+ * Unpacks gzip with any number of members (RFC 1952), also with zeros between and after them, which tapes and tools
+ * that write whole blocks add.
  * @throws an error that describes the damage, after all data before the damage was yielded.
  */
 export async function* gunzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
   const pieces = source[Symbol.asyncIterator]()
   try {
-    const head = await readHead(pieces)
-    const all = prepend(head, { [Symbol.asyncIterator]: () => pieces })
-    yield* head[0] === 0x1f && head[1] === 0x8b ? unpack(all) : all
+    let rest: Buffer | undefined = Buffer.alloc(0)
+    while (rest !== undefined) {
+      const padded: Buffer | undefined = yield* unpackMembers(prepend(rest, pieces))
+      rest = padded === undefined ? undefined : await skipZeros(padded, pieces)
+    }
   } finally {
     await pieces.return?.()
   }
 }
 
-async function* prepend(head: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
-  yield head
-  yield* rest
-}
-
-/** The first piece, with more pieces until it has the two magic bytes: a pipe may deliver single bytes. */
-async function readHead(pieces: AsyncIterator<Buffer>): Promise<Buffer> {
-  let head = Buffer.alloc(0)
-  while (head.length < 2) {
-    const next = await pieces.next()
-    if (next.done === true) break
-    head = Buffer.concat([head, next.value])
-  }
-  return head
-}
-
 /**
  * A stream that fails discards the data that it has already unpacked (`destroy` empties the read buffer), so a damaged
  * archive would lose more lines than the damaged ones. Hence this stream flows into `unpacked`, gets small writes, and
- * every piece is yielded before the next write can fail.
+ * every piece is yielded before the next write can fail. A zero after a member ends the stream, and a write of it is
+ * never called back.
+ * @returns the data from that zero; `undefined` at the end of the source.
  */
-async function* unpack(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void> {
+async function* unpackMembers(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer, Buffer | undefined> {
   const stream = createGunzip()
   const unpacked: Buffer[] = []
   stream.on('data', (piece: Buffer) => unpacked.push(piece))
+  let hasEnded = false
   let settle: (error?: Error | null) => void = () => {}
   stream.on('error', (error) => settle(error))
+  stream.on('end', () => {
+    hasEnded = true
+    settle()
+  })
   const settled = (step: (done: (error?: Error | null) => void) => void) =>
     new Promise<void>((resolve, reject) => {
       settle = (error) => (error == null ? resolve() : reject(damaged(error)))
       step((error) => settle(error))
     })
   try {
-    for await (const piece of pieces) {
+    for await (const piece of detached(pieces)) {
       for (let start = 0; start < piece.length; start += FEED_BYTES) {
+        const before = stream.bytesWritten
         await settled((done) => stream.write(piece.subarray(start, start + FEED_BYTES), done))
         yield* unpacked.splice(0)
+        if (hasEnded) return piece.subarray(start + stream.bytesWritten - before)
       }
     }
-    await settled((done) => stream.once('end', done).end())
+    await settled(() => stream.end())
     yield* unpacked.splice(0)
+    return undefined
   } catch (error) {
     yield* unpacked.splice(0)
     throw error
   } finally {
     stream.destroy()
+  }
+}
+
+/** The pieces of an iterable that stays open when a loop over them ends. */
+function detached(pieces: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  const iterator = pieces[Symbol.asyncIterator]()
+  return { [Symbol.asyncIterator]: () => ({ next: () => iterator.next() }) }
+}
+
+/** @returns the data from the first other byte; `undefined`: only zeros follow. */
+async function skipZeros(first: Buffer, pieces: AsyncIterator<Buffer>): Promise<Buffer | undefined> {
+  for (let piece = first; ; ) {
+    const start = piece.findIndex((byte) => byte !== 0)
+    if (start !== -1) return piece.subarray(start)
+    const next = await pieces.next()
+    if (next.done === true) return undefined
+    piece = next.value
   }
 }
 

@@ -1,18 +1,30 @@
 import type { Kysely, Transaction } from 'kysely'
-import { type ChunkOutcome, importChunk, type LoggedView } from '../../db/log-imports.ts'
+import {
+  type ChunkOutcome,
+  importChunk,
+  type LoggedVisit,
+  type LogImport,
+  noOutcome,
+  readLegacyEnd,
+} from '../../db/log-imports.ts'
 import { findTitles } from '../../db/logged-posts.ts'
-import { findAliases, hasAliases } from '../../db/posts-by-slug.ts'
 import type { Database } from '../../db/schema.ts'
-import { firstChunk } from './chunks.ts'
-import { isClosedLine, parseLine } from './parse-line.ts'
+import { StartupError } from '../../lib/errors.ts'
+import { plural } from '../../lib/plural.ts'
+import { createClients } from './clients.ts'
+import { createLogReader, isClosedLine } from './formats/formats.ts'
+import type { LoggedRequest } from './formats/request.ts'
 import { urlOfPath } from './paths.ts'
-import { createPresentSlug } from './present-slug.ts'
 import { type LogLine, readLines } from './read-lines.ts'
 import type { PostPattern } from './slug.ts'
 import { createVisits } from './visits.ts'
 
+/** The pieces of a log. */
+export type LogPieces = AsyncIterable<Uint8Array | string>
+
 /** Options of {@link importLog}. */
 export interface ImportLogOptions {
+  /** A transaction: the caller rolls it back, and no counter changes (see `importChunk`). */
   db: Kysely<Database>
   /** The site's IANA time zone: decides the day that a view belongs to. */
   timeZone: string
@@ -20,8 +32,19 @@ export interface ImportLogOptions {
   dedupSeconds: number
   /** The present, in milliseconds since the epoch. */
   nowMs: number
-  /** The log, plain or gzip: a stream or another iterable of pieces. */
-  input: AsyncIterable<Uint8Array | string>
+  /** The log, plain or compressed (see `unpack`): a stream or another iterable of pieces; or several logs, in any order. */
+  input: LogPieces | readonly LogPieces[]
+  /** The time of the first line that counts, and of the first that does not any more, in milliseconds since the epoch. */
+  sinceMs?: number | undefined
+  untilMs?: number | undefined
+  /** Whether lines count that an import of an earlier version may have counted. Default false. */
+  anyway?: boolean | undefined
+  /** Ends reading: the lines read so far are counted. */
+  signal?: AbortSignal | undefined
+  /** Called for each request that is no visit, bot or ignored, and for each visit. */
+  onRequest?: ((request: LoggedRequest, isVisit: boolean) => void) | undefined
+  /** The name of the log, for people. Default `standard input`. */
+  source?: string | undefined
   /** Requests whose views do not count: the option `ignore`. Default none. */
   ignore?: readonly string[] | undefined
   /** Which paths are posts. Default: the last part of the path, without `.html`, is a slug. */
@@ -32,18 +55,17 @@ export interface ImportLogOptions {
   baseUrl?: string | undefined
   /** Called at most once, in the transaction that creates or links the first post, before it does. */
   beforeCreatingPosts?: ((trx: Transaction<Database>) => Promise<void>) | undefined
+  /** `--format`: see `createLogReader`. Default: each line is recognised. */
+  format?: string | undefined
   /** Called after each piece. Bytes are counted before unpacking. */
   onProgress?: ((progress: { bytes: number; lines: number }) => void) | undefined
-  /**
-   * How many lines one transaction counts. Default 10,000; other numbers are for tests only: a log that is imported
-   * again in chunks of another size is not recognised.
-   */
+  /** How many lines one transaction counts. Default 10,000. */
   chunkLines?: number | undefined
 }
 
 /** The result of an import: `lines` is the sum of all counts from `viewsCounted` to `malformed`. */
 export interface Summary {
-  /** Lines that are not empty. */
+  /** Lines that are not empty and that are no directives, such as `#Fields:`. */
   lines: number
   viewsCounted: number
   /** Views that an earlier import counted. */
@@ -56,6 +78,8 @@ export interface Summary {
   repeats: number
   /** Views of unknown slugs. */
   unknown: number
+  /** Requests before `sinceMs`, or from `untilMs` on. */
+  outside: number
   /** Requests with other methods, with other status codes, or of paths that are no posts. */
   other: number
   /** Lines in another format. */
@@ -65,10 +89,18 @@ export interface Summary {
   postsCreated: number
   /** Posts of earlier imports that got a full URL. */
   postsLinked: number
+  /** The id of the import in the database; `undefined`: it brought nothing new. */
+  importId: string | undefined
   /** The ten posts with the most views counted by this import. */
   top: { slug: string; title: string; views: number }[]
-  /** The error that ended reading before the end of the log; the lines before it were counted. */
+  /** The first malformed line. */
+  firstRefused: string | undefined
+  /** See `createClients`. */
+  proxies: string[]
+  /** The error that ended reading before the end of a log; the lines before it were counted. */
   stoppedBy: Error | undefined
+  /** The index of that log. */
+  stoppedAt: number | undefined
 }
 
 /**
@@ -79,63 +111,108 @@ export interface Summary {
  */
 export async function importLog(options: ImportLogOptions): Promise<Summary> {
   const { db, timeZone, dedupSeconds, nowMs, input, post, onProgress = () => {}, chunkLines = 10_000 } = options
-  const tally = { lines: 0, bots: 0, ignored: 0, repeats: 0, other: 0, malformed: 0, withoutAgent: 0 }
-  const total: ChunkOutcome = { counted: new Map(), countedBefore: 0, unknown: 0, created: 0, linked: 0 }
-  const presentSlug = createPresentSlug((await hasAliases(db)) ? await findAliases(db) : [])
-  const visits = createVisits({ dedupSeconds, post, presentSlug, ignore: options.ignore })
+  const { sinceMs = Number.NEGATIVE_INFINITY, untilMs = Number.POSITIVE_INFINITY, onRequest = () => {} } = options
+  const logs = 'length' in input ? input : [input]
+  const legacyEndMs = options.anyway === true ? undefined : await readLegacyEnd(db)
+  const tally = { lines: 0, bots: 0, ignored: 0, outside: 0, other: 0, malformed: 0, withoutAgent: 0 }
+  const total = noOutcome()
+  const logImport: LogImport = { id: undefined, source: options.source ?? 'standard input', overlaps: new Set() }
+  const { judge } = createVisits({ post, ignore: options.ignore })
   const createPosts =
     options.createPosts === true ? { before: once(options.beforeCreatingPosts), baseUrl: options.baseUrl } : undefined
-  let chunk = firstChunk(chunkLines)
-  let views: LoggedView[] = []
+  let visits: LoggedVisit[] = []
+  let linesRead = 0
+  let bytesRead = 0
+  let readRequest = createLogReader(options.format)
+  const clients = createClients()
+  let firstRefused: string | undefined
   let bytes = 0
 
   function read({ bytes: lineBytes, isTooLong, isEnded }: LogLine): void {
     const line = lineBytes.toString('utf8')
+    linesRead++
+    bytesRead += lineBytes.length
+    // The server has not written its end yet: it would be another request then.
     const isHalf = !isEnded && (isTooLong || !isClosedLine(line))
-    // An unfinished line is not part of the log yet: once the server completes the line, the digests would differ.
-    if (!isHalf) chunk.add(lineBytes)
     if (line.trim() === '') return
+    const request = isTooLong || isHalf ? undefined : readRequest(line)
+    if (request === null) return
     tally.lines++
-    const request = isTooLong || isHalf ? undefined : parseLine(line)
     if (request === undefined) {
       tally.malformed++
+      firstRefused ??= line
       return
     }
+    clients.add(request.address)
     if (request.userAgent === undefined) tally.withoutAgent++
-    const verdict = visits.judge(request)
-    if (verdict.kind === 'view') {
-      const { slug, path } = verdict
-      views.push({ line: chunk.lines - 1, slug, url: urlOfPath(path), timeMs: request.timeMs })
+    if (request.timeMs < sinceMs || request.timeMs >= untilMs) {
+      tally.outside++
+      return
+    }
+    const verdict = judge(request)
+    if (verdict.kind === 'visit' || verdict.kind === 'other') onRequest(request, verdict.kind === 'visit')
+    if (verdict.kind === 'visit') {
+      const { slug, path, visitor } = verdict
+      visits.push({ slug, url: urlOfPath(path), visitor, timeMs: request.timeMs })
     } else {
       tally[KINDS[verdict.kind]]++
     }
   }
 
   async function count(): Promise<void> {
-    addOutcome(total, await importChunk(db, { chunk, views, timeZone, nowMs, createPosts }))
-    chunk = chunk.next()
-    views = []
+    if (legacyEndMs !== undefined) expectNewer(visits, legacyEndMs)
+    addOutcome(total, await importChunk(db, { visits, logImport, timeZone, nowMs, dedupSeconds, createPosts }))
+    visits = []
+    linesRead = 0
+    bytesRead = 0
   }
 
-  const batches = readLines(input, (count) => {
-    bytes += count
-  })
-  const stoppedBy = await forEachUntilError(batches, async (lines) => {
-    for (const line of lines) {
-      read(line)
-      if (chunk.isFull()) await count()
-    }
-    onProgress({ bytes, lines: tally.lines })
-  })
+  const batchesOf = (log: LogPieces) =>
+    readLines(log, (count) => {
+      bytes += count
+    })
+  let stoppedBy: Error | undefined
+  let stoppedAt: number | undefined
+  const isStopped = () => options.signal?.aborted === true
+  for (const [index, log] of logs.entries()) {
+    if (isStopped()) break
+    // The directives of one log say nothing of the next.
+    readRequest = createLogReader(options.format)
+    const error = await forEachUntilError(batchesOf(log), async (lines) => {
+      for (const line of lines) {
+        read(line)
+        if (linesRead >= chunkLines || bytesRead >= MAX_CHUNK_BYTES) await count()
+      }
+      onProgress({ bytes, lines: tally.lines })
+    })
+    if (error === undefined || stoppedBy !== undefined || isStopped()) continue
+    stoppedBy = error
+    stoppedAt = index
+  }
   await count()
 
-  const { created: postsCreated, linked: postsLinked, countedBefore: viewsCountedBefore, unknown } = total
+  const { created: postsCreated, linked: postsLinked, countedBefore: viewsCountedBefore, unknown, repeats } = total
   const viewsCounted = [...total.counted.values()].reduce((sum, some) => sum + some, 0)
   const top = await topTen(db, total.counted)
-  return { ...tally, viewsCounted, viewsCountedBefore, unknown, postsCreated, postsLinked, top, stoppedBy }
+  const counts = { ...tally, viewsCounted, viewsCountedBefore, repeats, unknown, postsCreated, postsLinked }
+  return { ...counts, importId: logImport.id, top, firstRefused, proxies: clients.proxies(), stoppedBy, stoppedAt }
 }
 
-const KINDS = { bot: 'bots', ignored: 'ignored', repeat: 'repeats', other: 'other' } as const
+const KINDS = { bot: 'bots', ignored: 'ignored', other: 'other' } as const
+
+/** The greatest size of a chunk: its visits keep their lines in memory. */
+const MAX_CHUNK_BYTES = 16 * 1024 * 1024
+
+/** @throws StartupError if an earlier version may have counted some of these visits. */
+function expectNewer(visits: readonly LoggedVisit[], legacyEndMs: number): void {
+  const older = visits.filter(({ timeMs }) => timeMs <= legacyEndMs).length
+  if (older === 0) return
+  // The first millisecond that was not there when the last import ended.
+  const since = new Date(legacyEndMs + 1).toISOString()
+  throw new StartupError(
+    `An earlier version of this package imported logs until ${new Date(legacyEndMs).toISOString()}, and did not note which requests it counted. This log has ${plural(older, 'request')} for posts until then in its next ${plural(visits.length, 'request')}, which would perhaps count twice. Import later requests only (--since ${since}), or all of them (--anyway).`,
+  )
+}
 
 /** Returns an error of the source, and throws an error of `each`. */
 async function forEachUntilError<T>(
@@ -158,16 +235,21 @@ function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown))
 }
 
-function addOutcome(total: ChunkOutcome, { counted, countedBefore, unknown, created, linked }: ChunkOutcome): void {
+function addOutcome(total: ChunkOutcome, some: ChunkOutcome): void {
+  const { counted, countedBefore, repeats, unknown, created, linked } = some
   for (const [slug, views] of counted) total.counted.set(slug, (total.counted.get(slug) ?? 0) + views)
   total.countedBefore += countedBefore
+  total.repeats += repeats
   total.unknown += unknown
   total.created += created
   total.linked += linked
 }
 
 async function topTen(db: Kysely<Database>, counted: ReadonlyMap<string, number>): Promise<Summary['top']> {
-  const top = [...counted].sort(([a, viewsA], [b, viewsB]) => viewsB - viewsA || (a < b ? -1 : 1)).slice(0, 10)
+  const top = [...counted]
+    .filter(([, views]) => views > 0)
+    .sort(([a, viewsA], [b, viewsB]) => viewsB - viewsA || (a < b ? -1 : 1))
+    .slice(0, 10)
   const slugs = top.map(([slug]) => slug)
   const titles = await findTitles(db, slugs)
   return top.map(([slug, views]) => ({ slug, title: titles.get(slug) ?? slug, views }))

@@ -1,4 +1,5 @@
-import { gunzip } from './gunzip.ts'
+import { decodeText } from './decode-text.ts'
+import { unpack } from './unpack.ts'
 
 /** The greatest length of a line. Apache and nginx allow 8 kB for the request line and for each header. */
 export const MAX_LINE_BYTES = 64 * 1024
@@ -16,17 +17,18 @@ const LF = 0x0a
 const CR = 0x0d
 
 /**
- * Reads the lines of a log, plain or gzip (detected by its first bytes), in one batch for each piece of the source.
+ * Reads the lines of a log, plain or compressed (see `unpack`), in UTF-8 or UTF-16, in one batch for each piece of the
+ * source.
  * Lines end with LF or CRLF. Memory is bounded by the pieces and {@link MAX_LINE_BYTES}.
  * @param onBytes called with the size of each piece, before unpacking.
- * @throws the error of the source or of the gzip data, after all lines before it were yielded.
+ * @throws the error of the source or of the compressed data, after all lines before it were yielded.
  */
 export async function* readLines(
   source: AsyncIterable<Uint8Array | string>,
   onBytes: (bytes: number) => void = () => {},
 ): AsyncGenerator<LogLine[], void> {
   const splitter = createSplitter()
-  for await (const piece of gunzip(counted(source, onBytes))) {
+  for await (const piece of decodeText(unpack(counted(source, onBytes)))) {
     const lines = splitter.split(piece)
     if (lines.length > 0) yield lines
   }

@@ -58,6 +58,11 @@ export async function openCluster(options: ClusterOptions): Promise<EmbeddedClus
   }
 }
 
+/** Whether the folder of `DATA_DIR` has an embedded database. */
+export async function hasEmbeddedDatabase(directory: string): Promise<boolean> {
+  return hasCluster(join(resolve(directory), 'postgres'))
+}
+
 /**
  * Makes the folder `home` atomically: it is filled under another name, then renamed. Of two processes that do so at
  * once, one finds that the name exists, and uses the folder of the other.

@@ -32,6 +32,8 @@ export const NAVIGATION = [
       { text: 'The element', page: 'docs/element.md' },
       { text: 'Your own lists', page: 'docs/own-lists.md' },
       { text: 'Counting views', page: 'docs/counting.md' },
+      { text: 'Formats of access logs', page: 'docs/log-formats.md' },
+      { text: 'Views of other counters', page: 'docs/import-counts.md' },
       { text: 'Options and environment', page: 'docs/options.md' },
       { text: 'API reference', page: 'docs/api.md' },
     ],

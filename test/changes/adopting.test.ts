@@ -289,7 +289,8 @@ t.test('the service user needs only the documented grants, and can write nothing
       ) as column
       from pg_class c join pg_namespace n on n.oid = relnamespace
       where nspname in ('public', 'popular_posts') and relkind in ('r', 'p', 'v', 'm')`)
-    const written = /\.(?:post_views_(?:hourly|daily|total|batch|touch|window|log_chunk)|popular_posts_change)$/
+    const written =
+      /\.(?:post_views_(?:hourly|daily|total|batch|touch|window|log_import|log_visits)|popular_posts_change)$/
     const refused = async (statement: string) =>
       t.rejects(own.query(statement), { code: /^42501|55000|42809/ }, statement)
     for (const { name, kind, column } of rows) {
@@ -397,6 +398,7 @@ t.test('an unsuitable blog fails with one sentence', async (t) => {
       '010-site',
       '014-own-triggers',
       '020-adoption',
+      '024-log-visits',
       '027-ranks',
     ],
   )

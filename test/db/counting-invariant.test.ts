@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { type Kysely, sql } from 'kysely'
 import t from 'tap'
 import { bucketStart, countBatch } from '../../db/count-views.ts'
-import { importChunk, type LogChunk } from '../../db/log-imports.ts'
+import { importChunk, type LogImport } from '../../db/log-imports.ts'
 import { prune } from '../../db/retention.ts'
 import type { Database } from '../../db/schema.ts'
 import { createCountedViews, readCounters } from '../helpers/counted-views.ts'
@@ -102,11 +102,17 @@ function createSite(db: Kysely<Database>, { timeZone, startMs, log }: History) {
     views.map(({ post, ageMs, views }) => ({ postId: post, bucketStartMs: bucketStart(nowMs - ageMs), views }))
 
   async function importLog(): Promise<number> {
+    const logImport: LogImport = { id: undefined, source: 'a log', overlaps: new Set() }
     let views = 0
     for (let start = 0; start < linesWritten; start += CHUNK_LINES) {
       const part = lines.slice(start, Math.min(linesWritten, start + CHUNK_LINES))
-      const logged = part.map(({ post, timeMs }, line) => ({ line, slug: `p${post}`, url: '/', timeMs }))
-      const outcome = await importChunk(db, { ...now(), chunk: chunkOf(start, part.length), views: logged })
+      const visits = part.map(({ post, timeMs }, line) => ({
+        slug: `p${post}`,
+        url: '/',
+        timeMs,
+        visitor: `${start + line}`,
+      }))
+      const outcome = await importChunk(db, { ...now(), visits, logImport, dedupSeconds: 900 })
       for (const some of outcome.counted.values()) views += some
     }
     return views
@@ -199,15 +205,6 @@ function createSite(db: Kysely<Database>, { timeZone, startMs, log }: History) {
   }
 }
 
-function chunkOf(start: number, length: number): LogChunk {
-  const digestOf = (lines: number) => `the log up to line ${lines}`
-  return {
-    before: digestOf(start),
-    lines: length,
-    digestsAt: (lines) => new Map(lines.map((line) => [line, digestOf(start + line)])),
-  }
-}
-
 /** Posts with given ids, as after a restored backup. */
 async function insertPosts(db: Kysely<Database>, posts: readonly string[]): Promise<void> {
   await sql`
@@ -221,7 +218,7 @@ t.test('after any sequence of operations the counters equal the sum of all count
   await fc.assert(
     fc.asyncProperty(history, async (history) => {
       await sql`truncate posts, post_views_hourly, post_views_daily, post_views_total, post_views_batch,
-        post_views_log_chunk cascade`.execute(db)
+        post_views_log_import, post_views_log_visits cascade`.execute(db)
       await insertPosts(db, POSTS)
       const site = createSite(db, history)
       for (const command of history.commands) {

@@ -255,6 +255,8 @@ async function createBlog(t: Test, { postId, tables, views, fill }: Blog): Promi
     insert into post_views_batch (id, applied_at) select n::text, now() from ${N};
     insert into popular_posts_change (xid, change) select n::text::xid8, 'soft' from ${N} on conflict do nothing;
     insert into popular_posts_watch_failure (watcher, xid, code, message) select n, n::text::xid8, '42703', 'a' from ${N};
+    insert into post_views_log_import (source) select n::text from ${N};
+    insert into post_views_log_visits (import_id, hour, post_ids, visits) select n, n, '{}', '' from ${N};
     insert into post_views_log_chunk (before, lines, digest, post_ids) select n, 1, 'a', '{}' from ${N}`)
   return { pool, url }
 }

@@ -21,6 +21,8 @@ const ALL = [
   '014-own-triggers',
   '020-adoption',
   '023-feed-posts',
+  '024-log-visits',
+  '026-count-imports',
   '027-ranks',
 ]
 
@@ -44,7 +46,8 @@ t.test('every migration runs once, in order', async (t) => {
       'post_views_batch',
       'post_views_daily',
     ],
-    ...['post_views_hourly', 'post_views_log_chunk', 'post_views_total', 'post_views_touch', 'post_views_window'],
+    ...['post_views_hourly', 'post_views_import', 'post_views_import_count', 'post_views_log_chunk'],
+    ...['post_views_log_import', 'post_views_log_visits', 'post_views_total', 'post_views_touch', 'post_views_window'],
     ...['posts', 'site_facts', 'tags'],
   ])
   t.same(await migrateToLatest(db), [], 'nothing to do')

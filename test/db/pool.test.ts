@@ -4,6 +4,7 @@ import t from 'tap'
 import { clientClass } from '../../db/client.ts'
 import { openPool } from '../../db/pool.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
+import { until } from '../helpers/services/until.ts'
 import { startProxy } from '../helpers/tcp-proxy.ts'
 
 const IDLE_MS = 1_100
@@ -30,6 +31,26 @@ t.test('an idle connection that broke is replaced within a statement', async (t)
     await sleep(IDLE_MS)
     wire.cut(how)
     t.not(await processId(), before, how)
+  }
+})
+
+t.test('an idle connection is closed after a time, or kept for ever', async (t) => {
+  const { url, pool: observer } = await createTestDatabase(t)
+  const name = `idle-${process.pid}`
+  const count = async () => {
+    const { rowCount } = await observer.query('select from pg_stat_activity where application_name = $1', [name])
+    return rowCount
+  }
+  for (const idleMs of [0, 100]) {
+    const pool = openPool({ connectionString: url, name, idleMs, onError: () => undefined })
+    const client = await pool.connect()
+    t.equal(await count(), 1)
+    client.release()
+    await sleep(500)
+    if (idleMs === 0) t.equal(await count(), 1, 'kept')
+    else await until(async () => (await count()) === 0, 'it is closed')
+    await pool.end()
+    await until(async () => (await count()) === 0, 'the pool has ended')
   }
 })
 

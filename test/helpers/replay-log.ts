@@ -1,9 +1,11 @@
 import { once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import Fastify from 'fastify'
-import { parseLine } from '../../bin/import-log/parse-line.ts'
+import { createCombinedReader } from '../../bin/import-log/formats/combined.ts'
 import { type PostPattern, requestedPost } from '../../bin/import-log/slug.ts'
 import popularPosts from '../../index.ts'
+
+const parseLine = createCombinedReader()
 
 interface ReplayOptions {
   databaseUrl: string
@@ -43,7 +45,7 @@ export async function replayLog(
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const answered: Record<number, number> = {}
   for (const line of lines) {
-    const logged = parseLine(line)
+    const logged = parseLine(line) ?? undefined
     if (logged === undefined || logged.method !== 'GET' || ![200, 304].includes(logged.status)) continue
     const slug = requestedPost(logged.target, post)?.slug
     if (slug === undefined) continue

@@ -28,13 +28,19 @@ const COOL_DOWN_MS = 5_000 + SLACK_MS
  * 1. A read that began after an invalidation was confirmed shows at least that version. Only while Redis is out of
  *    reach, or was too slow for the member, and shortly after, an older one may be answered: for one second after it
  *    was loaded.
- *    Where a failover or a restored snapshot has lost the invalidation, it is counted (`staleAfterLoss`).
+ *    Where a failover or a restored snapshot has lost the invalidation, it is counted (`staleAfterLoss`);
+ *    so is an older one while two masters take writes.
  * 2. A read fails only where there was nothing to serve: PostgreSQL is away or was a cool-down ago, and the list is not
  *    in a Redis that can be reached.
  * 3. A connection breaks only where the process was killed.
  */
 export function createJudge() {
-  const away = { redis: [] as Span[], postgres: [] as Span[], 'fast queries': [] as Span[] }
+  const away = {
+    redis: [] as Span[],
+    postgres: [] as Span[],
+    'fast queries': [] as Span[],
+    'a single master': [] as Span[],
+  }
   const kills: { slot: number; atMs: number }[] = []
   const confirmed: { version: number; sentAtMs: number; atMs: number }[] = []
   const lists = new Map<string, number>()
@@ -44,6 +50,7 @@ export function createJudge() {
     broken: 0,
     staleWhileCutOff: 0,
     staleAfterLoss: 0,
+    staleOfTwoMasters: 0,
     /** The time between the loss and the start of the last of these reads. */
     longestAfterLossMs: 0,
     givenUp: 0,
@@ -99,6 +106,7 @@ export function createJudge() {
     const loadedForMs = performance.timeOrigin + startedAtMs - loadedAtMs
     const sentAtMs = confirmed.find((one) => one.version === reading.floor)?.sentAtMs ?? 0
     if (isCutOff && loadedForMs < 1_000 + SLACK_MS) counts.staleWhileCutOff += 1
+    else if (touches(away['a single master'], startedAtMs, endedAtMs)) counts.staleOfTwoMasters += 1
     else if (sentAtMs <= lostAtMs) {
       counts.staleAfterLoss += 1
       counts.longestAfterLossMs = Math.max(counts.longestAfterLossMs, startedAtMs - lostAtMs)

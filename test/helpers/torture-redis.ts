@@ -26,10 +26,15 @@ export interface TorturedRedis {
   skipped?: string
 }
 
-interface Failover {
+export interface Failover {
   name: string
   /** Whether it can lose an invalidation that was confirmed, as docs/cache.md says. */
   isLossy: boolean
+  /**
+   * Whether the old master takes writes beside the new one for a time. A member that is connected to one of them does not
+   * see an invalidation that another member makes on the other.
+   */
+  hasTwoMasters?: boolean
   run(): Promise<void>
 }
 
@@ -57,24 +62,20 @@ export async function singleRedis(): Promise<TorturedRedis> {
  * @param random from 0 to 1
  */
 export async function replicatedRedis(t: Teardown, random: () => number): Promise<TorturedRedis> {
-  /**
-   * A master sends its data to a replica over the network only after a pause by its clock, which never ends when the clock
-   * was set back.
-   */
-  const syncAtOnce = async <Node extends { server: { port: number } }>(node: Node) => {
-    await redisCommand(node.server.port, 'CONFIG', 'SET', 'repl-diskless-sync', 'no')
-    return node
+  const start = async (
+    clock: Awaited<ReturnType<typeof createShiftedClock>>,
+    options: { port?: number; directory?: string } = {},
+  ) => {
+    const server = await startRedis({ ...options, ...(clock && { env: clock.env }) })
+    // A master sends its data to a replica over the network only after a pause by its clock, which does not end when the
+    // clock was set back.
+    await redisCommand(server.port, 'CONFIG', 'SET', 'repl-diskless-sync', 'no')
+    return { clock, server }
   }
-  const start = async () => {
-    const clock = await createShiftedClock()
-    return syncAtOnce({ clock, server: await startRedis({ ...(clock && { env: clock.env }) }) })
-  }
-  let [master, replica] = [await start(), await start()]
+  let [master, replica] = [await start(await createShiftedClock()), await start(await createShiftedClock())]
   /** Starts the server of a node again, on its port and with its clock. */
-  const restart = async ({ clock, server: { port } }: typeof master, directory?: string) => {
-    const server = await startRedis({ port, ...(directory && { directory }), ...(clock && { env: clock.env }) })
-    return syncAtOnce({ clock, server })
-  }
+  const restart = ({ clock, server: { port } }: typeof master, directory?: string) =>
+    start(clock, { port, ...(directory && { directory }) })
   const wire = await startProxy(t, master.server.port)
   const follow = (one: typeof master, other: typeof master) =>
     redisCommand(one.server.port, 'REPLICAOF', '127.0.0.1', String(other.server.port))

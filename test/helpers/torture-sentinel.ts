@@ -70,6 +70,7 @@ export async function watchedRedis(): Promise<TorturedRedis> {
         name: 'SENTINEL FAILOVER',
         // The old master takes writes until the Sentinels make it the replica of the new one.
         isLossy: true,
+        hasTwoMasters: true,
         async run() {
           const failOver = () =>
             redisCommand(sentinels[0]?.port ?? 0, 'SENTINEL', 'FAILOVER', NAME).then(

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
+import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
 import { recordChange } from '../../changes/revision.ts'
 import popularPosts, { type PopularPostsOptions } from '../../index.ts'
@@ -66,6 +67,35 @@ t.test('a half-open connection to Redis is replaced within the request', async (
     t.match(await how(app), /^hit/, broken)
   }
   t.equal(source.loads, loads)
+})
+
+t.test('a process that resumes reads the generation once', async (t) => {
+  const server = await startRedis()
+  t.teardown(() => server.stop())
+  const source = counting()
+  const app = await createApp(t, { load: source.load, redisUrl: server.url })
+  const admin = new Redis(server.url)
+  t.teardown(() => admin.quit())
+  const scripts = async () => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1] ?? 0)
+  await until(async () => /^hit/.test(String(await how(app))), 'it has a copy')
+  const before = await scripts()
+  t.match(await how(app), /^hit/)
+  const perRequest = (await scripts()) - before
+  for (const frozenMs of [FROZEN_MS, 0]) {
+    await sleep(frozenMs)
+    const start = await scripts()
+    t.match(await how(app), /^hit/)
+    t.equal((await scripts()) - start, perRequest, `suspended for ${frozenMs} ms`)
+  }
+  t.equal(perRequest, 1)
+  await sleep(FROZEN_MS)
+  const other = await createApp(t, {
+    load: source.load,
+    redisUrl: server.url,
+    redisPrefix: `between-${process.pid}-${prefixes}`,
+  })
+  await other.popularPosts.invalidate('hard')
+  t.match(await how(app), 'fwd=miss; stored', 'the generation that it read is another one')
 })
 
 t.test('a lost Redis is probed in the foreground, once a second', async (t) => {

@@ -9,6 +9,7 @@ import { createTestDatabase } from '../helpers/postgres.ts'
 import { startPostgres } from '../helpers/private-postgres.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/services/until.ts'
+import { createShiftedClock, type ShiftedClock } from '../helpers/shifted-clock.ts'
 
 import { startProxy } from '../helpers/tcp-proxy.ts'
 
@@ -76,6 +77,48 @@ t.test('a stale list is refreshed before the reply, by one environment', async (
   t.equal(await countStatements(RANKING), 2)
   t.notMatch(api.said(), /failed/)
   t.ok(redis.url !== env.REDIS_URL)
+})
+
+t.test('connections survive a freeze that is longer than the idle time of a pool', async (t) => {
+  const { api, pool } = await deploy(t)
+  const connections = async () => {
+    const { rows } = await pool.query<{ pid: number }>(
+      "select pid from pg_stat_activity where datname = current_database() and application_name like 'popular-posts%' order by pid",
+    )
+    return rows.map(({ pid }) => pid)
+  }
+  t.equal((await get(api)).statusCode, 200)
+  const before = await connections()
+  t.ok(before.length > 0)
+  // The default of pg: 10 s.
+  await new Promise((resolve) => setTimeout(resolve, 10_500))
+  t.equal(howOf(await get(api, '/posts/popular?days=7')), 'fwd=miss; stored')
+  t.same(await connections(), before)
+  t.equal(api.coldStarts(), 1)
+})
+
+const clock = await createShiftedClock()
+const options = { skip: clock === undefined && 'libfaketime cannot be downloaded' }
+
+t.test('a freeze in which the monotonic clock stops: a copy is as old as the date says', options, async (t) => {
+  const { env: shifted, set } = clock as ShiftedClock
+  const { url, db } = await createTestDatabase(t)
+  await fillBlog(db, 20)
+  // Redis has the same clock: only the monotonic clock of the function stops.
+  const redis = await startRedis({ env: shifted })
+  t.teardown(() => redis.stop())
+  const env = { ...shifted, DATABASE_URL: url, REDIS_URL: redis.url, LOG_LEVEL: 'info', CACHE_TTL_SECONDS: '300' }
+  const api = await startLambda(t, { taskRoot, handler: 'build/lambda/lambda.http', env })
+  await until(async () => /^hit; ttl=(?:300|2\d\d)/.test(String(howOf(await get(api)))), 'it has a copy')
+  await db.updateTable('posts').set({ title: 'Another title' }).where('slug', '=', 'post-1').execute()
+  await set(400)
+  // The processes look at the file of the clock once a second.
+  await new Promise((resolve) => setTimeout(resolve, 2_000))
+  const thawed = await get(api)
+  t.equal(howOf(thawed), 'fwd=miss; stored')
+  t.match(thawed.body, /Another title/)
+  t.equal(api.coldStarts(), 1)
+  t.notMatch(api.said(), /store-down|load-failed/)
 })
 
 t.test('a view is recorded before its 204, and counted by the schedule', async (t) => {

@@ -261,15 +261,17 @@ t.test('the function migrate adopts a blog with its own tables, whatever their n
   process.env['DATABASE_URL'] = url
   await pool.query('create table posts (mine text)')
   const { migrate } = await import('../../lambda-migrate.ts')
-  await t.rejects(migrate({ adopt: 'int' as 'text' }), { message: /^Expected adopt to be one of bigint, uuid, text/ })
-  t.same(await migrate({ adopt: 'uuid' }), { migrated: true })
+  await t.rejects(migrate({ adopt: { postId: 'int' as 'text' } }), {
+    message: /^Expected adopt to be one of bigint, uuid, text/,
+  })
+  t.same(await migrate({ adopt: { postId: 'uuid' } }), { migrated: true })
   t.same(await migrate(), { migrated: true }, 'the schema is found')
   t.equal(
     (await pool.query("select to_regclass('popular_posts.post_views_total') as name")).rows[0].name,
     'popular_posts.post_views_total',
   )
   process.env['DATABASE_SCHEMA'] = 'Other One'
-  t.same(await migrate({ adopt: 'text' }), { migrated: true })
+  t.same(await migrate({ adopt: { postId: 'text' } }), { migrated: true })
   delete process.env['DATABASE_SCHEMA']
   t.equal(
     (await pool.query(`select from "Other One".popular_posts_migration where name = '001-view-counters'`)).rowCount,

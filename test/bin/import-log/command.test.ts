@@ -6,6 +6,7 @@ import { Command, CommanderError } from 'commander'
 import type { Kysely } from 'kysely'
 import t from 'tap'
 import { importLogCommand } from '../../../bin/import-log/command.ts'
+import { databaseName } from '../../../db/database-name.ts'
 import type { Database } from '../../../db/schema.ts'
 import { addPosts, LOG_BEGINS, logLine, logOf, readTotals } from '../../helpers/access-log.ts'
 import { createTestDatabase } from '../../helpers/postgres.ts'
@@ -22,13 +23,16 @@ const NEXT = `Try next, while the service runs: open ${ADDRESS}, or curl '${ADDR
 interface Surroundings {
   ignore?: string[]
   db?: Kysely<Database>
-  stdin?: string | Buffer
+  stdin?: string | Buffer | Readable
   isTTY?: boolean
   beforeCreatingPosts?: () => Promise<void>
+  isMissing?: boolean
+  signal?: AbortSignal
 }
 
 /** Runs `popular-posts import-log`; `code` is its exit code. */
-async function run(args: string[], { db, stdin, isTTY = false, ignore = [], beforeCreatingPosts }: Surroundings) {
+async function run(args: string[], surroundings: Surroundings) {
+  const { db, stdin, isTTY = false, ignore = [], beforeCreatingPosts, isMissing = false } = surroundings
   const outputs = { stdout: '', stderr: '' }
   const stream = (name: keyof typeof outputs) => {
     const output = new PassThrough()
@@ -40,6 +44,8 @@ async function run(args: string[], { db, stdin, isTTY = false, ignore = [], befo
   const [stdout, stderr] = [stream('stdout'), stream('stderr')]
   let closed = 0
   const command = importLogCommand({
+    findDatabase: async () => ({ name: 'blog of PostgreSQL', isMissing }),
+    signal: surroundings.signal ?? new AbortController().signal,
     async openDatabase() {
       if (db === undefined) throw new Error('the database was opened')
       const close = async () => {
@@ -47,7 +53,12 @@ async function run(args: string[], { db, stdin, isTTY = false, ignore = [], befo
       }
       return { db, timeZone: 'UTC', dedupSeconds: 900, ignore, address: ADDRESS, close, beforeCreatingPosts }
     },
-    stdin: stdin === undefined ? Object.assign(Readable.from([]), { isTTY: true }) : Readable.from([stdin]),
+    stdin:
+      stdin === undefined
+        ? Object.assign(Readable.from([]), { isTTY: true })
+        : stdin instanceof Readable
+          ? stdin
+          : Readable.from([stdin]),
     stdout,
     stderr,
     nowMs: () => LOG_BEGINS,
@@ -73,7 +84,8 @@ t.test('a file is imported, and the summary has its counts', async (t) => {
     code: 0,
     stderr: '',
     closed: 1,
-    stdout: `lines read      3
+    stdout: `Database: blog of PostgreSQL
+lines read      3
 views counted   3   2 new posts were created
 counted before  0
 bots            0
@@ -88,6 +100,7 @@ The most viewed posts of this import:
 
 The new posts link to pages of the service. To link them to the blog, import again with --base-url, such as
 --base-url https://blog.example: no view is counted twice.
+To take the views of this import back: popular-posts import-log --undo 1
 ${NEXT}`,
   })
   const second = await run([file, ...POST, '--create-posts'], { db })
@@ -129,13 +142,44 @@ t.test('for unknown slugs the output says what to do', async (t) => {
 t.test('odd logs are explained', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a')
-  t.match((await run([], { db, stdin: '{}\n[]\n' })).stdout, /No line has the expected format: the combined log format/)
-  t.match((await run([], { db, stdin: '' })).stdout, /^lines read {6}0\n/)
+  const refused = await run([], { db, stdin: '{"a":"\\u001b"}\n\x1b[31m\n' })
+  t.match(refused, {
+    code: 1,
+    stdout: /malformed +2/,
+    stderr:
+      'error: No line could be read. The first is: {"a":"\\u001b"}\nIt is JSON, but an address, a time, a method, a path or a status under a usual name is missing.\nIf it is a line of an access log, say its format with --format: see --help.\n',
+  })
+  const mixed = await run([], { db, stdin: `${LOG}\x1b[31mred\n` })
+  t.match(mixed, { code: 0, stdout: 'The first malformed line: \\u001b[31mred\n' })
+  t.match((await run([], { db, stdin: '' })).stdout, /^Database: .*\nlines read {6}0\n/)
   const common = logLine({ second: 0, target: '/blog/a' }).replace(/ "-" ".*"$/, '\n')
   t.match(
     (await run([], { db, stdin: common })).stdout,
     /bots {12}0 {3}1 line has no user agent: bots cannot be recognised\n/,
   )
+})
+
+t.test('readers behind a proxy that the log does not name are warned of', async (t) => {
+  const { db } = await createTestDatabase(t)
+  await addPosts(db, 'a')
+  const line = (second: number, address: string) =>
+    `${logLine({ second, target: '/blog/a' }).replace('10.0.0.1', address)}\n`
+  const log = Array.from({ length: 20 }, (_, second) => line(second, second % 2 === 0 ? '172.18.0.1' : 'unix:')).join(
+    '',
+  )
+  const warning = /All requests come from 172\.18\.0\.1, unix:: if that is a proxy, its readers are counted as one\./
+  t.match(await run(POST, { db, stdin: log }), { code: 0, stdout: warning })
+  const named = [
+    '--format',
+    '$remote_addr - $remote_user [$time_local] "$request" $status $bytes "$http_referer" "$http_user_agent" "$http_x_forwarded_for"',
+  ]
+  const forwarded = log.replaceAll('\n', ' "203.0.113.9"\n')
+  for (const format of [[], named]) {
+    const { stdout } = await run([...POST, ...format], { db, stdin: forwarded })
+    t.match(stdout, /All requests come from 203\.0\.113\.9: if/)
+  }
+  const readers = `${log}${line(30, '203.0.113.7')}${line(31, '203.0.113.8')}`
+  t.notMatch((await run(POST, { db, stdin: readers })).stdout, 'All requests')
 })
 
 t.test('control characters in titles do not reach the terminal', async (t) => {
@@ -158,16 +202,28 @@ t.test('the hook of the database is called before posts are made', async (t) => 
 })
 
 t.test('wrong arguments fail with one sentence, before anything is opened', async (t) => {
-  const dir = t.testdir({ 'access.log': LOG })
+  const dir = t.testdir({ 'access.log': LOG, empty: { '.hidden': LOG, folder: {} } })
   const file = join(dir, 'access.log')
   const cases: [string[], RegExp][] = [
     [[file, '--post', '('], /^error: --post is neither a folder, such as \/blog\/, nor a regular expression: \(\n$/],
     [[file, '--post', '^/(.*)'], /^error: --post needs a folder, such as .*, got: \^\/\(\.\*\)\n$/],
     [[file, ...POST, '--base-url', 'https://blog.example'], /^error: --base-url needs --create-posts: .*\.\n$/],
     [[file, ...POST, '--create-posts', '--base-url', 'blog.example'], /^error: --base-url needs the address of .*\n$/],
+    [[file, '--format', 'apache'], /^error: --format needs one of combined, json, w3c, .*, got: apache\n$/],
+    [
+      [file, '--format', '$status'],
+      /^error: --format needs the address \(\$remote_addr, %h\), the time .*, got: \$status\n$/,
+    ],
     [[file, '--create-posts'], /^error: --create-posts needs --post, such as .*\.\n$/],
     [[join(dir, 'none.log')], /^error: Cannot open .*none\.log: ENOENT: no such file or directory.*\n$/],
-    [[dir], /^error: .* is a directory, expected a log file\.\n$/],
+    [[join(dir, 'empty')], /^error: .*empty has no files, expected a log file, or a folder with logs\.\n$/],
+    [[file, '--since', 'yesterday'], /^error: --since needs a day such as .*, got: yesterday\n$/],
+    [[file, '--until', '2015-02-30'], /^error: --until needs a day .*, got: 2015-02-30\n$/],
+    [[file, '--since', '2015-02-03T25:00Z'], /^error: --since needs a day .*\n$/],
+    [[file, '--since', '2015-02-03T10:00'], /^error: --since needs .* a time with its zone .*\n$/],
+    [[file, '--undo', '1'], /^error: --undo needs no log .*\n$/],
+    [['--undo', '1', '--dry-run'], /^error: --undo needs no log .*\n$/],
+    [['--undo', 'x'], /^error: --undo needs the id of an import, .*, got: x\n$/],
     [[], /^error: Expected a log: name a file, or pipe one in\.\n$/],
   ]
   for (const [args, stderr] of cases) t.match(await run(args, {}), { code: 1, stdout: '', stderr, closed: 0 })
@@ -226,4 +282,173 @@ t.test('views that IGNORE names are not counted; a header that a log does not ha
   t.match(await readTotals(db), { a: 1, b: 1 })
   const again = await run(POST, { db, stdin: `${log.join('\n')}\n`, ignore: ['10.0.0.2'] })
   t.match(again.stdout, /^ignored +1 +by IGNORE$/m)
+})
+
+t.test('the database is named first; a missing one is created only where that is asked for', async (t) => {
+  const { db } = await createTestDatabase(t)
+  await addPosts(db, 'a', 'b')
+  t.match(await run([], { db, stdin: LOG }), { stdout: /^Database: blog of PostgreSQL\nlines read/ })
+  const missing = await run([], { stdin: LOG, isMissing: true })
+  t.match(missing, {
+    code: 1,
+    stdout: '',
+    stderr: /^error: There is no database yet \(blog of PostgreSQL\): set .*\n$/,
+  })
+  t.match(await run(['--new-database'], { db, stdin: LOG, isMissing: true }), { code: 0 })
+  const urls = {
+    'postgres://me:secret@db.example/blog': 'blog of PostgreSQL at db.example:5432',
+    'postgres://me:secret@[::1]:6543/blog?sslmode=disable': 'blog of PostgreSQL at [::1]:6543',
+    'postgres://me:secret@/blog?host=/run/postgresql': 'blog of PostgreSQL at the socket in /run/postgresql',
+  }
+  for (const [url, name] of Object.entries(urls)) t.equal(databaseName(url), name)
+})
+
+t.test('files and folders are one import, and a line in two of them counts once', async (t) => {
+  const { db } = await createTestDatabase(t)
+  await addPosts(db, 'a', 'b')
+  const [first = '', second = '', third = ''] = LOG.split(/(?<=\n)/)
+  const dir = t.testdir({
+    logs: { 'access.log.1': first + second, 'access.log.2.gz': gzipSync(first), old: {} },
+    more: third,
+  })
+  const args = [join(dir, 'logs'), join(dir, 'more'), '-', '--json']
+  const { stdout, stderr } = await run(args, { db, stdin: third })
+  t.equal(stderr, 'Database: blog of PostgreSQL\n')
+  t.match(JSON.parse(stdout), {
+    lines: 5,
+    viewsCounted: 3,
+    repeats: 2,
+    importId: '1',
+    dryRun: false,
+    top: [{ slug: 'a' }, {}],
+  })
+  const [kept] = await db.selectFrom('post_views_log_import').selectAll().execute()
+  const files = ['logs/access.log.1', 'logs/access.log.2.gz', 'more'].map((name) => join(dir, name))
+  t.equal(kept?.source, [...files, 'standard input'].join(', '))
+})
+
+t.test('a log that cannot be read to its end does not keep the others from being counted', async (t) => {
+  const { db } = await createTestDatabase(t)
+  await addPosts(db, 'a', 'b')
+  const cut = gzipSync(LOG).subarray(0, -4)
+  const dir = t.testdir({ '1.gz': cut, '2.gz': cut, '3': logOf([{ second: 9, visitor: 9, target: '/blog/b' }]) })
+  const { code, stdout, stderr } = await run([dir], { db })
+  t.match(stdout, /views counted {3}4\n/)
+  t.match(stderr, /^error: .*1\.gz: The gzip data cannot be read to its end: /)
+  t.equal(code, 1)
+})
+
+t.test('a file in a folder that cannot be opened ends the command before anything is counted', async (t) => {
+  const dir = t.testdir({ a: LOG, b: t.fixture('symlink', '/nowhere/at/all') })
+  t.match(await run([dir], {}), { code: 1, stderr: /^error: Cannot open .*\/b: ENOENT/, closed: 0 })
+})
+
+t.test('--since and --until take days of the site, and times', async (t) => {
+  const { db } = await createTestDatabase(t)
+  await addPosts(db, 'a')
+  const hours = Array.from({ length: 6 }, (_none, hour) => ({ second: hour * 3600, target: '/blog/a' }))
+  const stdin = logOf(hours)
+  for (const [args, viewsCounted] of [
+    [['--until', '2015-05-18'], 2],
+    [['--since', '2015-05-18', '--until', '2015-05-18T01:00:00Z'], 1],
+    [['--since', '2015-05-18T04:00:00+01:00'], 1],
+    [[], 2],
+  ] as const) {
+    const { stdout } = await run([...args, '--json'], { db, stdin })
+    t.match(JSON.parse(stdout), { lines: 6, viewsCounted })
+  }
+  t.match((await run(['--since', '2015-05-18'], { db, stdin })).stdout, /outside {9}2 {3}by --since and --until\n/)
+})
+
+t.test('a dry run changes nothing, and shows what --post misses', async (t) => {
+  const { db, pool } = await createTestDatabase(t)
+  await addPosts(db, 'a')
+  const other = ['/news/x', '/news/x', '/news/y', '/news/z', '/', '/style.css', '/\\x1b[2J'].map((target, i) => ({
+    second: 10 + i,
+    visitor: 20 + i,
+    target,
+  }))
+  const stdin = LOG + logOf([...other, { second: 30, target: '/news/deep/down', status: 404 }])
+  const dry = await run([...POST, '--create-posts', '--dry-run'], { db, stdin })
+  t.match(dry.stdout, /views counted {4}3 {3}1 new post was created\n/)
+  t.match(dry.stdout, 'The most requested pages that are no posts:\n  /news/x  2\n  /        1\n')
+  t.match(dry.stdout, 'Most posts seem to be in one folder: --post /news/\nThis was a dry run: nothing was changed.\n')
+  t.notMatch(dry.stdout, '\x1b')
+  t.notMatch(dry.stdout, /style|deep|Try next/)
+  const json = JSON.parse((await run([...POST, '--dry-run', '--json'], { db, stdin })).stdout)
+  t.match(json, {
+    dryRun: true,
+    viewsCounted: 2,
+    unmatched: { folder: '/news/', paths: [{ path: '/news/x', requests: 2 }] },
+  })
+  const quiet = await run(['--dry-run'], { db, stdin: logOf([{ second: 0, target: '/style.css' }]) })
+  t.notMatch(quiet.stdout, /most requested|seem to be/)
+  const { rows } = await pool.query(`
+    select (select count(*) from posts)::int as posts, (select count(*) from post_views_total)::int as views,
+      (select count(*) from post_views_log_import)::int as imports`)
+  t.strictSame(rows, [{ posts: 1, views: 0, imports: 0 }])
+  t.match(await run(POST, { db, stdin }), { stdout: /views counted {4}2\n/ })
+})
+
+t.test('many paths are counted in a dry run with bounded memory', async (t) => {
+  const { db } = await createTestDatabase(t)
+  const stdin = logOf(Array.from({ length: 20_100 }, (_none, i) => ({ second: 1, target: `/tag/${i}/x` })))
+  t.match((await run([...POST, '--dry-run'], { db, stdin })).stdout, /other requests {2}20,100/)
+})
+
+t.test('an import is undone by its id, unless later imports need it', async (t) => {
+  const { db } = await createTestDatabase(t)
+  const first = logOf([{ second: 0, target: '/blog/a' }])
+  await run([...POST, '--create-posts'], { db, stdin: first })
+  await run([...POST, '--create-posts'], { db, stdin: LOG })
+  t.match(await run(['--undo', '9'], { db }).catch((error: Error) => error), { message: /^There is no import 9 in/ })
+  t.match(await run(['--undo', '1'], { db }).catch((error: Error) => error), {
+    message: /^Nothing was undone: later imports have lines of import 1, .* \(2\)\. Undo these first, .* \(--undo 2\)/,
+  })
+  t.strictSame(await readTotals(db), { a: 2, b: 1 })
+  const undone = await run(['--undo', '2'], { db })
+  t.match(
+    undone.stdout,
+    /^Database: .*\nImport 2 \(standard input, 20.*Z\) is undone: 2 views less\. Posts .* stay\.\n$/,
+  )
+  t.strictSame(await readTotals(db), { a: 1 })
+  t.match(await run(['--undo', '1'], { db }), { stdout: /1 view less/ })
+  t.strictSame(await readTotals(db), {})
+  t.match(await run(POST, { db, stdin: LOG }), { stdout: /views counted {3}3\n/ })
+  t.strictSame(await readTotals(db), { a: 2, b: 1 })
+})
+
+t.test('Ctrl-C: what was read is counted, and the summary and the way on are shown', async (t) => {
+  const { db } = await createTestDatabase(t)
+  await addPosts(db, 'a', 'b')
+  const interrupt = new AbortController()
+  const stdin = new PassThrough()
+  stdin.write(LOG)
+  const running = run(['-', '--json', '-'], { db, stdin, signal: interrupt.signal })
+  while (stdin.readableLength > 0) await new Promise(setImmediate)
+  interrupt.abort()
+  const { code, stdout, stderr } = await running
+  t.match(JSON.parse(stdout), { viewsCounted: 3 })
+  t.match(
+    stderr,
+    /error: Interrupted: the lines read until then were counted\. Run the same command again to count the rest\.\n$/,
+  )
+  t.equal(code, 130)
+})
+
+t.test('lines that an earlier version may have counted are refused, with a way on', async (t) => {
+  const { db, pool } = await createTestDatabase(t)
+  await addPosts(db, 'a', 'b')
+  await pool.query(`insert into post_views_log_chunk (before, lines, digest, post_ids, imported_at)
+    values ('x', 1, 'y', '{}', '2015-05-17T22:00:01Z')`)
+  const refused = await run(POST, { db, stdin: LOG }).catch((error: Error) => error)
+  t.match(refused, {
+    message: /imported logs until 2015-05-17T22:00:01\.000Z, .* has 2 requests .* in its next 3 requests/,
+  })
+  t.match(refused, { message: /\(--since 2015-05-17T22:00:01\.001Z\), or all of them \(--anyway\)\.$/ })
+  t.strictSame(await readTotals(db), {})
+  t.match(await run([...POST, '--since', '2015-05-17T22:00:01.001Z'], { db, stdin: LOG }), {
+    stdout: /views counted {3}1\n/,
+  })
+  t.match(await run([...POST, '--anyway'], { db, stdin: LOG }), { stdout: /views counted {3}2\n/ })
 })

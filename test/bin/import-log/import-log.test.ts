@@ -59,7 +59,7 @@ t.test('a reader of the old and the new address of a post is one reader', async 
     ['/blog/old', 'a'],
     ['/blog/a', 'a repeat'],
     ['/blog/older', 'a repeat'],
-    ['/blog/OLD', 'a repeat, in capital letters'],
+    ['/blog/OLD', 'no post'],
     ['/blog/b', 'b, which is a post of its own'],
     ['/blog/Bar', 'café'],
     ['/blog/caf%C3%A9', 'a repeat'],
@@ -68,7 +68,7 @@ t.test('a reader of the old and the new address of a post is one reader', async 
   const log = logOf(
     requests.map(([target = ''], second) => ({ second, visitor: 1, target, status: 200, agent: FIREFOX })),
   )
-  t.match(await importText(db, log), { lines: 8, viewsCounted: 3, repeats: 5 })
+  t.match(await importText(db, log), { lines: 8, viewsCounted: 3, repeats: 4, unknown: 1 })
   t.same(await readTotals(db), { a: 1, b: 1, 'caf%c3%a9': 1 })
   t.match(await importText(db, log), { viewsCounted: 0, viewsCountedBefore: 3 })
   await pool.query('drop table post_aliases cascade')
@@ -80,7 +80,8 @@ t.test('every line has an outcome, and every view is counted', async (t) => {
   await addPosts(db, 'a', 'b')
   const odd = ['', '   ', 'no log line', `${logLine({ second: 0, target: '/blog/a' })}x`, 'x'.repeat(100_000)]
   const log = `${odd.join('\n')}\n${LOG}${logLine({ second: 0, visitor: 9, target: '/blog/a' }).replace(/ "-" ".*"$/, '')}\n`
-  const { top, stoppedBy, ...counts } = await importText(db, log)
+  const { top, stoppedBy, importId, ...counts } = await importText(db, log)
+  t.equal(importId, '1')
   t.strictSame(counts, {
     lines: 64,
     viewsCounted: 25,
@@ -141,8 +142,6 @@ t.test('a log that has grown counts its new lines', async (t) => {
     await importText(db, logOf(HITS.slice(0, length)), { chunkLines })
     t.strictSame(await readDailyViews(db), bruteForce(HITS.slice(0, length)), `${length} lines`)
   }
-  const { rows } = await ledger(db)
-  t.ok(rows <= 18, 'at most one row for each post of each of the six chunks')
 })
 
 t.test('a growing log with posts known at any time counts each view once', async (t) => {
@@ -160,7 +159,7 @@ t.test('a growing log with posts known at any time counts each view once', async
       fc.array(run, { minLength: 1, maxLength: 5 }),
       fc.integer({ min: 1, max: 12 }),
       async (unordered, runs, chunkLines) => {
-        for (const table of ['posts', 'post_views_daily', 'post_views_total', 'post_views_log_chunk'] as const) {
+        for (const table of ['posts', 'post_views_daily', 'post_views_total', 'post_views_log_visits'] as const) {
           await db.deleteFrom(table).execute()
         }
         const hits = unordered.sort((a, b) => a.second - b.second)
@@ -199,12 +198,12 @@ t.test('an incomplete line in the common format is not taken for a complete one'
   t.match(await importText(db, log), { viewsCounted: 1, malformed: 0 })
 })
 
-t.test('two logs with the same beginning are two logs', async (t) => {
+t.test('lines that two logs have count once', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a', 'b', 'c')
   await importText(db, LOG)
   const other = LOG.replace('10.0.0.3', '10.0.0.4')
-  t.match(await importText(db, other), { viewsCounted: VIEWS, viewsCountedBefore: 0 })
+  t.match(await importText(db, other), { viewsCounted: 1, viewsCountedBefore: VIEWS - 1 })
   t.match(await importText(db, LOG), { viewsCounted: 0 })
   t.match(await importText(db, other), { viewsCounted: 0 })
 })
@@ -421,7 +420,6 @@ t.test('chunks of very long lines end early, and are recognized', async (t) => {
   const line = (visitor: number) => logLine({ second: 0, visitor, target: `/blog/a?${'x'.repeat(60_000)}` })
   const log = Array.from({ length: 600 }, (_, i) => `${line(i)}\n`).join('')
   t.match(await importText(db, log), { viewsCounted: 600 })
-  t.equal((await ledger(db)).rows, 3, '36 MB in chunks of 16')
   t.match(await importText(db, log), { viewsCounted: 0, viewsCountedBefore: 600 })
 })
 
@@ -432,11 +430,6 @@ t.test('progress has bytes and lines', async (t) => {
   await importText(db, bytes, { onProgress: (progress) => told.push(progress) })
   t.strictSame(told.at(-1), { bytes: bytes.length, lines: 60 })
 })
-
-async function ledger(db: Kysely<Database>) {
-  const rows = await db.selectFrom('post_views_log_chunk').selectAll().execute()
-  return { rows: rows.length }
-}
 
 t.test('with a base URL posts get full addresses, also those of an earlier import, but no others', async (t) => {
   const { db } = await createTestDatabase(t)

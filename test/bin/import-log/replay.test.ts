@@ -1,5 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
+import { createCombinedReader } from '../../../bin/import-log/formats/combined.ts'
 import { importLog, type Summary } from '../../../bin/import-log/import-log.ts'
 import { compilePostPattern, type PostPattern } from '../../../bin/import-log/slug.ts'
 import { FIREFOX, POST } from '../../helpers/access-log.ts'
@@ -26,7 +28,7 @@ async function compare(
     nowMs,
     post,
     createPosts: true,
-    input: [lines.map((line) => `${line}\n`).join('')] as unknown as AsyncIterable<string>,
+    input: Readable.from([lines.map((line) => `${line}\n`).join('')]),
   })
   const posts = await imported.db.selectFrom('posts').select(['slug', 'title', 'url']).orderBy('id').execute()
   const published = posts.map((one) => ({ ...one, published_at: new Date(0) }))
@@ -36,7 +38,11 @@ async function compare(
   )
   t.same(slugs[0], slugs[1], 'the posts are the same')
 
-  const answered = await replayLog(t, lines, { databaseUrl: replayed.url, timeZone, nowMs, post })
+  // An import judges in the order of the times, whatever the order of the lines.
+  const parseLine = createCombinedReader()
+  const timeOf = (line: string) => parseLine(line)?.timeMs ?? 0
+  const inOrder = lines.toSorted((a, b) => timeOf(a) - timeOf(b))
+  const answered = await replayLog(t, inOrder, { databaseUrl: replayed.url, timeZone, nowMs, post })
   // No post is created for a path that only bots requested.
   const { 204: recorded = 0, 404: unknown = 0, ...others } = answered
   t.same(others, {})

@@ -2,10 +2,12 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { inflateRawSync } from 'node:zlib'
 import { checkOut, runIn } from '../checkout.ts'
+import { writeParameters } from './parameters.ts'
 
 /** Creates the artifact with `npm run package`, and unpacks it as AWS does. */
 export async function packageService(t: { teardown(end: () => Promise<void>): unknown }) {
   const directory = await checkOut(t)
+  await writeParameters(directory)
   await runIn(directory, 'npm', 'run', 'package')
   const output = join(directory, '.serverless')
   const artifact = await readFile(join(output, 'popular-posts.zip'))

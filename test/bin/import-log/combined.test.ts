@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import { DateTime } from 'luxon'
 import t from 'tap'
-import { isClosedLine, parseLine } from '../../../bin/import-log/parse-line.ts'
+import { createCombinedReader } from '../../../bin/import-log/formats/combined.ts'
+import { isClosedLine } from '../../../bin/import-log/formats/formats.ts'
 
+const parseLine = createCombinedReader()
 const LINE = '1.2.3.4 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 12 "-" "Firefox"'
 const GET_A = {
   address: '1.2.3.4',
@@ -34,6 +36,21 @@ t.test('a line of the combined or the common format is read', async (t) => {
     ['a user with a space', LINE.replace('- - [', '- John Doe ['), {}],
     ['a user with a bracket', LINE.replace('- - [', '- a[1] ['), {}],
     ['fields after the user agent', `${LINE} "10.0.0.1" 0.003`, {}],
+    ['a time of ISO 8601', LINE.replace('17/May/2015:10:05:03 +0000', '2015-05-17T10:05:03+00:00'), {}],
+    ['a prefix of words', `2015-05-17 - INFO - ${LINE}`, {}],
+    ['a prefix with brackets', `[1] [web] ${LINE}`, {}],
+    ['the site first, an ident', `blog.example:443 ${LINE.replace(' - - [', ' ident bob [')}`, {}],
+    ['an address and an ident', LINE.replace(' - - [', ' ident bob ['), {}],
+    ['a list and an ident', LINE.replace('4 - - [', '4, 10.0.0.4 ident bob ['), { address: '1.2.3.4,' }],
+    ['a host name and an ident', LINE.replace('1.2.3.4 - - [', 'a.example ident bob ['), { address: 'a.example' }],
+    ['the site and a host name', `blog.example ${LINE.replace('1.2.3.4', 'a.example')}`, { address: 'a.example' }],
+    ['a host name and a long user', LINE.replace('1.2.3.4 - -', 'a.example - A B'), { address: 'a.example' }],
+    ['common, fields after it', LINE.replace('"-" "Firefox"', '0.003 text'), { userAgent: undefined }],
+    ['common, a list after it', LINE.replace('"-" "Firefox"', '"8.8.8.8"'), { userAgent: undefined }],
+    ['common, other fields after it', LINE.replace('"-" "Firefox"', '1 "a" "b"'), { userAgent: undefined }],
+    ['a private proxy', `${LINE.replace('1.2.3.4', '10.0.0.1')} 0.1 xff="unknown, 10.0.0.2, 1.2.3.4"`, {}],
+    ['a private reader', `${LINE.replace('1.2.3.4', '10.0.0.1')} "10.0.0.2" "x"`, { address: '10.0.0.1' }],
+    ['a public client with a list', `${LINE} "8.8.8.8"`, {}],
     ['a HEAD', LINE.replace('GET', 'HEAD'), { method: 'HEAD' }],
     ['HTTP/0.9', LINE.replace('GET /a HTTP/1.1', 'GET /a'), { target: '/a' }],
     ['HTTP/2', LINE.replace('HTTP/1.1', 'HTTP/2'), {}],
@@ -63,9 +80,15 @@ t.test('a line in another format is refused', async (t) => {
     'the referer only': LINE.replace(' "Firefox"', ''),
     'no status': LINE.replace(' 200', ''),
     'no address': LINE.replace('1.2.3.4 ', ''),
-    'something before': `x ${LINE.replace('] ', ']')}`,
+    'no space after the time': `x ${LINE.replace('] ', ']')}`,
     'glued to the last field': `${LINE}x`,
     json: '{"ip":"1.2.3.4"}',
+    'two addresses that may be the client': `5.6.7.8 - ${LINE}`,
+    'no host name that can be told': LINE.replace('1.2.3.4 - -', 'a - b - c'),
+    'many words without an address': LINE.replace('1.2.3.4 - -', 'a b c d'),
+    'an open quote': LINE.replace('"-" "Firefox"', '"open'),
+    'no user': LINE.replace('1.2.3.4 - -', 'a -'),
+    'no time': LINE.replace('17/May/2015:10:05:03 +0000', 'today'),
     'an open escape': LINE.replace('Firefox"', String.raw`Firefox\"`),
   }
   for (const [name, line] of Object.entries(lines)) t.equal(parseLine(line), undefined, name)

@@ -1,0 +1,11 @@
+// Deploys a new version to a stack that exists, without an outage: `npm run upgrade -- --stage prod`. The new function
+// migrate runs before the other functions change: earlier versions read a newer schema, because migrations only add.
+import { spawnSync } from 'node:child_process'
+
+const STEPS = [['deploy', 'function', '--function', 'migrate'], ['invoke', '--function', 'migrate'], ['deploy']]
+
+for (const step of STEPS) {
+  process.stdout.write(`osls ${step.join(' ')}\n`)
+  const { status } = spawnSync('osls', [...step, ...process.argv.slice(2)], { stdio: 'inherit' })
+  if (status !== 0) process.exit(status ?? 1)
+}
