@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely'
 import { countBatch } from '../db/count-views.ts'
 import type { Database } from '../db/schema.ts'
-import { materializeWindows } from '../db/window-rollups.ts'
+import { materializeWindows } from '../db/store-rollups.ts'
 import { nonce } from '../lib/nonce.ts'
 import { plural } from '../lib/plural.ts'
 import { createFlusher, type FlushResult } from '../views/flusher.ts'

@@ -5,6 +5,7 @@ import { CATEGORY_TREE, categoryTree, isOneOf } from './category-tree.ts'
 import { hasAuthor } from './co-authors.ts'
 import { fromJsonText, jsonText } from './json-text.ts'
 import { isInLanguage } from './language.ts'
+import { ownRelation } from './own-schema.ts'
 import { postCategories } from './post-categories.ts'
 import { CANDIDATES, rankCandidates, scoreOfPost } from './rank-candidates.ts'
 import type { BlogReader, BlogTables, CounterTables } from './schema.ts'
@@ -16,6 +17,9 @@ import { inMilliseconds, sqlNow } from './window-query.ts'
 const REACH = 10
 /** The same for lists with a filter. */
 const FILTERED_REACH = 50
+
+/** The size of the totals from which a list is read from the top. */
+const LARGE_BYTES = 4_000_000
 
 /** The tables, or the host's views, that rankings read. */
 export type Tables = BlogTables & CounterTables
@@ -102,21 +106,17 @@ export interface PopularPost {
  * The order is total: views in the window (`trending`: heat), total views, publication, id, all descending.
  * Posts without a view come last; the list is shorter than `limit` only if there are no more live posts.
  * Views and comments are counted in separate subqueries: two one-to-many joins in one sum would multiply them.
- * @param reach how many posts are read from the top of an index before all are: see `rankCandidates`.
+ * @param reach how many posts are read from the top of an index before all are: see `rankCandidates`. 0: none. Default:
+ *   0 for small blogs, where the longer statement takes more time to plan than it saves.
  */
-export async function findPopularPosts(
-  db: BlogReader,
-  query: RankingQuery,
-  reach = query.limit * (isFiltered(query) ? FILTERED_REACH : REACH),
-): Promise<PopularPost[]> {
+export async function findPopularPosts(db: BlogReader, query: RankingQuery, reach?: number): Promise<PopularPost[]> {
+  const read = reach ?? ((await isLarge(db)) ? query.limit * (isFiltered(query) ? FILTERED_REACH : REACH) : 0)
   const { category = [], excludeCategory = [], limit } = query
   const isViews = query.sort === 'views'
-  const isFilled = (isTrue: boolean) =>
-    sql<boolean>`((select count(*) from filled) ${isTrue ? sql`>=` : sql`<`} ${limit}::bigint)`
   const rows = await db
     .with(CATEGORY_TREE, () => categoryTree([...category, ...excludeCategory]))
     .with(ROLLUP, () => rollupOf(query))
-    .with(CANDIDATES, () => rankCandidates(query, reach))
+    .with(CANDIDATES, () => rankCandidates(query, read))
     .with('filled', (cte) =>
       cte
         .selectFrom('candidates')
@@ -131,21 +131,23 @@ export async function findPopularPosts(
     )
     .with('ranked', (cte) => {
       const totalViews = viewsOf('total.views').as('total_views')
+      const filled = sql<string>`(select count(*) from filled)`
       // Of the few posts of a filter, each is looked up; but in the days of a window without a rollup, that takes longer.
-      const isLookedUp = sql<boolean>`(${isFiltered(query)}::boolean and exists (select from rollup))`
+      // Otherwise the statement has no look-up: its estimated cost for all posts would make PostgreSQL compile it (JIT).
+      const looksUp = read > 0 && isFiltered(query)
+      const isLookedUp = looksUp ? sql<boolean>`exists (select from rollup)` : sql<boolean>`false`
       const summed = sql<{ post_id: string; views: string }>`(
         select post_id, views from ${viewsInWindow(query)} as summed where not ${isLookedUp})`
-      const lookedUp = sql<{
-        views: string
-      }>`(select ${viewsOfPost(query, 'posts.id')} as views where ${isLookedUp} offset 0)`
+      const lookedUp = sql<{ views: string }>`(
+        select ${looksUp ? viewsOfPost(query, 'posts.id') : sql`null::bigint`} as views where ${isLookedUp} offset 0)`
       const fromTop = cte
         .selectFrom('filled')
         .leftJoin('post_views_total as total', 'total.post_id', 'filled.post_id')
-        .where(isFilled(true))
+        .where(filled, '>=', sql<string>`${limit}::bigint`)
         .select(['filled.post_id', 'filled.published_at', 'filled.score', totalViews])
       const posts = cte
         .selectFrom('posts')
-        .where(isFilled(false))
+        .where(read === 0 ? sql<boolean>`true` : sql<boolean>`(${filled} < ${limit}::bigint)`)
         .where(isLive(query))
         .where(matchesFilters(query))
         .leftJoin('post_views_total as total', 'total.post_id', 'posts.id')
@@ -157,7 +159,7 @@ export async function findPopularPosts(
             .select([sql<string>`greatest(coalesce(windowed.views, one.views, 0), 0)`.as('score'), totalViews])
         : posts.select([sql<string>`case when ${hasFiniteHeat('total')} then total.heat end`.as('score'), totalViews])
       return cte
-        .selectFrom(fromTop.unionAll(fromAll).as('found'))
+        .selectFrom((read === 0 ? fromAll : fromTop.unionAll(fromAll)).as('found'))
         .selectAll()
         .orderBy('score', (order) => order.desc().nullsLast())
         .orderBy('total_views', 'desc')
@@ -245,6 +247,13 @@ export async function findPopularPosts(
     views: Number(row.views),
     totalViews: Number(row.total_views),
   }))
+}
+
+/** Whether the blog has about 50,000 posts with views or more: the size of a table is known without reading it. */
+async function isLarge(db: BlogReader): Promise<boolean> {
+  const size = sql<string>`pg_relation_size(${ownRelation('post_views_total')})::text`.as('size')
+  const rows = await db.selectNoFrom(size).execute()
+  return rows.some((row) => Number(row.size) >= LARGE_BYTES)
 }
 
 /** A row of a score. `offset 0`: PostgreSQL computes the score once. */

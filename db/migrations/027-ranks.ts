@@ -16,6 +16,8 @@ export const ranks: Migration = {
           (floor(least(greatest(heat, -1000000::float8), 1000000::float8) * 4::float8)::real) stored`.execute(db)
     for (const column of ['views_rank', 'heat_rank'])
       await db.schema.createIndex(`post_views_total_${column}_idx`).on('post_views_total').column(column).execute()
+    // Rollups of earlier versions have no head, and are not read any more.
+    await sql`truncate post_views_window`.execute(db)
     await db.schema
       .createIndex('post_views_window_rank_idx')
       .on('post_views_window')

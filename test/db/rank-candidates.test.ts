@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { findPopularPosts } from '../../db/ranking.ts'
 import { prune } from '../../db/retention.ts'
-import { materializeWindow } from '../../db/window-rollups.ts'
+import { materializeWindow } from '../../db/store-rollups.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 
 const DAY_MS = 86_400_000

@@ -7,8 +7,9 @@ import { bucketStart, countBatch } from '../../db/count-views.ts'
 import { findPopularPosts } from '../../db/ranking.ts'
 import { prune } from '../../db/retention.ts'
 import type { Database } from '../../db/schema.ts'
+import { materializeWindow } from '../../db/store-rollups.ts'
 import { ROLLUP } from '../../db/window.ts'
-import { compactDayVersions, materializeWindow, rollup, viewsOfDays } from '../../db/window-rollups.ts'
+import { compactDayVersions, rollup, viewsOfDays, WHOLE } from '../../db/window-rollups.ts'
 import popularPosts from '../../index.ts'
 import { createLoaders } from '../../lists/loaders.ts'
 import { checkOptions } from '../../settings/check-options.ts'
@@ -57,8 +58,14 @@ async function listOf(db: Kysely<Database>, days: number, atMs = nowMs) {
   return rows[0] ?? { ours: {}, plain: {} }
 }
 
-const sums = (db: Kysely<Database>) =>
-  db.selectFrom('post_views_window').select(['days', 'touches']).distinct().orderBy('days').execute()
+/** The whole rollups. */
+async function sums(db: Kysely<Database>) {
+  const heads = await sql<{ days: number; touches: string }>`
+    select (-1 - days) / 2 as days, touches from post_views_window where days % 2 <> 0 and views = ${WHOLE} order by 1, 2`.execute(
+    db,
+  )
+  return heads.rows
+}
 
 t.test('a stored sum is used until a closed day changes', async (t) => {
   const { db, pool, count, list } = await setUp(t)
@@ -225,7 +232,7 @@ t.test('a rollup of an earlier day is exact, and is what the next one is made of
     t.same(ours, plain)
     t.equal((await sums(db)).filter(({ days }) => days === 30).length, 1, 'one a window')
   }
-  t.equal((await pool.query('select from post_views_window where views = 0')).rowCount, 0)
+  t.equal((await pool.query('select from post_views_window where days % 2 = 0 and views = 0')).rowCount, 0)
   await db
     .deleteFrom('posts')
     .where('id', '=', ids[1] ?? '')
@@ -268,4 +275,71 @@ t.test('a load stores no sum; a flush stores those of the usual windows, once a 
   await pool.query('delete from post_views_window')
   await postViews.flush()
   t.same(await sums(db), [], 'not again in the same minute')
+})
+
+t.test('an interrupted storing leaves lists exact, and is continued or deleted', async (t) => {
+  const { db, pool, ids, count, list } = await setUp(t, 20)
+  const stored = async (part: string) => (await pool.query(`select from post_views_window where ${part}`)).rowCount
+  const check = async (what: string, atMs: number) => {
+    const { ours, plain } = await list(7, atMs)
+    t.same(ours, Object.fromEntries(Object.entries(plain).filter(([, views]) => Number(views) > 0)), what)
+    const expected = ids.map((id) => Number(plain[id] ?? 0)).toSorted((a, b) => b - a)
+    for (const reach of [0, 1, 5, 50]) {
+      const posts = await findPopularPosts(db, { sort: 'views', days: 7, limit: 20, nowMs: atMs, timeZone }, reach)
+      t.same(
+        posts.map(({ views }) => views),
+        expected,
+        `${what}: reach ${reach}`,
+      )
+    }
+  }
+  /** Stores some slices of 3 posts, and is interrupted. */
+  async function store(slices: number, atMs: number, slicePosts = 3) {
+    let left = slices
+    const endsAtMs = { valueOf: () => (left-- > 0 ? Number.POSITIVE_INFINITY : 0) } as unknown as number
+    await materializeWindow(db, { days: 7, nowMs: atMs, timeZone }, { slicePosts, endsAtMs })
+  }
+  await count(Array.from({ length: 200 }, (_none, n) => ({ post: n % 20, age: n % 12, views: 1 + (n % 17) })))
+  // A post that the totals lack, after and between the others.
+  await pool.query('delete from post_views_total where post_id in ($1, $2)', [ids[19], ids[4]])
+  for (const slices of [1, 2, 3]) {
+    await store(slices, nowMs)
+    t.same(await sums(db), [], 'no whole one')
+    await check(`after ${slices} slices more`, nowMs)
+  }
+  t.equal(await stored('days = -14'), 19, 'six slices of three, and the post between')
+  await store(9, nowMs)
+  t.equal((await sums(db)).length, 1)
+  t.equal(await stored('days = -14'), 20)
+  await check('whole', nowMs)
+
+  const tomorrowMs = nowMs + DAY_MS
+  await store(2, tomorrowMs)
+  await check('the next one has begun', tomorrowMs)
+  t.equal((await sums(db)).length, 1)
+  await count([{ post: 3, age: 4, views: 100 }])
+  await check('a closed day has changed in the middle', tomorrowMs)
+  await store(2, tomorrowMs)
+  t.equal(await stored('days = -15 and views = 2'), 1, 'the one that was begun is outdated')
+  await check('a new one has begun', tomorrowMs)
+  await store(3, tomorrowMs)
+  t.equal(await stored('days = -15 and views = 2'), 0, 'and is deleted')
+  await check('half', tomorrowMs)
+  await store(99, tomorrowMs)
+  await check('whole again', tomorrowMs)
+  t.equal(await stored('days % 2 <> 0'), 1, 'one head')
+  t.equal(await stored('days % 2 = 0'), 20, 'its sums')
+
+  const laterMs = tomorrowMs + DAY_MS
+  await Promise.all(Array.from({ length: 6 }, () => store(99, laterMs, 2)))
+  await store(99, laterMs)
+  await check('six processes', laterMs)
+  t.equal(await stored('true'), 21)
+  await pool.query('update post_views_daily set views = 0')
+  await store(99, laterMs)
+  await check('without views', laterMs)
+  await pool.query('truncate post_views_daily')
+  t.equal(await stored('true'), 0)
+  await store(99, laterMs)
+  t.equal(await stored('days % 2 = 0'), 0)
 })
