@@ -119,3 +119,31 @@ t.test(
     t.pass('60 histories')
   },
 )
+
+t.test('a large blog is read from the top, a small one is not: with the same lists', async (t) => {
+  const { db, pool } = await createTestDatabase(t)
+  await pool.query(`
+    insert into posts (slug, title, url, published_at)
+    select 'p' || n, 'P', '/p', '2026-01-01' from generate_series(1, ${POSTS}) n;
+    insert into tags (slug, name) values ('even', 'Even');
+    insert into post_tags select posts.id, tags.id from posts, tags where posts.id % 2 = 0;
+    insert into post_views_total select id, id % 7, id from posts`)
+  const lists = () =>
+    Promise.all(
+      [{}, { tag: ['even'] }].map((filter) =>
+        findPopularPosts(db, { ...filter, sort: 'views', days: 0, limit: 3, timeZone: 'UTC' }),
+      ),
+    )
+  const small = await lists()
+  t.same(
+    small.map((posts) => posts.map(({ views }) => views)),
+    [
+      [6, 6, 6],
+      [6, 6, 6],
+    ],
+  )
+  await pool.query('insert into post_views_total select n, 0, 0 from generate_series(1000001, 1080000) n')
+  const { rows } = await pool.query(`select pg_relation_size('post_views_total') > 4000000 as is_large`)
+  t.same(rows, [{ is_large: true }])
+  t.same(await lists(), small)
+})
