@@ -1,10 +1,12 @@
 import type { Kysely } from 'kysely'
 import { countBatch } from '../db/count-views.ts'
 import type { Database } from '../db/schema.ts'
+import { materializeWindows } from '../db/store-rollups.ts'
 import { nonce } from '../lib/nonce.ts'
 import { plural } from '../lib/plural.ts'
 import { createFlusher, type FlushResult } from '../views/flusher.ts'
 import { createRedisViewBuffer } from '../views/redis-view-buffer.ts'
+import { createWindowKeeper } from '../views/window-keeper.ts'
 import { type RedisConfig, withRedis } from './redis.ts'
 
 /** The backlog of one day of 10,000 posts takes about half of this. */
@@ -32,6 +34,7 @@ export function flushRedis(
         drainMs: DRAIN_MS,
       })
       const { error, ...flushed } = await flusher.flush()
+      await createWindowKeeper(() => materializeWindows(db, { timeZone }))()
       if (error === undefined || flushed.batches > 0) print(describe(flushed))
       if (error !== undefined) throw error
     },

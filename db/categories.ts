@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { boundedText, viewsOf } from './bounded.ts'
 import { CATEGORY_TREE, categoryTree } from './category-tree.ts'
 import type { BlogReader } from './schema.ts'
-import { isLive, viewsInWindow } from './window.ts'
+import { isLive, ROLLUP, rollupOf, viewsInWindow } from './window.ts'
 import type { WindowQuery } from './window-query.ts'
 
 /** A category with the views of its posts and of those in categories below it, as in the JSON of `GET /categories`. */
@@ -25,7 +25,8 @@ export interface PopularCategory {
 export async function findCategories(db: BlogReader, moment: WindowQuery): Promise<PopularCategory[]> {
   const rows = await db
     .with(CATEGORY_TREE, () => categoryTree())
-    .with('windowed', (cte) => viewsInWindow(cte, moment))
+    .with(ROLLUP, () => rollupOf(moment))
+    .with('windowed', () => viewsInWindow(moment))
     .with('link', (cte) =>
       cte
         .selectFrom('posts')

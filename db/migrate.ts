@@ -17,6 +17,7 @@ import { adoption } from './migrations/020-adoption.ts'
 import { feedPosts } from './migrations/023-feed-posts.ts'
 import { logVisits } from './migrations/024-log-visits.ts'
 import { countImports } from './migrations/026-count-imports.ts'
+import { ranks } from './migrations/027-ranks.ts'
 import { ADOPTED_SCHEMA, findOwnSchemas } from './own-schema.ts'
 import { findShadowingObjects } from './safe-path.ts'
 import { grantToServiceUser } from './service-user.ts'
@@ -45,6 +46,7 @@ const counterMigrations = (postId: PostIdType): Record<string, Migration> => ({
   '020-adoption': adoption,
   '024-log-visits': logVisits(postId),
   '026-count-imports': countImports(postId),
+  '027-ranks': ranks,
 })
 
 /** The migrations for the blog tables of the service. */

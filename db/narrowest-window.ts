@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { BlogReader } from './schema.ts'
-import { isLive, viewsInWindow } from './window.ts'
+import { isLive, viewsOfHours } from './window.ts'
 
 /**
  * The shortest of these windows in which a live post was viewed. It reads the newest view; only the last 24 hours are
@@ -14,7 +14,7 @@ export async function shortestWindow<Days extends number>(
 ): Promise<Days | undefined> {
   const today = sql`(statement_timestamp() at time zone ${timeZone})::date`
   const live = sql`from ${sql.table('posts')} where posts.id = counter.post_id and ${isLive({})}`
-  const lastDay = viewsInWindow(db, { days: 1, timeZone }).as('counter')
+  const lastDay = viewsOfHours({}).as('counter')
   const rows = await db
     .selectNoFrom([
       sql<boolean>`exists (select from ${lastDay} where exists (select ${live}))`.as('hours'),

@@ -1,15 +1,25 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres'
 import { boundedText, countOf, hasFiniteHeat, MAX_LINKS, MAX_TEXT, viewsOf } from './bounded.ts'
 import { CATEGORY_TREE, categoryTree, isOneOf } from './category-tree.ts'
 import { hasAuthor } from './co-authors.ts'
 import { fromJsonText, jsonText } from './json-text.ts'
 import { isInLanguage } from './language.ts'
+import { ownRelation } from './own-schema.ts'
 import { postCategories } from './post-categories.ts'
+import { CANDIDATES, rankCandidates, scoreOfPost } from './rank-candidates.ts'
 import type { BlogReader, BlogTables, CounterTables } from './schema.ts'
-import { isLive, viewsInWindow } from './window.ts'
+import { isLive, ROLLUP, rollupOf, viewsInWindow, viewsOfPost } from './window.ts'
 import type { WindowQuery } from './window-query.ts'
 import { inMilliseconds, sqlNow } from './window-query.ts'
+
+/** How many posts are read from the top of an index for each post of a list: see `rankCandidates`. */
+const REACH = 10
+/** The same for lists with a filter. */
+const FILTERED_REACH = 50
+
+/** The size of the totals from which a list is read from the top. */
+const LARGE_BYTES = 4_000_000
 
 /** The tables, or the host's views, that rankings read. */
 export type Tables = BlogTables & CounterTables
@@ -96,36 +106,66 @@ export interface PopularPost {
  * The order is total: views in the window (`trending`: heat), total views, publication, id, all descending.
  * Posts without a view come last; the list is shorter than `limit` only if there are no more live posts.
  * Views and comments are counted in separate subqueries: two one-to-many joins in one sum would multiply them.
+ * @param reach how many posts are read from the top of an index before all are: see `rankCandidates`. 0: none. Default:
+ *   0 for small blogs, where the longer statement takes more time to plan than it saves.
  */
-export async function findPopularPosts(db: BlogReader, query: RankingQuery): Promise<PopularPost[]> {
-  const { category = [], excludeCategory = [] } = query
+export async function findPopularPosts(db: BlogReader, query: RankingQuery, reach?: number): Promise<PopularPost[]> {
+  const read = reach ?? ((await isLarge(db)) ? query.limit * (isFiltered(query) ? FILTERED_REACH : REACH) : 0)
+  const { category = [], excludeCategory = [], limit } = query
+  const isViews = query.sort === 'views'
   const rows = await db
     .with(CATEGORY_TREE, () => categoryTree([...category, ...excludeCategory]))
-    .with('windowed', (cte) => viewsInWindow(cte, query))
-    .with('ranked', (cte) => {
-      const posts = cte
-        .selectFrom('posts')
+    .with(ROLLUP, () => rollupOf(query))
+    .with(CANDIDATES, () => rankCandidates(query, read))
+    .with('filled', (cte) =>
+      cte
+        .selectFrom('candidates')
+        .innerJoin('posts', 'posts.id', 'candidates.post_id')
+        .innerJoinLateral(scored(scoreOfPost(query, 'candidates.post_id')), (join) => join.onTrue())
         .where(isLive(query))
         .where(matchesFilters(query))
-        .leftJoin('windowed', 'windowed.post_id', 'posts.id')
+        .whereRef('scored.score', '>', 'candidates.least')
+        .select(['posts.id as post_id', 'posts.published_at', 'scored.score'])
+        .orderBy('scored.score', 'desc')
+        .fetch(limit, 'with ties'),
+    )
+    .with('ranked', (cte) => {
+      const totalViews = viewsOf('total.views').as('total_views')
+      const filled = sql<string>`(select count(*) from filled)`
+      // Of the few posts of a filter, each is looked up; but in the days of a window without a rollup, that takes longer.
+      // Otherwise the statement has no look-up: its estimated cost for all posts would make PostgreSQL compile it (JIT).
+      const looksUp = read > 0 && isFiltered(query)
+      const isLookedUp = looksUp ? sql<boolean>`exists (select from rollup)` : sql<boolean>`false`
+      const summed = sql<{ post_id: string; views: string }>`(
+        select post_id, views from ${viewsInWindow(query)} as summed where not ${isLookedUp})`
+      const lookedUp = sql<{ views: string }>`(
+        select ${looksUp ? viewsOfPost(query, 'posts.id') : sql`null::bigint`} as views where ${isLookedUp} offset 0)`
+      const fromTop = cte
+        .selectFrom('filled')
+        .leftJoin('post_views_total as total', 'total.post_id', 'filled.post_id')
+        .where(filled, '>=', sql<string>`${limit}::bigint`)
+        .select(['filled.post_id', 'filled.published_at', 'filled.score', totalViews])
+      const posts = cte
+        .selectFrom('posts')
+        .where(read === 0 ? sql<boolean>`true` : sql<boolean>`(${filled} < ${limit}::bigint)`)
+        .where(isLive(query))
+        .where(matchesFilters(query))
         .leftJoin('post_views_total as total', 'total.post_id', 'posts.id')
-      const score =
-        query.sort === 'trending'
-          ? sql<string>`case when ${hasFiniteHeat('total')} then total.heat end`
-          : viewsOf('windowed.views')
-      return posts
-        .select([
-          'posts.id as post_id',
-          'posts.published_at',
-          score.as('score'),
-          viewsOf('windowed.views').as('views'),
-          viewsOf('total.views').as('total_views'),
-        ])
+        .select(['posts.id as post_id', 'posts.published_at'])
+      const fromAll = isViews
+        ? posts
+            .leftJoin(summed.as('windowed'), 'windowed.post_id', 'posts.id')
+            .leftJoinLateral(lookedUp.as('one'), (join) => join.onTrue())
+            .select([sql<string>`greatest(coalesce(windowed.views, one.views, 0), 0)`.as('score'), totalViews])
+        : posts.select([sql<string>`case when ${hasFiniteHeat('total')} then total.heat end`.as('score'), totalViews])
+      return cte
+        .selectFrom((read === 0 ? fromAll : fromTop.unionAll(fromAll)).as('found'))
+        .selectAll()
         .orderBy('score', (order) => order.desc().nullsLast())
         .orderBy('total_views', 'desc')
-        .orderBy('posts.published_at', 'desc')
+        .orderBy('published_at', 'desc')
         .orderBy('post_id', 'desc')
-        .limit(query.limit)
+        .limit(limit)
     })
     .selectFrom('ranked')
     .innerJoin('posts', 'posts.id', 'ranked.post_id')
@@ -141,7 +181,9 @@ export async function findPopularPosts(db: BlogReader, query: RankingQuery): Pro
       'posts.image_height',
       boundedText('posts.image_alt').as('image_alt'),
       'posts.reading_minutes',
-      'ranked.views',
+      isViews
+        ? sql<string>`ranked.score`.as('views')
+        : sql<string>`greatest(coalesce(${viewsOfPost(query, 'ranked.post_id')}, 0), 0)`.as('views'),
       'ranked.total_views',
       jsonText(
         jsonObjectFrom(
@@ -205,6 +247,22 @@ export async function findPopularPosts(db: BlogReader, query: RankingQuery): Pro
     views: Number(row.views),
     totalViews: Number(row.total_views),
   }))
+}
+
+/** Whether the blog has about 50,000 posts with views or more: the size of a table is known without reading it. */
+async function isLarge(db: BlogReader): Promise<boolean> {
+  const size = sql<string>`pg_relation_size(${ownRelation('post_views_total')})::text`.as('size')
+  const rows = await db.selectNoFrom(size).execute()
+  return rows.some((row) => Number(row.size) >= LARGE_BYTES)
+}
+
+/** A row of a score. `offset 0`: PostgreSQL computes the score once. */
+function scored(score: RawBuilder<string>) {
+  return sql<{ score: string }>`(select ${score} as score offset 0)`.as('scored')
+}
+
+function isFiltered({ category, tag, author, excludeCategory, language, publishedWithin }: RankingQuery): boolean {
+  return [category, tag, author, excludeCategory, language, publishedWithin].some((filter) => filter !== undefined)
 }
 
 /** A condition: the post matches each filter of the query. `category_tree` has the categories. */

@@ -16,7 +16,14 @@ export interface CounterTables {
   /** Views per day of the site's time zone, `YYYY-MM-DD`: every longer window sums them. */
   post_views_daily: { day: ColumnType<Date | string, string, string>; post_id: BigInteger; views: BigInteger }
   /** The all-time views, and the trending score (see `heat` in `db/count-views.ts`). */
-  post_views_total: { post_id: BigInteger; views: BigInteger; heat: number }
+  post_views_total: {
+    post_id: BigInteger
+    views: BigInteger
+    heat: number
+    /** Steps of `views` and `heat`, in the same order, for indexes: see `027-ranks.ts`. */
+    views_rank: ColumnType<number, never, never>
+    heat_rank: ColumnType<number, never, never>
+  }
   /** Sums of the closed days of windows (see `db/window-rollups.ts`), and the number of changes of each day. */
   post_views_window: { days: number; last_day: string; touches: BigInteger; post_id: BigInteger; views: BigInteger }
   post_views_touch: { day: ColumnType<Date | string, string, string>; times: BigInteger }

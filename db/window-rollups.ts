@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { sqlNow, type WindowQuery } from './window-query.ts'
 
 /**
@@ -7,18 +7,41 @@ import { sqlNow, type WindowQuery } from './window-query.ts'
  */
 const OPEN_DAYS = 2
 
+/** The oldest rollup that is used: older ones may have days that are deleted (see `prune`). */
+const MAX_ROLLUP_AGE_DAYS = 28
+
 /** The greatest number of a bigint column. A greater number would fail the statement for all posts. */
-const MAX_BIGINT = sql`9223372036854775807`
+export const MAX_BIGINT = sql`9223372036854775807`
 
 /*
- * The views of a window are the views of its open days plus the sum of its closed days. That sum (the rollup) is stored
- * under a key of the window, its last closed day, and the number of changes of its days when the sum was made. A reader
- * counts these changes in the same snapshot: after a further change no rollup has that key, and the reader sums the
- * days. So a rollup is exact or not found, without a lock and without invalidation.
+ * The views of a window are the sum of its closed days (the rollup) and the changes since. A rollup is stored under a key
+ * of the window, its last closed day, and the number of changes of its days when the sum was made. A reader counts these
+ * changes in the same snapshot: after a further change no rollup has that key, and the reader sums the days. So a rollup
+ * is exact or not found, without a lock and without invalidation.
+ *
+ * A rollup of an earlier day is exact, too: a reader adds the days that were closed later, and subtracts those that
+ * have left the window. So no reader makes a rollup, and the next one is made from the last one.
+ *
+ * A rollup is stored in slices of posts (see `store-rollups.ts`). Its head says whether it is whole: a row of the same
+ * table, so that a truncation deletes both. In a head, `views` is the state, and `post_id` the last post that is stored.
  */
 
+/** The state of a rollup, in its head. Readers use whole ones. */
+export const STORING = 0
+export const WHOLE = 1
+export const OUTDATED = 2
+
+/*
+ * The numbers in the column `days`, by which sums and heads are told apart. Both are negative: during an update, processes of an
+ * earlier version, which store a rollup under the days of its window, neither read nor delete them.
+ */
+/** The number in `days` of the sums of a window. */
+export const sumsOf = (days: number) => sql`${-2 * days}::integer`
+/** The number in `days` of the heads of a window. */
+export const headsOf = (days: number) => sql`${-2 * days - 1}::integer`
+
 /** The first day, the last closed day and today of a window of whole days, as SQL. */
-function bounds({ days, nowMs, timeZone }: WindowQuery) {
+export function bounds({ days, nowMs, timeZone }: WindowQuery) {
   const today = sql<string>`(${sqlNow(nowMs)} at time zone ${timeZone})::date`
   return {
     first: sql<string>`(${today} - ${days}::integer)`,
@@ -27,52 +50,92 @@ function bounds({ days, nowMs, timeZone }: WindowQuery) {
   }
 }
 
+export type Bounds = ReturnType<typeof bounds>
+
 /** The number of changes of the closed days of a window. */
-function dayVersions({ first, lastClosedDay }: ReturnType<typeof bounds>) {
+export function dayVersions({ first, lastClosedDay }: Pick<Bounds, 'first' | 'lastClosedDay'>) {
   return sql`(select coalesce(sum(times), 0) from ${sql.table('post_views_touch')} where day between ${first} and ${lastClosedDay})`
 }
 
-/** A condition: the row of `post_views_window` belongs to the current rollup of the window. */
-function isCurrent(days: number, at: ReturnType<typeof bounds>) {
-  return sql<boolean>`days = ${days}::integer and last_day = ${at.lastClosedDay} and touches = ${dayVersions(at)}`
+/** The days that a rollup sums, the number of their changes, and how many days of the window it lacks. */
+export interface Rollup {
+  first_day: string
+  last_day: string
+  touches: string
+  added_days: number
 }
 
-/** The views of each post in a window of whole days: `post_id`, `views`. Uses the rollup if it is current. */
-export function viewsOfDays(moment: WindowQuery) {
+/** A query: the newest rollup of the window that is exact and shares a day with it, in one row; else no row. */
+export function rollup(moment: WindowQuery): RawBuilder<Rollup> {
   const at = bounds(moment)
-  const kept = sql`select post_id, views from ${sql.table('post_views_window')} where ${isCurrent(moment.days, at)}`
-  return sql<{ post_id: string; views: string }>`(
-    select post_id, sum(views) as views from (
-      ${kept}
-      union all
-      select post_id, views from ${sql.table('post_views_daily')} where day > ${at.lastClosedDay} and day <= ${at.today} and day >= ${at.first}
-      union all
-      select post_id, views from ${sql.table('post_views_daily')}
-      where day >= ${at.first} and day <= ${at.lastClosedDay} and not exists (${kept})
-    ) as parts group by post_id
+  const first = sql<string>`(stored.last_day + ${OPEN_DAYS}::integer - ${moment.days}::integer)`
+  return sql`(
+    select ${first}, stored.last_day, stored.touches, ${at.today} - stored.last_day from (
+      select last_day, touches from ${sql.table('post_views_window')}
+      where days = ${headsOf(moment.days)} and views = ${WHOLE}::integer and last_day <= ${at.lastClosedDay}
+      and last_day >= greatest(${at.first}, ${at.lastClosedDay} - ${MAX_ROLLUP_AGE_DAYS}::integer)
+      order by last_day desc, touches desc limit 1
+    ) as stored
+    where stored.touches = ${dayVersions({ first, lastClosedDay: sql`stored.last_day` })}
   )`
 }
 
+/** A condition: the row of `post_views_window` is one of the `rollup`. */
+export function isInRollup({ days }: WindowQuery): RawBuilder<boolean> {
+  return sql`days = ${sumsOf(days)} and last_day = (select last_day from rollup) and touches = (select touches from rollup)`
+}
+
+/** A condition: the day is one of these. */
+type IsDayIn = (first: RawBuilder<unknown>, last: RawBuilder<unknown>) => RawBuilder<unknown>
+
+const isBetween: IsDayIn = (first, last) => sql`day between ${first} and ${last}`
+
+/** Each day by itself, so that the index finds some posts: a range of days reads the counters of all posts. */
+export const isOneOfDays: IsDayIn = (first, last) =>
+  sql`day = any(array(select ${first} + age from generate_series(0, ${last} - ${first}) as age))`
+
+/** A condition: the day is one of those that the `rollup` lacks; without a rollup, a day of the window. */
+const isAdded = (isDayIn: IsDayIn, { first, today }: Bounds) =>
+  isDayIn(sql`coalesce((select last_day + 1 from rollup), ${first})`, today)
+
+/** A condition: the day has left the window since the `rollup`. */
+const isGone = (isDayIn: IsDayIn, { first }: Bounds) =>
+  isDayIn(sql`(select first_day from rollup)`, sql`(${first} - 1)`)
+
+/** A query: the views of each day that the `rollup` lacks; without a rollup, of each day of the window. */
+export function addedViews(moment: WindowQuery): RawBuilder<unknown> {
+  return sql`(select post_id, views from ${sql.table('post_views_daily')} where ${isAdded(isBetween, bounds(moment))})`
+}
+
 /**
- * Stores the rollup of a window, unless it is current: for windows that are requested often. A window has one rollup at
- * a time, except for the minutes in which the clocks of processes disagree about the day.
+ * A query: the parts of a window up to the day `at.today`, to add (`views`) and to subtract (`gone`).
+ * @param isPost a condition for `post_id`. With one, `isDayIn` has to be `isOneOfDays`.
  */
-export async function materializeWindow<DB>(db: Kysely<DB>, moment: WindowQuery): Promise<void> {
+export function partsOf(moment: WindowQuery, at: Bounds, isDayIn = isBetween, isPost = sql`true`): RawBuilder<unknown> {
+  const daily = sql.table('post_views_daily')
+  return sql`(
+    select post_id, views, 0 as gone from ${sql.table('post_views_window')} where ${isInRollup(moment)} and ${isPost}
+    union all
+    select post_id, views, 0 from ${daily} where ${isAdded(isDayIn, at)} and ${isPost}
+    union all
+    select post_id, 0, views from ${daily} where ${isGone(isDayIn, at)} and ${isPost}
+  )`
+}
+
+/** A query: the views of each post in a window of whole days, of which `rollup` is the rollup. */
+export function viewsOfDays(moment: WindowQuery): RawBuilder<{ post_id: string; views: string }> {
+  return sql`(select post_id, sum(views) - sum(gone) as views from ${partsOf(moment, bounds(moment))} as parts group by post_id)`
+}
+
+/** The views of one post in a window of whole days, of which `rollup` is the rollup. */
+export function viewsOfPostInDays(moment: WindowQuery, postId: RawBuilder<unknown>): RawBuilder<string> {
   const at = bounds(moment)
-  const { days } = moment
-  await sql`
-    with changes as materialized (select ${dayVersions(at)} as touches),
-    outdated as (
-      delete from ${sql.table('post_views_window')} using changes
-      where days = ${days}::integer
-      and (last_day < ${at.lastClosedDay} or (last_day = ${at.lastClosedDay} and post_views_window.touches < changes.touches))
-    )
-    insert into ${sql.table('post_views_window')} (days, last_day, touches, post_id, views)
-    select ${days}::integer, ${at.lastClosedDay}, changes.touches, post_id, least(sum(views), ${MAX_BIGINT}) from ${sql.table('post_views_daily')}, changes
-    where day >= ${at.first} and day <= ${at.lastClosedDay} and changes.touches <= ${MAX_BIGINT}
-    and not exists (select from ${sql.table('post_views_window')} where ${isCurrent(days, at)})
-    group by changes.touches, post_id order by post_id
-    on conflict do nothing`.execute(db)
+  const sumOf = (isDay: RawBuilder<unknown>) =>
+    sql`coalesce((select sum(views) from ${sql.table('post_views_daily')} where post_id = ${postId} and ${isDay}), 0)`
+  return sql`(
+    coalesce((select views from ${sql.table('post_views_window')} where ${isInRollup(moment)} and post_id = ${postId}), 0)
+    + ${sumOf(isAdded(isOneOfDays, at))} - ${sumOf(isGone(isOneOfDays, at))}
+  )`
 }
 
 /** Merges the change rows of each day into one row, at most `rows` rows per call. The sum per day never changes. */

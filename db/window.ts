@@ -1,22 +1,39 @@
-import { type Kysely, sql } from 'kysely'
-import type { CounterTables } from './schema.ts'
+import { type RawBuilder, sql } from 'kysely'
 import { sqlNow, type WindowQuery } from './window-query.ts'
-import { viewsOfDays } from './window-rollups.ts'
+import { type Rollup, rollup, viewsOfDays, viewsOfPostInDays } from './window-rollups.ts'
 
-/** `{post_id, views}`: the views of each post in the window; posts without views are missing. */
-export function viewsInWindow(db: Pick<Kysely<CounterTables>, 'selectFrom'>, { days, nowMs, timeZone }: WindowQuery) {
-  const now = sqlNow(nowMs)
-  if (days === 0) return db.selectFrom('post_views_total').select(['post_id', 'views'])
-  if (days === 1) {
-    const hour = sql<Date>`date_trunc('hour', ${now}, 'UTC')`
-    return db
-      .selectFrom('post_views_hourly')
-      .where('hour', '>=', sql<Date>`${hour} - interval '24 hours'`)
-      .where('hour', '<=', hour)
-      .groupBy('post_id')
-      .select((counter) => ['post_id', counter.fn.sum<string>('views').as('views')])
-  }
-  return db.selectFrom(viewsOfDays({ days, nowMs, timeZone }).as('days')).select(['post_id', 'views'])
+/** The name and the columns of the query that the others of a window refer to: `with` it. */
+export const ROLLUP = 'rollup(first_day, last_day, touches, added_days)'
+
+/** The query {@link ROLLUP}: see `rollup`. */
+export function rollupOf(query: WindowQuery): RawBuilder<Rollup> {
+  return query.days > 1 ? rollup(query) : sql`(select null::date, null::date, null::bigint, null::integer where false)`
+}
+
+/** A query: the views of each post in the window; posts without views may be missing. */
+export function viewsInWindow(query: WindowQuery): RawBuilder<{ post_id: string; views: string }> {
+  if (query.days > 1) return viewsOfDays(query)
+  return query.days === 0 ? sql`(select post_id, views from ${sql.table('post_views_total')})` : viewsOfHours(query)
+}
+
+/** A query: the views of each post in the last 24 hours. */
+export function viewsOfHours(query: Pick<WindowQuery, 'nowMs'>): RawBuilder<{ post_id: string; views: string }> {
+  return sql`(select post_id, sum(views) as views from ${sql.table('post_views_hourly')} where ${isHourIn(query)} group by post_id)`
+}
+
+/** The views of one post in the window, for a few posts: it does not sum those of others. May be null. */
+export function viewsOfPost(query: WindowQuery, postId: string): RawBuilder<string> {
+  const id = sql.ref(postId)
+  if (query.days > 1) return viewsOfPostInDays(query, id)
+  if (query.days === 0) return sql`(select views from ${sql.table('post_views_total')} where post_id = ${id})`
+  return sql`(select sum(views) from ${sql.table('post_views_hourly')} where post_id = ${id} and ${isHourIn(query)})`
+}
+
+/** A condition: the hour is one of the last 24, or the present one. Each by itself, so that the index finds a post. */
+function isHourIn({ nowMs }: Pick<WindowQuery, 'nowMs'>): RawBuilder<boolean> {
+  return sql`hour = any(array(
+    select date_trunc('hour', ${sqlNow(nowMs)}, 'UTC') - age * interval '1 hour' from generate_series(0, 24) as age
+  ))`
 }
 
 /**

@@ -5,7 +5,6 @@ import { type FilterSlugs, findFilters } from '../db/filters.ts'
 import { type Alias, findAliases, hasAliases } from '../db/posts-by-slug.ts'
 import { findPopularPosts, type PopularPost, type Ranking, type Tables } from '../db/ranking.ts'
 import type { RowGuard } from '../db/row-guard.ts'
-import { materializeWindow } from '../db/window-rollups.ts'
 import { createUpCheck } from '../lib/up-check.ts'
 import type { ListQuery } from '../settings/list-query.ts'
 import type { Settings } from '../settings/options.ts'
@@ -23,9 +22,6 @@ export interface Loaders {
   /** Whether the database replies: see `createUpCheck`; `undefined`: there is no database. */
   isUp: (() => Promise<boolean>) | undefined
 }
-
-/** The usual windows, whose views are materialized in the database, beside the default window of the site. */
-const MATERIALIZED_DAYS = [7, 30, 90, 365]
 
 /** The longest time for which a load waits for a flush of views. */
 const FLUSH_TIMEOUT_MS = 1_000
@@ -47,7 +43,7 @@ export function createLoaders(
   read: RowGuard = (blog, query) => query(blog),
 ): Loaders {
   const { load, loadCategories, loadFilters } = settings
-  const builtIn = listDb === undefined ? undefined : databaseLoaders(listDb, settings, timeZone, read)
+  const builtIn = listDb === undefined ? undefined : databaseLoaders(listDb, timeZone, read)
   const posts: Loaders['posts'] | undefined =
     load === undefined ? builtIn?.posts : async (query) => load(toListQuery(query))
   const categories = loadCategories ?? builtIn?.categories
@@ -73,22 +69,7 @@ function toListQuery(ranking: Ranking): ListQuery {
   return query
 }
 
-function databaseLoaders(
-  db: Kysely<Tables>,
-  { defaultDays }: Settings,
-  siteTimeZone: () => Promise<string>,
-  read: RowGuard,
-) {
-  const materializedDays = new Set([...MATERIALIZED_DAYS, defaultDays])
-  /**
-   * Stores the sums of a window that is requested often. Errors are ignored: lists are the same without, and a role that can
-   * only read tables cannot write.
-   */
-  async function materialized({ days }: { days: number }) {
-    const timeZone = await siteTimeZone()
-    if (days > 1 && materializedDays.has(days)) await materializeWindow(db, { days, timeZone }).catch(() => {})
-    return { days, timeZone }
-  }
+function databaseLoaders(db: Kysely<Tables>, siteTimeZone: () => Promise<string>, read: RowGuard) {
   let keepsAliases = false
   /** Errors are ignored: lists are the same without, only `exclude` does not know earlier slugs. */
   async function aliases(posts: readonly object[]): Promise<readonly Alias[]> {
@@ -104,12 +85,12 @@ function databaseLoaders(
   return {
     aliases,
     posts: async (query: Ranking) => {
-      const moment = await materialized(query)
-      return read(db, (blog) => findPopularPosts(blog, { ...query, ...moment }))
+      const timeZone = await siteTimeZone()
+      return read(db, (blog) => findPopularPosts(blog, { ...query, timeZone }))
     },
-    categories: async (query: { days: number }) => {
-      const moment = await materialized(query)
-      return read(db, (blog) => findCategories(blog, moment))
+    categories: async ({ days }: { days: number }) => {
+      const timeZone = await siteTimeZone()
+      return read(db, (blog) => findCategories(blog, { days, timeZone }))
     },
     filters: () => read(db, findFilters),
   }

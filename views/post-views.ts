@@ -4,6 +4,7 @@ import { bucketStart, countBatch } from '../db/count-views.ts'
 import type { Tables } from '../db/ranking.ts'
 import { type PruneResult, prune as pruneCounters } from '../db/retention.ts'
 import type { RowGuard } from '../db/row-guard.ts'
+import { materializeWindows } from '../db/store-rollups.ts'
 import { loggedError, ofOwnQuery } from '../lib/logged-error.ts'
 import type { Logger } from '../lib/logger.ts'
 import { nonce } from '../lib/nonce.ts'
@@ -14,6 +15,7 @@ import { createFlusher, type FlushReport, type FlushResult } from './flusher.ts'
 import { createPostFinder, type FindPost } from './post-finder.ts'
 import { createRecorder, NO_VIEWS, type RequestInfo, type ViewOutcome } from './recorder.ts'
 import { createViewCounter } from './view-counter.ts'
+import { createWindowKeeper } from './window-keeper.ts'
 
 /** The argument of `record`: a view of a post. */
 export interface ViewInput {
@@ -115,6 +117,8 @@ interface PostViewsOptions {
   settings: Pick<
     Settings,
     | 'redisPrefix'
+    | 'load'
+    | 'defaultDays'
     | 'maxDays'
     | 'viewDedupSeconds'
     | 'viewFlushSeconds'
@@ -229,7 +233,6 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
 
   async function prune(): Promise<PruneResult> {
     try {
-      const { maxDays } = settings
       const pruned = await pruneCounters(flushDb, { nowMs: Date.now(), timeZone: await timeZone(), maxDays })
       warned.pruning = false
       return pruned
@@ -239,8 +242,18 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
     }
   }
 
-  const flush = async () => resultOf(await flusher.flush())
-  const { viewFlushSeconds, backgroundWork } = settings
+  const { load, defaultDays, maxDays, viewFlushSeconds, backgroundWork } = settings
+  const keepWindows = createWindowKeeper(async () => {
+    // The lists of the host's own `load` do not read the sums.
+    if (load === undefined) await materializeWindows(db, { defaultDays, maxDays, timeZone: await timeZone() })
+  })
+
+  async function flush(): Promise<FlushResult> {
+    const report = await flusher.flush()
+    const kept = keepWindows()
+    if (!backgroundWork) await kept
+    return resultOf(report)
+  }
   const isTimed = backgroundWork && viewFlushSeconds > 0
   const stopTimer = isTimed ? startFlushTimer({ flush, prune, flushMs: viewFlushSeconds * 1000 }) : () => {}
 

@@ -12,7 +12,7 @@ import { findProblems } from '../../db/problems.ts'
 import { findPopularPosts } from '../../db/ranking.ts'
 import { prune } from '../../db/retention.ts'
 import type { Database } from '../../db/schema.ts'
-import { materializeWindow } from '../../db/window-rollups.ts'
+import { materializeWindow } from '../../db/store-rollups.ts'
 import { readConfig } from '../../service/config.ts'
 import { openServiceDatabase } from '../../service/database.ts'
 import { createService } from '../helpers/blog.ts'
@@ -399,6 +399,8 @@ t.test('an unsuitable blog fails with one sentence', async (t) => {
       '014-own-triggers',
       '020-adoption',
       '024-log-visits',
+      '026-count-imports',
+      '027-ranks',
     ],
   )
   await pool.query('drop schema popular_posts cascade; create schema popular_posts')

@@ -280,6 +280,8 @@ async function keepAll(
   await pool.query(
     `create schema kept; ${tables.map((table) => `create table kept."${table}" as table ${table}`).join(';')}`,
   )
+  for (const table of tables.filter((name) => name.endsWith('.post_views_total')))
+    await pool.query(`alter table kept."${table}" drop column views_rank, drop column heat_rank`)
   const refill = (table: string) =>
     `delete from ${table}; insert into ${table} overriding system value select * from kept."${table}"`
   return {

@@ -23,6 +23,7 @@ const ALL = [
   '023-feed-posts',
   '024-log-visits',
   '026-count-imports',
+  '027-ranks',
 ]
 
 t.test('every migration runs once, in order', async (t) => {
@@ -97,7 +98,7 @@ t.test('counters are updated in place: hot updates, as no counter is in an index
   const { rows } = await pool.query(`
     select c.relname, c.reloptions, i.indexdef from pg_class c join pg_indexes i on i.tablename = c.relname
     where c.relname like 'post_views_%' and c.relkind = 'r' and c.reloptions is not null order by c.relname`)
-  t.equal(rows.length, 3)
+  t.equal(rows.length, 5)
   for (const { relname, reloptions, indexdef } of rows) {
     t.same(reloptions, ['fillfactor=80'], relname)
     t.notMatch(indexdef, /\bviews\b[,)]/, relname)

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import Fastify from 'fastify'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import { Pool } from 'pg'
 import t from 'tap'
@@ -6,10 +7,14 @@ import { bucketStart, countBatch } from '../../db/count-views.ts'
 import { findPopularPosts } from '../../db/ranking.ts'
 import { prune } from '../../db/retention.ts'
 import type { Database } from '../../db/schema.ts'
-import { compactDayVersions, materializeWindow, viewsOfDays } from '../../db/window-rollups.ts'
+import { materializeWindow } from '../../db/store-rollups.ts'
+import { ROLLUP } from '../../db/window.ts'
+import { compactDayVersions, rollup, viewsOfDays, WHOLE } from '../../db/window-rollups.ts'
+import popularPosts from '../../index.ts'
 import { createLoaders } from '../../lists/loaders.ts'
 import { checkOptions } from '../../settings/check-options.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
+import { until } from '../helpers/services/until.ts'
 
 const DAY_MS = 86_400_000
 const nowMs = Date.parse('2026-06-15T12:00:00Z')
@@ -46,12 +51,21 @@ async function listOf(db: Kysely<Database>, days: number, atMs = nowMs) {
     where day between ${new Date(atMs)}::date - ${days}::integer and ${new Date(atMs)}::date group by post_id)`
   const shown = (of: unknown) => sql`(select coalesce(json_object_agg(post_id, views), '{}') from ${of} as lists)`
   const { rows } = await sql<{ ours: Record<string, number>; plain: Record<string, number> }>`
-    select ${shown(viewsOfDays(moment))} as ours, ${shown(plain)} as plain`.execute(db)
+    with ${sql.raw(ROLLUP)} as materialized ${rollup(moment)}
+    select ${shown(sql`(select * from ${viewsOfDays(moment)} as all_posts where views <> 0)`)} as ours, ${shown(plain)} as plain`.execute(
+    db,
+  )
   return rows[0] ?? { ours: {}, plain: {} }
 }
 
-const sums = (db: Kysely<Database>) =>
-  db.selectFrom('post_views_window').select(['days', 'touches']).distinct().orderBy('days').execute()
+/** The whole rollups. */
+async function sums(db: Kysely<Database>) {
+  const heads = await sql<{ days: number; touches: string }>`
+    select (-1 - days) / 2 as days, touches from post_views_window where days % 2 <> 0 and views = ${WHOLE} order by 1, 2`.execute(
+    db,
+  )
+  return heads.rows
+}
 
 t.test('a stored sum is used until a closed day changes', async (t) => {
   const { db, pool, count, list } = await setUp(t)
@@ -96,6 +110,7 @@ t.test('with a stored sum, no closed day is read', async (t) => {
   const rowsRead = async () => {
     const { rows } = await sql<{ 'QUERY PLAN': string }>`
       explain (analyze, costs off, timing off, summary off)
+      with ${sql.raw(ROLLUP)} as materialized ${rollup({ days: 30, nowMs, timeZone })}
       select * from ${viewsOfDays({ days: 30, nowMs, timeZone })} as list`.execute(db)
     return rows
       .map((row) => row['QUERY PLAN'])
@@ -199,17 +214,132 @@ t.test('a read-only user gets the same lists', async (t) => {
   t.same(await sums(db), [])
 })
 
-t.test('lists of the default windows store their sums; lists of other windows do not', async (t) => {
-  const { db, count } = await setUp(t)
-  await count([{ post: 1, age: 3, views: 7 }], Date.now())
-  const source = createLoaders(checkOptions({ db, defaultDays: 14 }), db, NOTHING)
-  for (const days of [0, 1, 2, 6, 7, 14, 30]) {
-    const ours = await source.posts({ sort: 'views', days, limit: 3 })
-    t.same(ours, await findPopularPosts(db, { sort: 'views', days, limit: 3, timeZone }))
+t.test('a rollup of an earlier day is exact, and is what the next one is made of', async (t) => {
+  const { db, pool, ids, count, list } = await setUp(t)
+  await count(Array.from({ length: 80 }, (_none, age) => ({ post: age % 3, age: age - 35, views: 2 ** (age % 20) })))
+  const later = Array.from({ length: 30 }, (_none, day) => nowMs + day * DAY_MS)
+  await materializeWindow(db, { days: 7, nowMs, timeZone })
+  await materializeWindow(db, { days: 30, nowMs, timeZone })
+  for (const [day, atMs] of later.entries())
+    for (const days of [7, 30]) {
+      const { ours, plain } = await list(days, atMs)
+      t.same(ours, plain, `${days} days, ${day} days later`)
+    }
+  for (const atMs of later) {
+    // Only today counts, so that only the last rollup can be the source of the closed days.
+    await materializeWindow(db, { days: 30, nowMs: atMs, timeZone })
+    const { ours, plain } = await list(30, atMs)
+    t.same(ours, plain)
+    t.equal((await sums(db)).filter(({ days }) => days === 30).length, 1, 'one a window')
   }
-  await source.categories?.({ days: 90 })
+  t.equal((await pool.query('select from post_views_window where days % 2 = 0 and views = 0')).rowCount, 0)
+  await db
+    .deleteFrom('posts')
+    .where('id', '=', ids[1] ?? '')
+    .execute()
+  t.equal((await findPopularPosts(db, { sort: 'views', days: 30, limit: 5, nowMs, timeZone })).length, 2)
+})
+
+t.test('a rollup with a full counter is no source for the next one', async (t) => {
+  const { db, pool, count, list } = await setUp(t)
+  await count([3, 4, 29, 30].map((age) => ({ post: 0, age, views: 1 })))
+  await pool.query(`update post_views_daily set views = 9223372036854775807 where day in ('2026-05-16', '2026-06-12')`)
+  await materializeWindow(db, { days: 30, nowMs, timeZone })
+  await materializeWindow(db, { days: 30, nowMs: nowMs + 2 * DAY_MS, timeZone })
+  const { ours, plain } = await list(30, nowMs + 2 * DAY_MS)
+  t.same(ours, plain)
+})
+
+t.test('of two processes that store the same rollup, one does', async (t) => {
+  const { db, count } = await setUp(t)
+  await count([{ post: 0, age: 3, views: 1 }])
+  await Promise.all([1, 2, 3, 4].map(() => materializeWindow(db, { days: 7, nowMs, timeZone })))
+  t.equal((await sums(db)).length, 1)
+})
+
+t.test('a load stores no sum; a flush stores those of the usual windows, once a minute', async (t) => {
+  const { db, count, pool } = await setUp(t)
+  await count([{ post: 1, age: 3, views: 7 }], Date.now())
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(popularPosts, { db, defaultDays: 14, maxDays: 60, viewFlushSeconds: 0 })
+  t.match(await app.popularPosts.get({ days: 7, limit: 1 }), [{ slug: 'p1', views: 7 }])
+  t.same(await sums(db), [], 'a load')
+  const { postViews } = app
+  await postViews.flush()
+  await until(async () => (await sums(db)).length === 3, 'three windows')
   t.same(
     (await sums(db)).map(({ days }) => days),
-    [7, 14, 30, 90],
+    [7, 14, 30],
   )
+  await pool.query('delete from post_views_window')
+  await postViews.flush()
+  t.same(await sums(db), [], 'not again in the same minute')
+})
+
+t.test('an interrupted storing leaves lists exact, and is continued or deleted', async (t) => {
+  const { db, pool, ids, count, list } = await setUp(t, 20)
+  const stored = async (part: string) => (await pool.query(`select from post_views_window where ${part}`)).rowCount
+  const check = async (what: string, atMs: number) => {
+    const { ours, plain } = await list(7, atMs)
+    t.same(ours, Object.fromEntries(Object.entries(plain).filter(([, views]) => Number(views) > 0)), what)
+    const expected = ids.map((id) => Number(plain[id] ?? 0)).toSorted((a, b) => b - a)
+    for (const reach of [0, 1, 5, 50]) {
+      const posts = await findPopularPosts(db, { sort: 'views', days: 7, limit: 20, nowMs: atMs, timeZone }, reach)
+      t.same(
+        posts.map(({ views }) => views),
+        expected,
+        `${what}: reach ${reach}`,
+      )
+    }
+  }
+  /** Stores some slices of 3 posts, and is interrupted. */
+  async function store(slices: number, atMs: number, slicePosts = 3) {
+    let left = slices
+    const endsAtMs = { valueOf: () => (left-- > 0 ? Number.POSITIVE_INFINITY : 0) } as unknown as number
+    await materializeWindow(db, { days: 7, nowMs: atMs, timeZone }, { slicePosts, endsAtMs })
+  }
+  await count(Array.from({ length: 200 }, (_none, n) => ({ post: n % 20, age: n % 12, views: 1 + (n % 17) })))
+  // A post that the totals lack, after and between the others.
+  await pool.query('delete from post_views_total where post_id in ($1, $2)', [ids[19], ids[4]])
+  for (const slices of [1, 2, 3]) {
+    await store(slices, nowMs)
+    t.same(await sums(db), [], 'no whole one')
+    await check(`after ${slices} slices more`, nowMs)
+  }
+  t.equal(await stored('days = -14'), 19, 'six slices of three, and the post between')
+  await store(9, nowMs)
+  t.equal((await sums(db)).length, 1)
+  t.equal(await stored('days = -14'), 20)
+  await check('whole', nowMs)
+
+  const tomorrowMs = nowMs + DAY_MS
+  await store(2, tomorrowMs)
+  await check('the next one has begun', tomorrowMs)
+  t.equal((await sums(db)).length, 1)
+  await count([{ post: 3, age: 4, views: 100 }])
+  await check('a closed day has changed in the middle', tomorrowMs)
+  await store(2, tomorrowMs)
+  t.equal(await stored('days = -15 and views = 2'), 1, 'the one that was begun is outdated')
+  await check('a new one has begun', tomorrowMs)
+  await store(3, tomorrowMs)
+  t.equal(await stored('days = -15 and views = 2'), 0, 'and is deleted')
+  await check('half', tomorrowMs)
+  await store(99, tomorrowMs)
+  await check('whole again', tomorrowMs)
+  t.equal(await stored('days % 2 <> 0'), 1, 'one head')
+  t.equal(await stored('days % 2 = 0'), 20, 'its sums')
+
+  const laterMs = tomorrowMs + DAY_MS
+  await Promise.all(Array.from({ length: 6 }, () => store(99, laterMs, 2)))
+  await store(99, laterMs)
+  await check('six processes', laterMs)
+  t.equal(await stored('true'), 21)
+  await pool.query('update post_views_daily set views = 0')
+  await store(99, laterMs)
+  await check('without views', laterMs)
+  await pool.query('truncate post_views_daily')
+  t.equal(await stored('true'), 0)
+  await store(99, laterMs)
+  t.equal(await stored('days % 2 = 0'), 0)
 })

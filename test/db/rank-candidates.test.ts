@@ -1,0 +1,149 @@
+import fc from 'fast-check'
+import { sql } from 'kysely'
+import t from 'tap'
+import { findPopularPosts } from '../../db/ranking.ts'
+import { prune } from '../../db/retention.ts'
+import { materializeWindow } from '../../db/store-rollups.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+
+const DAY_MS = 86_400_000
+const startMs = Date.parse('2026-06-15T12:00:00Z')
+const POSTS = 60
+
+const post = fc.integer({ min: 1, max: POSTS })
+/** Few different numbers, so that posts tie. */
+const views = fc.oneof(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 60 }))
+const age = fc.oneof(fc.nat(3), fc.nat(35))
+const step = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('count' as const), post, age, views }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('store' as const), days: fc.constantFrom(2, 7, 30) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('pass' as const), days: fc.integer({ min: 1, max: 4 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('undo' as const, 'delete' as const), post, age }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('hide' as const, 'date' as const), post, age }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('prune' as const) }) },
+)
+const read = fc.record({
+  days: fc.constantFrom(0, 2, 7, 30),
+  sort: fc.constantFrom('views' as const, 'trending' as const),
+  limit: fc.integer({ min: 1, max: 12 }),
+  reach: fc.integer({ min: 1, max: 40 }),
+  tag: fc.option(fc.constant(['even']), { nil: undefined }),
+})
+
+t.test(
+  'the first posts, read from the top, are those of all posts, whatever happens to counters and posts',
+  async (t) => {
+    const { db, pool } = await createTestDatabase(t)
+    await pool.query(`insert into tags (slug, name) values ('even', 'Even')`)
+
+    async function reset() {
+      await pool.query(`
+      delete from posts; truncate post_views_daily, post_views_total, post_views_window, post_views_touch;
+      insert into posts (id, slug, title, url, published_at) overriding system value
+      select n, 'p' || n, 'P', '/p', '2026-01-01'::timestamptz + n % 7 * interval '1 day' from generate_series(1, ${POSTS}) n;
+      insert into post_tags select posts.id, tags.id from posts, tags where posts.id % 2 = 0`)
+      // Views of the 40 days before, of a tenth of the posts each day.
+      await pool.query(`
+      with day as (
+        insert into post_views_daily select '2026-06-15'::date - age, n, 1 + (n * 7 + age * 13) % 11
+        from generate_series(0, 40) age, generate_series(1, ${POSTS}) n where (n * 31 + age * 17) % 10 = 0 returning *
+      )
+      insert into post_views_total select post_id, sum(views), 20000 + sum(views) % 5 from day group by post_id`)
+    }
+
+    async function expected(
+      { days, sort, limit, tag }: { days: number; sort: string; limit: number; tag: readonly string[] | undefined },
+      nowMs: number,
+    ) {
+      const today = sql`${new Date(nowMs)}::date`
+      const { rows } = await sql<{ id: string; views: string }>`
+      with windowed as (
+        select post_id, sum(views) as views from post_views_daily
+        where day between ${today} - ${days}::integer and ${today} group by post_id
+      )
+      select posts.id::text as id,
+        greatest(coalesce(${days === 0 ? sql`total.views` : sql`windowed.views`}, 0), 0)::text as views
+      from posts left join post_views_total as total on total.post_id = posts.id
+      left join windowed on windowed.post_id = posts.id
+      where published_at <= ${new Date(nowMs)} and not is_private ${tag === undefined ? sql`` : sql`and posts.id % 2 = 0`}
+      order by ${sort === 'views' ? sql`greatest(coalesce(${days === 0 ? sql`total.views` : sql`windowed.views`}, 0), 0) desc` : sql`heat desc nulls last`},
+        greatest(coalesce(total.views, 0), 0) desc, published_at desc, posts.id desc limit ${limit}`.execute(db)
+      return rows.map(({ id, views }) => `${id}: ${views}`).join(', ')
+    }
+
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(step, { maxLength: 12 }),
+        fc.array(read, { minLength: 6, maxLength: 12 }),
+        async (steps, reads) => {
+          await reset()
+          let nowMs = startMs
+          const dayOf = (age: number) => sql`(${new Date(nowMs - age * DAY_MS)}::date)`
+          for (const step of [{ do: 'store' as const, days: 7 }, { do: 'store' as const, days: 30 }, ...steps]) {
+            if (step.do === 'count') {
+              await sql`insert into post_views_daily as c values (${dayOf(step.age)}, ${step.post}, ${step.views})
+            on conflict (day, post_id) do update set views = c.views + excluded.views`.execute(db)
+              await sql`insert into post_views_total as c (post_id, views, heat) values (${step.post}, ${step.views}, ${20_000 - step.age})
+            on conflict (post_id) do update set views = c.views + excluded.views, heat = c.heat + 0.25`.execute(db)
+            }
+            if (step.do === 'undo') {
+              await sql`update post_views_daily set views = views - 5 where day = ${dayOf(step.age)} and post_id >= ${step.post}`.execute(
+                db,
+              )
+              await sql`update post_views_total set views = views - 5 where post_id >= ${step.post}`.execute(db)
+            }
+            if (step.do === 'store') await materializeWindow(db, { days: step.days, nowMs, timeZone: 'UTC' })
+            if (step.do === 'pass') nowMs += step.days * DAY_MS
+            if (step.do === 'delete') await db.deleteFrom('posts').where('id', '=', step.post).execute()
+            if (step.do === 'hide')
+              await db.updateTable('posts').set({ is_private: true }).where('id', '=', step.post).execute()
+            if (step.do === 'date')
+              await db
+                .updateTable('posts')
+                .set({ published_at: new Date(nowMs - (step.age - 5) * DAY_MS) })
+                .where('id', '>=', step.post)
+                .execute()
+            if (step.do === 'prune') await prune(db, { nowMs, timeZone: 'UTC' })
+          }
+          for (const { reach, ...query } of reads) {
+            const posts = await findPopularPosts(db, { ...query, nowMs, timeZone: 'UTC' }, reach)
+            const found = posts.map(({ id, views }) => `${id}: ${views}`).join(', ')
+            const wanted = await expected(query, nowMs)
+            if (found !== wanted)
+              throw new Error(`expected ${wanted}, got ${found}, of ${JSON.stringify({ reach, ...query })}`)
+          }
+        },
+      ),
+      { numRuns: 60 },
+    )
+    t.pass('60 histories')
+  },
+)
+
+t.test('a large blog is read from the top, a small one is not: with the same lists', async (t) => {
+  const { db, pool } = await createTestDatabase(t)
+  await pool.query(`
+    insert into posts (slug, title, url, published_at)
+    select 'p' || n, 'P', '/p', '2026-01-01' from generate_series(1, ${POSTS}) n;
+    insert into tags (slug, name) values ('even', 'Even');
+    insert into post_tags select posts.id, tags.id from posts, tags where posts.id % 2 = 0;
+    insert into post_views_total select id, id % 7, id from posts`)
+  const lists = () =>
+    Promise.all(
+      [{}, { tag: ['even'] }].map((filter) =>
+        findPopularPosts(db, { ...filter, sort: 'views', days: 0, limit: 3, timeZone: 'UTC' }),
+      ),
+    )
+  const small = await lists()
+  t.same(
+    small.map((posts) => posts.map(({ views }) => views)),
+    [
+      [6, 6, 6],
+      [6, 6, 6],
+    ],
+  )
+  await pool.query('insert into post_views_total select n, 0, 0 from generate_series(1000001, 1080000) n')
+  const { rows } = await pool.query(`select pg_relation_size('post_views_total') > 4000000 as is_large`)
+  t.same(rows, [{ is_large: true }])
+  t.same(await lists(), small)
+})

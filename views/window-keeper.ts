@@ -1,0 +1,23 @@
+/** How often a process verifies that the sums are those of the present day, in milliseconds. */
+const EVERY_MS = 60_000
+
+/**
+ * Creates a function that stores the sums of windows after a flush (see `db/window-rollups.ts`), once a minute at most. Its
+ * promise never rejects: lists are the same without these sums.
+ * @param store stores the sums that are missing.
+ */
+export function createWindowKeeper(store: () => Promise<void>, nowMs = () => performance.now()): () => Promise<void> {
+  let running: Promise<void> | undefined
+  let nextAtMs = Number.NEGATIVE_INFINITY
+  return () => {
+    if (running === undefined && nowMs() >= nextAtMs) {
+      nextAtMs = nowMs() + EVERY_MS
+      running = store()
+        .catch(() => {})
+        .finally(() => {
+          running = undefined
+        })
+    }
+    return running ?? Promise.resolve()
+  }
+}
