@@ -23,9 +23,18 @@ const PACKAGES: Readonly<Record<string, () => string>> = {
   debug: () => 'exports.default = () => Object.assign(() => {}, { enabled: false })',
   // Certificates of another service than ElastiCache.
   '../constants/TLSProfiles': () => 'exports.default = {}',
+  // @fastify/aws-lambda makes the options of `inject`.
+  './lib/config-validator': () => 'module.exports = () => true',
   // The driver for native bindings, which are not installed.
   './native': () => 'module.exports = undefined',
   '@ioredis/commands/built/commands.json': commands,
+}
+
+/** The packages of the files in {@link PACKAGES}. */
+const OWNERS: Readonly<Record<string, string>> = {
+  '../constants/TLSProfiles': 'ioredis',
+  './lib/config-validator': 'light-my-request',
+  './native': 'pg',
 }
 
 /** The commands of Redis with what ioredis reads of them: where their keys are, and two flags. */
@@ -53,10 +62,9 @@ export const replacePackages: Plugin = {
   name: 'replace-packages',
   setup({ onResolve, onLoad }) {
     onResolve({ filter: filter(Object.keys(PACKAGES)) }, ({ path, resolveDir }) => {
-      const isOf = (name: string) => resolveDir.includes(`/node_modules/${name}/`)
-      if (path === './native' && !isOf('pg')) return undefined
-      if (path === '../constants/TLSProfiles' && !isOf('ioredis')) return undefined
-      return { path, namespace: 'replaced' }
+      const owner = OWNERS[path]
+      const isOther = owner !== undefined && !`${resolveDir}/`.includes(`/node_modules/${owner}/`)
+      return isOther ? undefined : { path, namespace: 'replaced' }
     })
     onResolve({ filter: /^\.\/commands\.json$/ }, () => ({
       path: '@ioredis/commands/built/commands.json',

@@ -290,7 +290,7 @@ t.test('the service user needs only the documented grants, and can write nothing
       from pg_class c join pg_namespace n on n.oid = relnamespace
       where nspname in ('public', 'popular_posts') and relkind in ('r', 'p', 'v', 'm')`)
     const written =
-      /\.(?:post_views_(?:hourly|daily|total|batch|touch|window|log_import|log_visits)|popular_posts_change)$/
+      /\.(?:post_views_(?:hourly|daily|total|batch|touch|window|log_import|log_visits|import|import_count)|popular_posts_change)$/
     const refused = async (statement: string) =>
       t.rejects(own.query(statement), { code: /^42501|55000|42809/ }, statement)
     for (const { name, kind, column } of rows) {
@@ -302,7 +302,7 @@ t.test('the service user needs only the documented grants, and can write nothing
       // The first process writes the time zone of the site, which no other process of this user can change.
       if (!name.endsWith('popular_posts_site')) await refused(`insert into ${name} default values`)
     }
-    t.equal(rows.filter(({ name }) => written.test(name)).length, 8)
+    t.equal(rows.filter(({ name }) => written.test(name)).length, 10)
     t.ok(rows.length > 20)
     await refused('create table popular_posts.mine ()')
     await refused('select from public.wp_users')

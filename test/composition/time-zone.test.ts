@@ -20,7 +20,7 @@ async function createApp(t: Test, options: PopularPostsOptions) {
 async function setUp(t: Test) {
   const { pool, url } = await createTestDatabase(t)
   await pool.query(`insert into posts (slug, title, url, published_at) values ('a', 'A', '/a', '2020-01-01')`)
-  const zone = async () => (await pool.query('select value from popular_posts_site')).rows
+  const zone = async () => (await pool.query(`select value from popular_posts_site where name = 'time_zone'`)).rows
   return { pool, url, zone }
 }
 

@@ -39,6 +39,7 @@ const VALUES: Record<string, readonly string[]> = {
   ],
   xid8: ['3', '18446744073709551615'],
   ARRAY: ['{}'],
+  bytea: ['\\x', '\\xff'],
 }
 VALUES['timestamp without time zone'] = VALUES['timestamp with time zone'] ?? []
 VALUES['character varying'] = VALUES['text'] ?? []
