@@ -345,11 +345,7 @@ t.test('a log that cannot be read to its end does not keep the others from being
   t.equal(code, 1)
   const { stoppedBy } = JSON.parse((await run([dir, '--json'], { db })).stdout) as { stoppedBy: string }
   t.match(stoppedBy, /^The gzip data cannot be read to its end: /)
-  t.match(
-    await run(['/dev/null'], { db }),
-    { code: 0, stdout: /^Database: .*\nlines read {2}0\n/ },
-    'no file, but a device',
-  )
+  t.match(await run(['/dev/null'], { db }), { code: 0, stdout: /\nlines read +0\n/ }, 'no file, but a device')
 })
 
 t.test('a file in a folder that cannot be opened ends the command before anything is counted', async (t) => {
