@@ -1,7 +1,8 @@
 import { STATUS_CODES } from 'node:http'
 import { errorSchema } from './shapes.ts'
 
-interface Header {
+/** A header of a reply, as OpenAPI describes it. */
+export interface Header {
   type: 'string' | 'integer'
   description: string
 }
