@@ -6,6 +6,7 @@ const STEPS = [['deploy', 'function', '--function', 'migrate'], ['invoke', '--fu
 
 for (const step of STEPS) {
   process.stdout.write(`osls ${step.join(' ')}\n`)
-  const { status } = spawnSync('osls', [...step, ...process.argv.slice(2)], { stdio: 'inherit' })
+  const { status, error } = spawnSync('osls', [...step, ...process.argv.slice(2)], { stdio: 'inherit' })
+  if (error !== undefined) process.stderr.write(`osls cannot be run (${error.message}): run npm install.\n`)
   if (status !== 0) process.exit(status ?? 1)
 }

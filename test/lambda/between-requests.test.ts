@@ -96,6 +96,9 @@ t.test('a process that resumes reads the generation once', async (t) => {
   })
   await other.popularPosts.invalidate('hard')
   t.match(await how(app), 'fwd=miss; stored', 'the generation that it read is another one')
+  await sleep(FROZEN_MS)
+  await admin.flushall()
+  t.match(await how(app), 'fwd=miss; stored', 'Redis has no generation any more')
 })
 
 t.test('a lost Redis is probed in the foreground, once a second', async (t) => {

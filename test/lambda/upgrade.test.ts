@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -35,6 +35,8 @@ t.test('an upgrade migrates before the functions change, and stops at the first 
   t.same(await upgrade(directory, '"deploy function"*'), { code: 7, calls: steps.slice(0, 1) })
   t.same(await upgrade(directory, 'invoke*'), { code: 7, calls: steps.slice(0, 2) }, 'the old functions keep running')
   t.same(await upgrade(directory, '"deploy --stage"*'), { code: 7, calls: steps })
+  const missing = spawnSync(process.execPath, [script], { env: { PATH: '/nowhere' }, encoding: 'utf8' })
+  t.match(missing, { status: 1, stderr: /^osls cannot be run \(.*ENOENT\): run npm install\.\n$/ })
 })
 
 t.test('a new version on an older schema says once what to do', async (t) => {

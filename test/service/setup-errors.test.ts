@@ -315,9 +315,12 @@ t.test('errors for tables that are missing, locked or read-only', async (t) => {
   const database = new URL(url).pathname.slice(1)
   // As if the last migrations had not run.
   await pool.query(
-    "delete from popular_posts_migration where name >= '013'; drop table feed_posts, popular_posts_adoption, post_views_import, post_views_import_count",
+    "delete from popular_posts_migration where name >= '013'; drop table feed_posts, popular_posts_adoption, post_views_import, post_views_import_count, post_views_log_import, post_views_log_visits",
   )
   await pool.query('alter table categories drop column parent_id; alter table posts drop column language')
+  await pool.query(
+    'alter table post_views_total drop column views_rank, drop column heat_rank; drop index post_views_window_rank_idx',
+  )
   await during(
     '25006',
     /is read-only: it is a standby, or default_transaction_read_only is on \(25006\)/,
