@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import { StartupError } from '../lib/errors.ts'
 
 /** The tables that the service writes: counters, the log of changes, and what imports have read. */
-const WRITTEN = [
+export const WRITTEN: readonly string[] = [
   'post_views_hourly',
   'post_views_daily',
   'post_views_total',

@@ -1,3 +1,4 @@
+import { WRITTEN } from '../../db/service-user.ts'
 import { ident, literal } from './names.ts'
 import { OTHER_VIEWS, type OtherView, POST_COLUMNS, type Proposal, type Watch } from './proposal.ts'
 
@@ -96,26 +97,11 @@ function watchCall({ table, hard, live, liveFrom, columns }: Watch, own: string)
   return `select ${own}.popular_posts_watch(${[first, ...more.map((arg) => `  ${arg}`)].join(',\n')})`
 }
 
-/** See docs/adopting.md. */
-const COUNTERS = [
-  'post_views_hourly',
-  'post_views_daily',
-  'post_views_total',
-  'post_views_batch',
-  'post_views_touch',
-  'post_views_window',
-  'post_views_log_import',
-  'post_views_log_visits',
-  'post_views_import',
-  'post_views_import_count',
-  'popular_posts_change',
-]
-
 function grants(own: string, role: string): string[] {
   return [
     `${heading('The rights of the role that runs the service.')}\ngrant usage on schema ${own} to ${role}`,
     `grant select on all tables in schema ${own} to ${role}`,
-    `grant insert, update, delete on\n  ${COUNTERS.map((table) => `${own}.${table}`).join(',\n  ')}\nto ${role}`,
+    `grant insert, update, delete on\n  ${WRITTEN.map((table) => `${own}.${table}`).join(',\n  ')}\nto ${role}`,
     `grant insert on ${own}.popular_posts_site to ${role}`,
     `grant execute on function ${own}.popular_posts_announce to ${role}`,
   ]
