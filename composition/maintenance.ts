@@ -94,7 +94,8 @@ export function createMaintenance(options: MaintenanceOptions): Maintain {
 
   /**
    * Counts views, invalidates on changes, and refreshes lists. A step that fails does not stop the others.
-   * @throws RequestError for a request with another key; AggregateError of the errors of all steps; the next run continues after the steps that succeeded.
+   * @throws RequestError for a request with another key; AggregateError of the errors of all steps; the next run continues
+   * after the steps that succeeded.
    */
   async function run(request?: unknown): Promise<MaintenanceReport> {
     const checked = readRequest<MaintenanceRequest>(request, 'The maintenance', REQUEST)
