@@ -23,14 +23,19 @@ async function hostPage(t: Test, host: HostPage) {
   const opened = await openPage(t, browser, options)
   const { page } = opened
   const asked: string[] = []
-  const service = { posts, isSlow: false, go: () => {} }
+  const held: (() => void)[] = []
+  const go = () => {
+    service.isSlow = false
+    for (const release of held.splice(0)) release()
+  }
+  const service = { posts, isSlow: false, go }
   await page.addInitScript({ content: before })
   await page.route('**/*', async (route) => {
     const { pathname } = new URL(route.request().url())
     if (pathname === '/popular-posts.js') return route.fulfill({ contentType: 'text/javascript', body: element })
     if (pathname.endsWith('/posts/popular')) {
       asked.push(route.request().url())
-      if (service.isSlow) await new Promise<void>((resolve) => Object.assign(service, { go: resolve }))
+      if (service.isSlow) await new Promise<void>((resolve) => held.push(resolve))
       const headers = { 'access-control-allow-origin': '*' }
       return service.posts === undefined ? route.abort() : route.fulfill({ json: service.posts, headers })
     }
@@ -454,7 +459,6 @@ t.test('what the page has in the element stays until the list is there, whenever
     await shown(page, 'a')
     t.equal(await isSeen(page), false, name)
 
-    service.isSlow = false
     service.posts = undefined
     await page.evaluate((html) => {
       localStorage.clear()

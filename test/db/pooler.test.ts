@@ -42,8 +42,10 @@ for (const mode of ['transaction', 'session'] as const) {
       ['db', { db: host }],
     ] as const) {
       const { app, warnings, logged } = await createApp(t, options)
-      const lists = Array.from({ length: 20 }, (_none, days) => app.inject(`/posts/popular?days=${days}`))
-      t.same([...new Set((await Promise.all(lists)).map(({ statusCode }) => statusCode))], [200], name)
+      // Four windows: as many loads as run at once. More would wait for them, one second at most.
+      const lists = Array.from({ length: 20 }, (_none, index) => app.inject(`/posts/popular?days=${index % 4}`))
+      const failed = (await Promise.all(lists)).filter(({ statusCode }) => statusCode !== 200)
+      t.same([...failed.map(({ body }) => body), ...(failed.length > 0 ? warnings() : [])], [], name)
       for (let post = 1; post <= 9; post += 1) {
         const request = { method: 'POST', ip: '203.0.113.9', headers: READER }
         t.equal(await app.postViews.record({ slug: `post-${post}`, request }), 'counted', name)

@@ -20,8 +20,9 @@ export function createW3cReader(): LineReader {
     if (directive === 'Date') day = value.slice(0, 10)
     if (directive !== undefined) return null
     if (names.length === 0) return undefined
-    const isTabbed = line.includes('\t')
-    const values = valuesOf(line, isTabbed, names.length)
+    const tabbed = line.split('\t')
+    const isTabbed = tabbed.length === names.length
+    const values = isTabbed ? tabbed : spaced(line, names.length)
     if (values.length !== names.length) return undefined
     const fields = new Map(names.map((name, index) => [name.toLowerCase(), values[index]]))
     if (!fields.has('date')) fields.set('date', day)
@@ -29,13 +30,15 @@ export function createW3cReader(): LineReader {
   }
 }
 
-/** @param count the number of fields. A value in quotes may have spaces; a quote inside a value is a character. */
-function valuesOf(line: string, isTabbed: boolean, count: number): string[] {
-  if (isTabbed) return line.split('\t')
+/**
+ * The values of a line, which spaces separate: IIS decodes paths, so a value may contain a tab.
+ * @param count the number of fields. A value in quotes may have spaces; a quote inside a value is a character.
+ */
+function spaced(line: string, count: number): string[] {
   const values = line.split(' ')
   return values.length === count
     ? values
-    : Array.from(line.matchAll(/"((?:[^"]|"")*)"|\S+/g), ([all, text]) => text ?? all)
+    : Array.from(line.matchAll(/"((?:[^"]|"")*)"|[^ ]+/g), ([all, text]) => text ?? all)
 }
 
 /**

@@ -65,6 +65,8 @@ t.test('W3C: a date directive, quotes, the proxy and the reader', async (t) => {
   t.equal(w3c('2024-02-29 10:05:03 8.8.8.8'), undefined, 'too few fields')
   t.equal(w3c('#Fields: date time c-ip cs-method cs-uri-stem sc-status'), null)
   t.match(w3c('2024-02-29\t10:05:03\t8.8.8.8\tGET\t/%zz\t200'), { target: '/%zz', userAgent: undefined })
+  t.match(w3c('2024-02-29 10:05:03 8.8.8.8 GET /a\tb 200'), { target: '/a\tb' }, 'IIS has decoded a tab')
+  t.equal(w3c('2024-02-29\t10:05:03\t8.8.8.8\tGET\t/a\t\t200'), undefined, 'too many tabs')
 })
 
 t.test('AWS: no status, a time that does not exist', async (t) => {
