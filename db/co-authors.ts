@@ -3,13 +3,12 @@ import { isOneOf } from './category-tree.ts'
 import { optionalColumn } from './optional-column.ts'
 import { ownRelation } from './own-schema.ts'
 
-/** Whether the view of an adopted blog has the column. PostgreSQL computes it once for a statement, not for each post. */
-const HAS_CO_AUTHORS = sql<boolean>`(select count(*) > 0 from pg_attribute
+/**
+ * Whether the view of an adopted blog has the column `co_author_ids`, the ids of all authors as an array. PostgreSQL computes
+ * it once for a statement, not for each post.
+ */
+export const HAS_CO_AUTHORS = sql<boolean>`(select count(*) > 0 from pg_attribute
   where attrelid = ${ownRelation('posts')} and attname = 'co_author_ids' and not attisdropped)`
-
-/** The ids of all authors of a post, as the text of an array: `posts.co_author_ids`; null without that column. */
-export const coAuthorIds: RawBuilder<string | null> =
-  sql`case when ${HAS_CO_AUTHORS} then ${optionalColumn('posts', 'co_author_ids')} end`
 
 /** A condition: one of the authors with these slugs is the author of the post, or one of several. */
 export function hasAuthor(slugs: readonly string[]): RawBuilder<boolean> {

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { MAX_SLUG_LENGTH } from '../lib/slug-forms.ts'
 import { CATEGORY_TREE, categoryTree } from './category-tree.ts'
-import { coAuthorIds } from './co-authors.ts'
+import { HAS_CO_AUTHORS } from './co-authors.ts'
 import { optionalColumn } from './optional-column.ts'
 import type { BlogReader } from './schema.ts'
 import { isLive } from './window.ts'
@@ -28,37 +28,51 @@ const MAX_SLUG_BYTES = 3 * MAX_SLUG_LENGTH
 export async function findFilters(db: BlogReader): Promise<FilterSlugs> {
   const rows = await db
     .with(CATEGORY_TREE, () => categoryTree())
-    .with('live', (cte) =>
+    // Not materialized: for a slug, PostgreSQL may look for one live post, instead of reading all posts.
+    .with(
+      (cte) => cte('live').notMaterialized(),
+      (cte) =>
+        cte
+          .selectFrom('posts')
+          .where(isLive({}))
+          .select([
+            'posts.id',
+            'posts.author_id',
+            optionalColumn('posts', 'language').as('language'),
+            optionalColumn('posts', 'co_author_ids').as('co_author_ids'),
+          ]),
+    )
+    .with('used', (cte) =>
       cte
-        .selectFrom('posts')
-        .where(isLive({}))
-        .select([
-          'posts.id',
-          'posts.author_id',
-          optionalColumn('posts', 'language').as('language'),
-          coAuthorIds.as('co_author_ids'),
-        ]),
+        .selectFrom('categories')
+        .where(
+          sql<boolean>`exists (
+            select from ${sql.table('post_categories')} link join live on live.id = link.post_id where link.category_id = categories.id
+          )`,
+        )
+        .select('categories.id'),
     )
     .with('filters', (cte) =>
       cte
         .selectFrom('categories')
-        .where(
-          sql<boolean>`id in (
-            select root_id from category_tree where id in (select category_id from ${sql.table('post_categories')} join live on live.id = post_id)
-          )`,
-        )
+        .where(sql<boolean>`id in (select root_id from category_tree where id in (select id from used))`)
         .select((row) => ['slug', row.val('categories').as('kind')])
         .unionAll(
           cte
             .selectFrom('tags')
-            .where(sql<boolean>`id in (select tag_id from ${sql.table('post_tags')} join live on live.id = post_id)`)
+            .where(
+              sql<boolean>`exists (
+                select from ${sql.table('post_tags')} link join live on live.id = link.post_id where link.tag_id = tags.id
+              )`,
+            )
             .select((row) => ['slug', row.val('tags').as('kind')]),
         )
         .unionAll(
           cte
             .selectFrom('authors')
             .where(
-              sql<boolean>`id in (select author_id from live) or id::text in (select unnest(co_author_ids::text[]) from live)`,
+              sql<boolean>`exists (select from live where live.author_id = authors.id)
+                or id::text in (select unnest(co_author_ids::text[]) from live where ${HAS_CO_AUTHORS})`,
             )
             .select((row) => ['slug', row.val('authors').as('kind')]),
         )

@@ -16,7 +16,7 @@ import { inMilliseconds, sqlNow } from './window-query.ts'
 /** How many posts are read from the top of an index for each post of a list: see `rankCandidates`. */
 const REACH = 10
 /** The same for lists with a filter. */
-const FILTERED_REACH = 50
+const FILTERED_REACH = 200
 
 /** The size of the totals from which a list is read from the top. */
 const LARGE_BYTES = 4_000_000
