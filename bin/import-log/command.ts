@@ -65,8 +65,8 @@ export function importLogCommand(context: ImportLogContext): Command {
     .description('counts the views in access logs of web servers; no line is counted twice')
     .argument('[logs...]', 'files, plain or compressed, and folders of them; - or none: standard input')
     .option(
-      '--post <folder or regexp>',
-      'the paths of posts: a folder such as /blog/ (tags, pages of lists, feeds and files in it are not posts), or a regular expression whose group (?<slug>...) is the slug of the post',
+      '--post <folder, parameter or regexp>',
+      "the addresses of posts: a folder such as /blog/ (tags, pages of lists, feeds and files in it are not posts), a parameter such as '/?p=' for /?p=123, or a regular expression for paths whose group (?<slug>...) is the slug of the post",
     )
     .option('--create-posts', 'create posts for unknown slugs (needs --post)')
     .option(
@@ -93,6 +93,7 @@ Examples:
   zcat access.log.*.gz | popular-posts import-log --post /blog/ --create-posts
   popular-posts import-log access.log --format '$remote_addr [$time_iso8601] "$request" $status' --post /blog/
   popular-posts import-log access.log --post '^/(?:news|blog)/(?<slug>[^/]+)/?$'
+  popular-posts import-log access.log --post '/?p=' --create-posts
   popular-posts import-log --undo 3
 
 If the posts are at /a-post/ or /2015/05/a-post/, the folder is /.`,
@@ -205,7 +206,7 @@ async function importFrom(
   } finally {
     progress.stop()
   }
-  const unmatched = isDryRun ? { paths: pages.topUnmatched(), folder: pages.suggestedFolder() } : undefined
+  const unmatched = isDryRun ? { paths: pages.topUnmatched(), post: pages.suggestedPost() } : undefined
   const circumstances = { ...choices, address, ignore, unmatched }
   stdout.write(choices.isJson ? formatJson(summary, unmatched) : formatSummary(summary, circumstances))
   if (signal.aborted)

@@ -20,10 +20,10 @@ interface Circumstances {
   unmatched: Unmatched | undefined
 }
 
-/** The paths of pages that are no posts, and a folder for `--post`. */
+/** The paths of pages that are no posts, and a value for `--post`. */
 interface Unmatched {
   paths: readonly { path: string; requests: number }[]
-  folder: string | undefined
+  post: string | undefined
 }
 
 /** A summary as one line of JSON, with the names of {@link Summary}. */
@@ -121,7 +121,9 @@ function advice(summary: Summary, circumstances: Circumstances): string[] {
     )
   }
   if (post !== undefined && lines > 0 && viewsCounted + viewsCountedBefore + unknown === 0) {
-    advice.push('No request matches --post: compare --post with the paths in the log.')
+    advice.push(
+      "No request matches --post: compare --post with the paths in the log (for addresses like /?p=123: --post '/?p=').",
+    )
   }
   if (postsCreated > 0 && baseUrl === undefined && unmatched === undefined) {
     advice.push(
@@ -130,8 +132,7 @@ function advice(summary: Summary, circumstances: Circumstances): string[] {
     )
   }
   if (unmatched !== undefined) {
-    if (unmatched.folder !== undefined)
-      advice.push(`Most posts seem to be in one folder: --post ${printable(unmatched.folder)}`)
+    if (unmatched.post !== undefined) advice.push(suggestion(printable(unmatched.post)))
     return [...advice, 'This was a dry run: nothing was changed.']
   }
   if (summary.importId !== undefined) {
@@ -141,6 +142,12 @@ function advice(summary: Summary, circumstances: Circumstances): string[] {
     advice.push(`Try next, while the service runs: open ${address}, or curl '${address}/posts/popular?limit=5&days=0'`)
   }
   return advice
+}
+
+function suggestion(post: string): string {
+  return post.endsWith('=')
+    ? `A parameter seems to name most posts: --post '${post}'`
+    : `Most posts seem to be in one folder: --post ${post}`
 }
 
 function nameOf(slug: string, title: string): string {

@@ -152,8 +152,8 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
     const verdict = judge(request)
     if (verdict.kind === 'visit' || verdict.kind === 'other') onRequest(request, verdict.kind === 'visit')
     if (verdict.kind === 'visit') {
-      const { slug, path, visitor } = verdict
-      visits.push({ slug, url: urlOfPath(path), visitor, timeMs: request.timeMs })
+      const { slug, path, query, visitor } = verdict
+      visits.push({ slug, url: urlOfPath(path) + query, visitor, timeMs: request.timeMs })
     } else {
       tally[KINDS[verdict.kind]]++
     }

@@ -134,7 +134,7 @@ t.test('for unknown slugs the output says what to do', async (t) => {
     /Name the paths of posts with --post, such as --post \/blog\/, .*--create-posts\./,
   )
   const elsewhere = await run(['--post', '/posts/', '--create-posts'], { db, stdin: LOG })
-  t.match(elsewhere.stdout, 'No request matches --post: compare --post with the paths in the log.\n')
+  t.match(elsewhere.stdout, 'No request matches --post: compare --post with the paths in the log (for')
   t.notMatch(elsewhere.stdout, /Try next|--base-url/)
   const impossible = logOf([{ second: 0, target: '/blog/%00' }])
   t.notMatch((await run([...POST, '--create-posts'], { db, stdin: impossible })).stdout, 'Add --create-posts')
@@ -389,7 +389,7 @@ t.test('a dry run changes nothing, and shows what --post misses', async (t) => {
   t.match(json, {
     dryRun: true,
     viewsCounted: 2,
-    unmatched: { folder: '/news/', paths: [{ path: '/news/x', requests: 2 }] },
+    unmatched: { post: '/news/', paths: [{ path: '/news/x', requests: 2 }] },
   })
   const quiet = await run(['--dry-run'], { db, stdin: logOf([{ second: 0, target: '/style.css' }]) })
   t.notMatch(quiet.stdout, /most requested|seem to be/)
@@ -398,6 +398,29 @@ t.test('a dry run changes nothing, and shows what --post misses', async (t) => {
       (select count(*) from post_views_log_import)::int as imports`)
   t.strictSame(rows, [{ posts: 1, views: 0, imports: 0 }])
   t.match(await run(POST, { db, stdin }), { stdout: /views counted {4}2\n/ })
+})
+
+t.test('posts that a parameter names: a dry run suggests it, and the posts link to their addresses', async (t) => {
+  const { db } = await createTestDatabase(t)
+  const targets = [
+    ...['/?p=7', '/index.php?p=7&utm_source=x', '/?x=1&p=8#top', '/blog/one', '/blog/two', '/?p=8&feed=rss2'],
+    ...['/style.css?id=7', '/news.php?id=1', '/$(x)/a?id=3', '/$(x)/b?id=4', '/$(x)/c?id=5', '/$(x)/d?id=6', '/?p='],
+  ]
+  const stdin = logOf(targets.map((target, second) => ({ second, visitor: second, target })))
+  const dry = await run([...POST, '--dry-run'], { db, stdin })
+  t.match(dry.stdout, /that are no posts:\n {2}\/\?p=7 +2\n {2}\/\?p=8 +2\n/)
+  t.match(dry.stdout, "A parameter seems to name most posts: --post '/?p='\n")
+  const args = ['--post', '/?p=', '--create-posts', '--base-url', 'https://blog.example', '--json']
+  t.match(JSON.parse((await run(args, { db, stdin })).stdout), { viewsCounted: 3, postsCreated: 2, other: 10 })
+  t.strictSame(await readTotals(db), { 7: 2, 8: 1 })
+  t.match(await db.selectFrom('posts').select('url').orderBy('slug').execute(), [
+    { url: 'https://blog.example/?p=7' },
+    { url: 'https://blog.example/?p=8' },
+  ])
+  const elsewhere = await run(POST, { db, stdin: logOf([{ second: 0, target: '/?p=7' }]) })
+  t.match(elsewhere.stdout, "(for addresses like /?p=123: --post '/?p=').")
+  const single = await run([...POST, '--dry-run'], { db, stdin: logOf([{ second: 0, target: '/?p=7' }]) })
+  t.notMatch(single.stdout, 'seem', 'one page is no list of posts')
 })
 
 t.test('many paths are counted in a dry run with bounded memory', async (t) => {
