@@ -1,5 +1,6 @@
 import { messageOf } from '../../lib/errors.ts'
 import { createLogReader } from './formats/formats.ts'
+import { parseHosts } from './hosts.ts'
 import { parseBaseUrl } from './paths.ts'
 import { compilePostPattern, type PostPattern } from './slug.ts'
 import { parseTimeChoice, type TimeChoice } from './times.ts'
@@ -10,6 +11,7 @@ export interface Flags {
   createPosts?: boolean
   baseUrl?: string
   format?: string
+  host?: string[]
   since?: string
   until?: string
   anyway?: boolean
@@ -25,6 +27,7 @@ export interface Choices {
   createPosts: boolean
   baseUrl: string | undefined
   format: string | undefined
+  hosts: string[] | undefined
   since: TimeChoice | undefined
   until: TimeChoice | undefined
   anyway: boolean
@@ -50,6 +53,7 @@ export function choose(flags: Flags, paths: readonly string[]): Choices | string
     createLogReader(format)
     return {
       format,
+      hosts: flags.host === undefined ? undefined : parseHosts(flags.host),
       post: post === undefined ? undefined : compilePostPattern(post),
       createPosts,
       baseUrl: baseUrl === undefined ? undefined : parseBaseUrl(baseUrl),

@@ -75,6 +75,11 @@ export function importLogCommand(context: ImportLogContext): Command {
     )
     .option('--since <time>', 'count only requests from this day (2015-05-17) or time (2015-05-17T10:05:03Z) on')
     .option('--until <time>', 'count only requests before this day or time')
+    .option(
+      '--host <name>',
+      'count only requests to this host; several with commas, or with several --host',
+      (name: string, names: string[] = []) => [...names, name],
+    )
     .option('--dry-run', 'change nothing: show what would be counted, and which paths --post does not match')
     .option('--json', 'print the summary as JSON')
     .option('--undo <id>', 'take back the views of an earlier import')
@@ -187,6 +192,7 @@ async function importFrom(
       baseUrl,
       anyway,
       format: choices.format,
+      hosts: choices.hosts,
       timeZone,
       dedupSeconds,
       ignore,

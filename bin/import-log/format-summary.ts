@@ -16,6 +16,7 @@ interface Circumstances {
   ignore: readonly string[]
   since: TimeChoice | undefined
   until: TimeChoice | undefined
+  hosts: readonly string[] | undefined
   /** What a dry run found; `undefined`: it is none. */
   unmatched: Unmatched | undefined
 }
@@ -33,8 +34,10 @@ export function formatJson({ stoppedBy, ...summary }: Summary, unmatched: Unmatc
 
 type Row = [name: string, count: number, note: string]
 
-/** Why nothing was read; `undefined`: a line was read, or there is none. */
-export function refusalOf({ lines, malformed, firstRefused = '' }: Summary): string | undefined {
+/** Why nothing could be counted; `undefined`: a line was read, or there is none. */
+export function refusalOf({ lines, malformed, hosts, firstRefused = '' }: Summary): string | undefined {
+  if (lines > malformed && hosts.withoutHost === lines - malformed)
+    return '--host counted nothing: no line names its host. Let the server log the host before the address (nginx: $host, Apache: %v), or say where it is with --format.'
   if (lines === 0 || malformed < lines) return undefined
   const reason = [`No line could be read. The first is: ${showLine(firstRefused)}`, kindOf(firstRefused)]
   return `${reason.join('\n').trimEnd()}\nIf it is a line of an access log, say its format with --format: see --help.`
@@ -60,6 +63,7 @@ export function formatSummary(summary: Summary, circumstances: Circumstances): s
     ...(circumstances.since === undefined && circumstances.until === undefined
       ? []
       : [['outside', summary.outside, 'by --since and --until'] satisfies Row]),
+    ...(circumstances.hosts === undefined ? [] : [otherHostsRow(summary)]),
     ['repeats', summary.repeats, 'the same visitor on the same post, too soon'],
     ['unknown', summary.unknown, 'there are no posts with their slugs'],
     ['other requests', summary.other, 'not a GET with status 200 or 304 of a path of a post'],
@@ -91,6 +95,12 @@ function ignoredRow({ ignored }: Summary, { ignore }: Circumstances): Row {
   const missing = headersOfRules(ignore).filter((name) => !LOGGED_HEADERS.includes(name))
   const note = missing.length === 0 ? '' : `; a log does not have the header ${missing.join(', ')}`
   return ['ignored', ignored, `by IGNORE${note}`]
+}
+
+function otherHostsRow({ otherHosts, hosts }: Summary): Row {
+  const names = hosts.top.map(({ host, requests }) => `${showLine(host)} (${number(requests)})`)
+  const without = hosts.withoutHost === 0 ? [] : [`${plural(hosts.withoutHost, 'line names', 'lines name')} no host`]
+  return ['other hosts', otherHosts, [...names, ...without].join(', ')]
 }
 
 /** What to do next. */

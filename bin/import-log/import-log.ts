@@ -14,6 +14,7 @@ import { plural } from '../../lib/plural.ts'
 import { createClients } from './clients.ts'
 import { createLogReader, isClosedLine } from './formats/formats.ts'
 import type { LoggedRequest } from './formats/request.ts'
+import { createHostCheck, type HostCheck } from './hosts.ts'
 import { urlOfPath } from './paths.ts'
 import { type LogLine, readLines } from './read-lines.ts'
 import type { PostPattern } from './slug.ts'
@@ -37,6 +38,8 @@ export interface ImportLogOptions {
   /** The time of the first line that counts, and of the first that does not any more, in milliseconds since the epoch. */
   sinceMs?: number | undefined
   untilMs?: number | undefined
+  /** Names of hosts: only requests to them count. Default: requests to all. */
+  hosts?: readonly string[] | undefined
   /** Whether lines count that an import of an earlier version may have counted. Default false. */
   anyway?: boolean | undefined
   /** Ends reading: the lines read so far are counted. */
@@ -80,6 +83,8 @@ export interface Summary {
   unknown: number
   /** Requests before `sinceMs`, or from `untilMs` on. */
   outside: number
+  /** Requests to other hosts than `hosts`, or of lines that name no host. */
+  otherHosts: number
   /** Requests with other methods, with other status codes, or of paths that are no posts. */
   other: number
   /** Lines in another format. */
@@ -89,6 +94,8 @@ export interface Summary {
   postsCreated: number
   /** Posts of earlier imports that got a full URL. */
   postsLinked: number
+  /** See `HostCheck.others`. */
+  hosts: ReturnType<HostCheck['others']>
   /** The id of the import in the database; `undefined`: it brought nothing new. */
   importId: string | undefined
   /** The ten posts with the most views counted by this import. */
@@ -114,7 +121,7 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
   const { sinceMs = Number.NEGATIVE_INFINITY, untilMs = Number.POSITIVE_INFINITY, onRequest = () => {} } = options
   const logs = 'length' in input ? input : [input]
   const legacyEndMs = options.anyway === true ? undefined : await readLegacyEnd(db)
-  const tally = { lines: 0, bots: 0, ignored: 0, outside: 0, other: 0, malformed: 0, withoutAgent: 0 }
+  const tally = { lines: 0, bots: 0, ignored: 0, outside: 0, otherHosts: 0, other: 0, malformed: 0, withoutAgent: 0 }
   const total = noOutcome()
   const logImport: LogImport = { id: undefined, source: options.source ?? 'standard input', overlaps: new Set() }
   const { judge } = createVisits({ post, ignore: options.ignore })
@@ -125,6 +132,7 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
   let bytesRead = 0
   let readRequest = createLogReader(options.format)
   const clients = createClients()
+  const hostCheck = createHostCheck(options.hosts)
   let firstRefused: string | undefined
   let bytes = 0
 
@@ -141,6 +149,10 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
     if (request === undefined) {
       tally.malformed++
       firstRefused ??= line
+      return
+    }
+    if (!hostCheck.isWanted(request)) {
+      tally.otherHosts++
       return
     }
     clients.add(request.address)
@@ -195,7 +207,16 @@ export async function importLog(options: ImportLogOptions): Promise<Summary> {
   const viewsCounted = [...total.counted.values()].reduce((sum, some) => sum + some, 0)
   const top = await topTen(db, total.counted)
   const counts = { ...tally, viewsCounted, viewsCountedBefore, repeats, unknown, postsCreated, postsLinked }
-  return { ...counts, importId: logImport.id, top, firstRefused, proxies: clients.proxies(), stoppedBy, stoppedAt }
+  return {
+    ...counts,
+    importId: logImport.id,
+    top,
+    firstRefused,
+    proxies: clients.proxies(),
+    hosts: hostCheck.others(),
+    stoppedBy,
+    stoppedAt,
+  }
 }
 
 const KINDS = { bot: 'bots', ignored: 'ignored', other: 'other' } as const

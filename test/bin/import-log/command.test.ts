@@ -222,6 +222,7 @@ t.test('wrong arguments fail with one sentence, before anything is opened', asyn
     [[file, '--until', '2015-02-30'], /^error: --until needs a day .*, got: 2015-02-30\n$/],
     [[file, '--since', '2015-02-03T25:00Z'], /^error: --since needs a day .*\n$/],
     [[file, '--since', '2015-02-03T10:00'], /^error: --since needs .* a time with its zone .*\n$/],
+    [[file, '--host', 'https://blog.example'], /^error: --host needs the name of a host, .*, got: https:.*\n$/],
     [[file, '--undo', '1'], /^error: --undo needs no log .*\n$/],
     [['--undo', '1', '--dry-run'], /^error: --undo needs no log .*\n$/],
     [['--undo', 'x'], /^error: --undo needs the id of an import, .*, got: x\n$/],
@@ -368,6 +369,38 @@ t.test('--since and --until take days of the site, and times', async (t) => {
     t.match(JSON.parse(stdout), { lines: 6, viewsCounted })
   }
   t.match((await run(['--since', '2015-05-18'], { db, stdin })).stdout, /outside {9}2 {3}by --since and --until\n/)
+})
+
+t.test('--host counts the requests to one host, and refuses a log that names none', async (t) => {
+  const { db } = await createTestDatabase(t)
+  await addPosts(db, 'a', 'b')
+  const [first = '', second = '', third = ''] = LOG.split(/(?<=\n)/)
+  const stdin = `blog.example:443 ${first}Shop.example:443 ${second}www.blog.example:80 ${third}`
+  const { stdout } = await run(['--host', 'Blog.example'], { db, stdin })
+  t.match(stdout, /^views counted {3}1$/m)
+  t.match(stdout, /^other hosts {5}2 {3}shop\.example \(1\), www\.blog\.example \(1\)$/m)
+  for (const hosts of [
+    ['--host', 'blog.example,www.blog.example'],
+    ['--host=www.blog.example', '--host=blog.example'],
+  ])
+    t.match(JSON.parse((await run([...hosts, '--json', '--dry-run'], { db, stdin })).stdout), {
+      lines: 3,
+      viewsCounted: 1,
+      viewsCountedBefore: 1,
+      otherHosts: 1,
+      hosts: { withoutHost: 0, top: [{ host: 'shop.example', requests: 1 }] },
+    })
+  t.strictSame(await readTotals(db), { a: 1 })
+  const without = await run(['--host', 'blog.example'], { db, stdin: LOG })
+  t.match(without, { code: 1, stderr: /^error: --host counted nothing: no line names its host\. Let the server / })
+  t.match(without.stdout, /^other hosts {5}3 {3}3 lines name no host$/m)
+  const mixed = await run(['--host', 'blog.example'], { db, stdin: `${stdin}${LOG}` })
+  t.match(mixed, {
+    code: 0,
+    stdout: /^other hosts .* shop\.example \(1\), www\.blog\.example \(1\), 3 lines name no host$/m,
+  })
+  t.match(await run(['--host', 'blog.example'], { db, stdin: 'x\n' }), { code: 1, stderr: /No line could be read/ })
+  t.strictSame(await readTotals(db), { a: 1 })
 })
 
 t.test('a dry run changes nothing, and shows what --post misses', async (t) => {
