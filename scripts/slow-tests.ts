@@ -14,6 +14,7 @@ export const SLOW: readonly string[] = [
   'test/bin/import-counts/documented.test.ts',
   'test/bin/import-counts/formats.test.ts',
   'test/bin/import-counts/import-counts.test.ts',
+  'test/bin/import-counts/killed.test.ts',
   'test/bin/import-counts/round-trip.test.ts',
   'test/bin/import-feed/command.test.ts',
   'test/bin/import-feed/fetch.test.ts',
