@@ -20,6 +20,7 @@ export const SLOW: readonly string[] = [
   'test/bin/import-feed/fetch.test.ts',
   'test/bin/import-feed/hostile.test.ts',
   'test/bin/import-log/command.test.ts',
+  'test/bin/import-log/follow.test.ts',
   'test/bin/import-log/formats-edges.test.ts',
   'test/bin/import-log/formats.test.ts',
   'test/bin/import-log/import-log.test.ts',

@@ -16,6 +16,7 @@ export interface Flags {
   until?: string
   anyway?: boolean
   dryRun?: boolean
+  follow?: boolean
   json?: boolean
   undo?: string
   newDatabase?: boolean
@@ -32,6 +33,7 @@ export interface Choices {
   until: TimeChoice | undefined
   anyway: boolean
   isDryRun: boolean
+  isFollowing: boolean
   isJson: boolean
   /** The id of the import to undo. */
   undo: string | undefined
@@ -45,6 +47,8 @@ export function choose(flags: Flags, paths: readonly string[]): Choices | string
     return '--undo needs no log and no --dry-run: it takes back what an earlier import counted.'
   if (undo !== undefined && !/^[1-9]\d{0,17}$/.test(undo))
     return `--undo needs the id of an import, such as 3, which its summary shows, got: ${undo}`
+  if (flags.follow === true && (paths.length === 0 || paths.includes('-') || flags.dryRun === true))
+    return '--follow needs the files that a server writes, such as /var/log/nginx/access.log, not standard input, and no --dry-run.'
   if (createPosts && post === undefined)
     return '--create-posts needs --post, such as --post /blog/: without it every image would become a post.'
   if (baseUrl !== undefined && !createPosts)
@@ -61,6 +65,7 @@ export function choose(flags: Flags, paths: readonly string[]): Choices | string
       until: until === undefined ? undefined : parseTimeChoice('--until', until),
       anyway: flags.anyway === true,
       isDryRun: flags.dryRun === true,
+      isFollowing: flags.follow === true,
       isJson: flags.json === true,
       undo,
       newDatabase: flags.newDatabase === true,

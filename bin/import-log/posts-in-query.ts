@@ -1,5 +1,3 @@
-import type { PostPattern } from './slug.ts'
-
 /** Parameters of WordPress for what is no page of a post, although `p` is there too. */
 const NO_PAGES = ['feed', 'preview', 'embed']
 
@@ -8,9 +6,9 @@ const NO_PAGES = ['feed', 'preview', 'embed']
  * same post, and so is a path with another number of slashes at its end.
  * @param path the path, such as `/`; the URLs of the posts have it.
  */
-export function postsInQuery(path: string, name: string): PostPattern {
+export function postsInQuery(path: string, name: string) {
   const place = placeOf(path)
-  return (requested, query) => {
+  return (requested: string, query: string) => {
     if (query === '' || placeOf(requested) !== place) return undefined
     const parameters = new URLSearchParams(query)
     if (NO_PAGES.some((other) => parameters.has(other))) return undefined

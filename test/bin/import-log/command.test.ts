@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { appendFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
@@ -11,6 +11,7 @@ import { databaseName } from '../../../db/database-name.ts'
 import type { Database } from '../../../db/schema.ts'
 import { addPosts, LOG_BEGINS, logLine, logOf, readTotals } from '../../helpers/access-log.ts'
 import { createTestDatabase } from '../../helpers/postgres.ts'
+import { until } from '../../helpers/services/until.ts'
 
 const LOG = logOf([
   { second: 0, target: '/blog/a' },
@@ -226,6 +227,17 @@ t.test('wrong arguments fail with one sentence, before anything is opened', asyn
     [[file, '--undo', '1'], /^error: --undo needs no log .*\n$/],
     [['--undo', '1', '--dry-run'], /^error: --undo needs no log .*\n$/],
     [['--undo', 'x'], /^error: --undo needs the id of an import, .*, got: x\n$/],
+    [
+      ['--follow'],
+      /^error: --follow needs the files that a server writes, .*, not standard input, and no --dry-run\.\n$/,
+    ],
+    [[file, '-', '--follow'], /^error: --follow needs the files .*\n$/],
+    [[file, '--follow', '--dry-run'], /^error: --follow needs the files .*\n$/],
+    [[dir, '--follow'], /^error: --follow needs files that a server writes, as text in UTF-8: .* is no file\.\n$/],
+    [
+      [file, join(dir, 'none.log'), '--follow'],
+      /^error: Cannot open .*none\.log: ENOENT: no such file or directory.*\n$/,
+    ],
     [[], /^error: Expected a log: name a file, or pipe one in\.\n$/],
   ]
   for (const [args, stderr] of cases) t.match(await run(args, {}), { code: 1, stdout: '', stderr, closed: 0 })
@@ -502,6 +514,38 @@ t.test('Ctrl-C: what was read is counted, and the summary and the way on are sho
     /error: Interrupted: the lines read until then were counted\. Run the same command again to count the rest\.\n$/,
   )
   t.equal(code, 130)
+})
+
+t.test('a followed log ends with the summary and exit code 0', async (t) => {
+  const { db } = await createTestDatabase(t)
+  const dir = t.testdir({ 'access.log': LOG, 'other.log': 'no log\n'.repeat(10) })
+  const file = join(dir, 'access.log')
+  const follow = async (views: number, ...args: string[]) => {
+    const interrupt = new AbortController()
+    const following = run([file, '--follow', ...POST, '--create-posts', ...args], { db, signal: interrupt.signal })
+    await until(async () => (await readTotals(db))['a'] === views, 'the lines are counted')
+    interrupt.abort()
+    return following
+  }
+  const first = await follow(2)
+  t.match(first, { code: 0, stderr: '', closed: 1 })
+  t.match(first.stdout, `Database: blog of PostgreSQL\nFollowing ${file}: Ctrl-C ends it.\nlines read      3\n`)
+  await appendFile(file, logOf([{ second: 3, visitor: 3, target: '/blog/a' }]))
+  const second = await follow(3, '--json')
+  t.equal(second.stderr, `Database: blog of PostgreSQL\nFollowing ${file}: Ctrl-C ends it.\n`)
+  t.match(JSON.parse(second.stdout), { lines: 4, viewsCounted: 1, viewsCountedBefore: 3 })
+  const refused = await run([join(dir, 'other.log'), '--follow'], { db })
+  t.match(refused, { code: 1, stderr: /^error: No line could be read\. The first is: no log\n/ })
+  const other = logOf([{ second: 0, target: '/blog/a' }])
+  await writeFile(join(dir, 'other.log'), other)
+  const interrupt = new AbortController()
+  const warned = run([join(dir, 'other.log'), '--follow'], { db, signal: interrupt.signal })
+  await appendFile(join(dir, 'other.log'), logOf([{ second: 2000, visitor: 9, target: '/blog/a' }]))
+  await until(async () => (await readTotals(db))['a'] === 4, 'the lines are counted')
+  await writeFile(join(dir, 'other.log'), logOf([{ second: 4000, visitor: 9, target: '/blog/a' }]))
+  await until(async () => (await readTotals(db))['a'] === 5, 'the lines are counted')
+  interrupt.abort()
+  t.match((await warned).stderr, /^.*other\.log was truncated, and there is no copy beside it: .*\n$/)
 })
 
 t.test('lines that an earlier version may have counted are refused, with a way on', async (t) => {
