@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readLastHour } from '../../db/log-imports.ts'
-import { type GrowingLog, rotatedFiles } from './growing-log.ts'
+import type { GrowingLog } from './growing-log.ts'
 import { forEachUntilError, readLogs, type Summary } from './import-log.ts'
 import { createLogCounter, type LogCounter, type LogCounterOptions } from './log-counter.ts'
 
@@ -34,7 +34,7 @@ export async function followLogs(options: FollowOptions): Promise<Summary> {
   const { db, logs, signal, source } = options
   const counter = await createLogCounter(options)
   const lastMs = await readLastHour(db, source)
-  if (lastMs !== undefined) for (const { path } of logs) await readRotated(path, lastMs, counter, options)
+  if (lastMs !== undefined) for (const log of logs) await readRotated(log, lastMs, counter, options)
   const readers = logs.map((log) => ({ log, read: counter.beginLog() }))
   let polledMs = options.nowMs()
   while (!signal.aborted) {
@@ -44,9 +44,10 @@ export async function followLogs(options: FollowOptions): Promise<Summary> {
         if (!signal.aborted) await read(lines)
       })
       if (stoppedBy !== undefined) return { ...(await endOf(counter)), stoppedBy, stoppedAt }
-      if (!log.isTruncated()) continue
-      const copies = await readRotated(log.path, polledMs - FILE_TIME_MS, counter, options)
-      if (copies === 0)
+      const rotation = log.rotation()
+      if (rotation === undefined) continue
+      const files = await readRotated(log, polledMs - FILE_TIME_MS, counter, options)
+      if (rotation === 'copy' && files === 0)
         options.warn(
           `${log.path} was truncated, and there is no copy beside it: lines that were written right before that may not be counted. Import the copy: each line counts once.`,
         )
@@ -70,12 +71,12 @@ async function endOf(counter: LogCounter) {
  * @returns how many there are.
  */
 async function readRotated(
-  path: string,
+  log: GrowingLog,
   sinceMs: number,
   counter: LogCounter,
   { signal, warn }: FollowOptions,
 ): Promise<number> {
-  const files = await rotatedFiles(path, sinceMs)
+  const files = await log.rotatedSince(sinceMs)
   for (const file of files) {
     const { stoppedBy } = await readLogs(counter, [createReadStream(file, { signal })], { signal })
     if (stoppedBy !== undefined) warn(`${file}: ${stoppedBy.message}`)

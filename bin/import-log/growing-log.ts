@@ -19,8 +19,13 @@ export interface GrowingLog {
    * @throws an error for the user, if a file cannot be read.
    */
   readNew(): AsyncGenerator<LogLine[], void>
-  /** Whether the last read found the file truncated: the lines written right before that are only in a copy of it. */
-  isTruncated(): boolean
+  /**
+   * The rotation that the last read found. After a copy, the lines that were written right before it are in the copy
+   * only; after a rename, there may have been others before it.
+   */
+  rotation(): 'rename' | 'copy' | undefined
+  /** The rotated files that changed since a time in milliseconds since the epoch, but for those that are read anyway. */
+  rotatedSince(sinceMs: number): Promise<string[]>
   close(): Promise<void>
 }
 
@@ -33,6 +38,7 @@ export interface GrowingLog {
 export async function openGrowingLog(path: string, nowMs: () => number): Promise<GrowingLog> {
   let current = await openFile(path)
   let renamed: { file: OpenFile; changedMs: number } | undefined
+  let rotation: ReturnType<GrowingLog['rotation']>
 
   async function closeRenamed(): Promise<void> {
     await renamed?.file.handle.close()
@@ -41,7 +47,12 @@ export async function openGrowingLog(path: string, nowMs: () => number): Promise
 
   return {
     path,
-    isTruncated: () => current.isTruncated,
+    rotation: () => rotation,
+    async rotatedSince(sinceMs) {
+      const read = [current.id, renamed?.file.id]
+      const files = await rotatedFiles(path)
+      return files.filter(({ id, changedMs }) => changedMs >= sinceMs && !read.includes(id)).map(({ file }) => file)
+    },
     async *readNew() {
       if (renamed !== undefined) {
         const { file, changedMs } = renamed
@@ -50,7 +61,7 @@ export async function openGrowingLog(path: string, nowMs: () => number): Promise
         if (file.position !== before) renamed.changedMs = nowMs()
         else if (nowMs() - changedMs >= RENAMED_MS) await closeRenamed()
       }
-      yield* linesFrom(current)
+      rotation = (yield* linesFrom(current)) ? 'copy' : undefined
       // Between the rename and the creation of the new file there is none.
       const next = await openFile(path).catch(ifMissing)
       if (next?.id === current.id) await next.handle.close()
@@ -58,6 +69,7 @@ export async function openGrowingLog(path: string, nowMs: () => number): Promise
       await closeRenamed()
       renamed = { file: current, changedMs: nowMs() }
       current = next
+      rotation = 'rename'
       yield* linesFrom(current)
     },
     async close() {
@@ -67,17 +79,14 @@ export async function openGrowingLog(path: string, nowMs: () => number): Promise
   }
 }
 
-/**
- * The rotated files of a log, such as `access.log.1` or `access.log-20240229.gz` beside `access.log`, that were changed
- * since a time in milliseconds since the epoch.
- */
-export async function rotatedFiles(path: string, sinceMs: number): Promise<string[]> {
-  const found: string[] = []
+/** The files beside a log that have its name with a number or a date, such as `access.log.1`, `access.log-20240229.gz`. */
+async function rotatedFiles(path: string): Promise<{ file: string; id: string; changedMs: number }[]> {
+  const found: { file: string; id: string; changedMs: number }[] = []
   for (const name of (await readdir(dirname(path))).sort()) {
     if (!name.startsWith(basename(path)) || !/^[.-]\d[\w.-]*$/.test(name.slice(basename(path).length))) continue
     const file = join(dirname(path), name)
-    const stats = await stat(file).catch(ifMissing)
-    if (stats?.isFile() === true && stats.mtimeMs >= sinceMs) found.push(file)
+    const stats = await stat(file, { bigint: true }).catch(ifMissing)
+    if (stats?.isFile() === true) found.push({ file, id: idOf(stats), changedMs: Number(stats.mtimeMs) })
   }
   return found
 }
@@ -89,8 +98,6 @@ interface OpenFile {
   /** The last bytes before the position. */
   before: Buffer
   splitter: LineSplitter
-  /** Whether the last read found it truncated. */
-  isTruncated: boolean
 }
 
 async function openFile(path: string): Promise<OpenFile> {
@@ -107,8 +114,10 @@ async function openFile(path: string): Promise<OpenFile> {
     const what = head === undefined ? 'no file' : 'compressed, or UTF-16'
     throw new Error(`--follow needs files that a server writes, as text in UTF-8: ${path} is ${what}.`)
   }
-  return { handle, id: `${stats.dev} ${stats.ino}`, isTruncated: false, ...atStart() }
+  return { handle, id: idOf(stats), ...atStart() }
 }
+
+const idOf = ({ dev, ino }: { dev: bigint; ino: bigint }) => `${dev} ${ino}`
 
 const atStart = () => ({ position: 0, before: Buffer.alloc(0), splitter: createSplitter() })
 
@@ -117,18 +126,20 @@ function ifMissing(error: Error): undefined {
   if (code !== 'ENOENT') throw error
 }
 
-async function* linesFrom(file: OpenFile): AsyncGenerator<LogLine[], void> {
+/** Returns whether the file was truncated. */
+async function* linesFrom(file: OpenFile): AsyncGenerator<LogLine[], boolean> {
   const { size } = await file.handle.stat()
-  file.isTruncated = size < file.position || (size > file.position && !(await hasSameBytes(file)))
-  if (file.isTruncated) Object.assign(file, atStart())
+  const isTruncated = size < file.position || (size > file.position && !(await hasSameBytes(file)))
+  if (isTruncated) Object.assign(file, atStart())
   while (file.position < size) {
     const piece = await readAt(file.handle, file.position, Math.min(PIECE_BYTES, size - file.position))
     // Truncated since its size was read: the next read sees it.
-    if (piece.length === 0) return
+    if (piece.length === 0) break
     file.position += piece.length
     file.before = Buffer.concat([file.before, piece.subarray(-COMPARED_BYTES)]).subarray(-COMPARED_BYTES)
     yield file.splitter.split(piece)
   }
+  return isTruncated
 }
 
 async function hasSameBytes({ handle, position, before }: OpenFile): Promise<boolean> {

@@ -57,9 +57,16 @@ t.test('a process follows a log over rotations of both kinds, kill -9 and a rota
   await appendFile(path, writer.next(10))
   await isCounted()
 
+  for (let rotations = 0; rotations < 3; rotations++) {
+    await appendFile(path, writer.next(3))
+    await rename(path, `${path}.4${rotations}`)
+    await writeFile(path, writer.next(1))
+  }
+  await isCounted()
+
   // Killed while it counts.
   await appendFile(path, writer.next(600))
-  await until(async () => sum(await readTotals(db)) > 110, 'it counts')
+  await until(async () => sum(await readTotals(db)) > 130, 'it counts')
   following.child.kill('SIGKILL')
   await following.ended()
   await appendFile(path, writer.next(30))

@@ -2,7 +2,7 @@ import { appendFile, copyFile, mkdir, rename, symlink, truncate, unlink, utimes,
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
-import { openGrowingLog, rotatedFiles } from '../../../bin/import-log/growing-log.ts'
+import { openGrowingLog } from '../../../bin/import-log/growing-log.ts'
 
 async function setUp(t: Test, text = '') {
   const path = join(t.testdir({ 'access.log': text }), 'access.log')
@@ -28,7 +28,7 @@ t.test('whole lines are read once, as the log grows', async (t) => {
     (await read()).map((line) => line.length),
     [1, 65_536, 1],
   )
-  t.notOk(log.isTruncated())
+  t.equal(log.rotation(), undefined)
 })
 
 t.test('after a rename, lines of both files are read, until the old one has not grown for ten minutes', async (t) => {
@@ -51,11 +51,13 @@ t.test('after a rename, lines of both files are read, until the old one has not 
   t.strictSame(await read(), [])
   await appendFile(rotated, 'too late\n')
   t.strictSame(await read(), [])
-  t.notOk(log.isTruncated())
+  t.equal(log.rotation(), undefined)
   for (const line of ['g', 'h']) {
     await rename(path, rotated)
     await writeFile(path, `${line}\n`)
     t.strictSame(await read(), [line], 'rotated again')
+    t.equal(log.rotation(), 'rename')
+    t.strictSame(await log.rotatedSince(0), [], 'the renamed file is read anyway')
   }
 })
 
@@ -64,14 +66,14 @@ t.test('a truncated file is read from its start, also if it has grown as long as
   t.equal((await read()).length, 1)
   await truncate(path)
   t.strictSame(await read(), [])
-  t.ok(log.isTruncated())
+  t.equal(log.rotation(), 'copy')
   t.strictSame(await read(), [])
-  t.notOk(log.isTruncated())
+  t.equal(log.rotation(), undefined)
   await appendFile(path, 'c\nd\n')
   t.strictSame(await read(), ['c', 'd'])
   await writeFile(path, 'e\nf\ng\n')
   t.strictSame(await read(), ['e', 'f', 'g'])
-  t.ok(log.isTruncated())
+  t.equal(log.rotation(), 'copy')
 })
 
 t.test('a file that is truncated while it is read is read on from its start', async (t) => {
@@ -82,7 +84,7 @@ t.test('a file that is truncated while it is read is read on from its start', as
   }
   await appendFile(path, 'b\n')
   t.strictSame(await read(), ['b'])
-  t.ok(log.isTruncated())
+  t.equal(log.rotation(), 'copy')
 })
 
 t.test('what is no plain file is refused', async (t) => {
@@ -107,14 +109,14 @@ t.test('what is no plain file is refused', async (t) => {
 })
 
 t.test('rotated files are beside the log, and as new as the question', async (t) => {
-  const { path } = await setUp(t)
+  const { path, log } = await setUp(t)
   const dir = join(path, '..')
   const names = ['access.log.1', 'access.log.2.gz', 'access.log-20240229', 'access.log-20240228.gz']
   for (const name of [...names, 'access.log.old', 'access.log.gz', 'access_log.1', 'other.log.1', 'access.log2'])
     await writeFile(join(dir, name), '')
   await mkdir(join(dir, 'access.log.3'))
   await symlink('nowhere', join(dir, 'access.log.4'))
-  const found = async (sinceMs: number) => (await rotatedFiles(path, sinceMs)).map((file) => file.slice(dir.length + 1))
+  const found = async (sinceMs: number) => (await log.rotatedSince(sinceMs)).map((file) => file.slice(dir.length + 1))
   t.strictSame(await found(0), names.toSorted())
   await utimes(join(dir, 'access.log.2.gz'), 1000, 1000)
   t.strictSame(
