@@ -130,7 +130,7 @@ program.addCommand(
     get signal() {
       const interrupt = new AbortController()
       // Also for a second signal: a terminal and npm send each signal twice.
-      process.on('SIGINT', () => interrupt.abort())
+      for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => interrupt.abort())
       return interrupt.signal
     },
     async findDatabase() {

@@ -254,6 +254,20 @@ export async function readLegacyEnd(db: Kysely<Database>): Promise<number | unde
   return at === null ? undefined : new Date(at).getTime()
 }
 
+/**
+ * The hour of the last visit that imports of this source have, in milliseconds since the epoch; `undefined`: there is no
+ * such import.
+ */
+export async function readLastHour(db: Kysely<Database>, source: string): Promise<number | undefined> {
+  const { hour } = await db
+    .selectFrom('post_views_log_import as import')
+    .innerJoin('post_views_log_visits as visits', 'visits.import_id', 'import.id')
+    .where('source', '=', source)
+    .select(({ fn }) => fn.max('hour').as('hour'))
+    .executeTakeFirstOrThrow()
+  return hour === null ? undefined : hour * 3_600_000
+}
+
 /** Does some work in a transaction, and rolls it back. */
 export async function rehearse<T>(db: Kysely<Database>, work: (trx: Transaction<Database>) => Promise<T>): Promise<T> {
   const trx = await db.startTransaction().execute()

@@ -148,7 +148,7 @@ async function importAll(trx: Transaction<Database>, options: ImportCountsOption
 }
 
 function countOf(
-  { post, path, day, timeMs, views, heat }: CountedRow,
+  { post, url, day, timeMs, views, heat }: CountedRow,
   { ids, createPosts, post: pattern }: ImportCountsOptions,
   { name }: Format,
 ): ExportedCount {
@@ -156,12 +156,12 @@ function countOf(
     throw new ExportError(
       `This export (${name}) has the ids of posts and no slugs. Name a CSV file with the columns ID and post_name, or id and slug, of the posts: --ids posts.csv. If these are the ids of the posts in the database: --ids same.`,
     )
-  if (path !== undefined && createPosts !== undefined && pattern === undefined)
+  if (url !== undefined && createPosts !== undefined && pattern === undefined)
     throw new ExportError(
       '--create-posts needs --post, such as --post /blog/: without it every page of the export would become a post.',
     )
-  const url = path === undefined ? urlOfPath('slug' in post ? post.slug : '') : urlOfPath(path)
-  return { post: namedPost(post, ids), url, day, timeMs, views, heat }
+  const address = url ?? urlOfPath('slug' in post ? post.slug : '')
+  return { post: namedPost(post, ids), url: address, day, timeMs, views, heat }
 }
 
 /** An id of an export is an id of the database only if the user says so: numbers of two systems look the same. */

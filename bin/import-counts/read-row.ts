@@ -1,4 +1,5 @@
 import { MAX_COUNT } from '../../db/count-views.ts'
+import { urlOfPath } from '../import-log/paths.ts'
 import { type PostPattern, requestedPost } from '../import-log/slug.ts'
 import type { Calendar, Moment } from './days.ts'
 import type { Format } from './formats.ts'
@@ -9,8 +10,8 @@ export interface CountedRow {
   kind: 'count'
   /** The slug of the post, or its id in the system that exported it. */
   post: { slug: string } | { id: string }
-  /** The decoded path; `undefined`: the export has none. */
-  path: string | undefined
+  /** The address on the blog; `undefined`: the export has no paths. */
+  url: string | undefined
   /** The day, `YYYY-MM-DD`; `undefined`: a total of all time. */
   day: string | undefined
   timeMs: number | undefined
@@ -89,14 +90,14 @@ function postOf(
   path: string,
   id: string,
   pattern: PostPattern | undefined,
-): Pick<CountedRow, 'post' | 'path'> | undefined {
-  if (slug !== '') return { post: { slug }, path: undefined }
+): Pick<CountedRow, 'post' | 'url'> | undefined {
+  if (slug !== '') return { post: { slug }, url: undefined }
   if (path !== '') {
     const found = requestedPost(targetOf(path), pattern)
-    return found && { post: { slug: found.slug }, path: found.path }
+    return found && { post: { slug: found.slug }, url: urlOfPath(found.path) + found.query }
   }
   // 0 is the id of pages that are no posts.
-  return id === '' || id === '0' ? undefined : { post: { id }, path: undefined }
+  return id === '' || id === '0' ? undefined : { post: { id }, url: undefined }
 }
 
 /** An address with its scheme, with its host only, or a path with or without its first slash. */

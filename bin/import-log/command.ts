@@ -8,8 +8,8 @@ import { messageOf } from '../../lib/errors.ts'
 import { type Choices, choose, type Flags } from './choices.ts'
 import { formatJson, formatSummary, refusalOf } from './format-summary.ts'
 import { FORMATS } from './formats/formats.ts'
-import { importLog, type Summary } from './import-log.ts'
-import { closeLogs, type OpenLog, openLogs } from './open-logs.ts'
+import type { Summary } from './import-log.ts'
+import { type LogSource, openSource } from './log-source.ts'
 import { createProgress } from './progress.ts'
 import type { TimeChoice } from './times.ts'
 import { undo } from './undo.ts'
@@ -26,7 +26,7 @@ interface ImportLogContext {
   stderr: Writable & { isTTY?: boolean }
   /** The present, in milliseconds since the epoch. */
   nowMs(): number
-  /** Is aborted when the user ends the command (Ctrl-C). The command reads it once. */
+  /** Is aborted when the user ends the command (Ctrl-C, SIGTERM). The command reads it once. */
   readonly signal: AbortSignal
 }
 
@@ -58,15 +58,15 @@ const INTERRUPTED = 130
  * The command `import-log [logs...]`. The name of the database and the summary go to stdout, the progress bar and errors
  * to stderr; with `--json` only the summary goes to stdout. Wrong arguments, a file that cannot be opened and a log that
  * cannot be read to its end print one sentence and exit with code 1 (commander's `error`), an interrupted import with
- * code 130; errors of the database are thrown.
+ * code 130, but with `--follow` code 0; errors of the database are thrown.
  */
 export function importLogCommand(context: ImportLogContext): Command {
   const command = new Command('import-log')
     .description('counts the views in access logs of web servers; no line is counted twice')
     .argument('[logs...]', 'files, plain or compressed, and folders of them; - or none: standard input')
     .option(
-      '--post <folder or regexp>',
-      'the paths of posts: a folder such as /blog/ (tags, pages of lists, feeds and files in it are not posts), or a regular expression whose group (?<slug>...) is the slug of the post',
+      '--post <folder, parameter or regexp>',
+      "the addresses of posts: a folder such as /blog/ (tags, pages of lists, feeds and files in it are not posts), a parameter such as '/?p=' for /?p=123, or a regular expression for paths whose group (?<slug>...) is the slug of the post",
     )
     .option('--create-posts', 'create posts for unknown slugs (needs --post)')
     .option(
@@ -75,7 +75,13 @@ export function importLogCommand(context: ImportLogContext): Command {
     )
     .option('--since <time>', 'count only requests from this day (2015-05-17) or time (2015-05-17T10:05:03Z) on')
     .option('--until <time>', 'count only requests before this day or time')
+    .option(
+      '--host <name>',
+      'count only requests to this host; several with commas, or with several --host',
+      (name: string, names: string[] = []) => [...names, name],
+    )
     .option('--dry-run', 'change nothing: show what would be counted, and which paths --post does not match')
+    .option('--follow', 'go on with what servers write into the files, also after rotations, until Ctrl-C or SIGTERM')
     .option('--json', 'print the summary as JSON')
     .option('--undo <id>', 'take back the views of an earlier import')
     .option('--anyway', 'count lines that an earlier version of this package may have counted')
@@ -93,6 +99,8 @@ Examples:
   zcat access.log.*.gz | popular-posts import-log --post /blog/ --create-posts
   popular-posts import-log access.log --format '$remote_addr [$time_iso8601] "$request" $status' --post /blog/
   popular-posts import-log access.log --post '^/(?:news|blog)/(?<slug>[^/]+)/?$'
+  popular-posts import-log access.log --post '/?p=' --create-posts
+  popular-posts import-log /var/log/nginx/access.log --follow --post /blog/
   popular-posts import-log --undo 3
 
 If the posts are at /a-post/ or /2015/05/a-post/, the folder is /.`,
@@ -109,27 +117,31 @@ async function run(context: ImportLogContext, paths: string[], flags: Flags): Pr
   const choices = choose(flags, paths)
   if (typeof choices === 'string') return failure(choices)
   // Before anything takes time: from here on Ctrl-C ends with a summary.
-  const { signal } = context
-  if (choices.undo !== undefined) return work(context, choices, [], signal)
-  if (paths.length === 0 && context.stdin.isTTY === true) return failure('Expected a log: name a file, or pipe one in.')
-  let logs: OpenLog[]
+  const { signal, stdin, stderr, nowMs } = context
+  if (choices.undo !== undefined) return work(context, choices, choices.undo, signal)
+  if (paths.length === 0 && stdin.isTTY === true) return failure('Expected a log: name a file, or pipe one in.')
+  const warn = (sentence: string) => void stderr.write(`${sentence}\n`)
+  let source: LogSource
   try {
-    logs = await openLogs(paths.length === 0 ? ['-'] : paths, context.stdin)
+    source = await openSource(paths, { isFollowing: choices.isFollowing, stdin, nowMs, signal, warn })
   } catch (error) {
     return failure(messageOf(error))
   }
   try {
-    return await work(context, choices, logs, signal)
+    return await work(context, choices, source, signal)
   } finally {
-    closeLogs(logs)
+    await source.close()
   }
 }
 
-/** Opens the database, imports or undoes, and closes it. */
+/**
+ * Opens the database, imports or undoes, and closes it.
+ * @param task logs, or the id of the import to undo.
+ */
 async function work(
   context: ImportLogContext,
   choices: Choices,
-  logs: readonly OpenLog[],
+  task: LogSource | string,
   signal: AbortSignal,
 ): Promise<Problem | undefined> {
   const { stdout, stderr, findDatabase, openDatabase } = context
@@ -143,17 +155,13 @@ async function work(
   const database = await openDatabase()
   let problem: Problem | undefined
   try {
-    if (choices.undo === undefined) problem = await importFrom(context, database, choices, logs, signal)
-    else
-      stdout.write(
-        await undo({
-          db: database.db,
-          id: choices.undo,
-          timeZone: database.timeZone,
-          dedupSeconds: database.dedupSeconds,
-          nowMs: context.nowMs(),
-        }),
-      )
+    if (typeof task === 'string') {
+      const { db, timeZone, dedupSeconds } = database
+      stdout.write(await undo({ db, id: task, timeZone, dedupSeconds, nowMs: context.nowMs() }))
+    } else {
+      if (task.isFollowed) said.write(`Following ${task.names.join(', ')}: Ctrl-C ends it.\n`)
+      problem = await importFrom(context, database, choices, task, signal)
+    }
   } catch (error) {
     // The first error is the one to report.
     await database.close(true).catch(() => undefined)
@@ -167,48 +175,48 @@ async function importFrom(
   { stdout, stderr, nowMs }: ImportLogContext,
   database: ImportLogDatabase,
   choices: Choices,
-  logs: readonly OpenLog[],
+  source: LogSource,
   signal: AbortSignal,
 ): Promise<Problem | undefined> {
   const { db, timeZone, dedupSeconds, ignore, beforeCreatingPosts, address } = database
   const { post, createPosts, baseUrl, anyway, isDryRun } = choices
   const pages = createPages()
-  const progress = createProgress(stderr, sizeOf(logs))
+  const progress = createProgress(stderr, source.bytes)
   const timeOf = async (choice: TimeChoice | undefined) =>
     typeof choice === 'string' ? startOfDay(db, choice, timeZone) : choice
-  // Ends also a read that waits for the next line.
-  signal.addEventListener('abort', () => closeLogs(logs))
-  const count = async (db: Kysely<Database>) =>
-    importLog({
-      db,
-      post,
-      createPosts,
-      baseUrl,
-      anyway,
-      format: choices.format,
-      timeZone,
-      dedupSeconds,
-      ignore,
-      beforeCreatingPosts,
-      signal,
-      sinceMs: await timeOf(choices.since),
-      untilMs: await timeOf(choices.until),
-      nowMs: nowMs(),
-      input: logs.map(({ input }) => input),
-      source: logs.map(({ name }) => name).join(', '),
-      onRequest: isDryRun ? pages.add : undefined,
-      onProgress: progress.update,
-    })
+  const count = async (db: Kysely<Database>) => {
+    const [sinceMs, untilMs] = [await timeOf(choices.since), await timeOf(choices.until)]
+    return source.read(
+      {
+        db,
+        post,
+        createPosts,
+        baseUrl,
+        anyway,
+        format: choices.format,
+        hosts: choices.hosts,
+        timeZone,
+        dedupSeconds,
+        ignore,
+        beforeCreatingPosts,
+        sinceMs,
+        untilMs,
+        nowMs,
+        onRequest: isDryRun ? pages.add : undefined,
+      },
+      progress.update,
+    )
+  }
   let summary: Summary
   try {
     summary = await (isDryRun ? rehearse(db, count) : count(db))
   } finally {
     progress.stop()
   }
-  const unmatched = isDryRun ? { paths: pages.topUnmatched(), folder: pages.suggestedFolder() } : undefined
+  const unmatched = isDryRun ? { paths: pages.topUnmatched(), post: pages.suggestedPost() } : undefined
   const circumstances = { ...choices, address, ignore, unmatched }
   stdout.write(choices.isJson ? formatJson(summary, unmatched) : formatSummary(summary, circumstances))
-  if (signal.aborted)
+  if (signal.aborted && !source.isFollowed)
     return {
       message: 'Interrupted: the lines read until then were counted. Run the same command again to count the rest.',
       exitCode: INTERRUPTED,
@@ -218,16 +226,6 @@ async function importFrom(
     const refusal = refusalOf(summary)
     return refusal === undefined ? undefined : failure(refusal)
   }
-  const where = logs.length > 1 ? `${logs[stoppedAt]?.name}: ` : ''
+  const where = source.names.length > 1 ? `${source.names[stoppedAt]}: ` : ''
   return failure(`${where}${stoppedBy.message} The lines before that were counted.`)
-}
-
-/** The size of all logs; `undefined`: unknown. */
-function sizeOf(logs: readonly OpenLog[]): number | undefined {
-  let size = 0
-  for (const { bytes } of logs) {
-    if (bytes === undefined) return undefined
-    size += bytes
-  }
-  return size
 }

@@ -16,14 +16,15 @@ interface Circumstances {
   ignore: readonly string[]
   since: TimeChoice | undefined
   until: TimeChoice | undefined
+  hosts: readonly string[] | undefined
   /** What a dry run found; `undefined`: it is none. */
   unmatched: Unmatched | undefined
 }
 
-/** The paths of pages that are no posts, and a folder for `--post`. */
+/** The paths of pages that are no posts, and a value for `--post`. */
 interface Unmatched {
   paths: readonly { path: string; requests: number }[]
-  folder: string | undefined
+  post: string | undefined
 }
 
 /** A summary as one line of JSON, with the names of {@link Summary}. */
@@ -33,8 +34,10 @@ export function formatJson({ stoppedBy, ...summary }: Summary, unmatched: Unmatc
 
 type Row = [name: string, count: number, note: string]
 
-/** Why nothing was read; `undefined`: a line was read, or there is none. */
-export function refusalOf({ lines, malformed, firstRefused = '' }: Summary): string | undefined {
+/** Why nothing could be counted; `undefined`: a line was read, or there is none. */
+export function refusalOf({ lines, malformed, hosts, firstRefused = '' }: Summary): string | undefined {
+  if (lines > malformed && hosts.withoutHost === lines - malformed)
+    return '--host counted nothing: no line names its host. Let the server log the host before the address (nginx: $host, Apache: %v), or say where it is with --format.'
   if (lines === 0 || malformed < lines) return undefined
   const reason = [`No line could be read. The first is: ${showLine(firstRefused)}`, kindOf(firstRefused)]
   return `${reason.join('\n').trimEnd()}\nIf it is a line of an access log, say its format with --format: see --help.`
@@ -60,6 +63,7 @@ export function formatSummary(summary: Summary, circumstances: Circumstances): s
     ...(circumstances.since === undefined && circumstances.until === undefined
       ? []
       : [['outside', summary.outside, 'by --since and --until'] satisfies Row]),
+    ...(circumstances.hosts === undefined ? [] : [otherHostsRow(summary)]),
     ['repeats', summary.repeats, 'the same visitor on the same post, too soon'],
     ['unknown', summary.unknown, 'there are no posts with their slugs'],
     ['other requests', summary.other, 'not a GET with status 200 or 304 of a path of a post'],
@@ -93,6 +97,12 @@ function ignoredRow({ ignored }: Summary, { ignore }: Circumstances): Row {
   return ['ignored', ignored, `by IGNORE${note}`]
 }
 
+function otherHostsRow({ otherHosts, hosts }: Summary): Row {
+  const names = hosts.top.map(({ host, requests }) => `${showLine(host)} (${number(requests)})`)
+  const without = hosts.withoutHost === 0 ? [] : [`${plural(hosts.withoutHost, 'line names', 'lines name')} no host`]
+  return ['other hosts', otherHosts, [...names, ...without].join(', ')]
+}
+
 /** What to do next. */
 function advice(summary: Summary, circumstances: Circumstances): string[] {
   const { post, createPosts, baseUrl, address, unmatched } = circumstances
@@ -121,7 +131,9 @@ function advice(summary: Summary, circumstances: Circumstances): string[] {
     )
   }
   if (post !== undefined && lines > 0 && viewsCounted + viewsCountedBefore + unknown === 0) {
-    advice.push('No request matches --post: compare --post with the paths in the log.')
+    advice.push(
+      "No request matches --post: compare --post with the paths in the log (for addresses like /?p=123: --post '/?p=').",
+    )
   }
   if (postsCreated > 0 && baseUrl === undefined && unmatched === undefined) {
     advice.push(
@@ -130,8 +142,7 @@ function advice(summary: Summary, circumstances: Circumstances): string[] {
     )
   }
   if (unmatched !== undefined) {
-    if (unmatched.folder !== undefined)
-      advice.push(`Most posts seem to be in one folder: --post ${printable(unmatched.folder)}`)
+    if (unmatched.post !== undefined) advice.push(suggestion(printable(unmatched.post)))
     return [...advice, 'This was a dry run: nothing was changed.']
   }
   if (summary.importId !== undefined) {
@@ -141,6 +152,12 @@ function advice(summary: Summary, circumstances: Circumstances): string[] {
     advice.push(`Try next, while the service runs: open ${address}, or curl '${address}/posts/popular?limit=5&days=0'`)
   }
   return advice
+}
+
+function suggestion(post: string): string {
+  return post.endsWith('=')
+    ? `A parameter seems to name most posts: --post '${post}'`
+    : `Most posts seem to be in one folder: --post ${post}`
 }
 
 function nameOf(slug: string, title: string): string {

@@ -1,102 +1,23 @@
-import type { Kysely, Transaction } from 'kysely'
-import {
-  type ChunkOutcome,
-  importChunk,
-  type LoggedVisit,
-  type LogImport,
-  noOutcome,
-  readLegacyEnd,
-} from '../../db/log-imports.ts'
-import { findTitles } from '../../db/logged-posts.ts'
-import type { Database } from '../../db/schema.ts'
-import { StartupError } from '../../lib/errors.ts'
-import { plural } from '../../lib/plural.ts'
-import { createClients } from './clients.ts'
-import { createLogReader, isClosedLine } from './formats/formats.ts'
-import type { LoggedRequest } from './formats/request.ts'
-import { urlOfPath } from './paths.ts'
-import { type LogLine, readLines } from './read-lines.ts'
-import type { PostPattern } from './slug.ts'
-import { createVisits } from './visits.ts'
+import { type Counts, createLogCounter, type LogCounter, type LogCounterOptions } from './log-counter.ts'
+import { readLines } from './read-lines.ts'
 
 /** The pieces of a log. */
 export type LogPieces = AsyncIterable<Uint8Array | string>
 
 /** Options of {@link importLog}. */
-export interface ImportLogOptions {
-  /** A transaction: the caller rolls it back, and no counter changes (see `importChunk`). */
-  db: Kysely<Database>
-  /** The site's IANA time zone: decides the day that a view belongs to. */
-  timeZone: string
-  /** How long after a visitor's view of a post further views are repeats. */
-  dedupSeconds: number
+export interface ImportLogOptions extends Omit<LogCounterOptions, 'nowMs'> {
   /** The present, in milliseconds since the epoch. */
   nowMs: number
   /** The log, plain or compressed (see `unpack`): a stream or another iterable of pieces; or several logs, in any order. */
   input: LogPieces | readonly LogPieces[]
-  /** The time of the first line that counts, and of the first that does not any more, in milliseconds since the epoch. */
-  sinceMs?: number | undefined
-  untilMs?: number | undefined
-  /** Whether lines count that an import of an earlier version may have counted. Default false. */
-  anyway?: boolean | undefined
   /** Ends reading: the lines read so far are counted. */
   signal?: AbortSignal | undefined
-  /** Called for each request that is no visit, bot or ignored, and for each visit. */
-  onRequest?: ((request: LoggedRequest, isVisit: boolean) => void) | undefined
-  /** The name of the log, for people. Default `standard input`. */
-  source?: string | undefined
-  /** Requests whose views do not count: the option `ignore`. Default none. */
-  ignore?: readonly string[] | undefined
-  /** Which paths are posts. Default: the last part of the path, without `.html`, is a slug. */
-  post?: PostPattern | undefined
-  /** Whether posts are created for unknown slugs. Default false. */
-  createPosts?: boolean | undefined
-  /** See `PostCreation`. */
-  baseUrl?: string | undefined
-  /** Called at most once, in the transaction that creates or links the first post, before it does. */
-  beforeCreatingPosts?: ((trx: Transaction<Database>) => Promise<void>) | undefined
-  /** `--format`: see `createLogReader`. Default: each line is recognised. */
-  format?: string | undefined
   /** Called after each piece. Bytes are counted before unpacking. */
   onProgress?: ((progress: { bytes: number; lines: number }) => void) | undefined
-  /** How many lines one transaction counts. Default 10,000. */
-  chunkLines?: number | undefined
 }
 
-/** The result of an import: `lines` is the sum of all counts from `viewsCounted` to `malformed`. */
-export interface Summary {
-  /** Lines that are not empty and that are no directives, such as `#Fields:`. */
-  lines: number
-  viewsCounted: number
-  /** Views that an earlier import counted. */
-  viewsCountedBefore: number
-  /** Requests for posts by bots, or without a user agent. */
-  bots: number
-  /** Requests for posts that match the option `ignore`. */
-  ignored: number
-  /** Requests that a visitor repeated too soon for a new view. */
-  repeats: number
-  /** Views of unknown slugs. */
-  unknown: number
-  /** Requests before `sinceMs`, or from `untilMs` on. */
-  outside: number
-  /** Requests with other methods, with other status codes, or of paths that are no posts. */
-  other: number
-  /** Lines in another format. */
-  malformed: number
-  /** Requests without a user agent field: bots among them cannot be recognised, and may be counted as views. */
-  withoutAgent: number
-  postsCreated: number
-  /** Posts of earlier imports that got a full URL. */
-  postsLinked: number
-  /** The id of the import in the database; `undefined`: it brought nothing new. */
-  importId: string | undefined
-  /** The ten posts with the most views counted by this import. */
-  top: { slug: string; title: string; views: number }[]
-  /** The first malformed line. */
-  firstRefused: string | undefined
-  /** See `createClients`. */
-  proxies: string[]
+/** The result of an import. */
+export interface Summary extends Counts {
   /** The error that ended reading before the end of a log; the lines before it were counted. */
   stoppedBy: Error | undefined
   /** The index of that log. */
@@ -110,112 +31,43 @@ export interface Summary {
  * @throws the error of PostgreSQL; the chunks before it are counted, and the next import continues.
  */
 export async function importLog(options: ImportLogOptions): Promise<Summary> {
-  const { db, timeZone, dedupSeconds, nowMs, input, post, onProgress = () => {}, chunkLines = 10_000 } = options
-  const { sinceMs = Number.NEGATIVE_INFINITY, untilMs = Number.POSITIVE_INFINITY, onRequest = () => {} } = options
-  const logs = 'length' in input ? input : [input]
-  const legacyEndMs = options.anyway === true ? undefined : await readLegacyEnd(db)
-  const tally = { lines: 0, bots: 0, ignored: 0, outside: 0, other: 0, malformed: 0, withoutAgent: 0 }
-  const total = noOutcome()
-  const logImport: LogImport = { id: undefined, source: options.source ?? 'standard input', overlaps: new Set() }
-  const { judge } = createVisits({ post, ignore: options.ignore })
-  const createPosts =
-    options.createPosts === true ? { before: once(options.beforeCreatingPosts), baseUrl: options.baseUrl } : undefined
-  let visits: LoggedVisit[] = []
-  let linesRead = 0
-  let bytesRead = 0
-  let readRequest = createLogReader(options.format)
-  const clients = createClients()
-  let firstRefused: string | undefined
+  const { input } = options
+  const counter = await createLogCounter({ ...options, nowMs: () => options.nowMs })
+  const stopped = await readLogs(counter, 'length' in input ? input : [input], options)
+  await counter.count()
+  return { ...(await counter.counts()), ...stopped }
+}
+
+/** Reads logs to their ends, all of them, also after one that has an error. */
+export async function readLogs(
+  counter: LogCounter,
+  logs: readonly LogPieces[],
+  { signal, onProgress = () => {} }: Pick<ImportLogOptions, 'signal' | 'onProgress'>,
+): Promise<Pick<Summary, 'stoppedBy' | 'stoppedAt'>> {
   let bytes = 0
-
-  function read({ bytes: lineBytes, isTooLong, isEnded }: LogLine): void {
-    const line = lineBytes.toString('utf8')
-    linesRead++
-    bytesRead += lineBytes.length
-    // The server has not written its end yet: it would be another request then.
-    const isHalf = !isEnded && (isTooLong || !isClosedLine(line))
-    if (line.trim() === '') return
-    const request = isTooLong || isHalf ? undefined : readRequest(line)
-    if (request === null) return
-    tally.lines++
-    if (request === undefined) {
-      tally.malformed++
-      firstRefused ??= line
-      return
-    }
-    clients.add(request.address)
-    if (request.userAgent === undefined) tally.withoutAgent++
-    if (request.timeMs < sinceMs || request.timeMs >= untilMs) {
-      tally.outside++
-      return
-    }
-    const verdict = judge(request)
-    if (verdict.kind === 'visit' || verdict.kind === 'other') onRequest(request, verdict.kind === 'visit')
-    if (verdict.kind === 'visit') {
-      const { slug, path, visitor } = verdict
-      visits.push({ slug, url: urlOfPath(path), visitor, timeMs: request.timeMs })
-    } else {
-      tally[KINDS[verdict.kind]]++
-    }
-  }
-
-  async function count(): Promise<void> {
-    if (legacyEndMs !== undefined) expectNewer(visits, legacyEndMs)
-    addOutcome(total, await importChunk(db, { visits, logImport, timeZone, nowMs, dedupSeconds, createPosts }))
-    visits = []
-    linesRead = 0
-    bytesRead = 0
-  }
-
   const batchesOf = (log: LogPieces) =>
     readLines(log, (count) => {
       bytes += count
     })
   let stoppedBy: Error | undefined
   let stoppedAt: number | undefined
-  const isStopped = () => options.signal?.aborted === true
+  const isStopped = () => signal?.aborted === true
   for (const [index, log] of logs.entries()) {
     if (isStopped()) break
-    // The directives of one log say nothing of the next.
-    readRequest = createLogReader(options.format)
+    const read = counter.beginLog()
     const error = await forEachUntilError(batchesOf(log), async (lines) => {
-      for (const line of lines) {
-        read(line)
-        if (linesRead >= chunkLines || bytesRead >= MAX_CHUNK_BYTES) await count()
-      }
-      onProgress({ bytes, lines: tally.lines })
+      await read(lines)
+      onProgress({ bytes, lines: counter.lines() })
     })
     if (error === undefined || stoppedBy !== undefined || isStopped()) continue
     stoppedBy = error
     stoppedAt = index
   }
-  await count()
-
-  const { created: postsCreated, linked: postsLinked, countedBefore: viewsCountedBefore, unknown, repeats } = total
-  const viewsCounted = [...total.counted.values()].reduce((sum, some) => sum + some, 0)
-  const top = await topTen(db, total.counted)
-  const counts = { ...tally, viewsCounted, viewsCountedBefore, repeats, unknown, postsCreated, postsLinked }
-  return { ...counts, importId: logImport.id, top, firstRefused, proxies: clients.proxies(), stoppedBy, stoppedAt }
-}
-
-const KINDS = { bot: 'bots', ignored: 'ignored', other: 'other' } as const
-
-/** The greatest size of a chunk: its visits keep their lines in memory. */
-const MAX_CHUNK_BYTES = 16 * 1024 * 1024
-
-/** @throws StartupError if an earlier version may have counted some of these visits. */
-function expectNewer(visits: readonly LoggedVisit[], legacyEndMs: number): void {
-  const older = visits.filter(({ timeMs }) => timeMs <= legacyEndMs).length
-  if (older === 0) return
-  // The first millisecond that was not there when the last import ended.
-  const since = new Date(legacyEndMs + 1).toISOString()
-  throw new StartupError(
-    `An earlier version of this package imported logs until ${new Date(legacyEndMs).toISOString()}, and did not note which requests it counted. This log has ${plural(older, 'request')} for posts until then in its next ${plural(visits.length, 'request')}, which would perhaps count twice. Import later requests only (--since ${since}), or all of them (--anyway).`,
-  )
+  return { stoppedBy, stoppedAt }
 }
 
 /** Returns an error of the source, and throws an error of `each`. */
-async function forEachUntilError<T>(
+export async function forEachUntilError<T>(
   source: AsyncGenerator<T, void>,
   each: (item: T) => Promise<void>,
 ): Promise<Error | undefined> {
@@ -233,35 +85,4 @@ async function forEachUntilError<T>(
 
 function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown))
-}
-
-function addOutcome(total: ChunkOutcome, some: ChunkOutcome): void {
-  const { counted, countedBefore, repeats, unknown, created, linked } = some
-  for (const [slug, views] of counted) total.counted.set(slug, (total.counted.get(slug) ?? 0) + views)
-  total.countedBefore += countedBefore
-  total.repeats += repeats
-  total.unknown += unknown
-  total.created += created
-  total.linked += linked
-}
-
-async function topTen(db: Kysely<Database>, counted: ReadonlyMap<string, number>): Promise<Summary['top']> {
-  const top = [...counted]
-    .filter(([, views]) => views > 0)
-    .sort(([a, viewsA], [b, viewsB]) => viewsB - viewsA || (a < b ? -1 : 1))
-    .slice(0, 10)
-  const slugs = top.map(([slug]) => slug)
-  const titles = await findTitles(db, slugs)
-  return top.map(([slug, views]) => ({ slug, title: titles.get(slug) ?? slug, views }))
-}
-
-function once(
-  hook: ((trx: Transaction<Database>) => Promise<void>) | undefined,
-): (trx: Transaction<Database>) => Promise<void> {
-  let wasCalled = false
-  return async (trx) => {
-    if (wasCalled) return
-    wasCalled = true
-    await hook?.(trx)
-  }
 }

@@ -12,6 +12,12 @@ export function pathOf(target: string): string {
   }
 }
 
+/** The query string of a request target, not decoded, without `?`. */
+export function queryOf(target: string): string {
+  const [, query = ''] = /^[^?#]*\?([^#]*)/.exec(target) ?? []
+  return query
+}
+
 /**
  * Encodes a decoded path as the path of a URL. It begins with exactly one slash: `//host/x` would link to another site.
  */

@@ -48,7 +48,14 @@ async function* counted(
   }
 }
 
-function createSplitter() {
+/** Splits pieces of a log into lines. */
+export interface LineSplitter {
+  split(piece: Buffer): LogLine[]
+  /** The last line, if it has no line end. */
+  end(): LogLine | undefined
+}
+
+export function createSplitter(): LineSplitter {
   // One byte more than a line may have, for the CR of a CRLF, which is not part of the line.
   const room = MAX_LINE_BYTES + 1
   let begun: Buffer[] = []
@@ -85,7 +92,6 @@ function createSplitter() {
       add(piece.subarray(start))
       return lines
     },
-    /** The last line, if it has no line end. */
-    end: (): LogLine | undefined => (kept === 0 ? undefined : take(false)),
+    end: () => (kept === 0 ? undefined : take(false)),
   }
 }

@@ -15,9 +15,15 @@ const COMPRESSIONS = [
   { name: 'compress', magic: /^1f9d/, command: 'gzip' },
 ] as const
 
-const MAGIC_BYTES = 10
+export const MAGIC_BYTES = 10
 /** Enough for the sentence of a command that fails. */
 const MAX_ERROR_LENGTH = 1000
+
+/** Whether a log that begins with these bytes is neither compressed nor in UTF-16. */
+export function isPlain(head: Buffer): boolean {
+  const digits = head.toString('hex', 0, MAGIC_BYTES)
+  return !/^(?:1f8b|fffe|feff)/.test(digits) && COMPRESSIONS.every(({ magic }) => !magic.test(digits))
+}
 
 /**
  * Unpacks a log, detected by its first bytes: gzip here; zstd, bzip2, xz and lz4 by the command of that name, which

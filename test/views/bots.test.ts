@@ -28,6 +28,7 @@ t.test(
             method: 'GET',
             target: '/a',
             status: 200,
+            host: undefined,
             referer: undefined,
           }
           const { kind: verdict } = visits.judge({ ...logged, userAgent })

@@ -31,12 +31,21 @@ function createBalancerReader(pattern: RegExp): LineReader {
     const { method, target } = parseRequestLine(unescapeField(request))
     const userAgent = agentOf(unescapeField(agent))
     // A client that left has no status.
-    return { address, timeMs, method, target, status: Number(status) || 0, referer: undefined, userAgent }
+    return {
+      address,
+      timeMs,
+      method,
+      target,
+      status: Number(status) || 0,
+      host: undefined,
+      referer: undefined,
+      userAgent,
+    }
   }
 }
 
 const S3 = new RegExp(
-  String.raw`^\S+ \S+ \[([^\]]{26})\] (\S+) \S+ \S+ (?:REST|WEBSITE|SOAP|BATCH|S3)\.\S+ \S+ (?:${QUOTED}|-) (\d{3}|-) \S+ \S+ \S+ \S+ \S+ ${QUOTED} ${QUOTED}(?= |$)`,
+  String.raw`^\S+ \S+ \[([^\]]{26})\] (\S+) \S+ \S+ (?:REST|WEBSITE|SOAP|BATCH|S3)\.\S+ \S+ (?:${QUOTED}|-) (\d{3}|-) \S+ \S+ \S+ \S+ \S+ ${QUOTED} ${QUOTED}(?=(?: \S+){5} (\S+)| |$)`,
   's',
 )
 
@@ -47,11 +56,11 @@ const S3 = new RegExp(
 export function createS3Reader(): LineReader {
   const timeOf = rememberingLast(parseClfTime)
   return (line) => {
-    const [match, time = '', address = '', request = '', status, from = '', agent = ''] = S3.exec(line) ?? []
+    const [match, time = '', address = '', request = '', status, from = '', agent = '', host] = S3.exec(line) ?? []
     const timeMs = timeOf(time)
     if (match === undefined || timeMs === undefined) return undefined
     const { method, target } = parseRequestLine(unescapeField(request))
     const [referer, userAgent] = [refererOf(unescapeField(from)), agentOf(unescapeField(agent))]
-    return { address, timeMs, method, target, status: Number(status) || 0, referer, userAgent }
+    return { address, timeMs, method, target, status: Number(status) || 0, host, referer, userAgent }
   }
 }

@@ -31,13 +31,15 @@ export function createCombinedReader(): LineReader {
 }
 
 function readAfterTime(line: string, open: number, start: number, timeMs: number): LoggedRequest | undefined {
-  const address = addressBefore(line.slice(0, open))
+  const head = line.slice(0, open)
+  const address = addressBefore(head)
   const fields = address === undefined ? undefined : fieldsAfter(line, start)
   if (address === undefined || fields === undefined) return undefined
   const { request, status, referer, userAgent, end } = fields
   const { method, target } = parseRequestLine(unescapeField(request))
   const reader = isPrivate(address) ? readerOf(address, fieldsFrom(line, end)) : address
-  return { address: reader, timeMs, method, target, status: Number(status), referer, userAgent }
+  const host = hostBefore(head, address)
+  return { address: reader, timeMs, method, target, status: Number(status), host, referer, userAgent }
 }
 
 function fieldsAfter(line: string, start: number) {
@@ -101,6 +103,14 @@ function addressBefore(head: string): string | undefined {
   if (ident === -1) return words.length === 3 ? first : undefined
   if (ident === 2 && words.length === 4) return second
   return ident === 1 && third !== undefined && !words.includes('-', 2) ? first : undefined
+}
+
+/** The first word before the address that looks like a host, such as Apache's `%v:%p`, or the only word. */
+function hostBefore(head: string, address: string): string | undefined {
+  if (head.startsWith(`${address} `)) return undefined
+  const words = head.split(' ')
+  const before = words.slice(0, words.indexOf(address))
+  return before.length === 1 ? before[0] : before.find((word) => /[.:]/.test(word))
 }
 
 /** The index after the address, and after the addresses that follow with commas. */

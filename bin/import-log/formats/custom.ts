@@ -23,6 +23,7 @@ export function createCustomReader(source: string): LineReader {
     for (const [index, part] of parts.entries()) {
       const value = decode(String(match[index + 1]))
       if (part === 'forwarded') forwarded.push(value)
+      else if (part === 'host' && values.has('host')) continue
       else values.set(part, `${part === 'target' ? (values.get(part) ?? '') : ''}${value}`)
     }
     const value = (part: Part) => values.get(part) ?? ''
@@ -33,7 +34,16 @@ export function createCustomReader(source: string): LineReader {
     if (timeMs === undefined) return undefined
     const userAgent = values.has('agent') ? agentOf(value('agent')) : undefined
     const referer = refererOf(value('referer') || '-')
-    return { address: readerOf(address, forwarded), timeMs, method, target, status, referer, userAgent }
+    return {
+      address: readerOf(address, forwarded),
+      timeMs,
+      method,
+      target,
+      status,
+      host: values.get('host'),
+      referer,
+      userAgent,
+    }
   }
 }
 

@@ -8,7 +8,7 @@ import { parseTime, rememberingLast } from './times.ts'
  * "upstream"`. Envoy does not escape quotes.
  */
 const LINE =
-  /^\[(\d{4}-[\dT:.-]+Z)\] "([^"]*)" (\d{1,3}) .*? \d+ \d+ \d+ (?:\d+|-) "([^"]*)" "(.*?)" "[^"]*" "[^"]*" "[^"]*"(?: .*)?$/
+  /^\[(\d{4}-[\dT:.-]+Z)\] "([^"]*)" (\d{1,3}) .*? \d+ \d+ \d+ (?:\d+|-) "([^"]*)" "(.*?)" "[^"]*" "([^"]*)" "[^"]*"(?: .*)?$/
 
 /**
  * Creates a reader of Envoy's default format, also of Istio's. The reader is in `x-forwarded-for`; a line without it is
@@ -18,12 +18,21 @@ const LINE =
 export function createEnvoyReader(): LineReader {
   const timeOf = rememberingLast(parseTime)
   return (line) => {
-    const [match, time = '', request = '', status, forwarded = '', agent = ''] = LINE.exec(line) ?? []
+    const [match, time = '', request = '', status, forwarded = '', agent = '', host] = LINE.exec(line) ?? []
     const timeMs = timeOf(time)
     const [firstAddress = ''] = forwarded.split(',')
     if (match === undefined || timeMs === undefined || !isAddress(firstAddress)) return undefined
     const address = publicAddressIn(forwarded) ?? firstAddress
     const { method, target } = parseRequestLine(request)
-    return { address, timeMs, method, target, status: Number(status), referer: undefined, userAgent: agentOf(agent) }
+    return {
+      address,
+      timeMs,
+      method,
+      target,
+      status: Number(status),
+      host,
+      referer: undefined,
+      userAgent: agentOf(agent),
+    }
   }
 }

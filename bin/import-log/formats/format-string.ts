@@ -12,6 +12,7 @@ export type Part =
   | 'referer'
   | 'agent'
   | 'user'
+  | 'host'
   | 'other'
   | Clock
 
@@ -35,6 +36,7 @@ const HEADERS: Readonly<Record<string, Part>> = {
   'cf-connecting-ip': 'reader',
   'true-client-ip': 'reader',
   'fastly-client-ip': 'reader',
+  host: 'host',
 }
 
 /** @see https://nginx.org/en/docs/varindex.html */
@@ -46,6 +48,8 @@ const NGINX: Readonly<Record<string, Part | Variable>> = {
   time_local: 'time',
   time_iso8601: 'time',
   msec: 'time',
+  host: 'host',
+  server_name: 'host',
   request: 'request',
   request_method: 'method',
   request_uri: 'target',
@@ -68,6 +72,8 @@ const APACHE: Readonly<Record<string, Part | Variable>> = {
   U: 'target',
   q: { part: 'query', pattern: String.raw`(?:\?[^\s"]*)?` },
   s: 'status',
+  v: 'host',
+  V: 'host',
 }
 
 const CLOCK: Readonly<Record<string, Piece>> = {

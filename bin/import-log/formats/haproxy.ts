@@ -22,8 +22,9 @@ export function createHaproxyReader(): LineReader {
     const timeMs = timeOf(time)
     if (match === undefined || timeMs === undefined) return undefined
     const { method, target } = parseRequestLine(decodeHash(request))
-    const { userAgent, referer, forwarded } = headersIn(captured)
-    return { address: readerOf(address, forwarded), timeMs, method, target, status: Number(status), referer, userAgent }
+    const { userAgent, host, referer, forwarded } = headersIn(captured)
+    const reader = readerOf(address, forwarded)
+    return { address: reader, timeMs, method, target, status: Number(status), host, referer, userAgent }
   }
 }
 
@@ -37,7 +38,8 @@ function headersIn(captured: string | undefined) {
   const found = values.find((value) => value !== '' && !HOST.test(value) && !isForwarded(value) && !isUrl(value))
   // A header that was not sent is empty.
   const userAgent = found ?? (values.includes('') ? '' : undefined)
-  return { userAgent, referer: values.find(isUrl), forwarded: values.filter(isForwarded) }
+  const host = values.find((value) => HOST.test(value) && !isForwarded(value))
+  return { userAgent, host, referer: values.find(isUrl), forwarded: values.filter(isForwarded) }
 }
 
 /** HAProxy writes characters that separate fields as `#hh`. */

@@ -107,6 +107,12 @@ const NAMES = {
       'proxy.referer',
     ],
   ],
+  /** `host` may be the machine that wrote the line. */
+  host: [
+    ...['request.host', 'req.headers.host', 'request.headers.Host', 'req.host', 'req.hostname', 'RequestHost'],
+    ...['ClientRequestHost', 'http_host', 'request_host', 'requestHost', 'authority', ':authority', 'vhost'],
+    ...['virtual_host', 'server_name', 'serverName', 'domain', 'domainName', 'url.domain', 'proxy.host', 'host'],
+  ],
   /** All headers, if the log has them: a header that is not there was not sent. */
   headers: ['request.headers', 'req.headers'],
   agent: [

@@ -40,6 +40,7 @@ function requestOf(object: JsonObject, timeOf: (text: string) => number | undefi
     method,
     target,
     status: Number(status),
+    host: find('host'),
     referer: refererOf(find('referer') || '-'),
     userAgent: agent === undefined ? undefined : agentOf(agent),
   }

@@ -9,6 +9,8 @@ export interface LoggedRequest {
   /** The request target as sent, not decoded; empty without a request line. */
   target: string
   status: number
+  /** The host that was requested, as logged, with or without a port; `undefined`: the line does not name it. */
+  host: string | undefined
   /** The page that the client came from; `undefined`: the log has no such field, or the client sent none. */
   referer: string | undefined
   /** Empty if the client sent none; `undefined` if the log has no such field (common format). */

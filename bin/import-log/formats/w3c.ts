@@ -65,6 +65,7 @@ export function requestOfW3c(
     method,
     target: query === '-' ? target : `${target}?${query}`,
     status: Number(status),
+    host: ['x-host-header', 'cs-host', 'cs(Host)'].map(field).find((host) => host !== undefined && host !== '-'),
     referer: referer === undefined ? undefined : refererOf(decode(referer)),
     userAgent: agent === undefined ? undefined : agent === '-' ? '' : decode(agent),
   }

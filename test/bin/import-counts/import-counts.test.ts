@@ -189,6 +189,13 @@ t.test('posts are found by earlier slugs and in other forms, and created on dema
   const onlyLong = await importTexts(db, `slug,total\n${long},2\n`, { createPosts })
   t.match(onlyLong, { outcome: 'nothing new', unknown: 2n, postsCreated: 0 })
   t.equal(prepared, 2, 'once an import')
+  const ofWordPress = 'path,views\n/?p=7,1\n/index.php?utm_source=x&p=7,1\n/?cat=2,4\n'
+  t.match(await importTexts(db, ofWordPress, { post: compilePostPattern('/?p='), createPosts }), {
+    views: 2n,
+    others: 1,
+  })
+  const [seven] = await db.selectFrom('posts').where('slug', '=', '7').select('url').execute()
+  t.equal(seven?.url, 'https://blog.example/?p=7')
 })
 
 t.test('posts are found by ids', async (t) => {

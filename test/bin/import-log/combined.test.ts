@@ -3,6 +3,7 @@ import { DateTime } from 'luxon'
 import t from 'tap'
 import { createCombinedReader } from '../../../bin/import-log/formats/combined.ts'
 import { isClosedLine } from '../../../bin/import-log/formats/formats.ts'
+import type { LoggedRequest } from '../../../bin/import-log/formats/request.ts'
 
 const parseLine = createCombinedReader()
 const LINE = '1.2.3.4 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 12 "-" "Firefox"'
@@ -12,12 +13,13 @@ const GET_A = {
   method: 'GET',
   target: '/a',
   status: 200,
+  host: undefined,
   referer: undefined,
   userAgent: 'Firefox',
 }
 
 t.test('a line of the combined or the common format is read', async (t) => {
-  const cases: [string, string, Partial<typeof GET_A> | { userAgent: undefined } | { referer: string }][] = [
+  const cases: [name: string, line: string, expected: Partial<LoggedRequest>][] = [
     ['combined', LINE, {}],
     ['common', LINE.replace(' "-" "Firefox"', ''), { userAgent: undefined }],
     ['a referer', LINE.replace('"-"', String.raw`"https://a.example/\"x"`), { referer: 'https://a.example/"x' }],
@@ -29,8 +31,12 @@ t.test('a line of the combined or the common format is read', async (t) => {
     ['a host name', LINE.replace('1.2.3.4', 'crawl-1.example.com'), { address: 'crawl-1.example.com' }],
     ['a port', LINE.replace('1.2.3.4', '1.2.3.4:4711'), { address: '1.2.3.4:4711' }],
     ['brackets', LINE.replace('1.2.3.4', '[2001:db8::7]:443'), { address: '[2001:db8::7]:443' }],
-    ['the site first (vhost_combined)', `blog.example:443 ${LINE}`, {}],
-    ['the site first, IPv6', `blog.example:443 ${LINE.replace('1.2.3.4', '2001:db8::7')}`, { address: '2001:db8::7' }],
+    ['the site first (vhost_combined)', `blog.example:443 ${LINE}`, { host: 'blog.example:443' }],
+    [
+      'the site first, IPv6',
+      `blog.example:443 ${LINE.replace('1.2.3.4', '2001:db8::7')}`,
+      { address: '2001:db8::7', host: 'blog.example:443' },
+    ],
     ['a list of addresses', LINE.replace('1.2.3.4', '1.2.3.4, 10.0.0.4'), { address: '1.2.3.4,' }],
     ['a longer list', LINE.replace('1.2.3.4', '1.2.3.4:80, 10.0.0.4, ::1'), { address: '1.2.3.4:80,' }],
     ['a user with a space', LINE.replace('- - [', '- John Doe ['), {}],
@@ -39,11 +45,19 @@ t.test('a line of the combined or the common format is read', async (t) => {
     ['a time of ISO 8601', LINE.replace('17/May/2015:10:05:03 +0000', '2015-05-17T10:05:03+00:00'), {}],
     ['a prefix of words', `2015-05-17 - INFO - ${LINE}`, {}],
     ['a prefix with brackets', `[1] [web] ${LINE}`, {}],
-    ['the site first, an ident', `blog.example:443 ${LINE.replace(' - - [', ' ident bob [')}`, {}],
+    [
+      'the site first, an ident',
+      `blog.example:443 ${LINE.replace(' - - [', ' ident bob [')}`,
+      { host: 'blog.example:443' },
+    ],
     ['an address and an ident', LINE.replace(' - - [', ' ident bob ['), {}],
     ['a list and an ident', LINE.replace('4 - - [', '4, 10.0.0.4 ident bob ['), { address: '1.2.3.4,' }],
     ['a host name and an ident', LINE.replace('1.2.3.4 - - [', 'a.example ident bob ['), { address: 'a.example' }],
-    ['the site and a host name', `blog.example ${LINE.replace('1.2.3.4', 'a.example')}`, { address: 'a.example' }],
+    [
+      'the site and a host name',
+      `blog.example ${LINE.replace('1.2.3.4', 'a.example')}`,
+      { address: 'a.example', host: 'blog.example' },
+    ],
     ['a host name and a long user', LINE.replace('1.2.3.4 - -', 'a.example - A B'), { address: 'a.example' }],
     ['common, fields after it', LINE.replace('"-" "Firefox"', '0.003 text'), { userAgent: undefined }],
     ['common, a list after it', LINE.replace('"-" "Firefox"', '"8.8.8.8"'), { userAgent: undefined }],

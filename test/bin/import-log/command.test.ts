@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { appendFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
@@ -11,6 +11,7 @@ import { databaseName } from '../../../db/database-name.ts'
 import type { Database } from '../../../db/schema.ts'
 import { addPosts, LOG_BEGINS, logLine, logOf, readTotals } from '../../helpers/access-log.ts'
 import { createTestDatabase } from '../../helpers/postgres.ts'
+import { until } from '../../helpers/services/until.ts'
 
 const LOG = logOf([
   { second: 0, target: '/blog/a' },
@@ -134,7 +135,7 @@ t.test('for unknown slugs the output says what to do', async (t) => {
     /Name the paths of posts with --post, such as --post \/blog\/, .*--create-posts\./,
   )
   const elsewhere = await run(['--post', '/posts/', '--create-posts'], { db, stdin: LOG })
-  t.match(elsewhere.stdout, 'No request matches --post: compare --post with the paths in the log.\n')
+  t.match(elsewhere.stdout, 'No request matches --post: compare --post with the paths in the log (for')
   t.notMatch(elsewhere.stdout, /Try next|--base-url/)
   const impossible = logOf([{ second: 0, target: '/blog/%00' }])
   t.notMatch((await run([...POST, '--create-posts'], { db, stdin: impossible })).stdout, 'Add --create-posts')
@@ -222,9 +223,21 @@ t.test('wrong arguments fail with one sentence, before anything is opened', asyn
     [[file, '--until', '2015-02-30'], /^error: --until needs a day .*, got: 2015-02-30\n$/],
     [[file, '--since', '2015-02-03T25:00Z'], /^error: --since needs a day .*\n$/],
     [[file, '--since', '2015-02-03T10:00'], /^error: --since needs .* a time with its zone .*\n$/],
+    [[file, '--host', 'https://blog.example'], /^error: --host needs the name of a host, .*, got: https:.*\n$/],
     [[file, '--undo', '1'], /^error: --undo needs no log .*\n$/],
     [['--undo', '1', '--dry-run'], /^error: --undo needs no log .*\n$/],
     [['--undo', 'x'], /^error: --undo needs the id of an import, .*, got: x\n$/],
+    [
+      ['--follow'],
+      /^error: --follow needs the files that a server writes, .*, not standard input, and no --dry-run\.\n$/,
+    ],
+    [[file, '-', '--follow'], /^error: --follow needs the files .*\n$/],
+    [[file, '--follow', '--dry-run'], /^error: --follow needs the files .*\n$/],
+    [[dir, '--follow'], /^error: --follow needs files that a server writes, as text in UTF-8: .* is no file\.\n$/],
+    [
+      [file, join(dir, 'none.log'), '--follow'],
+      /^error: Cannot open .*none\.log: ENOENT: no such file or directory.*\n$/,
+    ],
     [[], /^error: Expected a log: name a file, or pipe one in\.\n$/],
   ]
   for (const [args, stderr] of cases) t.match(await run(args, {}), { code: 1, stdout: '', stderr, closed: 0 })
@@ -370,6 +383,38 @@ t.test('--since and --until take days of the site, and times', async (t) => {
   t.match((await run(['--since', '2015-05-18'], { db, stdin })).stdout, /outside {9}2 {3}by --since and --until\n/)
 })
 
+t.test('--host counts the requests to one host, and refuses a log that names none', async (t) => {
+  const { db } = await createTestDatabase(t)
+  await addPosts(db, 'a', 'b')
+  const [first = '', second = '', third = ''] = LOG.split(/(?<=\n)/)
+  const stdin = `blog.example:443 ${first}Shop.example:443 ${second}www.blog.example:80 ${third}`
+  const { stdout } = await run(['--host', 'Blog.example'], { db, stdin })
+  t.match(stdout, /^views counted {3}1$/m)
+  t.match(stdout, /^other hosts {5}2 {3}shop\.example \(1\), www\.blog\.example \(1\)$/m)
+  for (const hosts of [
+    ['--host', 'blog.example,www.blog.example'],
+    ['--host=www.blog.example', '--host=blog.example'],
+  ])
+    t.match(JSON.parse((await run([...hosts, '--json', '--dry-run'], { db, stdin })).stdout), {
+      lines: 3,
+      viewsCounted: 1,
+      viewsCountedBefore: 1,
+      otherHosts: 1,
+      hosts: { withoutHost: 0, top: [{ host: 'shop.example', requests: 1 }] },
+    })
+  t.strictSame(await readTotals(db), { a: 1 })
+  const without = await run(['--host', 'blog.example'], { db, stdin: LOG })
+  t.match(without, { code: 1, stderr: /^error: --host counted nothing: no line names its host\. Let the server / })
+  t.match(without.stdout, /^other hosts {5}3 {3}3 lines name no host$/m)
+  const mixed = await run(['--host', 'blog.example'], { db, stdin: `${stdin}${LOG}` })
+  t.match(mixed, {
+    code: 0,
+    stdout: /^other hosts .* shop\.example \(1\), www\.blog\.example \(1\), 3 lines name no host$/m,
+  })
+  t.match(await run(['--host', 'blog.example'], { db, stdin: 'x\n' }), { code: 1, stderr: /No line could be read/ })
+  t.strictSame(await readTotals(db), { a: 1 })
+})
+
 t.test('a dry run changes nothing, and shows what --post misses', async (t) => {
   const { db, pool } = await createTestDatabase(t)
   await addPosts(db, 'a')
@@ -389,7 +434,7 @@ t.test('a dry run changes nothing, and shows what --post misses', async (t) => {
   t.match(json, {
     dryRun: true,
     viewsCounted: 2,
-    unmatched: { folder: '/news/', paths: [{ path: '/news/x', requests: 2 }] },
+    unmatched: { post: '/news/', paths: [{ path: '/news/x', requests: 2 }] },
   })
   const quiet = await run(['--dry-run'], { db, stdin: logOf([{ second: 0, target: '/style.css' }]) })
   t.notMatch(quiet.stdout, /most requested|seem to be/)
@@ -398,6 +443,29 @@ t.test('a dry run changes nothing, and shows what --post misses', async (t) => {
       (select count(*) from post_views_log_import)::int as imports`)
   t.strictSame(rows, [{ posts: 1, views: 0, imports: 0 }])
   t.match(await run(POST, { db, stdin }), { stdout: /views counted {4}2\n/ })
+})
+
+t.test('posts that a parameter names: a dry run suggests it, and the posts link to their addresses', async (t) => {
+  const { db } = await createTestDatabase(t)
+  const targets = [
+    ...['/?p=7', '/index.php?p=7&utm_source=x', '/?x=1&p=8#top', '/blog/one', '/blog/two', '/?p=8&feed=rss2'],
+    ...['/style.css?id=7', '/news.php?id=1', '/$(x)/a?id=3', '/$(x)/b?id=4', '/$(x)/c?id=5', '/$(x)/d?id=6', '/?p='],
+  ]
+  const stdin = logOf(targets.map((target, second) => ({ second, visitor: second, target })))
+  const dry = await run([...POST, '--dry-run'], { db, stdin })
+  t.match(dry.stdout, /that are no posts:\n {2}\/\?p=7 +2\n {2}\/\?p=8 +2\n/)
+  t.match(dry.stdout, "A parameter seems to name most posts: --post '/?p='\n")
+  const args = ['--post', '/?p=', '--create-posts', '--base-url', 'https://blog.example', '--json']
+  t.match(JSON.parse((await run(args, { db, stdin })).stdout), { viewsCounted: 3, postsCreated: 2, other: 10 })
+  t.strictSame(await readTotals(db), { 7: 2, 8: 1 })
+  t.match(await db.selectFrom('posts').select('url').orderBy('slug').execute(), [
+    { url: 'https://blog.example/?p=7' },
+    { url: 'https://blog.example/?p=8' },
+  ])
+  const elsewhere = await run(POST, { db, stdin: logOf([{ second: 0, target: '/?p=7' }]) })
+  t.match(elsewhere.stdout, "(for addresses like /?p=123: --post '/?p=').")
+  const single = await run([...POST, '--dry-run'], { db, stdin: logOf([{ second: 0, target: '/?p=7' }]) })
+  t.notMatch(single.stdout, 'seem', 'one page is no list of posts')
 })
 
 t.test('many paths are counted in a dry run with bounded memory', async (t) => {
@@ -446,6 +514,38 @@ t.test('Ctrl-C: what was read is counted, and the summary and the way on are sho
     /error: Interrupted: the lines read until then were counted\. Run the same command again to count the rest\.\n$/,
   )
   t.equal(code, 130)
+})
+
+t.test('a followed log ends with the summary and exit code 0', async (t) => {
+  const { db } = await createTestDatabase(t)
+  const dir = t.testdir({ 'access.log': LOG, 'other.log': 'no log\n'.repeat(10) })
+  const file = join(dir, 'access.log')
+  const follow = async (views: number, ...args: string[]) => {
+    const interrupt = new AbortController()
+    const following = run([file, '--follow', ...POST, '--create-posts', ...args], { db, signal: interrupt.signal })
+    await until(async () => (await readTotals(db))['a'] === views, 'the lines are counted')
+    interrupt.abort()
+    return following
+  }
+  const first = await follow(2)
+  t.match(first, { code: 0, stderr: '', closed: 1 })
+  t.match(first.stdout, `Database: blog of PostgreSQL\nFollowing ${file}: Ctrl-C ends it.\nlines read      3\n`)
+  await appendFile(file, logOf([{ second: 3, visitor: 3, target: '/blog/a' }]))
+  const second = await follow(3, '--json')
+  t.equal(second.stderr, `Database: blog of PostgreSQL\nFollowing ${file}: Ctrl-C ends it.\n`)
+  t.match(JSON.parse(second.stdout), { lines: 4, viewsCounted: 1, viewsCountedBefore: 3 })
+  const refused = await run([join(dir, 'other.log'), '--follow'], { db })
+  t.match(refused, { code: 1, stderr: /^error: No line could be read\. The first is: no log\n/ })
+  const other = logOf([{ second: 0, target: '/blog/a' }])
+  await writeFile(join(dir, 'other.log'), other)
+  const interrupt = new AbortController()
+  const warned = run([join(dir, 'other.log'), '--follow'], { db, signal: interrupt.signal })
+  await appendFile(join(dir, 'other.log'), logOf([{ second: 2000, visitor: 9, target: '/blog/a' }]))
+  await until(async () => (await readTotals(db))['a'] === 4, 'the lines are counted')
+  await writeFile(join(dir, 'other.log'), logOf([{ second: 4000, visitor: 9, target: '/blog/a' }]))
+  await until(async () => (await readTotals(db))['a'] === 5, 'the lines are counted')
+  interrupt.abort()
+  t.match((await warned).stderr, /^.*other\.log was truncated, and there is no copy beside it: .*\n$/)
 })
 
 t.test('lines that an earlier version may have counted are refused, with a way on', async (t) => {

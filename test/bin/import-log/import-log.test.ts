@@ -80,10 +80,11 @@ t.test('every line has an outcome, and every view is counted', async (t) => {
   await addPosts(db, 'a', 'b')
   const odd = ['', '   ', 'no log line', `${logLine({ second: 0, target: '/blog/a' })}x`, 'x'.repeat(100_000)]
   const log = `${odd.join('\n')}\n${LOG}${logLine({ second: 0, visitor: 9, target: '/blog/a' }).replace(/ "-" ".*"$/, '')}\n`
-  const { top, stoppedBy, stoppedAt, importId, firstRefused, proxies, ...counts } = await importText(db, log)
+  const { top, stoppedBy, stoppedAt, importId, firstRefused, proxies, hosts, ...counts } = await importText(db, log)
   t.equal(importId, '1')
   t.equal(firstRefused, 'no log line')
   t.ok(proxies.length > 0, 'all addresses are private')
+  t.strictSame(hosts, { withoutHost: 0, top: [] })
   t.strictSame(counts, {
     lines: 64,
     viewsCounted: 25,
@@ -93,6 +94,7 @@ t.test('every line has an outcome, and every view is counted', async (t) => {
     repeats: 9,
     unknown: 12,
     outside: 0,
+    otherHosts: 0,
     other: 11,
     malformed: 3,
     withoutAgent: 1,

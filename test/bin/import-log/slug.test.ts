@@ -51,10 +51,54 @@ t.test('a pattern is tested on the decoded path, and its group names the post', 
   t.strictSame(requestedPost('/blog/geekery/xvfb%20firefox.html?x', pattern), {
     slug: 'xvfb firefox',
     path: '/blog/geekery/xvfb firefox.html',
+    query: '',
   })
   t.equal(requestedPost('/blog/geekery/', pattern), undefined)
   t.equal(requestedPost('/a', compilePostPattern('/(?<slug>b)?')), undefined, 'the group took no part')
   t.equal(requestedPost('/', compilePostPattern('/(?<slug>.*)')), undefined, 'the slug is empty')
+})
+
+t.test('a parameter of the query string names the post', async (t) => {
+  const slugs = (post: string, targets: Record<string, string | undefined>) => {
+    const pattern = compilePostPattern(post)
+    for (const [target, slug] of Object.entries(targets))
+      t.equal(requestedPost(target, pattern)?.slug, slug, `${post} of ${target}`)
+  }
+  const ofWordPress = {
+    '/?p=123': '123',
+    '/index.php?p=123&utm_source=x': '123',
+    '/?utm_source=x&p=123#comments': '123',
+    '/?p=a%20b': 'a b',
+    '/?%70=1': '1',
+    '/?p=caf%C3%A9': 'café',
+    '//?p=1': '1',
+    'https://blog.example?p=1': '1',
+    'https://blog.example:443/?p=1': '1',
+    '/': undefined,
+    '/?': undefined,
+    '/?p': undefined,
+    '/?p=': undefined,
+    '/?page_id=2': undefined,
+    '/?xp=2&P=3': undefined,
+    '/#?p=1': undefined,
+    '/wp-login.php?p=1': undefined,
+    '/a/?p=1': undefined,
+    '/?feed=rss2&p=1': undefined,
+    '/?p=1&preview=true': undefined,
+    '/?p=1&embed=true': undefined,
+    [`/?x=${'a'.repeat(60_000)}&p=1`]: '1',
+  }
+  slugs('/?p=', ofWordPress)
+  slugs('?p=', ofWordPress)
+  for (const name of ['id', 'post', 'page_id', 'article-id']) slugs(`/?${name}=`, { [`/?x=1&${name}=7`]: '7' })
+  slugs('/blog?p=', { '/blog?p=1': '1', '/blog/?p=1': '1', '/blog/index.php?p=1': '1', '/?p=1': undefined })
+  slugs('/post.php?id=', { '/post.php?id=1': '1', '/?id=1': undefined })
+  slugs('/bl%C3%B6g/?p=', { '/bl%c3%b6g/?p=1': '1', '/blög/?p=1': '1' })
+  t.strictSame(requestedPost('/index.php?x=1&p=a%26b', compilePostPattern('/?p=')), {
+    slug: 'a&b',
+    path: '/',
+    query: '?p=a%26b',
+  })
 })
 
 t.test('a path over 4 kB names no post, and no pattern is run on it', async (t) => {
@@ -67,7 +111,9 @@ t.test('a wrong pattern is refused in one sentence', async (t) => {
   t.throws(() => compilePostPattern('(?<slug>'), {
     message: '--post is neither a folder, such as /blog/, nor a regular expression: (?<slug>',
   })
-  const missing = { message: /^--post needs a folder, such as \/blog\/, or a group named slug, such as .*, got: \S+$/ }
+  const missing = {
+    message: /^--post needs a folder, such as \/blog\/, a parameter .*, or a group named slug, .*, got: \S+$/,
+  }
   t.throws(() => compilePostPattern('^/blog/(.*)'), missing)
   t.throws(() => compilePostPattern('(?<Slug>.*)'), missing)
   t.throws(() => compilePostPattern(String.raw`\(?<slug>`), missing)

@@ -12,6 +12,7 @@ const REQUEST: LoggedRequest = {
   method: 'GET',
   target: '/a',
   status: 200,
+  host: undefined,
   referer: undefined,
   userAgent: FIREFOX,
 }
@@ -86,6 +87,7 @@ t.test('a view has its post and its path', async (t) => {
     kind: 'visit',
     slug: 'a b',
     path: '/blog/a b',
+    query: '',
     visitor: `1.2.3.4 ${FIREFOX}`,
   })
   t.strictSame(visits.judge({ ...REQUEST, target: '/a' }), { kind: 'other' })
