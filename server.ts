@@ -19,11 +19,11 @@ await runMain(() =>
     addEnd(database.close)
     try {
       await expectTimeZone(database.db, config)
-      const { siteTimeZone: timeZone } = config
+      const { siteTimeZone: timeZone, days } = config
       if (database.isEmbedded) await seedDemo(database.db, { nowMs: Date.now(), timeZone })
       const app = await buildService(config, database.connectionString)
       addEnd(() => closeService(app))
-      if (config.hasSite) await app.register(site, { db: database.db, isAdopted: database.isAdopted, timeZone })
+      if (config.hasSite) await app.register(site, { db: database.db, isAdopted: database.isAdopted, timeZone, days })
       else await serveElement(app)
       await listen(app, config, database)
     } catch (error) {
@@ -56,7 +56,7 @@ async function listen(app: FastifyInstance, config: Config, database: ServiceDat
 /** The text printed at the start: the address, the data, and commands to try. */
 async function greeting(
   { db, isEmbedded, isAdopted }: ServiceDatabase,
-  { dataDir, hasSite }: Config,
+  { dataDir, hasSite, days }: Config,
   address: string,
   log: FastifyBaseLogger,
 ): Promise<string> {
@@ -79,7 +79,7 @@ async function greeting(
   Data: ${plural(Number(posts), 'post')} in ${data}
 
   ${hasSite ? 'Open it in a browser, or try' : 'Try'} next:
-    curl '${address}/posts/popular?limit=5&days=7'
+    curl '${address}/posts/popular?limit=5&days=${days?.at(0) ?? 7}'
     curl '${address}/categories'
     npx popular-posts import-log access.log --post /blog/${isAdopted ? '' : ' --create-posts'}
 

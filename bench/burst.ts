@@ -7,21 +7,21 @@ interface BurstOptions {
   pipelined: number
   /** The least number of requests in all. */
   requests: number
-  /** An HTTP/1.1 request. */
-  request: string
+  /** An HTTP/1.1 request; or a function that makes one from its number. */
+  request: string | ((number: number) => string)
 }
 
 const ANSWER = Buffer.from('HTTP/1.1 ')
 const CHUNKED_END = Buffer.from('\r\n0\r\n\r\n')
 
 /**
- * Sends a request repeatedly, as fast as the server replies, to measure the processor time of the server. Requests are
+ * Sends a request repeatedly, or different ones, as fast as the server replies, to measure the processor time of the server. Requests are
  * pipelined, so that the client needs little processor time itself.
  * @returns the status of all replies.
  * @throws when the replies have different statuses.
  */
 export async function sendBursts({ port, connections, pipelined, requests, request }: BurstOptions): Promise<string> {
-  const burst = Buffer.from(request.repeat(pipelined))
+  const burstOf = createBursts(request, pipelined)
   const statuses = new Set<string>()
   let left = requests
 
@@ -35,9 +35,10 @@ export async function sendBursts({ port, connections, pipelined, requests, reque
           resolve()
           return
         }
+        const first = requests - left
         left -= pipelined
         received = Buffer.alloc(0)
-        socket.write(burst)
+        socket.write(burstOf(first))
       }
       socket.on('connect', send)
       socket.on('error', reject)
@@ -54,6 +55,14 @@ export async function sendBursts({ port, connections, pipelined, requests, reque
   await Promise.all(Array.from({ length: connections }, run))
   if (statuses.size !== 1) throw new Error(`expected one status, got ${[...statuses].join(', ')}`)
   return [...statuses].join()
+}
+
+/** Returns a function that makes a burst from the number of its first request. Equal requests are joined once. */
+function createBursts(request: BurstOptions['request'], pipelined: number): (first: number) => Buffer | string {
+  if (typeof request !== 'string')
+    return (first) => Array.from({ length: pipelined }, (_none, at) => request(first + at)).join('')
+  const burst = Buffer.from(request.repeat(pipelined))
+  return () => burst
 }
 
 /** The status of the last reply; `undefined` until the last reply is complete. */

@@ -16,7 +16,7 @@ export type ServerMode = 'node' | 'constant' | 'ours' | 'redis'
 
 const [mode, level = 'silent', redisUrl = ''] = process.argv.slice(2)
 const logger = level === 'silent' ? false : { level }
-const list = new ListBody(Buffer.from(JSON.stringify(POSTS.slice(0, 10))))
+const list = new ListBody(Buffer.from(JSON.stringify(POSTS.slice(0, 10))), HEADERS.etag)
 
 const identity = { body: list.body, headers: HEADERS }
 const gzip = { body: list.encoded('gzip').body, headers: { ...HEADERS, 'content-encoding': 'gzip' } }

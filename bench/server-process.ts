@@ -55,7 +55,11 @@ export function serve(port: number): void {
  */
 export async function costUs(
   { port, usage }: ServerProcess,
-  { request, requests, status = '200' }: { request: string; requests: number; status?: string },
+  {
+    request,
+    requests,
+    status = '200',
+  }: { request: string | ((number: number) => string); requests: number; status?: string },
 ): Promise<number> {
   const before = await usage()
   const answered = await sendBursts({ port, connections: 10, pipelined: 10, requests, request })

@@ -131,7 +131,13 @@ export function createLeaseLoader({ store, clock, random, policy, tasks }: Lease
     const unreadForMs = isUnread ? Math.min(policy.unreadMs, keepForMs) : keepForMs
     const requestedAtMs = clock.now()
     const loadedInMs = requestedAtMs - startedAtMs
-    const committed = await store.commit(key, lease, bytes, { ttlMs, keepForMs, unreadForMs, loadedInMs })
+    const committed = await store.commit(key, lease, bytes, {
+      ttlMs,
+      keepForMs,
+      unreadForMs,
+      loadedInMs,
+      isBounded: rank > 0,
+    })
     return {
       status: committed === 'stored' ? committed : committed.startsWith('outdated') ? 'overtaken' : 'not-stored',
       committed,

@@ -27,13 +27,13 @@ interface MemoryStoreOptions {
   nonce: () => string
   /** The least recently used value is dropped first. Default 1,000. */
   maxEntries?: number
-  /** Bytes of all values. Default 64 MiB. */
+  /** Bytes of all values and keys. Default 64 MiB. */
   maxBytes?: number
 }
 
 /** A store in the memory of this process. */
 export interface MemoryStore extends Store {
-  /** Returns the number of values, and their bytes. */
+  /** Returns the number of values, and their bytes with those of their keys. */
   size(): { entries: number; bytes: number }
 }
 
@@ -51,7 +51,7 @@ export function createMemoryStore({
   const entries = new LRUCache<string, Entry>({
     max: maxEntries,
     maxSize: maxBytes,
-    sizeCalculation: (entry) => Math.max(1, entry.value.byteLength),
+    sizeCalculation: (entry, key) => entry.value.byteLength + key.length,
   })
   const leases = new Map<string, Lease & { untilMs: number }>()
   /** Causes of invalidations, and until when the store remembers each (ms). */

@@ -55,7 +55,7 @@ interface NearCacheOptions {
   backgroundWork: boolean
   /** The least recently used copy is dropped first. Default 500. */
   maxEntries?: number
-  /** Bytes of all values. Default 32 MiB. */
+  /** Bytes of all values and keys. Default 32 MiB. */
   maxBytes?: number
 }
 
@@ -85,7 +85,7 @@ export function createNearCache({
   const copies = new LRUCache<string, Copy>({
     max: maxEntries,
     maxSize: maxBytes,
-    sizeCalculation: ({ value }) => Math.max(1, value.byteLength),
+    sizeCalculation: ({ value }, key) => value.byteLength + key.length,
   })
   const UNKNOWN = { generation: '', requestedAtMs: Number.NEGATIVE_INFINITY }
   let current = UNKNOWN

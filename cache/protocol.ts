@@ -64,6 +64,12 @@ export const PACE = { shortestMs: { hard: 1_000, soft: 5_000 }, longestMs: 30_00
  */
 export const MAX_EPOCHS = 4096
 
+/**
+ * The most bytes of the entries of rank 1 and 2 that all processes have in Redis, with what Redis takes for them: 4,000 lists
+ * of 50 posts. Without a bound a client that requests each of them twice would fill any Redis.
+ */
+export const MAX_BOUNDED_BYTES = 128 * 2 ** 20
+
 /** The time to live of an entry varies by ±10 %, so that entries that were loaded together do not expire together. */
 export const TTL_JITTER = 0.1
 

@@ -13,14 +13,16 @@ const HISTORY = read('history')
 export type Scripts = ReturnType<typeof createScripts>
 
 /**
- * Creates the scripts of a store on Redis. Each is one file in `lua/`, behind the functions in `shared.lua`.
+ * Creates the scripts of a store on Redis. Each is one file in `lua/`, behind the functions in `shared.lua` and, of
+ * some, `index.lua`.
  * @param time Lua that sets `now`. Default: the clock of Redis. Tests with a virtual clock pass their own.
  */
 export function createScripts(time: string = REDIS_TIME) {
-  const script = (name: string) => defineScript(`${time}\n${HISTORY}${read('shared')}${read(name)}`)
+  const script = (...names: string[]) => defineScript(`${time}\n${HISTORY}${['shared', ...names].map(read).join('')}`)
   return {
-    acquire: script('acquire'),
-    commit: script('commit'),
+    acquire: script('index', 'acquire'),
+    commit: script('index', 'commit'),
+    drop: script('drop'),
     renew: script('renew'),
     fail: script('fail'),
     release: script('release'),

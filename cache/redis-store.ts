@@ -1,6 +1,6 @@
 import { keyPrefixOf, keyRoot } from '../lib/redis-keys.ts'
 import { createRunner, type RedisClient, type Reply } from '../lib/redis-scripts-runner.ts'
-import { CAUSE_KNOWN_MS, MAX_EPOCHS, PACE } from './protocol.ts'
+import { CAUSE_KNOWN_MS, MAX_BOUNDED_BYTES, MAX_EPOCHS, PACE } from './protocol.ts'
 import { createScripts, type Scripts } from './redis-scripts.ts'
 import type { Acquired, Applied, Committed, InvalidateMode, Store, StoredValue } from './store.ts'
 
@@ -13,18 +13,33 @@ export interface RedisStoreOptions {
   nonce: () => string
   /** For tests with a virtual clock. Default: scripts that use Redis' own clock. */
   scripts?: Scripts
+  /** The bound on the bytes of entries that count to it: see `Lifetime`. Default `MAX_BOUNDED_BYTES`. */
+  maxBoundedBytes?: number
 }
 
 /**
- * Creates a store on Redis 6.2 or newer, or Valkey, shared by all processes with the same prefix. Each operation is one
- * script.
+ * What an entry takes in the memory of Redis, at most: the allocator rounds the value up by a quarter; the name is there three
+ * times, with the index; the rest are the fields of the entry.
  */
-export function createRedisStore({ client, prefix, nonce, scripts = createScripts() }: RedisStoreOptions): Store {
+const bytesInRedis = (value: Uint8Array, key: string) => Math.ceil(1.25 * value.byteLength) + 3 * key.length + 1_500
+
+/**
+ * Creates a store on Redis 6.2 or newer, or Valkey, shared by all processes with the same prefix. Each operation is one
+ * script; a commit may need another one, which drops entries.
+ */
+export function createRedisStore({
+  client,
+  prefix,
+  nonce,
+  scripts = createScripts(),
+  maxBoundedBytes = MAX_BOUNDED_BYTES,
+}: RedisStoreOptions): Store {
   const generationKey = `${keyRoot(prefix)}:gen`
   const channel = channelOf(client, prefix)
   const paceKey = `${keyRoot(prefix)}:pace`
   const epochsKey = `${keyRoot(prefix)}:epochs`
-  const keysOf = (key: string) => [generationKey, key, `${key}:lease`, `${key}:cool`, paceKey, epochsKey]
+  const index = [`${keyRoot(prefix)}:index`, `${keyRoot(prefix)}:index-bytes`]
+  const keysOf = (key: string) => [generationKey, key, `${key}:lease`, `${key}:cool`, paceKey, epochsKey, ...index]
 
   const run = createRunner(client)
 
@@ -38,7 +53,7 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
 
   return {
     async acquire(key, { token, leaseMs, force = false }): Promise<Acquired> {
-      const reply = await run(scripts.acquire, keysOf(key), nonce(), token, Math.ceil(leaseMs), force ? 1 : 0)
+      const reply = await run(scripts.acquire, keysOf(key), nonce(), token, Math.ceil(leaseMs), force ? 1 : 0, key)
       const [state, generationBytes, bytes, ageMs, ttlMs, retryAfterMs, name, epoch] = reply as Reply
       const generation = String(generationBytes)
       const found = storedValue(bytes, ageMs, ttlMs)
@@ -52,11 +67,15 @@ export function createRedisStore({ client, prefix, nonce, scripts = createScript
     },
 
     async commit(key, { token, generation, replaces, epoch }, value, lifetime) {
-      const { ttlMs, keepForMs, unreadForMs = keepForMs, loadedInMs = 0 } = lifetime
+      const { ttlMs, keepForMs, unreadForMs = keepForMs, loadedInMs = 0, isBounded = false } = lifetime
       const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
       const times = [ttlMs, keepForMs, unreadForMs, loadedInMs, PACE.knownMs].map(Math.ceil)
       const args = [token, generation, replaces, bytes, channel, ...times, epoch]
-      const reply = await run(scripts.commit, keysOf(key), ...args)
+      if (isBounded) args.push(key, bytesInRedis(value, key), maxBoundedBytes)
+      const [reply, ...drop] = [await run(scripts.commit, keysOf(key), ...args)].flat()
+      const named = drop.map(String)
+      const names = named.filter((_text, at) => at % 2 === 0)
+      if (names.length > 0) await run(scripts.drop, [generationKey, ...index, ...names], ...named)
       return String(reply) as Committed
     },
 

@@ -109,7 +109,7 @@ export interface Lease {
   isLocal?: true
 }
 
-/** How long a value lives, from its commit, and how long its load took (ms). */
+/** How long a value lives, from its commit, how long its load took (ms), and whether it may be dropped. */
 export interface Lifetime {
   /** Time to live: the value is fresh for this long. */
   ttlMs: number
@@ -119,6 +119,11 @@ export interface Lifetime {
   unreadForMs?: number | undefined
   /** How long the load took: changes of the data wait for slow loads (`invalidateForChange`). Default 0. */
   loadedInMs?: number | undefined
+  /**
+   * Whether the value counts to the bound of a shared store: any client can request any number of such entries. Beyond the
+   * bound the store drops those that were read once first, then those whose load is the longest ago. Default false.
+   */
+  isBounded?: boolean | undefined
 }
 
 /** A cool-down after a failed load: the first of a series, and the longest (ms). */

@@ -27,6 +27,14 @@ const USUAL_DAYS = [7, 30, 90, 365]
 /** After this time no further slice is started: the next call continues. */
 const BUDGET_MS = 10_000
 
+interface WindowsToStore {
+  defaultDays?: number
+  maxDays?: number
+  /** The windows that readers may request; `undefined`: any. */
+  allowed?: readonly number[] | undefined
+  timeZone: string
+}
+
 /** How a rollup is stored: for tests, too. */
 export interface StoreOptions {
   /** How many posts are summed by a statement. */
@@ -35,14 +43,18 @@ export interface StoreOptions {
   endsAtMs?: number
 }
 
-/** Stores the rollups of the usual windows, up to `maxDays`, for about ten seconds: a later call continues. */
+/**
+ * Stores the rollups of the default window and of the usual windows, up to `maxDays` and among `allowed`, for about ten seconds:
+ * a later call continues.
+ */
 export async function materializeWindows<DB>(
   db: Kysely<DB>,
-  { defaultDays = 30, maxDays = 365, timeZone }: { defaultDays?: number; maxDays?: number; timeZone: string },
+  { defaultDays = 30, maxDays = 365, allowed, timeZone }: WindowsToStore,
 ): Promise<void> {
   const endsAtMs = performance.now() + BUDGET_MS
   for (const days of new Set([defaultDays, ...USUAL_DAYS]))
-    if (days > 1 && days <= maxDays) await materializeWindow(db, { days, timeZone }, { endsAtMs })
+    if (days > 1 && days <= maxDays && allowed?.includes(days) !== false)
+      await materializeWindow(db, { days, timeZone }, { endsAtMs })
 }
 
 /**

@@ -1,3 +1,10 @@
+import { createHash } from 'node:crypto'
+
+/** The strong entity tag of bytes, with its quotes. */
+export function etagOf(bytes: Uint8Array): string {
+  return `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 27)}"`
+}
+
 /**
  * Whether a client has a representation already, so that the reply is 304: its `If-None-Match` has the entity tag, or is `*`.
  * Tags are compared weakly. No other header counts, in particular not the `Cache-Control: no-cache` that `fetch` of Node.js

@@ -24,9 +24,25 @@ export function slugForms(slug: string): string[] {
   if (PLAIN.test(slug)) return slug === '' ? [] : [slug]
   const named = [slug, decodedSlug(slug)]
   const normal = named.flatMap((text) => [text, text.normalize('NFC'), text.normalize('NFD')])
-  const cased = [...normal, ...normal.map((text) => text.toLowerCase())]
+  // Most forms are equal, and to encode one takes longer than all else.
+  const cased = [...new Set([...normal, ...normal.map((text) => text.toLowerCase())])]
   const encoded = cased.flatMap((text) => [lowerHex(encode(text)), encode(text)])
   return [...new Set([...cased, ...encoded])].filter((text) => text.length <= MAX_SLUG_LENGTH && !text.includes('\0'))
+}
+
+/** How often a slug may be percent-encoded: without a limit, a client could send one that takes milliseconds. */
+const MAX_ENCODINGS = 5
+
+/**
+ * Returns a text that is the same for all forms of a slug, in a tenth of the time that the forms take: to find out first that
+ * a slug is none of some. Different slugs may have the same key.
+ */
+export function slugKey(slug: string): string {
+  if (PLAIN.test(slug)) return slug
+  let text = Buffer.from(slug).toString()
+  for (let left = MAX_ENCODINGS; left > 0 && text.includes('%'); left -= 1) text = decodedSlug(text)
+  // Which of two letters Σ becomes depends on what follows it.
+  return text.normalize('NFD').toLowerCase().normalize('NFD').replaceAll('ς', 'σ')
 }
 
 /** The text without percent-encoding; unchanged if it is not percent-encoded UTF-8. */

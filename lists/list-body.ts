@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
+import { etagOf } from '../lib/entity-tags.ts'
 
 /** A content coding of a compressed body (RFC 9110). */
 export type Encoding = 'br' | 'gzip'
@@ -28,25 +28,31 @@ export class ListBody implements Representation {
   /** The strong entity tag of `body`. */
   readonly etag: string
   readonly #encoded = new Map<Encoding, Representation>()
+  readonly #mayCompress: () => boolean
 
-  /** @param body a JSON array. */
-  constructor(body: Buffer) {
+  /**
+   * @param body a JSON array.
+   * @param etag the strong entity tag of `body`.
+   * @param mayCompress whether the process may compress one more body now. Default: always.
+   */
+  constructor(body: Buffer, etag: string, mayCompress: () => boolean = () => true) {
     this.body = body
-    this.etag = etagOf(body)
+    this.etag = etag
+    this.#mayCompress = mayCompress
   }
 
-  /** Returns the list with a content coding; without one if it is shorter than 1,000 bytes. */
+  /**
+   * Returns the list with a content coding; without one if it is shorter than 1,000 bytes, or if the process has compressed
+   * many unusual cuts of lists in this second.
+   */
   encoded(encoding: Encoding): Representation {
     if (this.body.length < WORTH_COMPRESSING_BYTES) return this
     const known = this.#encoded.get(encoding)
     if (known !== undefined) return known
+    if (!this.#mayCompress()) return this
     const body = COMPRESS[encoding](this.body)
     const representation = { body, etag: etagOf(body) }
     this.#encoded.set(encoding, representation)
     return representation
   }
-}
-
-function etagOf(body: Buffer): string {
-  return `"${createHash('sha256').update(body).digest('base64url').slice(0, 27)}"`
 }

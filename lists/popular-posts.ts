@@ -2,6 +2,7 @@ import type { ReadAnswer, ReadThroughCache } from '../cache/options.ts'
 import { createReadThroughCache } from '../cache/read-through-cache.ts'
 import type { InvalidateMode, InvalidateOptions, StoredValue } from '../cache/store.ts'
 import type { Ranking } from '../db/ranking.ts'
+import { createAllowance } from '../lib/allowance.ts'
 import { createReleasableClock } from '../lib/clock.ts'
 import { nonce } from '../lib/nonce.ts'
 import type { Settings } from '../settings/options.ts'
@@ -26,7 +27,7 @@ import {
   resolveDays,
 } from './resolve-query.ts'
 import type { PopularPostsStats } from './stats.ts'
-import { DecodedList, type ListCut } from './stored-list.ts'
+import { DecodedList, type ListCut, MAX_COMPRESSED } from './stored-list.ts'
 
 /** Options of a refresh. */
 export interface RefreshOptions {
@@ -163,6 +164,7 @@ export function createLists<P = Post>(
   })
   backend.listen(cache.onStoreMessage)
   const { resolve, knownEntry, longerEntry } = createQueryResolver(settings)
+  const mayCompress = createAllowance(clock.now, MAX_COMPRESSED)
   const filtersKey = listKey(settings, 'filters')
   const decodedLists = new WeakMap<Uint8Array, DecodedList>()
   const decodedFilters = new WeakMap<Uint8Array, KnownSlugs>()
@@ -224,7 +226,7 @@ export function createLists<P = Post>(
   function decoded(answer: StoredValue): DecodedList {
     let list = decodedLists.get(answer.value)
     if (list === undefined) {
-      list = new DecodedList(answer.value)
+      list = new DecodedList(answer.value, { usualLimit: settings.defaultLimit, mayCompress })
       decodedLists.set(answer.value, list)
     }
     return list

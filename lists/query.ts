@@ -49,7 +49,10 @@ export interface PopularPostsQuery {
    * Pages of one load have no post twice.
    */
   offset?: number | undefined
-  /** The window in days: an integer from 0 to `maxDays`; 0 is all time. Default `defaultDays`. */
+  /**
+   * The window in days: an integer from 0 to `maxDays`, one of the option `days` where it is set; 0 is all time. Default
+   * `defaultDays`.
+   */
   days?: number | undefined
   /** The order: by views in the window, or by views that fade with a half-life of one day (`trending`). Default `views`. */
   sort?: 'views' | 'trending' | undefined
@@ -84,6 +87,8 @@ export interface PopularPostsQuery {
 export interface Limits {
   maxLimit: number
   maxDays: number
+  /** The windows that may be requested; `undefined`: any up to `maxDays`. */
+  days?: readonly number[] | undefined
   combineFilters: boolean
   /** The host's own query, which gets one slug of a filter. */
   load?: unknown
@@ -99,13 +104,16 @@ export const PARAMETERS: readonly Parameter[] = [
 ]
 
 /** The expectation of each parameter in words, for errors and for the OpenAPI document. */
-export function expectations({ maxLimit, maxDays, combineFilters, load }: Limits): Record<Parameter, string> {
+export function expectations({ maxLimit, maxDays, days, combineFilters, load }: Limits): Record<Parameter, string> {
   const many = combineFilters && load === undefined ? `, up to ${MAX_SLUGS} times` : ''
   const slugOf = (kind: string) => `the slug of one ${kind}${many}`
   return {
     limit: `an integer of 1 or more (more than ${maxLimit} gives ${maxLimit})`,
     offset: `an integer from 0 to ${maxLimit}, where every list ends`,
-    days: `an integer from 0 to ${maxDays} (0 is all time)`,
+    days:
+      days === undefined
+        ? `an integer from 0 to ${maxDays} (0 is all time)`
+        : `one of ${days.join(', ')} (days; 0 is all time)`,
     sort: 'views or trending',
     category: slugOf('category'),
     tag: slugOf('tag'),

@@ -179,8 +179,9 @@ export function rankOf({ days, isFiltered }: { days: number; isFiltered: boolean
  * @throws `PP_BAD_QUERY` (400).
  */
 export function resolveDays({ days }: { days?: number | undefined }, settings: Settings): number {
-  const { defaultDays, maxDays } = settings
+  const { defaultDays, maxDays, days: allowed } = settings
   if (days === undefined) return defaultDays
-  if (!Number.isInteger(days) || days < 0 || days > maxDays) throw badQuery('days', days, settings)
+  const isInRange = Number.isInteger(days) && days >= 0 && days <= maxDays
+  if (!isInRange || allowed?.includes(days) === false) throw badQuery('days', days, settings)
   return days
 }

@@ -1,12 +1,22 @@
+import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { slugForms } from '../lib/slug-forms.ts'
+import { etagOf } from '../lib/entity-tags.ts'
+import { slugForms, slugKey } from '../lib/slug-forms.ts'
 import { ListBody } from './list-body.ts'
 
 const [TAB, NEWLINE] = [0x09, 0x0a]
-const [OPEN, COMMA, CLOSE] = [Buffer.from('['), Buffer.from(','), Buffer.from(']')]
+/** Of SHA-256. */
+const DIGEST_BYTES = 32
+const [OPEN, COMMA, CLOSE] = [0x5b, 0x2c, 0x5d]
 
-/** The cached bodies of one list may take up to this many times its bytes, without compressed bodies. */
+/** The cached bodies of one list, beside the usual ones, may take up to this many times its bytes, without compressed bodies. */
 const MAX_BODIES_RATIO = 3
+
+/**
+ * How many bodies that are not usual a process compresses in a second; further ones are sent as they are. A body of 50 posts
+ * takes half a millisecond, so this takes a fortieth of a processor at most.
+ */
+export const MAX_COMPRESSED = 50
 
 /** Which items of a list a reader gets. */
 export interface ListCut {
@@ -20,17 +30,44 @@ export interface ListCut {
   minViews?: number
 }
 
-/** A list of the cache, split into its items. It caches the bodies that it makes. */
+/** Which bodies of a list are usual, and whether others may be compressed. */
+interface BodyOptions {
+  /** The number of items that readers get by default. */
+  usualLimit?: number
+  /** Whether the process may compress one more body now that is not usual. Default: always. */
+  mayCompress?: () => boolean
+}
+
+interface Matching {
+  wanted: number
+  exclude: readonly string[]
+  minViews: number
+  indexes: readonly number[]
+}
+
+/**
+ * A list of the cache, split into its items. It caches the bodies that it makes: the usual ones for as long as the list is
+ * there, so that other cuts cannot push them out.
+ */
 export class DecodedList {
   readonly #lines: Buffer[]
+  #digests: Buffer | undefined
+  /** The bodies of the first items, by their number: all, or `usualLimit`. */
+  readonly #usual = new Map<number, ListBody>()
+  readonly #options: BodyOptions
   readonly #bodies: LRUCache<string, ListBody>
   /** The earlier slugs of each item, in JSON; see `encodeList`. */
   readonly #earlier = new Map<number, Buffer>()
   #items: { slug?: unknown; views?: unknown }[] | undefined
   /** The slugs of items, by these and by earlier ones. */
   #slugs: Map<unknown, unknown> | undefined
+  /** See `slugKey`. */
+  #slugKeys: Set<string> | undefined
+  /** The last result of `#matching`: `isShort` and `body` ask for the same. */
+  #last: Matching | undefined
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, options: BodyOptions = {}) {
+    this.#options = options
     const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.#lines = []
     for (let start = 0; start < all.length; ) {
@@ -57,20 +94,38 @@ export class DecodedList {
     const first = picked[0] ?? 0
     const end = first + picked.length
     if (end === (picked.at(-1) ?? -1) + 1) return this.#run(first, end)
-    const isPicked = new Set(picked)
-    return this.#cached(picked.join(), () => this.#lines.filter((_line, index) => isPicked.has(index)))
+    return this.#cached(picked.join(), () => picked)
   }
 
   #run(first: number, end: number): ListBody {
-    return this.#cached(first === end ? '' : `${first}-${end}`, () => this.#lines.slice(first, end))
+    const picked = () => Array.from({ length: end - first }, (_none, at) => first + at)
+    const isUsual = first === 0 && (end === this.#lines.length || end === this.#options.usualLimit)
+    if (!isUsual) return this.#cached(first === end ? '' : `${first}-${end}`, picked)
+    const usual = this.#usual.get(end) ?? this.#make(picked())
+    this.#usual.set(end, usual)
+    return usual
   }
 
-  #cached(name: string, lines: () => readonly Buffer[]): ListBody {
+  #cached(name: string, picked: () => readonly number[]): ListBody {
     const cached = this.#bodies.get(name)
     if (cached !== undefined) return cached
-    const body = toBody(lines())
+    const body = this.#make(picked(), this.#options.mayCompress)
     this.#bodies.set(name, body)
     return body
+  }
+
+  /**
+   * Makes a body of picked items. Its entity tag is made from the digests of the items, which are made once: to hash each body
+   * took longer than all else.
+   */
+  #make(picked: readonly number[], mayCompress?: () => boolean): ListBody {
+    const digests =
+      this.#digests ?? Buffer.concat(this.#lines.map((line) => createHash('sha256').update(line).digest()))
+    this.#digests = digests
+    const picks = Buffer.allocUnsafe(picked.length * DIGEST_BYTES)
+    for (const [at, index] of picked.entries())
+      digests.copy(picks, at * DIGEST_BYTES, index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES)
+    return new ListBody(toBody(picked.map((index) => this.#lines[index] as Buffer)), etagOf(picks), mayCompress)
   }
 
   /**
@@ -86,7 +141,15 @@ export class DecodedList {
   }
 
   /** Returns the indexes of the first `wanted` items that match. */
-  #matching(wanted: number, exclude: readonly string[], minViews: number): number[] {
+  #matching(wanted: number, exclude: readonly string[], minViews: number): readonly number[] {
+    const last = this.#last
+    if (last?.exclude === exclude && last.wanted === wanted && last.minViews === minViews) return last.indexes
+    const indexes = this.#match(wanted, exclude, minViews)
+    this.#last = { wanted, exclude, minViews, indexes }
+    return indexes
+  }
+
+  #match(wanted: number, exclude: readonly string[], minViews: number): readonly number[] {
     this.#items ??= this.#lines.map((line) => {
       const { slug, views } = JSON.parse(line.toString()) as { slug?: unknown; views?: unknown }
       return { slug, views }
@@ -95,15 +158,21 @@ export class DecodedList {
     this.#slugs = slugs
     const excluded = new Set<unknown>()
     for (const slug of exclude) {
-      const form = slugForms(slug).find((each) => slugs.has(each))
+      const form = slugs.has(slug) ? slug : this.#otherForm(slug, slugs)
       if (form !== undefined) excluded.add(slugs.get(form))
     }
     const indexes: number[] = []
-    for (const [index, { slug, views }] of this.#items.entries()) {
-      if (indexes.length === wanted) break
-      if (!excluded.has(slug) && (minViews === 0 || Number(views) >= minViews)) indexes.push(index)
+    for (let index = 0; index < this.#items.length && indexes.length < wanted; index += 1) {
+      const item = this.#items[index]
+      if (!excluded.has(item?.slug) && (minViews === 0 || Number(item?.views) >= minViews)) indexes.push(index)
     }
     return indexes
+  }
+
+  /** The slug of the list that another text names. A client can send 50 texts that name none, and their forms are many. */
+  #otherForm(text: string, slugs: ReadonlyMap<unknown, unknown>): string | undefined {
+    this.#slugKeys ??= new Set([...slugs.keys()].map((slug) => slugKey(String(slug))))
+    return this.#slugKeys.has(slugKey(text)) ? slugForms(text).find((form) => slugs.has(form)) : undefined
   }
 
   #findSlugs(items: readonly { slug?: unknown }[]): Map<unknown, unknown> {
@@ -116,8 +185,16 @@ export class DecodedList {
   }
 }
 
-function toBody(lines: readonly Buffer[]): ListBody {
-  const parts: Buffer[] = [OPEN]
-  for (const [index, line] of lines.entries()) parts.push(...(index === 0 ? [line] : [COMMA, line]))
-  return new ListBody(Buffer.concat([...parts, CLOSE]))
+/** Joins items to a JSON array. */
+function toBody(lines: readonly Buffer[]): Buffer {
+  const body = Buffer.allocUnsafe(lines.reduce((length, line) => length + line.length + 1, lines.length === 0 ? 2 : 1))
+  let at = 0
+  for (const line of lines) {
+    body[at] = at === 0 ? OPEN : COMMA
+    body.set(line, at + 1)
+    at += line.length + 1
+  }
+  if (at === 0) body[0] = OPEN
+  body[body.length - 1] = CLOSE
+  return body
 }

@@ -15,8 +15,9 @@ export interface ListRouteOptions {
 
 /** The schemas of the query parameters of lists, with their expectations as descriptions. */
 export function querySchema(settings: Settings) {
-  const { maxDays, defaultDays, defaultLimit, maxLimit, load } = settings
+  const { maxDays, days, defaultDays, defaultLimit, maxLimit, load } = settings
   const words = expectations(settings)
+  const window = days === undefined ? { minimum: 0, maximum: maxDays } : { enum: [...days] }
   const slug = { minLength: 1, maxLength: MAX_SLUG_LENGTH }
   /** A parameter that may be repeated. One value may stand alone. */
   const slugs = (description: string) =>
@@ -28,7 +29,7 @@ export function querySchema(settings: Settings) {
   return {
     limit: Type.Optional(Type.Integer({ minimum: 1, description: words.limit, default: defaultLimit })),
     offset: Type.Optional(Type.Integer({ minimum: 0, maximum: maxLimit, description: words.offset, default: 0 })),
-    days: Type.Optional(Type.Integer({ minimum: 0, maximum: maxDays, description: words.days, default: defaultDays })),
+    days: Type.Optional(Type.Integer({ ...window, description: words.days, default: defaultDays })),
     sort: Type.Optional(
       Type.Enum(['views', 'trending'], { type: 'string', description: words.sort, default: 'views' }),
     ),

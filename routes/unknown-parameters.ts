@@ -1,7 +1,11 @@
+import { createAllowance } from '../lib/allowance.ts'
 import type { Logger } from '../lib/logger.ts'
 
-/** The most unknown parameters of a request that are compared, and their longest name: an address may have thousands. */
-const MOST = { parameters: 20, length: 40 }
+/**
+ * The most unknown parameters of a request, and of a second, that are compared, and their longest name: an address may have
+ * thousands, and to compare one takes as long as half a hit.
+ */
+const MOST = { parameters: 20, inSecond: 100, length: 40 }
 
 /**
  * Creates a function that logs, at debug, a parameter that is ignored and resembles a known one: `limits`, `category[]`, `Tag`.
@@ -9,11 +13,12 @@ const MOST = { parameters: 20, length: 40 }
  */
 export function createHint(known: readonly string[], log: Pick<Logger, 'debug'>): (query: object) => void {
   const names = new Set(known)
+  const mayCompare = createAllowance(() => performance.now(), MOST.inSecond)
   return (query) => {
     let left = MOST.parameters
     for (const parameter in query) {
       if (names.has(parameter)) continue
-      if (left === 0) return
+      if (left === 0 || !mayCompare()) return
       left -= 1
       const meant = parameter.length > MOST.length ? undefined : known.find((name) => resembles(parameter, name))
       if (meant !== undefined)

@@ -44,7 +44,7 @@ export async function buildApp(
   await app.register(security, { corsOrigins: config.corsOrigins })
   await prepare?.(app)
   const { siteTimeZone: timeZone, redisCluster, redisUrl, adminToken, viewDedupSeconds, readersPerAddress } = config
-  const { loadTimeoutSeconds, waitTimeoutSeconds, combineFilters, ignore, viewOrigins, backgroundWork } = config
+  const { loadTimeoutSeconds, waitTimeoutSeconds, combineFilters, days, ignore, viewOrigins, backgroundWork } = config
   await app.register(popularPosts, {
     ...config.cache,
     timeZone,
@@ -62,6 +62,7 @@ export async function buildApp(
     loadTimeoutSeconds,
     waitTimeoutSeconds,
     combineFilters,
+    days,
   })
   const { lists } = servicesOf(app)
   await app.register(health, { lists })

@@ -1,10 +1,11 @@
 import { type Static, Type } from 'typebox'
-import type { passwordsOf } from '../aws/tokens.ts'
 import { urlProblems } from '../lib/connection-urls.ts'
 import { StartupError } from '../lib/errors.ts'
 import { REQUEST_RULE } from '../lib/request-rules.ts'
+import { WINDOW } from '../settings/formats.ts'
 import { optionsSchema } from '../settings/options.ts'
 import { createValidator, type SettingsSchema } from '../settings/validate.ts'
+import { type IamConfig, iamOf } from './iam-config.ts'
 
 /** A variable that sets an option of the plugin is checked as the option, has its default, and its description. */
 const option = optionsSchema.properties
@@ -90,6 +91,13 @@ const environment = Type.Object({
   CACHE_STALE_SECONDS: option.staleSeconds,
   CACHE_FAIL_SAFE_SECONDS: option.failSafeSeconds,
   COMBINE_FILTERS: option.combineFilters,
+  DAYS: Type.Optional(
+    Type.String({
+      format: 'windows',
+      description: 'The windows in days that readers may request. Default: any: see the option `days`.',
+      expected: `integers from 0 (all time) to ${WINDOW.longest}, with commas between them, none twice, ${WINDOW.byDefault} among them`,
+    }),
+  ),
   LOAD_TIMEOUT_SECONDS: option.loadTimeoutSeconds,
   WAIT_TIMEOUT_SECONDS: option.waitTimeoutSeconds,
   VIEW_DEDUP_SECONDS: option.viewDedupSeconds,
@@ -164,6 +172,8 @@ export interface Config {
   readonly loadTimeoutSeconds: number
   readonly waitTimeoutSeconds: number
   readonly combineFilters: boolean
+  /** The windows that readers may request; `undefined`: any. */
+  readonly days: readonly number[] | undefined
   /** How to sign in with IAM; empty: with the passwords in the URLs. */
   readonly iam: IamConfig
   /** The proxies whose `X-Forwarded-For` or `Forwarded` is trusted, with commas between them. */
@@ -177,9 +187,6 @@ export interface Config {
     readonly failSafeSeconds: number
   }
 }
-
-/** What IAM tokens are made from: see `aws/tokens.ts`. */
-type IamConfig = Parameters<typeof passwordsOf>[0]
 
 /** The environment is invalid. The message names every wrong variable, and no secret. */
 export class ConfigError extends StartupError {
@@ -226,6 +233,7 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env, flags: No
     loadTimeoutSeconds: checked.LOAD_TIMEOUT_SECONDS,
     waitTimeoutSeconds: checked.WAIT_TIMEOUT_SECONDS,
     combineFilters: checked.COMBINE_FILTERS,
+    days: checked.DAYS?.split(',').map(Number),
     iam,
     trustProxy: checked.TRUST_PROXY ?? false,
     corsOrigins: listOf(checked.CORS_ORIGIN),
@@ -253,36 +261,6 @@ export function readLambdaConfig(variables?: NodeJS.ProcessEnv): Config & { data
 /** The items of a text with commas between them. */
 function listOf(text: string | undefined): readonly string[] {
   return text?.split(',').map((item) => item.trim()) ?? []
-}
-
-/** The settings of IAM. Adds the conflicts among them to `problems`. */
-function iamOf(checked: Static<typeof environment>, problems: string[]): IamConfig {
-  const { DATABASE_IAM, REDIS_IAM_CACHE, DATABASE_URL, REDIS_URL } = checked
-  if (!DATABASE_IAM && REDIS_IAM_CACHE === undefined) return {}
-  const { AWS_REGION: region, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = checked
-  if (region === undefined || accessKeyId === undefined || secretAccessKey === undefined) {
-    problems.push('AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: expected all of them, to sign IAM tokens')
-    return {}
-  }
-  const signer = { region, accessKeyId, secretAccessKey, sessionToken: checked.AWS_SESSION_TOKEN }
-  const iam: IamConfig = {}
-  if (DATABASE_IAM) {
-    // A token names a host and a port. A URL of a Unix socket has neither, and this parser may refuse it.
-    const url = DATABASE_URL !== undefined && URL.canParse(DATABASE_URL) ? DATABASE_URL : 'postgres://'
-    const { username, password, hostname, port } = new URL(url)
-    if (username === '' || password !== '' || hostname === '')
-      problems.push('DATABASE_URL: expected a user, a host and no password with DATABASE_IAM, got something else')
-    iam.database = { signer, host: hostname, port: Number(port || 5432), user: decodeURIComponent(username) }
-  }
-  if (REDIS_IAM_CACHE !== undefined) {
-    const { username, password, protocol } = new URL(REDIS_URL?.replace(/,.*/s, '') ?? 'redis://')
-    // A token is a password for 15 minutes: it must not cross the network unencrypted.
-    if (username === '' || password !== '' || protocol !== 'rediss:')
-      problems.push('REDIS_URL: expected rediss://, a user and no password with REDIS_IAM_CACHE, got something else')
-    const isServerless = checked.REDIS_IAM_KIND === 'serverless'
-    iam.redis = { signer, cache: REDIS_IAM_CACHE, isServerless, user: decodeURIComponent(username) }
-  }
-  return iam
 }
 
 /**

@@ -34,7 +34,7 @@ const FUNCTIONS = ['load', 'loadCategories', 'loadFilters', 'onListsChanged', ..
 
 function contradictions(settings: Settings): string[] {
   const problems: string[] = []
-  const { defaultLimit, maxLimit, defaultDays, maxDays, db, databaseUrl, load } = settings
+  const { defaultLimit, maxLimit, defaultDays, maxDays, days, db, databaseUrl, load } = settings
   for (const name of FUNCTIONS) {
     const value: unknown = settings[name]
     if (value !== undefined && typeof value !== 'function')
@@ -51,5 +51,9 @@ function contradictions(settings: Settings): string[] {
   if (defaultLimit > maxLimit)
     problems.push(`defaultLimit: expected at most maxLimit (${maxLimit}), got ${defaultLimit}`)
   if (defaultDays > maxDays) problems.push(`defaultDays: expected at most maxDays (${maxDays}), got ${defaultDays}`)
+  if (days !== undefined && !days.includes(defaultDays))
+    problems.push(`days: expected defaultDays (${defaultDays}) among them, got ${shown(days)}`)
+  for (const each of days ?? [])
+    if (each > maxDays) problems.push(`days: expected at most maxDays (${maxDays}), got ${each}`)
   return problems
 }

@@ -4,6 +4,7 @@ import type { FilterSlugs } from '../db/filters.ts'
 import type { Tables } from '../db/ranking.ts'
 import type { HostRedis } from '../lib/host-redis.ts'
 import { REQUEST_RULE } from '../lib/request-rules.ts'
+import { WINDOW } from './formats.ts'
 import type { AnyKysely } from './host-database.ts'
 import type { ListQuery, ListsChange } from './list-query.ts'
 import type { LoadedPost } from './post-type.ts'
@@ -21,8 +22,15 @@ const schema = Type.Object(
     failSafeSeconds: seconds(DAY_SECONDS),
     defaultLimit: Type.Integer({ minimum: 1, maximum: 1000, default: 10 }),
     maxLimit: Type.Integer({ minimum: 1, maximum: 1000, default: 50 }),
-    defaultDays: Type.Integer({ minimum: 0, maximum: 3650, default: 30 }),
-    maxDays: Type.Integer({ minimum: 1, maximum: 3650, default: 365 }),
+    defaultDays: Type.Integer({ minimum: 0, maximum: 3650, default: WINDOW.byDefault }),
+    maxDays: Type.Integer({ minimum: 1, maximum: 3650, default: WINDOW.longest }),
+    days: Type.Optional(
+      Type.Array(Type.Integer({ minimum: 0, maximum: 3650 }), {
+        minItems: 1,
+        uniqueItems: true,
+        expected: 'a list of windows in days, each an integer from 0 (all time) to 3650, none twice',
+      }),
+    ),
     combineFilters: Type.Boolean({ default: false, expected: 'true or false' }),
     timeZone: Type.String({
       default: 'UTC',
@@ -118,6 +126,11 @@ export interface PopularPostsOptions {
   defaultDays?: number | undefined
   /** The longest window in days. Default 365. */
   maxDays?: number | undefined
+  /**
+   * The windows in days that readers may request, such as `[1, 7, 30, 365, 0]`; others get 400. `defaultDays` must be one of
+   * them. Default none: any window up to `maxDays`. Each window is a list of its own, which a client can make the server load.
+   */
+  days?: readonly number[] | undefined
   /**
    * Whether one list may be filtered by more than one of `category`, `tag`, `author` and `excludeCategory`, with up to 5 slugs
    * each. Default false: a client could request a list for each combination, and each list costs a query.
@@ -250,7 +263,15 @@ export interface PopularPostsOptions {
 }
 
 /** Options without a default. */
-type Bare = 'load' | 'loadCategories' | 'loadFilters' | 'onListsChanged' | 'adminToken' | HostRoutes | Connections
+type Bare =
+  | 'days'
+  | 'load'
+  | 'loadCategories'
+  | 'loadFilters'
+  | 'onListsChanged'
+  | 'adminToken'
+  | HostRoutes
+  | Connections
 type HostRoutes = 'hooks' | 'viewRateLimit'
 type Connections = 'databaseUrl' | 'schema' | 'databasePassword' | 'redis' | 'redisUrl' | 'redisPassword'
 type Checked = {

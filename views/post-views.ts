@@ -120,6 +120,7 @@ interface PostViewsOptions {
     | 'load'
     | 'defaultDays'
     | 'maxDays'
+    | 'days'
     | 'viewDedupSeconds'
     | 'viewFlushSeconds'
     | 'backgroundWork'
@@ -242,10 +243,10 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
     }
   }
 
-  const { load, defaultDays, maxDays, viewFlushSeconds, backgroundWork } = settings
+  const { load, defaultDays, maxDays, days: allowed, viewFlushSeconds, backgroundWork } = settings
   const keepWindows = createWindowKeeper(async () => {
     // The lists of the host's own `load` do not read the sums.
-    if (load === undefined) await materializeWindows(db, { defaultDays, maxDays, timeZone: await timeZone() })
+    if (load === undefined) await materializeWindows(db, { defaultDays, maxDays, allowed, timeZone: await timeZone() })
   })
 
   async function flush(): Promise<FlushResult> {

@@ -1,4 +1,4 @@
--- ARGV: nonce, token, lease ms, force. Replies: state, generation, bytes, age, ttl, retry after (ms), name of the
+-- ARGV: nonce, token, lease ms, force, name. Replies: state, generation, bytes, age, ttl, retry after (ms), name of the
 -- value, epoch.
 local generation = currentGeneration()
 if not generation then
@@ -11,6 +11,7 @@ if keepIfRead then
   -- A server whose memory is full refuses this, and still serves the value.
   redis.pcall('HSET', KEYS[2], 'keep', keepIfRead)
   redis.call('PEXPIRE', KEYS[2], text(keepIfRead - found[2]))
+  moveEntry(ARGV[5], now + keepIfRead - found[2])
 end
 local function reply(state, retryAfter)
   requireMaster()

@@ -1,5 +1,6 @@
 -- ARGV: token, generation, name of the value that the lease replaces, bytes, channel, ttl ms, keep ms, keep ms until the first
--- read, load ms, for how long the pace is remembered (ms), epoch of the lease. Replies: a `Committed`.
+-- read, load ms, for how long the pace is remembered (ms), epoch of the lease. Of an entry that counts to the bound also: its
+-- name, its bytes in memory, the bound. Replies: a `Committed`; or `stored` and the entries to drop: see index.lua.
 -- Also of a load that comes too late: changes wait for loads as slow as this one (invalidate.lua).
 local slowest = slowestLoad(KEYS[5], ARGV[10])
 if 2 * ARGV[9] >= slowest then
@@ -25,4 +26,7 @@ redis.call('HSET', KEYS[2], 'name', ARGV[1], 'generation', generation, 'at', tex
 redis.call('PEXPIRE', KEYS[2], ARGV[8])
 -- The value is stored already: a user without the right to the channel must not fail here.
 redis.pcall('PUBLISH', ARGV[5], 'committed ' .. KEYS[2])
-return 'stored'
+if not ARGV[12] then return 'stored' end
+local drop = countEntry(ARGV[12], tonumber(ARGV[13]), hard(generation), now + ARGV[8], ARGV[7], tonumber(ARGV[14]))
+table.insert(drop, 1, 'stored')
+return drop

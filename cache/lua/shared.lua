@@ -1,4 +1,4 @@
--- KEYS: 1 generation, 2 value, 3 lease, 4 cool-down, 5 pace, 6 epochs; all in one slot.
+-- KEYS: 1 generation, 2 value, 3 lease, 4 cool-down, 5 pace, 6 epochs, 7 and 8 the index; all in one slot.
 -- A record has the moment at which it was written, `at`, and durations from then. PEXPIRE only removes keys whose durations
 -- have passed.
 local function text(number) return string.format('%.0f', number) end

@@ -15,12 +15,14 @@ import { demoBlog } from '../data/content.ts'
 import { hasDemo, isDemoBlog } from '../data/demo-marker.ts'
 import { demoText } from '../data/paragraphs.ts'
 import { cached } from './cached.ts'
-import { type Days, WINDOWS } from './windows.ts'
+import type { Days } from './windows.ts'
 
 /** Options of {@link createPageData}. */
 export interface PageDataOptions {
   db: Kysely<Database>
   timeZone: string
+  /** The windows that pages show, the shortest first. */
+  windows: readonly Days[]
   /** Whether the blog has its own tables: see `docs/adopting.md`. */
   isAdopted: boolean
   /** How long results of queries are cached, in milliseconds. */
@@ -69,7 +71,7 @@ const UNKNOWN_BLOG: Blog = { name: 'Popular posts', tagline: 'From the cache.', 
  * Loads the data of pages from the database. Results are cached for `ttlMs`, and longer while the database does not
  * answer. Each method rejects with the error of the database if it has no cached result.
  */
-export function createPageData({ db, timeZone, isAdopted, ttlMs }: PageDataOptions) {
+export function createPageData({ db, timeZone, windows, isAdopted, ttlMs }: PageDataOptions) {
   const none = new Array<number>(DAYS).fill(0)
   // Lists read the same rows, and log those that cannot be read.
   const read = createRowGuard({ warn: Boolean })
@@ -116,7 +118,7 @@ export function createPageData({ db, timeZone, isAdopted, ttlMs }: PageDataOptio
   })
 
   const start = cached({ max: 1, ttlMs: ttlMs }, async (): Promise<{ days: Days | undefined }> => {
-    return { days: await read(db, (blog) => shortestWindow(blog, { windows: WINDOWS, timeZone })) }
+    return { days: await read(db, (blog) => shortestWindow(blog, { windows, timeZone })) }
   })
 
   return {

@@ -12,7 +12,7 @@ import type { PageData } from './page-data.ts'
 import { PAGE_HEADERS } from './page-headers.ts'
 import { sidebar } from './sidebar.ts'
 import type { SiteStats } from './stats.ts'
-import { type Days, WINDOWS } from './windows.ts'
+import type { Days } from './windows.ts'
 
 interface Content {
   /** Default: the blog's name. */
@@ -41,16 +41,20 @@ interface PagesOptions {
   frame: Frame
   pageData: PageData
   timeZone: string
+  /** The windows that pages show, the shortest first. */
+  windows: readonly Days[]
   stats: () => Promise<SiteStats>
   /** Collects the windows that pages have shown. */
   shown: Set<Days>
 }
 
 const category = Type.Optional(Type.String({ minLength: 1, maxLength: MAX_SLUG_LENGTH, pattern: '^[^\\0]*$' }))
-const days = Type.Optional(Type.Integer({ enum: [...WINDOWS] }))
 
 /** `GET /` and `GET /posts/:slug`: the HTML pages of the blog. */
-const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { frame, pageData, timeZone, stats, shown }) => {
+const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, options) => {
+  const { frame, pageData, timeZone, windows, stats, shown } = options
+  const [shortest = 30] = windows
+  const days = Type.Optional(Type.Integer({ enum: [...windows] }))
   const date = dateIn(timeZone)
   const orUndefined = <T>(work: Promise<T>): Promise<T | undefined> =>
     work.catch((error: unknown) => {
@@ -59,8 +63,8 @@ const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { frame, page
     })
 
   async function findPopular(asked: number | undefined): Promise<Popular> {
-    const chosen = WINDOWS.find((days) => days === asked)
-    const days = chosen ?? (await orUndefined(pageData.shortestWindow())) ?? 1
+    const chosen = windows.find((days) => days === asked)
+    const days = chosen ?? (await orUndefined(pageData.shortestWindow())) ?? shortest
     shown.add(days)
     const answer = await orUndefined(app.popularPosts.read({ days, limit: PLACES }))
     return {
@@ -80,6 +84,7 @@ const pages: FastifyPluginAsyncTypebox<PagesOptions> = async (app, { frame, page
     const blog = known ?? pageData.lastBlog()
     const posts = withViews(popular.posts)
     const aside = sidebar({
+      windows,
       ...popular,
       posts,
       stats: now,

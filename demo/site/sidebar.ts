@@ -8,6 +8,8 @@ import type { SiteStats } from './stats.ts'
 import { type Days, describeWindow, windowSwitch } from './windows.ts'
 
 interface Sidebar {
+  /** The windows that pages show, the shortest first. */
+  windows: readonly Days[]
   /** The window of the list. */
   days: Days
   /** The query string of links to other pages. */
@@ -44,11 +46,11 @@ export function sidebar(of: Sidebar): Asides {
   return { list: mostRead(of), panel: panel(of) }
 }
 
-function mostRead({ days, query, page, category, posts, slug }: Sidebar): string {
+function mostRead({ windows, days, query, page, category, posts, slug }: Sidebar): string {
   return html`
   <section class="card" aria-labelledby="popular-title">
     <h2 id="popular-title">Most read <small>${describeWindow(days, 'in')}</small></h2>
-    !${windowSwitch(days, page, category)}
+    !${windowSwitch(windows, days, page, category)}
     <popular-posts days="${days}" limit="${LIMIT}" label="Most read" views link="/posts/{slug}${query}"
       text-empty="${emptyText(days)}"!${slug === undefined ? '' : html` record="${slug}"`}>!${list(posts.slice(0, LIMIT), days, query)}</popular-posts>
   </section>`

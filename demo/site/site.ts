@@ -9,10 +9,13 @@ import { createPageData, type PageDataOptions } from './page-data.ts'
 import pages from './pages.ts'
 import { siteStats, trafficOf } from './stats.ts'
 import { createTrafficHistory } from './traffic-history.ts'
-import type { Days } from './windows.ts'
+import { type Days, windowsOf } from './windows.ts'
 
 /** Options of the plugin. */
-export type SiteOptions = Omit<PageDataOptions, 'ttlMs'>
+export interface SiteOptions extends Omit<PageDataOptions, 'ttlMs' | 'windows'> {
+  /** The windows that readers may request; `undefined`: any. */
+  days?: readonly number[] | undefined
+}
 
 /** How long pages cache results of queries. A demo shows changes at once. */
 const TTL_MS = { demo: 2_000, blog: 30_000 }
@@ -24,12 +27,13 @@ const SECOND_MS = 1_000
  * once.
  */
 const site: FastifyPluginAsync<SiteOptions> = async (app, options) => {
-  const { db, timeZone, isAdopted } = options
+  const { db, timeZone, isAdopted, days } = options
+  const windows = windowsOf(days)
   const isDemo = !isAdopted && (await isDemoBlog(db))
   const ttlMs = isDemo ? TTL_MS.demo : TTL_MS.blog
-  const pageData = createPageData({ ...options, ttlMs: ttlMs })
+  const pageData = createPageData({ db, timeZone, windows, isAdopted, ttlMs })
   const history = createTrafficHistory(() => trafficOf(app))
-  const shown = new Set<Days>([1])
+  const shown = new Set<Days>(windows.slice(0, 1))
   const tick = createLiveRefresh(app, {
     lists: () => [...shown].map((days) => ({ days })),
     // Until a real post ends the demo.
@@ -48,7 +52,7 @@ const site: FastifyPluginAsync<SiteOptions> = async (app, options) => {
   const hasRoute = (url: string) => app.hasRoute({ method: 'GET', url })
   const frame = { assets: await serveAssets(app), hasDocs: hasRoute('/docs'), hasMetrics: hasRoute('/metrics') }
   app.decorate('popularPostsErrorPage', (problem) => errorPage(problem, { frame, blog: pageData.lastBlog() }))
-  await app.register(pages, { frame, pageData, timeZone, stats, shown })
+  await app.register(pages, { frame, pageData, timeZone, windows, stats, shown })
   // While the database does not answer, the demo's routes do not exist.
   if (isDemo) await app.register(demo, { isDemo: () => isDemoBlog(db).catch(() => false) })
   app.get('/demo/stats', async (_request, reply) => {

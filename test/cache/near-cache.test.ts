@@ -235,13 +235,13 @@ t.test('equal bytes keep their object, so that caches keyed by it stay valid', a
   t.not(near.find('a')?.value, first)
 })
 
-t.test('copies are capped in number and bytes, and cleared', async (t) => {
-  const { near, text, keep } = setUp({ maxEntries: 2, maxBytes: 10 })
+t.test('copies are capped in number and bytes, with their keys, and cleared', async (t) => {
+  const { near, text, keep } = setUp({ maxEntries: 2, maxBytes: 12 })
   for (const key of ['a', 'b', 'c']) keep(key)
   t.strictSame(['a', 'b', 'c'].map(text), [undefined, 'b', 'c'])
   keep('d', stored('123456789'))
   t.strictSame(['b', 'c', 'd'].map(text), [undefined, 'c', '123456789'])
-  keep('e', stored('12345678901'))
+  keep('e', stored('123456789012'))
   t.equal(text('e'), undefined, 'larger than all room')
   keep('f', stored(''))
   t.equal(text('f'), '')

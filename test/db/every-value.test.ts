@@ -349,7 +349,7 @@ async function openService(t: Test, { postId, schema }: Blog, url: string) {
       name,
     )
     // The pages of the site have the data of half a minute.
-    const pages = createPageData({ db, timeZone: 'UTC', isAdopted, ttlMs: 0 })
+    const pages = createPageData({ db, timeZone: 'UTC', windows: [1, 7, 30, 365, 0], isAdopted, ttlMs: 0 })
     const latest = await pages.latest(1)
     t.ok(latest.posts.length > 0 && latest.posts.every(({ publishedAt }) => publishedAt.toISOString()), name)
     const page = await pages.post('good-1')

@@ -277,6 +277,20 @@ t.test('a load stores no sum; a flush stores those of the usual windows, once a 
   t.same(await sums(db), [], 'not again in the same minute')
 })
 
+t.test('a flush stores no sums of windows that readers may not request', async (t) => {
+  const { db, count } = await setUp(t)
+  await count([{ post: 1, age: 3, views: 7 }], Date.now())
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(popularPosts, { db, defaultDays: 14, days: [1, 14, 0, 90], viewFlushSeconds: 0 })
+  await app.postViews.flush()
+  await until(async () => (await sums(db)).length === 2, 'two windows')
+  t.same(
+    (await sums(db)).map(({ days }) => days),
+    [14, 90],
+  )
+})
+
 t.test('an interrupted storing leaves lists exact, and is continued or deleted', async (t) => {
   const { db, pool, ids, count, list } = await setUp(t, 20)
   const stored = async (part: string) => (await pool.query(`select from post_views_window where ${part}`)).rowCount

@@ -14,9 +14,10 @@ interface SiteTest extends Partial<Pick<SiteOptions, 'isAdopted'>> {
 
 /** Creates the service with the demo site, as `server.ts` does. It does not listen, and closes when the test ends. */
 export async function createSite(t: Teardown, { db, url, isAdopted = false, variables = {} }: SiteTest) {
-  const app = await buildService(readConfig({ LOG_LEVEL: 'silent', TRUST_PROXY: 'loopback', ...variables }), url)
+  const config = readConfig({ LOG_LEVEL: 'silent', TRUST_PROXY: 'loopback', ...variables })
+  const app = await buildService(config, url)
   t.teardown(() => app.close())
-  await app.register(site, { db, isAdopted, timeZone: 'UTC' })
+  await app.register(site, { db, isAdopted, timeZone: 'UTC', days: config.days })
   await app.ready()
   return app
 }

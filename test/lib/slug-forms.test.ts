@@ -1,5 +1,6 @@
+import fc from 'fast-check'
 import t from 'tap'
-import { MAX_SLUG_LENGTH, slugForms } from '../../lib/slug-forms.ts'
+import { MAX_SLUG_LENGTH, slugForms, slugKey } from '../../lib/slug-forms.ts'
 
 t.test('a usual slug has one form', async (t) => {
   for (const slug of ['goat-has-my-map', 'a_b', 'v1.2', '~', '.', '..', '2026']) t.same(slugForms(slug), [slug])
@@ -60,4 +61,37 @@ t.test('the forms of a text are few, and bounded', async (t) => {
     t.ok(forms.every((form) => form.length <= MAX_SLUG_LENGTH))
     t.equal(new Set(forms).size, forms.length)
   }
+})
+
+t.test('all forms of a slug have one key', async (t) => {
+  const letters = 'aZ09-_ ßÄäéÉİıΣςñ日ガ한привет😀'
+  const part = fc.oneof(
+    fc.constantFrom(...letters),
+    fc.constantFrom(
+      '%C3%BC',
+      '%c3%bc',
+      '%C3%9C',
+      'u%CC%88',
+      'u\u0308',
+      'Ό'.normalize('NFD'),
+      '%25c3%25bc',
+      '%41',
+      '%zz',
+      '% ',
+      '\ud800',
+    ),
+  )
+  const slug = fc.array(part, { maxLength: 8 }).map((parts) => parts.join(''))
+  fc.assert(
+    fc.property(slug, (text) => slugForms(text).every((form) => slugKey(form) === slugKey(text))),
+    { numRuns: 3_000 },
+  )
+  for (const [one, other] of [
+    ['goat', 'Goat'],
+    ['über', 'U\u0308BER'],
+    ['%c3%bcber', '%25C3%25BCBER'],
+  ] as const)
+    t.equal(slugKey(one), slugKey(other))
+  t.not(slugKey('goat'), slugKey('goats'))
+  t.ok(slugKey(`%${'25'.repeat(249)}`).length > 400, 'it decodes a few times at most')
 })

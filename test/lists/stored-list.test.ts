@@ -106,12 +106,61 @@ t.test('earlier slugs of an item exclude it, and are in no body', async (t) => {
   t.same(list.body({ exclude: ['old-b'] }).body, plain.body({ exclude: ['b'] }).body)
 })
 
-t.test('a list caches its bodies, up to a limit', async (t) => {
+t.test('a list caches its bodies, up to a limit; the usual ones as long as it is there', async (t) => {
   const slugs = Array.from({ length: 50 }, (_none, place) => `post-${place}`)
-  const list = new DecodedList(encodeList(items(slugs), 'load'))
-  const first = list.body({ limit: 50 })
-  t.equal(list.body({ limit: 50 }), first)
+  const list = new DecodedList(encodeList(items(slugs), 'load'), { usualLimit: 10 })
+  const cuts = { all: {}, usual: { limit: 10 }, other: { limit: 45 }, page: { limit: 10, offset: 10 } }
+  const before = Object.entries(cuts).map(([name, cut]) => ({ name, cut, body: list.body(cut) }))
+  for (const { name, cut, body } of before) t.equal(list.body(cut), body, name)
   for (const slug of slugs) list.body({ limit: 40, exclude: [slug] })
-  t.not(list.body({ limit: 50 }), first, 'made anew')
-  t.same(list.body({ limit: 50 }), first)
+  for (const { name, cut, body } of before) {
+    t.equal(list.body(cut) === body, name === 'all' || name === 'usual', name)
+    t.same(list.body(cut).body, body.body)
+    t.equal(list.body(cut).etag, body.etag)
+  }
+})
+
+t.test('equal bodies have the same entity tag, whatever the list; others have another one', async (t) => {
+  const slugs = [...'abcdef']
+  const tags = new Map<string, string>()
+  for (const all of [slugs, slugs.slice(0, 4), [...slugs.slice(1), 'g'], []]) {
+    const list = new DecodedList(
+      encodeList(
+        items(all).map(({ slug }) => ({ slug })),
+        'load',
+      ),
+    )
+    for (let offset = 0; offset < 7; offset += 1)
+      for (const limit of [0, 1, 2, 7])
+        for (const exclude of [[], ['b'], ['c', 'e']]) {
+          const { body, etag } = list.body({ limit, offset, exclude })
+          t.match(etag, /^"[\w-]{27}"$/)
+          t.equal(tags.get(body.toString()) ?? etag, etag, body.toString())
+          tags.set(body.toString(), etag)
+        }
+  }
+  t.equal(new Set(tags.values()).size, tags.size)
+})
+
+t.test('usual bodies are compressed at once, others as often as it is allowed', async (t) => {
+  const texts = Array.from({ length: 50 }, (_none, place) => ({ slug: `post-${place}`, text: 'text '.repeat(40) }))
+  let left = 3
+  const mayCompress = () => {
+    left -= 1
+    return left >= 0
+  }
+  const list = new DecodedList(encodeList(texts, 'load'), { usualLimit: 10, mayCompress })
+  const isCompressed = (cut: ListCut, coding: 'br' | 'gzip' = 'br') => {
+    const body = list.body(cut)
+    return body.encoded(coding) !== body
+  }
+  for (const offset of [1, 2, 3]) t.ok(isCompressed({ limit: 10, offset }), `offset=${offset}`)
+  t.notOk(isCompressed({ limit: 10, offset: 4 }))
+  t.notOk(isCompressed({ limit: 10, exclude: ['post-3'] }))
+  t.ok(isCompressed({ limit: 10, offset: 3 }), 'it is compressed already')
+  t.notOk(isCompressed({ limit: 10, offset: 3 }, 'gzip'))
+  for (const cut of [{}, { limit: 10 }, { limit: 50, exclude: ['none'] }, { limit: 10, exclude: ['post-10'] }])
+    for (const coding of ['br', 'gzip'] as const) t.ok(isCompressed(cut, coding), `${JSON.stringify(cut)} ${coding}`)
+  left = 1
+  t.ok(isCompressed({ limit: 10, offset: 4 }), 'later it is allowed again')
 })

@@ -3,11 +3,12 @@ import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import type { Pool } from 'pg'
 import t, { type Test } from 'tap'
+import { MAX_BOUNDED_BYTES } from '../../cache/protocol.ts'
 import popularPosts from '../../index.ts'
 import { servicesOf } from '../../plugins/popular-posts.ts'
 import { createService, fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
-import { redisUrl } from '../helpers/redis.ts'
+import { redisUrl, startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/services/until.ts'
 
 const READER = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0' }
@@ -129,7 +130,9 @@ t.test('Redis keeps a list that was read once for minutes, not for a day', async
   await lasts('/posts/popular', '50:30')
   await lasts('/posts/popular?days=3&category=odd', '50:3:category:odd')
   await servicesOf(app).idle()
-  const keys = (await redis.keys(`{${prefix}}:*`)).filter((key) => !/:(?:gen|lease|cool)$|:cause:/.test(key))
+  const keys = (await redis.keys(`{${prefix}}:*`)).filter(
+    (key) => !/:(?:gen|lease|cool|index|index-bytes)$|:cause:/.test(key),
+  )
   const brief: string[] = []
   const lasting: string[] = []
   for (const key of keys) {
@@ -168,4 +171,37 @@ t.test("loads by a host's own function are limited, too", async (t) => {
   const statuses = await answers
   t.same([...new Set(statuses)].sort(), [200, 503])
   t.ok(most >= 2 && most <= AT_ONCE.all, `${most} at once`)
+})
+
+t.test('a client that requests all lists again and again does not fill Redis', async (t) => {
+  const server = await startRedis()
+  t.teardown(() => server.stop())
+  const redis = new Redis(server.url)
+  t.teardown(() => redis.disconnect())
+  const usedBytes = async () => Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1])
+  const app = Fastify()
+  t.teardown(() => app.close())
+  // Lists of two megabytes, so that few of them are more than the bound.
+  const posts = Array.from({ length: 10 }, (_none, index) => ({ slug: `post-${index}`, text: 'x'.repeat(200_000) }))
+  const tags = Array.from({ length: 20 }, (_none, index) => `tag-${index}`)
+  await app.register(popularPosts, {
+    redisUrl: server.url,
+    loadFilters: async () => ({ categories: [], tags, authors: [] }),
+    load: async () => posts,
+  })
+  await app.inject('/posts/popular')
+  const before = await usedBytes()
+  let most = 0
+  let sent = 0
+  for (let round = 0; round < 2; round += 1)
+    for (let index = 0; index < 60; index += 1) {
+      const path = `/posts/popular?tag=tag-${index % 20}&days=${index % 7}&sort=${index % 3 === 0 ? 'trending' : 'views'}`
+      // The second request makes Redis keep a list for a day.
+      for (const _time of [1, 2]) sent += (await app.inject(`${path}&limit=${1 + round}`)).statusCode === 200 ? 1 : 0
+      most = Math.max(most, (await usedBytes()) - before)
+    }
+  t.equal(sent, 240)
+  t.ok(most > 0.8 * MAX_BOUNDED_BYTES, 'the client has reached the bound')
+  t.ok(most < 1.05 * MAX_BOUNDED_BYTES, `${Math.round(most / 2 ** 20)} MiB`)
+  t.match((await app.inject('/posts/popular')).headers['cache-status'], /hit/, 'the list of every page is still there')
 })

@@ -19,6 +19,7 @@ t.test('without variables the configuration has the defaults, frozen', async (t)
     backgroundWork: true,
     siteTimeZone: 'UTC',
     combineFilters: false,
+    days: undefined,
     viewDedupSeconds: 900,
     readersPerAddress: 20,
     ignore: [],
@@ -49,6 +50,7 @@ t.test('variables are read by their types; empty and unknown ones are ignored', 
     IGNORE: '203.0.113.7, 2001:db8::/48, user-agent: UptimeRobot',
     VIEW_ORIGINS: 'https://blog.example, http://localhost:8080',
     READERS_PER_ADDRESS: '0',
+    DAYS: '1, 7,30,365 ,0',
     SOMETHING_ELSE: 'x',
   })
   t.match(config, {
@@ -66,6 +68,7 @@ t.test('variables are read by their types; empty and unknown ones are ignored', 
     ignore: ['203.0.113.7', '2001:db8::/48', 'user-agent: UptimeRobot'],
     viewOrigins: ['https://blog.example', 'http://localhost:8080'],
     readersPerAddress: 0,
+    days: [1, 7, 30, 365, 0],
     adminToken: '0123456789abcdef',
     cache: { ttlSeconds: 900 },
   })
@@ -99,6 +102,20 @@ t.test('each wrong value is refused by name', async (t) => {
     ['CACHE_STALE_SECONDS', '-1', /CACHE_STALE_SECONDS/],
     ['VIEW_DEDUP_SECONDS', '15m', /VIEW_DEDUP_SECONDS/],
     ['REDIS_URL', 'http://a', /REDIS_URL: expected a URL that begins with redis:.*, got something else/],
+    [
+      'DAYS',
+      '7,30,30',
+      /DAYS: expected integers from 0 \(all time\) to 365, .*, none twice, 30 among them, got "7,30,30"/,
+    ],
+    ['DAYS', '1,7', /DAYS: expected .* 30 among them, got "1,7"/],
+    ['DAYS', '30,366', /DAYS/],
+    ['DAYS', '30,-1', /DAYS/],
+    ['DAYS', '30,7.5', /DAYS/],
+    ['DAYS', '30,', /DAYS/],
+    ['DAYS', ',', /DAYS/],
+    ['DAYS', '[7,30]', /DAYS/],
+    ['DAYS', '7;30', /DAYS/],
+    ['DAYS', '30,007', /DAYS/],
     ['COMBINE_FILTERS', '1', /COMBINE_FILTERS: expected true or false, got "1"/],
     ['REDIS_CLUSTER', 'yes', /REDIS_CLUSTER: expected true or false, got "yes"/],
     ['ADMIN_TOKEN', 'short', /ADMIN_TOKEN: expected at least 16 printable ASCII characters, .*, got something else/],
@@ -202,4 +219,5 @@ t.test('AWS Lambda requires a database URL and a Redis URL', async (t) => {
   for (const variables of [{}, { DATABASE_URL }, { REDIS_URL }])
     t.throws(() => readLambdaConfig(variables), { name: 'ConfigError', message: /set DATABASE_URL and REDIS_URL/ })
   t.equal(readLambdaConfig({ DATABASE_URL, REDIS_URL }).databaseUrl, DATABASE_URL)
+  t.same(readLambdaConfig({ DATABASE_URL, REDIS_URL, DAYS: '7,30' }).days, [7, 30])
 })

@@ -275,6 +275,21 @@ t.test('a page shows the shortest window that has views, or the one in its addre
   t.match((await app.inject('/?days=2')).json(), { statusCode: 400 })
 })
 
+t.test('with DAYS pages show only these windows', async (t) => {
+  const { db, url } = await createTestDatabase(t)
+  const app = await createSite(t, { db, url, variables: { DAYS: '0,90,30,7' } })
+  const { body } = await app.inject('/')
+  t.match(body, 'data-days="7"', 'the shortest one, without a view')
+  const [, links = ''] = /<nav class="windows"[^>]*>(.*?)<\/nav>/s.exec(decoded(body)) ?? []
+  t.same(
+    [...links.matchAll(/days=(\d+)/g)].map(([, days]) => days),
+    ['7', '30', '0'],
+  )
+  for (const days of [7, 30, 0]) t.match((await app.inject(`/?days=${days}`)).body, `data-days="${days}"`)
+  for (const path of ['/?days=1', '/?days=365', '/?days=90', '/posts/none?days=1'])
+    t.match((await app.inject(path)).json(), { statusCode: 400 }, path)
+})
+
 t.test('a window without views shows a message, and posts with 0 views are not listed as most read', async (t) => {
   const { db, url } = await createTestDatabase(t)
   await db
