@@ -156,6 +156,7 @@ export const SLOW: readonly string[] = [
   'test/views/late-views.test.ts',
   'test/views/published-slugs.test.ts',
   'test/views/shared-limit.test.ts',
+  'test/views/shared-slugs.test.ts',
   'test/views/view-counts.test.ts',
   'test/workflows.test.ts',
 ]
