@@ -152,6 +152,7 @@ export const SLOW: readonly string[] = [
   'test/service/setup-errors.test.ts',
   'test/service/stop.test.ts',
   'test/types.test.ts',
+  'test/views/fleet-rate.test.ts',
   'test/views/hanging-database.test.ts',
   'test/views/late-views.test.ts',
   'test/views/published-slugs.test.ts',

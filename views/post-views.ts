@@ -10,6 +10,7 @@ import type { Logger } from '../lib/logger.ts'
 import { nonce } from '../lib/nonce.ts'
 import type { Settings } from '../settings/options.ts'
 import { createBuffers, type SharedRedis } from './buffers.ts'
+import { type ClientRate, createFleetRate } from './fleet-rate.ts'
 import { startFlushTimer } from './flush-timer.ts'
 import { createFlusher, type FlushReport, type FlushResult } from './flusher.ts'
 import { createPostFinder, type FindPost } from './post-finder.ts'
@@ -29,6 +30,10 @@ export interface Views {
    * second.
    */
   findPost: FindPost
+  /** Records a view that the client itself has sent, as `postViews.record`: `viewsPerMinute` limits those of all processes. */
+  recordSent(view: ViewInput): void
+  /** Returns for how long views of a client are refused, because of that limit (ms); 0: they are not. */
+  refusedForMs(ip: string): number
   /** Call when a post may have been withdrawn: the next view of each post asks the database. */
   verifyPosts(): void
   /** Counts at most one batch, for a list that is about to be loaded. Does nothing while a flush counts a backlog. */
@@ -54,6 +59,8 @@ interface PostViewsOptions {
     | 'maxDays'
     | 'viewDedupSeconds'
     | 'viewFlushSeconds'
+    | 'viewsPerMinute'
+    | 'viewRateLimit'
     | 'backgroundWork'
     | 'readersPerAddress'
     | 'ignore'
@@ -82,6 +89,8 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
     redis,
     prefix: settings.redisPrefix,
   })
+  // The host's own limit takes the place of ours.
+  const fleetRate = createFleetRate(settings.viewRateLimit === undefined ? settings.viewsPerMinute : 0)
   const counter = createViewCounter(db, read)
   const { buffer, flushBuffer, endKeeping } = createBuffers({
     redis,
@@ -146,12 +155,12 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
     warned[what] = true
   }
 
-  async function recordOne({ slug, request, userId }: ViewInput): Promise<ViewOutcome | undefined> {
+  async function recordOne({ slug, request, userId }: ViewInput, rate?: ClientRate): Promise<ViewOutcome | undefined> {
     let outcome: ViewOutcome
     try {
       const postId = await findPost(slug)
       if (postId === undefined) return undefined
-      outcome = await recordView({ postId, request, userId })
+      outcome = await recordView({ postId, request, userId, rate })
     } catch (error) {
       outcome = 'dropped'
       warnOnce('dropped', error, 'views are dropped')
@@ -161,8 +170,8 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
     return outcome
   }
 
-  function record(view: ViewInput): Promise<ViewOutcome | undefined> {
-    const outcome = recordOne(view)
+  function record(view: ViewInput, rate?: ClientRate): Promise<ViewOutcome | undefined> {
+    const outcome = recordOne(view, rate)
     recording.add(outcome)
     void outcome.finally(() => recording.delete(outcome))
     return outcome
@@ -196,7 +205,7 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
 
   return {
     postViews: {
-      record,
+      record: (view) => record(view),
       flush,
       count: counter.count,
       countMany: counter.countMany,
@@ -204,6 +213,8 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
       stats: () => ({ ...counts }),
     },
     findPost,
+    recordSent: (view) => void record(view, fleetRate.of(view.request.ip)),
+    refusedForMs: fleetRate.refusedForMs,
     verifyPosts,
     async flushBriefly() {
       if (!flusher.isBehind()) await flusher.flush({ isBrief: true })
