@@ -22,8 +22,8 @@ export type { PopularPostsOptions } from './settings/options.ts'
 export type * from './settings/post-type.ts'
 export type { RouteHooks, ViewRateLimit } from './settings/route-options.ts'
 export type { FlushResult } from './views/flusher.ts'
-export type { PostViews, PostViewsStats, ViewInput } from './views/post-views.ts'
 export type { RequestInfo, ViewOutcome } from './views/recorder.ts'
+export type { PostViews, PostViewsStats, ViewInput } from './views/view-api.ts'
 
 export { popularPosts }
 export default popularPosts

@@ -12,7 +12,7 @@ import { checkOptions } from '../settings/check-options.ts'
 import { checkConflicts, explainDuplicateRoute } from '../settings/conflicts.ts'
 import type { PopularPostsOptions, Settings } from '../settings/options.ts'
 import type { RouteHooks } from '../settings/route-options.ts'
-import type { PostViews } from '../views/post-views.ts'
+import type { PostViews } from '../views/view-api.ts'
 import freezeHooks from './freeze-hooks.ts'
 
 declare module 'fastify' {

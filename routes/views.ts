@@ -84,7 +84,7 @@ const gifSpec = {
 
 interface ViewRouteOptions {
   views: Views
-  /** The most views per minute of one address to this process; 0: no limit. */
+  /** The most views per minute of one address; 0: no limit. */
   perMinute: number
   /** Options of the host for that limit. */
   rateLimit: ViewRateLimit | undefined
@@ -100,8 +100,10 @@ interface ViewRouteOptions {
 const viewsRoute: FastifyPluginAsyncTypebox<ViewRouteOptions> = async (app, options) => {
   const { views, perMinute, origins } = options
   const isAllowed = createOriginCheck(origins)
-  app.addHook('onRequest', async ({ headers }) => {
+  app.addHook('onRequest', async ({ headers, ip }) => {
     if (!isAllowed(headers)) throw new OriginRefused()
+    const retryAfterMs = views.refusedForMs(ip)
+    if (retryAfterMs > 0) throw Object.assign(new TooManyViews(perMinute), { retryAfterMs })
   })
   if (perMinute > 0) {
     await app.register(rateLimit, {
@@ -129,7 +131,7 @@ const viewsRoute: FastifyPluginAsyncTypebox<ViewRouteOptions> = async (app, opti
 
   async function record(request: FastifyRequest, slug: string): Promise<void> {
     if ((await views.findPost(slug)) === undefined) throw new NoSuchPost(slug)
-    void views.postViews.record({ slug, request })
+    views.recordSent({ slug, request })
   }
 
   app.get('/posts/:slug/views.gif', operation(app, gifSpec, request), async (request, reply) => {

@@ -154,10 +154,12 @@ export const SLOW: readonly string[] = [
   'test/service/setup-errors.test.ts',
   'test/service/stop.test.ts',
   'test/types.test.ts',
+  'test/views/fleet-rate.test.ts',
   'test/views/hanging-database.test.ts',
   'test/views/late-views.test.ts',
   'test/views/published-slugs.test.ts',
   'test/views/shared-limit.test.ts',
+  'test/views/shared-slugs.test.ts',
   'test/views/view-counts.test.ts',
   'test/workflows.test.ts',
 ]

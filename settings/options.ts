@@ -154,7 +154,7 @@ export interface PopularPostsOptions {
    * The seconds between two flushes of recorded views to the database, at most a day; 0: only when you call `flush`. Default 5.
    */
   viewFlushSeconds?: number | undefined
-  /** The views that one address may send over HTTP in a minute, to each process; 0: any number. Default 120. */
+  /** The views that one address may send over HTTP in a minute: with Redis to all processes, else to each; 0: any number. Default 120. */
   viewsPerMinute?: number | undefined
   /**
    * The readers of one post that count from one address in `viewDedupSeconds`, without those that have a `userId`; five times as
@@ -208,6 +208,7 @@ export interface PopularPostsOptions {
   /**
    * Options of @fastify/rate-limit for the routes that record views, in place of ours: `redis`, `keyGenerator`, `allowList`,
    * `max` and more. The time window stays a minute. `viewsPerMinute: 0` switches this limit off.
+   * Without its own `redis` or `store`, each process counts for itself.
    */
   viewRateLimit?: ViewRateLimit | undefined
   /**

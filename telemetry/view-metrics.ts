@@ -1,4 +1,4 @@
-import type { PostViews } from '../views/post-views.ts'
+import type { PostViews } from '../views/view-api.ts'
 import { type AnyRegistry, registerCollected } from './collected-metrics.ts'
 
 /** Registers the metrics of the counting of views. */

@@ -20,8 +20,8 @@ const LIMITS = { max: 10_000, maxSize: 2_000_000 }
 interface CachedLookupOptions<T> {
   /** Finds what belongs to the live posts with these slugs. Slugs without a live post are missing. */
   find: (slugs: readonly string[]) => Promise<ReadonlyMap<string, T>>
-  /** How long a result is cached (ms). */
-  ttlMs: number
+  /** Returns how long a result is cached (ms). */
+  ttlMsOf: (result: T) => number
 }
 
 /** A look-up by slug with a cache. */
@@ -36,11 +36,10 @@ export interface CachedLookup<T> {
 }
 
 /** Creates a look-up by slug with a cache. See `createPostLookup` for what it costs the database. */
-export function createCachedLookup<T>({ find, ttlMs }: CachedLookupOptions<T>): CachedLookup<T> {
+export function createCachedLookup<T>({ find, ttlMsOf }: CachedLookupOptions<T>): CachedLookup<T> {
   /** An entry is fresh until its time ends, or the epoch in which its look-up began. */
   const known = new LRUCache<string, { result: T; epoch: number }>({
     ...LIMITS,
-    ttl: ttlMs,
     sizeCalculation: (_entry, slug) => slug.length,
     noDeleteOnStaleGet: true,
   })
@@ -51,7 +50,7 @@ export function createCachedLookup<T>({ find, ttlMs }: CachedLookupOptions<T>): 
     const begunIn = epoch
     const result = await lookUpNow(slug)
     if (result === undefined) known.delete(slug)
-    else known.set(detachedCopy(slug), { result, epoch: begunIn })
+    else known.set(detachedCopy(slug), { result, epoch: begunIn }, { ttl: ttlMsOf(result) })
     return result
   }
 

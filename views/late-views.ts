@@ -50,7 +50,8 @@ export function keepLateViews({
       return await add(view)
     } catch (error) {
       if (late.length >= MAX_LATE_VIEWS) throw error
-      late.push(view)
+      // The window of its client may be over by then.
+      late.push({ ...view, client: undefined })
       onKept(error)
       return 'counted'
     }

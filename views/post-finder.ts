@@ -3,9 +3,11 @@ import { findPostsBySlug } from '../db/posts-by-slug.ts'
 import type { Tables } from '../db/ranking.ts'
 import type { RowGuard } from '../db/row-guard.ts'
 import { isLive } from '../db/window.ts'
+import type { SharedRedis } from './buffers.ts'
 import { createCachedLookup } from './cached-lookup.ts'
+import { createSharedSlugs } from './shared-slugs.ts'
 
-/** How long the id of a post is cached (ms). */
+/** How long the id of a post is cached (ms), in Redis and in a process together. */
 const ID_MS = 10_000
 
 /** See `Views.findPost`. */
@@ -18,17 +20,30 @@ export interface PostFinder {
   verify(): void
 }
 
-/**
- * Creates a finder of posts.
- * @param read runs the queries of the blog.
- */
-export function createPostFinder(db: Kysely<Tables>, read: RowGuard): PostFinder {
-  const { lookUp: findPost, expire: verify } = createCachedLookup({
+interface PostFinderOptions {
+  db: Kysely<Tables>
+  /** Runs the queries of the blog. */
+  read: RowGuard
+  /** Remembers found posts for all processes; `undefined`: each process remembers its own. */
+  redis: SharedRedis | undefined
+  /** The prefix of all keys: see `keyRoot`. */
+  prefix: string
+}
+
+/** Creates a finder of posts. */
+export function createPostFinder({ db, read, redis, prefix }: PostFinderOptions): PostFinder {
+  const { find, forget } = createSharedSlugs({
+    redis,
+    prefix,
     ttlMs: ID_MS,
-    async find(slugs) {
-      const found = await read(db, (blog) => findPostsBySlug(blog, slugs, isLive({})))
-      return new Map([...found].map(([slug, { id }]) => [slug, id]))
-    },
+    find: (slugs) => read(db, (blog) => findPostsBySlug(blog, slugs, isLive({}))),
   })
-  return { findPost, verify }
+  const { lookUp, expire } = createCachedLookup({ find, ttlMsOf: ({ leftMs }) => leftMs })
+  return {
+    findPost: async (slug) => (await lookUp(slug))?.id,
+    verify() {
+      forget()
+      expire()
+    },
+  }
 }

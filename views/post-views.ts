@@ -10,71 +10,14 @@ import type { Logger } from '../lib/logger.ts'
 import { nonce } from '../lib/nonce.ts'
 import type { Settings } from '../settings/options.ts'
 import { createBuffers, type SharedRedis } from './buffers.ts'
+import { type ClientRate, createFleetRate } from './fleet-rate.ts'
 import { startFlushTimer } from './flush-timer.ts'
 import { createFlusher, type FlushReport, type FlushResult } from './flusher.ts'
 import { createPostFinder, type FindPost } from './post-finder.ts'
-import { createRecorder, NO_VIEWS, type RequestInfo, type ViewOutcome } from './recorder.ts'
+import { createRecorder, NO_VIEWS, type ViewOutcome } from './recorder.ts'
+import type { PostViews, PostViewsStats, ViewInput } from './view-api.ts'
 import { createViewCounter } from './view-counter.ts'
 import { createWindowKeeper } from './window-keeper.ts'
-
-/** The argument of `record`: a view of a post. */
-export interface ViewInput {
-  /** The slug of the post. */
-  slug: string
-  /** The request of the reader; in a handler of Fastify, `request`. */
-  request: RequestInfo
-  /**
-   * The id of the reader, if the site knows it: one person on two devices counts once. Numbers, text, bytes, and objects with a
-   * `toString` of their own. Default, also for `null` and empty text: address and browser.
-   */
-  userId?: string | number | bigint | object | null | undefined
-}
-
-/** `app.postViews`: records views, and counts them in the database. */
-export interface PostViews {
-  /**
-   * Records a view of the post with a slug. Never rejects; the caller may leave the promise alone. When Redis does not reply,
-   * the first call takes half a second (150 ms without `backgroundWork`).
-   *
-   * The counting takes place later: see `flush`.
-   *
-   * ```ts
-   * void app.postViews.record({ slug, request })
-   * ```
-   * @param view.request the address of the client is `request.ip`: set Fastify's `trustProxy` behind a proxy.
-   * @returns the outcome; `undefined` when there is no live post with this slug.
-   */
-  record(view: ViewInput): Promise<ViewOutcome | undefined>
-  /**
-   * Counts the recorded views in the database; with Redis, those of all processes. A flush ends after 15 s (10 s after a
-   * statement that hangs), even if views are left: `waiting` is the number of their batches.
-   * @throws the first error of the database or of Redis. No view is lost: the next flush counts the rest.
-   */
-  flush(): Promise<FlushResult>
-  /**
-   * Returns the number of views of the post with a slug, of all time, as of the last flush: what its page shows. `undefined`
-   * when there is no live post with this slug.
-   *
-   * The count is cached for a second in this process, and until its next flush. Calls at the same time share one statement.
-   * While the database does not reply, the last known count is returned after a quarter of a second.
-   * @throws `PP_LOOKUP_FAILED` (503, with `retryAfterMs`) when no count is known, and the database does not reply in a second.
-   */
-  count(slug: string): Promise<number | undefined>
-  /**
-   * Returns the counts of several posts by their slugs, as `count` does, for example of a list of posts. Slugs without a live
-   * post are missing. Throws as `count`.
-   */
-  countMany(slugs: readonly string[]): Promise<Map<string, number>>
-  /**
-   * Deletes counters that no list reads any more: hours after 2 days, days after 400 days, ids of counted batches after 7
-   * days. One call deletes at most 20,000 rows of a table; `hasMore` says whether to call again. A timer of the plugin calls
-   * it every hour, unless `viewFlushSeconds` is 0.
-   * @throws the error of the database. Rows that were deleted before the error stay deleted.
-   */
-  prune(): Promise<PruneResult>
-  /** Returns counts since the start of the process. */
-  stats(): PostViewsStats
-}
 
 /** The counting of views in an app: the public `postViews`, and methods for other parts of this package. */
 export interface Views {
@@ -87,6 +30,10 @@ export interface Views {
    * second.
    */
   findPost: FindPost
+  /** Records a view that the client itself has sent, as `postViews.record`: `viewsPerMinute` limits those of all processes. */
+  recordSent(view: ViewInput): void
+  /** Returns for how long views of a client are refused, because of that limit (ms); 0: they are not. */
+  refusedForMs(ip: string): number
   /** Call when a post may have been withdrawn: the next view of each post asks the database. */
   verifyPosts(): void
   /** Counts at most one batch, for a list that is about to be loaded. Does nothing while a flush counts a backlog. */
@@ -98,16 +45,6 @@ export interface Views {
    * @param onProgress called after each batch.
    */
   close(onProgress: () => void): Promise<void>
-}
-
-/** Counts since the start of the process: recorded views by their outcome (see `ViewOutcome`), and flushes. */
-export interface PostViewsStats extends Record<ViewOutcome, number> {
-  /** Views that this process has counted in the database; with Redis, also views that other processes have recorded. */
-  flushed: number
-  /** Batches that this process has counted in the database. */
-  batches: number
-  /** Flushes that ended with an error. */
-  flushesFailed: number
 }
 
 /** Limits the counting of a backlog to a quarter of a processor: the wait is three times the duration of the last batch. */
@@ -123,6 +60,8 @@ interface PostViewsOptions {
     | 'days'
     | 'viewDedupSeconds'
     | 'viewFlushSeconds'
+    | 'viewsPerMinute'
+    | 'viewRateLimit'
     | 'backgroundWork'
     | 'readersPerAddress'
     | 'ignore'
@@ -145,7 +84,14 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
   const counts: PostViewsStats = Object.assign({ flushed: 0, batches: 0, flushesFailed: 0 }, NO_VIEWS)
   const recording = new Set<Promise<unknown>>()
   const warned = { dropped: false, late: false, flushing: false, pruning: false, unreadable: false, misfit: false }
-  const { findPost, verify: verifyPosts } = createPostFinder(db, read)
+  const { findPost, verify: verifyPosts } = createPostFinder({
+    db,
+    read,
+    redis,
+    prefix: settings.redisPrefix,
+  })
+  // The host's own limit takes the place of ours.
+  const fleetRate = createFleetRate(settings.viewRateLimit === undefined ? settings.viewsPerMinute : 0)
   const counter = createViewCounter(db, read)
   const { buffer, flushBuffer, endKeeping } = createBuffers({
     redis,
@@ -210,12 +156,12 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
     warned[what] = true
   }
 
-  async function recordOne({ slug, request, userId }: ViewInput): Promise<ViewOutcome | undefined> {
+  async function recordOne({ slug, request, userId }: ViewInput, rate?: ClientRate): Promise<ViewOutcome | undefined> {
     let outcome: ViewOutcome
     try {
       const postId = await findPost(slug)
       if (postId === undefined) return undefined
-      outcome = await recordView({ postId, request, userId })
+      outcome = await recordView({ postId, request, userId, rate })
     } catch (error) {
       outcome = 'dropped'
       warnOnce('dropped', error, 'views are dropped')
@@ -225,8 +171,8 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
     return outcome
   }
 
-  function record(view: ViewInput): Promise<ViewOutcome | undefined> {
-    const outcome = recordOne(view)
+  function record(view: ViewInput, rate?: ClientRate): Promise<ViewOutcome | undefined> {
+    const outcome = recordOne(view, rate)
     recording.add(outcome)
     void outcome.finally(() => recording.delete(outcome))
     return outcome
@@ -260,7 +206,7 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
 
   return {
     postViews: {
-      record,
+      record: (view) => record(view),
       flush,
       count: counter.count,
       countMany: counter.countMany,
@@ -268,6 +214,8 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
       stats: () => ({ ...counts }),
     },
     findPost,
+    recordSent: (view) => void record(view, fleetRate.of(view.request.ip)),
+    refusedForMs: fleetRate.refusedForMs,
     verifyPosts,
     async flushBriefly() {
       if (!flusher.isBehind()) await flusher.flush({ isBrief: true })

@@ -4,10 +4,11 @@ import type { Logger } from '../lib/logger.ts'
 import { createRequestCheck } from '../lib/request-rules.ts'
 import { createBotDetector } from './bots.ts'
 import { truncate } from './client-text.ts'
+import type { ClientRate } from './fleet-rate.ts'
 import { isPrefetch } from './prefetch.ts'
 import { isPrivate, untrustedHeader } from './untrusted-proxy.ts'
 import type { AddResult, ViewBuffer } from './view-buffer.ts'
-import { daysOfView, placeOf, pseudonym, userIdOf } from './visitor.ts'
+import { clientOf, daysOfView, placeOf, pseudonym, userIdOf } from './visitor.ts'
 
 /** The part of a request that tells readers from bots, and one reader from another. A `FastifyRequest` has it. */
 export interface RequestInfo {
@@ -25,12 +26,14 @@ interface JudgedView {
   request: RequestInfo
   /** See {@link userIdOf}. */
   userId?: unknown
+  /** The limit of views of its client to all processes. Default: none. */
+  rate?: ClientRate | undefined
 }
 
 /**
  * The outcome of a view. `counted`: it is in the buffer, or waits in this process until Redis takes it. `repeat`: the reader
  * has been counted within `viewDedupSeconds`. `bot`: a bot sent it. `prefetch`: the browser loaded the page ahead (a page that the reader then sees sends no further
- * request: only a script in it can count the view), or the method is HEAD. `ignored`: it matches the option `ignore`. `limited`: the limit `readersPerAddress` is reached. `dropped`: it is lost, because Redis or the database did not reply.
+ * request: only a script in it can count the view), or the method is HEAD. `ignored`: it matches the option `ignore`. `limited`: the limit `readersPerAddress` is reached, or, over HTTP, `viewsPerMinute` of all processes. `dropped`: it is lost, because Redis or the database did not reply.
  */
 export type ViewOutcome = 'counted' | 'repeat' | 'bot' | 'prefetch' | 'ignored' | 'limited' | 'dropped'
 
@@ -93,7 +96,7 @@ export function createRecorder(options: RecorderOptions) {
     isProxyReported = true
   }
 
-  async function add({ postId, request, userId }: JudgedView, userAgent: string): Promise<AddResult> {
+  async function add({ postId, request, userId, rate }: JudgedView, userAgent: string): Promise<AddResult> {
     const timeMs = now()
     const { ip, headers } = request
     const header = untrustedHeader(ip, headers)
@@ -102,11 +105,13 @@ export function createRecorder(options: RecorderOptions) {
     const pseudonymOf = async (day: string) => pseudonym(visitor, postId, await salts.forceFetch(day))
     const [today, ...others] = daysOfView(timeMs, dedupSeconds)
     // Behind a proxy that is not trusted, a limit would refuse readers.
-    const isLimited = readersPerAddress > 0 && header === undefined && userIdOf(userId) === undefined
+    const isClient = header === undefined
+    const isLimited = readersPerAddress > 0 && isClient && userIdOf(userId) === undefined
     const result = await buffer.add({
       visitors: [await pseudonymOf(today), ...(await Promise.all(others.map(pseudonymOf)))],
       postId,
       place: isLimited ? placeOf(ip, postId, await salts.forceFetch(today), readersPerAddress) : undefined,
+      client: rate && isClient ? { ...rate, pseudonym: clientOf(ip, await salts.forceFetch(today)) } : undefined,
       bucketStartMs: bucketStart(timeMs),
       timeMs,
     })

@@ -4,6 +4,7 @@ import { keyRoot } from '../lib/redis-keys.ts'
 import { createRunner, defineScript, type RedisClient, type Reply } from '../lib/redis-scripts-runner.ts'
 import { readTextFile } from '../lib/text-files.ts'
 import { batchPerTick } from './batch-per-tick.ts'
+import { RATE_WINDOW_MS } from './fleet-rate.ts'
 import {
   type AddResult,
   ASIDE_MS,
@@ -84,23 +85,29 @@ export function createRedisViewBuffer({
   const batch = (id: string) => key('batch', id)
   // One command for each view would cost Redis and this process more than the rest of the recording.
   const add = batchPerTick(async (views: PendingView[]) => {
-    const seen = views.flatMap(({ visitors, place }) => [
+    const seen = views.flatMap(({ visitors, place, client }) => [
       ...visitors.map((visitor) => key('seen', visitor)),
       ...(place === undefined ? [] : [key('readers', place.network)]),
+      ...(client === undefined ? [] : [key('client', client.pseudonym)]),
     ])
-    const fields = views.flatMap(({ bucketStartMs, postId, visitors, place }) => [
+    const fields = views.flatMap(({ bucketStartMs, postId, visitors, place, client }) => [
       `${bucketStartMs} ${postId}`,
       visitors.length,
       place?.address ?? '',
       place?.maxOfAddress ?? 0,
       place?.maxOfNetwork ?? 0,
+      client?.max ?? 0,
     ])
     const keys = [...buffer, ...restored, ...seen]
-    return (await ask(() => run(ADD, keys, dedupSeconds * 1000, nonce(), ...fields))) as Reply
+    return (await ask(() => run(ADD, keys, dedupSeconds * 1000, nonce(), RATE_WINDOW_MS, ...fields))) as Reply
   }, MAX_VIEWS_PER_ADD)
 
   return {
-    add: async (view) => RESULTS[Number(await add(view))] ?? 'limited',
+    async add(view) {
+      const reply = Number(await add(view))
+      if (reply < 0) view.client?.onExceeded(-reply)
+      return RESULTS[reply] ?? 'limited'
+    },
 
     async take(newId) {
       const [isRestored, nextId] = (await run(NAME, [...buffer, ...restored], newId)) as Reply

@@ -1,3 +1,4 @@
+import type { ClientRate } from './fleet-rate.ts'
 import type { Place } from './reader-limit.ts'
 
 /** A view of a reader, to be added to the buffer. */
@@ -10,6 +11,8 @@ export interface PendingView {
   postId: string
   /** Where the reader is; `undefined`: the readers of this place are not limited. */
   place?: Place | undefined
+  /** The pseudonym of the client, and the limit of its views to all processes; `undefined`: there is none. */
+  client?: (ClientRate & { pseudonym: string }) | undefined
   /** Start of the quarter of an hour, in milliseconds since the epoch. */
   bucketStartMs: number
   /** The time of the view, in milliseconds since the epoch. */
@@ -18,7 +21,7 @@ export interface PendingView {
 
 /**
  * What became of a view. `repeat`: the visitor has been counted within `dedupSeconds`. `limited`: the limit of readers of its
- * place is reached.
+ * place is reached, or that of views of its client.
  */
 export type AddResult = 'counted' | 'repeat' | 'limited'
 

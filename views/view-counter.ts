@@ -21,7 +21,7 @@ export interface ViewCounter {
  */
 export function createViewCounter(db: Kysely<Tables>, read: RowGuard): ViewCounter {
   const { lookUp: count, expire } = createCachedLookup({
-    ttlMs: COUNT_MS,
+    ttlMsOf: () => COUNT_MS,
     find: (slugs) => read(db, (blog) => findViewCounts(blog, slugs)),
   })
   return {

@@ -58,6 +58,11 @@ export function placeOf(address: string, postId: string, salt: Buffer, readersPe
   }
 }
 
+/** Returns the pseudonym of a client, whose views of all posts are limited together. */
+export function clientOf(address: string, salt: Buffer): string {
+  return digestOf(['client', networkOf(address)], salt)
+}
+
 function digestOf(parts: readonly string[], salt: Buffer): string {
   const digest = createHmac('sha256', salt).update(JSON.stringify(parts)).digest()
   return digest.subarray(0, 16).toString('base64url')
