@@ -103,6 +103,7 @@ export const SLOW: readonly string[] = [
   'test/helpers/services/reaper.test.ts',
   'test/hosts.test.ts',
   'test/install.test.ts',
+  'test/lambda/alarms.test.ts',
   'test/lambda/between-requests.test.ts',
   'test/lambda/cluster.test.ts',
   'test/lambda/events.test.ts',

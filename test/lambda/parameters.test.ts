@@ -1,22 +1,17 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
-import { checkOut, runIn } from '../helpers/checkout.ts'
-import { exampleParameters, type Parameters, writeParameters } from '../helpers/lambda/parameters.ts'
+import { runIn } from '../helpers/checkout.ts'
+import { createPacker } from '../helpers/lambda/pack.ts'
+import { type Parameters, writeParameters } from '../helpers/lambda/parameters.ts'
 import { lossesOf, resourcesOf, type Stack } from '../helpers/lambda/stack-graph.ts'
-import { findErrors } from '../helpers/lambda/template.ts'
 
-const directory = await checkOut(t)
-// The template depends on the parameters, not on the code.
-await mkdir(join(directory, 'build', 'lambda'), { recursive: true })
-for (const name of ['lambda.mjs', 'migrate.mjs']) await writeFile(join(directory, 'build', 'lambda', name), '')
+const { directory, osls, given, pack, errors } = await createPacker(t)
 const check = createRequire(import.meta.url)(join(directory, 'bundle', 'parameters.cjs')) as (
   osls: object,
 ) => Promise<unknown>
-const osls = join(directory, 'node_modules', '.bin', 'osls')
-const given = await exampleParameters(directory)
 const EXISTING = {
   database: 'blog-db',
   databaseHost: 'blog-db.abcdefghijkl.eu-central-1.rds.amazonaws.com',
@@ -27,16 +22,6 @@ const PROXY = { databaseProxy: 'yes' }
 
 // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of osls.
 const VARIABLE = '${ssm:/blog/vpc}'
-
-/** Packages with these parameters. Resolves to the stack that a deployment would make. */
-async function pack(parameters: Parameters): Promise<Stack> {
-  await writeParameters(directory, parameters)
-  await runIn(directory, osls, 'package')
-  const read = async (name: string) => JSON.parse(await readFile(join(directory, '.serverless', name), 'utf8'))
-  const template = await read('cloudformation-template-update-stack.json')
-  const state = await read('serverless-state.json')
-  return { template, policy: state.service.provider.stackPolicy }
-}
 
 /** Parameters that may change at any time. */
 const HARMLESS = {
@@ -147,7 +132,7 @@ t.test('a change of a parameter never replaces or deletes the database or the ca
     {
       change: EXISTING,
       expected: {
-        'Update:Delete': /^Database(?:|Subnets|SecurityGroup)$/,
+        'Update:Delete': /^Database(?:|Subnets|SecurityGroup|\w+Alarm)$/,
         'Update:Replace': /^(?:LambdaToDatabase|DatabaseFromLambda)$/,
       },
     },
@@ -158,7 +143,7 @@ t.test('a change of a parameter never replaces or deletes the database or the ca
     },
     { change: { databaseName: 'other' }, expected: { 'Update:Replace': /^Database$/ } },
     { change: { migrateUser: 'other' }, expected: { 'Update:Replace': /^Database$/ } },
-    { change: { cache: 'nodes' }, expected: { 'Update:Delete': /^Cache$/ } },
+    { change: { cache: 'nodes' }, expected: { 'Update:Delete': /^Cache(?:|ThrottlesAlarm)$/ } },
     { change: HARMLESS, expected: {} },
   ]
   t.same(
@@ -182,7 +167,11 @@ t.test('a change of a parameter never replaces or deletes the database or the ca
       )
   }
   const nodes = await pack({ ...given, cache: 'nodes' })
-  t.match(lossesOf(nodes, base.template), [{ name: 'CacheSubnets' }, { name: 'CacheNodes', isDenied: true }])
+  t.match(lossesOf(nodes, base.template), [
+    { name: 'CacheSubnets' },
+    { name: 'CacheNodes', isDenied: true },
+    { name: 'CacheSecondMemoryAlarm' },
+  ])
 })
 
 t.test('deletion protection is a parameter, and a stack without it can be removed', async (t) => {
@@ -190,7 +179,7 @@ t.test('deletion protection is a parameter, and a stack without it can be remove
   t.match(database(base), { Properties: { DeletionProtection: false }, DeletionPolicy: 'Snapshot' })
   const safe = await pack({ ...given, deletionProtection: 'yes' })
   t.match(database(safe), { Properties: { DeletionProtection: true } })
-  t.same(findErrors(join(directory, '.serverless', 'cloudformation-template-update-stack.json')), [])
+  t.same(errors(), [])
 })
 
 t.test('only the function migrate can sign in as the user that makes the tables', async (t) => {
@@ -237,7 +226,7 @@ t.test('the functions reach the database, or the proxy and it the database, and 
   ]
   for (const { parameters, host, more, id, rules } of ways) {
     const all = resourcesOf((await pack({ ...given, ...parameters })).template)
-    t.same(findErrors(join(directory, '.serverless', 'cloudformation-template-update-stack.json')), [])
+    t.same(errors(), [])
     for (const name of ['ApiLambdaFunction', 'MigrateLambdaFunction']) {
       const variables = all.get(name)?.Properties?.['Environment'] as { Variables: object }
       const url = JSON.stringify((variables.Variables as Record<string, unknown>)['DATABASE_URL'])
@@ -258,7 +247,7 @@ t.test('a blog reaches the database by its security group, and finds it by the o
     t.match(resourcesOf(template).get('DatabaseFromClient'), {
       Properties: { GroupId: group, SourceSecurityGroupId: 'sg-0999abcd', FromPort: 5432, ToPort: 5432 },
     })
-    t.same(findErrors(join(directory, '.serverless', 'cloudformation-template-update-stack.json')), [])
+    t.same(errors(), [])
     const { Outputs } = template as unknown as { Outputs: Record<string, { Condition?: string }> }
     t.match(Outputs, {
       DatabaseProxyEndpoint: { Condition: 'HasProxy' },
