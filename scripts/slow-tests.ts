@@ -105,6 +105,7 @@ export const SLOW: readonly string[] = [
   'test/install.test.ts',
   'test/lambda/alarms.test.ts',
   'test/lambda/between-requests.test.ts',
+  'test/lambda/cloudfront.test.ts',
   'test/lambda/cluster.test.ts',
   'test/lambda/events.test.ts',
   'test/lambda/faults.test.ts',

@@ -1,10 +1,10 @@
 import { type Static, Type } from 'typebox'
-import type { passwordsOf } from '../aws/tokens.ts'
 import { urlProblems } from '../lib/connection-urls.ts'
 import { StartupError } from '../lib/errors.ts'
 import { REQUEST_RULE } from '../lib/request-rules.ts'
 import { optionsSchema } from '../settings/options.ts'
 import { createValidator, type SettingsSchema } from '../settings/validate.ts'
+import { type IamConfig, iamOf } from './iam-config.ts'
 
 /** A variable that sets an option of the plugin is checked as the option, has its default, and its description. */
 const option = optionsSchema.properties
@@ -117,6 +117,15 @@ const environment = Type.Object({
         'addresses and networks such as 10.0.0.0/8, or loopback, linklocal, uniquelocal, with commas between them',
     }),
   ),
+  CLOUDFRONT_KEY: Type.Optional(
+    Type.String({
+      pattern: '^[!-~]{16,}$',
+      description:
+        'What CloudFront sends as X-CloudFront-Key, a header that you add to its origin. The reader of a request with it is the one in CloudFront-Viewer-Address.',
+      expected: 'at least 16 printable ASCII characters, without spaces',
+      isSecret: true,
+    }),
+  ),
   CORS_ORIGIN: Type.Optional(
     Type.String({
       pattern: '^(\\*|https?://[^\\s,/]+(\\s*,\\s*https?://[^\\s,/]+)*)$',
@@ -168,6 +177,8 @@ export interface Config {
   readonly iam: IamConfig
   /** The proxies whose `X-Forwarded-For` or `Forwarded` is trusted, with commas between them. */
   readonly trustProxy: string | false
+  /** `undefined`: no request names its reader in `CloudFront-Viewer-Address`. */
+  readonly cloudFrontKey: string | undefined
   /** The origins whose pages may read the lists; `*`: any. */
   readonly corsOrigins: readonly string[]
   readonly cache: {
@@ -177,9 +188,6 @@ export interface Config {
     readonly failSafeSeconds: number
   }
 }
-
-/** What IAM tokens are made from: see `aws/tokens.ts`. */
-type IamConfig = Parameters<typeof passwordsOf>[0]
 
 /** The environment is invalid. The message names every wrong variable, and no secret. */
 export class ConfigError extends StartupError {
@@ -228,6 +236,7 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env, flags: No
     combineFilters: checked.COMBINE_FILTERS,
     iam,
     trustProxy: checked.TRUST_PROXY ?? false,
+    cloudFrontKey: checked.CLOUDFRONT_KEY,
     corsOrigins: listOf(checked.CORS_ORIGIN),
     cache: Object.freeze({
       redisPrefix: checked.CACHE_PREFIX,
@@ -253,36 +262,6 @@ export function readLambdaConfig(variables?: NodeJS.ProcessEnv): Config & { data
 /** The items of a text with commas between them. */
 function listOf(text: string | undefined): readonly string[] {
   return text?.split(',').map((item) => item.trim()) ?? []
-}
-
-/** The settings of IAM. Adds the conflicts among them to `problems`. */
-function iamOf(checked: Static<typeof environment>, problems: string[]): IamConfig {
-  const { DATABASE_IAM, REDIS_IAM_CACHE, DATABASE_URL, REDIS_URL } = checked
-  if (!DATABASE_IAM && REDIS_IAM_CACHE === undefined) return {}
-  const { AWS_REGION: region, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = checked
-  if (region === undefined || accessKeyId === undefined || secretAccessKey === undefined) {
-    problems.push('AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: expected all of them, to sign IAM tokens')
-    return {}
-  }
-  const signer = { region, accessKeyId, secretAccessKey, sessionToken: checked.AWS_SESSION_TOKEN }
-  const iam: IamConfig = {}
-  if (DATABASE_IAM) {
-    // A token names a host and a port. A URL of a Unix socket has neither, and this parser may refuse it.
-    const url = DATABASE_URL !== undefined && URL.canParse(DATABASE_URL) ? DATABASE_URL : 'postgres://'
-    const { username, password, hostname, port } = new URL(url)
-    if (username === '' || password !== '' || hostname === '')
-      problems.push('DATABASE_URL: expected a user, a host and no password with DATABASE_IAM, got something else')
-    iam.database = { signer, host: hostname, port: Number(port || 5432), user: decodeURIComponent(username) }
-  }
-  if (REDIS_IAM_CACHE !== undefined) {
-    const { username, password, protocol } = new URL(REDIS_URL?.replace(/,.*/s, '') ?? 'redis://')
-    // A token is a password for 15 minutes: it must not cross the network unencrypted.
-    if (username === '' || password !== '' || protocol !== 'rediss:')
-      problems.push('REDIS_URL: expected rediss://, a user and no password with REDIS_IAM_CACHE, got something else')
-    const isServerless = checked.REDIS_IAM_KIND === 'serverless'
-    iam.redis = { signer, cache: REDIS_IAM_CACHE, isServerless, user: decodeURIComponent(username) }
-  }
-  return iam
 }
 
 /**
