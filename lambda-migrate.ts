@@ -9,6 +9,12 @@ import { readLambdaConfig } from './service/config.ts'
 interface MigrateRequest {
   /** For a blog with its own tables: the type of its post ids. Default: the tables of this package. */
   adopt?: { postId: PostIdType }
+  /**
+   * The user in DATABASE_URL and its password: the content of the secret of the database. Default: the function signs in with
+   * IAM, which PostgreSQL on RDS refuses to its master user.
+   */
+  username?: string
+  password?: string
 }
 
 const REQUEST = {
@@ -16,6 +22,8 @@ const REQUEST = {
     expected: 'such as {"postId":"uuid"}',
     isValid: (value: unknown) => isObject(value) && Object.keys(value).join() === 'postId',
   },
+  username: { expected: 'a name', isValid: (value: unknown) => typeof value === 'string' },
+  password: { expected: 'text', isValid: (value: unknown) => typeof value === 'string' },
 }
 
 /**
@@ -23,9 +31,14 @@ const REQUEST = {
  * Invoke it directly: it has no URL.
  */
 export async function migrate(event?: MigrateRequest): Promise<{ migrated: true }> {
-  const { adopt } = readRequest<MigrateRequest>(event, 'The function migrate', REQUEST)
+  const { adopt, username, password: given } = readRequest<MigrateRequest>(event, 'The function migrate', REQUEST)
   const config = readLambdaConfig()
-  const { databasePassword: password } = passwordsOf(config.iam)
+  const user = config.iam.database?.user
+  if (username !== undefined && username !== user)
+    throw new TypeError(
+      `The function migrate expects username to be ${user}, the migrateUser of the stage, got ${username}.`,
+    )
+  const password = given === undefined ? passwordsOf(config.iam).databasePassword : () => given
   const db = openDatabase(config.databaseUrl, process.emitWarning, { password, max: 2, statementSeconds: 280 })
   try {
     const schema = config.databaseSchema ?? (await findSchema(db, { adopt }))

@@ -23,6 +23,11 @@ const PARAMETERS = {
     pattern: /^[a-z](?:-?[a-z0-9]){0,62}$/,
     expected: 'new, or the identifier of an RDS instance, in lower case',
   },
+  databaseProxy: YES_OR_NO,
+  databaseHost: {
+    pattern: /^(?:[a-z0-9-]+(?:\.[a-z0-9-]+)+)?$/,
+    expected: 'the endpoint of the instance, without a port, or nothing',
+  },
   databaseSecretArn: {
     pattern: /^(?:arn:aws[a-z-]*:secretsmanager:\S+)?$/,
     expected: 'the ARN of a secret, or nothing',
@@ -62,13 +67,14 @@ function problemsOf(content) {
     const isGiven = typeof value === 'string' && (pattern.test(value) || value.startsWith('${'))
     if (!isGiven) problems.push(`${name}: expected ${expected}, got ${JSON.stringify(value) ?? 'nothing'}`)
   }
-  const { subnetA, subnetB, database, migrateUser, databaseUser } = parameters
+  const { subnetA, subnetB, database, databaseProxy, migrateUser, databaseUser } = parameters
   if (subnetA !== '' && subnetA === subnetB)
     problems.push('subnetB: expected another subnet than subnetA, in another zone')
   if (migrateUser !== undefined && migrateUser === databaseUser)
     problems.push('databaseUser: expected another user than migrateUser')
-  for (const name of ['databaseSecretArn', 'databaseSecurityGroupId']) {
-    if (database !== 'new' && parameters[name] === '')
+  const needed = ['databaseSecurityGroupId', databaseProxy === 'yes' ? 'databaseSecretArn' : 'databaseHost']
+  for (const name of ['databaseHost', 'databaseSecretArn', 'databaseSecurityGroupId']) {
+    if (database !== 'new' && parameters[name] === '' && needed.includes(name))
       problems.push(`${name}: expected that of ${database}, got nothing`)
     if (database === 'new' && parameters[name] !== '') problems.push(`${name}: expected nothing with database: new`)
   }

@@ -165,7 +165,7 @@ function openDatabasesOf(settings: Settings, schema: OwnSchema, log: Logger): Da
   // A process that is suspended between requests handles one request at a time.
   const size = backgroundWork
     ? { max: 6, listMax: PROTOCOL.loads.max, idleMs: 10_000 }
-    : { max: 2, listMax: 0, idleMs: 0 }
+    : { max: 1, listMax: 0, idleMs: 0 }
   return openDatabases({ databaseUrl, password, schema, statementSeconds: loadTimeoutSeconds, ...size }, log)
 }
 

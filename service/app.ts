@@ -2,6 +2,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, 
 import { passwordsOf } from '../aws/tokens.ts'
 import { createNetworkCheck } from '../lib/address.ts'
 import { readForwarded } from '../lib/forwarded.ts'
+import { createViewerAddress } from '../lib/viewer-address.ts'
 import { popularPosts, servicesOf } from '../plugins/popular-posts.ts'
 import security, { SECURITY_HEADERS } from '../plugins/security.ts'
 import { handleError, handleNotFound } from '../routes/errors.ts'
@@ -39,6 +40,13 @@ export async function buildApp(
     frameworkErrors: (error, request, reply) => handleError(error, request, reply.headers(SECURITY_HEADERS)),
   })
   if (config.trustProxy !== false) app.addHook('onRequest', async ({ raw }) => readForwarded(raw.headers))
+  if (config.cloudFrontKey !== undefined) {
+    const viewerAddress = createViewerAddress(config.cloudFrontKey)
+    app.addHook('onRequest', async (request) => {
+      const address = viewerAddress(request.headers)
+      if (address !== undefined) Object.defineProperty(request, 'ip', { value: address })
+    })
+  }
   app.setErrorHandler(handleError)
   app.setNotFoundHandler(handleNotFound)
   await app.register(security, { corsOrigins: config.corsOrigins })

@@ -125,6 +125,15 @@ const environment = Type.Object({
         'addresses and networks such as 10.0.0.0/8, or loopback, linklocal, uniquelocal, with commas between them',
     }),
   ),
+  CLOUDFRONT_KEY: Type.Optional(
+    Type.String({
+      pattern: '^[!-~]{16,}$',
+      description:
+        'What CloudFront sends as X-CloudFront-Key, a header that you add to its origin. The reader of a request with it is the one in CloudFront-Viewer-Address.',
+      expected: 'at least 16 printable ASCII characters, without spaces',
+      isSecret: true,
+    }),
+  ),
   CORS_ORIGIN: Type.Optional(
     Type.String({
       pattern: '^(\\*|https?://[^\\s,/]+(\\s*,\\s*https?://[^\\s,/]+)*)$',
@@ -178,6 +187,8 @@ export interface Config {
   readonly iam: IamConfig
   /** The proxies whose `X-Forwarded-For` or `Forwarded` is trusted, with commas between them. */
   readonly trustProxy: string | false
+  /** `undefined`: no request names its reader in `CloudFront-Viewer-Address`. */
+  readonly cloudFrontKey: string | undefined
   /** The origins whose pages may read the lists; `*`: any. */
   readonly corsOrigins: readonly string[]
   readonly cache: {
@@ -236,6 +247,7 @@ export function readConfig(variables: NodeJS.ProcessEnv = process.env, flags: No
     days: checked.DAYS?.split(',').map(Number),
     iam,
     trustProxy: checked.TRUST_PROXY ?? false,
+    cloudFrontKey: checked.CLOUDFRONT_KEY,
     corsOrigins: listOf(checked.CORS_ORIGIN),
     cache: Object.freeze({
       redisPrefix: checked.CACHE_PREFIX,

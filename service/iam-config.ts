@@ -3,13 +3,13 @@ import type { passwordsOf } from '../aws/tokens.ts'
 /** What IAM tokens are made from: see `aws/tokens.ts`. */
 export type IamConfig = Parameters<typeof passwordsOf>[0]
 
-/** The checked variables that have to do with IAM. */
-interface Checked {
-  DATABASE_URL?: string
+/** The variables of IAM, of the schema in `service/config.ts`. */
+interface IamVariables {
   DATABASE_IAM: boolean
-  REDIS_URL?: string
+  DATABASE_URL?: string
   REDIS_IAM_CACHE?: string
-  REDIS_IAM_KIND: string
+  REDIS_IAM_KIND: 'serverless' | 'nodes'
+  REDIS_URL?: string
   AWS_REGION?: string
   AWS_ACCESS_KEY_ID?: string
   AWS_SECRET_ACCESS_KEY?: string
@@ -17,7 +17,7 @@ interface Checked {
 }
 
 /** The settings of IAM. Adds the conflicts among them to `problems`. */
-export function iamOf(checked: Checked, problems: string[]): IamConfig {
+export function iamOf(checked: IamVariables, problems: string[]): IamConfig {
   const { DATABASE_IAM, REDIS_IAM_CACHE, DATABASE_URL, REDIS_URL } = checked
   if (!DATABASE_IAM && REDIS_IAM_CACHE === undefined) return {}
   const { AWS_REGION: region, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = checked

@@ -35,6 +35,7 @@ const RUN_BY: Record<string, string> = {
   'docs/counting.md js': HERE,
   'docs/deploy.md sql': 'test/db/service-user.test.ts',
   'docs/deploy.md sh': 'test/lambda/template.test.ts',
+  'docs/deploy.md yaml': 'test/lambda/cloudfront.test.ts',
   'docs/element.md css': 'test/browser/element.test.ts',
   'docs/element.md html': 'test/browser/element-documents.test.ts',
   'docs/hosts.md js': 'test/hosts.test.ts',

@@ -83,17 +83,49 @@ t.test('the user that migrates is not the user of the service', async (t) => {
   t.same(await query('own_owner', `select to_regclass('posts') is not null as there`), [{ there: true }])
 })
 
-/** Runs the function `migrate` in a process of its own. */
-async function invokeMigrate(t: Test, env: NodeJS.ProcessEnv): Promise<void> {
+/** Runs the function `migrate` in a process of its own. Resolves to what it writes to stderr when it fails. */
+async function failureOfMigrate(t: Test, env: NodeJS.ProcessEnv, event: object): Promise<string | undefined> {
   const code = `
     const { migrate } = await import('./lambda-migrate.ts')
-    await migrate({ adopt: { postId: 'uuid' } })`
+    await migrate(${JSON.stringify(event)})`
   const program = runProgram(t, '--input-type=module', {
     args: ['--eval', code],
     env: { REDIS_URL: 'redis://127.0.0.1:9', ...env },
   })
-  t.equal(await program.ended(), 0, program.stderr())
+  return (await program.ended()) === 0 ? undefined : program.stderr()
 }
+
+async function invokeMigrate(t: Test, env: NodeJS.ProcessEnv): Promise<void> {
+  t.equal(await failureOfMigrate(t, env, { adopt: { postId: 'uuid' } }), undefined)
+}
+
+t.test('without a proxy, the function migrate signs in with the secret that its event has', async (t) => {
+  const { urlOf, query } = await createDatabase('sealed', 'sealed_owner')
+  const admin = new Pool({ connectionString: server.url })
+  await admin.query(`alter role sealed_owner password 'pass: "word"'`)
+  const line = 'host all sealed_owner 127.0.0.1/32 scram-sha-256'
+  await admin.query(`copy (select 1) to program 'sed -i "1i ${line}" pg_hba.conf'`)
+  await admin.query('select pg_reload_conf()')
+  await admin.end()
+  const aws = { AWS_REGION: 'eu-central-1', AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMI' }
+  const user = { DATABASE_IAM: 'true', DATABASE_SERVICE_USER: 'sealed_api' }
+  const env = { ...aws, ...user, DATABASE_URL: urlOf('sealed_owner') }
+  t.match(
+    await failureOfMigrate(t, env, {}),
+    /does not accept the user or the password/,
+    'a token of IAM is no password',
+  )
+  const secret = { username: 'sealed_owner', password: 'pass: "word"' }
+  const other = await failureOfMigrate(t, env, { ...secret, username: 'postgres' })
+  t.match(other, /expects username to be sealed_owner, the migrateUser of the stage, got postgres/)
+  const wrong = await failureOfMigrate(t, env, { ...secret, password: 'guess' })
+  t.match(wrong, /does not accept the user or the password/)
+  t.notMatch(wrong, /guess/)
+  t.match(await failureOfMigrate(t, env, { ...secret, password: 1 }), /expects password to be text/)
+  t.equal(await failureOfMigrate(t, env, secret), undefined)
+  t.equal(await failureOfMigrate(t, env, secret), undefined, 'and again')
+  t.same(await query('sealed_api', 'select * from post_views_total'), [])
+})
 
 t.test('the function migrate grants, too, and adopts', async (t) => {
   const { urlOf, query } = await createDatabase('adopted', 'adopted_owner')

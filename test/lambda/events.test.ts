@@ -11,7 +11,8 @@ const prefix = `events-${process.pid}`
 const { db, url } = await createTestDatabase(t)
 await fillBlog(db, 20)
 const shared = { REDIS_URL: await redisUrl(), CACHE_PREFIX: prefix, LOG_LEVEL: 'silent' }
-Object.assign(process.env, shared, { DATABASE_URL: url })
+const key = 'the-id-of-the-stack'
+Object.assign(process.env, shared, { DATABASE_URL: url, CLOUDFRONT_KEY: key })
 const lambda = await import('../../lambda.ts')
 const server = await createService(t, url, shared)
 t.teardown(async () => {
@@ -143,6 +144,20 @@ t.test('views over each gateway are counted by the header and the address of the
   await http(restEvent(rest, { identity: { sourceIp: '203.0.113.80' } }))
   await http(restEvent(rest, { identity: { sourceIp: '203.0.113.80:4712' } }))
   t.equal(await counted(), 1, 'a REST API names the client')
+})
+
+t.test('a view over CloudFront is that of the reader whom it names, if the request has the key', async (t) => {
+  await lambda.flush()
+  const view = (sourceIp: string, more: Record<string, string>) =>
+    http(httpApiEvent('/posts/post-4/views', { method: 'POST', sourceIp, headers: { 'user-agent': BROWSER, ...more } }))
+  for (const port of [1, 2]) {
+    const edge = `130.176.0.${port}`
+    for (const viewer of [`198.51.100.9:${port}`, `2001:db8:1:2::${port}:${port}`])
+      t.equal((await view(edge, { 'x-cloudfront-key': key, 'cloudfront-viewer-address': viewer })).statusCode, 204)
+  }
+  for (const viewer of ['198.51.100.1:1', '198.51.100.2:1'])
+    await view('203.0.113.90', { 'cloudfront-viewer-address': viewer, 'x-cloudfront-key': 'a guess' })
+  t.equal((await lambda.flush()).views, 3, 'one reader of IPv4, one of IPv6, one who guesses')
 })
 
 t.test('the prefix of a stage, of a base path, or of a rule is removed from the path', async (t) => {

@@ -1,40 +1,27 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
-import { checkOut, runIn } from '../helpers/checkout.ts'
-import { exampleParameters, type Parameters, writeParameters } from '../helpers/lambda/parameters.ts'
+import { runIn } from '../helpers/checkout.ts'
+import { createPacker } from '../helpers/lambda/pack.ts'
+import { type Parameters, writeParameters } from '../helpers/lambda/parameters.ts'
 import { lossesOf, resourcesOf, type Stack } from '../helpers/lambda/stack-graph.ts'
-import { findErrors } from '../helpers/lambda/template.ts'
 
-const directory = await checkOut(t)
-// The template depends on the parameters, not on the code.
-await mkdir(join(directory, 'build', 'lambda'), { recursive: true })
-for (const name of ['lambda.mjs', 'migrate.mjs']) await writeFile(join(directory, 'build', 'lambda', name), '')
+const { directory, osls, given, pack, errors } = await createPacker(t)
 const check = createRequire(import.meta.url)(join(directory, 'bundle', 'parameters.cjs')) as (
   osls: object,
 ) => Promise<unknown>
-const osls = join(directory, 'node_modules', '.bin', 'osls')
-const given = await exampleParameters(directory)
 const EXISTING = {
   database: 'blog-db',
+  databaseHost: 'blog-db.abcdefghijkl.eu-central-1.rds.amazonaws.com',
   databaseSecretArn: 'arn:aws:secretsmanager:eu-central-1:000000000000:secret:blog-AbCdEf',
   databaseSecurityGroupId: 'sg-0123abcd',
 }
+const PROXY = { databaseProxy: 'yes' }
 
 // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of osls.
 const VARIABLE = '${ssm:/blog/vpc}'
-
-/** Packages with these parameters. Resolves to the stack that a deployment would make. */
-async function pack(parameters: Parameters): Promise<Stack> {
-  await writeParameters(directory, parameters)
-  await runIn(directory, osls, 'package')
-  const read = async (name: string) => JSON.parse(await readFile(join(directory, '.serverless', name), 'utf8'))
-  const template = await read('cloudformation-template-update-stack.json')
-  const state = await read('serverless-state.json')
-  return { template, policy: state.service.provider.stackPolicy }
-}
 
 /** Parameters that may change at any time. */
 const HARMLESS = {
@@ -50,6 +37,7 @@ const HARMLESS = {
 
 const base = await pack(given)
 const existing = await pack({ ...given, ...EXISTING })
+const withProxy = await pack({ ...given, ...PROXY })
 
 t.test('a parameter that is missing, misspelt or wrong is refused, and named', async (t) => {
   for (const name of Object.keys(given)) {
@@ -65,7 +53,13 @@ t.test('a parameter that is missing, misspelt or wrong is refused, and named', a
     [{ cache: 'node' }, 'cache: expected serverless or nodes, got "node"'],
     [{ cloudFront: true as unknown as string }, 'cloudFront: expected yes or no, got true'],
     [{ database: 'New' }, 'database: expected new, or the identifier of an RDS instance'],
-    [{ database: 'blog-db' }, 'databaseSecretArn: expected that of blog-db, got nothing'],
+    [{ ...EXISTING, databaseHost: '' }, 'databaseHost: expected that of blog-db, got nothing'],
+    [
+      { ...EXISTING, databaseHost: 'blog-db:5432' },
+      'databaseHost: expected the endpoint of the instance, without a port',
+    ],
+    [{ ...EXISTING, ...PROXY, databaseSecretArn: '' }, 'databaseSecretArn: expected that of blog-db, got nothing'],
+    [{ ...EXISTING, databaseSecurityGroupId: '' }, 'databaseSecurityGroupId: expected that of blog-db, got nothing'],
     [{ ...EXISTING, database: 'new' }, 'databaseSecurityGroupId: expected nothing with database: new'],
     [{ databaseUser: 'Robert"; drop' }, 'databaseUser: expected lower-case letters'],
     [{ databaseUser: String(given['migrateUser']) }, 'databaseUser: expected another user than migrateUser'],
@@ -76,7 +70,13 @@ t.test('a parameter that is missing, misspelt or wrong is refused, and named', a
     [{ clientSecurityGroupId: 'blog' }, 'clientSecurityGroupId: expected the id of a security group'],
   ]
   for (const [change, problem] of wrong) t.match(await problems({ ...given, ...change }), problem)
-  t.equal(await problems({ ...given, ...EXISTING }), '')
+  for (const more of [
+    EXISTING,
+    { ...EXISTING, databaseSecretArn: '' },
+    { ...EXISTING, ...PROXY, databaseHost: '' },
+    PROXY,
+  ])
+    t.equal(await problems({ ...given, ...more }), '')
   t.equal(await problems({ ...given, vpcId: VARIABLE }), '', 'osls resolves a variable')
   t.match(await problems([] as unknown as Parameters), 'vpcId: expected')
   t.match(await problems('vpcId' as unknown as Parameters), 'expected names and values')
@@ -110,30 +110,40 @@ t.test('the example needs a VPC and subnets, and nothing else', async (t) => {
 
 t.test('a change of a parameter never replaces or deletes the database or the cache', async (t) => {
   const changes: { change: Parameters; from?: Stack; expected: Record<string, RegExp> }[] = [
-    { change: { vpcId: 'vpc-0999abcd' }, expected: { 'Update:Replace': /Security|^LambdaTo|^ProxyTo|^DatabaseFrom/ } },
+    { change: { vpcId: 'vpc-0999abcd' }, expected: { 'Update:Replace': /Security|^LambdaTo|^DatabaseFrom/ } },
+    { change: { subnetA: 'subnet-0999abcd' }, expected: { 'Update:Replace': /^Cache$/ } },
+    { change: { subnetB: 'subnet-0999abcd' }, expected: { 'Update:Replace': /^Cache$/ } },
     {
-      change: { subnetA: 'subnet-0999abcd' },
+      change: { ...PROXY, subnetA: 'subnet-0999abcd' },
+      from: withProxy,
       expected: { 'Update:Replace': /^(?:Cache|DatabaseProxy|DatabaseProxyTargets)$/ },
     },
     {
-      change: { subnetB: 'subnet-0999abcd' },
-      expected: { 'Update:Replace': /^(?:Cache|DatabaseProxy|DatabaseProxyTargets)$/ },
+      change: { databaseProxy: 'no' },
+      from: withProxy,
+      expected: { 'Update:Delete': /Proxy/ },
+    },
+    { change: PROXY, expected: { 'Update:Delete': /^(?:LambdaToDatabase|DatabaseFromLambda)$/ } },
+    {
+      change: { ...EXISTING, ...PROXY },
+      from: existing,
+      expected: { 'Update:Delete': /^(?:LambdaToDatabase|DatabaseFromLambda)$/ },
     },
     {
       change: EXISTING,
       expected: {
-        'Update:Delete': /^Database(?:|Subnets|SecurityGroup)$/,
-        'Update:Replace': /^(?:ProxyToDatabase|DatabaseFromProxy)$/,
+        'Update:Delete': /^Database(?:|Subnets|SecurityGroup|\w+Alarm)$/,
+        'Update:Replace': /^(?:LambdaToDatabase|DatabaseFromLambda)$/,
       },
     },
     {
-      change: { database: 'new', databaseSecretArn: '', databaseSecurityGroupId: '' },
+      change: { database: 'new', databaseHost: '', databaseSecretArn: '', databaseSecurityGroupId: '' },
       from: existing,
-      expected: { 'Update:Replace': /^(?:ProxyToDatabase|DatabaseFromProxy)$/ },
+      expected: { 'Update:Replace': /^(?:LambdaToDatabase|DatabaseFromLambda)$/ },
     },
     { change: { databaseName: 'other' }, expected: { 'Update:Replace': /^Database$/ } },
     { change: { migrateUser: 'other' }, expected: { 'Update:Replace': /^Database$/ } },
-    { change: { cache: 'nodes' }, expected: { 'Update:Delete': /^Cache$/ } },
+    { change: { cache: 'nodes' }, expected: { 'Update:Delete': /^Cache(?:|ThrottlesAlarm)$/ } },
     { change: HARMLESS, expected: {} },
   ]
   t.same(
@@ -157,7 +167,11 @@ t.test('a change of a parameter never replaces or deletes the database or the ca
       )
   }
   const nodes = await pack({ ...given, cache: 'nodes' })
-  t.match(lossesOf(nodes, base.template), [{ name: 'CacheSubnets' }, { name: 'CacheNodes', isDenied: true }])
+  t.match(lossesOf(nodes, base.template), [
+    { name: 'CacheSubnets' },
+    { name: 'CacheNodes', isDenied: true },
+    { name: 'CacheSecondMemoryAlarm' },
+  ])
 })
 
 t.test('deletion protection is a parameter, and a stack without it can be removed', async (t) => {
@@ -165,7 +179,7 @@ t.test('deletion protection is a parameter, and a stack without it can be remove
   t.match(database(base), { Properties: { DeletionProtection: false }, DeletionPolicy: 'Snapshot' })
   const safe = await pack({ ...given, deletionProtection: 'yes' })
   t.match(database(safe), { Properties: { DeletionProtection: true } })
-  t.same(findErrors(join(directory, '.serverless', 'cloudformation-template-update-stack.json')), [])
+  t.same(errors(), [])
 })
 
 t.test('only the function migrate can sign in as the user that makes the tables', async (t) => {
@@ -186,6 +200,45 @@ t.test('only the function migrate can sign in as the user that makes the tables'
   t.match(all.get('Database'), { Properties: { MasterUsername: 'popular_posts' } })
 })
 
+t.test('the functions reach the database, or the proxy and it the database, and sign in there', async (t) => {
+  const ways = [
+    {
+      parameters: {},
+      host: 'Database","Endpoint.Address',
+      more: '&sslrootcert=/var/runtime/ca-cert.pem',
+      id: 'Database","DbiResourceId',
+      rules: ['DatabaseFromLambda', 'LambdaToDatabase'],
+    },
+    {
+      parameters: EXISTING,
+      host: EXISTING.databaseHost,
+      more: '&sslrootcert=/var/runtime/ca-cert.pem',
+      id: '"*"',
+      rules: ['DatabaseFromLambda', 'LambdaToDatabase'],
+    },
+    {
+      parameters: PROXY,
+      host: 'DatabaseProxy","Endpoint',
+      more: '"authority":""',
+      id: 'DatabaseProxy","DBProxyArn',
+      rules: ['DatabaseFromProxy', 'LambdaToProxy', 'ProxyToDatabase'],
+    },
+  ]
+  for (const { parameters, host, more, id, rules } of ways) {
+    const all = resourcesOf((await pack({ ...given, ...parameters })).template)
+    t.same(errors(), [])
+    for (const name of ['ApiLambdaFunction', 'MigrateLambdaFunction']) {
+      const variables = all.get(name)?.Properties?.['Environment'] as { Variables: object }
+      const url = JSON.stringify((variables.Variables as Record<string, unknown>)['DATABASE_URL'])
+      for (const part of [host, more, ':5432/blog?sslmode=verify-full']) t.ok(url.includes(part), `${url} has ${part}`)
+    }
+    for (const role of ['IamRoleLambdaExecution', 'MigrateRole'])
+      t.ok(JSON.stringify(all.get(role)).includes(id), `${role} may sign in to ${id}`)
+    t.same([...all.keys()].filter((name) => /^(?!.*Cache).*(?:To|From)[A-Z]/.test(name)).sort(), rules)
+    t.equal(all.has('DatabaseProxy'), rules.includes('LambdaToProxy'))
+  }
+})
+
 t.test('a blog reaches the database by its security group, and finds it by the outputs', async (t) => {
   t.notOk(resourcesOf(base.template).has('DatabaseFromClient'))
   for (const more of [{}, EXISTING]) {
@@ -194,10 +247,10 @@ t.test('a blog reaches the database by its security group, and finds it by the o
     t.match(resourcesOf(template).get('DatabaseFromClient'), {
       Properties: { GroupId: group, SourceSecurityGroupId: 'sg-0999abcd', FromPort: 5432, ToPort: 5432 },
     })
-    t.same(findErrors(join(directory, '.serverless', 'cloudformation-template-update-stack.json')), [])
+    t.same(errors(), [])
     const { Outputs } = template as unknown as { Outputs: Record<string, { Condition?: string }> }
     t.match(Outputs, {
-      DatabaseProxyEndpoint: {},
+      DatabaseProxyEndpoint: { Condition: 'HasProxy' },
       FunctionsSecurityGroup: {},
       DatabaseEndpoint: { Condition: 'NewDatabase' },
       DatabaseSecret: { Condition: 'NewDatabase' },

@@ -11,15 +11,16 @@ import { temporaryDirectory } from '../helpers/temporary-directory.ts'
 const script = fileURLToPath(new URL('../../scripts/upgrade.js', import.meta.url))
 
 /** Runs the script with a program called osls that writes down its arguments, and fails at this step. */
-async function upgrade(directory: string, failing: string) {
+async function upgrade(directory: string, failing: string, piped = '') {
   const calls = join(directory, 'calls')
   await writeFile(calls, '')
-  const osls = `#!/bin/sh\necho "$@" >> '${calls}'\ncase "$*" in ${failing}) exit 7;; esac\n`
+  const osls = `#!/bin/sh\necho "$@" $(cat) >> '${calls}'\ncase "$*" in ${failing}) exit 7;; esac\n`
   await writeFile(join(directory, 'osls'), osls, { mode: 0o755 })
   const PATH = [directory, dirname(process.execPath), '/usr/bin', '/bin'].join(delimiter)
   const code = await new Promise((resolve) => {
     const child = execFile(process.execPath, [script, '--stage', 'prod'], { env: { PATH } })
     child.once('close', resolve)
+    child.stdin?.end(piped)
   })
   return { code, calls: (await readFile(calls, 'utf8')).trim().split('\n') }
 }
@@ -35,6 +36,8 @@ t.test('an upgrade migrates before the functions change, and stops at the first 
   t.same(await upgrade(directory, '"deploy function"*'), { code: 7, calls: steps.slice(0, 1) })
   t.same(await upgrade(directory, 'invoke*'), { code: 7, calls: steps.slice(0, 2) }, 'the old functions keep running')
   t.same(await upgrade(directory, '"deploy --stage"*'), { code: 7, calls: steps })
+  const piped = await upgrade(directory, 'nothing', '{"password":"1"}')
+  t.same(piped.calls, [steps[0], `${steps[1]} {"password":"1"}`, steps[2]], 'migrate gets what is piped in')
   const missing = spawnSync(process.execPath, [script], { env: { PATH: '/nowhere' }, encoding: 'utf8' })
   t.match(missing, { status: 1, stderr: /^osls cannot be run \(.*ENOENT\): run npm install\.\n$/ })
 })

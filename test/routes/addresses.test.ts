@@ -82,6 +82,63 @@ t.test('proxies are trusted with ports and brackets; what a client claims is not
   t.same(await counted(2), { counted: 1, repeat: 1 }, 'the address of the proxy')
 })
 
+t.test('behind CloudFront, the reader is the one that it names, in each form of the address', async (t) => {
+  const key = 'the-id-of-the-stack'
+  const { app } = await setUp(t, { CLOUDFRONT_KEY: key, TRUST_PROXY: 'loopback' })
+  const counted = createCounter(app)
+  const edge = '130.176.0.9'
+  const view = (viewer: string, more: Record<string, string> = { 'x-cloudfront-key': key }) =>
+    send(app, 'post-1', { 'cloudfront-viewer-address': viewer, 'x-forwarded-for': `192.0.2.1, ${edge}`, ...more })
+  const readers = [
+    ['198.51.100.9:46532', '198.51.100.9:1', '[198.51.100.9]:2', '::ffff:198.51.100.9:3'],
+    ['2001:db8:1:2::8a2e:370:7334:46532', '2001:DB8:1:2::1:80', '[2001:db8:1:2::5]:443', '2001:db8:1:2:1:2:3:4:65535'],
+    ['2001:db8::1:4711'],
+  ]
+  for (const forms of readers) {
+    for (const form of forms) await view(form)
+    t.same(await counted(forms.length), { counted: 1, repeat: forms.length - 1 }, forms.join(', '))
+  }
+  // Each of these comes from the edge, as far as the app can know.
+  const wrong = [
+    '',
+    'unknown',
+    '198.51.100.77',
+    '198.51.100.77, 198.51.100.78:1',
+    '::1',
+    '1.2.3.4:5:6',
+    ':80',
+    '2001:db8::zz:1',
+  ]
+  for (const form of wrong) await view(form)
+  t.same(
+    await counted(wrong.length),
+    { counted: 1, repeat: wrong.length - 1 },
+    'an address that cannot be read is ignored',
+  )
+})
+
+t.test('without the key of CloudFront, its header names no reader', async (t) => {
+  const key = 'the-id-of-the-stack'
+  const { app } = await setUp(t, { CLOUDFRONT_KEY: key })
+  const counted = createCounter(app)
+  const keys = [undefined, '', 'guess', `${key} `, `${key}, ${key}`, key.toUpperCase()]
+  for (const [index, guess] of keys.entries()) {
+    const sent = guess === undefined ? {} : { 'x-cloudfront-key': guess }
+    await send(app, 'post-1', { 'cloudfront-viewer-address': `198.51.100.${index}:80`, ...sent }, '203.0.113.9')
+  }
+  t.same(await counted(keys.length), { counted: 1, repeat: keys.length - 1 })
+  const { app: direct } = await setUp(t, {})
+  const countedDirectly = createCounter(direct)
+  for (const host of [1, 2])
+    await send(
+      direct,
+      'post-1',
+      { 'cloudfront-viewer-address': `198.51.100.${host}:80`, 'x-cloudfront-key': key },
+      '203.0.113.9',
+    )
+  t.same(await countedDirectly(2), { counted: 1, repeat: 1 }, 'without the setting')
+})
+
 t.test('without a trusted proxy no header names the client', async (t) => {
   const { app } = await setUp(t, { TRUST_PROXY: '10.0.0.0/8' })
   const counted = createCounter(app)

@@ -39,6 +39,7 @@ const REPLACED_BY: Readonly<Record<string, readonly string[]>> = {
   'AWS::ApiGatewayV2::Stage': ['ApiId', 'StageName'],
   'AWS::CloudFront::CachePolicy': [],
   'AWS::CloudFront::Distribution': [],
+  'AWS::CloudFront::OriginRequestPolicy': [],
   'AWS::CloudWatch::Alarm': ['AlarmName'],
   'AWS::EC2::SecurityGroup': ['GroupDescription', 'GroupName', 'VpcId'],
   'AWS::EC2::SecurityGroupEgress': ['*'],
@@ -66,6 +67,7 @@ const REPLACED_BY: Readonly<Record<string, readonly string[]>> = {
   'AWS::Lambda::Function': ['FunctionName', 'PackageType'],
   'AWS::Lambda::Permission': ['*'],
   'AWS::Logs::LogGroup': ['LogGroupName'],
+  'AWS::Logs::MetricFilter': ['FilterName', 'LogGroupName'],
   'AWS::RDS::DBInstance': [
     'CharacterSetName',
     'DBClusterIdentifier',
