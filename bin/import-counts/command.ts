@@ -71,8 +71,8 @@ export function importCountsCommand(context: ImportCountsContext): Command {
       'the counter that made the export: exports of one source replace each other (the format)',
     )
     .option(
-      '--post <folder or regexp>',
-      'the paths of posts, as for import-log: a folder such as /blog/, or a regular expression with a group (?<slug>...)',
+      '--post <folder, parameter or regexp>',
+      "the addresses of posts, as for import-log: a folder such as /blog/, a parameter such as '/?p=', or a regular expression with a group (?<slug>...)",
     )
     .option('--create-posts', 'create posts for unknown slugs (for an export of paths it needs --post)')
     .option(

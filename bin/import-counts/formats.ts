@@ -9,6 +9,8 @@ export interface Format {
   /** The columns of the post. */
   slug?: readonly string[]
   path?: readonly string[]
+  /** The column of the query string, if the path is without it. */
+  query?: readonly string[]
   id?: readonly string[]
   /** The column of the day; without one, numbers are totals. */
   day?: readonly string[]
@@ -68,6 +70,7 @@ export const FORMATS: readonly Format[] = [
     name: 'umami',
     needs: [['url_path'], ['created_at'], ['event_type', 'session_id', 'website_id']],
     path: ['url_path'],
+    query: ['url_query'],
     time: ['created_at'],
     isUtc: true,
     keeps: ({ event_type }) => isOneOf(event_type, '', '1', 'pageview'),

@@ -46,7 +46,9 @@ export function readRow(fields: Fields, format: Format, options: RowOptions): Ro
   const field = (columns: readonly string[] = []): string =>
     columns.map((column) => (fields[column] ?? '').trim()).find((text) => text !== '') ?? ''
   if (format.keeps?.(fields) === false) return { kind: 'other' }
-  const named = postOf(field(format.slug), field(format.path), field(format.id), options.post)
+  const [path, query] = [field(format.path), field(format.query)]
+  const address = path === '' || query === '' ? path : `${path}?${query}`
+  const named = postOf(field(format.slug), address, field(format.id), options.post)
   if (named === undefined) return { kind: 'other' }
   const number = format.views === undefined ? '1' : field(format.views)
   if (!NUMBER.test(number)) return broken(`expected a number of views, got "${number}"`)

@@ -41,8 +41,8 @@ export function importFeedCommand(context: ImportFeedContext): Command {
     .description('creates and updates posts from a feed or a sitemap; what has not changed stays as it is')
     .argument('<source>', 'the address, or the file, of an RSS, Atom or JSON feed, or of a sitemap')
     .option(
-      '--post <folder or regexp>',
-      'the paths of posts, as for import-log: a folder such as /blog/, or a regular expression with a group (?<slug>...). A sitemap needs it; without it all entries of a feed are posts',
+      '--post <folder, parameter or regexp>',
+      "the addresses of posts, as for import-log: a folder such as /blog/, a parameter such as '/?p=', or a regular expression with a group (?<slug>...). A sitemap needs it; without it all entries of a feed are posts",
     )
     .option('--base-url <url>', 'the address of the blog, such as https://blog.example, for relative links in a file')
     .addHelpText(

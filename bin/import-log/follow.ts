@@ -9,6 +9,8 @@ import { createLogCounter, type LogCounter, type LogCounterOptions } from './log
 const POLL_MS = 1000
 /** The times of files are less exact than those of the clock. */
 const FILE_TIME_MS = 5000
+/** The times in a log may be in a wrong zone, and several logs are not read at the same moment. */
+const LOG_TIME_MS = 86_400_000
 /** So many lines without a readable one are no accident. */
 const MIN_LINES = 10
 
@@ -26,7 +28,7 @@ interface FollowOptions extends LogCounterOptions {
 
 /**
  * Counts the lines of logs as servers write them, until the signal: one import, each line once. If an earlier import had
- * the same logs, the files that were rotated since its last visit are read first: it may have been killed before.
+ * the same logs, the files that were rotated since the day before its last visit are read first: it may have been killed before.
  * @returns also if a log cannot be read, or has no line that can be counted.
  * @throws the error of PostgreSQL; what was counted before stays, and the next import continues.
  */
@@ -34,7 +36,7 @@ export async function followLogs(options: FollowOptions): Promise<Summary> {
   const { db, logs, signal, source } = options
   const counter = await createLogCounter(options)
   const lastMs = await readLastHour(db, source)
-  if (lastMs !== undefined) for (const log of logs) await readRotated(log, lastMs, counter, options)
+  if (lastMs !== undefined) for (const log of logs) await readRotated(log, lastMs - LOG_TIME_MS, counter, options)
   const readers = logs.map((log) => ({ log, read: counter.beginLog() }))
   let polledMs = options.nowMs()
   while (!signal.aborted) {

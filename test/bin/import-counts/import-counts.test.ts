@@ -196,6 +196,13 @@ t.test('posts are found by earlier slugs and in other forms, and created on dema
   })
   const [seven] = await db.selectFrom('posts').where('slug', '=', '7').select('url').execute()
   t.equal(seven?.url, 'https://blog.example/?p=7')
+  const ofUmami =
+    'website_id,url_path,url_query,event_type,created_at\nw,/,p=7,1,2024-05-01 12:00:00\nw,/,,1,2024-05-01 12:00:00\n'
+  t.match(await importTexts(db, ofUmami, { post: compilePostPattern('/?p=') }), {
+    source: 'umami',
+    views: 1n,
+    others: 1,
+  })
 })
 
 t.test('posts are found by ids', async (t) => {

@@ -406,3 +406,15 @@ t.test('feeds with the least that a feed may have', async (t) => {
   const bare = await readText(t, JSON.stringify({ items: [entry] }), { baseUrl: 'https://blog.example/' })
   t.match(bare.posts, [{ url: 'https://blog.example/x' }])
 })
+
+t.test('a post whose link names it by a parameter', async (t) => {
+  const items = ['?p=7', '?utm_source=rss&p=8', '?cat=2'].map(
+    (query) => `<item><link>https://blog.example/${query}</link></item>`,
+  )
+  const { posts } = await readText(t, rss(items.join('')), { post: '/?p=' })
+  t.match(posts, [
+    { slug: '7', url: 'https://blog.example/?p=7' },
+    { slug: '8', url: 'https://blog.example/?p=8' },
+  ])
+  t.equal(posts.length, 2)
+})
