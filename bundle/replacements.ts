@@ -23,6 +23,9 @@ const PACKAGES: Readonly<Record<string, () => string>> = {
   debug: () => 'exports.default = () => Object.assign(() => {}, { enabled: false })',
   // Certificates of another service than ElastiCache.
   '../constants/TLSProfiles': () => 'exports.default = {}',
+  // URLs name Redis itself, never Sentinels.
+  './SentinelConnector': sentinel,
+  './connectors/SentinelConnector': sentinel,
   // @fastify/aws-lambda makes the options of `inject`.
   './lib/config-validator': () => 'module.exports = () => true',
   // The driver for native bindings, which are not installed.
@@ -33,8 +36,15 @@ const PACKAGES: Readonly<Record<string, () => string>> = {
 /** The packages of the files in {@link PACKAGES}. */
 const OWNERS: Readonly<Record<string, string>> = {
   '../constants/TLSProfiles': 'ioredis',
+  './SentinelConnector': 'ioredis',
+  './connectors/SentinelConnector': 'ioredis',
   './lib/config-validator': 'light-my-request',
   './native': 'pg',
+}
+
+/** A connector that is never used. */
+function sentinel(): string {
+  return 'exports.default = class { constructor() { throw new Error("Expected a Redis without Sentinels.") } }'
 }
 
 /** The commands of Redis with what ioredis reads of them: where their keys are, and two flags. */
