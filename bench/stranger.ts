@@ -1,13 +1,25 @@
 /**
  * Measures what a client costs that varies the parameters which cut a list (`limit`, `offset`, `exclude`, `minViews`), against
- * equal requests for one list. `npm run bench:stranger`; `-- --starts 3 --rounds 5 --requests 10000 --write`.
+ * equal requests for one list; and what readers of one list notice of a client that requests all lists that there are.
+ * `npm run bench:stranger`; `-- --starts 3 --rounds 5 --requests 10000 --seconds 60 --write`.
  */
 import { parseArgs } from 'node:util'
+import { Redis } from 'ioredis'
+import { Kysely, PostgresDialect } from 'kysely'
+import { Pool } from 'pg'
+import { MAX_BOUNDED_BYTES } from '../cache/protocol.ts'
+import { migrateToLatest } from '../db/migrate.ts'
+import type { Database } from '../db/schema.ts'
+import { PUBLISHED_WITHIN } from '../lists/query.ts'
+import { fillBlog } from '../test/helpers/blog.ts'
+import { startPostgres } from '../test/helpers/private-postgres.ts'
 import { createRandom } from '../test/helpers/random.ts'
+import { startRedis } from '../test/helpers/redis.ts'
 import { bindToCore, CLIENT_CORE } from './cores.ts'
 import { POSTS } from './fixtures/list.ts'
+import { sendLoad } from './http-load.ts'
 import { createReport } from './report.ts'
-import { inTurn, median, medianRatio } from './rounds.ts'
+import { inTurn, median, medianRatio, p99 } from './rounds.ts'
 import { costUs, type ServerProcess, startServer } from './server-process.ts'
 
 const { values } = parseArgs({
@@ -15,12 +27,14 @@ const { values } = parseArgs({
     starts: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '5' },
     requests: { type: 'string', default: '10000' },
+    seconds: { type: 'string', default: '60' },
     write: { type: 'boolean', default: false },
   },
 })
 const [starts, rounds, requests] = [Number(values.starts), Number(values.rounds), Number(values.requests)]
-if (!([starts, rounds].every((count) => Number.isInteger(count) && count >= 1) && requests >= 1000))
-  throw new TypeError('Expected --starts and --rounds of at least 1, and --requests of at least 1000.')
+const seconds = Number(values.seconds)
+if (!([starts, rounds].every((count) => Number.isInteger(count) && count >= 1) && requests >= 1000 && seconds >= 1))
+  throw new TypeError('Expected --starts, --rounds and --seconds of at least 1, and --requests of at least 1000.')
 
 /** Places of posts to leave out, by chance: others for each number. */
 function places(number: number, count: number): number[] {
@@ -92,4 +106,93 @@ report.table([
   ['requests', ...codings],
   ...Object.keys(KINDS).map((kind) => [kind, ...codings.map((coding) => cell(kind, coding))]),
 ])
+
+/** The queries of all lists of the blog, each twice in a row: Redis then keeps it for a day. Each with another cut. */
+function listOf(number: number): string {
+  let left = Math.floor(number / 2)
+  const take = <T>(choices: readonly T[]): T => {
+    const choice = choices[left % choices.length] as T
+    left = Math.floor(left / choices.length)
+    return choice
+  }
+  const filter = take(['', '&category=odd', '&tag=start', '&author=ann', '&excludeCategory=odd'])
+  const age = take(['', ...PUBLISHED_WITHIN.map((days) => `&publishedWithin=${days}`)])
+  const sort = take(['views', 'trending'])
+  return `days=${left % 366}&sort=${sort}${filter}${age}&limit=${1 + (number % 50)}&exclude=post-${1 + (number % 80)}`
+}
+const getOf = (query: string) => `GET /posts/popular${query} HTTP/1.1\r\nhost: blog\r\naccept-encoding: br\r\n\r\n`
+
+const ends: (() => Promise<unknown>)[] = []
+try {
+  const [postgres, redisServer] = await Promise.all([startPostgres(), startRedis()])
+  ends.push(postgres.remove, redisServer.stop)
+  const db = new Kysely<Database>({
+    dialect: new PostgresDialect({ pool: new Pool({ connectionString: postgres.url, max: 1 }) }),
+  })
+  await migrateToLatest(db)
+    .then(() => fillBlog(db, 900))
+    .finally(() => db.destroy())
+  const redis = new Redis(redisServer.url)
+  ends.unshift(async () => redis.disconnect())
+  const server = await startServer(new URL('stranger-server.ts', import.meta.url), [postgres.url, redisServer.url])
+  ends.unshift(server.stop)
+  const { port } = server
+  const usedBytes = async () => Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1])
+  const readers = () =>
+    sendLoad({ port, connections: 4, pauseMs: 10, requests: Math.ceil(seconds * 50), requestOf: () => getOf('') })
+  await readers()
+  const before = await usedBytes()
+  const found: Record<'quiet' | 'beside', number[]> = { quiet: [], beside: [] }
+  const statuses: Record<string, number> = {}
+  let sent = 0
+  let mostBytes = 0
+  for (let round = 1; round <= 6; round += 1) {
+    report.progress(`all lists: round ${round} of 6`)
+    found.quiet.push(p99((await readers()).latenciesMs))
+    let isOver = false
+    const stranger = async () => {
+      while (!isOver) {
+        const first = sent
+        const replies = await sendLoad({
+          port,
+          connections: 1,
+          requests: 20,
+          requestOf: (at) => getOf(`?${listOf(first + at)}`),
+        })
+        sent += 20
+        for (const [status, count] of Object.entries(replies.statuses))
+          statuses[status] = (statuses[status] ?? 0) + count
+        mostBytes = Math.max(mostBytes, (await usedBytes()) - before)
+      }
+    }
+    const disturbed = readers().finally(() => {
+      isOver = true
+    })
+    await stranger()
+    found.beside.push(p99((await disturbed).latenciesMs))
+  }
+  const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`
+  report.say(
+    `One client requests all lists of a blog of 900 posts, one after the other, each twice; four readers request the list of every page. Six rounds, with and without that client, which sent ${sent} requests.`,
+  )
+  report.table([
+    ['', 'without it', 'beside it', 'ratio'],
+    [
+      'p99 of the readers',
+      ...Object.values(found).map((all) => `${median(all).toFixed(2)} ms`),
+      medianRatio(found.beside, found.quiet).toFixed(2),
+    ],
+    ['memory of Redis', '', mib(mostBytes), `${(mostBytes / MAX_BOUNDED_BYTES).toFixed(2)} of the bound`],
+    [
+      'replies',
+      '',
+      Object.entries(statuses)
+        .map(([status, count]) => `${count} × ${status}`)
+        .join(', '),
+      '',
+    ],
+  ])
+} finally {
+  for (const end of ends) await end()
+}
 report.end()
