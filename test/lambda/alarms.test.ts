@@ -124,3 +124,11 @@ t.test(
     t.match(refusal, /DATABASE_URL.*Value not found/, 'a forgotten variable')
   },
 )
+
+t.test('the table of costs has as many alarms and routes as the stack', async (t) => {
+  const document = await readFile('docs/deploy.md', 'utf8')
+  const stack = await pack(given)
+  const routes = [...resourcesOf(stack.template).values()].filter(({ Type }) => Type === 'AWS::ApiGatewayV2::Route')
+  t.ok(document.includes(`: ${alarmsOf(stack).length}; ten of an account are free`))
+  t.ok(document.includes(`${routes.length} routes with 6 each`), `${routes.length} routes`)
+})
