@@ -118,8 +118,9 @@ export function createMaintenance(options: MaintenanceOptions): Maintain {
     if (isFirst || change === 'hard') await problems.check()
     isFirst = false
     await lists.idle()
-    if (errors.length > 0) throw new AggregateError(errors, `${errors.length} steps of the maintenance failed`)
-    return { views: flushed?.views ?? 0, change, lists: queries.length + categories.length }
+    if (flushed === undefined || errors.length > 0)
+      throw new AggregateError(errors, `${errors.length} steps of the maintenance failed`)
+    return { views: flushed.views, change, lists: queries.length + categories.length }
   }
 
   return run
