@@ -66,7 +66,7 @@ const GET = defineScript(`return redis.call('GET', KEYS[1])`)
 const SET = defineScript(`return redis.call('SET', KEYS[1], ARGV[1])`)
 
 /**
- * Creates a function that runs the background tasks of a server once: it counts views, invalidates on changes, and refreshes
+ * Creates a function that runs the background tasks of a server once: it invalidates on changes, counts views, and refreshes
  * lists. A schedule calls it where processes are suspended between requests.
  */
 export function createMaintenance(options: MaintenanceOptions): Maintain {
@@ -87,13 +87,14 @@ export function createMaintenance(options: MaintenanceOptions): Maintain {
     // Without a known revision the generation may be older than any change.
     const mode = known instanceof Buffer ? changes.mode : 'hard'
     const idempotencyKey = changes.mode === undefined ? undefined : changes.name
-    if (mode !== undefined) await popularPosts.invalidate(mode, { idempotencyKey })
+    // The refreshed list is for all: nothing waits until other processes have dropped their copies.
+    if (mode !== undefined) await popularPosts.invalidate(mode, { idempotencyKey, wait: false })
     await redis.ask(() => run(SET, [revisionKey], changes.revision))
     return mode
   }
 
   /**
-   * Counts views, invalidates on changes, and refreshes lists. A step that fails does not stop the others.
+   * Invalidates on changes, counts views, and refreshes lists. A step that fails does not stop the others.
    * @throws RequestError for a request with another key; AggregateError of the errors of all steps; the next run continues
    * after the steps that succeeded.
    */
@@ -107,21 +108,19 @@ export function createMaintenance(options: MaintenanceOptions): Maintain {
         return undefined
       })
     await lists.resume()
-    let counted = 0
-    await attempt(async () => {
-      const flushed = await views.postViews.flush()
-      counted = flushed.views
-      // Only when no batch waits to be counted: see `db/retention.ts`.
-      if (flushed.waiting === 0) await views.postViews.prune()
-    })
+    // First, because a backlog takes up to 15 s to count.
     const change = await attempt(compare)
-    if (isFirst || change === 'hard') await problems.check()
-    isFirst = false
+    const flushed = await attempt(views.postViews.flush)
     for (const query of queries) await attempt(() => popularPosts.refresh(query, { withinSeconds }))
     for (const list of categories) await attempt(() => popularPosts.refreshCategories(list, { withinSeconds }))
+    // Only when no batch waits to be counted: see `db/retention.ts`.
+    if (flushed?.waiting === 0) await attempt(views.postViews.prune)
+    if (isFirst || change === 'hard') await problems.check()
+    isFirst = false
     await lists.idle()
-    if (errors.length > 0) throw new AggregateError(errors, `${errors.length} steps of the maintenance failed`)
-    return { views: counted, change, lists: queries.length + categories.length }
+    if (flushed === undefined || errors.length > 0)
+      throw new AggregateError(errors, `${errors.length} steps of the maintenance failed`)
+    return { views: flushed.views, change, lists: queries.length + categories.length }
   }
 
   return run

@@ -48,8 +48,8 @@ const specOf = (operationId: string, summary: string) => ({
   operationId,
   summary,
   description:
-    'For a schedule of once a minute, where processes end or are suspended between requests (`backgroundWork: false`): counts ' +
-    'views, invalidates if the data have changed, and refreshes lists. Requires the admin token as a bearer token.',
+    'For a schedule of once a minute, where processes end or are suspended between requests (`backgroundWork: false`): ' +
+    'invalidates if the data have changed, counts views, and refreshes lists. Requires the admin token as a bearer token.',
   tags: ['operations'],
   response: {
     200: jsonResponse('All steps succeeded.', report, { views: 240, change: 'soft', lists: 2 }),

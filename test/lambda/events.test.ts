@@ -230,6 +230,19 @@ t.test('an event that is no request is an error that says so', async (t) => {
     })
 })
 
+/** What a rule of EventBridge passes on of an event of the blog. */
+const PUBLISHED = {
+  version: '0',
+  id: '6a7e8feb-b491-4cf7-a9f1-bf3703467718',
+  'detail-type': 'changed',
+  source: 'popular-posts-dev',
+  account: '111122223333',
+  time: '2026-11-27T16:00:00Z',
+  region: 'eu-central-1',
+  resources: [],
+  detail: {},
+}
+
 t.test('an unknown key, mode or value of flush and invalidate is an error that names it', async (t) => {
   const { flush, invalidate } = lambda as unknown as Record<string, (event?: unknown) => Promise<unknown>>
   const wrong: [string, unknown, string][] = [
@@ -240,6 +253,13 @@ t.test('an unknown key, mode or value of flush and invalidate is an error that n
     ['invalidate', 'soft', 'an object, got "soft"'],
     ['invalidate', ['soft'], 'an object, got ["soft"]'],
     ['invalidate', { 'detail-type': 'Published', detail: { mood: 1 } }, 'no other keys than mode, got "mood"'],
+    [
+      'flush',
+      { ...PUBLISHED, detail: { post: 'new' } },
+      'no other keys than lists, categories, withinSeconds, got "post"',
+    ],
+    ['flush', { ...PUBLISHED, detail: 'new' }, 'an object, got "new"'],
+    ['invalidate', { ...PUBLISHED, detail: [] }, 'an object, got []'],
     ['flush', { list: [{}] }, 'no other keys than lists, categories, withinSeconds, got "list"'],
     ['flush', { lists: {} }, 'lists to be a list of queries with category'],
     ['flush', { lists: [{ day: 7 }] }, 'lists to be a list of queries'],
@@ -269,7 +289,14 @@ t.test('an unknown key, mode or value of flush and invalidate is an error that n
   ])
     t.same(await invalidate?.(event), { invalidated: 'hard' })
   t.same(await invalidate?.({ 'detail-type': 'Published', detail: { mode: 'soft' } }), { invalidated: 'soft' })
-  for (const event of [undefined, null, {}, { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} }])
+  t.same(await invalidate?.(PUBLISHED), { invalidated: 'hard' })
+  for (const event of [
+    undefined,
+    null,
+    {},
+    { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} },
+    PUBLISHED,
+  ])
     t.match(await flush?.(event), { lists: 2 })
   t.match(await flush?.({ lists: [{ days: 7, category: 'odd', exclude: ['post-1'] }], withinSeconds: 1 }), { lists: 2 })
 })

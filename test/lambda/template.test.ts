@@ -157,6 +157,35 @@ t.test('the permissions of the functions, and the network access', async (t) => 
   t.same(ingress, ['{"Fn::GetAtt":["LambdaSecurityGroup","GroupId"]} to CacheSecurityGroup'])
 })
 
+t.test('the schedule and the event of a blog call the function flush with the same lists', async (t) => {
+  const rules = ofType('AWS::Events::Rule') as unknown as Rule[]
+  t.same(
+    rules.map(({ ScheduleExpression }) => ScheduleExpression).filter((rate) => rate !== undefined),
+    ['rate(1 minute)'],
+  )
+  t.same(
+    rules.map(({ EventPattern }) => EventPattern).filter((pattern) => pattern !== undefined),
+    [{ source: ['popular-posts-dev'], 'detail-type': ['changed'] }],
+  )
+  t.match(
+    await readFile(join(directory, 'docs', 'deploy.md'), 'utf8'),
+    '"Source":"popular-posts-dev","DetailType":"changed"',
+  )
+  const [first, second] = rules.flatMap(({ Targets }) => Targets)
+  t.match(first, { Arn: { 'Fn::GetAtt': ['FlushLambdaFunction', 'Arn'] } })
+  t.same(second?.Arn, first?.Arn)
+  t.match(JSON.parse(String(first?.Input)), { lists: [{}, { days: 7 }, { sort: 'trending' }], categories: [{}] })
+  t.same(JSON.parse(String(second?.Input)), JSON.parse(String(first?.Input)))
+  const permissions = ofType('AWS::Lambda::Permission') as unknown as { Principal: string }[]
+  t.equal(permissions.filter(({ Principal }) => /events/.test(Principal)).length, 2)
+})
+
+interface Rule {
+  ScheduleExpression?: string
+  EventPattern?: unknown
+  Targets: { Arn: unknown; Input: string }[]
+}
+
 interface Role {
   Policies: { PolicyDocument: { Statement: { Action: string[]; Resource: unknown }[] } }[]
 }
