@@ -96,11 +96,18 @@ t.test('readers of one address are limited over all processes that share a Redis
   )
   await until(() => Number(sum()['limited']) === 80, 'the address has 20 readers')
   t.match(sum(), { counted: 20, limited: 80 })
-  // In parts: a Redis that does not reply in time limits nobody.
-  for (let from = 0; from < 500; from += 20)
-    await browsers((index) => `2001:db8:1:${(from + index + 1).toString(16)}::1`, 20, 1_000 + from)
-  await until(() => Number(sum()['counted']) + Number(sum()['limited']) === 600, 'all are judged')
-  t.match(sum(), { counted: 120, limited: 480 }, 'a /48 has 100 readers')
+  // A Redis that does not reply in time limits nobody: on a busy machine, the first network may have more.
+  let counted = 0
+  for (let network = 1; network <= 3 && counted !== 100; network += 1) {
+    const before = Number(sum()['counted'])
+    // In parts, for the same reason.
+    for (let from = 0; from < 500; from += 20)
+      await browsers((index) => `2001:db8:${network}:${(from + index + 1).toString(16)}::1`, 20, 1_000 * network + from)
+    const judged = 100 + 500 * network
+    await until(() => Number(sum()['counted']) + Number(sum()['limited']) === judged, 'all are judged')
+    counted = Number(sum()['counted']) - before
+  }
+  t.equal(counted, 100, 'a /48 has 100 readers')
 })
 
 t.test('wrong rules and origins are refused at registration', async (t) => {
