@@ -89,7 +89,7 @@ export function measureCache({ popularPosts, events }: Measured, register: AnyRe
     },
     {
       name: 'popular_posts_memory_bytes',
-      help: 'Bytes of the lists in the memory store of this process, without copies of lists in Redis.',
+      help: 'Bytes of the lists and their keys in the memory store of this process, without copies of lists in Redis.',
       read: () => stats().bytes,
     },
   ])

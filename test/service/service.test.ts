@@ -27,8 +27,9 @@ t.test('without a database the service starts a demo blog on an embedded databas
 
 t.test('SITE=false leaves the API and the script of the element', async (t) => {
   const { url } = await createTestDatabase(t)
-  const { address, stdout } = await startService(t, { DATABASE_URL: url, SITE: 'false' })
+  const { address, stdout } = await startService(t, { DATABASE_URL: url, SITE: 'false', DAYS: '30,0' })
   t.match(stdout(), /\n {2}Try next:\n/)
+  t.match(stdout(), /popular\?limit=5&days=30'/, 'a window that readers may request')
   const statuses = { '/': 404, '/posts/x': 404, '/demo/stats': 404, '/site.css': 404, '/popular-posts.js': 200 }
   for (const [path, status] of Object.entries({ ...statuses, '/posts/popular': 200, '/docs': 200, '/metrics': 200 })) {
     const response = await fetch(address + path, { headers: { accept: 'text/html' } })
