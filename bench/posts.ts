@@ -204,6 +204,8 @@ try {
     await fill(pool, blog)
     const keys = await fillRedis(redis, pool, blog.name)
     note(key(FIRST, blog.name), await ms(() => materializeWindow(db, { days: WINDOW, timeZone })))
+    // The others that a service stores after its first flushes.
+    for (const days of [7, 90, 365]) await materializeWindow(db, { days, timeZone })
     await pool.query('vacuum analyze post_views_window')
     all.push({ name: blog.name, url: url.href, pool, ways: waysOf(db, pool, redis, keys) })
   }
