@@ -75,7 +75,8 @@ export function createRedisStore({
       const [reply, ...drop] = [await run(scripts.commit, keysOf(key), ...args)].flat()
       const named = drop.map(String)
       const names = named.filter((_text, at) => at % 2 === 0)
-      if (names.length > 0) await run(scripts.drop, [generationKey, ...index, ...names], ...named)
+      // The value is stored already: what is not dropped now, a later commit drops.
+      if (names.length > 0) await Promise.allSettled([run(scripts.drop, [generationKey, ...index, ...names], ...named)])
       return String(reply) as Committed
     },
 

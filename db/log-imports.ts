@@ -255,14 +255,15 @@ export async function readLegacyEnd(db: Kysely<Database>): Promise<number | unde
 }
 
 /**
- * The hour of the last visit that imports of this source have, in milliseconds since the epoch; `undefined`: there is no
- * such import.
+ * The hour of the last visit up to the present that imports of this source have, in milliseconds since the epoch;
+ * `undefined`: there is no such visit. A line with a wrong date may be in the future.
  */
-export async function readLastHour(db: Kysely<Database>, source: string): Promise<number | undefined> {
+export async function readLastHour(db: Kysely<Database>, source: string, nowMs: number): Promise<number | undefined> {
   const { hour } = await db
     .selectFrom('post_views_log_import as import')
     .innerJoin('post_views_log_visits as visits', 'visits.import_id', 'import.id')
     .where('source', '=', source)
+    .where('hour', '<=', Math.floor(nowMs / 3_600_000))
     .select(({ fn }) => fn.max('hour').as('hour'))
     .executeTakeFirstOrThrow()
   return hour === null ? undefined : hour * 3_600_000

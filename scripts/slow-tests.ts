@@ -32,6 +32,7 @@ export const SLOW: readonly string[] = [
   'test/browser/element-design.test.ts',
   'test/browser/element-documents.test.ts',
   'test/browser/element.test.ts',
+  'test/browser/http-cache.test.ts',
   'test/browser/site.test.ts',
   'test/browser/views.test.ts',
   'test/bundle/typebox.test.ts',

@@ -35,7 +35,7 @@ interface FollowOptions extends LogCounterOptions {
 export async function followLogs(options: FollowOptions): Promise<Summary> {
   const { db, logs, signal, source } = options
   const counter = await createLogCounter(options)
-  const lastMs = await readLastHour(db, source)
+  const lastMs = await readLastHour(db, source, options.nowMs())
   if (lastMs !== undefined) for (const log of logs) await readRotated(log, lastMs - LOG_TIME_MS, counter, options)
   const readers = logs.map((log) => ({ log, read: counter.beginLog() }))
   let polledMs = options.nowMs()

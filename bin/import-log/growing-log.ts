@@ -59,13 +59,17 @@ export async function openGrowingLog(path: string, nowMs: () => number): Promise
         const before = file.position
         yield* linesFrom(file)
         if (file.position !== before) renamed.changedMs = nowMs()
-        else if (nowMs() - changedMs >= RENAMED_MS) await closeRenamed()
+        else if (nowMs() - changedMs >= RENAMED_MS) {
+          yield* lastLineOf(file)
+          await closeRenamed()
+        }
       }
       rotation = (yield* linesFrom(current)) ? 'copy' : undefined
       // Between the rename and the creation of the new file there is none.
       const next = await openFile(path).catch(ifMissing)
       if (next?.id === current.id) await next.handle.close()
       if (next === undefined || next.id === current.id) return
+      if (renamed !== undefined) yield* lastLineOf(renamed.file)
       await closeRenamed()
       renamed = { file: current, changedMs: nowMs() }
       current = next
@@ -140,6 +144,12 @@ async function* linesFrom(file: OpenFile): AsyncGenerator<LogLine[], boolean> {
     yield file.splitter.split(piece)
   }
   return isTruncated
+}
+
+/** The last line of a file that is finished, if it has no line end. */
+function* lastLineOf({ splitter }: OpenFile): Generator<LogLine[], void> {
+  const last = splitter.end()
+  if (last !== undefined) yield [last]
 }
 
 async function hasSameBytes({ handle, position, before }: OpenFile): Promise<boolean> {

@@ -5,8 +5,12 @@ for i = 4, #KEYS do
   if redis.call('ZSCORE', KEYS[2], name) == place then
     redis.call('DEL', KEYS[i])
     redis.call('ZREM', KEYS[2], name)
-    redis.call('HINCRBY', KEYS[3], ':total', text(-(redis.call('HGET', KEYS[3], name) or 0)))
-    redis.call('HDEL', KEYS[3], name)
+    local bytes = redis.call('HGET', KEYS[3], name)
+    -- Redis may have evicted the bytes of all.
+    if bytes then
+      redis.call('HINCRBY', KEYS[3], ':total', text(-bytes))
+      redis.call('HDEL', KEYS[3], name)
+    end
   end
 end
 return 1

@@ -3,6 +3,9 @@
 -- The place of an entry is the time at which it ends: an entry that was read once ends soon, so it is dropped first. With
 -- each hard generation a new turn begins: entries of earlier turns come before all others.
 local TURN = 1e10
+-- The most entries that a commit drops, and the length of two for each in its reply. A commit adds one, so that the entries before a
+-- hard invalidation, which may be all, are gone after a two hundredth as many commits.
+local MOST_DROPPED = 2 * 200
 
 -- Counts an entry that was just stored. Returns the entries to drop, each as a name and a place: those that have ended, and
 -- as many others as the bound on all bytes demands.
@@ -20,7 +23,8 @@ local function countEntry(name, bytes, hardGeneration, endsAt, forgetAfter, maxB
   while true do
     local members = redis.call('ZRANGEBYSCORE', KEYS[7], '-inf', '+inf', 'WITHSCORES', 'LIMIT', skipped, 10)
     for i = 1, #members, 2 do
-      if total <= maxBytes and tonumber(members[i + 1]) > turn * TURN + now / 1000 then return drop end
+      local isKept = total <= maxBytes and tonumber(members[i + 1]) > turn * TURN + now / 1000
+      if isKept or #drop >= MOST_DROPPED then return drop end
       if members[i] ~= name then
         drop[#drop + 1], drop[#drop + 2] = members[i], members[i + 1]
         total = total - (redis.call('HGET', KEYS[8], members[i]) or 0)

@@ -25,11 +25,11 @@ t.teardown(async () => {
   await cluster.stop()
 })
 
-async function setUp(client: Redis | Cluster) {
+async function setUp(client: Redis | Cluster, maxBoundedBytes = MAX_BYTES) {
   const prefix = `bounded-${randomUUID()}`
   const full = (name: string) => `{${prefix}}:${name}`
   const open = (): Store =>
-    createRedisStore({ client, prefix, nonce: randomUUID, scripts: virtualScripts, maxBoundedBytes: MAX_BYTES })
+    createRedisStore({ client, prefix, nonce: randomUUID, scripts: virtualScripts, maxBoundedBytes })
   const store = open()
   const acquire = (name: string) => store.acquire(full(name), { token: randomUUID(), leaseMs: 30_000, force: false })
   async function put(name: string, lifetime: Lifetime, value: Uint8Array = VALUE, by = store): Promise<void> {
@@ -60,6 +60,17 @@ async function setUp(client: Redis | Cluster) {
 const names = (letter: string, count: number) => Array.from({ length: count }, (_none, at) => `${letter}${at}`)
 
 async function testBound(t: Test, client: Redis | Cluster): Promise<void> {
+  await t.test('after a hard invalidation a commit drops 200 entries of before at most', async (t) => {
+    const { put, store, index, present } = await setUp(client, 10_000_000)
+    for (const name of names('old', 450)) await put(name, UNREAD, Buffer.alloc(10))
+    await store.invalidate('hard')
+    for (const [at, left] of [251, 52, 3].entries()) {
+      await put(`new${at}`, UNREAD, Buffer.alloc(10))
+      t.equal((await index()).length, left)
+    }
+    t.equal(await present(names('new', 3)), 'new0 new1 new2')
+  })
+
   await t.test('the entry that ends first is dropped first', async (t) => {
     const { put, present, counted, advance } = await setUp(client)
     for (const name of names('a', 14)) {
