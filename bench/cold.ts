@@ -12,9 +12,10 @@ import { findPopularPosts } from '../db/ranking.ts'
 import type { Database } from '../db/schema.ts'
 import { materializeWindow } from '../db/store-rollups.ts'
 import { startPostgres } from '../test/helpers/private-postgres.ts'
+import { fillRawViews } from './fixtures/raw-views.ts'
 import { versionOf } from './machine.ts'
 import { createReport } from './report.ts'
-import { median, medianRatio } from './rounds.ts'
+import { median, medianRatio, ms } from './rounds.ts'
 
 const { values } = parseArgs({
   options: {
@@ -66,27 +67,11 @@ async function fill(pool: Pool, views: number): Promise<void> {
   await pool.query('vacuum analyze')
 }
 
-async function fillRaw(pool: Pool): Promise<void> {
-  await pool.query(`
-    create table raw_views (id bigserial primary key, post_id bigint not null, viewed_at timestamptz not null);
-    insert into raw_views (post_id, viewed_at)
-    select post_id, day + random() * interval '1 day' from post_views_daily, generate_series(1, views);
-    create index on raw_views (post_id, viewed_at);
-    create index on raw_views (viewed_at)`)
-  await pool.query('vacuum analyze')
-}
-
 const original = (days: number) => `
   select posts.*, count(raw_views.id) as views from posts
   left join raw_views on raw_views.post_id = posts.id
     ${days === 0 ? '' : `and raw_views.viewed_at >= now() - interval '${days} days'`}
   where posts.published_at <= now() group by posts.id order by views desc limit 10`
-
-async function ms(work: () => Promise<unknown>): Promise<number> {
-  const startedAtMs = performance.now()
-  await work()
-  return performance.now() - startedAtMs
-}
 
 type Query = 'ours' | 'trending' | 'original'
 type Work = () => Promise<unknown>
@@ -130,7 +115,10 @@ try {
     await migrateToLatest(db)
     report.progress(`${million} million views${million <= raw ? ', and a row for each' : ''}`)
     await fill(pool, million * 1e6)
-    if (million <= raw) await fillRaw(pool)
+    if (million <= raw) {
+      await fillRawViews(pool)
+      await pool.query('vacuum analyze')
+    }
     for (const days of WINDOWS)
       if (days > 1) note(key(days, 'first', million), await ms(() => materializeWindow(db, { days, timeZone })))
     queries.push(...queriesOf(db, million))

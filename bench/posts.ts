@@ -18,10 +18,11 @@ import { materializeWindow } from '../db/store-rollups.ts'
 import { startPostgres } from '../test/helpers/private-postgres.ts'
 import { runProgram } from '../test/helpers/program.ts'
 import { startRedis } from '../test/helpers/redis.ts'
+import { fillRawViews } from './fixtures/raw-views.ts'
 import { sendLoad } from './http-load.ts'
 import { versionOf } from './machine.ts'
 import { createReport } from './report.ts'
-import { median, p99 } from './rounds.ts'
+import { median, ms, p99 } from './rounds.ts'
 
 const { values } = parseArgs({
   options: {
@@ -68,12 +69,7 @@ async function fill(pool: Pool, { posts, read }: { posts: number; read: number }
     from generate_series(0, 47) h join post_views_daily on day = current_date - h / 24 and (post_id + h) % 24 < 3;
     insert into post_views_total
     select post_id, sum(views), max(extract(epoch from day)) / 86400 + ln(sum(views)) from post_views_daily group by post_id`)
-  await pool.query(`
-    create table raw_views (id bigserial primary key, post_id bigint not null, viewed_at timestamptz not null);
-    insert into raw_views (post_id, viewed_at)
-    select post_id, day + random() * interval '1 day' from post_views_daily, generate_series(1, views);
-    create index on raw_views (post_id, viewed_at);
-    create index on raw_views (viewed_at)`)
+  await fillRawViews(pool)
   await pool.query(`
     create materialized view popular as
     select post_id, sum(views) as views from post_views_daily where day >= current_date - ${WINDOW} group by post_id;
@@ -102,12 +98,6 @@ async function fillRedis(redis: Redis, pool: Pool, name: string): Promise<string
       await redis.zadd(key, ...rows.slice(start, start + 5_000).flatMap((row) => [row.views, row.post_id]))
   }
   return keys
-}
-
-async function ms(work: () => Promise<unknown>): Promise<number> {
-  const startedAtMs = performance.now()
-  await work()
-  return performance.now() - startedAtMs
 }
 
 /** Milliseconds, one value a round, by way and blog. */

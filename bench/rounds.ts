@@ -22,3 +22,10 @@ export function inTurn<T>(all: readonly T[], round: number): T[] {
   const first = round % all.length
   return [...all.slice(first), ...all.slice(0, first)]
 }
+
+/** How long some work takes, in milliseconds. */
+export async function ms(work: () => Promise<unknown>): Promise<number> {
+  const startedAtMs = performance.now()
+  await work()
+  return performance.now() - startedAtMs
+}

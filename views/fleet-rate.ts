@@ -31,7 +31,7 @@ export interface FleetRate {
  * @param max the most views in a window; 0: there is no limit.
  */
 export function createFleetRate(max: number): FleetRate {
-  /** Until when each client is refused, in milliseconds since the epoch: a process may be suspended meanwhile. */
+  /** When the refusal of each client ends, in milliseconds since the epoch: this clock goes on while a process is suspended. */
   const refused = new LRUCache<string, number>({ max: MAX_REFUSED })
   return {
     of(ip) {

@@ -11,7 +11,7 @@ const POLL_MS = 1000
 const FILE_TIME_MS = 5000
 /** The times in a log may be in a wrong zone, and several logs are not read at the same moment. */
 const LOG_TIME_MS = 86_400_000
-/** So many lines without a readable one are no accident. */
+/** After this many lines of which none can be read, the log has another format. */
 const MIN_LINES = 10
 
 interface FollowOptions extends LogCounterOptions {

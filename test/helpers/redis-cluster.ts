@@ -1,10 +1,18 @@
 import { freePort } from '../../db/embedded/server.ts'
 import { type Certificate, tlsArguments } from './certificate.ts'
+import type { Teardown } from './program.ts'
 import { type RedisServer, retryOnTakenPort, startRedis } from './redis.ts'
 import { redisCommand } from './redis-command.ts'
 import { until } from './services/until.ts'
 
 const SLOTS = 16_384
+
+/** Starts a Redis Cluster that ends with a test. Resolves to the addresses of its nodes, as in `REDIS_URL`. */
+export async function clusterUrl(t: Teardown): Promise<string> {
+  const cluster = await startRedisCluster()
+  t.teardown(() => cluster.stop())
+  return cluster.nodes.map(({ url }) => url).join()
+}
 
 /**
  * Starts a Redis Cluster of masters on 127.0.0.1 with evenly distributed slots. The cluster is ready when the promise

@@ -96,7 +96,7 @@ t.test('readers of one address are limited over all processes that share a Redis
   )
   await until(() => Number(sum()['limited']) === 80, 'the address has 20 readers')
   t.match(sum(), { counted: 20, limited: 80 })
-  // A Redis that does not reply in time limits nobody: on a busy machine, the first network may have more.
+  // While Redis does not reply in time, no reader is limited. On a busy machine this may happen for the first network.
   let counted = 0
   for (let network = 1; network <= 3 && counted !== 100; network += 1) {
     const before = Number(sum()['counted'])

@@ -9,7 +9,7 @@ import { createFleetRate } from '../../views/fleet-rate.ts'
 import { fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { redisUrl, startRedis } from '../helpers/redis.ts'
-import { startRedisCluster } from '../helpers/redis-cluster.ts'
+import { clusterUrl } from '../helpers/redis-cluster.ts'
 import { until } from '../helpers/services/until.ts'
 
 // `viewsPerMinute` limits the views of one address to all processes that share a Redis.
@@ -69,14 +69,7 @@ async function startTwo(t: Test, options: PopularPostsOptions) {
 for (const [name, start] of [
   ['a single Redis', async () => ({ redisUrl: await redisUrl() })],
   ['a single Redis, without background work', async () => ({ redisUrl: await redisUrl(), backgroundWork: false })],
-  [
-    'a Cluster',
-    async (t: Test) => {
-      const cluster = await startRedisCluster()
-      t.teardown(() => cluster.stop())
-      return { redisUrl: cluster.nodes.map(({ url }) => url).join() }
-    },
-  ],
+  ['a Cluster', async (t: Test) => ({ redisUrl: await clusterUrl(t) })],
 ] as const)
   t.test(`${name}: no view beyond viewsPerMinute counts, and both processes refuse the address`, async (t) => {
     const { first, second, view, statuses, counted } = await startTwo(t, await start(t))

@@ -8,7 +8,7 @@ import { createSharedSlugs } from '../../views/shared-slugs.ts'
 import { fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { redisUrl, startRedis } from '../helpers/redis.ts'
-import { startRedisCluster } from '../helpers/redis-cluster.ts'
+import { clusterUrl } from '../helpers/redis-cluster.ts'
 import { until } from '../helpers/services/until.ts'
 import { deferred } from '../helpers/virtual-clock.ts'
 
@@ -36,14 +36,7 @@ async function startFleet(t: Test, size: number, options: PopularPostsOptions) {
 
 for (const [name, start] of [
   ['a single Redis', async () => ({ redisUrl: await redisUrl() })],
-  [
-    'a Cluster',
-    async (t: Test) => {
-      const cluster = await startRedisCluster()
-      t.teardown(() => cluster.stop())
-      return { redisUrl: cluster.nodes.map(({ url }) => url).join() }
-    },
-  ],
+  ['a Cluster', async (t: Test) => ({ redisUrl: await clusterUrl(t) })],
 ] as const)
   t.test(`${name}: one look-up of each post for all processes, with and without background work`, async (t) => {
     const { db, url: databaseUrl, countStatements, resetStatements } = await createTestDatabase(t)
