@@ -43,8 +43,8 @@ async function main(given: string[]): Promise<number> {
   process.on('SIGTERM', () => tap.kill('SIGTERM'))
   const [code] = (await once(tap, 'close')) as [number | null]
   const report = await readFile(results, 'utf8').catch(() => '')
-  // Repeats the failures at the end, because tap prints them far above.
-  for (const line of report.split('\n')) if (/^ *not ok (?!.*# (?:TODO|SKIP))/i.test(line)) say(line)
+  // Repeats the failures at the end, because tap prints them far above, and the name of what ran out of time.
+  for (const line of report.split('\n')) if (/^ *(?:not ok (?!.*# (?:TODO|SKIP))|expired: )/i.test(line)) say(line)
   if (isDefaultRun)
     say(`Skipped: coverage, and ${SLOW.length} slow files (scripts/slow-tests.ts). Run them with npm run test:all.`)
   const summary = summarize(report)

@@ -10,8 +10,6 @@ import { createTestDatabase } from './helpers/postgres.ts'
 import { npmInstall } from './helpers/tarball.ts'
 import { temporaryDirectory } from './helpers/temporary-directory.ts'
 
-t.setTimeout(600_000)
-
 const TOKEN = 'a token for the tests'
 const directory = await temporaryDirectory(t)
 await writeFile(join(directory, 'package.json'), '{"private":true,"type":"module"}')

@@ -6,9 +6,6 @@ import t from 'tap'
 import { buildDocsSite, copyDocuments, installDocsSite } from '../scripts/docs-site/build.ts'
 import { temporaryDirectory } from './helpers/temporary-directory.ts'
 
-// An installation and two builds.
-t.setTimeout(900_000)
-
 const root = fileURLToPath(new URL('..', import.meta.url))
 const BASE = '/popular-posts/'
 

@@ -9,8 +9,6 @@ import { temporaryDirectory } from './helpers/temporary-directory.ts'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const examples = join(root, 'examples', 'frameworks')
 
-t.setTimeout(900_000)
-
 const directory = await temporaryDirectory(t)
 await writeFile(join(directory, 'package.json'), '{"private":true,"type":"module"}')
 const packages = ['@types/react@19', 'preact@10', 'vue@3', 'vue-tsc@3', 'svelte@5', 'svelte-check@4', 'typescript@5.9']

@@ -10,9 +10,6 @@ import { redisUrl } from './helpers/redis.ts'
 import { installedVersion, npmInstall, packPackage } from './helpers/tarball.ts'
 import { temporaryDirectory } from './helpers/temporary-directory.ts'
 
-// Installs 600 packages, and the plugin beside them.
-t.setTimeout(900_000)
-
 const root = fileURLToPath(new URL('..', import.meta.url))
 const WELL = 'all is well\n'
 

@@ -8,9 +8,6 @@ import { createTestDatabase } from './helpers/postgres.ts'
 import { packPackage } from './helpers/tarball.ts'
 import { temporaryDirectory } from './helpers/temporary-directory.ts'
 
-// Thirteen installations take five minutes of processor time, and half of that on two free processors.
-t.setTimeout(900_000)
-
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
 const [, installLine = '', program = ''] =

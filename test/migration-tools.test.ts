@@ -9,8 +9,6 @@ import { createTestDatabase } from './helpers/postgres.ts'
 import { npmInstall } from './helpers/tarball.ts'
 import { temporaryDirectory } from './helpers/temporary-directory.ts'
 
-t.setTimeout(300_000)
-
 const directory = await temporaryDirectory(t)
 await cp(fileURLToPath(new URL('./migration-tools', import.meta.url)), directory, { recursive: true })
 await runIn(directory, 'npm', ...npmInstall, '--ignore-scripts')

@@ -10,8 +10,6 @@ import { redisUrl } from './helpers/redis.ts'
 import { type FoundProgram, findDebianProgram } from './helpers/services/find-debian-program.ts'
 import { temporaryDirectory } from './helpers/temporary-directory.ts'
 
-t.setTimeout(600_000)
-
 let promtool: FoundProgram | undefined
 const reason = await findDebianProgram({
   name: 'promtool',

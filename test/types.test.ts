@@ -10,9 +10,6 @@ import { temporaryDirectory } from './helpers/temporary-directory.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-// Five compilations, four of them with all packages of a host.
-t.setTimeout(600_000)
-
 t.test('posts are of the type that a host declares', async (t) => {
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
   const said = await runIn(root, process.execPath, tsc, '-p', 'test/types').catch(

@@ -71,8 +71,6 @@ function headersOf(reader: number) {
   }
 }
 
-t.setTimeout(1_200_000)
-
 t.test(`${REQUESTS} requests through nginx: the totals equal an independent count`, async (t) => {
   const { db, pool, url: databaseUrl } = await createTestDatabase(t)
   const slugs = Array.from({ length: POSTS }, (_none, index) => `post-${index}`)
