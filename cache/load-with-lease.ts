@@ -27,7 +27,7 @@ export type LoadResult =
   | Loaded<'stored'>
   /** The lease was lost to another process, or the store did not confirm the commit. The value is valid. */
   | Loaded<'not-stored'>
-  /** An invalidation was made after the lease was handed out. */
+  /** An invalidation was made after the lease was handed out, or the store cannot tell. */
   | Loaded<'overtaken'>
   /** The load has rejected. */
   | Failed<'failed'>
@@ -64,6 +64,9 @@ interface Failed<Status> extends Timed {
 interface LeaseLoaderOptions extends Pick<CacheOptions, 'store' | 'clock' | 'random' | 'policy'> {
   tasks: TaskTracker
 }
+
+/** Whether no invalidation has ended the generation of the lease. */
+const isCurrent = (committed: Committed) => !/^(?:outdated|forgotten)/.test(committed)
 
 /** Makes a function that loads one entry with a lease, and ends the lease. */
 export function createLeaseLoader({ store, clock, random, policy, tasks }: LeaseLoaderOptions) {
@@ -139,14 +142,14 @@ export function createLeaseLoader({ store, clock, random, policy, tasks }: Lease
       isBounded: rank > 0,
     })
     return {
-      status: committed === 'stored' ? committed : committed.startsWith('outdated') ? 'overtaken' : 'not-stored',
+      status: committed === 'stored' ? committed : isCurrent(committed) ? 'not-stored' : 'overtaken',
       committed,
       value: { value: bytes, ageMs: 0, ttlMs },
       requestedAtMs,
       // The second reader of an unread entry must reach the store, which keeps the entry for longer from then on.
       isCopyable: committed === 'stored' && !lease.isLocal && !isUnread,
       // Without a confirmation by the shared store the value is known to be valid only as of the start of the load.
-      asOfMs: lease.isLocal || committed === 'unconfirmed' ? startedAtMs : requestedAtMs,
+      asOfMs: lease.isLocal || ['unconfirmed', 'forgotten'].includes(committed) ? startedAtMs : requestedAtMs,
       durationMs: clock.now() - startedAtMs,
     }
   }

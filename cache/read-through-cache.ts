@@ -36,7 +36,7 @@ import { createTaskTracker } from './task-tracker.ts'
  *            failed, timed-out; without                     -> PP_LOAD_FAILED
  *            refused; without                               -> PP_TOO_MANY_LOADS
  *            overtaken, up to MAX_RELOADS times             -> loading with the next lease; without one, verifying
- *            overtaken once more, softly                    -> answered; the value is not stored
+ *            overtaken once more, softly, or not known      -> answered; the value is not stored
  *            overtaken once more, hard                      -> PP_UNSETTLED
  */
 
@@ -193,7 +193,8 @@ export function createReadThroughCache({
       if (result.status !== 'overtaken') return { answer: { ...value, outcome: 'loaded' }, asOfMs }
       if (reloads === MAX_RELOADS) {
         if (result.committed === 'outdated-hard') throw new UnsettledError()
-        // After a soft invalidation an older value may be served once more.
+        // After a soft invalidation an older value may be served once more. A store that keeps losing its generation is as good
+        // as none, and fails no read.
         return { answer: { ...value, ttlMs: 0, outcome: 'loaded' }, asOfMs }
       }
       const next = await acquire(key)

@@ -176,7 +176,7 @@ export interface Failed {
 
 /**
  * Result of `commit`. `stored`; or not written: `lost` (the lease ended and another holder has it; the value is valid),
- * `outdated` and `outdated-hard` (the generation has ended since the lease was granted, softly or hard), `unconfirmed`
- * (the store did not reply).
+ * `outdated` and `outdated-hard` (the generation has ended since the lease was granted, softly or hard), `forgotten` (the
+ * store has lost the generation), `unconfirmed` (the store did not reply).
  */
-export type Committed = 'stored' | 'lost' | 'outdated' | 'outdated-hard' | 'unconfirmed'
+export type Committed = 'stored' | 'lost' | 'outdated' | 'outdated-hard' | 'forgotten' | 'unconfirmed'

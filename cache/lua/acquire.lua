@@ -2,8 +2,8 @@
 -- value, epoch.
 local generation = currentGeneration()
 if not generation then
-  -- No older value is current in a new generation.
-  generation = ARGV[1] .. '.' .. ARGV[1] .. '.' .. history()
+  -- No older value is current in a new generation. The sign tells that no invalidation has made it: see commit.lua.
+  generation = '+' .. ARGV[1] .. '.' .. ARGV[1] .. '.' .. history()
   redis.call('SET', KEYS[1], generation)
 end
 local found, keepIfRead = find(generation)

@@ -10,6 +10,8 @@ end
 local generation = currentGeneration()
 if generation ~= ARGV[2] then
   if generation and hard(generation) == hard(ARGV[2]) then return 'outdated' end
+  -- Redis has lost the generation of the lease, so it is not known whether an invalidation has ended it.
+  if not generation or string.sub(generation, 1, 1) == '+' then return 'forgotten' end
   return 'outdated-hard'
 end
 if epoch() ~= ARGV[11] then return 'outdated-hard' end

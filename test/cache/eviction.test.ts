@@ -103,6 +103,28 @@ t.test('a full Redis, and a key of another type: Redis stays in use, and the log
   t.equal(await cache.getOrSet('kept', () => 'new', { ttlSeconds: 3600 }), 'new')
 })
 
+t.test('a Redis that evicts the generation during each load fails no request', async (t) => {
+  const redis = await startRedis()
+  t.teardown(redis.stop)
+  const client = new Redis(redis.url)
+  t.teardown(() => client.disconnect())
+  let loads = 0
+  const { app, warnings } = await startLoggedApp(t, {
+    redisUrl: redis.url,
+    redisPrefix: 'blog',
+    load: async () => {
+      loads += 1
+      await client.del('{blog}:gen')
+      return [{ slug: `load ${loads}` }]
+    },
+  })
+  for (const last of [3, 6]) {
+    const { statusCode, headers, body } = await app.inject('/posts/popular')
+    t.match([statusCode, headers['cache-status'], body], [200, 'popular-posts; fwd=miss', `[{"slug":"load ${last}"}]`])
+  }
+  t.same(warnings(), [])
+})
+
 t.test('a Redis that evicts is logged once in ten minutes, and its evicted keys are counted', async (t) => {
   const redis = await startRedis({ args: ['--maxmemory-policy', 'volatile-lru'] })
   t.teardown(redis.stop)
