@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
-import { hasOwnTable } from '../db/own-schema.ts'
+import { hasOwnTable, nameAsText } from '../db/own-schema.ts'
 import { LEDGER_DAYS_KEPT } from '../db/retention.ts'
 import { codeOf } from '../lib/errors.ts'
 
@@ -89,6 +89,8 @@ export interface ChangesSince {
   revision: string
   /** `hard` if one of the changes is; `undefined`: there is no change. */
   mode: ChangeMode | undefined
+  /** Whether the revision could be compared. */
+  isComparable: boolean
   /** Names the changes: the same in all processes that compare the same changes (see `Store.invalidate`). */
   name: string | undefined
   /** Milliseconds until the next scheduled change takes effect (a scheduled post); `undefined`: there is none. */
@@ -109,9 +111,9 @@ interface Comparison {
  *
  * A revision is a time of the database and the snapshot at that time: the set of committed transactions. Therefore a
  * transaction that begins before and commits after the revision is not missed, and writers do not wait for each other, as
- * they would to increment a counter.
+ * they would to increment a counter. With them is the id of the table of changes: a restore makes the table anew.
  * @param revision from the last call; `undefined` at the first call: then there is no change. A revision of another
- * database, or one that is older than 6 days, counts as `hard`.
+ * database, also of a restored one, or one that is older than 6 days, counts as `hard`.
  * @param isUnseen called with the name of each change, as in notifications; `false` leaves the change out.
  * @throws the error of PostgreSQL.
  */
@@ -120,12 +122,13 @@ export async function changesSince<DB>(
   revision: string | undefined,
   isUnseen: (name: string) => boolean = () => true,
 ): Promise<ChangesSince> {
-  const [seconds = null, snapshot = null] = revision?.split(' ') ?? []
+  const [seconds = null, snapshot = null, table = null] = revision?.split(' ') ?? []
   const then = sql`to_timestamp(${seconds}::float8)`
   const seen = sql`${snapshot}::pg_snapshot`
   const comparison = sql`(
     with present as materialized (
-      select statement_timestamp() as at, pg_current_snapshot() as snapshot
+      select statement_timestamp() as at, pg_current_snapshot() as snapshot,
+        ${nameAsText('popular_posts_change')}::regclass::oid as table
     ), known as (
       select xid, change, changed_at from ${sql.table('popular_posts_change')}
       where xid >= pg_snapshot_xmin(${seen}) and not pg_visible_in_snapshot(xid, ${seen})
@@ -139,8 +142,8 @@ export async function changesSince<DB>(
     select
       -- A standby does not list the running transactions: all from the oldest of them on count as not seen.
       concat_ws(' ', extract(epoch from at), case when pg_is_in_recovery()
-        then concat(pg_snapshot_xmin(snapshot), ':', pg_snapshot_xmin(snapshot), ':') else snapshot::text end) as revision,
-      (at - ${then} > make_interval(days => ${COMPARABLE_DAYS})
+        then concat(pg_snapshot_xmin(snapshot), ':', pg_snapshot_xmin(snapshot), ':') else snapshot::text end, present.table) as revision,
+      (at - ${then} > make_interval(days => ${COMPARABLE_DAYS}) or ${table}::oid <> present.table
         or pg_snapshot_xmax(${seen}) > pg_snapshot_xmax(snapshot))::int as lost,
       to_json(array(select name from missed order by name))::text as names,
       (select extract(epoch from min(changed_at) - at) * 1000 from ${sql.table('popular_posts_change')}
@@ -150,8 +153,10 @@ export async function changesSince<DB>(
   const row = await db.selectFrom(comparison).selectAll().$castTo<Comparison>().executeTakeFirstOrThrow()
   const unseen = (JSON.parse(row.names) as string[]).filter(isUnseen)
   const [first] = unseen
-  const found = { revision: row.revision, dueInMs: row.due_in_ms === null ? undefined : Number(row.due_in_ms) }
-  if (Number(row.lost) === 1) return { ...found, mode: 'hard', name: `since ${revision}` }
+  const isComparable = Number(row.lost) !== 1
+  const dueInMs = row.due_in_ms === null ? undefined : Number(row.due_in_ms)
+  const found = { revision: row.revision, dueInMs, isComparable }
+  if (!isComparable) return { ...found, mode: 'hard', name: `since ${revision}` }
   if (first === undefined) return { ...found, mode: undefined, name: undefined }
   return {
     ...found,

@@ -105,7 +105,7 @@ export function watchChanges({
       dueInMs = found.dueInMs ?? dueInMs
       if (found.mode !== undefined) {
         isFound = true
-        missesNotifications = wasScheduledPoll && listenState === 'listening'
+        missesNotifications = wasScheduledPoll && listenState === 'listening' && found.isComparable
         onChange({ mode: found.mode, name: found.name, isNotification: false })
       }
     } catch (error) {

@@ -131,7 +131,7 @@ function nameOf({ name }: CommonTableExpressionNode): string {
 }
 
 /** The name of a table or view of this package as a text, which waits for no lock. `sql.table` writes its schema. */
-const nameAsText = (name: OwnName) => sql`$own$${sql.table(name)}$own$`
+export const nameAsText = (name: OwnName) => sql`$own$${sql.table(name)}$own$`
 
 /** A query for the id of the schema that has the counters. */
 const OWN_NAMESPACE = sql`(

@@ -208,14 +208,19 @@ t.test('a scheduled post is due at its time, in any order of scheduling', async 
 t.test('a revision that cannot be compared counts as a hard change', async (t) => {
   const { db, pool } = await createTestDatabase(t)
   const { revision } = await changesSince(db, undefined)
-  const [seconds = '', snapshot = ''] = revision.split(' ')
+  const [seconds = '', snapshot = '', table = ''] = revision.split(' ')
   t.match(await changesSince(db, revision), { mode: undefined, name: undefined })
-  const old = `${Number(seconds) - 6 * 86_400 - 1} ${snapshot}`
+  const old = `${Number(seconds) - 6 * 86_400 - 1} ${snapshot} ${table}`
   t.match(await changesSince(db, old), { mode: 'hard', name: `since ${old}` }, 'too old')
-  const foreign = `${seconds} 900000000000:900000000000:`
+  const foreign = `${seconds} 900000000000:900000000000: ${table}`
   t.match(await changesSince(db, foreign), { mode: 'hard', name: `since ${foreign}` }, 'of another cluster')
   await pool.query("insert into popular_posts_change values ('900000000000', 'hard', now())")
   t.match(await changesSince(db, revision), { mode: undefined }, 'a row of another cluster, from a dump')
+  // As `pg_restore --clean` does.
+  await pool.query(`
+    create table restored (like popular_posts_change including all); drop table popular_posts_change;
+    alter table restored rename to popular_posts_change`)
+  t.match(await changesSince(db, revision), { mode: 'hard', name: `since ${revision}` }, 'tables were made anew')
 })
 
 t.test('changes have the same names in all processes', async (t) => {
