@@ -98,10 +98,11 @@ export class DecodedList {
   }
 
   #run(first: number, end: number): ListBody {
-    const picked = () => Array.from({ length: end - first }, (_none, at) => first + at)
     const isUsual = first === 0 && (end === this.#lines.length || end === this.#options.usualLimit)
-    if (!isUsual) return this.#cached(first === end ? '' : `${first}-${end}`, picked)
-    const usual = this.#usual.get(end) ?? this.#make(picked())
+    if (!isUsual) return this.#cached(first === end ? '' : `${first}-${end}`, () => range(first, end))
+    const known = this.#usual.get(end)
+    if (known !== undefined) return known
+    const usual = this.#make(range(0, end))
     this.#usual.set(end, usual)
     return usual
   }
@@ -183,6 +184,11 @@ export class DecodedList {
     for (const { slug } of items) slugs.set(slug, slug)
     return slugs
   }
+}
+
+/** The whole numbers from `first` to before `end`. */
+function range(first: number, end: number): number[] {
+  return Array.from({ length: end - first }, (_none, at) => first + at)
 }
 
 /** Joins items to a JSON array. */

@@ -67,17 +67,18 @@ function isOwnError(error: unknown): boolean {
  */
 export function withOwnErrors(handler: RouteHandlerMethod): RouteHandlerMethod {
   return function (request, reply) {
-    const refuse = (error: unknown): never => {
-      throw isOwnError(error) ? error : internalError(error, request)
-    }
     try {
       const result = handler.call(this, request, reply)
       // A reply is thenable too, so only a Promise is tested. A list in memory is sent without a promise.
-      return result instanceof Promise ? result.catch(refuse) : result
+      return result instanceof Promise ? result.catch((error) => refuse(error, request)) : result
     } catch (error) {
-      return refuse(error)
+      return refuse(error, request)
     }
   }
+}
+
+function refuse(error: unknown, request: FastifyRequest): never {
+  throw isOwnError(error) ? error : internalError(error, request)
 }
 
 function internalError(error: unknown, request: FastifyRequest): FastifyError {

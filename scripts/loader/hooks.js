@@ -44,7 +44,6 @@ async function javascriptOf(file) {
     tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
     // Without it V8 reports an unreachable closing brace as an uncovered line.
     minifyWhitespace: true,
-    keepNames: true,
     // Without the source in the source map tap reports every line as covered.
     sourcemap: 'inline',
     sourcefile: file,
