@@ -40,7 +40,7 @@ interface FlusherOptions {
 }
 
 interface FlushOptions {
-  /** Counts one batch only, because the caller waits, and a backlog may take minutes. */
+  /** Counts one batch only (in a Cluster, of each shard), because the caller waits, and a backlog may take minutes. */
   isBrief?: boolean
 }
 
@@ -113,15 +113,16 @@ export function createFlusher(options: FlusherOptions) {
     const tried = new Set<string>()
     for (;;) {
       const batchAtMs = performance.now()
-      const { made, ids, aside, left } = await buffer.take(nonce())
+      const { made, ids, aside, left, error } = await buffer.take(nonce())
+      report.error ??= error
       isBehind = left > 0
       const isLast = !isBehind || isBrief || isEnding || isOver(1)
-      // The new batch first, the others once at the end: other processes may be counting them.
-      const others = made !== undefined && !isLast ? [] : ids.filter((id) => id !== made && !tried.has(id))
+      // The new batches first, the others once at the end: other processes may be counting them.
+      const others = made.length > 0 && !isLast ? [] : ids.filter((id) => !made.includes(id) && !tried.has(id))
       const done = new Set<string>()
       report.aside = aside.length
-      for (const id of made === undefined ? others : [made, ...others]) {
-        if (id !== made && isOver(1 + OTHERS_TIME_SHARE)) break
+      for (const id of [...made, ...others]) {
+        if (!made.includes(id) && isOver(1 + OTHERS_TIME_SHARE)) break
         tried.add(id)
         if (await countOrSetAside(id, report)) done.add(id)
       }
