@@ -1,3 +1,4 @@
+import { codeOf } from '../lib/errors.ts'
 import { ASIDE_MS, MAX_BATCH_COUNTS, type ViewBuffer, type ViewCount } from './view-buffer.ts'
 
 /**
@@ -44,6 +45,9 @@ interface FlushOptions {
   isBrief?: boolean
 }
 
+/** Another transaction holds rows of the batch: its content is not at fault. */
+const LOCK_NOT_AVAILABLE = '55P03'
+
 /** The share of `drainMs` that is added for batches of other processes, and for those that were set aside. */
 const OTHERS_TIME_SHARE = 0.5
 
@@ -60,6 +64,7 @@ const OTHERS_TIME_SHARE = 0.5
  *
  * A batch that fails does not stop the others. After a failure the flusher counts an empty batch. If that fails too, the
  * database is at fault, and the flush ends. Otherwise the flusher retries the batch once, and sets it aside if it fails again.
+ * A batch whose rows another transaction holds waits for the next flush.
  */
 export function createFlusher(options: FlusherOptions) {
   const { buffer, count, nonce, drainMs = 10_000, rest = async () => {} } = options
@@ -91,6 +96,10 @@ export function createFlusher(options: FlusherOptions) {
     try {
       return await countAndDrop(id, report)
     } catch (error) {
+      if (codeOf(error) === LOCK_NOT_AVAILABLE) {
+        report.error ??= error
+        return false
+      }
       await count(nonce(), async () => []).catch(() => {
         throw error
       })
