@@ -28,6 +28,9 @@ const BUCKET_MS = 15 * 60 * 1000
 /** How long hourly counters are stored: what `days=1` reads, and one day more. */
 const HOURS_KEPT = 48
 
+/** Limits the waits of the rest of the statement for a lock: true. The next statement of the connection has the old limit. */
+const LOCK_TIMEOUT = sql`set_config('lock_timeout', '2s', true) <> ''`
+
 /** The greatest number that a counter can hold. A full counter stays there: an overflow would fail the whole batch. */
 export const MAX_COUNT = 9223372036854775807n
 export const MAX_VIEWS = sql`9223372036854775807`
@@ -44,7 +47,8 @@ export function bucketStart(timeMs: number): number {
  * that do not exist are ignored. Views that are dated later than the database's clock are counted as of now: one process,
  * or one line of a log, with a wrong clock would put its post first for years, because heat is never recomputed. Rows are
  * written in the order of their keys, so concurrent batches cannot deadlock. A
- * process that is suspended or killed leaves no transaction open, so it blocks no other process.
+ * process that is suspended or killed leaves no transaction open, so it blocks no other process. Where another
+ * transaction holds a row for more than two seconds, the batch is not counted: it holds rows itself that others need.
  * @param batch.id any string that is unique to the batch.
  * @param batch.timeZone the site's IANA time zone: decides the day of a view.
  * @param batch.nowMs the present, in milliseconds since the epoch, or the database's clock if that is behind: hours that
@@ -56,7 +60,7 @@ export function bucketStart(timeMs: number): number {
  *   another type than the posts' ids. Such ids name no posts, so their buckets are ignored.
  * @returns `counted`: counted by this call; `before`: counted by an earlier call, nothing changed; `late`: the views
  *   were read too long ago, read them again.
- * @throws the error of PostgreSQL. The batch may have been counted and the reply lost: call again.
+ * @throws the error of PostgreSQL; `55P03`: another transaction holds a row. The batch may have been counted and the reply lost: call again.
  */
 export async function countBatch<DB>(
   db: Kysely<DB>,
@@ -76,7 +80,7 @@ export async function countBatch<DB>(
   const count = async (input: RawBuilder<unknown>) => {
     const { rows } = await sql<{ isNew: number; isInTime: number }>`
       with batch as (
-        insert into ${sql.table('post_views_batch')} (id) select ${id} where ${isInTime} on conflict (id) do nothing returning id
+        insert into ${sql.table('post_views_batch')} (id) select ${id} where ${isInTime} and ${LOCK_TIMEOUT} on conflict (id) do nothing returning id
       ),
       input as materialized (select * from (${input}) as input where exists (select from batch)),
       hourly as (${hourly(sql`input`)} returning 1),

@@ -22,9 +22,11 @@ export interface WithKeyOptions {
 /**
  * Returns what the keys of a prefix begin with: `{prefix}`. The braces are a Redis Cluster hash tag: all keys of one
  * prefix share a slot. A prefix that has braces is used as it is: the keys of `app:{blog}` begin with `app:{blog}`.
+ * @param shard what stands at the end of the hash tag: the keys of a shard are in a slot of their own. Default: nothing.
  */
-export function keyRoot(prefix: string): string {
-  return prefix.includes('{') ? prefix : `{${prefix}}`
+export function keyRoot(prefix: string, shard = ''): string {
+  const root = prefix.includes('{') ? prefix : `{${prefix}}`
+  return root.replace('}', `${shard}}`)
 }
 
 /** Returns what the client puts before each key; empty: nothing. */

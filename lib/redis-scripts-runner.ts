@@ -15,6 +15,8 @@ export type EvaluateScript = (script: string, keys: number, ...rest: RedisArgume
  * the `callBuffer` of ioredis drops the name of the command (6.0.0: `ERR unknown command '<sha>'`).
  */
 export interface RedisClient extends WithKeyOptions {
+  /** Whether the client is connected to a Cluster. */
+  readonly isCluster?: boolean | undefined
   /** Sends EVALSHA; strings in the reply are buffers. */
   evalshaBuffer?: EvaluateScript
   /** Sends EVAL; strings in the reply are buffers. */

@@ -160,10 +160,12 @@ export const SLOW: readonly string[] = [
   'test/types.test.ts',
   'test/views/fleet-rate.test.ts',
   'test/views/hanging-database.test.ts',
+  'test/views/held-rows.test.ts',
   'test/views/late-views.test.ts',
   'test/views/published-slugs.test.ts',
   'test/views/shared-limit.test.ts',
   'test/views/shared-slugs.test.ts',
+  'test/views/spread-buffer.test.ts',
   'test/views/view-counts.test.ts',
   'test/workflows.test.ts',
 ]

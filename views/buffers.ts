@@ -28,10 +28,9 @@ interface BuffersOptions {
   onLost: (views: number) => void
 }
 
-/** Two sides of one buffer: `buffer` fails fast, for requests; `flushBuffer` has a longer deadline, for flushes. */
+/** The buffer, whose commands fail fast for requests, and have a longer deadline for flushes. */
 export interface Buffers {
   buffer: ViewBuffer
-  flushBuffer: ViewBuffer
   /** Call after the last flush: views that Redis did not take are lost. */
   endKeeping: () => void
 }
@@ -40,32 +39,20 @@ export interface Buffers {
 export function createBuffers({ redis, settings, onUnreadable, onKept, onLost }: BuffersOptions): Buffers {
   const { redisPrefix: prefix, backgroundWork, viewDedupSeconds: dedupSeconds } = settings
   if (redis === undefined) {
-    const memory = createMemoryViewBuffer({ dedupSeconds })
-    return { buffer: memory, flushBuffer: memory, endKeeping() {} }
+    return { buffer: createMemoryViewBuffer({ dedupSeconds }), endKeeping() {} }
   }
   const { client, ask } = redis
-  const withTimeout = <T>(work: Promise<T>) => withinDeadline(systemClock, FLUSH_COMMAND_MS, work)
-  const inRedis = createRedisViewBuffer({ client, ask, prefix, dedupSeconds, onUnreadable })
-  const direct = createRedisViewBuffer({ client, prefix, dedupSeconds })
+  const askFlush = <T>(work: () => Promise<T>) => withinDeadline(systemClock, FLUSH_COMMAND_MS, work())
+  const inRedis = createRedisViewBuffer({ client, ask, askFlush, prefix, dedupSeconds, onUnreadable })
+  const direct = createRedisViewBuffer({ client, ask: askFlush, prefix, dedupSeconds })
   const kept = keepLateViews({
     buffer: inRedis,
-    addAgain: (view) => withTimeout(direct.add(view)),
+    addAgain: direct.add,
     dedupSeconds,
     now: Date.now,
     onKept,
     onLost,
   })
   // A process without background work may be ended at any time, without a last flush.
-  const shared = backgroundWork ? kept : inRedis
-  return {
-    buffer: shared,
-    flushBuffer: {
-      ...shared,
-      take: (id) => withTimeout(shared.take(id)),
-      read: (id) => withTimeout(shared.read(id)),
-      drop: (id) => withTimeout(shared.drop(id)),
-      setAside: (id, delayMs) => withTimeout(shared.setAside(id, delayMs)),
-    },
-    endKeeping: kept.end,
-  }
+  return { buffer: backgroundWork ? kept : inRedis, endKeeping: kept.end }
 }

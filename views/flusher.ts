@@ -1,3 +1,4 @@
+import { codeOf } from '../lib/errors.ts'
 import { ASIDE_MS, MAX_BATCH_COUNTS, type ViewBuffer, type ViewCount } from './view-buffer.ts'
 
 /**
@@ -40,9 +41,12 @@ interface FlusherOptions {
 }
 
 interface FlushOptions {
-  /** Counts one batch only, because the caller waits, and a backlog may take minutes. */
+  /** Counts one batch only (in a Cluster, of each shard), because the caller waits, and a backlog may take minutes. */
   isBrief?: boolean
 }
+
+/** Another transaction holds rows of the batch: its content is not at fault. */
+const LOCK_NOT_AVAILABLE = '55P03'
 
 /** The share of `drainMs` that is added for batches of other processes, and for those that were set aside. */
 const OTHERS_TIME_SHARE = 0.5
@@ -60,6 +64,7 @@ const OTHERS_TIME_SHARE = 0.5
  *
  * A batch that fails does not stop the others. After a failure the flusher counts an empty batch. If that fails too, the
  * database is at fault, and the flush ends. Otherwise the flusher retries the batch once, and sets it aside if it fails again.
+ * A batch whose rows another transaction holds waits for the next flush.
  */
 export function createFlusher(options: FlusherOptions) {
   const { buffer, count, nonce, drainMs = 10_000, rest = async () => {} } = options
@@ -91,6 +96,10 @@ export function createFlusher(options: FlusherOptions) {
     try {
       return await countAndDrop(id, report)
     } catch (error) {
+      if (codeOf(error) === LOCK_NOT_AVAILABLE) {
+        report.error ??= error
+        return false
+      }
       await count(nonce(), async () => []).catch(() => {
         throw error
       })
@@ -113,15 +122,16 @@ export function createFlusher(options: FlusherOptions) {
     const tried = new Set<string>()
     for (;;) {
       const batchAtMs = performance.now()
-      const { made, ids, aside, left } = await buffer.take(nonce())
+      const { made, ids, aside, left, error } = await buffer.take(nonce())
+      report.error ??= error
       isBehind = left > 0
       const isLast = !isBehind || isBrief || isEnding || isOver(1)
-      // The new batch first, the others once at the end: other processes may be counting them.
-      const others = made !== undefined && !isLast ? [] : ids.filter((id) => id !== made && !tried.has(id))
+      // The new batches first, the others once at the end: other processes may be counting them.
+      const others = made.length > 0 && !isLast ? [] : ids.filter((id) => !made.includes(id) && !tried.has(id))
       const done = new Set<string>()
       report.aside = aside.length
-      for (const id of made === undefined ? others : [made, ...others]) {
-        if (id !== made && isOver(1 + OTHERS_TIME_SHARE)) break
+      for (const id of [...made, ...others]) {
+        if (!made.includes(id) && isOver(1 + OTHERS_TIME_SHARE)) break
         tried.add(id)
         if (await countOrSetAside(id, report)) done.add(id)
       }

@@ -69,7 +69,7 @@ export function createMemoryViewBuffer({ dedupSeconds, maxVisitors = 500_000 }: 
       const nowMs = performance.now()
       const isDue = (batchId: string) => (aside.get(batchId) ?? 0) <= nowMs
       const ids = [...batches.keys()]
-      const made = isMade ? id : undefined
+      const made = isMade ? [id] : []
       return { made, ids: ids.filter(isDue), aside: ids.filter((batchId) => !isDue(batchId)), left: buffer.size }
     },
 

@@ -93,7 +93,7 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
   // The host's own limit takes the place of ours.
   const fleetRate = createFleetRate(settings.viewRateLimit === undefined ? settings.viewsPerMinute : 0)
   const counter = createViewCounter(db, read)
-  const { buffer, flushBuffer, endKeeping } = createBuffers({
+  const { buffer, endKeeping } = createBuffers({
     redis,
     settings,
     onUnreadable: () =>
@@ -111,7 +111,7 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
     log,
   })
   const flusher = createFlusher({
-    buffer: flushBuffer,
+    buffer,
     nonce,
     count: async (id, buckets) =>
       countBatch(flushDb, {

@@ -8,7 +8,7 @@ import type { ClientRate } from './fleet-rate.ts'
 import { isPrefetch } from './prefetch.ts'
 import { isPrivate, untrustedHeader } from './untrusted-proxy.ts'
 import type { AddResult, ViewBuffer } from './view-buffer.ts'
-import { clientOf, daysOfView, placeOf, pseudonym, userIdOf } from './visitor.ts'
+import { clientOf, daysOfView, originOf, placeOf, pseudonym, userIdOf } from './visitor.ts'
 
 /** The part of a request that tells readers from bots, and one reader from another. A `FastifyRequest` has it. */
 export interface RequestInfo {
@@ -110,6 +110,7 @@ export function createRecorder(options: RecorderOptions) {
     const result = await buffer.add({
       visitors: [await pseudonymOf(today), ...(await Promise.all(others.map(pseudonymOf)))],
       postId,
+      origin: originOf(visitor),
       place: isLimited ? placeOf(ip, postId, await salts.forceFetch(today), readersPerAddress) : undefined,
       client: rate && isClient ? { ...rate, pseudonym: clientOf(ip, await salts.forceFetch(today)) } : undefined,
       bucketStartMs: bucketStart(timeMs),

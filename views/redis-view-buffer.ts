@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { nonce } from '../lib/nonce.ts'
 import { keyRoot } from '../lib/redis-keys.ts'
 import { createRunner, defineScript, type RedisClient, type Reply } from '../lib/redis-scripts-runner.ts'
@@ -12,6 +12,7 @@ import {
   MAX_BATCH_COUNTS,
   MAX_BATCHES,
   type PendingView,
+  type TakeResult,
   type ViewBuffer,
   type ViewCount,
 } from './view-buffer.ts'
@@ -24,6 +25,8 @@ interface RedisViewBufferOptions {
   dedupSeconds: number
   /** Runs commands for views and salts with a deadline. Default: without one. */
   ask?: <T>(work: () => Promise<T>) => Promise<T>
+  /** Runs what `take`, `read`, `drop` and `setAside` do, of each shard by itself. Default: without a deadline. */
+  askFlush?: <T>(work: () => Promise<T>) => Promise<T>
   /** Called with the number of counts of a batch that are not valid, because another program has written them. */
   onUnreadable?: (numbers: number) => void
 }
@@ -67,18 +70,83 @@ return ARGV[1]`)
 const SALT_SECONDS = 3 * 86_400
 
 /**
+ * The number of shards in a Cluster, the same in every process. Their names are the digits at the end of the hash tag. By CRC16
+ * the slots of 0 to 3 are one in each quarter of all slots, so three equal nodes have one of them at least, and four just one.
+ */
+const SHARDS = 4
+
+/** Redis refuses keys to the user, as those of the shards to one with the rights that earlier versions needed. */
+const isRefused = (error: unknown) => error instanceof Error && error.message.startsWith('NOPERM')
+
+/**
  * Creates a buffer in Redis, which all processes share: any process counts the batches that another one took. When Redis loses
  * its memory, the views since the last flush are lost.
+ *
+ * In a Cluster the buffer has shards in different slots, so that more nodes carry more views. A shard has the visitors of its
+ * views, because the script that counts a view finds repeats, too. So the shard is that of the visitor, not of the post: a post
+ * that many read is in all of them. A flush also takes from the buffer of a single Redis: earlier versions have only that one, and
+ * a user without the right to the keys of the shards.
  */
-export function createRedisViewBuffer({
-  client,
-  prefix,
-  dedupSeconds,
-  ask = runDirectly,
-  onUnreadable = () => {},
-}: RedisViewBufferOptions): ViewBuffer {
+export function createRedisViewBuffer(options: RedisViewBufferOptions): ViewBuffer {
+  const single = createShard(options)
+  const { client, ask = runDirectly } = options
+  if (client.isCluster !== true) return single
+  const ofShards = { ...options, ask: runDirectly }
+  const shards = Array.from({ length: SHARDS }, (_none, index) => createShard(ofShards, String(index)))
+  const choose = (index: number) => shards[index] ?? single
+  const ofBatch = (id: string) => choose(id[1] === '/' ? Number(id[0]) : SHARDS)
+  return {
+    ...single,
+    add(view) {
+      const digest = createHash('sha1').update(view.origin ?? '')
+      const shard = choose(digest.digest().readUInt8() % SHARDS)
+      return ask(() =>
+        shard.add(view).catch((error: unknown) => {
+          if (isRefused(error)) return single.add(view)
+          throw error
+        }),
+      )
+    },
+    async take(newId) {
+      const taken: TakeResult = { made: [], ids: [], aside: [], left: 0 }
+      const takeOf = async (shard: ViewBuffer) => {
+        const { made, ids, aside, left } = await shard.take(newId)
+        taken.made.push(...made)
+        taken.ids.push(...ids)
+        taken.aside.push(...aside)
+        taken.left += left
+      }
+      // A node that does not reply must not keep the views of the others.
+      const fail = (error: unknown) => {
+        taken.error ??= error
+      }
+      const failInShard = (error: unknown) => isRefused(error) || fail(error)
+      await Promise.all([takeOf(single).catch(fail), ...shards.map((shard) => takeOf(shard).catch(failInShard))])
+      return taken
+    },
+    read: (id) => ofBatch(id).read(id),
+    drop: (id) => ofBatch(id).drop(id),
+    setAside: (id, delayMs) => ofBatch(id).setAside(id, delayMs),
+  }
+}
+
+/** Creates the buffer of a single Redis, or of one shard in a Cluster, whose batches have ids such as `2/…`. */
+function createShard(
+  {
+    client,
+    prefix,
+    dedupSeconds,
+    ask = runDirectly,
+    askFlush = runDirectly,
+    onUnreadable = () => {},
+  }: RedisViewBufferOptions,
+  shard?: string,
+): ViewBuffer {
   const run = createRunner(client)
-  const key = (...parts: string[]) => [keyRoot(prefix), 'views', ...parts].join(':')
+  // Another prefix may end with `:0`: its keys have no `shard`.
+  const root = shard === undefined ? keyRoot(prefix) : `${keyRoot(prefix, `:${shard}`)}:shard`
+  const mark = shard === undefined ? '' : `${shard}/`
+  const key = (...parts: string[]) => [root, 'views', ...parts].join(':')
   const [batches, cursor, aside] = [key('batches'), key('cursor'), key('aside')]
   const buffer = [key('buffer'), key('buffer', 'name')] as const
   const restored = [key('restored'), key('restored', 'name')] as const
@@ -99,7 +167,7 @@ export function createRedisViewBuffer({
       client?.max ?? 0,
     ])
     const keys = [...buffer, ...restored, ...seen]
-    return (await ask(() => run(ADD, keys, dedupSeconds * 1000, nonce(), RATE_WINDOW_MS, ...fields))) as Reply
+    return (await ask(() => run(ADD, keys, dedupSeconds * 1000, mark + nonce(), RATE_WINDOW_MS, ...fields))) as Reply
   }, MAX_VIEWS_PER_ADD)
 
   return {
@@ -109,20 +177,21 @@ export function createRedisViewBuffer({
       return RESULTS[reply] ?? 'limited'
     },
 
-    async take(newId) {
-      const [isRestored, nextId] = (await run(NAME, [...buffer, ...restored], newId)) as Reply
-      const [source, other] = isRestored === 1 ? [restored, buffer] : [buffer, restored]
-      const id = String(nextId)
-      // If another process takes this batch between the two commands, this one takes none.
-      const keys = [...source, other[0], batches, batch(id), cursor, aside]
-      const reply = (await run(TAKE, keys, id, MAX_BATCHES, MAX_BATCH_COUNTS, ASIDE_MS)) as Reply
-      const [left, firstId] = [Number(reply[0]), 2 + Number(reply[1])]
-      const ids = reply.slice(firstId).map(String)
-      return { left, aside: reply.slice(2, firstId).map(String), ids, made: ids.includes(id) ? id : undefined }
-    },
+    take: (newId) =>
+      askFlush(async () => {
+        const [isRestored, nextId] = (await run(NAME, [...buffer, ...restored], mark + newId)) as Reply
+        const [source, other] = isRestored === 1 ? [restored, buffer] : [buffer, restored]
+        const id = String(nextId)
+        // If another process takes this batch between the two commands, this one takes none.
+        const keys = [...source, other[0], batches, batch(id), cursor, aside]
+        const reply = (await run(TAKE, keys, id, MAX_BATCHES, MAX_BATCH_COUNTS, ASIDE_MS)) as Reply
+        const [left, firstId] = [Number(reply[0]), 2 + Number(reply[1])]
+        const ids = reply.slice(firstId).map(String)
+        return { left, aside: reply.slice(2, firstId).map(String), ids, made: ids.filter((one) => one === id) }
+      }),
 
     async read(id) {
-      const reply = (await run(READ, [batch(id)])) as Reply
+      const reply = (await askFlush(() => run(READ, [batch(id)]))) as Reply
       const found: ViewCount[] = []
       for (let index = 0; index < reply.length; index += 2) {
         const views = parseCount(String(reply[index]), Number(reply[index + 1]))
@@ -134,11 +203,11 @@ export function createRedisViewBuffer({
     },
 
     async drop(id) {
-      await run(DROP, [batches, aside, batch(id)], id)
+      await askFlush(() => run(DROP, [batches, aside, batch(id)], id))
     },
 
     async setAside(id, delayMs) {
-      return (await run(SET_ASIDE, [batches, aside, batch(id)], id, delayMs, MAX_ASIDE)) === 1
+      return (await askFlush(() => run(SET_ASIDE, [batches, aside, batch(id)], id, delayMs, MAX_ASIDE))) === 1
     },
 
     async salt(day) {

@@ -9,6 +9,11 @@ export interface PendingView {
    */
   visitors: readonly [string, ...string[]]
   postId: string
+  /**
+   * Where the view is from: see `originOf`. The buffer in a Cluster chooses the shard by it, so all views that one visitor or one
+   * limit has in common have the same one. Default `''`.
+   */
+  origin?: string | undefined
   /** Where the reader is; `undefined`: the readers of this place are not limited. */
   place?: Place | undefined
   /** The pseudonym of the client, and the limit of its views to all processes; `undefined`: there is none. */
@@ -34,14 +39,16 @@ export interface ViewCount {
 
 /** The result of {@link ViewBuffer.take}. */
 export interface TakeResult {
-  /** The id of the new batch; `undefined`: none was made. */
-  made: string | undefined
-  /** The batches to be counted: the new one (if one was made), the waiting ones, and those set aside that are due. */
+  /** The ids of the new batches: at most one of each shard. */
+  made: string[]
+  /** The batches to be counted: the new ones, the waiting ones, and those set aside that are due. */
   ids: string[]
   /** The batches that are set aside, and not due. */
   aside: string[]
   /** The number of counts that are left in the buffer. */
   left: number
+  /** The first error of a shard that did not reply. Its batches are missing here. */
+  error?: unknown
 }
 
 /**
@@ -56,8 +63,8 @@ export interface ViewBuffer {
   /** Adds a view, if it counts. */
   add(view: PendingView): Promise<AddResult>
   /**
-   * Makes a batch of at most {@link MAX_BATCH_COUNTS} counts. It makes none when the buffer is empty, when
-   * {@link MAX_BATCHES} batches wait, or when another process takes one at the same time.
+   * Makes a batch of at most {@link MAX_BATCH_COUNTS} counts (in a Cluster, of each shard). It makes none when the buffer is empty,
+   * when {@link MAX_BATCHES} batches wait, or when another process takes one at the same time.
    * @param newId an id that was never used. The batch gets it, or one that was made when its buffer began.
    */
   take(newId: string): Promise<TakeResult>

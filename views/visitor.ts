@@ -58,6 +58,11 @@ export function placeOf(address: string, postId: string, salt: Buffer, readersPe
   }
 }
 
+/** Returns where a view is from: the same for all views of a visitor, of a place and of a client, on every day. It is not stored. */
+export function originOf({ address, userId }: Visitor): string {
+  return userIdOf(userId) ?? networkOf(address, PROVIDER)
+}
+
 /** Returns the pseudonym of a client, whose views of all posts are limited together. */
 export function clientOf(address: string, salt: Buffer): string {
   return digestOf(['client', networkOf(address)], salt)

@@ -95,7 +95,7 @@ async function runAllOperations(url: string): Promise<void> {
     steps.push(
       () => buffer.salt('2026-11-26'),
       () => view('1'),
-      () => buffer.take('small').then(({ made = '' }) => buffer.setAside(made, 1)),
+      () => buffer.take('small').then(({ made }) => buffer.setAside(String(made), 1)),
       () => takeAndDrop(),
       () => Promise.all(Array.from({ length: MAX_BATCH_COUNTS + 1 }, (_none, index) => view(`post ${index}`))),
       () => takeAndDrop(),

@@ -284,7 +284,7 @@ t.test('a flush continues when another process takes a batch at the same time', 
       async take(id) {
         if (!isFirst) return buffer.take(id)
         isFirst = false
-        return { made: undefined, ids: [], aside: [], left: 1 }
+        return { made: [], ids: [], aside: [], left: 1 }
       },
     },
   })

@@ -106,14 +106,16 @@ t.test('while a slot of a Cluster moves to another node, views are kept, and the
   const { app, view } = blog
   t.equal(await view(1), 'counted')
 
-  const from = await cluster.ownerOf(`{${prefix}}`)
+  const keys = await Promise.all(client.nodes('master').map((node) => node.keys(`{${prefix}:?}:shard:views:buffer`)))
+  const [buffer = ''] = keys.flat()
+  const from = await cluster.ownerOf(buffer)
   const [source, target] = [cluster.nodes[from], cluster.nodes[1 - from]]
   if (source === undefined || target === undefined) throw new Error('expected two nodes')
   const [sourceId, targetId] = [
     await redisCommand(source.port, 'CLUSTER', 'MYID'),
     await redisCommand(target.port, 'CLUSTER', 'MYID'),
   ]
-  const slot = await redisCommand(source.port, 'CLUSTER', 'KEYSLOT', `{${prefix}}`)
+  const slot = await redisCommand(source.port, 'CLUSTER', 'KEYSLOT', buffer)
   await redisCommand(target.port, 'CLUSTER', 'SETSLOT', slot, 'IMPORTING', sourceId)
   await redisCommand(source.port, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', targetId)
   // Keys of one slot are on both nodes now, which a command for all of them cannot reach.

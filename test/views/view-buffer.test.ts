@@ -24,8 +24,8 @@ function withNames(buffer: ViewBuffer): ViewBuffer {
     ...buffer,
     async take(name) {
       const { made, ids, aside, left } = await buffer.take(name)
-      if (made !== undefined) names.set(made, name)
-      return { made: made && name, ids: ids.map(nameOf), aside: aside.map(nameOf), left }
+      for (const id of made) names.set(id, name)
+      return { made: made.map(nameOf), ids: ids.map(nameOf), aside: aside.map(nameOf), left }
     },
     read: (name) => buffer.read(idOf(name)),
     drop: (name) => buffer.drop(idOf(name)),
@@ -62,7 +62,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
     t.equal(await add(buffer, 'ann'), 'repeat')
     t.equal(await add(buffer, 'ann', '2'), 'counted')
     t.equal(await add(buffer, 'bob'), 'counted')
-    t.same(await buffer.take('first'), { made: 'first', ids: ['first'], aside: [], left: 0 })
+    t.same(await buffer.take('first'), { made: ['first'], ids: ['first'], aside: [], left: 0 })
     t.same(await sorted(buffer, 'first'), [
       { postId: '1', bucketStartMs: NOW_MS, views: 2 },
       { postId: '2', bucketStartMs: NOW_MS, views: 1 },
@@ -188,7 +188,7 @@ for (const [name, createBuffer] of Object.entries(buffers)) {
       [...found.values()].reduce((sum, views) => sum + views, 0),
       added,
     )
-    t.same(await buffer.take('nothing'), { made: undefined, ids: [], aside: [], left: 0 })
+    t.same(await buffer.take('nothing'), { made: [], ids: [], aside: [], left: 0 })
   })
 
   t.test(`${name}: a batch that is set aside does not block others, and is due again after its delay`, async (t) => {
