@@ -1,7 +1,7 @@
 /** Daily counters that an operator has partitioned, as docs/scale.md describes it. */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { Pool } from 'pg'
+import type { Pool } from 'pg'
 import t, { type Test } from 'tap'
 import { undoCounts } from '../../bin/import-counts/import-counts.ts'
 import { bucketStart, countBatch } from '../../db/count-views.ts'
@@ -176,11 +176,7 @@ t.test('the documented SQL keeps rights, triggers and days, and changes nothing 
   const user = `daily_${randomBytes(8).toString('hex')}`
   const query = async (text: string) => (await pool.query(text)).rows
   await query(`create role ${user} login`)
-  t.teardown(async () => {
-    const admin = new Pool({ connectionString: url, max: 1 })
-    await admin.query(`drop owned by ${user}; drop role ${user}`)
-    await admin.end()
-  })
+  t.teardown(() => pool.query(`drop owned by ${user}; drop role ${user}`))
   await migrateToLatest(db, { adopt: { postId: 'text' }, schema: 'popular_posts', serviceUser: user })
   await query(`
     create table public.seen (day date);
