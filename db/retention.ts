@@ -88,11 +88,16 @@ async function deleteSome<DB>(
 ): Promise<{ rows: number; hasMore: boolean }> {
   let rows = 0
   for (let statement = 0; statement < STATEMENTS_PER_TABLE; statement += 1) {
-    // `any(array(…))` instead of `in`: rows are fetched by ctid, where a join might read the whole table.
+    // `any(array(…))` makes the planner fetch rows by ctid: a join alone might read the whole table. Of a partitioned table, each
+    // partition may have a row of that ctid.
     const { numAffectedRows } = await sql`
-      delete from ${sql.table(table)} where ctid = any(array(
-        select ctid from ${sql.table(table)} where ${isOld} limit ${ROWS_PER_STATEMENT} for update skip locked
-      ))`.execute(db)
+      with old as materialized (
+        select tableoid, ctid from ${sql.table(table)} where ${isOld} limit ${ROWS_PER_STATEMENT} for update skip locked
+      )
+      delete from ${sql.table(table)}
+      where ctid = any(array(select ctid from old)) and (tableoid, ctid) in (select tableoid, ctid from old)`.execute(
+      db,
+    )
     rows += Number(numAffectedRows)
     if (numAffectedRows !== BigInt(ROWS_PER_STATEMENT)) return { rows, hasMore: false }
   }

@@ -69,6 +69,7 @@ export const SLOW: readonly string[] = [
   'test/db/listen.test.ts',
   'test/db/odd-dates.test.ts',
   'test/db/own-schema.test.ts',
+  'test/db/partitions.test.ts',
   'test/db/pool.test.ts',
   'test/db/pooler.test.ts',
   'test/db/posts-by-slug.test.ts',

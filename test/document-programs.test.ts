@@ -51,6 +51,7 @@ const RUN_BY: Record<string, string> = {
   'docs/proxies.md vcl': 'test/proxies/varnish.test.ts',
   'docs/recipes.md js': HERE,
   'docs/recipes.md sh': HERE,
+  'docs/scale.md sql': 'test/db/partitions.test.ts',
   'docs/static-sites.md sh': 'test/bin/import-feed/command.test.ts',
   'examples/blog/README.md sh': 'test/examples.test.ts',
   'examples/own-schema/README.md sh': 'test/examples.test.ts',
