@@ -15,7 +15,9 @@ import { inMilliseconds, sqlNow } from './window-query.ts'
 
 /** How many posts are read from the top of an index for each post of a list: see `rankCandidates`. */
 const REACH = 10
-/** The same for lists with a filter. */
+/** The same for lists that exclude categories: most posts are in others. */
+const EXCLUDING_REACH = 40
+/** The same for lists with another filter: one that half a percent of the posts match still fills the list. */
 const FILTERED_REACH = 200
 
 /** The size of the totals from which a list is read from the top. */
@@ -110,7 +112,7 @@ export interface PopularPost {
  *   0 for small blogs, where the longer statement takes more time to plan than it saves.
  */
 export async function findPopularPosts(db: BlogReader, query: RankingQuery, reach?: number): Promise<PopularPost[]> {
-  const read = reach ?? ((await isLarge(db)) ? query.limit * (isFiltered(query) ? FILTERED_REACH : REACH) : 0)
+  const read = reach ?? ((await isLarge(db)) ? query.limit * reachOf(query) : 0)
   const { category = [], excludeCategory = [], limit } = query
   const isViews = query.sort === 'views'
   const rows = await db
@@ -261,8 +263,13 @@ function scored(score: RawBuilder<string>) {
   return sql<{ score: string }>`(select ${score} as score offset 0)`.as('scored')
 }
 
-function isFiltered({ category, tag, author, excludeCategory, language, publishedWithin }: RankingQuery): boolean {
-  return [category, tag, author, excludeCategory, language, publishedWithin].some((filter) => filter !== undefined)
+function isFiltered(query: RankingQuery): boolean {
+  return reachOf(query) > REACH
+}
+
+function reachOf({ category, tag, author, excludeCategory, language, publishedWithin }: RankingQuery): number {
+  if ([category, tag, author, language, publishedWithin].some((filter) => filter !== undefined)) return FILTERED_REACH
+  return excludeCategory === undefined ? REACH : EXCLUDING_REACH
 }
 
 /** A condition: the post matches each filter of the query. `category_tree` has the categories. */
