@@ -5,21 +5,13 @@ import { CATEGORY_TREE, categoryTree, isOneOf } from './category-tree.ts'
 import { hasAuthor } from './co-authors.ts'
 import { fromJsonText, jsonText } from './json-text.ts'
 import { isInLanguage } from './language.ts'
-import { ownRelation } from './own-schema.ts'
 import { postCategories } from './post-categories.ts'
 import { CANDIDATES, rankCandidates, scoreOfPost } from './rank-candidates.ts'
+import { isFiltered, reachOf } from './rank-reach.ts'
 import type { BlogReader, BlogTables, CounterTables } from './schema.ts'
 import { isLive, ROLLUP, rollupOf, viewsInWindow, viewsOfPost } from './window.ts'
 import type { WindowQuery } from './window-query.ts'
 import { inMilliseconds, sqlNow } from './window-query.ts'
-
-/** How many posts are read from the top of an index for each post of a list: see `rankCandidates`. */
-const REACH = 10
-/** The same for lists with a filter. */
-const FILTERED_REACH = 200
-
-/** The size of the totals from which a list is read from the top. */
-const LARGE_BYTES = 4_000_000
 
 /** The tables, or the host's views, that rankings read. */
 export type Tables = BlogTables & CounterTables
@@ -110,7 +102,7 @@ export interface PopularPost {
  *   0 for small blogs, where the longer statement takes more time to plan than it saves.
  */
 export async function findPopularPosts(db: BlogReader, query: RankingQuery, reach?: number): Promise<PopularPost[]> {
-  const read = reach ?? ((await isLarge(db)) ? query.limit * (isFiltered(query) ? FILTERED_REACH : REACH) : 0)
+  const read = reach ?? (await reachOf(db, query))
   const { category = [], excludeCategory = [], limit } = query
   const isViews = query.sort === 'views'
   const rows = await db
@@ -249,20 +241,9 @@ export async function findPopularPosts(db: BlogReader, query: RankingQuery, reac
   }))
 }
 
-/** Whether the blog has about 50,000 posts with views or more: the size of a table is known without reading it. */
-async function isLarge(db: BlogReader): Promise<boolean> {
-  const size = sql<string>`pg_relation_size(${ownRelation('post_views_total')})::text`.as('size')
-  const rows = await db.selectNoFrom(size).execute()
-  return rows.some((row) => Number(row.size) >= LARGE_BYTES)
-}
-
 /** A row of a score. `offset 0`: PostgreSQL computes the score once. */
 function scored(score: RawBuilder<string>) {
   return sql<{ score: string }>`(select ${score} as score offset 0)`.as('scored')
-}
-
-function isFiltered({ category, tag, author, excludeCategory, language, publishedWithin }: RankingQuery): boolean {
-  return [category, tag, author, excludeCategory, language, publishedWithin].some((filter) => filter !== undefined)
 }
 
 /** A condition: the post matches each filter of the query. `category_tree` has the categories. */

@@ -46,15 +46,17 @@ export interface StoreOptions {
 /**
  * Stores the rollups of the default window and of the usual windows, up to `maxDays` and among `allowed`, for about ten seconds:
  * a later call continues.
+ * @returns whether all of them are stored, or other processes are storing them.
  */
 export async function materializeWindows<DB>(
   db: Kysely<DB>,
   { defaultDays = 30, maxDays = 365, allowed, timeZone }: WindowsToStore,
-): Promise<void> {
-  const endsAtMs = performance.now() + BUDGET_MS
+  endsAtMs = performance.now() + BUDGET_MS,
+): Promise<boolean> {
   for (const days of new Set([defaultDays, ...USUAL_DAYS]))
     if (days > 1 && days <= maxDays && allowed?.includes(days) !== false)
-      await materializeWindow(db, { days, timeZone }, { endsAtMs })
+      if (!(await materializeWindow(db, { days, timeZone }, { endsAtMs }))) return false
+  return true
 }
 
 /**
@@ -64,19 +66,21 @@ export async function materializeWindows<DB>(
  * Each slice verifies that the closed days are those of the slices before. If one has changed, the call ends, and the next one
  * starts a new rollup. Rollups of earlier days, and those that a change has interrupted, are deleted in slices, too. So a
  * window has one rollup at a time, except for the minutes in which the clocks of processes disagree about the day.
+ * @returns `false` if the time has ended before.
  */
 export async function materializeWindow<DB>(
   db: Kysely<DB>,
   moment: WindowQuery,
   { slicePosts = SLICE_POSTS, endsAtMs = Number.POSITIVE_INFINITY }: StoreOptions = {},
-): Promise<void> {
+): Promise<boolean> {
   // The second statement of a transaction sees what the last holder of the lock has stored.
   const step = () =>
     db
       .transaction()
       .setIsolationLevel('read committed')
       .execute((trx) => storeNext(trx, moment, slicePosts))
-  while (performance.now() < endsAtMs && (await step())) {}
+  while (performance.now() < endsAtMs) if (!(await step())) return true
+  return false
 }
 
 /** Stores or deletes one slice. Returns whether there may be more to do. */

@@ -107,18 +107,35 @@ export function addedViews(moment: WindowQuery): RawBuilder<unknown> {
   return sql`(select post_id, views from ${sql.table('post_views_daily')} where ${isAdded(isBetween, bounds(moment))})`
 }
 
+/** A query: the views that the `rollup` has of each post. */
+export function viewsOfRollup(moment: WindowQuery): RawBuilder<{ post_id: string; views: string }> {
+  return sql`(select post_id, views from ${sql.table('post_views_window')} where ${isInRollup(moment)})`
+}
+
+/** Rows of days that the `rollup` lacks, with views to add, and of days that have left the window, with views to subtract. */
+function changesOf(at: Bounds, isDayIn: IsDayIn, isPost = sql`true`): RawBuilder<unknown> {
+  const daily = sql.table('post_views_daily')
+  return sql`
+    select post_id, views, 0 as gone from ${daily} where ${isAdded(isDayIn, at)} and ${isPost}
+    union all
+    select post_id, 0, views from ${daily} where ${isGone(isDayIn, at)} and ${isPost}`
+}
+
+/** A query: the views of each post to add to those of the `rollup`. Without a rollup, those in the window. */
+export function viewsSinceRollup(moment: WindowQuery): RawBuilder<{ post_id: string; views: string }> {
+  return sql`(
+    select post_id, sum(views) - sum(gone) as views from (${changesOf(bounds(moment), isBetween)}) as changes group by post_id
+  )`
+}
+
 /**
  * A query: the parts of a window up to the day `at.today`, to add (`views`) and to subtract (`gone`).
  * @param isPost a condition for `post_id`. With one, `isDayIn` has to be `isOneOfDays`.
  */
 export function partsOf(moment: WindowQuery, at: Bounds, isDayIn = isBetween, isPost = sql`true`): RawBuilder<unknown> {
-  const daily = sql.table('post_views_daily')
   return sql`(
-    select post_id, views, 0 as gone from ${sql.table('post_views_window')} where ${isInRollup(moment)} and ${isPost}
-    union all
-    select post_id, views, 0 from ${daily} where ${isAdded(isDayIn, at)} and ${isPost}
-    union all
-    select post_id, 0, views from ${daily} where ${isGone(isDayIn, at)} and ${isPost}
+    select post_id, views, 0 as gone from ${viewsOfRollup(moment)} as stored where ${isPost}
+    union all ${changesOf(at, isDayIn, isPost)}
   )`
 }
 

@@ -1,6 +1,13 @@
 import { type RawBuilder, sql } from 'kysely'
 import { sqlNow, type WindowQuery } from './window-query.ts'
-import { type Rollup, rollup, viewsOfDays, viewsOfPostInDays } from './window-rollups.ts'
+import {
+  type Rollup,
+  rollup,
+  viewsOfDays,
+  viewsOfPostInDays,
+  viewsOfRollup,
+  viewsSinceRollup,
+} from './window-rollups.ts'
 
 /** The name and the columns of the query that the others of a window refer to: `with` it. */
 export const ROLLUP = 'rollup(first_day, last_day, touches, added_days)'
@@ -14,6 +21,19 @@ export function rollupOf(query: WindowQuery): RawBuilder<Rollup> {
 export function viewsInWindow(query: WindowQuery): RawBuilder<{ post_id: string; views: string }> {
   if (query.days > 1) return viewsOfDays(query)
   return query.days === 0 ? sql`(select post_id, views from ${sql.table('post_views_total')})` : viewsOfHours(query)
+}
+
+/**
+ * Two queries, whose sum is the views of each post in the window: one that reads a row of an index for each post, in their
+ * order, and one for the views since. Posts may be missing in both.
+ */
+export function partsOfWindow(query: WindowQuery) {
+  if (query.days > 1) return { stored: viewsOfRollup(query), since: viewsSinceRollup(query) }
+  const none = sql<{
+    post_id: string
+    views: string
+  }>`(select post_id, views from ${sql.table('post_views_total')} where false)`
+  return query.days === 0 ? { stored: viewsInWindow(query), since: none } : { stored: none, since: viewsOfHours(query) }
 }
 
 /** A query: the views of each post in the last 24 hours. */

@@ -192,7 +192,8 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
   const { load, defaultDays, maxDays, days: allowed, viewFlushSeconds, backgroundWork } = settings
   const keepWindows = createWindowKeeper(async () => {
     // The lists of the host's own `load` do not read the sums.
-    if (load === undefined) await materializeWindows(db, { defaultDays, maxDays, allowed, timeZone: await timeZone() })
+    if (load !== undefined) return true
+    return materializeWindows(db, { defaultDays, maxDays, allowed, timeZone: await timeZone() })
   })
 
   async function flush(): Promise<FlushResult> {
