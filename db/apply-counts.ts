@@ -12,7 +12,7 @@ import {
   RECENT,
   TOP,
 } from './count-ledger.ts'
-import { heatOfGroup, MAX_VIEWS, upserts } from './count-views.ts'
+import { heatOfDays, heatOfGroup, MAX_VIEWS, upserts } from './count-views.ts'
 import type { Database } from './schema.ts'
 
 /*
@@ -139,10 +139,6 @@ async function takeTotals(
       select *, max(x) over (partition by post_id) as max_x
       from (select post_id, views, (extract(epoch from at) / 86400)::float8 as x from ${input} as input) as timed
     ) as input group by post_id, max_x`
-  const days = sql`(
-    select daily.post_id, daily.views, least(${noonOf('daily', timeZone)}, now()) as at
-    from ${sql.table('post_views_daily')} as daily where daily.post_id = counter.post_id and daily.views > 0 and daily.day > '-infinity'
-  )`
   await sql`
     with delta as materialized (${ledger.deltas(page)}),
     part as materialized (${heatOf(ledger.timedParts(page))}),
@@ -151,7 +147,7 @@ async function takeTotals(
         when part.heat is null or not ${hasFiniteHeat('counter')} then counter.heat
         when part.heat < counter.heat - ${HEAT_DIGITS}::float8
         then counter.heat + ln(1 - power(2::float8, greatest(part.heat - counter.heat, -1000))) / ln(2::float8)
-        else coalesce((select heat from (${heatOf(days)}) as left_over), '-infinity') end as heat
+        else ${heatOfDays(timeZone)} end as heat
       from ${sql.table('post_views_total')} as counter join delta using (post_id) left join part using (post_id)
       order by 1 for update of counter
     ),

@@ -192,6 +192,18 @@ function asField(text: string): string {
 export function heatOfGroup() {
   return sql`max_x + ln(sum(views * power(2::float8, greatest(x - max_x, -1000)))) / ln(2::float8)`
 }
+/** The heat of the stored days of `counter.post_id` up to the present, each at its noon. No day: minus infinity. */
+export function heatOfDays(timeZone: string) {
+  const zone = countedTimeZone(timeZone)
+  return sql`coalesce((
+    select ${heatOfGroup()} from (
+      select views, x, max(x) over () as max_x from (
+        select views, (extract(epoch from least((day + time '12:00') at time zone ${zone}, now())) / 86400)::float8 as x
+        from ${sql.table('post_views_daily')} as daily where daily.post_id = counter.post_id
+        and views > 0 and day > '-infinity' and day <= (now() at time zone ${zone})::date
+      ) as timed
+    ) as days group by max_x), '-infinity')`
+}
 function heatOfBoth() {
   return sql`case when ${hasFiniteHeat('counter')} then greatest(counter.heat, excluded.heat)
     + ln(1 + power(2::float8, greatest(-abs(counter.heat - excluded.heat), -1000))) / ln(2::float8)

@@ -1,6 +1,6 @@
 import { sql, type Transaction } from 'kysely'
 import { hasFiniteHeat } from './bounded.ts'
-import { rowsOf, type ViewBucket } from './count-views.ts'
+import { heatOfDays, heatOfGroup, rowsOf, type ViewBucket } from './count-views.ts'
 import type { Database } from './schema.ts'
 import { countedTimeZone } from './time-zone.ts'
 
@@ -45,7 +45,7 @@ export async function removeViews(
   }
   const total = sql.table('post_views_total')
   const taken = sql`(
-    select post_id, sum(views) as views, ${logOfSum(sql`power(2::float8, greatest(x - max_x, -1000)) * views`)} as heat
+    select post_id, sum(views) as views, ${heatOfGroup()} as heat
     from (
       select *, max(x) over (partition by post_id) as max_x
       from (select *, (extract(epoch from at) / 86400)::float8 as x from ${input} as input) as timed
@@ -62,27 +62,7 @@ export async function removeViews(
       heat = case
         when ${hasFiniteHeat('counter')} and taken.heat - counter.heat < ${MOST_TAKEN}::float8
         then counter.heat + ln(1 - power(2::float8, greatest(taken.heat - counter.heat, -1000))) / ln(2::float8)
-        else ${heatOfDays()}
+        else ${heatOfDays(timeZone)}
       end
     from ${taken} where ${isSame}`.execute(trx)
-}
-
-/** The heat of the stored days of `counter.post_id`; of a post with older views only, 0: the lowest of all. */
-function heatOfDays() {
-  return sql`coalesce((
-    select ${logOfSum(sql`power(2::float8, greatest(x - max_x, -1000)) * views`)}
-    from (
-      select x, views::float8 as views, max(x) over () as max_x
-      from (
-        select (day - date '1970-01-01') + 0.5::float8 as x, views from ${sql.table('post_views_daily')} as daily
-        where daily.post_id = counter.post_id
-      ) as days
-    ) as days
-    group by max_x
-  ), 0)`
-}
-
-/** `max_x`, and the base-2 logarithm of a sum relative to it. */
-function logOfSum(terms: ReturnType<typeof sql>) {
-  return sql`max_x + ln(sum(${terms})) / ln(2::float8)`
 }

@@ -44,8 +44,7 @@ const frameworks = {
     types: 'vue.d.ts',
     options: {},
     check: ['node_modules/vue-tsc/bin/vue-tsc.js', '-p'],
-    // vue-tsc does not check the attributes of an element in a template.
-    mistakes: inScript,
+    mistakes: [...inScript, inMarkup[0], ['src="list', 'scr="list', /\bscr\b/]] as const,
   },
   svelte: {
     file: 'Svelte.svelte',

@@ -1,7 +1,7 @@
-import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { type FileHandle, open } from 'node:fs/promises'
 import { messageOf } from '../../lib/errors.ts'
 import { createSplitter, type LineSplitter, type LogLine } from './read-lines.ts'
+import { findRotated, idOf, ifMissing } from './rotated-files.ts'
 import { isPlain, MAGIC_BYTES } from './unpack.ts'
 
 /** How long a renamed log may stay unchanged (ms) until it is closed: servers write into it until they open the new one. */
@@ -50,7 +50,7 @@ export async function openGrowingLog(path: string, nowMs: () => number): Promise
     rotation: () => rotation,
     async rotatedSince(sinceMs) {
       const read = [current.id, renamed?.file.id]
-      const files = await rotatedFiles(path)
+      const files = await findRotated(path)
       return files.filter(({ id, changedMs }) => changedMs >= sinceMs && !read.includes(id)).map(({ file }) => file)
     },
     async *readNew() {
@@ -83,18 +83,6 @@ export async function openGrowingLog(path: string, nowMs: () => number): Promise
   }
 }
 
-/** The files beside a log that have its name with a number or a date, such as `access.log.1`, `access.log-20240229.gz`. */
-async function rotatedFiles(path: string): Promise<{ file: string; id: string; changedMs: number }[]> {
-  const found: { file: string; id: string; changedMs: number }[] = []
-  for (const name of (await readdir(dirname(path))).sort()) {
-    if (!name.startsWith(basename(path)) || !/^[.-]\d[\w.-]*$/.test(name.slice(basename(path).length))) continue
-    const file = join(dirname(path), name)
-    const stats = await stat(file, { bigint: true }).catch(ifMissing)
-    if (stats?.isFile() === true) found.push({ file, id: idOf(stats), changedMs: Number(stats.mtimeMs) })
-  }
-  return found
-}
-
 interface OpenFile {
   handle: FileHandle
   id: string
@@ -121,14 +109,7 @@ async function openFile(path: string): Promise<OpenFile> {
   return { handle, id: idOf(stats), ...atStart() }
 }
 
-const idOf = ({ dev, ino }: { dev: bigint; ino: bigint }) => `${dev} ${ino}`
-
 const atStart = () => ({ position: 0, before: Buffer.alloc(0), splitter: createSplitter() })
-
-function ifMissing(error: Error): undefined {
-  const { code } = (error.cause ?? error) as NodeJS.ErrnoException
-  if (code !== 'ENOENT') throw error
-}
 
 /** Returns whether the file was truncated. */
 async function* linesFrom(file: OpenFile): AsyncGenerator<LogLine[], boolean> {

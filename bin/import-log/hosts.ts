@@ -2,7 +2,9 @@ import type { LoggedRequest } from './formats/request.ts'
 
 /** The most hosts that are counted: clients choose the names. */
 const MAX_HOSTS = 1000
-const HOST = /^[^\s/?#@\\]+$/
+const HOST = /^[^\s\p{Cc}/?#@\\*]+$/u
+/** A host with a port of any digits; the colons of an IPv6 address are in brackets. */
+const WITH_PORT = /^(\[[^\]]*\]|[^:]*):\d*$/
 
 /** Tells the requests to the hosts of `--host`. */
 export interface HostCheck {
@@ -68,8 +70,10 @@ function hostOf({ host = '', target }: Pick<LoggedRequest, 'host' | 'target'>): 
 
 /** A host without its port, in lower case, in one notation of an IPv6 address and of an international name. */
 function normalHost(text: string): string {
-  for (const url of [`http://${text}`, `http://[${text}]`]) {
+  const [, host = text] = WITH_PORT.exec(text) ?? []
+  // A URL would take a part of another text for the host.
+  for (const url of HOST.test(host) ? [`http://${host}`, `http://[${host}]`] : []) {
     if (URL.canParse(url)) return new URL(url).hostname.replace(/\.$/, '')
   }
-  return text.toLowerCase()
+  return host.toLowerCase()
 }

@@ -111,6 +111,8 @@ export interface LogCounter {
   lines(): number
   /** Whether lines were read, but none that can be counted: in another format, or without a host for `hosts`. */
   isUnreadable(): boolean
+  /** Whether an earlier import had some of the visits that were counted so far. */
+  hasKnown(): boolean
   counts(): Promise<Counts>
 }
 
@@ -190,6 +192,7 @@ export async function createLogCounter(options: LogCounterOptions): Promise<LogC
     count,
     lines: () => tally.lines,
     isUnreadable: () => tally.lines > 0 && tally.malformed + hostCheck.others().withoutHost === tally.lines,
+    hasKnown: () => logImport.overlaps.size > 0,
     async counts() {
       const { created: postsCreated, linked: postsLinked, countedBefore: viewsCountedBefore, unknown, repeats } = total
       const viewsCounted = [...total.counted.values()].reduce((sum, some) => sum + some, 0)

@@ -12,9 +12,19 @@ export function postsInQuery(path: string, name: string) {
     if (query === '' || placeOf(requested) !== place) return undefined
     const parameters = new URLSearchParams(query)
     if (NO_PAGES.some((other) => parameters.has(other))) return undefined
-    const slug = parameters.get(name) ?? ''
+    const slug = slugIn(parameters, name)
     return { slug, path, query: `?${encodeURIComponent(name)}=${encodeURIComponent(slug)}` }
   }
+}
+
+/**
+ * The slug in a parameter, without what people paste behind it; empty: none. As in PHP, the last of several values counts,
+ * `007` is `7`, and there is no post `0`.
+ */
+export function slugIn(parameters: URLSearchParams, name: string): string {
+  const [value = ''] = (parameters.getAll(name).at(-1) ?? '').split('?', 1)
+  const slug = value.trim()
+  return /^\d+$/.test(slug) ? slug.replace(/^0+/, '') : slug
 }
 
 /** `/index.php` is `/`. */

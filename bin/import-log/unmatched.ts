@@ -1,7 +1,7 @@
 import type { LoggedRequest } from './formats/request.ts'
 import { pathOf, queryOf } from './paths.ts'
 import { postsInFolder } from './posts-in-folder.ts'
-import { withoutIndex } from './posts-in-query.ts'
+import { slugIn, withoutIndex } from './posts-in-query.ts'
 import { FOLDER } from './slug.ts'
 
 /** The most paths that are counted: the memory for them does not grow with the log. */
@@ -71,7 +71,7 @@ function nameIn(path: string, query: string): { place: string; value: string } |
   if (query === '' || !FOLDER.test(path) || (FILE.test(path) && !PROGRAM.test(path))) return undefined
   const parameters = new URLSearchParams(query)
   for (const name of PARAMETERS) {
-    const value = parameters.get(name) ?? ''
+    const value = slugIn(parameters, name)
     if (value !== '') return { place: `${withoutIndex(path)}?${name}=`, value }
   }
   return undefined

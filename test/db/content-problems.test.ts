@@ -174,7 +174,7 @@ t.test('HTML entities and invalid counters are named', async (t) => {
     insert into categories (slug, name) values ('r-and-d', 'R&amp;D'), ('r', 'R&D; or R & D;');
     insert into tags (slug, name) values ('t', 'T &T; &notanentity;');
     insert into posts (slug, title, url, published_at) values ('x', 'Fish &amp; Chips', '', now()), ('y', 'A&nbsp;B', '', now());
-    insert into post_views_total values (1, -5, 20000), (2, 5, 'NaN')`)
+    insert into post_views_total values (1, -5, 20000), (2, 5, 'NaN'), (3, 5, '-infinity')`)
   const problems = await findProblems(db)
   t.same(
     problems.map(({ subject, message }) => `${subject} ${message.slice(0, 30)}`),

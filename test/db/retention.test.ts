@@ -158,6 +158,82 @@ t.test('a process whose clock is ahead deletes nothing that is not old by the da
   t.equal(await rows('post_views_hourly'), 1)
 })
 
+t.test('heat that a clock ahead has left becomes that of the stored days, and nothing else changes', async (t) => {
+  const { db, pool } = await setUp(t)
+  const slugs = ['few-ahead', 'many-ahead', 'only-ahead', 'infinite', 'nan', 'right', 'busy', 'behind', 'undated']
+  await pool.query(`truncate posts restart identity cascade;
+    insert into posts (slug, title, url, published_at) select slug, slug, slug, '1970-01-01' from unnest($$${`{${slugs.join()}}`}$$::text[]) with ordinality as named (slug, id) order by id`)
+  const presentMs = Date.now()
+  const noonMs = Math.floor(presentMs / DAY_MS) * DAY_MS + DAY_MS / 2
+  // An earlier version took each time as it came.
+  const view = (slug: string, ageDays: number, views: number) => {
+    const at = `timestamptz '${new Date(noonMs - ageDays * DAY_MS).toISOString()}'`
+    const id = slugs.indexOf(slug) + 1
+    const heat = `extract(epoch from ${at}) / 86400 + ln(${views}) / ln(2::float8)`
+    return `
+      insert into post_views_daily values ((${at} at time zone 'UTC')::date, ${id}, ${views});
+      insert into post_views_total values (${id}, ${views}, ${heat})
+      on conflict (post_id) do update set views = post_views_total.views + excluded.views,
+        heat = greatest(post_views_total.heat, excluded.heat)
+        + ln(1 + power(2::float8, greatest(-abs(post_views_total.heat - excluded.heat), -1000))) / ln(2::float8);`
+  }
+  const days = [1, 2, 3, 30]
+  for (const [slug, views] of [
+    ...['few-ahead', 'many-ahead', 'infinite', 'nan'].map((slug) => [slug, 5]),
+    ['right', 6],
+    ['busy', 1_000_000],
+    ['behind', 4],
+  ] as const)
+    for (const age of days) await pool.query(view(String(slug), age, Number(views)))
+  const trueHeats = async () => {
+    const { rows } = await pool.query('select slug, heat from post_views_total join posts on post_id = posts.id')
+    return new Map(rows.map(({ slug, heat }) => [String(slug), Number(heat)]))
+  }
+  const expected = await trueHeats()
+  await pool.query(view('few-ahead', -30, 1) + view('many-ahead', -3650, 1000) + view('only-ahead', -400, 7))
+  await pool.query(view('behind', 3650, 1000))
+  await pool.query(`
+    insert into post_views_total values (${slugs.indexOf('undated') + 1}, 1000000, '-infinity');
+    update post_views_total set heat = 'infinity' where post_id = ${slugs.indexOf('infinite') + 1};
+    update post_views_total set heat = 'nan' where post_id = ${slugs.indexOf('nan') + 1}`)
+  const trending = async () => {
+    const list = await findPopularPosts(db, { nowMs: presentMs, timeZone: 'UTC', days: 0, sort: 'trending', limit: 10 })
+    return list.map(({ slug }) => slug)
+  }
+  t.same((await trending()).slice(0, 3), ['many-ahead', 'only-ahead', 'few-ahead'], 'spoilt')
+  const before = await trueHeats()
+
+  t.same(await prune(db, { nowMs: presentMs + 3651 * DAY_MS, timeZone: 'UTC' }), { ...NOTHING, days: 1 })
+  const kept = await trueHeats()
+  t.equal(kept.get('many-ahead'), before.get('many-ahead'), 'one of the two clocks says that it is in the past')
+
+  await prune(db, { nowMs: presentMs, timeZone: 'UTC' })
+  const heats = await trueHeats()
+  for (const [slug, heat] of expected)
+    t.ok(Math.abs(Number(heats.get(slug)) - heat) < 1e-9, `${slug}: ${heats.get(slug)}`)
+  t.equal(heats.get('only-ahead'), Number.NEGATIVE_INFINITY, 'its views have no moment that is known')
+  t.equal(heats.get('undated'), Number.NEGATIVE_INFINITY)
+  for (const slug of ['right', 'busy', 'behind']) t.equal(heats.get(slug), before.get(slug), `${slug} is as it was`)
+  t.same((await trending()).slice(0, 2), ['busy', 'right'])
+  await prune(db, { nowMs: presentMs, timeZone: 'UTC' })
+  t.same(await trueHeats(), heats, 'once')
+})
+
+t.test('views of a clock behind weigh nothing in trending, so there is nothing to repair', async (t) => {
+  const { db, postId, count } = await setUp(t)
+  const present = { nowMs: Date.now(), timeZone: 'UTC' }
+  const heat = async () => {
+    const { heat } = await db.selectFrom('post_views_total').select('heat').executeTakeFirstOrThrow()
+    return Number(heat)
+  }
+  await count([{ postId, bucketStartMs: bucketStart(present.nowMs), views: 1 }], present)
+  const before = await heat()
+  await count([{ postId, bucketStartMs: bucketStart(present.nowMs - 3650 * DAY_MS), views: 1000 }], present)
+  t.ok(Math.abs((await heat()) - before) < 1e-9)
+  await prune(db, present)
+  t.ok(Math.abs((await heat()) - before) < 1e-9)
+})
+
 t.test(
   'one call deletes 20,000 rows of a table at most, 2,000 in a statement, and says that there is more',
   async (t) => {

@@ -1,4 +1,4 @@
-import { appendFile, copyFile, mkdir, open, rename, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, copyFile, mkdir, open, rename, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
@@ -90,7 +90,7 @@ async function follow(t: Test, { db }: TestDatabase, paths: string[], options: P
   const warnings: string[] = []
   const logs = await Promise.all(paths.map((path) => openGrowingLog(path, Date.now)))
   t.teardown(() => Promise.all(logs.map((log) => log.close())))
-  let lines = -1
+  let [lines, polls] = [-1, 0]
   const counting = { db, timeZone: 'UTC', dedupSeconds: 900, nowMs: Date.now, post: POST, createPosts: true }
   const running = followLogs({
     ...counting,
@@ -101,11 +101,13 @@ async function follow(t: Test, { db }: TestDatabase, paths: string[], options: P
     warn: (sentence) => warnings.push(sentence),
     onProgress: (progress) => {
       lines = progress.lines
+      polls++
     },
   })
   return {
     warnings,
     running,
+    hasPolled: (count: number) => until(() => polls >= count, `the files are read ${count} times`),
     hasRead: (count: number) => until(() => lines >= count, `${count} lines are read`),
     end() {
       ending.abort()
@@ -150,7 +152,7 @@ t.test('lines right before a truncation are counted from the copy; a missing or 
   await until(() => warnings.length === 1, 'it warns')
   t.match(
     warnings[0],
-    /access\.log was truncated, and there is no copy beside it: .* Import the copy: each line counts/,
+    /access\.log was truncated, and there is no copy beside it: .* a copy elsewhere: popular-posts import-log FILE/,
   )
   await writeFile(`${path}.1.gz`, gzipSync(logOf([{ second: 1, visitor: 2, target: '/blog/a' }])).subarray(0, -4))
   const file = await open(path, 'a')
@@ -181,6 +183,53 @@ t.test('what was rotated since the last visit of an import of the same log is re
   await second.hasRead(3)
   t.match(await second.end(), { lines: 3, viewsCounted: 1, viewsCountedBefore: 2 })
   t.strictSame(await readTotals(database.db), { a: 3 })
+})
+
+t.test('a rotated file that cannot be found is said once; its import by hand ends it', async (t) => {
+  const database = await createTestDatabase(t)
+  const dir = t.testdir({ archive: {}, 'access.log': logOf([{ second: 0, target: '/blog/a' }]) })
+  const [path, archived] = [join(dir, 'access.log'), join(dir, 'archive', 'moved')]
+  const first = await follow(t, database, [path])
+  await first.hasRead(1)
+  await first.end()
+  const isSaid = async (sentence: RegExp, lines: number) => {
+    const { hasRead, end, warnings } = await follow(t, database, [path])
+    await hasRead(lines)
+    await end()
+    t.equal(warnings.length, 1)
+    t.match(warnings[0], sentence)
+  }
+
+  await rename(path, archived)
+  await writeFile(path, '')
+  await isSaid(
+    /^No view that an earlier import of .*access\.log counted is in it \(no rotated file was found beside it\)/,
+    0,
+  )
+  await writeFile(`${path}.1`, logOf([{ second: 2, visitor: 2, target: '/blog/a' }]))
+  await isSaid(/\(nor in .*access\.log\.1\): .* popular-posts import-log FILE, with the options of this command/, 1)
+
+  await rename(archived, join(dir, 'access.old.log'))
+  const last = await follow(t, database, [path])
+  await last.hasRead(2)
+  t.match(await last.end(), { viewsCounted: 0, viewsCountedBefore: 2 })
+  t.strictSame(last.warnings, [])
+  t.strictSame(await readTotals(database.db), { a: 2 })
+})
+
+t.test('a log with a date in its name: it is said once that the server writes another file', async (t) => {
+  const database = await createTestDatabase(t)
+  const dir = t.testdir({ 'ex240229.log': '', 'ex240301.log': '' })
+  const path = join(dir, 'ex240229.log')
+  await utimes(path, 0, 0)
+  const { end, warnings, hasPolled } = await follow(t, database, [path])
+  await hasPolled(2)
+  await end()
+  t.equal(warnings.length, 1)
+  t.match(
+    warnings[0],
+    /ex240229\.log has not grown for ten minutes, but .*ex240301\.log has\. If the server writes there/,
+  )
 })
 
 t.test('a log that becomes unreadable, and lines that cannot be read, end it', async (t) => {

@@ -1,8 +1,9 @@
 import { appendFile, copyFile, mkdir, rename, symlink, truncate, unlink, utimes, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { openGrowingLog } from '../../../bin/import-log/growing-log.ts'
+import { findRotated, findSuccessor } from '../../../bin/import-log/rotated-files.ts'
 
 async function setUp(t: Test, text = '') {
   const path = join(t.testdir({ 'access.log': text }), 'access.log')
@@ -111,8 +112,15 @@ t.test('what is no plain file is refused', async (t) => {
 t.test('rotated files are beside the log, and as new as the question', async (t) => {
   const { path, log } = await setUp(t)
   const dir = join(path, '..')
-  const names = ['access.log.1', 'access.log.2.gz', 'access.log-20240229', 'access.log-20240228.gz']
-  for (const name of [...names, 'access.log.old', 'access.log.gz', 'access_log.1', 'other.log.1', 'access.log2'])
+  const names = [
+    ...['access.log.1', 'access.log.2.gz', 'access.log-20240229', 'access.log-20240228.gz', 'access.log.10.zst'],
+    ...['access.1.log', 'access-1.log', 'access.1.log.gz', 'access-20240229.log.bz2', 'access_2024-02-29.log'],
+    ...['access-2024-02-29T10-00-00.000.log', 'access-2024-02-29T10-00-00.000.log.gz', 'access.log.1709200800'],
+    ...['access.log_2024-02-29', 'access.log.2024-02-29-10_00_00', '20240229-1400-01-access.log', 'access.log~'],
+    ...['access.log.old', 'access.old.log', 'access.log.bak', 'access.log.old.xz', 'access.log.prev'],
+  ]
+  const others = ['access_log.1', 'other.log.1', 'access.log2', 'access2.log', 'accessXlog.1', 'access.ssl.1.log']
+  for (const name of [...names, ...others, 'error.log.1', 'access.log.swp', 'blog-access.log', 'access.json'])
     await writeFile(join(dir, name), '')
   await mkdir(join(dir, 'access.log.3'))
   await symlink('nowhere', join(dir, 'access.log.4'))
@@ -126,6 +134,44 @@ t.test('rotated files are beside the log, and as new as the question', async (t)
   await copyFile(path, join(dir, 'access.log.5'))
   await unlink(join(dir, 'access.log.1'))
   t.notOk((await found(0)).includes('access.log.1'))
+})
+
+t.test('rotated files of a log without an extension', async (t) => {
+  const dir = t.testdir({ access_log: '', 'access_log.1': '', 'access_log-20240229.gz': '', 'access_log.1.old': '' })
+  const found = await findRotated(join(dir, 'access_log'))
+  t.strictSame(
+    found.map(({ file }) => basename(file)),
+    ['access_log-20240229.gz', 'access_log.1', 'access_log.1.old'],
+  )
+})
+
+t.test('a log with a date in its name is continued by a file with another date that has grown since', async (t) => {
+  const names = [
+    'u_ex240228.log',
+    'u_ex240229.log',
+    'u_ex240301.log',
+    'u_ex240302.log',
+    'error240302.log',
+    'x1.log',
+    'x2.log',
+  ]
+  const dir = t.testdir(Object.fromEntries(names.map((name) => [name, ''])))
+  const successorOf = async (name: string) => basename((await findSuccessor(join(dir, name))) ?? '')
+  const setTime = (name: string, seconds: number) => utimes(join(dir, name), seconds, seconds)
+  await Promise.all([
+    setTime('u_ex240228.log', 0),
+    setTime('u_ex240229.log', 86_400),
+    setTime('u_ex240301.log', 86_999),
+  ])
+  await Promise.all([setTime('u_ex240302.log', 86_999), setTime('x1.log', 0)])
+  t.equal(await successorOf('u_ex240229.log'), '', 'less than ten minutes')
+  await setTime('u_ex240301.log', 87_000)
+  t.equal(await successorOf('u_ex240229.log'), 'u_ex240301.log')
+  await setTime('u_ex240302.log', 87_001)
+  t.equal(await successorOf('u_ex240229.log'), 'u_ex240302.log', 'the last one')
+  t.equal(await successorOf('x1.log'), '', 'a number is no date')
+  await unlink(join(dir, 'u_ex240229.log'))
+  t.equal(await successorOf('u_ex240229.log'), '', 'there is no log now')
 })
 
 t.test('the last line of a renamed log counts without a line end, when the log is finished', async (t) => {

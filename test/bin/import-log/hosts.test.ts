@@ -105,6 +105,16 @@ t.test('hosts are compared without case, port and final dot, in one notation', a
     ['blög.example', 'xn--blg-tna.example'],
     ['_', '_'],
     ['blog.example:http', 'BLOG.example:http'],
+    ['blog.example', 'blog.example.:443'],
+    ['blog.example', 'blog.example:'],
+    ['blog.example', 'blog.example:99999'],
+    ['xn--blg-tna.example', 'BLÖG.example:8080'],
+    ['blo\u0308g.example', 'xn--blg-tna.example'],
+    ['::ffff:192.0.2.1', '[::ffff:c000:201]:80'],
+    ['[2001:db8::1]:443', '2001:DB8:0::1'],
+    ['2001:db8::1', '[2001:db8::1]:99999'],
+    ['127.0.0.1', '127.0.0.1:80'],
+    ['localhost', 'LOCALHOST:3000'],
   ]
   const request = (host: string) => ({ host, target: '/' })
   for (const [wanted, logged] of equal)
@@ -119,8 +129,39 @@ t.test('hosts are compared without case, port and final dot, in one notation', a
       { host: 'example', requests: 1 },
     ],
   })
-  for (const wrong of ['', 'a.example,', 'https://a.example', 'a b'])
+  const wrongs = ['', 'a.example,', 'https://a.example', 'a b', 'user@a.example', 'a.example/', '*.a.example']
+  for (const wrong of wrongs)
     t.throws(() => parseHosts([wrong]), /^--host needs the name of a host, such as blog\.example, got: /, wrong)
+})
+
+t.test('a host that no server would take is another host, also if it begins or ends with the wanted one', async (t) => {
+  const strange = [
+    ...['user@blog.example', 'blog.example/a', 'blog.example?a', 'blog.example#a', 'other.example\\@blog.example'],
+    ...['blog.example, other.example', 'other.example,blog.example', 'blog.example,', 'blog.example..', '*.example'],
+    ...['blog.example:80:80', '[blog.example]', '[2001:db8::1', '2001:db8::1]', '%zz', 'blog.example:-1', ':80', '.'],
+    ...['bl\\xC3\\xB6g.example', 'blog.example\0', 'x'.repeat(70_000)],
+  ]
+  const check = createHostCheck(parseHosts(['blog.example', '2001:db8::1']))
+  for (const host of strange) t.notOk(check.isWanted({ host, target: '/' }), host.slice(0, 40))
+  t.equal(check.others().withoutHost, 0)
+  t.equal(check.others().top.length, 3)
+})
+
+t.test('the host of a target with its origin counts where the line names no other', async (t) => {
+  const check = createHostCheck(['blog.example', '[2001:db8::1]'])
+  const wanted = ['https://BLOG.example./?p=1', 'http://user:word@blog.example:8080/', 'HTTP://[2001:DB8::1]:80?p=1']
+  for (const target of wanted) t.ok(check.isWanted({ host: undefined, target }), target)
+  t.ok(check.isWanted({ host: 'blog.example', target: 'http://www.blog.example/' }), 'the server chose the site')
+  for (const target of [
+    'http://other.example/@blog.example',
+    'http://other.example?blog.example',
+    'http://blog.example@other.example/',
+  ])
+    t.notOk(check.isWanted({ host: '-', target }), target)
+  t.equal(check.others().withoutHost, 0)
+  for (const target of ['//blog.example/', '/', '*', 'blog.example:443', '', 'http:///a'])
+    t.notOk(check.isWanted({ host: undefined, target }), target)
+  t.equal(check.others().withoutHost, 6)
 })
 
 t.test('other hosts are counted with bounded memory', async (t) => {

@@ -356,6 +356,46 @@ t.test('no post is created for an invalid slug', async (t) => {
   t.match(await importText(db, longest, { createPosts: true }), { postsCreated: 1 })
 })
 
+t.test('each line with an odd host or parameter has one outcome in the summary', async (t) => {
+  const { db } = await createTestDatabase(t)
+  await addPosts(db, '1', '7')
+  const lines: [host: string, target: string, outcome: string][] = [
+    ['blog.example:80', '/?p=1', 'view of 1'],
+    ['BLOG.example.', '/?a=b&p=007', 'view of 7'],
+    ['blog.example:99999', '/?p=7&p=1%20', 'view of 1'],
+    ['[2001:db8::1]:443', 'https://u@other.example/index.php?p=1?fbclid=x#c', 'view of 1'],
+    ['', 'http://[2001:DB8::1]/?p=1', 'view of 1'],
+    ['blog.example', '/?p=99999999999999999999999', 'unknown'],
+    ['blog.example', `/?p=${'9'.repeat(3000)}`, 'unknown'],
+    ['blog.example', '/?p=%00', 'unknown'],
+    ['blog.example', '/?p=1%ff', 'unknown'],
+    ...['/?p=0', '/?p=%20', '/?P=1', '/?page_id=1', '/?p', '/?p[]=1'].map((target): [string, string, string] => [
+      'blog.example',
+      target,
+      'other',
+    ]),
+    ...['other.example', 'user@blog.example', 'blog.example,other.example', '[2001:db8::2]', '*.example'].map(
+      (host): [string, string, string] => [host, '/?p=1', 'other host'],
+    ),
+    ['', '/?p=1', 'other host'],
+  ]
+  const text = lines.map(([host, target], visitor) =>
+    `${host} ${logLine({ second: 0, visitor, target })}\n`.trimStart(),
+  )
+  const options = { post: compilePostPattern('/?p='), hosts: ['blog.example', '2001:db8::1'] }
+  const countOf = (outcome: string) => lines.filter((line) => line[2].startsWith(outcome)).length
+  t.match(await importText(db, text.join(''), options), {
+    lines: lines.length,
+    viewsCounted: countOf('view of'),
+    unknown: countOf('unknown'),
+    other: lines.filter((line) => line[2] === 'other').length,
+    otherHosts: countOf('other host'),
+    malformed: 0,
+    hosts: { withoutHost: 1 },
+  })
+  t.strictSame(await readTotals(db), { 1: countOf('view of 1'), 7: countOf('view of 7') })
+})
+
 t.test('the hook runs once, in the transaction that creates the first post', async (t) => {
   const { db } = await createTestDatabase(t)
   await addPosts(db, 'a', 'demo')
