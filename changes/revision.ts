@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
-import { hasOwnTable, nameAsText } from '../db/own-schema.ts'
+import { hasOwnTable, OWN_INDEXES } from '../db/own-schema.ts'
 import { LEDGER_DAYS_KEPT } from '../db/retention.ts'
 import { codeOf } from '../lib/errors.ts'
 
@@ -111,7 +111,8 @@ interface Comparison {
  *
  * A revision is a time of the database and the snapshot at that time: the set of committed transactions. Therefore a
  * transaction that begins before and commits after the revision is not missed, and writers do not wait for each other, as
- * they would to increment a counter. With them is the id of the table of changes: a restore makes the table anew.
+ * they would to increment a counter. With them are the indexes of the tables: a restore makes them anew, after the rows. While
+ * there are none, those of the last revision stay.
  * @param revision from the last call; `undefined` at the first call: then there is no change. A revision of another
  * database, also of a restored one, or one that is older than 6 days, counts as `hard`.
  * @param isUnseen called with the name of each change, as in notifications; `false` leaves the change out.
@@ -122,13 +123,12 @@ export async function changesSince<DB>(
   revision: string | undefined,
   isUnseen: (name: string) => boolean = () => true,
 ): Promise<ChangesSince> {
-  const [seconds = null, snapshot = null, table = null] = revision?.split(' ') ?? []
+  const [seconds = null, snapshot = null, indexes = null] = revision?.split(' ') ?? []
   const then = sql`to_timestamp(${seconds}::float8)`
   const seen = sql`${snapshot}::pg_snapshot`
   const comparison = sql`(
     with present as materialized (
-      select statement_timestamp() as at, pg_current_snapshot() as snapshot,
-        ${nameAsText('popular_posts_change')}::regclass::oid as table
+      select statement_timestamp() as at, pg_current_snapshot() as snapshot, ${OWN_INDEXES} as indexes
     ), known as (
       select xid, change, changed_at from ${sql.table('popular_posts_change')}
       where xid >= pg_snapshot_xmin(${seen}) and not pg_visible_in_snapshot(xid, ${seen})
@@ -142,8 +142,10 @@ export async function changesSince<DB>(
     select
       -- A standby does not list the running transactions: all from the oldest of them on count as not seen.
       concat_ws(' ', extract(epoch from at), case when pg_is_in_recovery()
-        then concat(pg_snapshot_xmin(snapshot), ':', pg_snapshot_xmin(snapshot), ':') else snapshot::text end, present.table) as revision,
-      (at - ${then} > make_interval(days => ${COMPARABLE_DAYS}) or ${table}::oid <> present.table
+        then concat(pg_snapshot_xmin(snapshot), ':', pg_snapshot_xmin(snapshot), ':') else snapshot::text end,
+        coalesce(indexes, ${indexes})) as revision,
+      (at - ${then} > make_interval(days => ${COMPARABLE_DAYS})
+        or (${seconds}::text is not null and indexes <> coalesce(${indexes}, ''))
         or pg_snapshot_xmax(${seen}) > pg_snapshot_xmax(snapshot))::int as lost,
       to_json(array(select name from missed order by name))::text as names,
       (select extract(epoch from min(changed_at) - at) * 1000 from ${sql.table('popular_posts_change')}

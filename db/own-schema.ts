@@ -131,7 +131,7 @@ function nameOf({ name }: CommonTableExpressionNode): string {
 }
 
 /** The name of a table or view of this package as a text, which waits for no lock. `sql.table` writes its schema. */
-export const nameAsText = (name: OwnName) => sql`$own$${sql.table(name)}$own$`
+const nameAsText = (name: OwnName) => sql`$own$${sql.table(name)}$own$`
 
 /** A query for the id of the schema that has the counters. */
 const OWN_NAMESPACE = sql`(
@@ -142,6 +142,16 @@ const OWN_NAMESPACE = sql`(
 export function ownRelation(name: OwnName) {
   return sql`(select oid from pg_class where relname = ${name}::name and relnamespace = ${OWN_NAMESPACE})`
 }
+
+/**
+ * A query for a digest of the ids of all indexes of this package's tables; null while there are none. A restore makes them anew,
+ * each after the rows of its table.
+ */
+export const OWN_INDEXES = sql`(
+  select md5(string_agg(indexrelid::text, ' ' order by indexrelid)) from pg_index where indrelid in (
+    select oid from pg_class where relnamespace = ${OWN_NAMESPACE} and relname = any(${Object.keys(OWN_NAMES)}::name[])
+  )
+)`
 
 /** Whether a table or a view of this package exists. */
 export async function hasOwnTable<DB>(db: Kysely<DB>, name: OwnName): Promise<boolean> {

@@ -208,19 +208,41 @@ t.test('a scheduled post is due at its time, in any order of scheduling', async 
 t.test('a revision that cannot be compared counts as a hard change', async (t) => {
   const { db, pool } = await createTestDatabase(t)
   const { revision } = await changesSince(db, undefined)
-  const [seconds = '', snapshot = '', table = ''] = revision.split(' ')
+  const [seconds = '', snapshot = '', indexes = ''] = revision.split(' ')
   t.match(await changesSince(db, revision), { mode: undefined, name: undefined })
-  const old = `${Number(seconds) - 6 * 86_400 - 1} ${snapshot} ${table}`
+  const old = `${Number(seconds) - 6 * 86_400 - 1} ${snapshot} ${indexes}`
   t.match(await changesSince(db, old), { mode: 'hard', name: `since ${old}` }, 'too old')
-  const foreign = `${seconds} 900000000000:900000000000: ${table}`
+  const foreign = `${seconds} 900000000000:900000000000: ${indexes}`
   t.match(await changesSince(db, foreign), { mode: 'hard', name: `since ${foreign}` }, 'of another cluster')
   await pool.query("insert into popular_posts_change values ('900000000000', 'hard', now())")
   t.match(await changesSince(db, revision), { mode: undefined }, 'a row of another cluster, from a dump')
-  // As `pg_restore --clean` does.
-  await pool.query(`
-    create table restored (like popular_posts_change including all); drop table popular_posts_change;
-    alter table restored rename to popular_posts_change`)
-  t.match(await changesSince(db, revision), { mode: 'hard', name: `since ${revision}` }, 'tables were made anew')
+})
+
+t.test('a restore counts as a hard change when the indexes are there again, after the rows', async (t) => {
+  const { db, pool } = await createTestDatabase(t)
+  const { revision } = await changesSince(db, undefined)
+  const tables = (
+    await pool.query(
+      "select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'",
+    )
+  ).rows.map(({ name }) => name)
+  // In the order of `pg_restore --clean`.
+  for (const name of tables)
+    await pool.query(
+      `create table restored (like ${name}); drop table ${name} cascade; alter table restored rename to ${name}`,
+    )
+  const during = await changesSince(db, revision)
+  t.match(during, { mode: undefined, isComparable: true })
+  const begun = await changesSince(db, undefined)
+  await pool.query('alter table popular_posts_change add primary key (xid, change, changed_at)')
+  for (const before of [during, begun]) {
+    const after = await changesSince(db, before.revision)
+    t.match(after, { mode: 'hard', name: `since ${before.revision}` })
+    t.match(await changesSince(db, after.revision), { mode: undefined })
+  }
+  const { revision: half } = await changesSince(db, undefined)
+  await pool.query('alter table posts add primary key (id)')
+  t.match(await changesSince(db, half), { mode: 'hard' }, 'an index of a table that was restored later')
 })
 
 t.test('changes have the same names in all processes', async (t) => {
