@@ -12,6 +12,13 @@ import { type RedisConfig, withRedis } from './redis.ts'
 /** The backlog of one day of 10,000 posts takes about half of this. */
 const DRAIN_MS = 60_000
 
+/** What to do about an error, by its code. */
+const TODO: Record<string, string> = {
+  '55P03': 'another transaction holds rows of the counters; end it, or wait for its end (pg_stat_activity names it)',
+  NOPERM:
+    'Redis refuses keys or commands to the user in REDIS_URL; give it the rights in docs/operating.md, for a Cluster also those to the shards',
+}
+
 /**
  * Counts in the database the views that wait in Redis, and prints a summary. Services may run at the same time. It ends
  * within two minutes.
@@ -23,23 +30,31 @@ export function flushRedis(
   print: (sentence: string) => void,
 ): Promise<void> {
   const { cache, siteTimeZone: timeZone } = config
+  let refused: unknown
   return withRedis(
     config,
     async (client) => {
       const flusher = createFlusher({
         // This buffer only flushes; `dedupSeconds` is not used.
-        buffer: createRedisViewBuffer({ client, prefix: cache.redisPrefix, dedupSeconds: 1 }),
+        buffer: createRedisViewBuffer({
+          client,
+          prefix: cache.redisPrefix,
+          dedupSeconds: 1,
+          onRefused: (error) => {
+            refused = error
+          },
+        }),
         count: (id, buckets) => countBatch(db, { id, timeZone, nowMs: Date.now(), buckets }),
         nonce,
         drainMs: DRAIN_MS,
       })
-      const { error, ...flushed } = await flusher.flush()
+      const { error = refused, ...flushed } = await flusher.flush()
       await createWindowKeeper(() => materializeWindows(db, { timeZone }))()
-      if (error === undefined || flushed.batches > 0) print(describe(flushed))
+      if (error === undefined || flushed.batches > 0 || flushed.waiting > 0) print(describe(flushed))
       if (error !== undefined) throw error
     },
     (code) =>
-      `Not all views could be counted (${code}): check Redis in REDIS_URL and the database; nothing is lost, run it again.`,
+      `Not all views could be counted (${code}): ${TODO[code] ?? 'check Redis in REDIS_URL and the database'}; nothing is lost, run it again.`,
   )
 }
 

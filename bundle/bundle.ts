@@ -45,7 +45,7 @@ function replaceFiles({ validators, settings }: Precompiled, folders: readonly s
   }
 }
 
-/** The texts of the folders: functions in SQL, or scripts in Lua without their comments, by their paths. */
+/** The texts of the folders: functions in SQL, or scripts in Lua without comments and indentation, by their paths. */
 function textFiles(folders: readonly string[]): Record<string, string> {
   const paths = folders.flatMap((folder) =>
     readdirSync(`${root}${folder}`)
@@ -54,7 +54,7 @@ function textFiles(folders: readonly string[]): Record<string, string> {
   )
   const textOf = (path: string) => {
     const text = readFileSync(`${root}${path}`, 'utf8')
-    return path.endsWith('.lua') ? text.replace(/^ *--.*\n/gm, '') : text
+    return path.endsWith('.lua') ? text.replace(/^ *(?:--.*\n)?/gm, '') : text
   }
   return Object.fromEntries(paths.map((path) => [path, textOf(path)]))
 }

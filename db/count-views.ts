@@ -21,6 +21,7 @@ interface ViewBatch {
   nowMs: number
   buckets: readonly ViewBucket[] | (() => Promise<readonly ViewBucket[]>)
   maxReadAgeSeconds?: number
+  waitsForRows?: boolean
   onDataException?: (error: Error) => void
 }
 
@@ -49,6 +50,7 @@ export function bucketStart(timeMs: number): number {
  * written in the order of their keys, so concurrent batches cannot deadlock. A
  * process that is suspended or killed leaves no transaction open, so it blocks no other process. Where another
  * transaction holds a row for more than two seconds, the batch is not counted: it holds rows itself that others need.
+ * `waitsForRows` leaves this limit out.
  * @param batch.id any string that is unique to the batch.
  * @param batch.timeZone the site's IANA time zone: decides the day of a view.
  * @param batch.nowMs the present, in milliseconds since the epoch, or the database's clock if that is behind: hours that
@@ -64,7 +66,15 @@ export function bucketStart(timeMs: number): number {
  */
 export async function countBatch<DB>(
   db: Kysely<DB>,
-  { id, timeZone, nowMs, buckets, maxReadAgeSeconds = 3600, onDataException = () => {} }: ViewBatch,
+  {
+    id,
+    timeZone,
+    nowMs,
+    buckets,
+    maxReadAgeSeconds = 3600,
+    waitsForRows = false,
+    onDataException = () => {},
+  }: ViewBatch,
 ): Promise<'counted' | 'before' | 'late'> {
   const { rows: opened } = await sql<{ at: string }>`
     select extract(epoch from now())::text as at where not exists (select from ${sql.table('post_views_batch')} where id = ${id})`.execute(
@@ -80,7 +90,7 @@ export async function countBatch<DB>(
   const count = async (input: RawBuilder<unknown>) => {
     const { rows } = await sql<{ isNew: number; isInTime: number }>`
       with batch as (
-        insert into ${sql.table('post_views_batch')} (id) select ${id} where ${isInTime} and ${LOCK_TIMEOUT} on conflict (id) do nothing returning id
+        insert into ${sql.table('post_views_batch')} (id) select ${id} where ${isInTime} and ${waitsForRows ? sql`true` : LOCK_TIMEOUT} on conflict (id) do nothing returning id
       ),
       input as materialized (select * from (${input}) as input where exists (select from batch)),
       hourly as (${hourly(sql`input`)} returning 1),

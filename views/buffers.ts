@@ -22,6 +22,8 @@ interface BuffersOptions {
   settings: Pick<Settings, 'redisPrefix' | 'viewDedupSeconds' | 'backgroundWork'>
   /** See `createRedisViewBuffer`. */
   onUnreadable: () => void
+  /** Redis refuses the keys of a shard to this user. */
+  onRefused: (error: unknown) => void
   /** See `keepLateViews`. */
   onKept: (error: unknown) => void
   /** See `keepLateViews`. */
@@ -36,14 +38,14 @@ export interface Buffers {
 }
 
 /** Creates the buffer of views: in Redis, or in the memory of this process. */
-export function createBuffers({ redis, settings, onUnreadable, onKept, onLost }: BuffersOptions): Buffers {
+export function createBuffers({ redis, settings, onUnreadable, onRefused, onKept, onLost }: BuffersOptions): Buffers {
   const { redisPrefix: prefix, backgroundWork, viewDedupSeconds: dedupSeconds } = settings
   if (redis === undefined) {
     return { buffer: createMemoryViewBuffer({ dedupSeconds }), endKeeping() {} }
   }
   const { client, ask } = redis
   const askFlush = <T>(work: () => Promise<T>) => withinDeadline(systemClock, FLUSH_COMMAND_MS, work())
-  const inRedis = createRedisViewBuffer({ client, ask, askFlush, prefix, dedupSeconds, onUnreadable })
+  const inRedis = createRedisViewBuffer({ client, ask, askFlush, prefix, dedupSeconds, onUnreadable, onRefused })
   const direct = createRedisViewBuffer({ client, ask: askFlush, prefix, dedupSeconds })
   const kept = keepLateViews({
     buffer: inRedis,

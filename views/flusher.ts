@@ -3,9 +3,14 @@ import { ASIDE_MS, MAX_BATCH_COUNTS, type ViewBuffer, type ViewCount } from './v
 
 /**
  * Counts a batch in the database, exactly once for each id. It does not call `read` when the id has been counted.
+ * @param isLast whether the flush is the last one of the process.
  * @returns `before`: the id has been counted before. `late`: too much time has passed since `read`; read the batch again.
  */
-export type CountBatch = (id: string, read: () => Promise<ViewCount[]>) => Promise<'counted' | 'before' | 'late'>
+export type CountBatch = (
+  id: string,
+  read: () => Promise<ViewCount[]>,
+  isLast: boolean,
+) => Promise<'counted' | 'before' | 'late'>
 
 /** The result of one flush. */
 export interface FlushResult {
@@ -73,15 +78,18 @@ export function createFlusher(options: FlusherOptions) {
   let next: { promise: Promise<FlushReport>; isBrief: boolean } | undefined
   let isBehind = false
   let isEnding = false
+  /** In the present flush, another transaction holds rows. */
+  let isHeld = false
 
   /** Counts and drops a batch. `false`: the batch has to be read again. */
   async function countAndDrop(id: string, report: FlushReport): Promise<boolean> {
     let views = 0
-    const counted = await count(id, async () => {
+    const read = async () => {
       const batch = await buffer.read(id)
       for (const part of batch) views += part.views
       return batch
-    })
+    }
+    const counted = await count(id, read, isEnding)
     if (counted === 'late') return false
     if (counted === 'counted') {
       report.batches += 1
@@ -98,9 +106,10 @@ export function createFlusher(options: FlusherOptions) {
     } catch (error) {
       if (codeOf(error) === LOCK_NOT_AVAILABLE) {
         report.error ??= error
+        isHeld = true
         return false
       }
-      await count(nonce(), async () => []).catch(() => {
+      await count(nonce(), async () => [], isEnding).catch(() => {
         throw error
       })
     }
@@ -120,6 +129,7 @@ export function createFlusher(options: FlusherOptions) {
     const startedAtMs = performance.now()
     const isOver = (share: number) => performance.now() - startedAtMs >= drainMs * share
     const tried = new Set<string>()
+    isHeld = false
     for (;;) {
       const batchAtMs = performance.now()
       const { made, ids, aside, left, error } = await buffer.take(nonce())
@@ -131,7 +141,8 @@ export function createFlusher(options: FlusherOptions) {
       const done = new Set<string>()
       report.aside = aside.length
       for (const id of [...made, ...others]) {
-        if (!made.includes(id) && isOver(1 + OTHERS_TIME_SHARE)) break
+        // Older batches probably have the same rows, and each attempt would stop other processes for two seconds.
+        if (!made.includes(id) && (isHeld || isOver(1 + OTHERS_TIME_SHARE))) break
         tried.add(id)
         if (await countOrSetAside(id, report)) done.add(id)
       }

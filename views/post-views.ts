@@ -78,12 +78,26 @@ interface PostViewsOptions {
   log: Pick<Logger, 'info' | 'warn'>
 }
 
+const KEPT = 'views could not be counted, they are kept for the next flush'
+const LAST_FLUSH = 'the last flush did not end in time, views may be lost'
+const REFUSED =
+  'Redis refuses this user the keys of the shards, so views that wait there are not counted: see Rights in Redis, docs/operating.md'
+
 /** Creates the counting of views: a buffer of views, which are moved to the database every `viewFlushSeconds`. */
 export function createViews({ settings, timeZone, db, flushDb, read, redis, log }: PostViewsOptions): Views {
   const { viewDedupSeconds: dedupSeconds, readersPerAddress } = settings
   const counts: PostViewsStats = Object.assign({ flushed: 0, batches: 0, flushesFailed: 0 }, NO_VIEWS)
   const recording = new Set<Promise<unknown>>()
-  const warned = { dropped: false, late: false, flushing: false, pruning: false, unreadable: false, misfit: false }
+  let isClosed = false
+  const warned = {
+    dropped: false,
+    late: false,
+    flushing: false,
+    pruning: false,
+    unreadable: false,
+    misfit: false,
+    refused: false,
+  }
   const { findPost, verify: verifyPosts } = createPostFinder({
     db,
     read,
@@ -98,6 +112,7 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
     settings,
     onUnreadable: () =>
       warnOnce('unreadable', undefined, 'counts in Redis that another program has written are left out'),
+    onRefused: (error) => warnOnce('refused', error, REFUSED),
     onKept: (error) => warnOnce('late', error, 'Redis takes no views, this process keeps them for the next flush'),
     onLost,
   })
@@ -113,12 +128,14 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
   const flusher = createFlusher({
     buffer,
     nonce,
-    count: async (id, buckets) =>
+    count: async (id, buckets, isLast) =>
       countBatch(flushDb, {
         id,
         timeZone: await timeZone(),
         nowMs: Date.now(),
         buckets,
+        // No later flush counts what is in the memory of this process.
+        waitsForRows: isLast && redis === undefined,
         onDataException: onMisfit,
       }),
     rest: restAfter,
@@ -135,7 +152,7 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
         warned.late = false
       } else {
         counts.flushesFailed += 1
-        warnOnce('flushing', error, 'views could not be counted, they are kept for the next flush')
+        warnOnce('flushing', error, isClosed && redis === undefined ? LAST_FLUSH : KEPT)
       }
     },
   })
@@ -227,6 +244,7 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
     async close(onProgress) {
       stopTimer()
       await Promise.all(recording)
+      isClosed = true
       flusher.end()
       for (;;) {
         const { waiting, batches } = await flusher.flush()

@@ -29,6 +29,8 @@ interface RedisViewBufferOptions {
   askFlush?: <T>(work: () => Promise<T>) => Promise<T>
   /** Called with the number of counts of a batch that are not valid, because another program has written them. */
   onUnreadable?: (numbers: number) => void
+  /** Called by `take` when Redis refuses the keys of a shard to the user: what waits there is not taken. */
+  onRefused?: (error: unknown) => void
 }
 
 const runDirectly = <T>(work: () => Promise<T>) => work()
@@ -89,7 +91,7 @@ const isRefused = (error: unknown) => error instanceof Error && error.message.st
  */
 export function createRedisViewBuffer(options: RedisViewBufferOptions): ViewBuffer {
   const single = createShard(options)
-  const { client, ask = runDirectly } = options
+  const { client, ask = runDirectly, onRefused = () => {} } = options
   if (client.isCluster !== true) return single
   const ofShards = { ...options, ask: runDirectly }
   const shards = Array.from({ length: SHARDS }, (_none, index) => createShard(ofShards, String(index)))
@@ -120,7 +122,7 @@ export function createRedisViewBuffer(options: RedisViewBufferOptions): ViewBuff
       const fail = (error: unknown) => {
         taken.error ??= error
       }
-      const failInShard = (error: unknown) => isRefused(error) || fail(error)
+      const failInShard = (error: unknown) => (isRefused(error) ? onRefused(error) : fail(error))
       await Promise.all([takeOf(single).catch(fail), ...shards.map((shard) => takeOf(shard).catch(failInShard))])
       return taken
     },

@@ -7,6 +7,7 @@ import { fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { runProgram } from '../helpers/program.ts'
 import { redisUrl } from '../helpers/redis.ts'
+import { startRedisCluster } from '../helpers/redis-cluster.ts'
 
 const DOWN = 'redis://admin:secret@127.0.0.1:9'
 
@@ -60,6 +61,35 @@ t.test('flush counts all views, also when the maximum of batches waits', async (
   const views = 2 * MAX_BATCHES + 3
   t.match(await flush(t, env), { code: 0, stdout: `Counted ${views} views in ${MAX_BATCHES + 1} batches.\n` })
   t.equal(await total(), views)
+})
+
+t.test('flush says that another transaction holds the counters, or that Redis refuses keys', async (t) => {
+  const { env, pool, view, total } = await setUp(t)
+  await view(2)
+  const holder = await pool.connect()
+  await holder.query('begin')
+  await holder.query('update post_views_total set views = views')
+  t.same(await flush(t, env), {
+    code: 1,
+    stdout: 'Left for the next run: 1 batch.\n',
+    stderr:
+      'Not all views could be counted (55P03): another transaction holds rows of the counters; end it, or wait for its end (pg_stat_activity names it); nothing is lost, run it again.\n',
+  })
+  await holder.query('rollback')
+  holder.release()
+  t.match(await flush(t, env), { code: 0, stdout: 'Counted 2 views in 1 batch.\n' })
+  t.equal(await total(), 2)
+
+  const cluster = await startRedisCluster()
+  t.teardown(() => cluster.stop())
+  await cluster.command('ACL', 'SETUSER', 'ann', 'on', '>secret', '+@all', `~{${env.CACHE_PREFIX}}:*`)
+  const REDIS_URL = `redis://ann:secret@127.0.0.1:${cluster.nodes[0]?.port}`
+  t.match(await flush(t, { ...env, REDIS_URL, REDIS_CLUSTER: 'true' }), {
+    code: 1,
+    stdout: '',
+    stderr:
+      /^Not all views could be counted \(NOPERM\): Redis refuses keys or commands to the user in REDIS_URL; .* to the shards; /,
+  })
 })
 
 t.test('flush reports how many batches cannot be counted, and counts the others', async (t) => {

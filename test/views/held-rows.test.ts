@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Kysely, PostgresDialect } from 'kysely'
 import { Pool } from 'pg'
 import t, { type Test } from 'tap'
@@ -7,6 +8,7 @@ import { nonce } from '../../lib/nonce.ts'
 import { createFlusher } from '../../views/flusher.ts'
 import { createMemoryViewBuffer } from '../../views/memory-view-buffer.ts'
 import { fillBlog } from '../helpers/blog.ts'
+import { startLoggedApp } from '../helpers/logged-app.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { until } from '../helpers/services/until.ts'
 
@@ -32,9 +34,21 @@ async function setUp(t: Test) {
     const ownDb = new Kysely<Database>({ dialect: new PostgresDialect({ pool: own }) })
     t.teardown(() => ownDb.destroy())
     const buffer = createMemoryViewBuffer({ dedupSeconds: 900 })
-    const { flush } = createFlusher({ buffer, nonce, count: (id, read) => count(ownDb, id, read) })
+    let tried = 0
+    const flusher = createFlusher({
+      buffer,
+      nonce,
+      count(id, read) {
+        tried += 1
+        return count(ownDb, id, read)
+      },
+    })
     return {
-      flush,
+      flush() {
+        tried = 0
+        return flusher.flush()
+      },
+      tried: () => tried,
       lockTimeout: async () => (await own.query('show lock_timeout')).rows[0].lock_timeout,
       read: (...posts: number[]) =>
         Promise.all(
@@ -50,7 +64,7 @@ async function setUp(t: Test) {
   const isWaiting = async () =>
     (await pool.query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"))
       .rows.length > 0
-  return { pool, startProcess, totals, isWaiting }
+  return { pool, url, startProcess, totals, isWaiting }
 }
 
 for (const [table, name] of Object.entries(TABLES)) {
@@ -77,6 +91,45 @@ for (const [table, name] of Object.entries(TABLES)) {
     t.equal(await one.lockTimeout(), '0', 'other statements of the connection wait as before')
   })
 }
+
+t.test('a flush that meets such a row tries no older batch: these would hold rows of other processes', async (t) => {
+  const { pool, startProcess, totals } = await setUp(t)
+  const one = startProcess()
+  const holder = await pool.connect()
+  await holder.query('begin')
+  await holder.query('update post_views_total set views = views where post_id = 4')
+  for (const [post = 0, waiting] of [
+    [1, 1],
+    [2, 2],
+    [3, 3],
+  ]) {
+    await one.read(post, 4)
+    t.match(await one.flush(), { views: 0, waiting, error: { code: '55P03' } })
+    t.equal(one.tried(), 1, 'statements that wait')
+  }
+  await holder.query('rollback')
+  holder.release()
+  t.match(await one.flush(), { views: 6, waiting: 0, error: undefined })
+  t.same(await totals(), [2, 2, 2, 4])
+})
+
+t.test('the last flush of a process without Redis waits for the row: no later one would count its views', async (t) => {
+  const { pool, url, totals } = await setUp(t)
+  const { app, warnings } = await startLoggedApp(t, { databaseUrl: url, viewFlushSeconds: 0 })
+  const headers = { 'user-agent': 'Mozilla/5.0 (X11; Linux) Firefox/144.0' }
+  for (const slug of ['post-1', 'post-4'])
+    t.equal(await app.postViews.record({ slug, request: { method: 'POST', ip: '192.0.2.1', headers } }), 'counted')
+  const holder = await pool.connect()
+  await holder.query('begin')
+  await holder.query('update post_views_total set views = views where post_id = 4')
+  await app.close()
+  await sleep(2_500)
+  await holder.query('rollback')
+  holder.release()
+  await until(async () => (await totals())[3] === 2, 'PostgreSQL ends the statement')
+  t.same(await totals(), [2, 1, 1, 2])
+  t.match(warnings(), [/did not close in time/, /the last flush did not end in time, views may be lost/])
+})
 
 t.test('flushes of the same posts at once wait for each other, and count all', async (t) => {
   const { startProcess, totals } = await setUp(t)

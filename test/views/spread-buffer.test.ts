@@ -33,11 +33,12 @@ function connect(t: Test, options = {}): Cluster {
   return client
 }
 
-async function setUp(t: Test, clientOptions = {}) {
+async function setUp(t: Test, clientOptions = {}, refused: unknown[] = []) {
   const prefix = randomUUID()
   const client = connect(t, clientOptions)
   const askFlush = <T>(work: () => Promise<T>) => withinDeadline(systemClock, 1_000, work())
-  const options = { client, prefix, dedupSeconds: 900, ask: askFlush, askFlush }
+  const onRefused = (error: unknown) => refused.push(error)
+  const options = { client, prefix, dedupSeconds: 900, ask: askFlush, askFlush, onRefused }
   const buffer = createRedisViewBuffer(options)
   await pool.query('truncate post_views_total, post_views_daily, post_views_hourly')
   const flusherOf = (buffer: ViewBuffer) =>
@@ -158,13 +159,15 @@ t.test('while a node hangs, the views of the others are counted, and later its o
 })
 
 t.test('a user with the rights of an earlier version uses the one slot of the prefix', async (t) => {
-  const { prefix, buffer, flush, total, client } = await setUp(t, { username: 'ann', password: 'secret' })
+  const refused: unknown[] = []
+  const { prefix, buffer, flush, total, client } = await setUp(t, { username: 'ann', password: 'secret' }, refused)
   const allow = (keys: string) => cluster.command('ACL', 'SETUSER', 'ann', 'reset', 'on', '>secret', '+@all', keys)
   await allow(`~{${prefix}}:*`)
   for (const result of ['counted', 'repeat']) t.equal(await buffer.add(viewOf(1)), result)
   t.equal(await client.hlen(`{${prefix}}:views:buffer`), 1)
   t.match(await flush(), { views: 1, error: undefined })
   t.equal(await total(), 1)
+  t.match(refused, [{ message: /NOPERM/ }], 'that is told')
   await allow('~other:*')
   await t.rejects(buffer.add(viewOf(2)), /NOPERM/)
   t.match(await flush(), { views: 0, error: { message: /NOPERM/ } })
