@@ -12,7 +12,7 @@ export function createPatience(clock: Clock): Patience {
   const waiting = new Set<() => void>()
   return {
     async atMost(ms, work) {
-      let giveUp = () => {}
+      let giveUp!: () => void
       const tooLate = new Promise<undefined>((resolve) => {
         giveUp = () => resolve(undefined)
       })

@@ -52,7 +52,7 @@ for (const [name, { path, part = 'body', ...options }] of Object.entries(PICTURE
   await page.locator('path.queries[d^=M]').waitFor({ state: 'attached' })
   await page.getByText(/^\d+ s$/).waitFor()
   await page.locator(part).evaluate((element) => scrollTo(0, element.getBoundingClientRect().top - 16))
-  await page.screenshot({ path: `${folder}/${name}.jpg`, quality: 85, animations: 'disabled' })
+  await page.screenshot({ path: `${folder}/${name}.jpg`, quality: 75, animations: 'disabled' })
   t.comment(`docs/images/${name}.jpg`)
 }
 for (const end of ends) await end()

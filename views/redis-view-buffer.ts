@@ -33,6 +33,7 @@ interface RedisViewBufferOptions {
   onRefused?: (error: unknown) => void
 }
 
+const ignore = () => {}
 const runDirectly = <T>(work: () => Promise<T>) => work()
 
 const ADD = defineScript(readTextFile('cache/lua/history.lua') + readTextFile('views/lua/add.lua'))
@@ -91,7 +92,7 @@ const isRefused = (error: unknown) => error instanceof Error && error.message.st
  */
 export function createRedisViewBuffer(options: RedisViewBufferOptions): ViewBuffer {
   const single = createShard(options)
-  const { client, ask = runDirectly, onRefused = () => {} } = options
+  const { client, ask = runDirectly, onRefused = ignore } = options
   if (client.isCluster !== true) return single
   const ofShards = { ...options, ask: runDirectly }
   const shards = Array.from({ length: SHARDS }, (_none, index) => createShard(ofShards, String(index)))
@@ -140,7 +141,7 @@ function createShard(
     dedupSeconds,
     ask = runDirectly,
     askFlush = runDirectly,
-    onUnreadable = () => {},
+    onUnreadable = ignore,
   }: RedisViewBufferOptions,
   shard?: string,
 ): ViewBuffer {

@@ -1,4 +1,11 @@
-import { CompiledQuery, Kysely, PostgresDialect, type PostgresPoolClient, type Transaction } from 'kysely'
+import {
+  CompiledQuery,
+  Kysely,
+  PostgresDialect,
+  type PostgresPool,
+  type PostgresPoolClient,
+  type Transaction,
+} from 'kysely'
 
 /** The statements of a transaction, within one that is open already. */
 const NESTED: Readonly<Record<string, string>> = {
@@ -24,6 +31,6 @@ function nest<DB>(trx: Transaction<DB>): Kysely<DB> {
     release() {},
   } as unknown as PostgresPoolClient
   return new Kysely<DB>({
-    dialect: new PostgresDialect({ pool: { connect: async () => client, end: async () => undefined } }),
+    dialect: new PostgresDialect({ pool: { connect: async () => client } as PostgresPool }),
   })
 }

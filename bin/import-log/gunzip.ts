@@ -37,7 +37,7 @@ async function* unpackMembers(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buf
   const unpacked: Buffer[] = []
   stream.on('data', (piece: Buffer) => unpacked.push(piece))
   let hasEnded = false
-  let settle: (error?: Error | null) => void = () => {}
+  let settle: (error?: Error | null) => void
   stream.on('error', (error) => settle(error))
   stream.on('end', () => {
     hasEnded = true

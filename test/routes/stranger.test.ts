@@ -46,7 +46,7 @@ async function holdLists(t: Test, pool: Pool): Promise<() => Promise<void>> {
 t.test('a client that requests any number of lists does not slow down readers', async (t) => {
   const { db, pool, url, countStatements, resetStatements } = await createTestDatabase(t)
   await fillBlog(db, 20)
-  const app = await createService(t, url, { LOAD_TIMEOUT_SECONDS: '300' })
+  const app = await createService(t, url, { LOAD_TIMEOUT_SECONDS: '300', WAIT_TIMEOUT_SECONDS: '120' })
   const address = await app.listen({ host: '127.0.0.1', port: 0 })
   const get = (path: string) => fetch(`${address}${path}`)
   const status = async (path: string, options = {}) => (await fetch(`${address}${path}`, options)).status

@@ -4,12 +4,14 @@ import t, { type Test } from 'tap'
 import { countBatch } from '../../db/count-views.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { withinDeadline } from '../../lib/deadline.ts'
+import type { HostRedis } from '../../lib/host-redis.ts'
 import { nonce } from '../../lib/nonce.ts'
 import { createFlusher } from '../../views/flusher.ts'
 import { createRedisViewBuffer } from '../../views/redis-view-buffer.ts'
 import type { ViewBuffer } from '../../views/view-buffer.ts'
 import { originOf } from '../../views/visitor.ts'
 import { fillBlog } from '../helpers/blog.ts'
+import { startLoggedApp } from '../helpers/logged-app.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { startRedisCluster } from '../helpers/redis-cluster.ts'
 import { until } from '../helpers/services/until.ts'
@@ -19,7 +21,7 @@ import { until } from '../helpers/services/until.ts'
 const SHARDS = ['0', '1', '2', '3']
 const cluster = await startRedisCluster()
 t.teardown(() => cluster.stop())
-const { db, pool } = await createTestDatabase(t)
+const { db, pool, url: databaseUrl } = await createTestDatabase(t)
 await fillBlog(db, 2)
 const [postId = '', otherId = ''] = (await pool.query('select id::text from posts order by id')).rows.map(
   ({ id }) => id,
@@ -77,11 +79,13 @@ t.test('views of one post are on every node, repeats are found, and one flush co
   const again = await Promise.all(Array.from({ length: 200 }, (_none, reader) => buffer.add(viewOf(reader))))
   t.same(new Set(again), new Set(['repeat']))
   t.equal(await buffer.add(viewOf(7, otherId)), 'counted', 'another post')
+  const { origin: _unknown, ...view } = viewOf(8, otherId)
+  t.equal(await buffer.add(view), 'counted')
   t.ok((await waiting()).every((numbers) => numbers > 0))
   const owners = await Promise.all(SHARDS.map((shard) => cluster.ownerOf(`{${prefix}:${shard}}`)))
   t.same(new Set(owners), new Set([0, 1, 2]))
-  t.match(await flush(), { views: 201, batches: SHARDS.length, waiting: 0, error: undefined })
-  t.equal(await total(), 201)
+  t.match(await flush(), { views: 202, batches: SHARDS.length, waiting: 0, error: undefined })
+  t.equal(await total(), 202)
   t.match(await flush(), { views: 0, batches: 0, waiting: 0 })
 })
 
@@ -168,6 +172,15 @@ t.test('a user with the rights of an earlier version uses the one slot of the pr
   t.match(await flush(), { views: 1, error: undefined })
   t.equal(await total(), 1)
   t.match(refused, [{ message: /NOPERM/ }], 'that is told')
+  const untold = createRedisViewBuffer({ client, prefix, dedupSeconds: 900 })
+  t.match(await untold.take(nonce()), { made: [], left: 0, error: undefined })
+  const options = { redis: client as HostRedis, redisPrefix: prefix, databaseUrl, viewFlushSeconds: 0 }
+  const { app, warnings } = await startLoggedApp(t, options)
+  for (let flushes = 0; flushes < 2; flushes += 1) await app.postViews.flush()
+  const told = warnings().filter((text) =>
+    text.startsWith('popular posts: Redis refuses this user the keys of the shards'),
+  )
+  t.equal(told.length, 1, 'told once')
   await allow('~other:*')
   await t.rejects(buffer.add(viewOf(2)), /NOPERM/)
   t.match(await flush(), { views: 0, error: { message: /NOPERM/ } })
