@@ -13,7 +13,7 @@ import { type RedisConfig, withRedis } from './redis.ts'
 const DRAIN_MS = 60_000
 
 /** What to do about an error, by its code. */
-const TODO: Record<string, string> = {
+const REMEDIES: Record<string, string> = {
   '55P03': 'another transaction holds rows of the counters; end it, or wait for its end (pg_stat_activity names it)',
   NOPERM:
     'Redis refuses keys or commands to the user in REDIS_URL; give it the rights in docs/operating.md, for a Cluster also those to the shards',
@@ -54,7 +54,7 @@ export function flushRedis(
       if (error !== undefined) throw error
     },
     (code) =>
-      `Not all views could be counted (${code}): ${TODO[code] ?? 'check Redis in REDIS_URL and the database'}; nothing is lost, run it again.`,
+      `Not all views could be counted (${code}): ${REMEDIES[code] ?? 'check Redis in REDIS_URL and the database'}; nothing is lost, run it again.`,
   )
 }
 

@@ -111,8 +111,8 @@ interface Comparison {
  *
  * A revision is a time of the database and the snapshot at that time: the set of committed transactions. Therefore a
  * transaction that begins before and commits after the revision is not missed, and writers do not wait for each other, as
- * they would to increment a counter. With them are the indexes of the tables: a restore makes them anew, after the rows. While
- * there are none, those of the last revision stay.
+ * they would to increment a counter. A revision also names the indexes of the tables, because PostgreSQL creates them again
+ * during a restore, after the rows. While the tables have no index, the revision keeps those of the last one.
  * @param revision from the last call; `undefined` at the first call: then there is no change. A revision of another
  * database, also of a restored one, or one that is older than 6 days, counts as `hard`.
  * @param isUnseen called with the name of each change, as in notifications; `false` leaves the change out.

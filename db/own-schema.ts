@@ -144,8 +144,8 @@ export function ownRelation(name: OwnName) {
 }
 
 /**
- * A query for a digest of the ids of all indexes of this package's tables; null while there are none. A restore makes them anew,
- * each after the rows of its table.
+ * A query for a digest of the ids of all indexes of this package's tables; null while the tables have none. A restore creates
+ * each index again, after the rows of its table.
  */
 export const OWN_INDEXES = sql`(
   select md5(string_agg(indexrelid::text, ' ' order by indexrelid)) from pg_index where indrelid in (

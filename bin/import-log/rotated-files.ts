@@ -11,7 +11,7 @@ export interface NearbyFile {
 const COMPRESSED = /\.(?:gz|bz2|xz|zst|lz4|Z)$/
 /** A number, a date or a time, such as `1`, `20240229`, `2024-02-29T10-00-00.000`. */
 const NUMBER = '\\d[\\dTZ:._+-]*'
-/** A log has so many digits at least, if its name has a date. */
+/** A name with fewer digits has no date. */
 const DATE_DIGITS = 6
 /** How long (ms) a log has not changed while another one has, when that continues it. */
 const SILENT_MS = 600_000
