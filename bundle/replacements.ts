@@ -28,6 +28,8 @@ const PACKAGES: Readonly<Record<string, () => string>> = {
   './connectors/SentinelConnector': sentinel,
   // @fastify/aws-lambda makes the options of `inject`.
   './lib/config-validator': () => 'module.exports = () => true',
+  // Fastify sets the defaults of its options. `precompile` has started the same app with the same options.
+  './config-validator': fastifyOptions,
   // The driver for native bindings, which are not installed.
   './native': () => 'module.exports = undefined',
   '@ioredis/commands/built/commands.json': commands,
@@ -39,12 +41,25 @@ const OWNERS: Readonly<Record<string, string>> = {
   './SentinelConnector': 'ioredis',
   './connectors/SentinelConnector': 'ioredis',
   './lib/config-validator': 'light-my-request',
+  './config-validator': 'fastify',
   './native': 'pg',
 }
 
 /** A connector that is never used. */
 function sentinel(): string {
   return 'exports.default = class { constructor() { throw new Error("Expected a Redis without Sentinels.") } }'
+}
+
+/** Sets the defaults of the options of Fastify; it does not validate them. */
+function fastifyOptions(): string {
+  const { defaultInitOptions } = require('fastify/lib/config-validator') as { defaultInitOptions: object }
+  return `
+    const defaults = ${JSON.stringify(defaultInitOptions)}
+    module.exports = (options) => {
+      for (const [name, value] of Object.entries(defaults)) options[name] ??= structuredClone(value)
+      return true
+    }
+    module.exports.defaultInitOptions = defaults`
 }
 
 /** The commands of Redis with what ioredis reads of them: where their keys are, and two flags. */
