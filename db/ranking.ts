@@ -134,9 +134,16 @@ export async function findPopularPosts(db: BlogReader, query: RankingQuery, reac
         select ${looksUp ? viewsOfPost(query, 'posts.id') : sql`null::bigint`} as views where ${isLookedUp} offset 0)`
       const fromTop = cte
         .selectFrom('filled')
-        .leftJoin('post_views_total as total', 'total.post_id', 'filled.post_id')
         .where(filled, '>=', sql<string>`${limit}::bigint`)
-        .select(['filled.post_id', 'filled.published_at', 'filled.score', totalViews])
+        .select([
+          'filled.post_id',
+          'filled.published_at',
+          'filled.score',
+          // Looked up: a join would read the totals of all posts.
+          sql<string>`greatest(coalesce(${viewsOfPost({ ...query, days: 0 }, 'filled.post_id')}, 0), 0)`.as(
+            'total_views',
+          ),
+        ])
       const posts = cte
         .selectFrom('posts')
         .where(read === 0 ? sql<boolean>`true` : sql<boolean>`(${filled} < ${limit}::bigint)`)
