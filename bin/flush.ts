@@ -29,7 +29,7 @@ export function flushRedis(
   config: RedisConfig,
   print: (sentence: string) => void,
 ): Promise<void> {
-  const { cache, siteTimeZone: timeZone } = config
+  const { cache, siteTimeZone: timeZone, days: allowed } = config
   let refused: unknown
   return withRedis(
     config,
@@ -49,7 +49,7 @@ export function flushRedis(
         drainMs: DRAIN_MS,
       })
       const { error = refused, ...flushed } = await flusher.flush()
-      await createWindowKeeper(() => materializeWindows(db, { timeZone }))()
+      await createWindowKeeper((isOver) => materializeWindows(db, { timeZone, allowed }, isOver))()
       if (error === undefined || flushed.batches > 0 || flushed.waiting > 0) print(describe(flushed))
       if (error !== undefined) throw error
     },

@@ -25,6 +25,7 @@ import { importFeedCommand } from './import-feed/command.ts'
 import { importLogCommand } from './import-log/command.ts'
 import { addressOf } from './import-log/paths.ts'
 import { invalidateInRedis } from './invalidate.ts'
+import { storeSums } from './store-sums.ts'
 
 const { version } = JSON.parse(
   readFileSync(new URL(import.meta.resolve('fastify-popular-posts/package.json')), 'utf8'),
@@ -52,9 +53,10 @@ program
   .action(async ({ adopt, postId }: { adopt?: boolean; postId?: PostIdType }, command: Command) => {
     if (postId !== undefined && adopt !== true) command.error('error: --post-id needs --adopt')
     const migrate = adopt === true ? { adopt: { postId: postId ?? 'bigint' } } : {}
-    await withDatabase({ migrate }, async ({ isAdopted, schema }) => {
+    await withDatabase({ migrate }, async ({ db, isAdopted, schema }, { siteTimeZone: timeZone, days: allowed }) => {
       const place = schema === undefined ? '' : `, in the schema ${schema}`
       print(`The tables${isAdopted ? ' of this package' : ''} are up to date${place}.`)
+      await storeSums(db, { timeZone, allowed }, process.stderr)
     })
   })
 
@@ -145,6 +147,7 @@ program.addCommand(
         timeZone: config.siteTimeZone,
         dedupSeconds: config.viewDedupSeconds,
         ignore: config.ignore,
+        days: config.days,
         address: addressOf(config),
         async close(hasChanged) {
           // So that services on this database show the new counts at once.
@@ -170,6 +173,7 @@ program.addCommand(
       return {
         db,
         timeZone: config.siteTimeZone,
+        days: config.days,
         address: addressOf(config),
         async beforeCreatingPosts(trx) {
           if (isAdopted) throw new StartupError(NO_POSTS_IN_ADOPTED)

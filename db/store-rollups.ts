@@ -24,9 +24,6 @@ const SLICE_POSTS = 10_000
 /** The usual windows: their rollups are stored, beside that of the default window of the site. */
 const USUAL_DAYS = [7, 30, 90, 365]
 
-/** After this time no further slice is started: the next call continues. */
-const BUDGET_MS = 10_000
-
 interface WindowsToStore {
   defaultDays?: number
   maxDays?: number
@@ -39,23 +36,23 @@ interface WindowsToStore {
 export interface StoreOptions {
   /** How many posts are summed by a statement. */
   slicePosts?: number
-  /** After this time of `performance.now()`, no further slice is started. Default: the rollup is stored to the end. */
-  endsAtMs?: number
+  /** Called before each slice: whether the time of the call is over. Default: the rollup is stored to the end. */
+  isOver?: () => boolean
 }
 
 /**
- * Stores the rollups of the default window and of the usual windows, up to `maxDays` and among `allowed`, for about ten seconds:
- * a later call continues.
+ * Stores the rollups of the default window and of the usual windows, up to `maxDays` and among `allowed`, until `isOver`: a later
+ * call continues.
  * @returns whether all of them are stored, or other processes are storing them.
  */
 export async function materializeWindows<DB>(
   db: Kysely<DB>,
   { defaultDays = 30, maxDays = 365, allowed, timeZone }: WindowsToStore,
-  endsAtMs = performance.now() + BUDGET_MS,
+  isOver = () => false,
 ): Promise<boolean> {
   for (const days of new Set([defaultDays, ...USUAL_DAYS]))
     if (days > 1 && days <= maxDays && allowed?.includes(days) !== false)
-      if (!(await materializeWindow(db, { days, timeZone }, { endsAtMs }))) return false
+      if (!(await materializeWindow(db, { days, timeZone }, { isOver }))) return false
   return true
 }
 
@@ -66,12 +63,12 @@ export async function materializeWindows<DB>(
  * Each slice verifies that the closed days are those of the slices before. If one has changed, the call ends, and the next one
  * starts a new rollup. Rollups of earlier days, and those that a change has interrupted, are deleted in slices, too. So a
  * window has one rollup at a time, except for the minutes in which the clocks of processes disagree about the day.
- * @returns `false` if the time has ended before.
+ * @returns `false` if the time was over before.
  */
 export async function materializeWindow<DB>(
   db: Kysely<DB>,
   moment: WindowQuery,
-  { slicePosts = SLICE_POSTS, endsAtMs = Number.POSITIVE_INFINITY }: StoreOptions = {},
+  { slicePosts = SLICE_POSTS, isOver = () => false }: StoreOptions = {},
 ): Promise<boolean> {
   // The second statement of a transaction sees what the last holder of the lock has stored.
   const step = () =>
@@ -79,7 +76,7 @@ export async function materializeWindow<DB>(
       .transaction()
       .setIsolationLevel('read committed')
       .execute((trx) => storeNext(trx, moment, slicePosts))
-  while (performance.now() < endsAtMs) if (!(await step())) return true
+  while (!isOver()) if (!(await step())) return true
   return false
 }
 

@@ -29,6 +29,7 @@ export const SLOW: readonly string[] = [
   'test/bin/import-log/semicomplete-formats.test.ts',
   'test/bin/import-log/unpack.test.ts',
   'test/bin/import-log/visits.test.ts',
+  'test/bin/store-sums.test.ts',
   'test/browser/element-design.test.ts',
   'test/browser/element-documents.test.ts',
   'test/browser/element.test.ts',

@@ -207,10 +207,11 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
   }
 
   const { load, defaultDays, maxDays, days: allowed, viewFlushSeconds, backgroundWork } = settings
-  const keepWindows = createWindowKeeper(async () => {
+  const keepWindows = createWindowKeeper(async (isOver) => {
     // The lists of the host's own `load` do not read the sums.
     if (load !== undefined) return true
-    return materializeWindows(db, { defaultDays, maxDays, allowed, timeZone: await timeZone() })
+    const windows = { defaultDays, maxDays, allowed, timeZone: await timeZone() }
+    return materializeWindows(db, windows, () => isClosed || isOver())
   })
 
   async function flush(): Promise<FlushResult> {
@@ -221,6 +222,8 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
   }
   const isTimed = backgroundWork && viewFlushSeconds > 0
   const stopTimer = isTimed ? startFlushTimer({ flush, prune, flushMs: viewFlushSeconds * 1000 }) : () => {}
+  // The lists of a large blog take seconds until the sums are stored: after an update, a restore, a night without a process.
+  if (isTimed) void keepWindows()
 
   return {
     postViews: {

@@ -1,22 +1,25 @@
 /** How often a process verifies that the sums are those of the present day, in milliseconds. */
 const EVERY_MS = 60_000
+/** After this time a call starts no further slice: a flush on AWS Lambda waits for it. */
+const BUDGET_MS = 10_000
 
 /**
- * Creates a function that stores the sums of windows after a flush (see `db/window-rollups.ts`), once a minute at most when all
- * are stored. Its promise never rejects: lists are the same without these sums.
- * @param store stores the sums that are missing, for a while. Returns `false` if some are still missing: then the next flush
+ * Creates a function that stores the sums of windows for about ten seconds (see `db/window-rollups.ts`), once a minute at most
+ * when all are stored. Its promise never rejects: lists are the same without these sums.
+ * @param store stores the sums that are missing, until `isOver`. Returns `false` if some are still missing: then the next call
  *   continues. After an error, the next minute does.
  */
 export function createWindowKeeper(
-  store: () => Promise<boolean>,
+  store: (isOver: () => boolean) => Promise<boolean>,
   nowMs = () => performance.now(),
 ): () => Promise<void> {
   let running: Promise<void> | undefined
   let nextAtMs = Number.NEGATIVE_INFINITY
   return () => {
     if (running === undefined && nowMs() >= nextAtMs) {
-      nextAtMs = nowMs() + EVERY_MS
-      running = store()
+      const startedAtMs = nowMs()
+      nextAtMs = startedAtMs + EVERY_MS
+      running = store(() => nowMs() >= startedAtMs + BUDGET_MS)
         .then(
           (isComplete) => {
             if (!isComplete) nextAtMs = Number.NEGATIVE_INFINITY

@@ -9,6 +9,7 @@ import { plural } from '../../lib/plural.ts'
 import { parseBaseUrl } from '../import-log/paths.ts'
 import { createProgress } from '../import-log/progress.ts'
 import { compilePostPattern } from '../import-log/slug.ts'
+import { storeSums } from '../store-sums.ts'
 import { ExportError } from './export-error.ts'
 import { describeOverlap, formatImport } from './format-summary.ts'
 import { FORMAT_NAMES } from './formats.ts'
@@ -32,6 +33,8 @@ interface CountsDatabase {
   timeZone: string
   /** Called before the first post is created, in the transaction that does. */
   beforeCreatingPosts(trx: Transaction<Database>): Promise<void>
+  /** The option `days`. */
+  days: readonly number[] | undefined
   /** The address of the service, by the environment. */
   address: string
   /** @param isChanged whether lists are outdated. */
@@ -109,25 +112,26 @@ docs/import-counts.md has the formats.`,
 }
 
 async function undo(
-  { openDatabase, stdout, nowMs }: ImportCountsContext,
+  { openDatabase, stdout, stderr, nowMs }: ImportCountsContext,
   files: readonly string[],
   id: string,
 ): Promise<void> {
   if (files.length > 0) throw new ExportError('--undo takes an import back: it reads no file.')
-  const { db, timeZone, close } = await openDatabase()
+  const { db, timeZone, days: allowed, close } = await openDatabase()
   const undone = await undoCounts(db, { id, timeZone, nowMs: nowMs() }).catch(async (error: unknown) => {
     await close(false)
     throw error
   })
-  await close(true)
   stdout.write(`Import ${id} (${undone.source}) was taken back: ${plural(Number(undone.views), 'view')}.\n`)
+  await storeSums(db, { timeZone, allowed }, stderr)
+  await close(true)
 }
 
 async function run(context: ImportCountsContext, names: readonly string[], flags: Flags): Promise<void> {
   const { stdout, stderr, nowMs } = context
   const choices = await choose(flags)
   const { files, totalBytes } = await openFiles(context, names)
-  const { db, timeZone, beforeCreatingPosts, address, close } = await context.openDatabase()
+  const { db, timeZone, days: allowed, beforeCreatingPosts, address, close } = await context.openDatabase()
   const progress = createProgress(stderr, totalBytes)
   const { createPosts, baseUrl, ...options } = choices
   let imported: ImportedCounts
@@ -149,7 +153,9 @@ async function run(context: ImportCountsContext, names: readonly string[], flags
   }
   progress.stop()
   stdout.write(formatImport(imported, { hasPattern: options.post !== undefined, createPosts, address }))
-  await close(imported.outcome === 'counted')
+  const isChanged = imported.outcome === 'counted'
+  if (isChanged) await storeSums(db, { timeZone, allowed }, stderr)
+  await close(isChanged)
   if (imported.outcome === 'refused') throw new ExportError(describeOverlap(imported))
 }
 

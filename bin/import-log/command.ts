@@ -5,6 +5,7 @@ import { rehearse } from '../../db/log-imports.ts'
 import type { Database } from '../../db/schema.ts'
 import { startOfDay } from '../../db/time-zone.ts'
 import { messageOf } from '../../lib/errors.ts'
+import { storeSums } from '../store-sums.ts'
 import { type Choices, choose, type Flags } from './choices.ts'
 import { formatJson, formatSummary, refusalOf } from './format-summary.ts'
 import { FORMATS } from './formats/formats.ts'
@@ -37,6 +38,8 @@ interface ImportLogDatabase {
   dedupSeconds: number
   /** The option `ignore`. */
   ignore: readonly string[]
+  /** The option `days`. */
+  days: readonly number[] | undefined
   /** See `ImportLogOptions`. */
   beforeCreatingPosts?: ((trx: Transaction<Database>) => Promise<void>) | undefined
   /** The address of the service, by the environment. */
@@ -167,7 +170,10 @@ async function work(
     await database.close(true).catch(() => undefined)
     throw error
   }
-  await database.close(!choices.isDryRun)
+  const hasChanged = !choices.isDryRun
+  const { db, timeZone, days: allowed } = database
+  if (hasChanged && !signal.aborted) await storeSums(db, { timeZone, allowed }, stderr)
+  await database.close(hasChanged)
   return problem
 }
 

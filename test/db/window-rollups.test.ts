@@ -310,8 +310,8 @@ t.test('an interrupted storing leaves lists exact, and is continued or deleted',
   /** Stores some slices of 3 posts, and is interrupted. */
   async function store(slices: number, atMs: number, slicePosts = 3) {
     let left = slices
-    const endsAtMs = { valueOf: () => (left-- > 0 ? Number.POSITIVE_INFINITY : 0) } as unknown as number
-    await materializeWindow(db, { days: 7, nowMs: atMs, timeZone }, { slicePosts, endsAtMs })
+    const isOver = () => left-- <= 0
+    await materializeWindow(db, { days: 7, nowMs: atMs, timeZone }, { slicePosts, isOver })
   }
   await count(Array.from({ length: 200 }, (_none, n) => ({ post: n % 20, age: n % 12, views: 1 + (n % 17) })))
   // A post that the totals lack, after and between the others.

@@ -45,7 +45,14 @@ export async function runCounts(
   const openDatabase = async () => {
     if (db === undefined) throw new Error('the database was opened')
     const close = async (isChanged?: boolean) => void closed.push(isChanged)
-    return { db, timeZone, address: 'http://127.0.0.1:3000', close, beforeCreatingPosts: async () => {} }
+    return {
+      db,
+      timeZone,
+      days: undefined,
+      address: 'http://127.0.0.1:3000',
+      close,
+      beforeCreatingPosts: async () => {},
+    }
   }
   const input = stdin === undefined ? Object.assign(Readable.from([]), { isTTY: true }) : Readable.from([stdin])
   const program = new Command('popular-posts')

@@ -31,3 +31,20 @@ t.test(
     t.equal(calls, 4, 'all are stored')
   },
 )
+
+t.test('a call stores for ten seconds', async (t) => {
+  let nowMs = 5_000
+  const over: boolean[] = []
+  const keep = createWindowKeeper(
+    async (isOver) => {
+      for (const atMs of [5_000, 14_999, 15_000]) {
+        nowMs = atMs
+        over.push(isOver())
+      }
+      return true
+    },
+    () => nowMs,
+  )
+  await keep()
+  t.same(over, [false, false, true])
+})

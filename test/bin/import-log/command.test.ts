@@ -53,7 +53,16 @@ async function run(args: string[], surroundings: Surroundings) {
       const close = async () => {
         closed++
       }
-      return { db, timeZone: 'UTC', dedupSeconds: 900, ignore, address: ADDRESS, close, beforeCreatingPosts }
+      return {
+        db,
+        timeZone: 'UTC',
+        dedupSeconds: 900,
+        ignore,
+        days: undefined,
+        address: ADDRESS,
+        close,
+        beforeCreatingPosts,
+      }
     },
     stdin:
       stdin === undefined
