@@ -33,16 +33,26 @@ export function slugForms(slug: string): string[] {
 /** How often a slug may be percent-encoded: without a limit, a client could send one that takes milliseconds. */
 const MAX_ENCODINGS = 5
 
+/** Whether a slug has no form but itself. */
+export function isPlainSlug(slug: string): boolean {
+  return PLAIN.test(slug)
+}
+
 /**
- * Returns a text that is the same for all forms of a slug, in a tenth of the time that the forms take: to find out first that
- * a slug is none of some. Different slugs may have the same key.
+ * Returns for each slug a text that is the same for all of its forms, in a fiftieth of the time that the forms take: to find
+ * out first that a slug is none of some. Different slugs may have the same key.
  */
-export function slugKey(slug: string): string {
-  if (PLAIN.test(slug)) return slug
-  let text = Buffer.from(slug).toString()
-  for (let left = MAX_ENCODINGS; left > 0 && text.includes('%'); left -= 1) text = decodedSlug(text)
+export function slugKeys(slugs: readonly string[]): string[] {
+  // All at once, because a call for each takes longer than the letters. No slug has NUL.
+  const text = slugs.map((slug) => (/[%\0]/.test(slug) ? fullyDecoded(slug) : slug)).join('\0')
   // Which of two letters Σ becomes depends on what follows it.
-  return text.normalize('NFD').toLowerCase().normalize('NFD').replaceAll('ς', 'σ')
+  return text.toWellFormed().toLowerCase().normalize('NFD').replaceAll('ς', 'σ').split('\0')
+}
+
+function fullyDecoded(slug: string): string {
+  let text = slug
+  for (let left = MAX_ENCODINGS; left > 0 && text.includes('%'); left -= 1) text = decodedSlug(text)
+  return text.replaceAll('\0', '')
 }
 
 /** The text without percent-encoding; unchanged if it is not percent-encoded UTF-8. */

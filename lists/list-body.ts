@@ -27,7 +27,7 @@ export class ListBody implements Representation {
   readonly body: Buffer
   /** The strong entity tag of `body`. */
   readonly etag: string
-  readonly #encoded = new Map<Encoding, Representation>()
+  #encoded: Partial<Record<Encoding, Representation>> | undefined
   readonly #mayCompress: () => boolean
 
   /**
@@ -47,12 +47,12 @@ export class ListBody implements Representation {
    */
   encoded(encoding: Encoding): Representation {
     if (this.body.length < WORTH_COMPRESSING_BYTES) return this
-    const known = this.#encoded.get(encoding)
+    const known = this.#encoded?.[encoding]
     if (known !== undefined) return known
     if (!this.#mayCompress()) return this
     const body = COMPRESS[encoding](this.body)
     const representation = { body, etag: etagOf(body) }
-    this.#encoded.set(encoding, representation)
+    this.#encoded = { ...this.#encoded, [encoding]: representation }
     return representation
   }
 }

@@ -27,7 +27,7 @@ import {
   resolveDays,
 } from './resolve-query.ts'
 import type { PopularPostsStats } from './stats.ts'
-import { DecodedList, type ListCut, MAX_COMPRESSED } from './stored-list.ts'
+import { createCuts, DecodedList, type ListCut, MAX_COMPRESSED } from './stored-list.ts'
 
 /** Options of a refresh. */
 export interface RefreshOptions {
@@ -165,6 +165,7 @@ export function createLists<P = Post>(
   backend.listen(cache.onStoreMessage)
   const { resolve, knownEntry, longerEntry } = createQueryResolver(settings)
   const mayCompress = createAllowance(clock.now, MAX_COMPRESSED)
+  const bodies = { usualLimit: settings.defaultLimit, mayCompress, cuts: createCuts() }
   const filtersKey = listKey(settings, 'filters')
   const decodedLists = new WeakMap<Uint8Array, DecodedList>()
   const decodedFilters = new WeakMap<Uint8Array, KnownSlugs>()
@@ -226,7 +227,7 @@ export function createLists<P = Post>(
   function decoded(answer: StoredValue): DecodedList {
     let list = decodedLists.get(answer.value)
     if (list === undefined) {
-      list = new DecodedList(answer.value, { usualLimit: settings.defaultLimit, mayCompress })
+      list = new DecodedList(answer.value, bodies)
       decodedLists.set(answer.value, list)
     }
     return list

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { etagOf } from '../lib/entity-tags.ts'
-import { slugForms, slugKey } from '../lib/slug-forms.ts'
+import { isPlainSlug, slugForms, slugKeys } from '../lib/slug-forms.ts'
 import { ListBody } from './list-body.ts'
 
 const [TAB, NEWLINE] = [0x09, 0x0a]
@@ -9,8 +9,18 @@ const [TAB, NEWLINE] = [0x09, 0x0a]
 const DIGEST_BYTES = 32
 const [OPEN, COMMA, CLOSE] = [0x5b, 0x2c, 0x5d]
 
-/** The cached bodies of one list, beside the usual ones, may take up to this many times its bytes, without compressed bodies. */
-const MAX_BODIES_RATIO = 3
+/** The cached cuts of all lists may take up to this many bytes, without compressed bodies: all limits of a dozen lists. */
+const MAX_CUT_BYTES = 2 ** 20
+/** What a cached cut takes beside its bytes, at most. */
+const CUT_BYTES = 1_000
+
+/** Creates the cache of the cuts of all lists that are not usual: the least used go first. */
+export function createCuts(maxBytes = MAX_CUT_BYTES): LRUCache<string, ListBody> {
+  return new LRUCache({ maxSize: maxBytes, sizeCalculation: ({ body }) => body.length + CUT_BYTES })
+}
+
+/** How many lists there were, so that each has a name in the cache of cuts. */
+let lists = 0
 
 /**
  * How many bodies that are not usual a process compresses in a second; further ones are sent as they are. A body of 50 posts
@@ -36,6 +46,8 @@ interface BodyOptions {
   usualLimit?: number
   /** Whether the process may compress one more body now that is not usual. Default: always. */
   mayCompress?: () => boolean
+  /** The cache of cuts, which lists may share. Default: one of its own. */
+  cuts?: LRUCache<string, ListBody>
 }
 
 interface Matching {
@@ -46,48 +58,66 @@ interface Matching {
 }
 
 /**
- * A list of the cache, split into its items. It caches the bodies that it makes: the usual ones for as long as the list is
- * there, so that other cuts cannot push them out.
+ * A list of the cache, as a JSON array of which each cut is made. It keeps the usual bodies for as long as the list is there,
+ * so that other cuts cannot push them out.
  */
 export class DecodedList {
-  readonly #lines: Buffer[]
+  /** All items as a JSON array. */
+  readonly #all: Buffer
+  /** Where the sign before each item is in `#all`, and the closing bracket. */
+  readonly #signs: number[] = []
   #digests: Buffer | undefined
   /** The bodies of the first items, by their number: all, or `usualLimit`. */
   readonly #usual = new Map<number, ListBody>()
   readonly #options: BodyOptions
-  readonly #bodies: LRUCache<string, ListBody>
+  readonly #cuts: LRUCache<string, ListBody>
+  readonly #name: string
   /** The earlier slugs of each item, in JSON; see `encodeList`. */
   readonly #earlier = new Map<number, Buffer>()
   #items: { slug?: unknown; views?: unknown }[] | undefined
   /** The slugs of items, by these and by earlier ones. */
   #slugs: Map<unknown, unknown> | undefined
-  /** See `slugKey`. */
+  /** See `slugKeys`. */
   #slugKeys: Set<string> | undefined
   /** The last result of `#matching`: `isShort` and `body` ask for the same. */
   #last: Matching | undefined
 
   constructor(bytes: Uint8Array, options: BodyOptions = {}) {
     this.#options = options
-    const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    this.#lines = []
-    for (let start = 0; start < all.length; ) {
-      const newline = all.indexOf(NEWLINE, start)
-      const end = newline === -1 ? all.length : newline
-      const line = all.subarray(start, end)
+    this.#cuts = options.cuts ?? createCuts()
+    lists += 1
+    this.#name = `${lists}:`
+    const lines = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const all = Buffer.allocUnsafe(lines.length + 2)
+    all[0] = OPEN
+    let at = 0
+    for (let start = 0; start < lines.length; ) {
+      const newline = lines.indexOf(NEWLINE, start)
+      const end = newline === -1 ? lines.length : newline
+      const line = lines.subarray(start, end)
       const tab = line.indexOf(TAB)
-      if (tab !== -1) this.#earlier.set(this.#lines.length, line.subarray(tab + 1))
-      this.#lines.push(tab === -1 ? line : line.subarray(0, tab))
+      if (tab !== -1) this.#earlier.set(this.#signs.length, line.subarray(tab + 1))
+      const item = tab === -1 ? line : line.subarray(0, tab)
+      if (at > 0) all[at] = COMMA
+      this.#signs.push(at)
+      all.set(item, at + 1)
+      at += item.length + 1
       start = end + 1
     }
-    // The brackets count: without them the limit would be too small for an empty list.
-    const maxSize = MAX_BODIES_RATIO * (all.length + 2)
-    this.#bodies = new LRUCache({ maxSize, sizeCalculation: ({ body }) => body.length })
+    const close = Math.max(1, at)
+    this.#signs.push(close)
+    all[close] = CLOSE
+    this.#all = all.subarray(0, close + 1)
+  }
+
+  get #count(): number {
+    return this.#signs.length - 1
   }
 
   /** Returns the first matching items as a JSON array. Equal items are the same object while it is cached. */
-  body({ limit = this.#lines.length, offset = 0, exclude = [], minViews = 0 }: ListCut = {}): ListBody {
+  body({ limit = this.#count, offset = 0, exclude = [], minViews = 0 }: ListCut = {}): ListBody {
     if (exclude.length === 0 && minViews === 0) {
-      const end = Math.min(offset + limit, this.#lines.length)
+      const end = Math.min(offset + limit, this.#count)
       return this.#run(Math.min(offset, end), end)
     }
     const picked = this.#matching(offset + limit, exclude, minViews).slice(offset)
@@ -98,7 +128,7 @@ export class DecodedList {
   }
 
   #run(first: number, end: number): ListBody {
-    const isUsual = first === 0 && (end === this.#lines.length || end === this.#options.usualLimit)
+    const isUsual = first === 0 && (end === this.#count || end === this.#options.usualLimit)
     if (!isUsual) return this.#cached(first === end ? '' : `${first}-${end}`, () => range(first, end))
     const known = this.#usual.get(end)
     if (known !== undefined) return known
@@ -107,26 +137,47 @@ export class DecodedList {
     return usual
   }
 
-  #cached(name: string, picked: () => readonly number[]): ListBody {
-    const cached = this.#bodies.get(name)
+  #cached(cut: string, picked: () => readonly number[]): ListBody {
+    const name = this.#name + cut
+    const cached = this.#cuts.get(name)
     if (cached !== undefined) return cached
     const body = this.#make(picked(), this.#options.mayCompress)
-    this.#bodies.set(name, body)
+    this.#cuts.set(name, body)
     return body
   }
 
   /**
-   * Makes a body of picked items. Its entity tag is made from the digests of the items, which are made once: to hash each body
-   * took longer than all else.
+   * Makes a body of picked items, copied in runs. Its entity tag is made from the digests of the items, which are made once: to
+   * hash each body took longer than all else.
    */
   #make(picked: readonly number[], mayCompress?: () => boolean): ListBody {
-    const digests =
-      this.#digests ?? Buffer.concat(this.#lines.map((line) => createHash('sha256').update(line).digest()))
-    this.#digests = digests
-    const picks = Buffer.allocUnsafe(picked.length * DIGEST_BYTES)
-    for (const [at, index] of picked.entries())
-      digests.copy(picks, at * DIGEST_BYTES, index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES)
-    return new ListBody(toBody(picked.map((index) => this.#lines[index] as Buffer)), etagOf(picks), mayCompress)
+    this.#digests ??= Buffer.concat(
+      range(0, this.#count).map((index) =>
+        createHash('sha256')
+          .update(this.#all.subarray(this.#sign(index) + 1, this.#sign(index + 1)))
+          .digest(),
+      ),
+    )
+    const digests = Buffer.allocUnsafe(picked.length * DIGEST_BYTES)
+    const length = picked.reduce((sum, index) => sum + this.#sign(index + 1) - this.#sign(index), 0)
+    const body = picked.length === this.#count ? this.#all : Buffer.allocUnsafe(Math.max(1, length) + 1)
+    let at = 0
+    for (let start = 0; start < picked.length; ) {
+      const first = picked[start] as number
+      let end = start + 1
+      while (picked[end] === first + end - start) end += 1
+      const after = first + end - start
+      this.#digests.copy(digests, start * DIGEST_BYTES, first * DIGEST_BYTES, after * DIGEST_BYTES)
+      at += this.#all.copy(body, at, this.#sign(first), this.#sign(after))
+      start = end
+    }
+    body[0] = OPEN
+    body[body.length - 1] = CLOSE
+    return new ListBody(body, etagOf(digests), mayCompress)
+  }
+
+  #sign(index: number): number {
+    return this.#signs[index] as number
   }
 
   /**
@@ -134,7 +185,7 @@ export class DecodedList {
    */
   isShort(loaded: number, { limit, offset, exclude, minViews }: Required<ListCut>): boolean {
     const wanted = offset + limit
-    const count = this.#lines.length
+    const count = this.#count
     if (limit === 0 || exclude.length === 0 || count < loaded) return false
     if (this.#matching(wanted, exclude, minViews).length === wanted) return false
     // After an item with too few views there are none with enough.
@@ -151,17 +202,25 @@ export class DecodedList {
   }
 
   #match(wanted: number, exclude: readonly string[], minViews: number): readonly number[] {
-    this.#items ??= this.#lines.map((line) => {
-      const { slug, views } = JSON.parse(line.toString()) as { slug?: unknown; views?: unknown }
-      return { slug, views }
-    })
+    this.#items ??= (JSON.parse(this.#all.toString()) as { slug?: unknown; views?: unknown }[]).map(
+      ({ slug, views }) => ({
+        slug,
+        views,
+      }),
+    )
     const slugs = this.#slugs ?? this.#findSlugs(this.#items)
     this.#slugs = slugs
     const excluded = new Set<unknown>()
-    for (const slug of exclude) {
-      const form = slugs.has(slug) ? slug : this.#otherForm(slug, slugs)
-      if (form !== undefined) excluded.add(slugs.get(form))
+    const others: string[] = []
+    for (const text of exclude) {
+      if (!isPlainSlug(text)) {
+        others.push(text)
+        continue
+      }
+      const slug = slugs.get(text)
+      if (slug !== undefined) excluded.add(slug)
     }
+    if (others.length > 0) for (const form of this.#otherForms(others, slugs)) excluded.add(slugs.get(form))
     const indexes: number[] = []
     for (let index = 0; index < this.#items.length && indexes.length < wanted; index += 1) {
       const item = this.#items[index]
@@ -170,10 +229,13 @@ export class DecodedList {
     return indexes
   }
 
-  /** The slug of the list that another text names. A client can send 50 texts that name none, and their forms are many. */
-  #otherForm(text: string, slugs: ReadonlyMap<unknown, unknown>): string | undefined {
-    this.#slugKeys ??= new Set([...slugs.keys()].map((slug) => slugKey(String(slug))))
-    return this.#slugKeys.has(slugKey(text)) ? slugForms(text).find((form) => slugs.has(form)) : undefined
+  /** The slugs of the list that other texts name. A client can send 50 texts that name none, and their forms are many. */
+  #otherForms(texts: readonly string[], slugs: ReadonlyMap<unknown, unknown>): string[] {
+    const known = this.#slugKeys ?? new Set(slugKeys([...slugs.keys()].map(String)))
+    this.#slugKeys = known
+    const keys = slugKeys(texts)
+    const named = texts.filter((_text, at) => known.has(keys[at] as string))
+    return named.flatMap((text) => [text, ...slugForms(text)].find((form) => slugs.has(form)) ?? [])
   }
 
   #findSlugs(items: readonly { slug?: unknown }[]): Map<unknown, unknown> {
@@ -188,19 +250,7 @@ export class DecodedList {
 
 /** The whole numbers from `first` to before `end`. */
 function range(first: number, end: number): number[] {
-  return Array.from({ length: end - first }, (_none, at) => first + at)
-}
-
-/** Joins items to a JSON array. */
-function toBody(lines: readonly Buffer[]): Buffer {
-  const body = Buffer.allocUnsafe(lines.reduce((length, line) => length + line.length + 1, lines.length === 0 ? 2 : 1))
-  let at = 0
-  for (const line of lines) {
-    body[at] = at === 0 ? OPEN : COMMA
-    body.set(line, at + 1)
-    at += line.length + 1
-  }
-  if (at === 0) body[0] = OPEN
-  body[body.length - 1] = CLOSE
-  return body
+  const numbers: number[] = []
+  for (let number = first; number < end; number += 1) numbers.push(number)
+  return numbers
 }

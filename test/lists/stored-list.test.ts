@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { encodeList } from '../../lists/encode-list.ts'
-import { DecodedList, type ListCut } from '../../lists/stored-list.ts'
+import { createCuts, DecodedList, type ListCut } from '../../lists/stored-list.ts'
 
 const items = (slugs: readonly string[]) => slugs.map((slug, place) => ({ slug, place }))
 
@@ -106,13 +106,19 @@ t.test('earlier slugs of an item exclude it, and are in no body', async (t) => {
   t.same(list.body({ exclude: ['old-b'] }).body, plain.body({ exclude: ['b'] }).body)
 })
 
-t.test('a list caches its bodies, up to a limit; the usual ones as long as it is there', async (t) => {
+t.test('lists cache cuts, up to a common limit; the usual bodies as long as they are there', async (t) => {
   const slugs = Array.from({ length: 50 }, (_none, place) => `post-${place}`)
-  const list = new DecodedList(encodeList(items(slugs), 'load'), { usualLimit: 10 })
+  const cache = createCuts(20_000)
+  const create = () => new DecodedList(encodeList(items(slugs), 'load'), { usualLimit: 10, cuts: cache })
+  const [list, other] = [create(), create()]
   const cuts = { all: {}, usual: { limit: 10 }, other: { limit: 45 }, page: { limit: 10, offset: 10 } }
   const before = Object.entries(cuts).map(([name, cut]) => ({ name, cut, body: list.body(cut) }))
   for (const { name, cut, body } of before) t.equal(list.body(cut), body, name)
-  for (const slug of slugs) list.body({ limit: 40, exclude: [slug] })
+  for (const slug of slugs)
+    t.same(other.body({ limit: 40, exclude: [slug] }), list.body({ limit: 40, exclude: [slug] }))
+  t.ok(cache.calculatedSize <= 20_000)
+  const { size } = cache
+  t.ok(size > 1, `${size}`)
   for (const { name, cut, body } of before) {
     t.equal(list.body(cut) === body, name === 'all' || name === 'usual', name)
     t.same(list.body(cut).body, body.body)
