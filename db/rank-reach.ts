@@ -27,12 +27,12 @@ export async function reachOf(db: BlogReader, query: Query): Promise<number> {
   const bytes = await sizeOfTotals(db)
   if (bytes >= LARGE_BYTES) return query.limit * largeReachOf(query)
   const isMedium = bytes >= MEDIUM.fromBytes && bytes < MEDIUM.toBytes && query.limit <= MEDIUM.maxLimit
-  return isMedium && !isFiltered(query) ? query.limit * MEDIUM.reach : 0
+  return isMedium && largeReachOf(query) === REACH ? query.limit * MEDIUM.reach : 0
 }
 
-/** Whether the list has a filter. */
-export function isFiltered(query: Query): boolean {
-  return largeReachOf(query) > REACH
+/** Whether the list has a filter that few posts may match. */
+export function isSelective(query: Query): boolean {
+  return largeReachOf(query) === FILTERED_REACH
 }
 
 function largeReachOf({ category, tag, author, excludeCategory, language, publishedWithin }: Query): number {

@@ -1,17 +1,16 @@
 import { type RawBuilder, sql } from 'kysely'
 import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres'
 import { boundedText, countOf, hasFiniteHeat, MAX_LINKS, MAX_TEXT, viewsOf } from './bounded.ts'
-import { CATEGORY_TREE, categoryTree, isOneOf } from './category-tree.ts'
-import { hasAuthor } from './co-authors.ts'
+import { CATEGORY_TREE, categoryTree } from './category-tree.ts'
 import { fromJsonText, jsonText } from './json-text.ts'
-import { isInLanguage } from './language.ts'
 import { postCategories } from './post-categories.ts'
 import { CANDIDATES, rankCandidates, scoreOfPost } from './rank-candidates.ts'
-import { isFiltered, reachOf } from './rank-reach.ts'
+import { countLinked, LINKED, LINKED_COUNT, linkedPosts, matchesFilters, readingOf, SIZES } from './rank-filters.ts'
+import { isSelective, reachOf } from './rank-reach.ts'
 import type { BlogReader, BlogTables, CounterTables } from './schema.ts'
 import { isLive, ROLLUP, rollupOf, viewsInWindow, viewsOfPost } from './window.ts'
 import type { WindowQuery } from './window-query.ts'
-import { inMilliseconds, sqlNow } from './window-query.ts'
+import { inMilliseconds } from './window-query.ts'
 
 /** The tables, or the host's views, that rankings read. */
 export type Tables = BlogTables & CounterTables
@@ -100,24 +99,31 @@ export interface PopularPost {
  * Views and comments are counted in separate subqueries: two one-to-many joins in one sum would multiply them.
  * @param reach how many posts are read from the top of an index before all are: see `rankCandidates`. 0: none. Default:
  *   0 for small blogs, where the longer statement takes more time to plan than it saves.
+ * @param sizes others than the usual ones are for tests.
  */
-export async function findPopularPosts(db: BlogReader, query: RankingQuery, reach?: number): Promise<PopularPost[]> {
+export async function findPopularPosts(
+  db: BlogReader,
+  query: RankingQuery,
+  reach?: number,
+  sizes = SIZES,
+): Promise<PopularPost[]> {
   const read = reach ?? (await reachOf(db, query))
   const { category = [], excludeCategory = [], limit } = query
   const isViews = query.sort === 'views'
+  const reading = readingOf(query, read, sizes)
+  const matches = sql<boolean>`${isLive(query)} and ${matchesFilters(query)}`
   const rows = await db
     .with(CATEGORY_TREE, () => categoryTree([...category, ...excludeCategory]))
     .with(ROLLUP, () => rollupOf(query))
-    .with(CANDIDATES, () => rankCandidates(query, read))
+    .with(LINKED, () => linkedPosts(query, sizes))
+    .with(LINKED_COUNT, () => countLinked)
+    .with(CANDIDATES, () => rankCandidates(query, { ...reading, enough: limit * sizes.enough, matches }))
     .with('filled', (cte) =>
       cte
         .selectFrom('candidates')
-        .innerJoin('posts', 'posts.id', 'candidates.post_id')
         .innerJoinLateral(scored(scoreOfPost(query, 'candidates.post_id')), (join) => join.onTrue())
-        .where(isLive(query))
-        .where(matchesFilters(query))
         .whereRef('scored.score', '>', 'candidates.least')
-        .select(['posts.id as post_id', 'posts.published_at', 'scored.score'])
+        .select(['post_id', 'published_at', 'scored.score'])
         .orderBy('scored.score', 'desc')
         .fetch(limit, 'with ties'),
     )
@@ -126,8 +132,10 @@ export async function findPopularPosts(db: BlogReader, query: RankingQuery, reac
       const filled = sql<string>`(select count(*) from filled)`
       // Of the few posts of a filter, each is looked up; but in the days of a window without a rollup, that takes longer.
       // Otherwise the statement has no look-up: its estimated cost for all posts would make PostgreSQL compile it (JIT).
-      const looksUp = read > 0 && isFiltered(query)
-      const isLookedUp = looksUp ? sql<boolean>`exists (select from rollup)` : sql<boolean>`false`
+      const looksUp = read > 0 && isSelective(query)
+      const isLookedUp = looksUp
+        ? sql<boolean>`(exists (select from rollup) and ${reading.areFew})`
+        : sql<boolean>`false`
       const summed = sql<{ post_id: string; views: string }>`(
         select post_id, views from ${viewsInWindow(query)} as summed where not ${isLookedUp})`
       const lookedUp = sql<{ views: string }>`(
@@ -147,10 +155,9 @@ export async function findPopularPosts(db: BlogReader, query: RankingQuery, reac
       const posts = cte
         .selectFrom('posts')
         .where(read === 0 ? sql<boolean>`true` : sql<boolean>`(${filled} < ${limit}::bigint)`)
-        .where(isLive(query))
-        .where(matchesFilters(query))
+        .where(matches)
         .leftJoin('post_views_total as total', 'total.post_id', 'posts.id')
-        .select(['posts.id as post_id', 'posts.published_at'])
+        .select([sql<string>`posts.id`.as('post_id'), sql<string>`posts.published_at`.as('published_at')])
       const fromAll = isViews
         ? posts
             .leftJoin(summed.as('windowed'), 'windowed.post_id', 'posts.id')
@@ -251,25 +258,4 @@ export async function findPopularPosts(db: BlogReader, query: RankingQuery, reac
 /** A row of a score. `offset 0`: PostgreSQL computes the score once. */
 function scored(score: RawBuilder<string>) {
   return sql<{ score: string }>`(select ${score} as score offset 0)`.as('scored')
-}
-
-/** A condition: the post matches each filter of the query. `category_tree` has the categories. */
-function matchesFilters({ category, tag, author, excludeCategory, language, publishedWithin, nowMs }: RankingQuery) {
-  const conditions = [sql<boolean>`true`]
-  const isInCategory = (slugs: readonly string[]) => sql<boolean>`exists (
-    select from ${sql.table('post_categories')} link where link.post_id = posts.id
-    and link.category_id in (select id from category_tree where ${isOneOf('root', slugs)}))`
-  if (category !== undefined) conditions.push(isInCategory(category))
-  if (excludeCategory !== undefined) conditions.push(sql`not ${isInCategory(excludeCategory)}`)
-  if (tag !== undefined) {
-    conditions.push(sql`exists (
-      select from ${sql.table('post_tags')} link join ${sql.table('tags')} on tags.id = link.tag_id
-      where link.post_id = posts.id and ${isOneOf('tags.slug', tag)})`)
-  }
-  if (author !== undefined) conditions.push(hasAuthor(author))
-  if (language !== undefined) conditions.push(isInLanguage(language))
-  if (publishedWithin !== undefined) {
-    conditions.push(sql`posts.published_at > ${sqlNow(nowMs)} - ${publishedWithin}::integer * interval '24 hours'`)
-  }
-  return sql<boolean>`(${sql.join(conditions, sql` and `)})`
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import t from 'tap'
-import { findPopularPosts } from '../../db/ranking.ts'
+import { findPopularPosts, type RankingQuery } from '../../db/ranking.ts'
 import { prune } from '../../db/retention.ts'
 import { materializeWindow } from '../../db/store-rollups.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -27,21 +27,72 @@ const read = fc.record({
   sort: fc.constantFrom('views' as const, 'trending' as const),
   limit: fc.integer({ min: 1, max: 12 }),
   reach: fc.integer({ min: 1, max: 40 }),
-  tag: fc.option(fc.constant(['even']), { nil: undefined }),
+  sizes: fc.record({
+    enough: fc.constantFrom(1, 1, 2, 8),
+    few: fc.constantFrom(0, 0, 12, 25),
+    many: fc.constantFrom(12, 25, 1000),
+  }),
+  filter: fc.oneof(
+    fc.constant({}),
+    fc.record(
+      {
+        tag: fc.constantFrom(['even'], ['tenth'], ['even', 'tenth'], ['none']),
+        category: fc.constantFrom(['top'], ['below'], ['below', 'none']),
+        excludeCategory: fc.constantFrom(['top'], ['below']),
+        author: fc.constant(['quarter']),
+        language: fc.constant('en'),
+        publishedWithin: fc.constantFrom(30, 163),
+      },
+      { requiredKeys: [] },
+    ),
+  ),
 })
+type Filter = Pick<RankingQuery, 'tag' | 'category' | 'excludeCategory' | 'author' | 'language' | 'publishedWithin'>
+
+/** The filter in numbers of posts. Every third post is in `top`, the next one of each three in `below`, a part of it. */
+function matches({ tag, category, excludeCategory, author, language, publishedWithin }: Filter, now: Date) {
+  const inCategory = { top: sql`posts.id % 3 < 2`, below: sql`posts.id % 3 = 1`, none: sql`false` }
+  const inTag = { even: sql`posts.id % 2 = 0`, tenth: sql`posts.id % 10 = 0`, none: sql`false` }
+  const anyOf = <Name extends string>(names: readonly string[], conditions: Record<Name, RawBuilder<unknown>>) =>
+    sql`(${sql.join(
+      names.map((name) => conditions[name as Name]),
+      sql` or `,
+    )})`
+  const conditions = [
+    sql`true`,
+    ...(tag === undefined ? [] : [anyOf(tag, inTag)]),
+    ...(category === undefined ? [] : [anyOf(category, inCategory)]),
+    ...(excludeCategory === undefined ? [] : [sql`not ${anyOf(excludeCategory, inCategory)}`]),
+    ...(author === undefined ? [] : [sql`posts.id % 4 = 0`]),
+    ...(language === undefined ? [] : [sql`posts.id % 5 < 3`]),
+    ...(publishedWithin === undefined
+      ? []
+      : [sql`published_at > ${now}::timestamptz - ${publishedWithin}::integer * interval '24 hours'`]),
+  ]
+  return sql.join(conditions, sql` and `)
+}
 
 t.test(
   'the first posts, read from the top, are those of all posts, whatever happens to counters and posts',
   async (t) => {
     const { db, pool } = await createTestDatabase(t)
-    await pool.query(`insert into tags (slug, name) values ('even', 'Even')`)
+    await pool.query(`
+      insert into tags (slug, name) values ('even', 'Even'), ('tenth', 'Tenth'), ('none', 'None');
+      insert into authors (slug, name) values ('quarter', 'Quarter');
+      insert into categories (slug, name) values ('top', 'Top'), ('none', 'None');
+      insert into categories (slug, name, parent_id) select 'below', 'Below', id from categories where slug = 'top'`)
 
     async function reset() {
       await pool.query(`
       delete from posts; truncate post_views_daily, post_views_total, post_views_window, post_views_touch;
-      insert into posts (id, slug, title, url, published_at) overriding system value
-      select n, 'p' || n, 'P', '/p', '2026-01-01'::timestamptz + n % 7 * interval '1 day' from generate_series(1, ${POSTS}) n;
-      insert into post_tags select posts.id, tags.id from posts, tags where posts.id % 2 = 0`)
+      insert into posts (id, slug, title, url, published_at, language, author_id) overriding system value
+      select n, 'p' || n, 'P', '/p', '2026-01-01'::timestamptz + n % 7 * interval '1 day', case when n % 5 < 3 then 'en_GB' end,
+        case when n % 4 = 0 then authors.id end
+      from generate_series(1, ${POSTS}) n, authors;
+      insert into post_tags select posts.id, tags.id from posts join tags
+      on tags.slug = 'even' and posts.id % 2 = 0 or tags.slug = 'tenth' and posts.id % 10 = 0;
+      insert into post_categories select posts.id, categories.id from posts join categories
+      on categories.slug = 'top' and posts.id % 3 = 0 or categories.slug = 'below' and posts.id % 3 = 1`)
       // Views of the 40 days before, of a tenth of the posts each day.
       await pool.query(`
       with day as (
@@ -52,7 +103,7 @@ t.test(
     }
 
     async function expected(
-      { days, sort, limit, tag }: { days: number; sort: string; limit: number; tag: readonly string[] | undefined },
+      { days, sort, limit, ...filter }: { days: number; sort: string; limit: number } & Filter,
       nowMs: number,
     ) {
       const today = sql`${new Date(nowMs)}::date`
@@ -65,7 +116,7 @@ t.test(
         greatest(coalesce(${days === 0 ? sql`total.views` : sql`windowed.views`}, 0), 0)::text as views
       from posts left join post_views_total as total on total.post_id = posts.id
       left join windowed on windowed.post_id = posts.id
-      where published_at <= ${new Date(nowMs)} and not is_private ${tag === undefined ? sql`` : sql`and posts.id % 2 = 0`}
+      where published_at <= ${new Date(nowMs)} and not is_private and ${matches(filter, new Date(nowMs))}
       order by ${sort === 'views' ? sql`greatest(coalesce(${days === 0 ? sql`total.views` : sql`windowed.views`}, 0), 0) desc` : sql`heat desc nulls last`},
         greatest(coalesce(total.views, 0), 0) desc, published_at desc, posts.id desc limit ${limit}`.execute(db)
       return rows.map(({ id, views }) => `${id}: ${views}`).join(', ')
@@ -105,12 +156,13 @@ t.test(
                 .execute()
             if (step.do === 'prune') await prune(db, { nowMs, timeZone: 'UTC' })
           }
-          for (const { reach, ...query } of reads) {
-            const posts = await findPopularPosts(db, { ...query, nowMs, timeZone: 'UTC' }, reach)
+          for (const { reach, sizes, filter, ...window } of reads) {
+            const query = { ...window, ...filter }
+            const posts = await findPopularPosts(db, { ...query, nowMs, timeZone: 'UTC' }, reach, sizes)
             const found = posts.map(({ id, views }) => `${id}: ${views}`).join(', ')
             const wanted = await expected(query, nowMs)
             if (found !== wanted)
-              throw new Error(`expected ${wanted}, got ${found}, of ${JSON.stringify({ reach, ...query })}`)
+              throw new Error(`expected ${wanted}, got ${found}, of ${JSON.stringify({ reach, sizes, ...query })}`)
           }
         },
       ),
@@ -119,6 +171,34 @@ t.test(
     t.pass('60 histories')
   },
 )
+
+t.test('a post that is in neither part of what was read is found, though others were enough', async (t) => {
+  const { db, pool } = await createTestDatabase(t)
+  // Post 4 is first with 99 + 19 views. Before it an index has post 1 with 100, the other one post 2 with 20.
+  await pool.query(`
+    insert into posts (id, slug, title, url, published_at) overriding system value
+    select n, 'p' || n, 'P', '/p', '2026-01-01' from generate_series(1, 40) n;
+    insert into tags (slug, name) values ('few', 'Few');
+    insert into post_tags select posts.id, tags.id from posts, tags where posts.id < 10;
+    insert into post_views_daily
+    select day::date, post, views from (values ('2026-06-10', 1, 100), ('2026-06-10', 4, 99), ('2026-06-15', 2, 20), ('2026-06-15', 4, 19))
+      as counter (day, post, views)
+    union all select day::date, n, 200 from generate_series(11, 30) n, unnest(array['2026-06-10', '2026-06-15']) as day;
+    insert into post_views_total select post_id, sum(views), sum(views) from post_views_daily group by post_id`)
+  const moment = { nowMs: startMs, timeZone: 'UTC' }
+  await materializeWindow(db, { days: 7, ...moment })
+  const first = async (reach: number, few: number, many: number, enough = 1) => {
+    const query = { ...moment, days: 7, sort: 'views' as const, limit: 1, tag: ['few'] }
+    const posts = await findPopularPosts(db, query, reach, { enough, few, many })
+    return posts.map(({ id, views }) => `${id}: ${views}`)
+  }
+  const wanted = ['4: 118']
+  // Of all 22 rows of an index, of a part of them, and of one; with links that are read before, and without.
+  for (const reach of [22, 21, 1])
+    for (const many of [1000, 0]) for (const enough of [1, 2, 3]) t.same(await first(reach, 0, many, enough), wanted)
+  t.same(await first(22, 9, 1000), wanted, 'each of the few posts is looked up')
+  t.same(await first(0, 0, 0), wanted, 'all posts are read')
+})
 
 t.test('lists of a blog of medium size and of a large one are those of a small one', async (t) => {
   const { db, pool } = await createTestDatabase(t)

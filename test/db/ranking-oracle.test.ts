@@ -228,7 +228,15 @@ t.test('lists equal those that are computed from raw views by calendar', async (
         limit: fc.integer({ min: 1, max: 4 }),
         minViews: fc.integer({ min: 0, max: 3 }),
       }),
-      fc.record({ limit: fc.integer({ min: 1, max: 8 }), reach: fc.integer({ min: 1, max: 9 }) }),
+      fc.record({
+        limit: fc.integer({ min: 1, max: 8 }),
+        reach: fc.integer({ min: 1, max: 9 }),
+        sizes: fc.record({
+          enough: fc.integer({ min: 1, max: 2 }),
+          few: fc.constantFrom(0, 3),
+          many: fc.constantFrom(3, 1000),
+        }),
+      }),
       async (blog, days, filter, cut, top) => {
         const ids = await fill(blog)
         const isBelow = (ofPost: number[], roots: number[]) =>
@@ -294,7 +302,7 @@ t.test('lists equal those that are computed from raw views by calendar', async (
         if (found.map(seen).join() !== wanted.join())
           throw new Error(`expected\n${wanted.join('\n')}\ngot\n${found.map(seen).join('\n')}`)
 
-        const first = await findPopularPosts(db, { ...query, limit: top.limit, sort: 'views' }, top.reach)
+        const first = await findPopularPosts(db, { ...query, limit: top.limit, sort: 'views' }, top.reach, top.sizes)
         if (first.map(seen).join() !== wanted.slice(0, top.limit).join())
           throw new Error(`expected the first ${top.limit}\n${wanted.join('\n')}\ngot\n${first.map(seen).join('\n')}`)
 
@@ -318,7 +326,12 @@ t.test('lists equal those that are computed from raw views by calendar', async (
           if (next > heat * (1 + 1e-9)) throw new Error(`trending is out of order at ${index}: ${heats.join(', ')}`)
         })
         if (trending.length !== expected.length) throw new Error('trending has other posts')
-        const hottest = await findPopularPosts(db, { ...query, limit: top.limit, sort: 'trending' }, top.reach)
+        const hottest = await findPopularPosts(
+          db,
+          { ...query, limit: top.limit, sort: 'trending' },
+          top.reach,
+          top.sizes,
+        )
         if (JSON.stringify(hottest) !== JSON.stringify(trending.slice(0, top.limit)))
           throw new Error(`expected ${JSON.stringify(trending)}, got the first ${JSON.stringify(hottest)}`)
         for (const one of trending) {
