@@ -26,14 +26,14 @@ const read = fc.record({
   days: fc.constantFrom(0, 2, 7, 30),
   sort: fc.constantFrom('views' as const, 'trending' as const),
   limit: fc.integer({ min: 1, max: 12 }),
-  reach: fc.integer({ min: 1, max: 40 }),
+  reach: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 41, max: 90 })),
   sizes: fc.record({
     enough: fc.constantFrom(1, 1, 2, 8),
     few: fc.constantFrom(0, 0, 12, 25),
     many: fc.constantFrom(12, 25, 1000),
   }),
   filter: fc.oneof(
-    fc.constant({}),
+    fc.constantFrom({}, { tag: ['even'] }, { category: ['top'] }, { excludeCategory: ['below'] }),
     fc.record(
       {
         tag: fc.constantFrom(['even'], ['tenth'], ['even', 'tenth'], ['none']),
@@ -193,8 +193,8 @@ t.test('a post that is in neither part of what was read is found, though others 
     return posts.map(({ id, views }) => `${id}: ${views}`)
   }
   const wanted = ['4: 118']
-  // Of all 22 rows of an index, of a part of them, and of one; with links that are read before, and without.
-  for (const reach of [22, 21, 1])
+  // Of more rows than an index has, of all 22, of a part of them, and of one; with links that are read before, and without.
+  for (const reach of [40, 22, 21, 1])
     for (const many of [1000, 0]) for (const enough of [1, 2, 3]) t.same(await first(reach, 0, many, enough), wanted)
   t.same(await first(22, 9, 1000), wanted, 'each of the few posts is looked up')
   t.same(await first(0, 0, 0), wanted, 'all posts are read')
