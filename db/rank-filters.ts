@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import { isOneOf } from './category-tree.ts'
 import { hasAuthor } from './co-authors.ts'
 import { isInLanguage } from './language.ts'
-import type { RankingQuery } from './ranking.ts'
+import type { RankingQuery } from './ranking-query.ts'
 import { sqlNow } from './window-query.ts'
 
 /** The numbers by which the top of an index is read. */

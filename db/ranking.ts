@@ -7,38 +7,15 @@ import { postCategories } from './post-categories.ts'
 import { CANDIDATES, rankCandidates, scoreOfPost } from './rank-candidates.ts'
 import { countLinked, LINKED, LINKED_COUNT, linkedPosts, matchesFilters, readingOf, SIZES } from './rank-filters.ts'
 import { isSelective, reachOf } from './rank-reach.ts'
+import type { RankingQuery } from './ranking-query.ts'
 import type { BlogReader, BlogTables, CounterTables } from './schema.ts'
 import { isLive, ROLLUP, rollupOf, viewsInWindow, viewsOfPost } from './window.ts'
-import type { WindowQuery } from './window-query.ts'
 import { inMilliseconds } from './window-query.ts'
+
+export type { Ranking, RankingQuery } from './ranking-query.ts'
 
 /** The tables, or the host's views, that rankings read. */
 export type Tables = BlogTables & CounterTables
-
-/** The posts and the order of a ranking. */
-export interface Ranking {
-  /** `views`: by views in the window. `trending`: by heat, the views of about the last day weighing most. */
-  sort: 'views' | 'trending'
-  /** The window: see `WindowQuery`. */
-  days: number
-  /** The greatest number of posts. */
-  limit: number
-  /** Slugs: posts in one of these categories, or in one below them. */
-  category?: readonly string[] | undefined
-  /** Slugs: posts with one of these tags. */
-  tag?: readonly string[] | undefined
-  /** Slugs: posts of one of these authors. */
-  author?: readonly string[] | undefined
-  /** Slugs: posts in none of these categories, and in none below them. */
-  excludeCategory?: readonly string[] | undefined
-  /** A language tag: see `isInLanguage`. */
-  language?: string | undefined
-  /** Posts that were published in this many times 24 hours before the present. */
-  publishedWithin?: number | undefined
-}
-
-/** A query for a ranking of posts. Unknown slugs find no post. */
-export interface RankingQuery extends Ranking, WindowQuery {}
 
 /** A post of a list, as in the JSON of `GET /posts/popular`. */
 export interface PopularPost {
