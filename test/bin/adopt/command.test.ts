@@ -83,12 +83,19 @@ t.test('an error names the candidates and the flag', async (t) => {
       /^post has no key of one column .*: concat_ws\(':', id, part\), id, part, .* and \d+ more\. Set --id/,
     ],
     [['--posts', 'post', '--id', 'nr'], /^There is no column nr in post: id, part, headline, happened, .*\. Set --id/],
-    [['--posts', 'post', '--id', 'id'], /^Found no slug in post, .*: id, part, headline, happened, .*\. Set --slug/],
+    [
+      ['--posts', 'post', '--id', 'id'],
+      /^Found no slug in post, .*: id, part, trim\(.*headline,.*\) \|\| '-' \|\| id \|\| '-' \|\| part, headline, happened, .*\. Set --slug/,
+    ],
     [['--posts', 'post', '--id', 'id', '--slug', 'nr'], /^There is no column nr in post/],
     [['--posts', 'post', '--id', 'id', '--slug', 'id'], /^Found no time of publication: id, part\. Set --date/],
     [['--posts', 'post', '--id', 'id', '--slug', 'id', '--date', 'nr'], /^There is no column nr in post.*Set --date/],
     [['--posts', 'post', '--id', 'id', '--slug', 'id', '--date', 'now()', '--language', 'nr'], /Set --language/],
     [['--posts', 'post', '--id', 'id', '--slug', 'id', '--title', 'nr'], /Set --title/],
+    [
+      ['--posts', 'post', '--id', 'id', '--slug', 'id', '--date', 'now()', '--url', '/{nr}/{slug}'],
+      /^There is no column nr in post.*Set --url/,
+    ],
     [['--posts', 'bare', '--slug', 'id'], /^Found no title in bare: none\. Set --title/],
   ] as const)
     await t.rejects(adopt([...args]), { name: 'StartupError', message }, args.join(' '))
