@@ -129,12 +129,7 @@ export async function readCatalog<DB>(db: Kysely<DB>, ownSchema: string): Promis
     const id = `${schema}.${name}`
     const kinds = columns.map((column) => kindOf(column.type, column.labels !== null))
     const sampled = columns.filter((column, index) => isSampled(column.name, kinds[index]))
-    const isJson = ({ type }: { type: string }) => kindOf(type, false) === 'json'
-    const values = await sample(
-      db,
-      { schema, name },
-      sampled.map((column) => ({ ...column, isJson: isJson(column) })),
-    )
+    const values = await sample(db, { schema, name }, sampled)
     tables.push({
       id,
       schema,
@@ -159,7 +154,7 @@ export async function readCatalog<DB>(db: Kysely<DB>, ownSchema: string): Promis
 
 /** Columns whose values tell what a row is, and whether readers see it. */
 const SAMPLED =
-  /(?:^|_)(?:status|state|type|kind|visibility|archetype|approved|path|permalink|url|locale|langcode|language|field|published|draft|bundle|model|alias|taxonomy|vocabulary|live|public|visible)$/
+  /(?:^|_)(?:status|state|type|kind|visibility|archetype|approved|path|permalink|url|uri|locale|langcode|language|field|published|draft|bundle|model|alias|taxonomy|vocabulary|live|public|visible)$/
 
 function isSampled(name: string, kind: Kind | undefined): boolean {
   if (kind === 'json')
@@ -171,19 +166,20 @@ function isSampled(name: string, kind: Kind | undefined): boolean {
 async function sample<DB>(
   db: Kysely<DB>,
   { schema, name }: { schema: string; name: string },
-  columns: readonly { name: string; isJson: boolean }[],
+  columns: readonly { name: string; type: string }[],
 ): Promise<Record<string, string[]>> {
   if (columns.length === 0) return {}
   const from = `(select * from ${ident(schema)}.${ident(name)} limit 10000) as first_rows`
-  const lists = columns.map((column) => {
-    const own = ident(column.name)
-    return column.isJson
-      ? `${literal(column.name)}, (select (array_agg(key order by times desc, key))[:30] from (
-          select key, count(*) as times
-          from ${from}, jsonb_each(case when jsonb_typeof(${own}::jsonb) = 'object' then ${own}::jsonb else '{}' end)
-          where jsonb_typeof(value) = 'string' group by key
+  const lists = columns.map(({ name: column, type }) => {
+    // PostgreSQL cannot read the character zero, which the type json may have.
+    const own = `first_rows.${ident(column)}`
+    return kindOf(type, false) === 'json'
+      ? `${literal(column)}, (select (array_agg(key order by times desc, key))[:30] from (
+          select pair.key, count(*) as times
+          from ${from}, ${type}_each(case when strpos(${own}::text, '\\u0000') = 0 and ${type}_typeof(${own}) = 'object' then ${own} else '{}' end) as pair
+          where ${type}_typeof(pair.value) = 'string' group by pair.key
         ) as keys)`
-      : `${literal(column.name)}, (array_agg(distinct left(${own}::text, 60)) filter (where ${own} is not null))[:30]`
+      : `${literal(column)}, (array_agg(distinct left(${own}::text, 60)) filter (where ${own} is not null))[:30]`
   })
   const { rows } = await sql<{ values: Record<string, string[] | null> }>`
     select json_build_object(${sql.raw(lists.join(', '))}) as values

@@ -138,7 +138,10 @@ export function titleOf(source: Source, choices: Choices): Expression | Question
   return {
     flag: 'title',
     sentence: `Found no title in ${tableNames(source)}:`,
-    candidates: columnNames(source, roles.KINDS.text),
+    candidates: [
+      ...columnNames(source, ['json']).map((name) => `${ident(name)} ->> 'title'`),
+      ...columnNames(source, roles.KINDS.text),
+    ],
   }
 }
 

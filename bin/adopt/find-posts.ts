@@ -77,7 +77,9 @@ function scoreOf(table: Table, tables: readonly Table[]): number {
   if (isCopy(table.name) || words.some((word) => ABOUT.has(word)) || LIST_PAGE.test(last)) return 0
   const source = sourceOf(table, tables)
   const has = (names: readonly string[], kinds: readonly Kind[]) => findRef(source, names, kinds) !== undefined
-  if (!has(TITLES, KINDS.text) || !source.parts.some(({ table }) => table.key.length > 0)) return 0
+  if (!source.parts.some(({ table }) => table.key.length > 0)) return 0
+  // Its title may be in JSON: the user can say so.
+  if (!has(TITLES, KINDS.text)) return has(SLUGS, KINDS.text) ? noun : 0
   const columns: [number, boolean][] = [
     [4, has(SLUGS, KINDS.text)],
     [2, has(DATES, KINDS.time)],

@@ -24,7 +24,7 @@ export function wordsOf(name: string): string[] {
 
 /** The last word of a name in the singular: what a row of the table is. */
 export function nounOf(name: string): string {
-  return singular(normalized(name)).split('_').at(-1) as string
+  return wordsOf(name).at(-1) as string
 }
 
 /** The name of a column without the first word of its table: `decidim_author_id` of `decidim_blogs_posts`. */

@@ -14,7 +14,7 @@ export const SLUGS = list('slug url_slug seo_slug permalink handle url_key uri u
 export const TITLES = list('title headline heading subject name label')
 /** `created_at` and those after it: a time that every row has, also a draft. */
 export const DATES = list(
-  'published_at publish_at publication_date publish_date published_on date_published pub_date pubdate published_time published_date date_time_published published publish posted_at posted_on post_date publish_up post_date_gmt date_gmt goes_live_at release_date released_at display_date date first_published_at created_at created_on date_created created creation_date created_date create_date inserted_at',
+  'published_at publish_at publication_date publish_date published_on date_published pub_date pubdate published_time published_date date_time_published published publish posted_at posted_on post_date publish_up publish_start publish_start_date publish_from post_date_gmt date_gmt goes_live_at release_date released_at display_date date datetime first_published_at created_at created_on date_created created creation_date created_date create_date crdate inserted_at',
 )
 export const STATUSES = list(
   'status state publication_status publish_status publication_state workflow_state post_status entry_status',
@@ -39,7 +39,7 @@ export const DELETED_AT = list('deleted_at trashed_at discarded_at removed_at ar
 export const DELETED = list('deleted is_deleted trashed is_trashed removed is_removed archived is_archived')
 /** A time after which readers do not see the row. */
 export const EXPIRES = list(
-  'expire_at expires_at end_publication unpublish_at publish_down expiry_date expiration_date expires_on',
+  'expire_at expires_at end_publication unpublish_at publish_down publish_end publish_end_date publish_until expiry_date expiration_date expires_on',
 )
 export const PRIVATE_FLAGS = list('is_private private members_only login_required requires_login read_restricted')
 export const PASSWORDS = list('password post_password')
@@ -48,7 +48,7 @@ export const TYPES = list('type post_type kind archetype content_type entry_type
 export const POST_TYPES = list('post posts article articles blog blog_post blogpost story regular news entry')
 export const LANGUAGES = list('locale language lang langcode language_code locale_code')
 export const EXCERPTS = list(
-  'excerpt custom_excerpt summary description teaser standfirst intro introduction lead abstract dek tldr synopsis blurb short_description meta_description search_description subtitle teaser_manual preview',
+  'excerpt custom_excerpt summary teaser description standfirst intro introduction lead abstract dek tldr synopsis blurb short_description meta_description search_description subtitle custom_teaser teaser_manual preview',
 )
 /** Excerpts that are HTML. */
 export const HTML_EXCERPTS = list('introtext excerpt_html summary_html')
@@ -56,7 +56,7 @@ export const TEXTS = list(
   'content body text bodytext fulltext introtext html plaintext post_content content_html body_html body_markdown markdown raw content_rendered source mobiledoc lexical',
 )
 export const MINUTES = list('reading_minutes reading_time read_time reading_time_minutes minutes_to_read')
-export const PATHS = list('url_path full_path permalink path url')
+export const PATHS = list('url_path full_path permalink path url uri')
 export const IMAGES = list(
   'feature_image featured_image cover_image main_image hero_image header_image lead_image image cover thumbnail picture photo banner og_image meta_image social_image preview_image',
 )

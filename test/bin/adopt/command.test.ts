@@ -70,6 +70,17 @@ t.test('where the tables do not tell, the command asks on a terminal', async (t)
   await t.rejects(adopt(['--posts', 'story'], ''), { message: /^No answer came\. Set --published\.$/ })
 })
 
+t.test('JSON in columns of any name is read', async (t) => {
+  const { adopt } = await createBlog(
+    t,
+    `create table post (id integer primary key, slug text not null, title json not null, published_at timestamptz not null);
+     create table setting (key jsonb primary key, value json);
+     insert into post values (1, 'one', '{"en": "One"}', '2020-01-01'), (2, 'two', '{"de": "Zwei", "en": "Two", "fr": null}', '2020-01-01'), (3, 'three', '"Three"', '2020-01-01');
+     insert into setting values ('{"en": 1}', '{"en": "\\u0000"}'), ('[]', '1')`,
+  )
+  await t.rejects(adopt([]), { message: /^The titles of post have several languages.*: en, de\. Set --language/ })
+})
+
 t.test('an error names the candidates and the flag', async (t) => {
   const { adopt } = await createBlog(
     t,

@@ -25,6 +25,7 @@ t.test('names of tables and columns', async (t) => {
     t.equal(singular(word), expected)
   t.same(wordsOf('wp_posts'), ['wp', 'post'])
   t.equal(nounOf('BlogPosts'), 'post')
+  t.equal(nounOf('tx_news'), 'news')
   t.ok(isOneOf('blog_blogpost', ['post']))
   t.notOk(isOneOf('blog_postcard', ['post']))
   t.equal(ident('slug'), 'slug')
@@ -398,6 +399,13 @@ t.test('questions name the likeliest answers', async (t) => {
   ] as const)
     t.match(propose([table('posts', [...BASE, ...columns], more as Partial<Table>)], { posts: 'posts' }), expected)
   t.match(propose([table('bare', [])], {}), { flag: 'posts', candidates: ['public.bare'] })
+  const data = table('entries', [
+    ['id', 'integer'],
+    ['slug', 'text'],
+    ['data', 'json'],
+  ])
+  t.match(propose([data, table('tags', BASE)], {}), { flag: 'posts', candidates: ['public.entries'] })
+  t.match(propose([data], { posts: 'entries' }), { flag: 'title', candidates: ["data ->> 'title'", 'slug'] })
   t.match(propose([], {}), { flag: 'posts', candidates: [] })
 })
 
