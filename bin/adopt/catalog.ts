@@ -154,7 +154,7 @@ export async function readCatalog<DB>(db: Kysely<DB>, ownSchema: string): Promis
 
 /** Columns whose values tell what a row is, and whether readers see it. */
 const SAMPLED =
-  /(?:^|_)(?:status|state|type|kind|visibility|archetype|approved|path|permalink|url|uri|locale|langcode|language|field|published|draft|bundle|model|alias|taxonomy|vocabulary|live|public|visible)$/
+  /(?:^|_)(?:status|state|publishstate|type|kind|visibility|archetype|approved|path|permalink|url|uri|locale|langcode|language|field|published|draft|bundle|model|alias|taxonomy|vocabulary|live|public|visible)$/
 
 function isSampled(name: string, kind: Kind | undefined): boolean {
   if (kind === 'json')

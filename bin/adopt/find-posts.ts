@@ -110,11 +110,14 @@ export function sourceOf(table: Table, tables: readonly Table[]): Source {
 
 /** The table with a title of a row in each language, if the row has none. */
 function textsOf(parts: readonly Part[], tables: readonly Table[]): { part: Part; join: string } | undefined {
-  if (parts.some(({ table }) => findColumn(table, TITLES, ['text']) !== undefined)) return undefined
+  const isIn = (names: readonly string[]) => parts.some(({ table }) => findColumn(table, names, ['text']) !== undefined)
+  if (isIn(TITLES.slice(0, TITLES.indexOf('name')))) return undefined
+  // A name may be one for editors: then the name of the other table must tell.
+  const nouns = isIn(TITLES) ? ['translation', 'i18n'] : ['']
   for (const table of tables) {
     const language =
       findColumn(table, LANGUAGES, ['text', 'enum']) ?? findColumn(table, LANGUAGE_IDS, ['integer', 'uuid'])
-    const isOther = !isCopy(table.name) && parts.every((part) => part.table !== table)
+    const isOther = isOneOf(table.name, nouns) && !isCopy(table.name) && parts.every((part) => part.table !== table)
     if (language === undefined || !isOther || findColumn(table, TITLES, ['text']) === undefined) continue
     for (const { alias, table: of } of parts)
       for (const { table: id, column, to, when } of table.references)

@@ -85,7 +85,7 @@ function directOf({ source, tables, chosen }: PeopleContext) {
   if (chosen !== undefined)
     return referred.find(({ table, ref }) => isNamed(table, chosen) || ref.column.name === chosen)
   const place = ({ ref }: { ref: Ref }) =>
-    roles.PERSONS.indexOf(withoutApp(ref.table.name, ref.column.name).replace(/_(?:id|uuid)$/, ''))
+    roles.PERSONS.indexOf(withoutApp(ref.table.name, ref.column.name).replace(/_?(?:id|uuid)$/, ''))
   return referred
     .filter((each) => isPerson(each) || hasName(each.table))
     .filter((each) => place(each) >= 0)

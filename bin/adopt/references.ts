@@ -71,7 +71,9 @@ function named(tables: readonly Table[], table: Table, column: Column): Table | 
 
 /** The thing that a column refers to: `author` of `author_id`. A column that names a person needs no ending. */
 function stemOf(table: Table, { name, kind }: Column): string | undefined {
-  const own = normalized(name).replace(/^cat_?id$/, 'category_id')
+  const own = normalized(name)
+    .replace(/^cat_?id$/, 'category_id')
+    .replace(/^(user|author|tag|post|category)id$/, '$1_id')
   const [, stem] = /^(.+?)_(?:id|uuid|uid|fk)$/.exec(own) ?? []
   const bare = withoutApp(table.name, stem ?? own)
   if (PERSONS.includes(bare)) return stem !== undefined || kind !== 'text' ? bare : undefined

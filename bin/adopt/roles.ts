@@ -17,7 +17,7 @@ export const DATES = list(
   'published_at publish_at publication_date publish_date published_on date_published pub_date pubdate published_time published_date date_time_published published publish posted_at posted_on post_date publish_up publish_start publish_start_date publish_from post_date_gmt date_gmt goes_live_at release_date released_at display_date date datetime first_published_at created_at created_on date_created created creation_date created_date create_date crdate inserted_at',
 )
 export const STATUSES = list(
-  'status state publication_status publish_status publication_state workflow_state post_status entry_status',
+  'status state publication_status publish_status publication_state publish_state publishstate workflow_state post_status entry_status',
 )
 /** Words for a status that readers see. */
 export const PUBLISHED_WORDS = list('published publish public live posted online visible released active approved')

@@ -707,6 +707,20 @@ t.test('texts of each language in a table of their own', async (t) => {
   t.match(propose([posts, texts([['locale_id', 'integer']]), locales], {}), {
     posts: { columns: { language: /^\(select locale\.code from public\.locales/ } },
   })
+  const named = table('posts', [
+    ['id', 'integer'],
+    ['name', 'text'],
+    ['date', 'instant'],
+  ])
+  for (const [name, title] of [
+    ['post_translations', 'texts.title'],
+    ['texts', 'post.name'],
+  ] as const)
+    t.match(
+      propose([named, { ...texts([['locale', 'text']]), name, id: `public.${name}` }], { posts: 'posts', slug: 'id' }),
+      { posts: { columns: { title } } },
+      name,
+    )
   for (const other of [texts([]), texts([['locale', 'text']], 'nr')])
     t.match(propose([posts, other], { posts: 'posts', slug: 'id' }), { flag: 'title' })
 })
@@ -770,6 +784,7 @@ t.test('references by a class that has no table of its name', async (t) => {
   for (const [name, kind] of [
     ['created_by', 'integer'],
     ['posts_author_id', 'integer'],
+    ['userid', 'integer'],
   ] as const)
     t.match(proposed(t, [date, [name, kind]], [users]).posts.columns, { author_id: `post.${name}` }, name)
   const byText = { ...users, columns: users.columns.map((each) => ({ ...each, kind: 'text' as const })) }
