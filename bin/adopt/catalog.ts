@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import { ident, literal, normalized } from './names.ts'
-import { DATES } from './roles.ts'
+import { DATES, SLUGS, TERM_NAMES, TITLES } from './roles.ts'
 
 /** What a column can hold, as far as a proposal depends on it. `timestamp` has no time zone, `instant` has one. */
 export type Kind =
@@ -24,8 +24,11 @@ export interface Column {
   /** The type without its length, as PostgreSQL names it. */
   type: string
   isNullable: boolean
-  /** Known values, as text: labels of an enum, literals of a check or of the default, values of the first rows. */
+  /** Known values, as text: labels of an enum, literals of a check or of the default, values of the first rows;
+   * of JSON, the keys of its texts, the most frequent one first. */
   values: readonly string[]
+  /** The languages of a text that is JSON with a key for each, the one to show first. */
+  languages?: readonly string[] | undefined
 }
 
 /** A column that refers to the key of a table, by a foreign key or by its name. */
@@ -151,9 +154,11 @@ export async function readCatalog<DB>(db: Kysely<DB>, ownSchema: string): Promis
 
 /** Columns whose values tell what a row is, and whether readers see it. */
 const SAMPLED =
-  /(?:^|_)(?:status|state|type|kind|visibility|archetype|approved|path|permalink|url|locale|langcode|field|published|draft|bundle|taxonomy|vocabulary|live|public|visible)$/
+  /(?:^|_)(?:status|state|publishstate|type|kind|visibility|archetype|approved|path|permalink|url|uri|locale|langcode|language|field|published|draft|bundle|model|alias|taxonomy|vocabulary|live|public|visible)$/
 
 function isSampled(name: string, kind: Kind | undefined): boolean {
+  if (kind === 'json')
+    return [...TITLES, ...SLUGS, ...TERM_NAMES].some((each) => `_${normalized(name)}`.endsWith(`_${each}`))
   return (kind === 'text' || kind === 'integer') && (SAMPLED.test(normalized(name)) || DATES.includes(normalized(name)))
 }
 
@@ -161,16 +166,24 @@ function isSampled(name: string, kind: Kind | undefined): boolean {
 async function sample<DB>(
   db: Kysely<DB>,
   { schema, name }: { schema: string; name: string },
-  columns: readonly { name: string }[],
+  columns: readonly { name: string; type: string }[],
 ): Promise<Record<string, string[]>> {
   if (columns.length === 0) return {}
-  const lists = columns.map(
-    (column) =>
-      `${literal(column.name)}, (array_agg(distinct left(${ident(column.name)}::text, 60)) filter (where ${ident(column.name)} is not null))[:30]`,
-  )
+  const from = `(select * from ${ident(schema)}.${ident(name)} limit 10000) as first_rows`
+  const lists = columns.map(({ name: column, type }) => {
+    // PostgreSQL cannot read the character zero, which the type json may have.
+    const own = `first_rows.${ident(column)}`
+    return kindOf(type, false) === 'json'
+      ? `${literal(column)}, (select (array_agg(key order by times desc, key))[:30] from (
+          select pair.key, count(*) as times
+          from ${from}, ${type}_each(case when strpos(${own}::text, '\\u0000') = 0 and ${type}_typeof(${own}) = 'object' then ${own} else '{}' end) as pair
+          where ${type}_typeof(pair.value) = 'string' group by pair.key
+        ) as keys)`
+      : `${literal(column)}, (array_agg(distinct left(${own}::text, 60)) filter (where ${own} is not null))[:30]`
+  })
   const { rows } = await sql<{ values: Record<string, string[] | null> }>`
     select json_build_object(${sql.raw(lists.join(', '))}) as values
-    from (select * from ${sql.raw(`${ident(schema)}.${ident(name)}`)} limit 10000) as first_rows`.execute(db)
+    from ${sql.raw(from)}`.execute(db)
   return Object.fromEntries(
     rows.flatMap(({ values }) => Object.entries(values).map(([key, list]) => [key, list ?? []])),
   )

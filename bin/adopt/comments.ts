@@ -30,11 +30,13 @@ export function commentsOf({ source, tables, chosen, linkQuery }: CommentsContex
   )
   const nouns = isThread ? [...roles.COMMENT_NOUNS, 'post'] : roles.COMMENT_NOUNS
   const [table] = tables
-    .filter((each) => (chosen === undefined ? isOneOf(each.name, nouns) && !isCopy(each.name) : isNamed(each, chosen)))
+    .filter((each) => (chosen === undefined ? isOfComments(each, nouns) && !isCopy(each.name) : isNamed(each, chosen)))
     .filter((each) => referencesTo(source, each).length > 0)
     .toSorted((a, b) => a.name.length - b.name.length)
   if (table === undefined) return { watches: [] }
-  const reference = referencesTo(source, table)[0] as Reference
+  // Replies refer to a comment, and to the post at its root.
+  const isRoot = ({ column }: Reference) => Number(/(?:^|_)root_/.test(column))
+  const [reference] = referencesTo(source, table).toSorted((a, b) => isRoot(b) - isRoot(a)) as [Reference]
   const approved = combine(approvedOf(table), (...all) => all.join(' and ') || 'true')
   const show = (ref: Ref) => `link.${bare(ref)}`
   return {
@@ -49,6 +51,17 @@ export function commentsOf({ source, tables, chosen, linkQuery }: CommentsContex
   }
 }
 
+/** A table may have messages of several types: some are comments. */
+const isOfComments = (table: Table, nouns: readonly string[]) =>
+  isOneOf(table.name, nouns) || typeOfComments(table).length > 0
+
+function typeOfComments(table: Table): Expression[] {
+  const column = findColumn(table, ['message_type', 'type'], ['text', 'enum'])
+  const word = column && wordAmong(roles.COMMENT_NOUNS, column.values)
+  if (column === undefined || word === undefined) return []
+  return [wrap(ofRef({ alias: 'link', table, column }), (name) => `${name} = ${literal(word)}`)]
+}
+
 const when = (reference: Reference) => (reference.when === undefined ? [] : [reference.when])
 
 function approvedOf(table: Table): Expression[] {
@@ -59,6 +72,7 @@ function approvedOf(table: Table): Expression[] {
   }
   const first = findColumn(table, ['post_number'], ['integer'])
   return [
+    ...typeOfComments(table),
     ...found(roles.STATUSES, ['text', 'enum']).flatMap((ref) => {
       const word = wordAmong(roles.PUBLISHED_WORDS, ref.column.values)
       return word === undefined ? [] : [wrap(ofRef(ref), (name) => `${name} = ${literal(word)}`)]

@@ -1,6 +1,6 @@
 import type { Column } from './catalog.ts'
 import type { Part, Ref, Source } from './find-posts.ts'
-import { ident } from './names.ts'
+import { ident, literal } from './names.ts'
 
 /** Writes a column of a source as SQL. */
 export type Show = (ref: Ref) => string
@@ -41,13 +41,16 @@ export function asText(ref: Ref): Expression {
   return wrap(ofRef(ref), (name) => (ref.column.type === 'text' ? name : `${name}::text`))
 }
 
-/** The expression of a flag: the name of a column, or SQL, in which names of columns are found outside of literals. */
+/**
+ * The expression of a flag: the name of a column, or SQL, in which names of columns are found outside of literals. In
+ * SQL, a text in several languages is JSON as it is.
+ */
 export function parseExpression(text: string, { parts }: Source): Expression {
   const refs: Ref[] = []
   const pieces: (string | Ref)[] = []
   for (const [token] of text.matchAll(/'(?:[^']|'')*'|"(?:[^"]|"")+"|[A-Za-z_][\w.]*|[^'"A-Za-z_]+|['"]/g)) {
     const name = token.startsWith('"') ? token.slice(1, -1).replaceAll('""', '"') : token
-    const ref = columnNamed(parts, name)
+    const ref = columnNamed(parts, name, /^\w+$/.test(text))
     if (ref !== undefined) refs.push(ref)
     pieces.push(ref ?? token)
   }
@@ -59,10 +62,10 @@ export function columnOf({ refs, write }: Expression): Ref | undefined {
   return write(() => '?') === '?' ? refs[0] : undefined
 }
 
-function columnNamed(parts: readonly Part[], name: string): Ref | undefined {
+function columnNamed(parts: readonly Part[], name: string, isText: boolean): Ref | undefined {
   for (const part of parts) {
     const column = part.table.columns.find((each: Column) => each.name === name)
-    if (column !== undefined) return { ...part, column }
+    if (column !== undefined) return { ...part, column: isText ? column : { ...column, languages: undefined } }
   }
   return undefined
 }
@@ -80,11 +83,18 @@ export function createUses(): Uses {
     show({ alias, table, column }) {
       const columns = used.get(table.id) ?? new Set()
       used.set(table.id, columns.add(column.name))
-      return `${alias}.${ident(column.name)}`
+      return inLanguage(`${alias}.${ident(column.name)}`, column)
     },
     of: (tableId) => [...(used.get(tableId) ?? [])],
   }
 }
 
 /** Shows a column without its table: for `live` and `live_from`. */
-export const bare: Show = ({ column }) => ident(column.name)
+export const bare: Show = ({ column }) => inLanguage(ident(column.name), column)
+
+/** A text in several languages: in the first one that it has. */
+function inLanguage(name: string, { languages }: Column): string {
+  if (languages === undefined) return name
+  const texts = languages.map((language) => `nullif(${name} ->> ${literal(language)}, '')`)
+  return texts.length === 1 ? `(${name} ->> ${literal(languages[0] as string)})` : `coalesce(${texts.join(', ')})`
+}

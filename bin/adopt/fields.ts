@@ -1,10 +1,11 @@
 import type { PostIdType } from '../../db/migrate.ts'
 import type { Column } from './catalog.ts'
-import { asText, columnOf, combine, type Expression, ofRef, parseExpression, wrap } from './expression.ts'
-import { findColumn, findRef, type Part, type Ref, type Source } from './find-posts.ts'
+import { asText, bare, columnOf, combine, type Expression, ofRef, parseExpression, wrap } from './expression.ts'
+import { findColumn, findRef, LANGUAGE_IDS, type Part, type Ref, type Source } from './find-posts.ts'
 import { ident, literal } from './names.ts'
 import type { Choices, Flag, Question } from './proposal.ts'
 import * as roles from './roles.ts'
+import { slugify } from './terms.ts'
 
 /** The id of a post. */
 export interface Identity {
@@ -69,6 +70,20 @@ export function identityOf(source: Source, choices: Choices): Identity | Questio
       ],
     }
   }
+  const texts = source.parts.find(({ language }) => language !== undefined)
+  if (texts?.language !== undefined && key !== undefined && more.length === 0)
+    return {
+      postId: 'text',
+      expression: combine(
+        [ofRef({ ...base, column: key }), ofRef({ ...texts, column: texts.language })],
+        (id, language) => `concat_ws(':', ${id}, ${language})`,
+      ),
+      isKey: false,
+      filters: [],
+      notes: [
+        `A post is in lists once for each row of ${texts.table.name}: --where "${texts.language.name} = …" selects one language or site.`,
+      ],
+    }
   const postId = more.length === 0 ? type(key) : undefined
   if (key === undefined || postId === undefined)
     return {
@@ -90,16 +105,21 @@ const ID_TYPES: Readonly<Partial<Record<string, PostIdType>>> = {
   text: 'text',
 }
 
-/** Finds the slug. */
-export function slugOf(source: Source, choices: Choices): Expression | Question {
+/** Finds the slug. Without a column, it may be made of the title and the id. */
+export function slugOf(source: Source, choices: Choices, title: Expression): Expression | Question {
   const given = chosen('slug', choices, source)
   if (given !== undefined) return 'flag' in given ? given : textual(given)
   const ref = findRef(source, roles.SLUGS, roles.KINDS.text)
   if (ref !== undefined) return asText(ref)
+  const { key } = (source.parts[0] as Part).table
   return {
     flag: 'slug',
     sentence: `Found no slug in ${tableNames(source)}, the part of the address that names the post:`,
-    candidates: [...(source.parts[0] as Part).table.key, ...columnNames(source, roles.KINDS.text)],
+    candidates: [
+      ...key,
+      `${slugify(title.write(bare))} || '-' || ${key.map(ident).join(" || '-' || ")}`,
+      ...columnNames(source, roles.KINDS.text),
+    ],
   }
 }
 
@@ -118,16 +138,19 @@ export function titleOf(source: Source, choices: Choices): Expression | Question
   return {
     flag: 'title',
     sentence: `Found no title in ${tableNames(source)}:`,
-    candidates: columnNames(source, roles.KINDS.text),
+    candidates: [
+      ...columnNames(source, ['json']).map((name) => `${ident(name)} ->> 'title'`),
+      ...columnNames(source, roles.KINDS.text),
+    ],
   }
 }
 
-/** The address of a post: a template, a column with paths, or the slug. */
+/** The address of a post: a template, which may name columns, a column with paths, or the slug. */
 export function urlOf(
   source: Source,
   template: string | undefined,
   values: { slug: Expression; id: Expression; date: Expression; zone: string },
-): Expression {
+): Expression | Question {
   const paths = template === undefined ? pathOf(source) : undefined
   if (paths !== undefined) return paths
   const { slug, id, date, zone } = values
@@ -139,11 +162,13 @@ export function urlOf(
     month: part('MM'),
     day: part('DD'),
   }
-  const pieces = (template ?? '/{slug}').split(/\{(slug|id|year|month|day)\}/)
-  const expressions = pieces.flatMap((piece, index) => {
-    if (index % 2 === 1) return [known[piece] as Expression]
-    return piece === '' ? [] : [{ refs: [], write: () => literal(piece) }]
-  })
+  const expressions: Expression[] = []
+  for (const [index, piece] of (template ?? '/{slug}').split(/\{(\w+)\}/).entries()) {
+    const column = index % 2 === 1 ? (known[piece] ?? chosen('slug', { slug: piece }, source)) : undefined
+    if (column !== undefined && 'flag' in column) return { ...column, flag: 'url' }
+    if (column !== undefined) expressions.push(column === known[piece] ? column : wrap(column, (sql) => `${sql}::text`))
+    else if (piece !== '') expressions.push({ refs: [], write: () => literal(piece) })
+  }
   return combine(expressions, (...texts) => texts.join(' || '))
 }
 
@@ -165,12 +190,19 @@ export function languageOf(
   source: Source,
   choices: Choices,
   locales: (ref: Ref) => string | undefined,
+  ofTexts: string | undefined,
 ): Expression | Question | undefined {
+  if (ofTexts !== undefined) return { refs: [], write: () => literal(ofTexts.replaceAll('_', '-')) }
   const given = chosen('language', choices, source)
   if (given !== undefined) return given
   const ref = findRef(source, roles.LANGUAGES, ['text', 'enum'])
-  if (ref !== undefined) return asText(ref)
-  const reference = findRef(source, ['locale_id', 'language_id'], roles.KINDS.id)
+  if (ref !== undefined)
+    return ref.column.values.includes('*') ? wrap(ofRef(ref), (name) => `nullif(${name}, '*')`) : asText(ref)
+  const texts = source.parts.find(({ language }) => language !== undefined)
+  const reference =
+    texts === undefined
+      ? findRef(source, ['locale_id', 'language_id'], roles.KINDS.id)
+      : findRef({ parts: [texts], joins: [] }, LANGUAGE_IDS, roles.KINDS.id)
   const query = reference === undefined ? undefined : locales(reference)
   return reference === undefined || query === undefined
     ? undefined

@@ -1,12 +1,14 @@
 import type { Column, Kind, Table } from './catalog.ts'
-import { isOneOf, normalized, nounOf, wordsOf } from './names.ts'
+import { ident, isOneOf, normalized, nounOf, wordsOf } from './names.ts'
 import { isCopy } from './references.ts'
-import { DATES, DRAFTS, KINDS, PUBLISHED_FLAGS, SLUGS, STATUSES, TEXTS, TITLES } from './roles.ts'
+import { DATES, DRAFTS, EXCERPTS, KINDS, LANGUAGES, PUBLISHED_FLAGS, SLUGS, STATUSES, TEXTS, TITLES } from './roles.ts'
 
 /** A table of a source, and its name in the SQL. */
 export interface Part {
   alias: string
   table: Table
+  /** The column of the language, or of the site, in a table that has the texts of a post in several languages. */
+  language?: Column
 }
 
 /** A column of a source. */
@@ -16,7 +18,7 @@ export interface Ref extends Part {
 
 /**
  * A table of posts, and those that it inherits from: in Django, a row of `blog_blogpage` is also a row of
- * `wagtailcore_page`, with the same key.
+ * `wagtailcore_page`, with the same key. A table of posts without titles may have one with the texts of each language.
  */
 export interface Source {
   parts: readonly Part[]
@@ -47,6 +49,9 @@ const ABOUT = new Set(
 )
 const LIST_PAGE = /(?:index|home|landing|list|form|standard|gallery|people|person|contact|redirect)(?:page)?$/
 
+/** References to the language of a text. */
+export const LANGUAGE_IDS = ['locale_id', 'language_id', 'site_id']
+
 /** The least score of a table that is proposed, and how much better than the second one it must be. */
 const ENOUGH = 12
 const AHEAD = 3
@@ -72,7 +77,9 @@ function scoreOf(table: Table, tables: readonly Table[]): number {
   if (isCopy(table.name) || words.some((word) => ABOUT.has(word)) || LIST_PAGE.test(last)) return 0
   const source = sourceOf(table, tables)
   const has = (names: readonly string[], kinds: readonly Kind[]) => findRef(source, names, kinds) !== undefined
-  if (!has(TITLES, KINDS.text) || !source.parts.some(({ table }) => table.key.length > 0)) return 0
+  if (!source.parts.some(({ table }) => table.key.length > 0)) return 0
+  // Its title may be in JSON: the user can say so.
+  if (!has(TITLES, KINDS.text)) return has(SLUGS, KINDS.text) ? noun : 0
   const columns: [number, boolean][] = [
     [4, has(SLUGS, KINDS.text)],
     [2, has(DATES, KINDS.time)],
@@ -85,7 +92,7 @@ function scoreOf(table: Table, tables: readonly Table[]): number {
   return noun + columns.reduce((sum, [points, isThere]) => sum + (isThere ? points : 0), 0)
 }
 
-/** A table, and those that it inherits from. */
+/** A table, those that it inherits from, and the one of its translations. */
 export function sourceOf(table: Table, tables: readonly Table[]): Source {
   const parts: Part[] = [{ alias: 'post', table }]
   const joins: string[] = []
@@ -97,7 +104,30 @@ export function sourceOf(table: Table, tables: readonly Table[]): Source {
     joins.push(`${parentAlias}.${parent.to} = ${alias}.${parent.column}`)
     parts.push({ alias: parentAlias, table: parent.table })
   }
-  return { parts, joins }
+  const texts = textsOf(parts, tables)
+  return texts === undefined ? { parts, joins } : { parts: [...parts, texts.part], joins: [...joins, texts.join] }
+}
+
+/** The table with a title of a row in each language, if the row has none. */
+function textsOf(parts: readonly Part[], tables: readonly Table[]): { part: Part; join: string } | undefined {
+  const isIn = (names: readonly string[]) => parts.some(({ table }) => findColumn(table, names, ['text']) !== undefined)
+  if (isIn(TITLES.slice(0, TITLES.indexOf('name')))) return undefined
+  // A name may be one for editors: then the name of the other table must tell.
+  const nouns = isIn(TITLES) ? ['translation', 'i18n'] : ['']
+  for (const table of tables) {
+    const language =
+      findColumn(table, LANGUAGES, ['text', 'enum']) ?? findColumn(table, LANGUAGE_IDS, ['integer', 'uuid'])
+    const isOther = isOneOf(table.name, nouns) && !isCopy(table.name) && parts.every((part) => part.table !== table)
+    if (language === undefined || !isOther || findColumn(table, TITLES, ['text']) === undefined) continue
+    for (const { alias, table: of } of parts)
+      for (const { table: id, column, to, when } of table.references)
+        if (id === of.id && when === undefined && of.key.length === 1 && of.key[0] === to)
+          return {
+            part: { alias: 'texts', table, language },
+            join: `texts.${ident(column)} = ${alias}.${ident(to)}`,
+          }
+  }
+  return undefined
 }
 
 function parentOf(table: Table, tables: readonly Table[]) {
@@ -105,8 +135,12 @@ function parentOf(table: Table, tables: readonly Table[]) {
   const reference = table.references.find(({ column, when }) => column === key && when === undefined)
   const parent = tables.find(({ id }) => id === reference?.table)
   if (reference === undefined || parent === undefined || parent === table || more.length > 0) return undefined
+  if (normalized(reference.column) === `${nounOf(parent.name)}_id` && !hasText(table)) return undefined
   return { table: parent, column: reference.column, to: reference.to }
 }
+
+/** Whether a table has texts. One that has none, and whose key is `post_id`, counts or orders rows: it has no kind of them. */
+const hasText = (table: Table) => findColumn(table, [...TITLES, ...EXCERPTS, ...TEXTS], ['text', 'json']) !== undefined
 
 /** The first column that has one of these names, in this order, and one of these kinds. */
 export function findRef(source: Source, names: readonly string[], kinds: readonly Kind[]): Ref | undefined {

@@ -30,12 +30,15 @@ export function referencesTo(source: Source, table: Table): Reference[] {
 }
 
 /** The tables that columns of a source refer to, as far as the user can read them, each with the column. */
-export function referredTables(source: Source, tables: readonly Table[]): { table: Table; ref: Ref }[] {
+export function referredTables(
+  source: Source,
+  tables: readonly Table[],
+): { table: Table; ref: Ref; when: string | undefined }[] {
   return source.parts.flatMap((part) =>
     part.table.references.flatMap((reference) => {
       const column = part.table.columns.find(({ name }) => name === reference.column) as Column
       const table = tables.find(({ id }) => id === reference.table)
-      return table === undefined ? [] : [{ table, ref: { ...part, column } }]
+      return table === undefined ? [] : [{ table, ref: { ...part, column }, when: reference.when }]
     }),
   )
 }

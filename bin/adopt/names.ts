@@ -24,7 +24,14 @@ export function wordsOf(name: string): string[] {
 
 /** The last word of a name in the singular: what a row of the table is. */
 export function nounOf(name: string): string {
-  return singular(normalized(name)).split('_').at(-1) as string
+  return wordsOf(name).at(-1) as string
+}
+
+/** The name of a column without the first word of its table: `decidim_author_id` of `decidim_blogs_posts`. */
+export function withoutApp(table: string, column: string): string {
+  const [app] = normalized(table).split('_')
+  const own = normalized(column)
+  return own.startsWith(`${app}_`) ? own.slice(`${app}_`.length) : own
 }
 
 /** Whether a row of a table is one of these things. Django writes words together: `blogpost` is a `post`. */

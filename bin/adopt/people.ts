@@ -1,8 +1,8 @@
 import type { Table } from './catalog.ts'
-import { asText, ofRef, type Uses } from './expression.ts'
+import { asText, parseExpression, type Uses } from './expression.ts'
 import { findColumn, findRef, type Ref, type Source } from './find-posts.ts'
 import { authorLinks, conditionsOf, isNamed, type Link, positionOf, quoted, referredTables } from './links.ts'
-import { ident, isOneOf, normalized } from './names.ts'
+import { ident, isOneOf, normalized, withoutApp } from './names.ts'
 import type { Watch } from './proposal.ts'
 import * as roles from './roles.ts'
 import { keptOf } from './state.ts'
@@ -39,7 +39,10 @@ export function peopleOf(context: PeopleContext): People {
     const others = findRef(source, ['co_author_ids', 'coauthor_ids', 'author_ids'], ['array'])
     return {
       authors,
-      authorId: ofRef(direct.ref).write(uses.show),
+      authorId:
+        direct.when === undefined
+          ? uses.show(direct.ref)
+          : `case when ${parseExpression(direct.when, source).write(uses.show)} then ${uses.show(direct.ref)} end`,
       coAuthorIds: others && uses.show(others),
       watches: [watch],
     }
@@ -77,18 +80,19 @@ function linked({ uses, source }: PeopleContext, { link, field }: { link: Link; 
 }
 
 /** The column of the posts that refers to the author. */
-function directOf({ source, tables, chosen }: PeopleContext): { table: Table; ref: Ref } | undefined {
+function directOf({ source, tables, chosen }: PeopleContext) {
   const referred = referredTables(source, tables)
   if (chosen !== undefined)
     return referred.find(({ table, ref }) => isNamed(table, chosen) || ref.column.name === chosen)
   const place = ({ ref }: { ref: Ref }) =>
-    roles.PERSONS.indexOf(normalized(ref.column.name).replace(/_(?:id|uuid)$/, ''))
+    roles.PERSONS.indexOf(withoutApp(ref.table.name, ref.column.name).replace(/_?(?:id|uuid)$/, ''))
   return referred
-    .filter(({ table }) => isOneOf(table.name, roles.NOUNS.authors) || hasName(table))
+    .filter((each) => isPerson(each) || hasName(each.table))
     .filter((each) => place(each) >= 0)
-    .toSorted((a, b) => place(a) - place(b))[0]
+    .toSorted((a, b) => place(a) - place(b) || Number(isPerson(b)) - Number(isPerson(a)))[0]
 }
 
+const isPerson = ({ table }: { table: Table }) => isOneOf(table.name, roles.NOUNS.authors)
 const hasName = (table: Table) =>
   findColumn(table, [...roles.PERSON_NAMES, 'username', 'first_name'], roles.KINDS.text) !== undefined
 

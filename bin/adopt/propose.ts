@@ -1,12 +1,13 @@
-import type { Table } from './catalog.ts'
+import type { Column, Table } from './catalog.ts'
 import { commentsOf } from './comments.ts'
-import { columnOf, createUses, type Expression, type Uses, wrap } from './expression.ts'
+import { columnOf, createUses, type Expression, isTrue, type Uses, wrap } from './expression.ts'
 import { chosen, identityOf, languageOf, minutesOf, slugOf, titleOf, urlOf } from './fields.ts'
 import { findColumn, findPosts, findRef, type Part, type Ref, type Source, sourceOf } from './find-posts.ts'
 import { isNamed, type Link, linksOf, quoted } from './links.ts'
 import { ident } from './names.ts'
 import { peopleOf } from './people.ts'
 import { pictureOf } from './pictures.ts'
+import { PLAIN_TEXT } from './plain-text.ts'
 import { ofProduct } from './products.ts'
 import type { Choices, PostColumn, Proposal, Question, Watch } from './proposal.ts'
 import { withObjects, withReferences } from './references.ts'
@@ -14,6 +15,7 @@ import * as roles from './roles.ts'
 import { type State, stateOf } from './state.ts'
 import { kindOf, query, type Terms, type TermsContext, termsOf } from './terms.ts'
 import { asInstant, dateOf, datesOf, lacksZone } from './times.ts'
+import { languageOfTexts, withTranslations } from './translations.ts'
 import { mergeWatches, watchesOfOthers, watchOf } from './watches.ts'
 
 /**
@@ -21,7 +23,7 @@ import { mergeWatches, watchesOfOthers, watchOf } from './watches.ts'
  * @returns a question, where the tables do not tell: its answer belongs in the choices of the next call.
  */
 export function propose(catalog: readonly Table[], choices: Choices): Proposal | Question {
-  const referring = withReferences(catalog)
+  const referring = withTranslations(withReferences(catalog), choices.language)
   const product = choices.posts === undefined ? ofProduct(referring, choices) : undefined
   if (product !== undefined) return product
   const table = tableOfPosts(referring, choices)
@@ -31,15 +33,17 @@ export function propose(catalog: readonly Table[], choices: Choices): Proposal |
   const zone = choices.timeZone ?? 'UTC'
   const identity = identityOf(source, choices)
   if ('flag' in identity) return identity
-  const slug = slugOf(source, choices)
-  if ('flag' in slug) return slug
+  const ofTexts = languageOfTexts(source, choices)
+  if (typeof ofTexts === 'object') return ofTexts
   const title = titleOf(source, choices)
   if ('flag' in title) return title
+  const slug = slugOf(source, choices, title)
+  if ('flag' in slug) return slug
   const state = stateOf(source, choices, zone)
   if ('flag' in state) return state
   const date = timeOf(source, choices, state, zone)
   if ('flag' in date) return date
-  const language = languageOf(source, choices, (ref) => localeQuery(tables, ref))
+  const language = languageOf(source, choices, (ref) => localeQuery(tables, ref), ofTexts)
   if (language !== undefined && 'flag' in language) return language
 
   const uses = createUses()
@@ -74,7 +78,9 @@ export function propose(catalog: readonly Table[], choices: Choices): Proposal |
   const picture = pictureOf({ source, tables, links, uses, chosen: choices.image })
   if ('flag' in picture) return picture
   const url = urlOf(source, choices.url, { slug, id: identity.expression, date, zone })
-  const excerpt = findRef(source, roles.EXCERPTS, roles.KINDS.text)
+  if ('flag' in url) return url
+  const html = findRef(source, roles.HTML_EXCERPTS, roles.KINDS.text)
+  const excerpt = html ?? findRef(source, roles.EXCERPTS, roles.KINDS.text)
   const isPublished = [...state.published, ...state.expiry].map((each) => each.write(show)).join(' and ')
   const time = date.write(show)
   const isPrivate = [...state.isPrivate.map((each) => each.write(show)), ...closedShelf(categories, uses)]
@@ -83,7 +89,10 @@ export function propose(catalog: readonly Table[], choices: Choices): Proposal |
     slug: slug.write(show),
     title: title.write(show),
     url: url.write(show),
-    excerpt: excerpt === undefined ? "''" : `coalesce(${show(excerpt)}, '')`,
+    excerpt:
+      excerpt === undefined
+        ? "''"
+        : `coalesce(${html === undefined ? show(excerpt) : `popular_posts_schema.plain_text(${show(html)})`}, '')`,
     author_id: people.authorId ?? 'null::text',
     published_at: isPublished === '' ? time : `case when ${isPublished} then ${time} end`,
     is_private: isPrivate.join(' or ') || 'false',
@@ -118,7 +127,7 @@ export function propose(catalog: readonly Table[], choices: Choices): Proposal |
   const queries = [...Object.values(columns), posts.from, ...where, ...Object.values(views)]
   return {
     postId: identity.postId,
-    prelude: [],
+    prelude: html === undefined ? [] : [PLAIN_TEXT],
     posts,
     views,
     watches: [...watches, ...watchesOfOthers(queries, tables, watches)],
@@ -193,11 +202,18 @@ function linkedTo(
 const isUsed = (terms: Terms, table: Link['table']) =>
   terms.watches.some((watch) => watch.table === quoted(table)) && table.references.length < 3
 
-/** A post is private with its category, where a flag of the category says so. */
+/** A post is private with its category, where a flag of the category says so: in Joomla, it is not published. */
 function closedShelf({ direct }: Terms, uses: Uses): string[] {
-  const flag = direct && findColumn(direct.table, roles.PRIVATE_FLAGS, ['boolean'])
-  if (direct === undefined || flag === undefined) return []
-  const closed = uses.show({ alias: 'shelf', table: direct.table, column: flag })
+  if (direct === undefined) return []
+  const shelf = (column: Column) => ({ alias: 'shelf', table: direct.table, column })
+  const flag = findColumn(direct.table, roles.PRIVATE_FLAGS, ['boolean'])
+  const open = direct.ref.column.name === 'catid' ? findColumn(direct.table, ['published'], ['integer']) : undefined
+  if (flag === undefined && open === undefined) return []
+  const conditions = [
+    ...(flag === undefined ? [] : [uses.show(shelf(flag))]),
+    ...(open === undefined ? [] : [`not (${isTrue(shelf(open)).write(uses.show)})`]),
+  ]
+  const closed = conditions.length > 1 ? `(${conditions.join(' or ')})` : conditions[0]
   const key = `shelf.${ident(direct.table.key[0] as string)}`
   return [`exists (select from ${quoted(direct.table)} as shelf where ${key} = ${uses.show(direct.ref)} and ${closed})`]
 }
@@ -206,7 +222,7 @@ function closedShelf({ direct }: Terms, uses: Uses): string[] {
 function localeQuery(tables: readonly Table[], ref: Ref): string | undefined {
   const reference = ref.table.references.find(({ column }) => column === ref.column.name)
   const table = tables.find(({ id }) => id === reference?.table)
-  const code = table && findColumn(table, ['language_code', 'code', 'locale', 'iso_code'], roles.KINDS.text)
+  const code = table && findColumn(table, ['language_code', 'code', 'locale', 'language', 'iso_code'], roles.KINDS.text)
   if (reference === undefined || table === undefined || code === undefined) return undefined
   return `(select locale.${ident(code.name)} from ${quoted(table)} as locale where locale.${ident(reference.to)} = $id)`
 }
@@ -227,7 +243,7 @@ function notesOf(source: Source, choices: Choices): string[] {
     ...(hasTypes && choices.where === undefined
       ? [`The column ${type.column.name} has several values, all of which are listed: --where selects some.`]
       : []),
-    ...(site !== undefined && choices.where === undefined
+    ...(site !== undefined && site.column !== site.language && choices.where === undefined
       ? [
           `The posts of all values of ${site.column.name} are listed: --where "${site.column.name} = …" selects one site.`,
         ]

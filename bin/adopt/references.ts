@@ -1,5 +1,5 @@
 import type { Column, Reference, Table } from './catalog.ts'
-import { literal, normalized, nounOf, singular } from './names.ts'
+import { literal, normalized, nounOf, singular, withoutApp } from './names.ts'
 
 /** Stems of columns that name a person: they refer to the table of users, if there is no table of that name. */
 const PERSONS = ['author', 'user', 'owner', 'writer', 'creator', 'created_by', 'user_created', 'posted_by']
@@ -50,7 +50,7 @@ export function withObjects(tables: readonly Table[], posts: Table): Table[] {
 
 /** The table that a column names, such as `author_id`. */
 function named(tables: readonly Table[], table: Table, column: Column): Table | undefined {
-  const [, stem] = /^(.+?)_(?:id|uuid|uid|fk)$/.exec(normalized(column.name)) ?? []
+  const stem = stemOf(table, column)
   if (stem === undefined) return undefined
   const noun = singular(stem)
   const fitting = tables.filter(
@@ -60,7 +60,6 @@ function named(tables: readonly Table[], table: Table, column: Column): Table | 
       !isCopy(each.name) &&
       each.columns.some(({ name, kind }) => name === each.key[0] && kind === column.kind),
   )
-  const shortest = (found: Table[]) => found.toSorted((a, b) => a.name.length - b.name.length)[0]
   const bySuffix =
     shortest(
       fitting.filter(({ name }) => `_${singular(normalized(name))}`.endsWith(`_${noun}`) || nounOf(name) === noun),
@@ -70,23 +69,38 @@ function named(tables: readonly Table[], table: Table, column: Column): Table | 
   )
 }
 
+/** The thing that a column refers to: `author` of `author_id`. A column that names a person needs no ending. */
+function stemOf(table: Table, { name, kind }: Column): string | undefined {
+  const own = normalized(name)
+    .replace(/^cat_?id$/, 'category_id')
+    .replace(/^(user|author|tag|post|category)id$/, '$1_id')
+  const [, stem] = /^(.+?)_(?:id|uuid|uid|fk)$/.exec(own) ?? []
+  const bare = withoutApp(table.name, stem ?? own)
+  if (PERSONS.includes(bare)) return stem !== undefined || kind !== 'text' ? bare : undefined
+  return stem
+}
+
 /** Rails: a table has the rows of several classes, whose names are in the column `type`. */
 function hasClass(columns: readonly Column[], noun: string): boolean {
   const type = columns.find(({ name }) => name === 'type')
   return type?.values.some((value) => normalized(value) === noun) === true
 }
 
+/** Columns with an id and the name of its class, where these are not `taggable_id` and `taggable_type`: Odoo, Joomla. */
+const CLASSES: Readonly<Record<string, string>> = {
+  model: 'res_id',
+  res_model: 'res_id',
+  type_alias: 'content_item_id',
+}
+
 /** Rails: `taggable_id` with `taggable_type`, which has the name of a class. Strapi: `related_id`, `related_type`. */
 function polymorphic(tables: readonly Table[], table: Table): Reference[] {
   return table.columns.flatMap((column) => {
     const [, stem] = /^(.+)_type$/.exec(column.name) ?? []
-    const id = table.columns.find(({ name }) => name === `${stem}_id`)
-    if (stem === undefined || id === undefined) return []
+    const id = table.columns.find(({ name }) => name === (CLASSES[column.name] ?? `${stem}_id`))
+    if (id === undefined) return []
     return column.values.flatMap((value) => {
-      const noun = singular(normalized(value.split(/[.:\\]+/).at(-1) as string))
-      const target = tables.find(
-        (each) => each.schema === table.schema && each.key.length === 1 && singular(normalized(each.name)) === noun,
-      )
+      const target = ofClass(tables, table, value, stem)
       if (target === undefined) return []
       return [
         { column: id.name, table: target.id, to: target.key[0] as string, when: `${column.name} = ${literal(value)}` },
@@ -94,6 +108,26 @@ function polymorphic(tables: readonly Table[], table: Table): Reference[] {
     })
   })
 }
+
+/**
+ * The table of a class: `Post`, `Decidim::Blogs::Post` and `blog.post` by the last word or by all of them, and Joomla's
+ * `com_content.article` by the component. A class of users that has no table is that of all users.
+ */
+function ofClass(tables: readonly Table[], table: Table, value: string, stem = ''): Table | undefined {
+  const beside = tables.filter(({ schema, key }) => schema === table.schema && key.length === 1)
+  const words = value.split(/[.:\\]+/).map(normalized)
+  const [, component] = /^com_(\w+)\.article$/.exec(value) ?? []
+  for (const name of [words.at(-1) as string, words.join('_')]) {
+    const found = beside.find((each) => singular(normalized(each.name)) === singular(name))
+    if (found !== undefined) return found
+  }
+  if (component !== undefined) return shortest(beside.filter(({ name }) => name.endsWith(`_${component}`)))
+  return PERSONS.includes(withoutApp(table.name, stem)) && words.at(-1)?.includes('user') === true
+    ? shortest(beside.filter(({ name }) => nounOf(name) === 'user'))
+    : undefined
+}
+
+const shortest = (found: readonly Table[]) => found.toSorted((a, b) => a.name.length - b.name.length)[0]
 
 /** Django: `object_id` of the model `content_type_id`, whose table is `app_model`. */
 function generic(tables: readonly Table[], table: Table): Reference[] {

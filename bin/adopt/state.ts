@@ -28,6 +28,7 @@ export function stateOf(source: Source, choices: Choices, zone: string): State |
     filters: [
       ...typeFilter(source),
       ...keptOf(source),
+      ...copies(source),
       ...(choices.where === undefined
         ? []
         : [wrap(parseExpression(choices.where, source), (condition) => `(${condition})`)]),
@@ -38,6 +39,10 @@ export function stateOf(source: Source, choices: Choices, zone: string): State |
     isPrivate: [
       ...list(visibilityOf(source), (ref) => wrap(ofRef(ref), (name) => `${name} is distinct from 'public'`)),
       ...list(found(roles.PRIVATE_FLAGS, roles.KINDS.flag), isTrue),
+      // Joomla: a level of access, of which the first one is that of all readers.
+      ...list(found(['catid'], ['integer']) && found(['access'], ['integer']), (ref) =>
+        wrap(ofRef(ref), (name) => `${name} <> 1`),
+      ),
       ...list(found(roles.PASSWORDS, roles.KINDS.text), (ref) =>
         wrap(ofRef(ref), (name) => `coalesce(${name}, '') <> ''`),
       ),
@@ -70,26 +75,49 @@ function publishedOf(source: Source, choices: Choices): readonly Expression[] | 
   if (choices.published === 'always') return []
   if (choices.published !== undefined)
     return [wrap(parseExpression(choices.published, source), (condition) => `(${condition})`)]
-  const status = findRef(source, roles.STATUSES, ['text', 'enum', 'integer'])
+  const status = stated(findRef(source, roles.STATUSES, ['text', 'enum', 'integer']))
+  const inUse = source.parts.flatMap((part) =>
+    found(findRef({ parts: [part], joins: [] }, roles.IN_USE, ['boolean'])).map(isTrue),
+  )
   const flags = [
     ...found(findRef(source, roles.PUBLISHED_FLAGS, roles.KINDS.flag)).map(isTrue),
     ...wordFlags(source),
     ...found(findRef(source, roles.DRAFTS, roles.KINDS.flag)).map(isNotTrue),
   ]
-  if (status === undefined) return flags
+  if (status === undefined) return [...flags, ...inUse]
   const word = wordAmong(roles.PUBLISHED_WORDS, status.column.values)
-  if (word !== undefined) return [wrap(ofRef(status), (name) => `${name} = ${literal(word)}`), ...flags]
-  if (flags.length > 0) return flags
+  if (word !== undefined) return [wrap(ofRef(status), (name) => `${name} = ${literal(word)}`), ...flags, ...inUse]
+  if (flags.length > 0) return [...flags, ...inUse]
   const { name, values, kind } = status.column
   return {
     flag: 'published',
     sentence: `Cannot tell which values of ${name} readers see:`,
     candidates: [
-      ...values.map((value) => `${ident(name)} = ${kind === 'integer' ? value : literal(value)}`),
+      ...sorted(values).map((value) => `${ident(name)} = ${kind === 'integer' ? value : literal(value)}`),
       ...(values.length === 0 ? [`${ident(name)} = ${kind === 'integer' ? 1 : "'published'"}`] : []),
       'always',
     ],
   }
+}
+
+/** A status, unless its values follow from the dates: then it may be out of date. */
+function stated(status: Ref | undefined): Ref | undefined {
+  const values = status?.column.values ?? []
+  return values.length > 1 && values.every((value) => roles.TIMES.includes(value.toLowerCase())) ? undefined : status
+}
+
+/** Values of a status: readers seldom see rows of zero, or below. */
+const sorted = (values: readonly string[]) => [
+  ...values.filter((value) => !/^(?:0|-.*)$/.test(value)),
+  ...values.filter((value) => /^(?:0|-.*)$/.test(value)),
+]
+
+/** Conditions: the row is no draft, and no revision, of another one. Where drafts are not in the table, nothing is. */
+function copies(source: Source): Expression[] {
+  if (findRef(source, roles.COPIES.slice(0, -1), roles.KINDS.id)?.column.isNullable !== true) return []
+  return roles.COPIES.flatMap((name) => found(findRef(source, [name], roles.KINDS.id))).map((ref) =>
+    wrap(ofRef(ref), (name) => `${name} is null`),
+  )
 }
 
 /** The value that one of the words has, as it is written there. */

@@ -75,13 +75,13 @@ export function termsOf(context: TermsContext): Terms {
 }
 
 /** A table with a row for each term of each post: a reference to the post, and the name. */
-function rowsOf({ source, tables, nouns, chosen, idName, linkQuery }: TermsContext): Terms | undefined {
+function rowsOf({ source, tables, nouns, chosen, idName, linkQuery, uses }: TermsContext): Terms | undefined {
   for (const table of tables) {
     const [reference] = referencesTo(source, table)
     const name = findColumn(table, roles.TERM_NAMES, ['text'])
     const isMeant = chosen === undefined ? isOneOf(table.name, nouns) : isNamed(table, chosen)
     if (reference === undefined || name === undefined || !isMeant) continue
-    const column = `link.${ident(name.name)}::text`
+    const column = asText({ alias: 'link', table, column: name }).write(uses.show)
     return {
       terms: query(
         `distinct ${column} as id, ${slugify(column)} as slug, ${column} as name`,
@@ -111,11 +111,21 @@ function directOf({ source, tables, nouns, chosen }: TermsContext): { table: Tab
 /** The condition that a row is such a term, if a table of another name has terms of several kinds. */
 export function kindOf(table: Table, nouns: readonly string[]): Expression[] {
   const column = findColumn(table, roles.TERM_KINDS, ['text', 'enum'])
-  if (column === undefined || isOneOf(table.name, nouns)) return []
+  // A field of tags is no tag.
+  if (column === undefined || isOneOf(table.name, [...nouns, 'field'])) return []
   const word = nouns.flatMap((noun) => column.values.filter((value) => isOneOf(value, [noun])))[0]
   return word === undefined
     ? []
     : [wrap(ofRef({ alias: 'term', table, column }), (name) => `${name} = ${literal(word)}`)]
+}
+
+/** Joomla: the root of a nested set is a row, which is no term. */
+function nested(table: Table): Expression[] {
+  const [level] = ['level', 'lft', 'rgt', 'alias'].map((each) => findColumn(table, [each], ['integer', 'text']))
+  const isNested = ['level', 'lft', 'rgt', 'alias'].every((each) => findColumn(table, [each], ['integer', 'text']))
+  return level === undefined || !isNested
+    ? []
+    : [wrap(ofRef({ alias: 'term', table, column: level }), (name) => `${name} > 0`)]
 }
 
 /** The view of a table of terms. */
@@ -133,7 +143,11 @@ function tableQuery(table: Table, uses: Uses, nouns: readonly string[]): { terms
   const slug = text(ref(slugs, ['text'])) ?? slugify(name)
   const parent = ref(roles.PARENTS, ['integer', 'uuid', 'text'])
   const parents = parent === undefined ? '' : `, ${uses.show(parent)} as parent_id`
-  const conditions = [...keptOf({ parts: [{ alias: 'term', table }], joins: [] }), ...kindOf(table, nouns)]
+  const conditions = [
+    ...keptOf({ parts: [{ alias: 'term', table }], joins: [] }),
+    ...kindOf(table, nouns),
+    ...nested(table),
+  ]
   const where = conditions.map((each) => each.write(uses.show))
   return {
     terms: query(`${key} as id, ${slug} as slug, ${name} as name${parents}`, `${quoted(table)} as term`, where),

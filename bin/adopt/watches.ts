@@ -19,12 +19,14 @@ export function watchOf(part: Part, uses: Uses, hard: readonly Ref[], { live, da
   const own = hard.filter(({ table }) => table === part.table).map(({ column }) => column.name)
   const columns = uses.of(part.table.id)
   const conditions = live.filter(isOwn).map((each) => each.write(bare))
+  const liveFrom = isOwn(date) ? date.write(bare) : undefined
+  // The rows of a part with neither slug nor state follow those of another part.
+  const isHard = own.length > 0 || conditions.length > 0 || liveFrom !== undefined
   return {
     table: quoted(part.table),
-    // The rows of a part without a slug follow those of the part with it.
-    hard: own.length > 0 ? [...new Set(own)] : undefined,
+    hard: isHard ? [...new Set(own)] : undefined,
     live: conditions.join(' and ') || undefined,
-    liveFrom: isOwn(date) ? date.write(bare) : undefined,
+    liveFrom,
     columns,
   }
 }

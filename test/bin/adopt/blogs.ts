@@ -404,4 +404,99 @@ select popular_posts.popular_posts_watch('public.news_items');
     tags: ['red'],
     publish: "update posts set status = 'published', published_at = '2020-01-02' where slug = 'hidden'",
   },
+  {
+    name: 'odoo',
+    choices: {
+      language: 'en_US',
+      slug: "trim(both '-' from lower(regexp_replace(coalesce(seo_name ->> 'en_US', name ->> 'en_US'), '[^[:alnum:]]+', '-', 'g'))) || '-' || id",
+      url: '/blog/{blog_id}/{slug}',
+      image: "substring(cover_properties from 'url\\(''?(/[^)'']+)')",
+    },
+    asks: ['language', 'slug'],
+    slugs: ['one-only-1'],
+    one: {
+      id: '1',
+      title: 'One & Only',
+      url: '/blog/1/one-only-1',
+      excerpt: 'First',
+      publishedAt: published,
+      author: { name: 'Ann Oakes', slug: 'ann-oakes' },
+      categories: [news],
+      tags: ['Red'],
+      image: { url: '/web/image/12-redirect/hill.jpg' },
+      commentCount: 1,
+    },
+    authors: ['ann-oakes'],
+    categories: ['news'],
+    tags: ['red'],
+    publish: 'update blog_post set is_published = true where id = 2',
+  },
+  {
+    name: 'joomla',
+    choices: {
+      published: 'state = 1',
+      url: '/blog/{id}-{slug}',
+      image: "'/' || split_part(nullif(images, '')::jsonb ->> 'image_intro', '#', 1)",
+    },
+    asks: ['published'],
+    one: {
+      id: '1',
+      title: 'One',
+      url: '/blog/1-one',
+      excerpt: 'First',
+      publishedAt: published,
+      author: oakes,
+      categories: [news],
+      tags: ['Red'],
+      image: { url: '/images/hill.jpg' },
+    },
+    authors: ['ann'],
+    categories: ['news', 'world'],
+    tags: ['red'],
+    publish: 'update jos_content set state = 1 where id = 2',
+  },
+  {
+    name: 'decidim',
+    choices: { language: 'en', slug: 'id', url: '/processes/town/f/{decidim_component_id}/posts/{id}' },
+    asks: ['language', 'slug'],
+    slugs: ['1'],
+    one: {
+      id: '1',
+      title: 'One',
+      url: '/processes/town/f/7/posts/1',
+      publishedAt: published,
+      author: oakes,
+      commentCount: 2,
+    },
+    authors: ['ann'],
+    publish: "update decidim_blogs_posts set published_at = '2020-01-02' where id = 2",
+  },
+  {
+    name: 'craft',
+    choices: { where: 'siteId = 1 and sectionId = 1', url: '/{uri}' },
+    one: {
+      id: '10:1',
+      title: 'One',
+      url: '/blog/one',
+      publishedAt: published,
+      author: oakes,
+      categories: [news],
+      tags: ['Red'],
+    },
+    // A tag is an element, too: its name is in the table of texts, and a relation refers to it.
+    edit: (sql) => `${sql}
+create or replace view popular_posts.tags as
+select id::text, slug::text, title::text as name from public.elements_sites where "elementId" in (select id from public.tags);
+create or replace view popular_posts.post_tags as
+select post.id as post_id, texts.id::text as tag_id from popular_posts.posts as post
+join public.relations as link on link."sourceId" = split_part(post.id, ':', 1)::integer
+join public.elements_sites as texts on texts."elementId" = link."targetId" and texts."siteId" = split_part(post.id, ':', 2)::integer;
+select popular_posts.popular_posts_watch('public.relations');
+select popular_posts.popular_posts_watch('public.tags');
+`,
+    authors: ['ann'],
+    categories: ['news'],
+    tags: ['red'],
+    publish: 'update elements set enabled = true where id = 13',
+  },
 ]

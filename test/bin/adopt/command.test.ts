@@ -70,6 +70,17 @@ t.test('where the tables do not tell, the command asks on a terminal', async (t)
   await t.rejects(adopt(['--posts', 'story'], ''), { message: /^No answer came\. Set --published\.$/ })
 })
 
+t.test('JSON in columns of any name is read', async (t) => {
+  const { adopt } = await createBlog(
+    t,
+    `create table post (id integer primary key, slug text not null, title json not null, published_at timestamptz not null);
+     create table setting (key jsonb primary key, value json);
+     insert into post values (1, 'one', '{"en": "One"}', '2020-01-01'), (2, 'two', '{"de": "Zwei", "en": "Two", "fr": null}', '2020-01-01'), (3, 'three', '"Three"', '2020-01-01');
+     insert into setting values ('{"en": 1}', '{"en": "\\u0000"}'), ('[]', '1')`,
+  )
+  await t.rejects(adopt([]), { message: /^The titles of post have several languages.*: en, de\. Set --language/ })
+})
+
 t.test('an error names the candidates and the flag', async (t) => {
   const { adopt } = await createBlog(
     t,
@@ -83,12 +94,19 @@ t.test('an error names the candidates and the flag', async (t) => {
       /^post has no key of one column .*: concat_ws\(':', id, part\), id, part, .* and \d+ more\. Set --id/,
     ],
     [['--posts', 'post', '--id', 'nr'], /^There is no column nr in post: id, part, headline, happened, .*\. Set --id/],
-    [['--posts', 'post', '--id', 'id'], /^Found no slug in post, .*: id, part, headline, happened, .*\. Set --slug/],
+    [
+      ['--posts', 'post', '--id', 'id'],
+      /^Found no slug in post, .*: id, part, trim\(.*headline,.*\) \|\| '-' \|\| id \|\| '-' \|\| part, headline, happened, .*\. Set --slug/,
+    ],
     [['--posts', 'post', '--id', 'id', '--slug', 'nr'], /^There is no column nr in post/],
     [['--posts', 'post', '--id', 'id', '--slug', 'id'], /^Found no time of publication: id, part\. Set --date/],
     [['--posts', 'post', '--id', 'id', '--slug', 'id', '--date', 'nr'], /^There is no column nr in post.*Set --date/],
     [['--posts', 'post', '--id', 'id', '--slug', 'id', '--date', 'now()', '--language', 'nr'], /Set --language/],
     [['--posts', 'post', '--id', 'id', '--slug', 'id', '--title', 'nr'], /Set --title/],
+    [
+      ['--posts', 'post', '--id', 'id', '--slug', 'id', '--date', 'now()', '--url', '/{nr}/{slug}'],
+      /^There is no column nr in post.*Set --url/,
+    ],
     [['--posts', 'bare', '--slug', 'id'], /^Found no title in bare: none\. Set --title/],
   ] as const)
     await t.rejects(adopt([...args]), { name: 'StartupError', message }, args.join(' '))

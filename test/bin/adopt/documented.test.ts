@@ -58,6 +58,15 @@ t.test('translations in a table of their own', async (t) => {
   t.match(await list({ language: 'de' }), [{ author: null, categories: [], tags: [], image: null, commentCount: 0 }])
 })
 
+t.test('languages in one column, as JSON', async (t) => {
+  const { list, filters } = await adopted(t, 'Languages in one column, as JSON')
+  t.match(await list(), [
+    { id: '2', title: 'Autumn', url: '/posts/2' },
+    { id: '1', title: 'Frühling', slug: '1' },
+  ])
+  t.same((await filters()).languages, ['de'])
+})
+
 t.test('deleted rows that stay in the table', async (t) => {
   const { list } = await adopted(t, 'Deleted rows that stay in the table')
   t.match(await list(), [{ slug: 'spring' }])

@@ -25,6 +25,7 @@ t.test('names of tables and columns', async (t) => {
     t.equal(singular(word), expected)
   t.same(wordsOf('wp_posts'), ['wp', 'post'])
   t.equal(nounOf('BlogPosts'), 'post')
+  t.equal(nounOf('tx_news'), 'news')
   t.ok(isOneOf('blog_blogpost', ['post']))
   t.notOk(isOneOf('blog_postcard', ['post']))
   t.equal(ident('slug'), 'slug')
@@ -398,6 +399,13 @@ t.test('questions name the likeliest answers', async (t) => {
   ] as const)
     t.match(propose([table('posts', [...BASE, ...columns], more as Partial<Table>)], { posts: 'posts' }), expected)
   t.match(propose([table('bare', [])], {}), { flag: 'posts', candidates: ['public.bare'] })
+  const data = table('entries', [
+    ['id', 'integer'],
+    ['slug', 'text'],
+    ['data', 'json'],
+  ])
+  t.match(propose([data, table('tags', BASE)], {}), { flag: 'posts', candidates: ['public.entries'] })
+  t.match(propose([data], { posts: 'entries' }), { flag: 'title', candidates: ["data ->> 'title'", 'slug'] })
   t.match(propose([], {}), { flag: 'posts', candidates: [] })
 })
 
@@ -634,4 +642,188 @@ t.test('a note on rows of several kinds', async (t) => {
   ]
   t.match(proposed(t, columns).notes, [/all values of taxonomy_id are listed/])
   t.same(proposed(t, columns, [], { where: 'taxonomy_id = 2' }).notes, [])
+})
+
+t.test('texts in several languages, in JSON', async (t) => {
+  const post = (columns: readonly Short[]) => [
+    table('posts', [['id', 'integer'], ['slug', 'text'], ['date', 'instant'], ...columns]),
+  ]
+  const several: Short = ['title', 'json', { values: ['en_US', 'de', '{}'] }]
+  const body: Short = ['body', 'json']
+  const columns = (language?: string) => {
+    const result = propose(post([several, body]), { url: '/{slug}', ...(language === undefined ? {} : { language }) })
+    return 'flag' in result ? result : result.posts.columns
+  }
+  t.match(columns(), { flag: 'language', candidates: ['en_US', 'de'] })
+  t.match(columns('de'), {
+    title: "coalesce(nullif(post.title ->> 'de', ''), nullif(post.title ->> 'en_US', ''))",
+    reading_minutes: /post\.body ->> 'de'/,
+    language: "'de'",
+  })
+  t.match(columns('en_US'), { language: "'en-US'" })
+  t.match(columns("'xx'"), { title: /^coalesce\(nullif\(post\.title ->> 'en_US'/, language: "'xx'" })
+  t.match(columns('fr'), { flag: 'language', sentence: /^There is no column fr/ })
+  const one = post([['title', 'json', { values: ['en'] }]])
+  t.match(propose(one, { title: 'title' }), {
+    posts: { columns: { title: "(post.title ->> 'en')", language: "'en'" } },
+  })
+  t.match(propose(one, { title: "title ->> 'de'" }), {
+    posts: { columns: { title: "(post.title ->> 'de')::text" } },
+  })
+  for (const values of [[], ['type', 'content']])
+    t.match(propose(post([['title', 'json', { values }]]), { posts: 'posts' }), { flag: 'title' }, 'no languages')
+})
+
+t.test('texts of each language in a table of their own', async (t) => {
+  const posts = table('posts', [
+    ['id', 'integer'],
+    ['date', 'instant'],
+    ['is_live', 'boolean'],
+  ])
+  const texts = (columns: readonly Short[], to = 'id') =>
+    table('texts', [['post_id', 'integer'], ['slug', 'text'], ['title', 'text'], ...columns], {
+      references: [{ column: 'post_id', table: 'public.posts', to }],
+    })
+  const locales = table('locales', [
+    ['id', 'integer'],
+    ['code', 'text'],
+  ])
+  t.match(propose([posts, texts([['locale', 'text']])], { url: '/{locale}/{id}' }), {
+    postId: 'text',
+    posts: {
+      columns: {
+        id: "concat_ws(':', post.id, texts.locale)",
+        language: 'texts.locale',
+        url: "'/' || texts.locale::text || '/' || concat_ws(':', post.id, texts.locale)::text",
+      },
+      from: 'public.posts as post\njoin public.texts as texts on texts.post_id = post.id',
+    },
+    watches: [
+      { hard: [], live: 'is_live is true' },
+      { table: 'public.texts', hard: ['slug', 'locale'] },
+    ],
+    notes: [/once for each row of texts: --where "locale = …"/],
+  })
+  t.match(propose([posts, texts([['locale_id', 'integer']]), locales], {}), {
+    posts: { columns: { language: /^\(select locale\.code from public\.locales/ } },
+  })
+  const named = table('posts', [
+    ['id', 'integer'],
+    ['name', 'text'],
+    ['date', 'instant'],
+  ])
+  for (const [name, title] of [
+    ['post_translations', 'texts.title'],
+    ['texts', 'post.name'],
+  ] as const)
+    t.match(
+      propose([named, { ...texts([['locale', 'text']]), name, id: `public.${name}` }], { posts: 'posts', slug: 'id' }),
+      { posts: { columns: { title } } },
+      name,
+    )
+  for (const other of [texts([]), texts([['locale', 'text']], 'nr')])
+    t.match(propose([posts, other], { posts: 'posts', slug: 'id' }), { flag: 'title' })
+})
+
+t.test('which rows are drafts, are in use, or count rows of another table', async (t) => {
+  const date: Short = ['date', 'instant']
+  t.match(proposed(t, [date, ['draft_of', 'integer', { isNullable: true }]]).posts.where, ['post.draft_of is null'])
+  t.same(proposed(t, [date, ['draft_id', 'integer']]).posts.where, [], 'each row has one')
+  t.same(proposed(t, [date, ['revision_id', 'integer', { isNullable: true }]]).posts.where, [], 'the revision in use')
+  for (const [columns, condition] of [
+    [[['active', 'boolean']], 'post.active is true'],
+    [
+      [
+        ['live', 'boolean'],
+        ['enabled', 'boolean'],
+      ],
+      'post.live is true and post.enabled is true',
+    ],
+    [
+      [
+        ['status', 'text', { values: ['draft', 'live'] }],
+        ['enabled', 'boolean'],
+      ],
+      "post.status = 'live' and post.enabled is true",
+    ],
+    [
+      [
+        ['status', 'integer'],
+        ['live', 'boolean'],
+        ['enabled', 'boolean'],
+      ],
+      'post.live is true and post.enabled is true',
+    ],
+  ] as const)
+    t.match(proposed(t, [date, ...(columns as readonly Short[])]).posts.columns, {
+      published_at: `case when ${condition} then post.date end`,
+    })
+  t.match(
+    proposed(t, [date, ['status', 'text', { values: ['live', 'pending', 'expired'] }]]).posts.columns,
+    { published_at: 'post.date' },
+    'a status that follows from the dates',
+  )
+  const counts = table('page_posts', [['post_id', 'integer']], { key: ['post_id'] })
+  t.match(propose([table('posts', [...BASE, date]), counts], {}), { posts: { from: 'public.posts as post' } })
+})
+
+t.test('references by a class that has no table of its name', async (t) => {
+  const date: Short = ['date', 'instant']
+  const users = table('app_users', [
+    ['id', 'integer'],
+    ['name', 'text'],
+  ])
+  const columns = (value: string): readonly Short[] => [
+    date,
+    ['author_id', 'integer'],
+    ['author_type', 'text', { values: [value] }],
+  ]
+  t.match(proposed(t, columns('App::BaseUser'), [users]).posts.columns, {
+    author_id: "case when post.author_type = 'App::BaseUser' then post.author_id end",
+  })
+  for (const [name, kind] of [
+    ['created_by', 'integer'],
+    ['posts_author_id', 'integer'],
+    ['userid', 'integer'],
+  ] as const)
+    t.match(proposed(t, [date, [name, kind]], [users]).posts.columns, { author_id: `post.${name}` }, name)
+  const byText = { ...users, columns: users.columns.map((each) => ({ ...each, kind: 'text' as const })) }
+  t.match(proposed(t, [date, ['created_by', 'text']], [byText]).posts.columns, { author_id: 'null::text' })
+  const messages = table('messages', [
+    ['id', 'integer'],
+    ['res_id', 'integer'],
+    ['model', 'text', { values: ['post', 'blog.shop'] }],
+    ['message_type', 'text', { values: ['comment', 'email'] }],
+  ])
+  t.match(proposed(t, [date], [messages]).views.comments, /link\.message_type = 'comment' as is_approved/)
+})
+
+t.test('shapes of Joomla', async (t) => {
+  const columns: readonly Short[] = [
+    ['introtext', 'text'],
+    ['language', 'text', { values: ['*', 'en-GB'] }],
+    ['catid', 'integer'],
+    ['access', 'integer'],
+    ['date', 'instant'],
+  ]
+  const categories = (more: readonly Short[]) =>
+    table('categories', [['id', 'integer'], ['title', 'text'], ['alias', 'text'], ...more])
+  const nested: readonly Short[] = [
+    ['level', 'integer'],
+    ['lft', 'integer'],
+    ['rgt', 'integer'],
+  ]
+  const published: Short = ['published', 'integer']
+  const { posts, prelude, views } = proposed(t, columns, [categories([...nested, published])])
+  t.match(prelude, [/plain_text/])
+  t.match(posts.columns, {
+    excerpt: "coalesce(popular_posts_schema.plain_text(post.introtext), '')",
+    language: "nullif(post.language, '*')",
+    is_private:
+      /^post\.access <> 1 or exists \(select from public\.categories as shelf .* and not \(shelf\.published = 1\)\)$/,
+  })
+  t.match(views.categories, /term\.alias as slug[\s\S]*where term\.level > 0$/)
+  t.match(proposed(t, columns, [categories([published, ['is_private', 'boolean']])]).posts.columns, {
+    is_private: / and \(shelf\.is_private or not \(shelf\.published = 1\)\)\)$/,
+  })
 })
