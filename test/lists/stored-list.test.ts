@@ -86,6 +86,14 @@ t.test('excluded items beyond the limit give the same body', async (t) => {
   t.not(without, three)
 })
 
+t.test('a text excludes only the post that it names', async (t) => {
+  const list = new DecodedList(encodeList([{ slug: 'Goat' }, { slug: 'ziege-ü' }, { title: 'without a slug' }], 'load'))
+  const left = (...exclude: string[]) => (JSON.parse(list.body({ exclude }).body.toString()) as unknown[]).length
+  for (const text of ['gOAT', 'goat', 'none', 'NONE', 'undefined', '\0', '%00']) t.equal(left(text), 3, text)
+  for (const text of ['Goat', 'Ziege-Ü', 'ziege-%C3%BC', 'ziege-%c3%bc']) t.equal(left(text), 2, text)
+  t.equal(left('Goat', 'none', 'ZIEGE-U\u0308', '\0'), 1)
+})
+
 t.test('earlier slugs of an item exclude it, and are in no body', async (t) => {
   const aliases = [
     { slug: 'old-b', present: 'b' },
