@@ -343,14 +343,11 @@ t.test(
     await until(async () => one.postViews.stats().counted === counted + 20, 'they are kept')
     await t.rejects(one.postViews.flush())
     await redis.kill('SIGCONT')
-    await until(
-      () =>
-        one.postViews.flush().then(
-          () => true,
-          () => false,
-        ),
-      'the flush works again',
-    )
+    // The first flush that works again may come while the connection that hung still holds these views.
+    await until(async () => {
+      await one.postViews.flush().catch(() => {})
+      return (await totals())['post-2'] === 21
+    }, 'they are counted')
     t.same(await totals(), { 'post-1': 1, 'post-2': 21, 'post-3': 1 })
     t.equal(one.postViews.stats().dropped, 0)
   },
