@@ -75,6 +75,7 @@ export const SLOW: readonly string[] = [
   'test/db/pooler.test.ts',
   'test/db/posts-by-slug.test.ts',
   'test/db/rank-candidates.test.ts',
+  'test/db/rank-foreign-ids.test.ts',
   'test/db/read-only-user.test.ts',
   'test/db/retention.test.ts',
   'test/db/row-guard.test.ts',
