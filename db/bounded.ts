@@ -10,9 +10,9 @@ export function boundedText(...columns: string[]): RawBuilder<string> {
   return sql`coalesce(${sql.join(columns.map((column) => sql`left(${sql.ref(column)}, ${sql.lit(MAX_TEXT)})`))}, '')`
 }
 
-/** A column of views: 0 without a row, and for a number below 0, which an administrator may have written. */
-export function viewsOf(column: string): RawBuilder<string> {
-  return sql`greatest(coalesce(${sql.ref(column)}, 0), 0)`
+/** A column, or an expression, of views: 0 without a row, and for a number below 0, which an administrator may have written. */
+export function viewsOf(views: string | RawBuilder<string>): RawBuilder<string> {
+  return sql`greatest(coalesce(${typeof views === 'string' ? sql.ref(views) : views}, 0), 0)`
 }
 
 /** A condition: the heat of a row of the table is a number that can be compared, neither infinite nor NaN. */

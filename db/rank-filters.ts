@@ -20,6 +20,10 @@ export const LINKED = 'linked(post_id)'
 /** The name and the columns of the query of {@link countLinked}. */
 export const LINKED_COUNT = 'linked_count(posts)'
 
+/** A condition: the row of `post_categories` is of one of the categories, or of one below them. */
+const isLinkOf = (slugs: readonly string[]) =>
+  sql<boolean>`category_id in (select id from category_tree where ${isOneOf('root', slugs)})`
+
 /** A query: the posts of the category, or of the tag, live or not. Of more than `many`, some are missing. */
 export function linkedPosts(
   { category = [], tag }: RankingQuery,
@@ -27,7 +31,7 @@ export function linkedPosts(
 ): RawBuilder<{ post_id: string }> {
   const links =
     tag === undefined
-      ? sql`${sql.table('post_categories')} where category_id in (select id from category_tree where ${isOneOf('root', category)})`
+      ? sql`${sql.table('post_categories')} where ${isLinkOf(category)}`
       : sql`${sql.table('post_tags')} where tag_id in (select id from ${sql.table('tags')} where ${isOneOf('slug', tag)})`
   return sql`(select post_id from ${links} limit ${many + 1}::bigint)`
 }
@@ -70,8 +74,7 @@ export function matchesFilters({
 }: RankingQuery) {
   const conditions = [sql<boolean>`true`]
   const isInCategory = (slugs: readonly string[]) => sql<boolean>`exists (
-    select from ${sql.table('post_categories')} link where link.post_id = posts.id
-    and link.category_id in (select id from category_tree where ${isOneOf('root', slugs)}))`
+    select from ${sql.table('post_categories')} link where link.post_id = posts.id and ${isLinkOf(slugs)})`
   if (category !== undefined) conditions.push(isInCategory(category))
   if (excludeCategory !== undefined) conditions.push(sql`not ${isInCategory(excludeCategory)}`)
   if (tag !== undefined) {

@@ -125,9 +125,7 @@ export async function findPopularPosts(
           'filled.published_at',
           'filled.score',
           // Looked up: a join would read the totals of all posts.
-          sql<string>`greatest(coalesce(${viewsOfPost({ ...query, days: 0 }, 'filled.post_id')}, 0), 0)`.as(
-            'total_views',
-          ),
+          viewsOf(viewsOfPost({ ...query, days: 0 }, 'filled.post_id')).as('total_views'),
         ])
       const posts = cte
         .selectFrom('posts')
@@ -139,7 +137,7 @@ export async function findPopularPosts(
         ? posts
             .leftJoin(summed.as('windowed'), 'windowed.post_id', 'posts.id')
             .leftJoinLateral(lookedUp.as('one'), (join) => join.onTrue())
-            .select([sql<string>`greatest(coalesce(windowed.views, one.views, 0), 0)`.as('score'), totalViews])
+            .select([viewsOf(sql<string>`coalesce(windowed.views, one.views)`).as('score'), totalViews])
         : posts.select([sql<string>`case when ${hasFiniteHeat('total')} then total.heat end`.as('score'), totalViews])
       return cte
         .selectFrom((read === 0 ? fromAll : fromTop.unionAll(fromAll)).as('found'))
@@ -164,9 +162,7 @@ export async function findPopularPosts(
       'posts.image_height',
       boundedText('posts.image_alt').as('image_alt'),
       'posts.reading_minutes',
-      isViews
-        ? sql<string>`ranked.score`.as('views')
-        : sql<string>`greatest(coalesce(${viewsOfPost(query, 'ranked.post_id')}, 0), 0)`.as('views'),
+      isViews ? sql<string>`ranked.score`.as('views') : viewsOf(viewsOfPost(query, 'ranked.post_id')).as('views'),
       'ranked.total_views',
       jsonText(
         jsonObjectFrom(

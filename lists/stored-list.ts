@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { etagOf } from '../lib/entity-tags.ts'
 import { isPlainSlug, slugForms, slugKeys } from '../lib/slug-forms.ts'
@@ -153,9 +153,7 @@ export class DecodedList {
   #make(picked: readonly number[], mayCompress?: () => boolean): ListBody {
     this.#digests ??= Buffer.concat(
       range(0, this.#count).map((index) =>
-        createHash('sha256')
-          .update(this.#all.subarray(this.#sign(index) + 1, this.#sign(index + 1)))
-          .digest(),
+        hash('sha256', this.#all.subarray(this.#sign(index) + 1, this.#sign(index + 1)), 'buffer'),
       ),
     )
     const digests = Buffer.allocUnsafe(picked.length * DIGEST_BYTES)

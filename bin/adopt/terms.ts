@@ -121,9 +121,9 @@ export function kindOf(table: Table, nouns: readonly string[]): Expression[] {
 
 /** Joomla: the root of a nested set is a row, which is no term. */
 function nested(table: Table): Expression[] {
-  const [level] = ['level', 'lft', 'rgt', 'alias'].map((each) => findColumn(table, [each], ['integer', 'text']))
-  const isNested = ['level', 'lft', 'rgt', 'alias'].every((each) => findColumn(table, [each], ['integer', 'text']))
-  return level === undefined || !isNested
+  const columns = ['level', 'lft', 'rgt', 'alias'].map((each) => findColumn(table, [each], ['integer', 'text']))
+  const [level] = columns
+  return level === undefined || columns.includes(undefined)
     ? []
     : [wrap(ofRef({ alias: 'term', table, column: level }), (name) => `${name} > 0`)]
 }
