@@ -10,7 +10,7 @@ import { type MigrateOptions, POST_ID_TYPES, type PostIdType } from '../db/migra
 import { openDatabase } from '../db/open-database.ts'
 import { ADOPTED_SCHEMA } from '../db/own-schema.ts'
 import type { Database } from '../db/schema.ts'
-import { setTimeZone } from '../db/time-zone.ts'
+import { readTimeZone, setTimeZone } from '../db/time-zone.ts'
 import { removeDemo, seedDemo } from '../demo/data/seed-demo.ts'
 import { StartupError } from '../lib/errors.ts'
 import { plural } from '../lib/plural.ts'
@@ -53,10 +53,11 @@ program
   .action(async ({ adopt, postId }: { adopt?: boolean; postId?: PostIdType }, command: Command) => {
     if (postId !== undefined && adopt !== true) command.error('error: --post-id needs --adopt')
     const migrate = adopt === true ? { adopt: { postId: postId ?? 'bigint' } } : {}
-    await withDatabase({ migrate }, async ({ db, isAdopted, schema }, { siteTimeZone: timeZone, days: allowed }) => {
+    await withDatabase({ migrate }, async ({ db, isAdopted, schema }, { siteTimeZone, days: allowed }) => {
       const place = schema === undefined ? '' : `, in the schema ${schema}`
       print(`The tables${isAdopted ? ' of this package' : ''} are up to date${place}.`)
-      await storeSums(db, { timeZone, allowed }, process.stderr)
+      // Sums of the days of another zone would make those of the service outdated.
+      await storeSums(db, { timeZone: await readTimeZone(db, siteTimeZone), allowed }, process.stderr)
     })
   })
 

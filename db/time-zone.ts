@@ -1,5 +1,6 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { codeOf, StartupError } from '../lib/errors.ts'
+import type { Database } from './schema.ts'
 
 /*
  * The daily counters have one calendar, so the time zone of the site is in the database from the first count on: in the
@@ -9,6 +10,12 @@ import { codeOf, StartupError } from '../lib/errors.ts'
 /** The time zone in which views are counted: the one of the database, else `timeZone`. */
 export function countedTimeZone(timeZone: string): RawBuilder<string> {
   return sql`coalesce((select value from ${sql.table('popular_posts_site')} where name = 'time_zone'), ${timeZone}::text)`
+}
+
+/** Reads the time zone in which views are counted, and claims none. */
+export async function readTimeZone(db: Kysely<Database>, timeZone: string): Promise<string> {
+  const row = await db.selectNoFrom(countedTimeZone(timeZone).as('timeZone')).executeTakeFirstOrThrow()
+  return row.timeZone
 }
 
 /** The time zone of the site in the database, and whether its days are those of the wanted one. */

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { storeSums } from '../../bin/store-sums.ts'
 import { bucketStart, countBatch } from '../../db/count-views.ts'
 import type { Database } from '../../db/schema.ts'
+import { claimTimeZone } from '../../db/time-zone.ts'
 import { rollup } from '../../db/window-rollups.ts'
 import { fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
@@ -17,7 +18,7 @@ const ALL = [7, 30, 90, 365]
 const WAITS = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 
 /** The windows whose stored sum is exact and of today: a list of them reads no closed day. */
-async function storedWindows(db: Kysely<Database>): Promise<number[]> {
+async function storedWindows(db: Kysely<Database>, timeZone = 'UTC'): Promise<number[]> {
   const stored: number[] = []
   for (const days of ALL) {
     const { rows } = await sql`
@@ -42,10 +43,10 @@ async function setUp(t: Test) {
   }))
   await countBatch(db, { id: 'old', timeZone, nowMs, buckets })
   const dayOf = (age: number) => new Date(nowMs - age * DAY_MS).toISOString()
-  const command = (args: string[], input = '') =>
-    runProgram(t, 'bin/popular-posts.ts', { args, input, env: { DATABASE_URL: url } })
-  const run = async (args: string[], input?: string) => {
-    const program = command(args, input)
+  const command = (args: string[], input = '', env: NodeJS.ProcessEnv = {}) =>
+    runProgram(t, 'bin/popular-posts.ts', { args, input, env: { DATABASE_URL: url, ...env } })
+  const run = async (args: string[], input?: string, env?: NodeJS.ProcessEnv) => {
+    const program = command(args, input, env)
     return { code: await program.ended(), stderr: program.stderr(), stdout: program.stdout() }
   }
   const counts = `slug,day,views\npost-1,${dayOf(4).slice(0, 10)},1000\n`
@@ -85,6 +86,17 @@ t.test('after a migration, an import and its undo, the sums of closed days are s
   ] as const) {
     t.match(await run([...args], input), { code: 0, stderr: '' })
     t.same(await storedWindows(db), [], 'a dry run stores nothing')
+  }
+})
+
+t.test('a migration with another time zone stores the sums of the days that the site counts', async (t) => {
+  const { db, run } = await setUp(t)
+  // The westernmost zone: in the easternmost one it is always a later day.
+  const siteTimeZone = 'Etc/GMT+12'
+  await claimTimeZone(db, siteTimeZone)
+  for (const SITE_TIME_ZONE of [siteTimeZone, 'Etc/GMT-14']) {
+    t.match(await run(['migrate'], '', { SITE_TIME_ZONE }), { code: 0, stderr: '' })
+    t.same(await storedWindows(db, siteTimeZone), ALL, SITE_TIME_ZONE)
   }
 })
 
