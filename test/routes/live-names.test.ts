@@ -38,6 +38,9 @@ t.test('names without a live post are not listed, and look like unknown names', 
 
   t.same(await categories(), ['odd'])
   await posts('category=odd')
+  // Not those that store sums, which a process does when it starts.
+  const countQueries = () => countStatements(/from "ranked"|from "filters"/)
+  t.ok((await countQueries()) >= 2, 'the list and the slugs of filters are queries')
   await resetStatements()
   const entries = app.popularPosts.stats().entries
   for (const name of NAMES) {
@@ -49,7 +52,7 @@ t.test('names without a live post are not listed, and look like unknown names', 
       t.same(await app.popularPosts.refresh({ [name]: slug }), [])
     }
   }
-  t.equal(await countStatements(/post_views|from "filters"/), 0, 'no query for any of them')
+  t.equal(await countQueries(), 0, 'no query for any of them')
   t.equal(app.popularPosts.stats().entries, entries)
 
   const appears = async (slug: string) => {
