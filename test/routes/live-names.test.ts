@@ -26,7 +26,8 @@ t.test('names without a live post are not listed, and look like unknown names', 
       insert into post_categories select posts.id, categories.id from posts join categories using (slug) where slug = '${name}';
       insert into post_tags select posts.id, tags.id from posts join tags using (slug) where slug = '${name}'`)
   }
-  const app = await createService(t, url)
+  // Without a timer for flushes no sums are stored meanwhile, which would be queries, too.
+  const app = await createService(t, url, { VIEW_FLUSH_SECONDS: '0' })
   const categories = async () => (await app.inject('/categories')).json<{ slug: string }[]>().map(({ slug }) => slug)
   const posts = async (query: string) =>
     (await app.inject(`/posts/popular?${query}`)).json<PopularPost[]>().map(({ slug }) => slug)
@@ -38,8 +39,7 @@ t.test('names without a live post are not listed, and look like unknown names', 
 
   t.same(await categories(), ['odd'])
   await posts('category=odd')
-  // Not those that store sums, which a process does when it starts.
-  const countQueries = () => countStatements(/from "ranked"|from "filters"/)
+  const countQueries = () => countStatements(/post_views|from "filters"/)
   t.ok((await countQueries()) >= 2, 'the list and the slugs of filters are queries')
   await resetStatements()
   const entries = app.popularPosts.stats().entries
