@@ -1,6 +1,7 @@
+import Fastify from 'fastify'
 import t from 'tap'
-import type { PopularPost } from '../../index.ts'
-import { createService, fillBlog } from '../helpers/blog.ts'
+import popularPosts, { type PopularPost } from '../../index.ts'
+import { fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { until } from '../helpers/services/until.ts'
 
@@ -27,7 +28,9 @@ t.test('names without a live post are not listed, and look like unknown names', 
       insert into post_tags select posts.id, tags.id from posts join tags using (slug) where slug = '${name}'`)
   }
   // Without a timer for flushes no sums are stored meanwhile, which would be queries, too.
-  const app = await createService(t, url, { VIEW_FLUSH_SECONDS: '0' })
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(popularPosts, { databaseUrl: url, viewFlushSeconds: 0 })
   const categories = async () => (await app.inject('/categories')).json<{ slug: string }[]>().map(({ slug }) => slug)
   const posts = async (query: string) =>
     (await app.inject(`/posts/popular?${query}`)).json<PopularPost[]>().map(({ slug }) => slug)
