@@ -62,15 +62,16 @@ return 1`)
 
 const SET_ASIDE = defineScript(readTextFile('views/lua/set-aside.lua'))
 
-/** KEYS: salt. ARGV: a new salt, its time to live in seconds. */
+/** KEYS: salt. ARGV: a new salt, its time to live (ms). About PEXPIRE: see `add.lua`. */
 const SALT = defineScript(`
 local salt = redis.call('GET', KEYS[1])
 if salt then return salt end
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return ARGV[1]`)
 
 /** The day itself, one day in which its visitors are remembered, and one day of reserve. */
-const SALT_SECONDS = 3 * 86_400
+const SALT_MS = 3 * 86_400_000
 
 /**
  * The number of shards in a Cluster, the same in every process. Their names are the digits at the end of the hash tag. By CRC16
@@ -214,7 +215,7 @@ function createShard(
     },
 
     async salt(day) {
-      return (await ask(() => run(SALT, [key('salt', day)], randomBytes(32), SALT_SECONDS))) as Buffer
+      return (await ask(() => run(SALT, [key('salt', day)], randomBytes(32), SALT_MS))) as Buffer
     },
   }
 }

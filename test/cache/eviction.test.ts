@@ -44,6 +44,8 @@ async function fill(t: Test, policy: string) {
   await sleep(2_100)
   const view = () => buffer.add({ visitors: ['ann 1'], postId: '1', bucketStartMs: 900_000, timeMs: 900_000 })
   await view()
+  const [visitor = ''] = await client.keys('*:seen:*')
+  const isVisitorNew = Number(await client.object('IDLETIME', visitor)) < 2
   const leases = Array.from({ length: LEASES }, (_none, index) => `{blog}:v2:50:mine ${index}`)
   for (const key of leases) await store.acquire(key, { token: 'mine', leaseMs: 3_000 })
   const generation = await store.generation()
@@ -53,6 +55,7 @@ async function fill(t: Test, policy: string) {
   await load(60)
   return {
     leases: (await renew()).filter((isThere) => isThere === 1).length,
+    isVisitorNew,
     isRepeatKnown: (await view()) === 'repeat',
     areViewsKept: (await client.hlen('{blog}:views:buffer')) > 0,
     isGenerationKept: (await store.generation()) === generation,
@@ -64,6 +67,7 @@ t.test('the policy of compose.yml and of the documents keeps leases, visitors an
   t.match(await readFile('docs/operating.md', 'utf8'), `The right policy is \`${policy}\``)
   t.same(await fill(t, policy), {
     leases: LEASES,
+    isVisitorNew: true,
     isRepeatKnown: true,
     areViewsKept: true,
     isGenerationKept: true,

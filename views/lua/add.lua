@@ -66,7 +66,9 @@ for index = 4, #ARGV, 6 do
   end
   if reply == 1 then
     if not isReady then makeReady() end
-    redis.call('SET', KEYS[first], '', 'PX', ARGV[1])
+    redis.call('SET', KEYS[first], '')
+    -- Not by SET: Redis 7.0 reuses the object of an earlier script as the value, and the key begins as idle as that. LRU evicts it.
+    redis.call('PEXPIRE', KEYS[first], ARGV[1])
     redis.call('HINCRBY', KEYS[1], ARGV[index], 1)
     if address ~= '' then
       redis.call('HINCRBY', KEYS[readers], address, 1)
