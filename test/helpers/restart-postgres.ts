@@ -5,6 +5,9 @@ import { until } from './services/until.ts'
 /** Ways to end PostgreSQL: `fast` and `immediate` send clients an error, `crash` does not. */
 export const ENDINGS = { fast: 'SIGINT', immediate: 'SIGQUIT', crash: 'SIGKILL' } as const
 
+const LOCK = `begin; set local search_path = popular_posts, public;
+lock table post_views_daily, post_views_total in access exclusive mode nowait`
+
 /** Restarts a server while each reader waits for a statement that waits for a lock. */
 export async function restartDuringQueries(
   server: PrivatePostgres,
@@ -16,9 +19,17 @@ export async function restartDuringQueries(
     const client = new Client({ connectionString: url })
     client.on('error', () => undefined)
     await client.connect()
-    await client.query('begin')
-    await client.query('set search_path = popular_posts, public')
-    await client.query('lock table post_views_daily, post_views_total in access exclusive mode')
+    // Without waiting for a lock: a statement that has one of these tables may want the other one.
+    const lock = async () => {
+      try {
+        await client.query(LOCK)
+        return true
+      } catch {
+        await client.query('rollback')
+        return false
+      }
+    }
+    await until(lock, 'the tables are locked')
     // The result of the read does not matter.
     reading.push(read().catch(() => undefined))
     await until(async () => {

@@ -383,7 +383,7 @@ t.test('a load may read other keys of the cache, and is refused its own', async 
 
   let later: Promise<unknown> | undefined
   const start = () => {
-    later = sleep(50).then(() => cache.getOrSet('starts', never, HOUR))
+    later = sleep(50).then(() => cache.getOrSet('starts', start, HOUR))
     return 'started'
   }
   t.equal(await cache.getOrSet('starts', start, HOUR), 'started')
