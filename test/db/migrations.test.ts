@@ -24,6 +24,7 @@ const ALL = [
   '024-log-visits',
   '026-count-imports',
   '027-ranks',
+  '030-link-ranges',
 ]
 
 t.test('every migration runs once, in order', async (t) => {
