@@ -55,7 +55,11 @@ async function fill(pool: Pool, { posts, read }: { posts: number; read: number }
     from generate_series(1, ${posts}) n join authors on authors.slug = 'author-' || n % 100;
     insert into post_categories (post_id, category_id)
     select posts.id, categories.id from posts join categories on categories.slug = 'category-' || posts.id % 50;
-    insert into post_tags (post_id, tag_id) select posts.id, tags.id from posts join tags on tags.slug = 'tag-' || posts.id % 1000`)
+    insert into post_tags (post_id, tag_id) select posts.id, tags.id from posts join tags on tags.slug = 'tag-' || posts.id % 1000;
+    insert into authors (slug, name) values ('guest', 'Guest');
+    update posts set author_id = authors.id from authors where authors.slug = 'guest' and posts.id % (${posts} / 20) = 1;
+    update posts set published_at = now() - interval '10 hours' where id % (${posts} / 40) = 1;
+    update posts set language = 'fr' where id % (${posts} / 50) = 1`)
   await pool.query(`
     select setseed(0.5);
     insert into post_views_daily
@@ -119,6 +123,9 @@ function waysOf(db: Kysely<Database>, pool: Pool, redis: Redis, keys: string[]):
     '**trending**': list(30, { sort: 'trending' }),
     '**30 days, a category of 2 %**': list(30, { category: ['category-7'] }),
     '**30 days, a tag of 0.1 %**': list(30, { tag: ['tag-7'] }),
+    '**30 days, an author of 20 posts**': list(30, { author: ['guest'] }),
+    '**30 days, 40 posts of the last day**': list(30, { publishedWithin: 1 }),
+    '**30 days, a language of 50 posts**': list(30, { language: 'fr' }),
     '**30 days, all but a category**': list(30, { excludeCategory: ['category-7'] }),
     '**categories, 30 days**': () => findCategories(db, { days: 30, timeZone }),
     '**the slugs of all filters**': () => findFilters(db),

@@ -18,7 +18,7 @@ import { feedPosts } from './migrations/023-feed-posts.ts'
 import { logVisits } from './migrations/024-log-visits.ts'
 import { countImports } from './migrations/026-count-imports.ts'
 import { ranks } from './migrations/027-ranks.ts'
-import { linkRanges } from './migrations/030-link-ranges.ts'
+import { filterIndexes } from './migrations/030-filter-indexes.ts'
 import { ADOPTED_SCHEMA, findOwnSchemas } from './own-schema.ts'
 import { findShadowingObjects } from './safe-path.ts'
 import { grantToServiceUser } from './service-user.ts'
@@ -57,7 +57,7 @@ const blogMigrations: Record<string, Migration> = {
   '009-post-aliases': postAliases,
   '013-parents-and-languages': parentsAndLanguages,
   '023-feed-posts': feedPosts,
-  '030-link-ranges': linkRanges,
+  '030-filter-indexes': filterIndexes,
 }
 
 /** The tables that each migration creates. */

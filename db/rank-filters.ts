@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import { isOneOf } from './category-tree.ts'
-import { hasAuthor } from './co-authors.ts'
+import { HAS_CO_AUTHORS, hasAuthor, isAuthor } from './co-authors.ts'
 import { isInLanguage } from './language.ts'
 import type { RankingQuery } from './ranking-query.ts'
 import { sqlNow } from './window-query.ts'
@@ -9,9 +9,9 @@ import { sqlNow } from './window-query.ts'
 export const SIZES = {
   /** After this many posts for each post of the list, an index is read no further. */
   enough: 8,
-  /** Of this many posts of a category or tag, or fewer, each is looked up: as fast as to read the top of the indexes. */
+  /** Of this many posts of a filter, or fewer, each is looked up: as fast as to read the top of the indexes. */
   few: 2_000,
-  /** Of this many, or fewer, all links are read first. Posts of a filter with more are found soon at the top of an index. */
+  /** Of this many, or fewer, all ids are read first. Posts of a filter with more are found soon at the top of an index. */
   many: 30_000,
 }
 
@@ -24,20 +24,47 @@ export const LINKED_COUNT = 'linked_count(posts)'
 const isLinkOf = (slugs: readonly string[]) =>
   sql<boolean>`category_id in (select id from category_tree where ${isOneOf('root', slugs)})`
 
-/** A query: the posts of the category, or of the tag, live or not. Of more than `many`, some are missing. */
-export function linkedPosts(
-  { category = [], tag }: RankingQuery,
-  { many }: typeof SIZES,
-): RawBuilder<{ post_id: string }> {
-  const links =
-    tag === undefined
-      ? sql`${sql.table('post_categories')} where ${isLinkOf(category)}`
-      : sql`${sql.table('post_tags')} where tag_id in (select id from ${sql.table('tags')} where ${isOneOf('slug', tag)})`
-  return sql`(select post_id from ${links} limit ${many + 1}::bigint)`
+/** A condition: the post was published in this many times 24 hours before the present. */
+const isWithin = (days: number, nowMs: number | undefined) =>
+  sql<boolean>`posts.published_at > ${sqlNow(nowMs)} - ${days}::integer * interval '24 hours'`
+
+/**
+ * A query: the posts of one filter of the query, live or not: the one that finds them fastest. Of more than `many`, some are
+ * missing. Without such a filter there are none.
+ */
+export function linkedPosts(query: RankingQuery, { many }: typeof SIZES): RawBuilder<{ post_id: string }> {
+  const { category, tag, author, publishedWithin, language, nowMs } = query
+  const postsWith = (condition: RawBuilder<boolean>) =>
+    sql`select posts.id from ${sql.table('posts')} where ${condition}`
+  const linked = () => {
+    if (tag !== undefined)
+      return sql`select post_id from ${sql.table('post_tags')} where tag_id in (select id from ${sql.table('tags')} where ${isOneOf('slug', tag)})`
+    if (category !== undefined)
+      return sql`select post_id from ${sql.table('post_categories')} where ${isLinkOf(category)}`
+    if (author !== undefined) return postsWith(isAuthor(author))
+    if (publishedWithin !== undefined) return postsWith(isWithin(publishedWithin, nowMs))
+    return postsWith(language === undefined ? sql`false` : isInLanguage(language))
+  }
+  return sql`(${linked()} limit ${many + 1}::bigint)`
 }
 
-/** A query: the number of rows of `linked`. */
-export const countLinked: RawBuilder<{ posts: string }> = sql`(select count(*) from linked)`
+/** A query: the number of rows of `linked`; more than `many`, if posts may be missing there. */
+export function countLinked(
+  { category, tag, author }: RankingQuery,
+  { many }: typeof SIZES,
+): RawBuilder<{ posts: string }> {
+  const count = sql<{ posts: string }>`(select count(*) from linked)`
+  if (author === undefined || category !== undefined || tag !== undefined) return count
+  return sql<{ posts: string }>`(select case when ${HAS_CO_AUTHORS} then ${many + 1}::bigint else ${count} end)`
+}
+
+/** A query: the posts of `linked` that match, each looked up. `offset 0`: PostgreSQL estimates the number of their ids badly. */
+export function eachLinked(isWanted: RawBuilder<boolean>, matches: RawBuilder<boolean>) {
+  return sql<{ post_id: string; published_at: string }>`(
+    select post_id, published_at from (select distinct post_id from linked where ${isWanted}) as named cross join lateral (
+      select published_at from ${sql.table('posts')} where posts.id = post_id and ${matches} offset 0
+    ) as post)`
+}
 
 /** How a list is read. */
 export interface Reading {
@@ -45,20 +72,27 @@ export interface Reading {
   reach: RawBuilder<number>
   /** A condition: the post with the id `post_id` may match. It needs no look-up of the post. */
   mayMatch: RawBuilder<boolean>
-  /** A condition: so few posts may match that each of them can be looked up. */
+  /** A condition: `linked` has all posts of a filter, and so few that each of them is looked up, instead of reading all posts. */
   areFew: RawBuilder<boolean>
 }
 
-/** How a list is read: by the number of posts of its category or tag, if it has one. */
-export function readingOf({ category, tag }: RankingQuery, reach: number, { few, many }: typeof SIZES): Reading {
+/** How a list is read: by the number of posts of its filter. */
+export function readingOf(query: RankingQuery, reach: number, { few, many }: typeof SIZES): Reading {
+  const { category, tag, author, publishedWithin, language, sort, days } = query
   const all = sql<number>`${reach}::bigint`
-  if (reach === 0 || (category === undefined && tag === undefined))
-    return { reach: all, mayMatch: sql`true`, areFew: sql`true` }
+  const filters = [category, tag, author, publishedWithin]
   const areIn = (most: number) => sql<boolean>`(select posts <= ${most}::bigint from linked_count)`
+  // To look up a post in the days of a window without a rollup, or in hours, takes longer.
+  const isFast = sort === 'trending' || days === 0 ? sql`true` : sql`exists (select from rollup)`
+  const areFew = sql<boolean>`(case when ${isFast} then ${areIn(many)} else ${areIn(Math.min(few, many))} end)`
+  if (reach === 0) return { reach: all, mayMatch: sql`true`, areFew: sql`false` }
+  if (filters.every((filter) => filter === undefined))
+    // No index has the languages: their posts are read only if the list is not filled.
+    return { reach: all, mayMatch: sql`true`, areFew: language === undefined ? sql`false` : areFew }
   return {
     reach: sql`(case when ${areIn(few)} then 0 else ${all} end)`,
     mayMatch: sql`(not ${areIn(many)} or post_id in (select post_id from linked))`,
-    areFew: areIn(many),
+    areFew,
   }
 }
 
@@ -85,7 +119,7 @@ export function matchesFilters({
   if (author !== undefined) conditions.push(hasAuthor(author))
   if (language !== undefined) conditions.push(isInLanguage(language))
   if (publishedWithin !== undefined) {
-    conditions.push(sql`posts.published_at > ${sqlNow(nowMs)} - ${publishedWithin}::integer * interval '24 hours'`)
+    conditions.push(isWithin(publishedWithin, nowMs))
   }
   return sql<boolean>`(${sql.join(conditions, sql` and `)})`
 }

@@ -30,11 +30,6 @@ export async function reachOf(db: BlogReader, query: Query): Promise<number> {
   return isMedium && largeReachOf(query) === REACH ? query.limit * MEDIUM.reach : 0
 }
 
-/** Whether the list has a filter that few posts may match. */
-export function isSelective(query: Query): boolean {
-  return largeReachOf(query) === FILTERED_REACH
-}
-
 function largeReachOf({ category, tag, author, excludeCategory, language, publishedWithin }: Query): number {
   if ([category, tag, author, language, publishedWithin].some((filter) => filter !== undefined)) return FILTERED_REACH
   return excludeCategory === undefined ? REACH : EXCLUDING_REACH

@@ -5,8 +5,17 @@ import { CATEGORY_TREE, categoryTree } from './category-tree.ts'
 import { fromJsonText, jsonText } from './json-text.ts'
 import { postCategories } from './post-categories.ts'
 import { CANDIDATES, rankCandidates, scoreOfPost } from './rank-candidates.ts'
-import { countLinked, LINKED, LINKED_COUNT, linkedPosts, matchesFilters, readingOf, SIZES } from './rank-filters.ts'
-import { isSelective, reachOf } from './rank-reach.ts'
+import {
+  countLinked,
+  eachLinked,
+  LINKED,
+  LINKED_COUNT,
+  linkedPosts,
+  matchesFilters,
+  readingOf,
+  SIZES,
+} from './rank-filters.ts'
+import { reachOf } from './rank-reach.ts'
 import type { RankingQuery } from './ranking-query.ts'
 import type { BlogReader, BlogTables, CounterTables } from './schema.ts'
 import { isLive, ROLLUP, rollupOf, viewsInWindow, viewsOfPost } from './window.ts'
@@ -89,11 +98,12 @@ export async function findPopularPosts(
   const isViews = query.sort === 'views'
   const reading = readingOf(query, read, sizes)
   const matches = sql<boolean>`${isLive(query)} and ${matchesFilters(query)}`
+  const isNotFilled = sql<boolean>`((select count(*) from filled) < ${limit}::bigint)`
   const rows = await db
     .with(CATEGORY_TREE, () => categoryTree([...category, ...excludeCategory]))
     .with(ROLLUP, () => rollupOf(query))
     .with(LINKED, () => linkedPosts(query, sizes))
-    .with(LINKED_COUNT, () => countLinked)
+    .with(LINKED_COUNT, () => countLinked(query, sizes))
     .with(CANDIDATES, () => rankCandidates(query, { ...reading, enough: limit * sizes.enough, matches }))
     .with('filled', (cte) =>
       cte
@@ -104,43 +114,38 @@ export async function findPopularPosts(
         .orderBy('scored.score', 'desc')
         .fetch(limit, 'with ties'),
     )
+    // Not filled from the top of an index, but the posts of a filter are few.
+    .with('few(post_id, published_at)', () => eachLinked(sql`${isNotFilled} and ${reading.areFew}`, matches))
     .with('ranked', (cte) => {
       const totalViews = viewsOf('total.views').as('total_views')
-      const filled = sql<string>`(select count(*) from filled)`
-      // Of the few posts of a filter, each is looked up; but in the days of a window without a rollup, that takes longer.
-      // Otherwise the statement has no look-up: its estimated cost for all posts would make PostgreSQL compile it (JIT).
-      const looksUp = read > 0 && isSelective(query)
-      const isLookedUp = looksUp
-        ? sql<boolean>`(exists (select from rollup) and ${reading.areFew})`
-        : sql<boolean>`false`
-      const summed = sql<{ post_id: string; views: string }>`(
-        select post_id, views from ${viewsInWindow(query)} as summed where not ${isLookedUp})`
-      const lookedUp = sql<{ views: string }>`(
-        select ${looksUp ? viewsOfPost(query, 'posts.id') : sql`null::bigint`} as views where ${isLookedUp} offset 0)`
+      // Looked up: a join would read the totals of all posts.
+      const totalViewsOf = (postId: string) => viewsOf(viewsOfPost({ ...query, days: 0 }, postId)).as('total_views')
       const fromTop = cte
         .selectFrom('filled')
-        .where(filled, '>=', sql<string>`${limit}::bigint`)
+        .where(sql<boolean>`not ${isNotFilled}`)
+        .select(['filled.post_id', 'filled.published_at', 'filled.score', totalViewsOf('filled.post_id')])
+      const score = scoreOfPost(query, 'few.post_id')
+      const fromFew = cte
+        .selectFrom('few')
         .select([
-          'filled.post_id',
-          'filled.published_at',
-          'filled.score',
-          // Looked up: a join would read the totals of all posts.
-          viewsOf(viewsOfPost({ ...query, days: 0 }, 'filled.post_id')).as('total_views'),
+          'few.post_id',
+          'few.published_at',
+          (isViews ? viewsOf(score) : score).as('score'),
+          totalViewsOf('few.post_id'),
         ])
       const posts = cte
         .selectFrom('posts')
-        .where(read === 0 ? sql<boolean>`true` : sql<boolean>`(${filled} < ${limit}::bigint)`)
+        .where(read === 0 ? sql<boolean>`true` : sql<boolean>`(${isNotFilled} and not ${reading.areFew})`)
         .where(matches)
         .leftJoin('post_views_total as total', 'total.post_id', 'posts.id')
         .select([sql<string>`posts.id`.as('post_id'), sql<string>`posts.published_at`.as('published_at')])
       const fromAll = isViews
         ? posts
-            .leftJoin(summed.as('windowed'), 'windowed.post_id', 'posts.id')
-            .leftJoinLateral(lookedUp.as('one'), (join) => join.onTrue())
-            .select([viewsOf(sql<string>`coalesce(windowed.views, one.views)`).as('score'), totalViews])
+            .leftJoin(viewsInWindow(query).as('windowed'), 'windowed.post_id', 'posts.id')
+            .select([viewsOf('windowed.views').as('score'), totalViews])
         : posts.select([sql<string>`case when ${hasFiniteHeat('total')} then total.heat end`.as('score'), totalViews])
       return cte
-        .selectFrom((read === 0 ? fromAll : fromTop.unionAll(fromAll)).as('found'))
+        .selectFrom((read === 0 ? fromAll : fromTop.unionAll(fromFew).unionAll(fromAll)).as('found'))
         .selectAll()
         .orderBy('score', (order) => order.desc().nullsLast())
         .orderBy('total_views', 'desc')

@@ -24,7 +24,7 @@ const ALL = [
   '024-log-visits',
   '026-count-imports',
   '027-ranks',
-  '030-link-ranges',
+  '030-filter-indexes',
 ]
 
 t.test('every migration runs once, in order', async (t) => {

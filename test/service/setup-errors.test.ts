@@ -319,7 +319,7 @@ t.test('errors for tables that are missing, locked or read-only', async (t) => {
   )
   await pool.query('alter table categories drop column parent_id; alter table posts drop column language')
   await pool.query(
-    'alter table post_views_total drop column views_rank, drop column heat_rank; drop index post_views_window_rank_idx, post_categories_category_id_post_id_idx, post_tags_tag_id_post_id_idx',
+    'alter table post_views_total drop column views_rank, drop column heat_rank; drop index post_views_window_rank_idx, posts_published_at_idx, post_categories_category_id_post_id_idx, post_tags_tag_id_post_id_idx',
   )
   await during(
     '25006',

@@ -1,9 +1,13 @@
 import type { Kysely } from 'kysely'
 import type { Migration } from '../kysely-migrator.ts'
 
-/** The posts of a category or tag are read from an index alone: in a large blog they are on all pages of the table. */
-export const linkRanges: Migration = {
+/**
+ * The posts of a filter are read from an index. Those of a category or tag from the index alone: in a large blog they are on
+ * all pages of the table.
+ */
+export const filterIndexes: Migration = {
   async up(db: Kysely<unknown>) {
+    await db.schema.createIndex('posts_published_at_idx').on('posts').column('published_at').execute()
     for (const [table, other] of [
       ['post_categories', 'category_id'],
       ['post_tags', 'tag_id'],
