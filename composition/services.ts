@@ -97,6 +97,7 @@ export async function createServices(settings: Settings, log: ErrorLogger, hostR
     const views =
       databases && timeZone && createViews({ ...databases, settings, timeZone, read, redis: backend.redis, log })
     onClose('views', 'counting of views', async (onProgress) => views?.close(onProgress))
+    onClose('views', 'storing of sums', async () => views?.endSums())
 
     const countViews = async () => {
       // A load does not wait for a Redis that does not reply.

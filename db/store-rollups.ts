@@ -16,10 +16,12 @@ import {
 } from './window-rollups.ts'
 
 /**
- * How many posts a statement sums, and how many rows it deletes. With a counter for each post and day of a year, a statement
- * takes about three seconds, so that the statement timeout of 30 s is far.
+ * How many posts a statement sums. With a counter for each post and day of a year, a statement takes about half a second: a
+ * request of a host whose pool has one connection waits for it, and so does the end of an app.
  */
-const SLICE_POSTS = 10_000
+const SLICE_POSTS = 2_000
+/** How many sums of an outdated rollup a statement deletes for each post of a slice. */
+const DELETED_PER_POST = 5
 
 /** The usual windows: their rollups are stored, beside that of the default window of the site. */
 const USUAL_DAYS = [7, 30, 90, 365]
@@ -105,7 +107,8 @@ async function storeNext<DB>(trx: Transaction<DB>, moment: WindowQuery, slicePos
     from ${present} as present
     left join ${table} as head
       on head.days = ${heads} and head.last_day = present.last_day and head.touches = present.touches`.execute(trx)
-  for (const { outdated } of rows) if (outdated !== '0') return deleteSome(trx, moment.days, slicePosts)
+  for (const { outdated } of rows)
+    if (outdated !== '0') return deleteSome(trx, moment.days, slicePosts * DELETED_PER_POST)
   for (const { day, touches, state, after } of rows) {
     if (state === String(WHOLE)) return false
     const isAfter = after === null ? sql`true` : sql`post_id > ${after}`

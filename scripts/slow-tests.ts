@@ -67,6 +67,7 @@ export const SLOW: readonly string[] = [
   'test/db/embedded/server-lease.test.ts',
   'test/db/embedded/server.test.ts',
   'test/db/every-value.test.ts',
+  'test/db/filter-indexes.test.ts',
   'test/db/listen.test.ts',
   'test/db/odd-dates.test.ts',
   'test/db/own-schema.test.ts',

@@ -45,6 +45,8 @@ export interface Views {
    * @param onProgress called after each batch.
    */
   close(onProgress: () => void): Promise<void>
+  /** Begins no further sum of closed days, and waits for the statement that is storing one. */
+  endSums(): Promise<void>
 }
 
 /** Limits the counting of a backlog to a quarter of a processor: the wait is three times the duration of the last batch. */
@@ -89,6 +91,7 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
   const counts: PostViewsStats = Object.assign({ flushed: 0, batches: 0, flushesFailed: 0 }, NO_VIEWS)
   const recording = new Set<Promise<unknown>>()
   let isClosed = false
+  let areSumsEnded = false
   const warned = {
     dropped: false,
     late: false,
@@ -209,9 +212,9 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
   const { load, defaultDays, maxDays, days: allowed, viewFlushSeconds, backgroundWork } = settings
   const keepWindows = createWindowKeeper(async (isOver) => {
     // The lists of the host's own `load` do not read the sums.
-    if (load !== undefined) return true
+    if (load !== undefined || areSumsEnded) return true
     const windows = { defaultDays, maxDays, allowed, timeZone: await timeZone() }
-    return materializeWindows(db, windows, () => isClosed || isOver())
+    return materializeWindows(db, windows, () => areSumsEnded || isOver())
   })
 
   async function flush(): Promise<FlushResult> {
@@ -255,6 +258,10 @@ export function createViews({ settings, timeZone, db, flushDb, read, redis, log 
         onProgress()
       }
       endKeeping()
+    },
+    endSums() {
+      areSumsEnded = true
+      return keepWindows()
     },
   }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
 import { Kysely, PostgresDialect } from 'kysely'
 import { Pool } from 'pg'
@@ -14,6 +15,8 @@ const DAY_MS = 86_400_000
 /** No flush before the end of the test. */
 const viewFlushSeconds = 86_400
 const WAITS = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+const IN_USE =
+  "select from pg_stat_activity where datname = current_database() and application_name = 'host' and xact_start is not null"
 
 /** A blog with a view on a closed day, and without stored sums. */
 async function setUp(t: Test) {
@@ -58,7 +61,7 @@ t.test('an app stores the sums of closed days when it starts, before its first f
   await until(async () => (await stored()) === 4, 'all sums are stored')
 })
 
-t.test('neither the start nor the end of an app waits for them', async (t) => {
+t.test('the start of an app does not wait for them, and its end not for a lock of another session', async (t) => {
   const { databaseUrl, pool, hold, waits, stored } = await setUp(t)
   const release = await hold()
   const app = await start(t, { databaseUrl, viewFlushSeconds })
@@ -74,18 +77,24 @@ t.test('neither the start nor the end of an app waits for them', async (t) => {
   t.equal(await stored(), 0)
 })
 
-t.test('an app that has closed begins no further sum on the connections of its host', async (t) => {
-  const { databaseUrl, hold, waits, stored } = await setUp(t)
+t.test('an app that has closed sends no further statement on the connections of its host', async (t) => {
+  const { databaseUrl, pool, hold, waits, stored } = await setUp(t)
   const db = new Kysely<Database>({
-    dialect: new PostgresDialect({ pool: new Pool({ connectionString: databaseUrl }) }),
+    dialect: new PostgresDialect({ pool: new Pool({ connectionString: databaseUrl, application_name: 'host' }) }),
   })
   const release = await hold()
   const app = await start(t, { db, viewFlushSeconds })
   await waits()
-  await app.close()
+  const closing = app.close()
+  // An app that did not wait would have closed before.
+  await sleep(200)
   await release()
+  await closing
+  t.equal((await pool.query(IN_USE)).rowCount, 0, 'no statement and no transaction is left')
+  const atClose = Number(await stored())
+  t.ok(atClose >= 1, 'the sum that was being stored is whole')
   await db.destroy()
-  t.equal(await stored(), 1, 'the one that was being stored')
+  t.equal(await stored(), atClose, 'it was the last one')
 })
 
 t.test('without a timer for flushes, or with a load of the host, an app stores no sums when it starts', async (t) => {

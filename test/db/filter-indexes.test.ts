@@ -1,0 +1,88 @@
+import { sql } from 'kysely'
+import t, { type Test } from 'tap'
+import { migrateToLatest } from '../../db/migrate.ts'
+import { fillBlog } from '../helpers/blog.ts'
+import { createTestDatabase } from '../helpers/postgres.ts'
+import { until } from '../helpers/services/until.ts'
+
+const NAMES = ['post_categories_category_id_post_id_idx', 'post_tags_tag_id_post_id_idx', 'posts_published_at_idx']
+const WAITS = `select from pg_locks where not granted and database = (select oid from pg_database where datname = current_database())`
+
+/** A blog before the migration. */
+async function setUp(t: Test) {
+  const { db, pool } = await createTestDatabase(t)
+  await fillBlog(db, 3)
+  await pool.query(`delete from popular_posts_migration where name = '030-filter-indexes';
+    drop index ${NAMES};
+    create index post_categories_category_id_idx on post_categories (category_id);
+    create index post_tags_tag_id_idx on post_tags (tag_id)`)
+  return {
+    db,
+    pool,
+    /** The columns of each index that is not a primary key. */
+    indexes: async () => {
+      const { rows } = await sql<{ of: string }>`
+        select substring(indexdef from ' ON \\S+\\.(.*)$') as of from pg_indexes
+        where tablename in ('post_categories', 'post_tags') and indexname not like '%pkey' order by 1`.execute(db)
+      return rows.map((row) => row.of)
+    },
+  }
+}
+
+const NEW = ['post_categories USING btree (category_id, post_id)', 'post_tags USING btree (tag_id, post_id)']
+
+t.test('the indexes are created, whatever an operator has made of the old and the new ones', async (t) => {
+  const cases: [change: string, more: string[]][] = [
+    ['drop index post_tags_tag_id_idx', []],
+    ['alter index post_tags_tag_id_idx rename to mine', ['post_tags USING btree (tag_id)']],
+    [`create index ${NAMES[1]} on post_tags (tag_id, post_id)`, ['post_tags USING btree (tag_id, post_id)']],
+    [`create index ${NAMES[1]} on posts (title)`, []],
+    [`alter table post_tags add constraint ${NAMES[1]} unique (tag_id)`, ['post_tags USING btree (tag_id)']],
+    [`create table ${NAMES[0]} (of_another integer)`, []],
+  ]
+  for (const [change, more] of cases) {
+    const { db, pool, indexes } = await setUp(t)
+    await pool.query('delete from post_tags')
+    await pool.query(change)
+    t.same(await migrateToLatest(db), ['030-filter-indexes'], change)
+    t.same((await indexes()).toSorted(), [...NEW, ...more].toSorted(), change)
+  }
+})
+
+t.test('a writer of both tables is in no deadlock with the migration, in whatever order it writes', async (t) => {
+  const writes = [
+    'insert into post_tags (post_id, tag_id) select max(post_id), max(tag_id) from post_tags on conflict do nothing',
+    'insert into post_categories (post_id, category_id) select max(post_id), max(category_id) from post_categories on conflict do nothing',
+  ]
+  for (const [first = '', second = ''] of [writes, writes.toReversed()]) {
+    const { db, pool, indexes } = await setUp(t)
+    const writer = await pool.connect()
+    await writer.query('begin')
+    await writer.query(first)
+    const migrated = migrateToLatest(db)
+    await until(async () => (await pool.query(WAITS)).rowCount !== 0, 'the migration waits')
+    await writer.query(second)
+    await writer.query('commit')
+    writer.release()
+    t.same(await migrated, ['030-filter-indexes'])
+    t.same(await indexes(), NEW)
+  }
+})
+
+t.test('an open transaction that has read the tables holds up the migration, and no list', async (t) => {
+  const { db, pool, indexes } = await setUp(t)
+  const dump = await pool.connect()
+  await dump.query('begin; select from post_categories')
+  const migrated = t.rejects(migrateToLatest(db), { code: '55P03' })
+  for (let wait = 0; wait < 2; wait += 1) {
+    await until(async () => (await pool.query(WAITS)).rowCount !== 0, 'the migration waits')
+    // Waits behind the migration, which gives up its place.
+    t.equal((await pool.query('select from post_categories join post_tags using (post_id)')).rowCount, 2)
+  }
+  await migrated
+  t.same(await indexes(), ['post_categories USING btree (category_id)', 'post_tags USING btree (tag_id)'])
+  await dump.query('commit')
+  dump.release()
+  t.same(await migrateToLatest(db), ['030-filter-indexes'], 'run again')
+  t.same(await indexes(), NEW)
+})
