@@ -48,3 +48,25 @@ t.test('a call stores for ten seconds', async (t) => {
   await keep()
   t.same(over, [false, false, true])
 })
+
+t.test('where the user may not write, a call tries again after ten minutes', async (t) => {
+  for (const code of ['42501', '25006']) {
+    let nowMs = 0
+    let calls = 0
+    const keep = createWindowKeeper(
+      async () => {
+        calls += 1
+        throw Object.assign(new Error('refused'), { code })
+      },
+      () => nowMs,
+    )
+    for (const atMs of [0, 60_000, 3_599_999]) {
+      nowMs = atMs
+      await keep()
+    }
+    t.equal(calls, 1, code)
+    nowMs = 600_000
+    await keep()
+    t.equal(calls, 2, code)
+  }
+})
