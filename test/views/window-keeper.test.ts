@@ -60,7 +60,7 @@ t.test('where the user may not write, a call tries again after ten minutes', asy
       },
       () => nowMs,
     )
-    for (const atMs of [0, 60_000, 3_599_999]) {
+    for (const atMs of [0, 60_000, 599_999]) {
       nowMs = atMs
       await keep()
     }
