@@ -68,11 +68,17 @@ t.test('ElastiCache Serverless: a Cluster over TLS, as the IAM user, with the ri
   t.match(await get('/posts/popular'), { statusCode: 200, headers: { 'cache-status': /stored/ } })
   t.match(await get('/posts/popular'), { statusCode: 200, headers: { 'cache-status': /hit/ } })
 
-  await t.test('a thaw with all connections closed', async () => {
-    await sleep(1_100)
-    await cluster.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
-    // The first reply may be one without Redis, if the machine is busy: a new connection takes longer than a command may.
-    await until(async () => String((await get('/posts/popular')).headers?.['cache-status']).includes('hit'), 'it hits')
+  let thaws = 0
+  await t.test('a thaw with all connections closed', async (t) => {
+    let answer: Partial<HttpAnswer> = {}
+    do {
+      thaws += 1
+      await sleep(1_100)
+      await cluster.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+      answer = await get('/posts/popular')
+      // On a busy machine a new connection may take longer than a command may.
+    } while (thaws < 10 && /redis-down/.test(answer.headers?.['cache-status'] ?? ''))
+    t.match(answer, { statusCode: 200, headers: { 'cache-status': /hit/ } })
   })
   await t.test('views are recorded and counted, and invalidations work', async (t) => {
     const headers = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) Firefox/144.0' }
@@ -81,7 +87,10 @@ t.test('ElastiCache Serverless: a Cluster over TLS, as the IAM user, with the ri
     t.match(await invalidate.invoke({}), { status: 'returned' })
     t.match(await get('/posts/popular'), { statusCode: 200, headers: { 'cache-status': /stored/ } })
   })
-  t.notMatch(api.said() + flush.said() + invalidate.said(), /store-down(?!.*ETIMEDOUT)|NOPERM|dropped/)
+  t.notMatch(
+    api.said() + flush.said() + invalidate.said(),
+    thaws === 1 ? /store-down|NOPERM|dropped/ : /NOPERM|dropped/,
+  )
   t.same(await cluster.command('ACL', 'LOG'), ['0', '0', '0'], 'nothing was refused')
 })
 

@@ -383,6 +383,7 @@ t.test('a load may read other keys of the cache, and is refused its own', async 
 
   let later: Promise<unknown> | undefined
   const start = () => {
+    // Calls this load again if Redis replied too late to store its value.
     later = sleep(50).then(() => cache.getOrSet('starts', start, HOUR))
     return 'started'
   }

@@ -27,7 +27,7 @@ t.test('names without a live post are not listed, and look like unknown names', 
       insert into post_categories select posts.id, categories.id from posts join categories using (slug) where slug = '${name}';
       insert into post_tags select posts.id, tags.id from posts join tags using (slug) where slug = '${name}'`)
   }
-  // Without a timer for flushes no sums are stored meanwhile, which would be queries, too.
+  // The app has no timer for flushes: a flush stores sums, and the test would count the queries of that.
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(popularPosts, { databaseUrl: url, viewFlushSeconds: 0 })

@@ -122,9 +122,11 @@ t.test('a flood of unknown slugs costs the database next to nothing, and other p
       const client = async () => {
         while (sent < 2_000) {
           sent += 1
-          const status = await view(app, slugOf(sent))
-          // 503: on a busy machine the look-up was not made in time.
-          if (status !== 404 && status !== 503) t.fail(`expected 404, got ${status}`)
+          const slug = slugOf(sent)
+          let status = await view(app, slug)
+          // On a busy machine the look-up was not made in time.
+          while (status === 503) status = await view(app, slug)
+          if (status !== 404) t.fail('expected 404')
         }
       }
       await Promise.all(Array.from({ length: 200 }, client))
