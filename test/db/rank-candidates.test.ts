@@ -33,7 +33,15 @@ const read = fc.record({
     many: fc.constantFrom(12, 25, 1000),
   }),
   filter: fc.oneof(
-    fc.constantFrom({}, { tag: ['even'] }, { category: ['top'] }, { excludeCategory: ['below'] }),
+    fc.constantFrom(
+      {},
+      { tag: ['even'] },
+      { category: ['top'] },
+      { excludeCategory: ['below'] },
+      { author: ['quarter'] },
+      { language: 'en' },
+      { publishedWithin: 163 },
+    ),
     fc.record(
       {
         tag: fc.constantFrom(['even'], ['tenth'], ['even', 'tenth'], ['none']),
