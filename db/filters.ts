@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { MAX_SLUG_LENGTH } from '../lib/slug-forms.ts'
 import { CATEGORY_TREE, categoryTree } from './category-tree.ts'
 import { HAS_CO_AUTHORS } from './co-authors.ts'
+import { liveLanguages } from './language.ts'
 import { optionalColumn } from './optional-column.ts'
 import type { BlogReader } from './schema.ts'
 import { isLive } from './window.ts'
@@ -22,10 +23,11 @@ export interface FilterSlugs {
 const MAX_SLUG_BYTES = 3 * MAX_SLUG_LENGTH
 
 /**
- * The slugs of categories, tags and authors with a live post, and the languages of these posts, in one statement. All
+ * The slugs of categories, tags and authors with a live post, and the languages of these posts. All
  * other slugs are secret (login names, drafts): for a reader they must be indistinguishable from slugs that do not exist.
  */
 export async function findFilters(db: BlogReader): Promise<FilterSlugs> {
+  const languages = await liveLanguages(db)
   const rows = await db
     .with(CATEGORY_TREE, () => categoryTree())
     // Not materialized: for a slug, PostgreSQL may look for one live post, instead of reading all posts.
@@ -35,12 +37,7 @@ export async function findFilters(db: BlogReader): Promise<FilterSlugs> {
         cte
           .selectFrom('posts')
           .where(isLive({}))
-          .select([
-            'posts.id',
-            'posts.author_id',
-            optionalColumn('posts', 'language').as('language'),
-            optionalColumn('posts', 'co_author_ids').as('co_author_ids'),
-          ]),
+          .select(['posts.id', 'posts.author_id', optionalColumn('posts', 'co_author_ids').as('co_author_ids')]),
     )
     .with('used', (cte) =>
       cte
@@ -78,10 +75,8 @@ export async function findFilters(db: BlogReader): Promise<FilterSlugs> {
         )
         .unionAll(
           cte
-            .selectFrom('live')
-            .where('language', 'is not', null)
-            .distinct()
-            .select((row) => [sql<string>`language`.as('slug'), row.val('languages').as('kind')]),
+            .selectFrom(languages.as('language'))
+            .select((row) => ['language.tag as slug', row.val('languages').as('kind')]),
         ),
     )
     .selectFrom('filters')

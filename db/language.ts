@@ -1,14 +1,63 @@
 import { type RawBuilder, sql } from 'kysely'
 import { optionalColumn } from './optional-column.ts'
+import { namedRelation } from './own-schema.ts'
+import type { BlogReader } from './schema.ts'
+import { isLive } from './window.ts'
 
-/**
- * A condition: the language of the post is this one, or a variant of it (RFC 4647, basic filtering): `en` finds `en_GB`.
- * @param language in lower case, with hyphens.
- */
-export function isInLanguage(language: string): RawBuilder<boolean> {
-  return sql`exists (
-    select from (
-      select replace(lower(${optionalColumn('posts', 'language')} collate "C"), '_', '-') as tag
-    ) as post where tag = ${language} or starts_with(tag, ${`${language}-`})
+interface Languages {
+  /** The language of a post, as SQL: in lower case, with hyphens; may be null. */
+  tag: RawBuilder<string | null>
+  /** Whether an index has the tags: the one of `030-filter-indexes.ts`, or one of an operator. */
+  isIndexed: boolean
+}
+
+/** An adopted blog may lack the column. If it exists, it is named, because PostgreSQL uses no index for an optional column. */
+async function findLanguages(db: BlogReader): Promise<Languages> {
+  const posts = namedRelation('posts')
+  const rows = await db
+    .selectNoFrom([
+      sql<number>`(select count(*)::int from pg_attribute where attrelid = ${posts} and attname = 'language' and not attisdropped)`.as(
+        'columns',
+      ),
+      sql<number>`(select count(*)::int from pg_index where indrelid = ${posts} and indisvalid and indpred is null
+        and pg_get_expr(indexprs, indrelid) like 'replace(lower(%language%')`.as('indexes'),
+    ])
+    .execute()
+  const has = (key: 'columns' | 'indexes') => rows.some((row) => row[key] > 0)
+  const column = has('columns') ? sql`posts.language::text` : optionalColumn('posts', 'language')
+  return { tag: sql`replace(lower(${column} collate "C"), '_', '-')`, isIndexed: has('indexes') }
+}
+
+/** The filter of a list by language. */
+export interface LanguageFilter {
+  /** A condition: the language of the post is the wanted one, or a variant of it (RFC 4647, basic filtering): `en` finds `en_GB`. */
+  matches: RawBuilder<boolean>
+  /** Whether an index finds the posts. */
+  isIndexed: boolean
+}
+
+/** @param language in lower case, with hyphens. Default: any language, or none. */
+export async function languageFilter(db: BlogReader, language: string | undefined): Promise<LanguageFilter> {
+  if (language === undefined) return { matches: sql`true`, isIndexed: false }
+  const { tag, isIndexed } = await findLanguages(db)
+  // In ASCII, a dot follows a hyphen.
+  return {
+    matches: sql`(${tag} = ${language} or (${tag} >= ${`${language}-`} and ${tag} < ${`${language}.`}))`,
+    isIndexed,
+  }
+}
+
+/** A query: the languages of live posts, in lower case, with hyphens. With an index it reads a few posts of each language. */
+export async function liveLanguages(db: BlogReader): Promise<RawBuilder<{ tag: string }>> {
+  const { tag, isIndexed } = await findLanguages(db)
+  const posts = sql.table('posts')
+  if (!isIndexed) return sql`(select distinct ${tag} as tag from ${posts} where ${isLive({})} and ${tag} is not null)`
+  return sql`(
+    with recursive known (tag) as (
+      select min(${tag}) from ${posts}
+      union all
+      select (select min(${tag}) from ${posts} where ${tag} > known.tag) from known where known.tag is not null
+    )
+    select known.tag from known where exists (select from ${posts} where ${tag} = known.tag and ${isLive({})})
   )`
 }

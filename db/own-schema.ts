@@ -143,6 +143,11 @@ export function ownRelation(name: OwnName) {
   return sql`(select oid from pg_class where relname = ${name}::name and relnamespace = ${OWN_NAMESPACE})`
 }
 
+/** The same, if the name of the table or view finds it, and not a query of the statement or a table of another schema. */
+export function namedRelation(name: OwnName) {
+  return sql`(select oid from pg_class where oid = ${ownRelation(name)} and oid = to_regclass(${nameAsText(name)}))`
+}
+
 /**
  * A query for a digest of the ids of all indexes of this package's tables; null while the tables have none. A restore creates
  * each index again, after the rows of its table.

@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import { isOneOf } from './category-tree.ts'
 import { HAS_CO_AUTHORS, hasAuthor, isAuthor } from './co-authors.ts'
-import { isInLanguage } from './language.ts'
+import type { LanguageFilter } from './language.ts'
 import type { RankingQuery } from './ranking-query.ts'
 import { sqlNow } from './window-query.ts'
 
@@ -32,8 +32,11 @@ const isWithin = (days: number, nowMs: number | undefined) =>
  * A query: the posts of one filter of the query, live or not: the one that finds them fastest. Of more than `many`, some are
  * missing. Without such a filter there are none.
  */
-export function linkedPosts(query: RankingQuery, { many }: typeof SIZES): RawBuilder<{ post_id: string }> {
-  const { category, tag, author, publishedWithin, language, nowMs } = query
+export function linkedPosts(
+  { category, tag, author, publishedWithin, language, nowMs }: RankingQuery,
+  inLanguage: LanguageFilter,
+  { many }: typeof SIZES,
+): RawBuilder<{ post_id: string }> {
   const postsWith = (condition: RawBuilder<boolean>) =>
     sql`select posts.id from ${sql.table('posts')} where ${condition}`
   const linked = () => {
@@ -43,7 +46,7 @@ export function linkedPosts(query: RankingQuery, { many }: typeof SIZES): RawBui
       return sql`select post_id from ${sql.table('post_categories')} where ${isLinkOf(category)}`
     if (author !== undefined) return postsWith(isAuthor(author))
     if (publishedWithin !== undefined) return postsWith(isWithin(publishedWithin, nowMs))
-    return postsWith(language === undefined ? sql`false` : isInLanguage(language))
+    return postsWith(language === undefined ? sql`false` : inLanguage.matches)
   }
   return sql`(${linked()} limit ${many + 1}::bigint)`
 }
@@ -77,7 +80,12 @@ export interface Reading {
 }
 
 /** How a list is read: by the number of posts of its filter. */
-export function readingOf(query: RankingQuery, reach: number, { few, many }: typeof SIZES): Reading {
+export function readingOf(
+  query: RankingQuery,
+  inLanguage: LanguageFilter,
+  reach: number,
+  { few, many }: typeof SIZES,
+): Reading {
   const { category, tag, author, publishedWithin, language, sort, days } = query
   const all = sql<number>`${reach}::bigint`
   const filters = [category, tag, author, publishedWithin]
@@ -86,27 +94,26 @@ export function readingOf(query: RankingQuery, reach: number, { few, many }: typ
   const isFast = sort === 'trending' || days === 0 ? sql`true` : sql`exists (select from rollup)`
   const areFew = sql<boolean>`(case when ${isFast} then ${areIn(many)} else ${areIn(Math.min(few, many))} end)`
   if (reach === 0) return { reach: all, mayMatch: sql`true`, areFew: sql`false` }
-  if (filters.every((filter) => filter === undefined))
-    // No index has the languages: their posts are read only if the list is not filled.
-    return { reach: all, mayMatch: sql`true`, areFew: language === undefined ? sql`false` : areFew }
+  const fromTop = (isOfFew: RawBuilder<boolean>) => sql<number>`(case when ${isOfFew} then 0 else ${all} end)`
+  if (filters.every((filter) => filter === undefined)) {
+    if (language === undefined) return { reach: all, mayMatch: sql`true`, areFew: sql`false` }
+    // The top of an index has enough posts of a common language, so not all of its posts are counted.
+    const isOfFew = sql<boolean>`(select count(*) <= ${few}::bigint from (select from linked limit ${few + 1}::bigint) as first)`
+    return { reach: inLanguage.isIndexed ? fromTop(isOfFew) : all, mayMatch: sql`true`, areFew }
+  }
   return {
-    reach: sql`(case when ${areIn(few)} then 0 else ${all} end)`,
+    reach: fromTop(areIn(few)),
     mayMatch: sql`(not ${areIn(many)} or post_id in (select post_id from linked))`,
     areFew,
   }
 }
 
 /** A condition: the post matches each filter of the query. `category_tree` has the categories. */
-export function matchesFilters({
-  category,
-  tag,
-  author,
-  excludeCategory,
-  language,
-  publishedWithin,
-  nowMs,
-}: RankingQuery) {
-  const conditions = [sql<boolean>`true`]
+export function matchesFilters(
+  { category, tag, author, excludeCategory, publishedWithin, nowMs }: RankingQuery,
+  inLanguage: LanguageFilter,
+) {
+  const conditions = [inLanguage.matches]
   const isInCategory = (slugs: readonly string[]) => sql<boolean>`exists (
     select from ${sql.table('post_categories')} link where link.post_id = posts.id and ${isLinkOf(slugs)})`
   if (category !== undefined) conditions.push(isInCategory(category))
@@ -117,7 +124,6 @@ export function matchesFilters({
       where link.post_id = posts.id and ${isOneOf('tags.slug', tag)})`)
   }
   if (author !== undefined) conditions.push(hasAuthor(author))
-  if (language !== undefined) conditions.push(isInLanguage(language))
   if (publishedWithin !== undefined) {
     conditions.push(isWithin(publishedWithin, nowMs))
   }

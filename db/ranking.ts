@@ -3,6 +3,7 @@ import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres'
 import { boundedText, countOf, hasFiniteHeat, MAX_LINKS, MAX_TEXT, viewsOf } from './bounded.ts'
 import { CATEGORY_TREE, categoryTree } from './category-tree.ts'
 import { fromJsonText, jsonText } from './json-text.ts'
+import { languageFilter } from './language.ts'
 import { postCategories } from './post-categories.ts'
 import { CANDIDATES, rankCandidates, scoreOfPost } from './rank-candidates.ts'
 import {
@@ -96,13 +97,14 @@ export async function findPopularPosts(
   const read = reach ?? (await reachOf(db, query))
   const { category = [], excludeCategory = [], limit } = query
   const isViews = query.sort === 'views'
-  const reading = readingOf(query, read, sizes)
-  const matches = sql<boolean>`${isLive(query)} and ${matchesFilters(query)}`
+  const inLanguage = await languageFilter(db, query.language)
+  const reading = readingOf(query, inLanguage, read, sizes)
+  const matches = sql<boolean>`${isLive(query)} and ${matchesFilters(query, inLanguage)}`
   const isNotFilled = sql<boolean>`((select count(*) from filled) < ${limit}::bigint)`
   const rows = await db
     .with(CATEGORY_TREE, () => categoryTree([...category, ...excludeCategory]))
     .with(ROLLUP, () => rollupOf(query))
-    .with(LINKED, () => linkedPosts(query, sizes))
+    .with(LINKED, () => linkedPosts(query, inLanguage, sizes))
     .with(LINKED_COUNT, () => countLinked(query, sizes))
     .with(CANDIDATES, () => rankCandidates(query, { ...reading, enough: limit * sizes.enough, matches }))
     .with('filled', (cte) =>

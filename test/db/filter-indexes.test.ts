@@ -1,11 +1,19 @@
-import { sql } from 'kysely'
+import { sql, type Transaction } from 'kysely'
 import t, { type Test } from 'tap'
+import { findFilters } from '../../db/filters.ts'
 import { migrateToLatest } from '../../db/migrate.ts'
+import { findPopularPosts } from '../../db/ranking.ts'
+import type { Database } from '../../db/schema.ts'
 import { fillBlog } from '../helpers/blog.ts'
 import { createTestDatabase } from '../helpers/postgres.ts'
 import { until } from '../helpers/services/until.ts'
 
-const NAMES = ['post_categories_category_id_post_id_idx', 'post_tags_tag_id_post_id_idx', 'posts_published_at_idx']
+const NAMES = [
+  'post_categories_category_id_post_id_idx',
+  'post_tags_tag_id_post_id_idx',
+  'posts_published_at_idx',
+  'posts_replace_idx',
+]
 const WAITS = `select from pg_locks where not granted and database = (select oid from pg_database where datname = current_database())`
 
 /** A blog before the migration. */
@@ -19,17 +27,23 @@ async function setUp(t: Test) {
   return {
     db,
     pool,
-    /** The columns of each index that is not a primary key. */
+    /** The columns of each index that is not of a key, or of what an operator has made. */
     indexes: async () => {
       const { rows } = await sql<{ of: string }>`
         select substring(indexdef from ' ON \\S+\\.(.*)$') as of from pg_indexes
-        where tablename in ('post_categories', 'post_tags') and indexname not like '%pkey' order by 1`.execute(db)
+        where tablename in ('post_categories', 'post_tags', 'posts')
+        and indexdef !~ 'UNIQUE INDEX posts|pkey|author_id|title' order by 1`.execute(db)
       return rows.map((row) => row.of)
     },
   }
 }
 
-const NEW = ['post_categories USING btree (category_id, post_id)', 'post_tags USING btree (tag_id, post_id)']
+const NEW = [
+  'post_categories USING btree (category_id, post_id)',
+  'post_tags USING btree (tag_id, post_id)',
+  'posts USING btree (published_at)',
+  `posts USING btree (replace(lower((language COLLATE "C")), '_'::text, '-'::text))`,
+]
 
 t.test('the indexes are created, whatever an operator has made of the old and the new ones', async (t) => {
   const cases: [change: string, more: string[]][] = [
@@ -85,4 +99,31 @@ t.test('an open transaction that has read the tables holds up the migration, and
   dump.release()
   t.same(await migrateToLatest(db), ['030-filter-indexes'], 'run again')
   t.same(await indexes(), NEW)
+})
+
+t.test('lists of a language and the slugs of filters read the index', async (t) => {
+  const { db, pool } = await createTestDatabase(t)
+  await fillBlog(db, 3)
+  await pool.query("update posts set language = 'pt_BR' where slug = 'post-2'")
+  const read = async (transaction: Transaction<Database>) => {
+    const query = { days: 0, sort: 'views', limit: 5, timeZone: 'UTC', language: 'pt' } as const
+    t.match(await findPopularPosts(transaction, query, 5), [{ slug: 'post-2' }])
+    t.same((await findFilters(transaction)).languages, ['pt-br'])
+  }
+  const scans = (index: string) =>
+    db.transaction().execute(async (transaction) => {
+      await sql`set local enable_seqscan = off`.execute(transaction)
+      await read(transaction)
+      const { rows } = await sql<{ scans: string }>`
+        select pg_stat_get_xact_numscans(${index}::regclass) as scans`.execute(transaction)
+      return Number(rows[0]?.scans)
+    })
+  t.ok((await scans('posts_replace_idx')) > 0)
+  // An adopted blog may have an index of its own.
+  await pool.query(`
+    create table entry as select * from posts;
+    create index entry_language on entry (replace(lower(language collate "C"), '_', '-'));
+    alter table posts rename to former;
+    create view posts as select * from entry`)
+  t.ok((await scans('entry_language')) > 0)
 })
