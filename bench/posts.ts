@@ -175,7 +175,7 @@ const FIRST = '30 days: to store its sum, once a day'
 const report = createReport('bench:posts', values)
 // Autovacuum after the tables are filled would take the second core.
 // After an asynchronous commit, vacuum would not mark all pages as visible, so an index alone would not be enough.
-const settings = { shared_buffers: '2GB', autovacuum: 'off', synchronous_commit: 'on', max_wal_size: '8GB' }
+const settings = { shared_buffers: '6GB', autovacuum: 'off', synchronous_commit: 'on', max_wal_size: '8GB' }
 const [postgres, server] = await Promise.all([startPostgres({ settings }), startRedis()])
 const redis = new Redis(server.url)
 const ends: (() => Promise<unknown>)[] = []

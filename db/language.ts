@@ -19,7 +19,7 @@ async function findLanguages(db: BlogReader): Promise<Languages> {
       sql<number>`(select count(*)::int from pg_attribute where attrelid = ${posts} and attname = 'language' and not attisdropped)`.as(
         'columns',
       ),
-      sql<number>`(select count(*)::int from pg_index where indrelid = ${posts} and indisvalid and indpred is null
+      sql<number>`(select count(*)::int from pg_index where indrelid = ${posts} and indisvalid and indpred is null and indkey[0] = 0
         and pg_get_expr(indexprs, indrelid) like 'replace(lower(%language%')`.as('indexes'),
     ])
     .execute()
