@@ -139,7 +139,7 @@ try {
   const { port } = server
   const usedBytes = async () => Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1])
   const readers = () =>
-    sendLoad({ port, connections: 4, pauseMs: 10, requests: Math.ceil(seconds * 50), requestOf: () => getOf('') })
+    sendLoad({ port, connections: 4, pauseMs: 80, requests: Math.ceil(seconds * 50), requestOf: () => getOf('') })
   await readers()
   const before = await usedBytes()
   const found: Record<'quiet' | 'beside', number[]> = { quiet: [], beside: [] }

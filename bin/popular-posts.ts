@@ -53,9 +53,11 @@ program
   .action(async ({ adopt, postId }: { adopt?: boolean; postId?: PostIdType }, command: Command) => {
     if (postId !== undefined && adopt !== true) command.error('error: --post-id needs --adopt')
     const migrate = adopt === true ? { adopt: { postId: postId ?? 'bigint' } } : {}
-    await withDatabase({ migrate }, async ({ db, isAdopted, schema }, { siteTimeZone, days: allowed }) => {
+    await withDatabase({ migrate }, async ({ db, isAdopted, schema, migrations }, { siteTimeZone, days: allowed }) => {
       const place = schema === undefined ? '' : `, in the schema ${schema}`
-      print(`The tables${isAdopted ? ' of this package' : ''} are up to date${place}.`)
+      const isNew = migrations.includes('001-view-counters')
+      const done = isNew ? 'were created' : migrations.length > 0 ? 'were updated' : 'are up to date'
+      print(`The tables${isAdopted ? ' of this package' : ''} ${done}${place}.`)
       // Sums of the days of another zone would make those of the service outdated.
       await storeSums(db, { timeZone: await readTimeZone(db, siteTimeZone), allowed }, process.stderr)
     })

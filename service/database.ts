@@ -28,6 +28,8 @@ export interface ServiceDatabase {
   schema: string | undefined
   /** The blog has its own tables, and views in place of this package's: see `docs/adopting.md`. */
   isAdopted: boolean
+  /** The names of the migrations that were run to open it. */
+  migrations: readonly string[]
   close(): Promise<void>
 }
 
@@ -60,13 +62,15 @@ export async function openServiceDatabase(
   }
   try {
     schema ??= await findSchema(db, migrate)
+    let migrations: string[] = []
     if (isEmbedded || migrate !== undefined)
-      await migrateToLatest(db, { ...migrate, schema, serviceUser: config.databaseServiceUser })
+      migrations = await migrateToLatest(db, { ...migrate, schema, serviceUser: config.databaseServiceUser })
     else await expectTables(db, schema)
     const hasViews = await isAdopted(db, schema)
     // An adopting blog migrates first, and creates its views after that.
     if (hasViews && migrate === undefined) await checkHostViews(db)
-    return { db, connectionString: server.connectionString, isEmbedded, schema, isAdopted: hasViews, close }
+    const { connectionString } = server
+    return { db, connectionString, isEmbedded, schema, isAdopted: hasViews, migrations, close }
   } catch (error) {
     await close()
     throw unusable(explainStartupError(error, config), config)

@@ -131,7 +131,7 @@ for (const { manager, node, isStrict, order } of installations) {
 
     const { url } = await createTestDatabase(t, { migrate: false })
     const inHost = (line: string) => shell(directory, folders, line, [`DATABASE_URL=${url}`])
-    t.match(await inHost(`${runIt} fastify-popular-posts migrate`), 'The tables are up to date.')
+    t.match(await inHost(`${runIt} fastify-popular-posts migrate`), 'The tables were created.')
     t.match(await inHost(`${runIt} popular-posts demo`), 'The demo blog was added.')
     const code = `${program.replace('port: 3000', 'port: 0')}
       console.log(process.version, (await app.inject('/posts/popular?limit=2')).json().length, (await app.inject('/')).json().length)

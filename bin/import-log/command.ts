@@ -151,7 +151,7 @@ async function work(
   const { name, isMissing } = await findDatabase()
   if (isMissing && !choices.newDatabase)
     return failure(
-      `There is no database yet (${name}): set DATABASE_URL or DATA_DIR to the one of the service, or create it with --new-database.`,
+      `There is no database yet (${name}): start the service once, or create it with --new-database. If the service has another one, set DATABASE_URL or DATA_DIR to it.`,
     )
   const said = choices.isJson ? stderr : stdout
   said.write(`Database: ${name}\n`)

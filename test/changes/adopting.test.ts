@@ -76,7 +76,7 @@ for (const { heading, postId, fill, publish, edit, invisible, grow } of FOREIGN_
     const type = postId === 'bigint' ? [] : ['--post-id', postId]
     const migrate = popularPosts(t, url, ['migrate', '--adopt', ...type])
     t.equal(await migrate.ended(), 0, migrate.stderr())
-    t.equal(migrate.stdout(), 'The tables of this package are up to date, in the schema popular_posts.\n')
+    t.equal(migrate.stdout(), 'The tables of this package were created, in the schema popular_posts.\n')
     for (const sql of [views, triggers, fill]) await pool.query(sql)
     const ids = new Map(
       (await db.selectFrom('posts').select(['id', 'slug']).execute()).map(({ id, slug }) => [slug, String(id)]),

@@ -71,7 +71,7 @@ async function createHost(t: Test, schema: string, flags: string[]) {
   await pool.query(TABLES)
   const migrate = command(t, ['migrate', '--adopt', ...flags], { DATABASE_URL: url })
   t.equal(await migrate.ended(), 0, migrate.stderr())
-  t.equal(migrate.stdout(), `The tables of this package are up to date, in the schema ${schema}.\n`)
+  t.equal(migrate.stdout(), `The tables of this package were created, in the schema ${schema}.\n`)
   await pool.query(viewsIn(quote(schema)))
   return { pool, url }
 }
@@ -236,7 +236,7 @@ t.test('the flag of the command line wins over the variable', async (t) => {
   const { pool, url } = await createTestDatabase(t, { migrate: false })
   const migrate = command(t, ['migrate', '--schema', 'b'], { DATABASE_URL: url, DATABASE_SCHEMA: 'a' })
   t.equal(await migrate.ended(), 0, migrate.stderr())
-  t.equal(migrate.stdout(), 'The tables are up to date, in the schema b.\n')
+  t.equal(migrate.stdout(), 'The tables were created, in the schema b.\n')
   const { rows } = await pool.query(
     "select nspname from pg_class join pg_namespace n on n.oid = relnamespace where relname = 'posts'",
   )

@@ -48,7 +48,10 @@ t.test('with a PostgreSQL server the tables are created by command, and the demo
   )
   const migrate = command(t, ['migrate'], env)
   t.equal(await migrate.ended(), 0, migrate.stderr())
-  t.equal(migrate.stdout(), 'The tables are up to date.\n')
+  t.equal(migrate.stdout(), 'The tables were created.\n')
+  const again = command(t, ['migrate'], env)
+  t.equal(await again.ended(), 0, again.stderr())
+  t.equal(again.stdout(), 'The tables are up to date.\n')
 
   const service = await startService(t, { ...env, LOG_LEVEL: 'debug' })
   t.match(service.stdout(), 'Data: 0 posts in the PostgreSQL in DATABASE_URL')

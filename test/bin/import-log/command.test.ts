@@ -315,7 +315,7 @@ t.test('the database is named first; a missing one is created only where that is
   t.match(missing, {
     code: 1,
     stdout: '',
-    stderr: /^error: There is no database yet \(blog of PostgreSQL\): set .*\n$/,
+    stderr: /^error: There is no database yet \(blog of PostgreSQL\): start .*\n$/,
   })
   t.match(await run(['--new-database'], { db, stdin: LOG, isMissing: true }), { code: 0 })
   const urls = {
