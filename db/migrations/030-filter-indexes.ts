@@ -33,7 +33,7 @@ export const filterIndexes: Migration = {
     // Without names, PostgreSQL chooses free ones: an operator may have made an index of the usual name.
     await sql`create index on posts (published_at)`.execute(db)
     // The expression of `db/language.ts`.
-    await sql`create index on posts (replace(lower(language collate "C"), '_', '-'))`.execute(db)
+    await sql`create index on posts (replace(lower(left(language, 500) collate "C"), '_', '-'))`.execute(db)
     for (const [table, other] of [
       ['post_categories', 'category_id'],
       ['post_tags', 'tag_id'],
