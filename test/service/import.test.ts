@@ -75,7 +75,10 @@ t.test('an import into no database says so, and creates one only when asked', as
   await writeFile(log, '')
   const refused = command(t, ['import-log', log], env)
   t.equal(await refused.ended(), 1)
-  t.match(refused.stderr(), /^error: There is no database yet \(the embedded one in .*data\): .* --new-database\. .* to it\.\n$/)
+  t.match(
+    refused.stderr(),
+    /^error: There is no database yet \(the embedded one in .*data\): .* --new-database\. .* to it\.\n$/,
+  )
   t.notOk(existsSync(env.DATA_DIR))
   const created = command(t, ['import-log', log, '--new-database'], env)
   t.equal(await created.ended(), 0, created.stderr())
