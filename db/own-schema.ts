@@ -143,7 +143,7 @@ export function ownRelation(name: OwnName) {
   return sql`(select oid from pg_class where relname = ${name}::name and relnamespace = ${OWN_NAMESPACE})`
 }
 
-/** The same, if the name of the table or view finds it, and not a query of the statement or a table of another schema. */
+/** A query for the same id; no row if the name means something else in a statement: a query of it, or a table of another schema. */
 export function namedRelation(name: OwnName) {
   return sql`(select oid from pg_class where oid = ${ownRelation(name)} and oid = to_regclass(${nameAsText(name)}))`
 }
