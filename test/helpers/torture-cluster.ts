@@ -52,8 +52,16 @@ export async function redisCluster(random: () => number, prefix: string, hasRepl
   const promote = async (...how: string[]) => {
     await settle()
     const replica = owner === first ? spare : first
-    await redisCommand(at(replica).port, 'CLUSTER', 'FAILOVER', ...how)
-    await until(() => isMaster(replica), 'the replica is the master')
+    let sentAtMs = 0
+    await until(async () => {
+      if (await isMaster(replica)) return true
+      // Redis gives up a failover after five seconds, and does not try again by itself.
+      if (Date.now() - sentAtMs > 6_000) {
+        sentAtMs = Date.now()
+        await redisCommand(at(replica).port, 'CLUSTER', 'FAILOVER', ...how)
+      }
+      return false
+    }, 'the replica is the master')
     await settle()
   }
   const failovers = [
