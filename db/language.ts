@@ -42,7 +42,10 @@ export interface LanguageFilter {
   isIndexed: boolean
 }
 
-/** @param language in lower case, with hyphens. Default: any language, or none. */
+/**
+ * Asks the catalog how posts of a language are found.
+ * @param language in lower case, with hyphens. `undefined`: posts of any language, and without one; the catalog is not asked.
+ */
 export async function languageFilter(db: BlogReader, language: string | undefined): Promise<LanguageFilter> {
   if (language === undefined) return { matches: sql`true`, isIndexed: false }
   const { tag, isIndexed } = await findLanguages(db)
